@@ -1,0 +1,57 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Record is one bucket as a store keeps it.
+type Record struct {
+	// ClientID is the key: 1 to 256 bytes of valid UTF-8.
+	ClientID string
+	// Managed says that an operator wrote this bucket; it exists until it is deleted.
+	Managed bool
+	// Settings are those that the tokens were earned under until At.
+	Settings Settings
+	// Tokens are those that the bucket held at At, from 0 to Settings.Capacity, with
+	// the fraction of the token that was being earned.
+	Tokens float64
+	// At is the wall time at which Tokens were counted, UTC, in whole microseconds.
+	At time.Time
+}
+
+// Batch is what one transaction writes. Both lists are in ascending byte order of the
+// client_id, hold each client at most once, and have no client in common.
+type Batch struct {
+	// Puts are inserted, or replace what is there.
+	Puts []Record
+	// Deletes are removed; one that isn't there is no error.
+	Deletes []string
+}
+
+// Store keeps buckets over restarts. The Service calls it from one goroutine at a time,
+// but for Close, which may come at any moment and ends a call under way. Every call ends
+// soon after its context does.
+//
+// What stores promise, and the conformance suite in store/storetest checks:
+//   - Write applies a whole batch or nothing. nil: it is durable. An error that wraps
+//     ErrInDoubt: it may be applied, now or until the next call to the store succeeds,
+//     which outwaits whatever is left of it. Any other error: it is not applied and never will be.
+//   - Get and Load see all that was written by Writes that returned nil.
+//   - There is one writer: opening a store that another process holds fails.
+type Store interface {
+	// Load calls yield with every record, in no particular order, and stops at its first
+	// error, which it returns as it is.
+	Load(ctx context.Context, yield func(Record) error) error
+	// Get reads one record; false where there is none.
+	Get(ctx context.Context, clientID string) (Record, bool, error)
+	// Write applies a batch in one transaction.
+	Write(ctx context.Context, batch Batch) error
+	// Close lets go of the file or the connection, and of the claim to be the one writer.
+	Close() error
+}
+
+// ErrInDoubt is wrapped by a Write's error when the batch may or may not be stored: the
+// connection broke, or time ran out, around the commit.
+var ErrInDoubt = errors.New("unknown whether it was stored")
