@@ -74,8 +74,6 @@ type Stats struct {
 	Buckets, Managed int64
 	// MaxBuckets is the cap; OverflowTakes counts requests that shared a bucket past it.
 	MaxBuckets, OverflowTakes int64
-	// Allowed and Limited count requests.
-	Allowed, Limited int64
 	// Dirty counts buckets with spending that isn't stored yet.
 	Dirty int64
 	// Flushes counts those that stored all that was dirty when they began, FlushErrors those that failed,

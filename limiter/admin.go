@@ -1,0 +1,182 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Create makes a managed bucket, and takes over a live unmanaged one. Capacity and refill
+// default to the limit's, tokens to the capacity. ErrManaged: there is a managed one;
+// ErrFull: past the cap; ErrSettings: the values can't be. For these, ErrStore and ErrClosed
+// nothing was changed; after ErrInDoubt, Get says what is.
+func (s *Service) Create(ctx context.Context, clientID string, c Change) (Snapshot, error) {
+	snap, _, err := s.put(ctx, clientID, func(present *bucket) (plan, error) {
+		if present != nil && present.managed {
+			return plan{}, ErrManaged
+		}
+		if c.Tokens == nil {
+			full := s.settingsAfter(nil, c).Capacity
+			c.Tokens = &full
+		}
+		return s.plan(nil, c)
+	})
+	return snap, err
+}
+
+// Put makes or changes a bucket, which is managed from then on. What the change leaves out
+// stays as it is, or is as in Create where the client has no bucket: created says which.
+// Errors are those of Create, but for ErrManaged.
+func (s *Service) Put(ctx context.Context, clientID string, c Change) (snap Snapshot, created bool, err error) {
+	return s.put(ctx, clientID, func(present *bucket) (plan, error) { return s.plan(present, c) })
+}
+
+// Patch changes a bucket that exists, managed or not; it is managed from then on.
+// ErrNotFound: it doesn't. Other errors are those of Put.
+func (s *Service) Patch(ctx context.Context, clientID string, c Change) (Snapshot, error) {
+	snap, _, err := s.put(ctx, clientID, func(present *bucket) (plan, error) {
+		if present == nil {
+			return plan{}, ErrNotFound
+		}
+		return s.plan(present, c)
+	})
+	return snap, err
+}
+
+// Delete removes a bucket: the client starts over on the defaults. ErrNotFound: it has none.
+func (s *Service) Delete(ctx context.Context, clientID string) error {
+	if err := s.lockForAdmin(ctx); err != nil {
+		return err
+	}
+	defer s.writing.unlock()
+	if _, _, ok := s.table.find(clientID, s.clock.Monotonic()); !ok {
+		return ErrNotFound
+	}
+	err := s.adminWrite(ctx, Batch{Deletes: []string{clientID}}, &doubtedWrite{clientID: clientID})
+	if err != nil {
+		return err
+	}
+	s.table.remove(clientID, s.clock.Monotonic())
+	return nil
+}
+
+// put is the one way in which operators change a bucket: under the write lock, to the
+// store, then to memory. planFor is given the bucket that exists now, nil for none.
+func (s *Service) put(ctx context.Context, clientID string, planFor func(present *bucket) (plan, error)) (snap Snapshot, created bool, err error) {
+	if err := s.lockForAdmin(ctx); err != nil {
+		return Snapshot{}, false, err
+	}
+	defer s.writing.unlock()
+
+	now := s.clock.Monotonic()
+	present, tat, ok := s.table.find(clientID, now)
+	full := present == nil && s.table.count.Load() >= s.o.MaxBuckets
+	if !ok {
+		present = nil // it may be there still, but it holds nothing
+	}
+	p, err := planFor(present)
+	if err != nil {
+		return Snapshot{}, false, err
+	}
+	if full {
+		return Snapshot{}, false, fmt.Errorf("%w: there are %d already", ErrFull, s.o.MaxBuckets)
+	}
+	record := p.record(clientID, present, tat, now, s.clock.Wall())
+	if err := s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{clientID, &record, p}); err != nil {
+		return Snapshot{}, false, err
+	}
+	return s.apply(clientID, p), !ok, nil
+}
+
+// plan is what an admin write makes of a bucket.
+type plan struct {
+	rate   *rate
+	tokens *int64 // nil: those that the bucket has
+}
+
+// plan checks the change against the bucket that it is for, nil for none.
+func (s *Service) plan(present *bucket, c Change) (plan, error) {
+	settings := s.settingsAfter(present, c)
+	if err := settings.Validate(); err != nil {
+		return plan{}, err
+	}
+	if c.Tokens != nil && (*c.Tokens < 0 || *c.Tokens > settings.Capacity) {
+		return plan{}, fmt.Errorf("%w: tokens %d; want 0 to the capacity, %d", ErrSettings, *c.Tokens, settings.Capacity)
+	}
+	return plan{newRate(settings), c.Tokens}, nil
+}
+
+func (s *Service) settingsAfter(present *bucket, c Change) Settings {
+	settings := s.o.Settings
+	if present != nil {
+		settings = present.rate.Settings
+	}
+	if c.Capacity != nil {
+		settings.Capacity = *c.Capacity
+	}
+	if c.Refill != nil {
+		settings.Refill = *c.Refill
+	}
+	return settings
+}
+
+// content is the credit that the new bucket gets where the old one held credit under was;
+// was is nil where there was none.
+func (p plan) content(credit int64, was *rate) int64 {
+	switch {
+	case p.tokens != nil:
+		return *p.tokens * p.rate.cost
+	case was == nil:
+		return p.rate.span
+	}
+	return was.convert(credit, p.rate)
+}
+
+// record is the row for a plan that is carried out now on present, which has this tat.
+func (p plan) record(clientID string, present *bucket, tat, now int64, wall time.Time) Record {
+	planned := bucket{clientID: clientID, rate: p.rate, managed: true}
+	if present == nil {
+		return planned.record(p.content(0, nil), storedTime(wall))
+	}
+	return planned.record(p.content(present.rate.credit(tat, now), present.rate), storedTime(wall))
+}
+
+// apply does in memory what the store has taken, relative to the live tokens: what was spent
+// while the store was writing stays spent, and is dirty.
+func (s *Service) apply(clientID string, p plan) Snapshot {
+	now := s.clock.Monotonic()
+	b := s.table.replace(clientID, p.rate, true, now, p.content)
+	b.set(stored)
+	if p.tokens == nil {
+		s.table.redirty(b, now)
+	}
+	snap, _ := b.snapshot(now, s.clock.Wall()) // alive: the write lock is held, and the reaper leaves managed ones alone
+	return snap
+}
+
+// lockForAdmin takes the write lock for an admin write.
+func (s *Service) lockForAdmin(ctx context.Context) error {
+	if err := s.lockSettled(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	if s.closed {
+		s.writing.unlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// adminWrite writes one bucket's row. inDoubt is what is remembered if the store can't say
+// whether it took it.
+func (s *Service) adminWrite(ctx context.Context, batch Batch, inDoubt *doubtedWrite) error {
+	err := s.write(ctx, batch)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrInDoubt):
+		s.doubt.Store(inDoubt)
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrStore, err)
+}

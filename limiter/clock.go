@@ -1,0 +1,31 @@
+package limiter
+
+import "time"
+
+// Clock tells the time. Tests inject one; nil in Options means the system's.
+type Clock interface {
+	// Monotonic is the time since some fixed moment, in nanoseconds. It never goes back,
+	// and steps of the wall clock don't move it: buckets are refilled by it.
+	Monotonic() int64
+	// Wall is the time of day, for what outlives the process.
+	Wall() time.Time
+}
+
+type systemClock struct{ start time.Time }
+
+func newSystemClock() Clock { return systemClock{time.Now()} }
+
+// Monotonic uses time.Since, which reads the monotonic clock alone: half of what time.Now costs.
+func (c systemClock) Monotonic() int64 { return int64(time.Since(c.start)) }
+
+func (c systemClock) Wall() time.Time { return time.Now().UTC() }
+
+// storedTime is a moment as records carry it: whole microseconds, which is what
+// PostgreSQL keeps. It is rounded up, so that a later start credits no more than was earned.
+func storedTime(t time.Time) time.Time {
+	cut := t.UTC().Truncate(time.Microsecond)
+	if cut.Before(t) {
+		cut = cut.Add(time.Microsecond)
+	}
+	return cut
+}

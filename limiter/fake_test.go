@@ -1,0 +1,146 @@
+package limiter
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+)
+
+// fakeClock stands until it is told to go on.
+type fakeClock struct {
+	mono atomic.Int64
+	skew atomic.Int64 // how far the wall clock was stepped
+}
+
+var dawn = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
+
+func (c *fakeClock) Monotonic() int64 { return c.mono.Load() }
+
+func (c *fakeClock) Wall() time.Time {
+	return dawn.Add(time.Duration(c.mono.Load() + c.skew.Load()))
+}
+
+func (c *fakeClock) advance(d time.Duration) { c.mono.Add(int64(d)) }
+
+// fakeStore is a map with a hook: what it answers comes before a write is applied, and an
+// ErrInDoubt is as the test says: applied or not.
+type fakeStore struct {
+	mu        sync.Mutex
+	rows      map[string]Record
+	writes    int
+	onWrite   func(Batch) error
+	onGet     func() error
+	doubtKeep bool // a write in doubt was applied
+}
+
+func newFakeStore() *fakeStore { return &fakeStore{rows: map[string]Record{}} }
+
+func (s *fakeStore) Load(_ context.Context, yield func(Record) error) error {
+	for _, r := range s.all() {
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *fakeStore) all() map[string]Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.rows)
+}
+
+func (s *fakeStore) Get(_ context.Context, clientID string) (Record, bool, error) {
+	if s.onGet != nil {
+		if err := s.onGet(); err != nil {
+			return Record{}, false, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.rows[clientID]
+	return r, ok, nil
+}
+
+func (s *fakeStore) Write(_ context.Context, b Batch) error {
+	var err error
+	if s.onWrite != nil {
+		err = s.onWrite(b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	if err == nil || s.doubtKeep {
+		for _, r := range b.Puts {
+			s.rows[r.ClientID] = r
+		}
+		for _, id := range b.Deletes {
+			delete(s.rows, id)
+		}
+	}
+	return err
+}
+
+func (s *fakeStore) Close() error { return nil }
+
+// fixture is a Service with capacity 10 and refill 1/1m on a clock that stands.
+type fixture struct {
+	*Service
+	t     *testing.T
+	clock *fakeClock
+	store *fakeStore
+}
+
+func (f *fixture) options() Options {
+	return Options{
+		Settings:      Settings{Capacity: 10, Refill: Refill{1, time.Minute}},
+		MaxBuckets:    1000,
+		FlushInterval: time.Second,
+		StoreTimeout:  time.Second,
+		Clock:         f.clock,
+		Logger:        zerolog.Nop(),
+	}
+}
+
+func newFixture(t *testing.T) *fixture {
+	f := &fixture{t: t, clock: &fakeClock{}, store: newFakeStore()}
+	f.reopen(f.options())
+	return f
+}
+
+// reopen is a crash and a restart: what was not flushed is gone.
+func (f *fixture) reopen(o Options) {
+	s, err := Open(context.Background(), o, f.store)
+	require.NoError(f.t, err)
+	f.Service = s
+}
+
+func (f *fixture) mustFlush() {
+	f.t.Helper()
+	require.NoError(f.t, f.flush(context.Background()))
+}
+
+// admitted takes n times and counts what was allowed.
+func (f *fixture) admitted(clientID string, n int) (allowed int) {
+	for range n {
+		if f.Take(clientID).Allowed {
+			allowed++
+		}
+	}
+	return allowed
+}
+
+func (f *fixture) tokens(clientID string) int64 {
+	f.t.Helper()
+	snap, err := f.Get(clientID)
+	require.NoError(f.t, err)
+	return snap.Tokens
+}
+
+func ptr[T any](v T) *T { return &v }

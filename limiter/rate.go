@@ -1,0 +1,86 @@
+package limiter
+
+import (
+	"math"
+	"math/bits"
+)
+
+// rate is Settings with the numbers that the arithmetic needs. It is immutable and shared
+// by all buckets with the same settings.
+//
+// Times are nanoseconds of Clock.Monotonic. A bucket's content is its credit: the
+// nanoseconds of refill that it holds, from 0 to span; a token is cost of them. The
+// theoretical arrival time, tat, is when the credit reaches span: credit = span - (tat - now).
+type rate struct {
+	Settings
+	cost int64 // of one token
+	span int64 // Capacity * cost: the time from empty to full
+}
+
+// newRate expects Settings that Validate accepts.
+func newRate(s Settings) *rate {
+	cost := s.Refill.Cost()
+	return &rate{Settings: s, cost: cost, span: s.Capacity * cost}
+}
+
+// credit is what a bucket with this tat holds at now.
+func (r *rate) credit(tat, now int64) int64 {
+	return max(0, r.span-max(0, tat-now))
+}
+
+// tat is the arrival time of a bucket that holds this credit at now.
+func (r *rate) tat(credit, now int64) int64 { return now + r.span - credit }
+
+// spend is the tat after one token is taken at now; false if there is none to take.
+func (r *rate) spend(tat, now int64) (int64, bool) {
+	next := max(tat, now) + r.cost
+	return next, next-now <= r.span
+}
+
+// decision describes a bucket with this tat at now.
+func (r *rate) decision(allowed bool, tat, now int64) Decision {
+	credit := r.credit(tat, now)
+	d := Decision{Allowed: allowed, Remaining: credit / r.cost, Settings: r.Settings}
+	if credit < r.cost {
+		d.RetryAfter = nanoseconds(r.cost - credit)
+	}
+	return d
+}
+
+// tokens is the credit as records carry it. It never stands for more than the credit:
+// a float64 that was rounded up is taken down again, so that no restart hands out tokens.
+func (r *rate) tokens(credit int64) float64 {
+	whole, part := credit/r.cost, credit%r.cost
+	tokens := float64(whole) + float64(part)/float64(r.cost)
+	for r.fromTokens(tokens) > credit {
+		tokens = math.Nextafter(tokens, 0)
+	}
+	return tokens
+}
+
+// fromTokens is the credit that tokens stand for, cut to what the bucket can hold.
+func (r *rate) fromTokens(tokens float64) int64 {
+	if !(tokens > 0) { // also what isn't a number
+		return 0
+	}
+	if tokens >= float64(r.Capacity) {
+		return r.span
+	}
+	whole := math.Floor(tokens)
+	return min(r.span, int64(whole)*r.cost+int64((tokens-whole)*float64(r.cost)))
+}
+
+// convert is the same number of tokens, from a credit under r, as a credit under to:
+// cut to the new capacity, and rounded down.
+func (r *rate) convert(credit int64, to *rate) int64 {
+	if r.cost == to.cost {
+		return min(credit, to.span)
+	}
+	whole, part := credit/r.cost, uint64(credit%r.cost)
+	if whole >= to.Capacity {
+		return to.span
+	}
+	hi, lo := bits.Mul64(part, uint64(to.cost))
+	fraction, _ := bits.Div64(hi, lo, uint64(r.cost))
+	return whole*to.cost + int64(fraction)
+}

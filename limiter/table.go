@@ -1,0 +1,198 @@
+package limiter
+
+import (
+	"hash/maphash"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/puzpuzpuz/xsync/v3"
+)
+
+// shardCount maps instead of one: a map that grows makes all its writers wait, so each
+// should be small, and so should the share of clients that it makes wait.
+const shardCount = 64
+
+// overflowCount buckets are shared by the clients that come past the cap.
+const overflowCount = 1024
+
+// table holds the buckets. Looking up, taking and marking dirty take no lock.
+type table struct {
+	defaults *rate
+	max      int64
+	seed     maphash.Seed
+	shards   [shardCount]shard
+
+	count         atomic.Int64
+	managed       atomic.Int64
+	overflow      [overflowCount]bucket
+	overflowTakes atomic.Int64
+}
+
+type shard struct {
+	buckets *xsync.MapOf[string, *bucket]
+	dirty   dirtyList
+	_       [64]byte // keeps one shard's dirty list off the cache line of the next one's map
+}
+
+func newTable(defaults *rate, maxBuckets int64) *table {
+	t := &table{defaults: defaults, max: maxBuckets, seed: maphash.MakeSeed()}
+	for i := range t.shards {
+		t.shards[i].buckets = xsync.NewMapOf[string, *bucket]()
+	}
+	for i := range t.overflow {
+		t.overflow[i].rate = defaults
+		t.overflow[i].set(dirty) // never stored: what is marked already is not queued
+	}
+	return t
+}
+
+func (t *table) hash(clientID string) uint64 { return maphash.String(t.seed, clientID) }
+
+func (t *table) shard(hash uint64) *shard { return &t.shards[hash%shardCount] }
+
+// overflowOf uses other bits of the hash than shard does.
+func (t *table) overflowOf(hash uint64) *bucket { return &t.overflow[hash>>32%overflowCount] }
+
+// take spends one of the client's tokens. clientID may alias a buffer: it is copied
+// before it is kept.
+func (t *table) take(clientID string, now int64) Decision {
+	hash := t.hash(clientID)
+	s := t.shard(hash)
+	for {
+		b, ok := s.buckets.Load(clientID)
+		if !ok {
+			b = t.admit(s, hash, clientID, now)
+		}
+		if d, alive := b.take(now); alive {
+			if d.Allowed && !b.has(dirty) {
+				s.dirty.add(b, now)
+			}
+			return d
+		}
+		runtime.Gosched() // whoever killed it is about to replace or remove it
+	}
+}
+
+// admit makes the bucket of a client that has none, or hands out a shared one past the cap.
+// A client that comes out of overflow starts with what its overflow bucket holds.
+func (t *table) admit(s *shard, hash uint64, clientID string, now int64) *bucket {
+	shared := t.overflowOf(hash)
+	if t.count.Add(1) > t.max {
+		t.count.Add(-1)
+		t.overflowTakes.Add(1)
+		return shared
+	}
+	clientID = strings.Clone(clientID)
+	fresh := newBucket(clientID, t.defaults, max(now, shared.arrival.Load()), false)
+	b, loaded := s.buckets.LoadOrStore(clientID, fresh)
+	if loaded {
+		t.count.Add(-1)
+	}
+	return b
+}
+
+// find is the client's bucket if it exists at now, with the arrival time at which it was seen.
+func (t *table) find(clientID string, now int64) (b *bucket, tat int64, ok bool) {
+	s := t.shard(t.hash(clientID))
+	for {
+		b, ok := s.buckets.Load(clientID)
+		if !ok {
+			return nil, 0, false
+		}
+		if tat := b.arrival.Load(); tat != dead {
+			return b, tat, b.exists(tat, now)
+		}
+		runtime.Gosched()
+	}
+}
+
+// replace puts a bucket where the client's present one was, if any. content says what
+// the new one is to hold, given the credit and rate of the old one (nil: there was none).
+// Callers hold the write lock, so that only takers and the reaper are at work meanwhile.
+func (t *table) replace(clientID string, r *rate, managed bool, now int64, content func(credit int64, was *rate) int64) *bucket {
+	s := t.shard(t.hash(clientID))
+	for {
+		old, ok := s.buckets.Load(clientID)
+		if !ok {
+			fresh := newBucket(clientID, r, r.tat(content(0, nil), now), managed)
+			if _, loaded := s.buckets.LoadOrStore(clientID, fresh); loaded {
+				continue // a taker was faster: its bucket is the one to replace
+			}
+			t.count.Add(1)
+			t.countManaged(false, managed)
+			return fresh
+		}
+		credit, ok := old.kill(now)
+		if !ok {
+			runtime.Gosched() // the reaper is removing it
+			continue
+		}
+		fresh := newBucket(clientID, r, r.tat(content(credit, old.rate), now), managed)
+		s.buckets.Store(clientID, fresh)
+		t.countManaged(old.managed, managed)
+		return fresh
+	}
+}
+
+// remove kills the client's bucket, if any, and takes it out.
+func (t *table) remove(clientID string, now int64) {
+	s := t.shard(t.hash(clientID))
+	for {
+		b, ok := s.buckets.Load(clientID)
+		if !ok {
+			return
+		}
+		if _, ok := b.kill(now); ok {
+			t.drop(s, b)
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// drop takes a bucket that the caller killed out of its map.
+func (t *table) drop(s *shard, b *bucket) {
+	s.buckets.Compute(b.clientID, func(current *bucket, loaded bool) (*bucket, bool) {
+		return current, !loaded || current == b
+	})
+	t.count.Add(-1)
+	t.countManaged(b.managed, false)
+}
+
+func (t *table) countManaged(was, is bool) {
+	if was != is {
+		if is {
+			t.managed.Add(1)
+		} else {
+			t.managed.Add(-1)
+		}
+	}
+}
+
+// reap drops the buckets of one shard that hold nothing. One that has a row in the store
+// is queued for the flush instead, which deletes the row: a later reap drops it.
+func (t *table) reap(s *shard, now int64) {
+	s.buckets.Range(func(_ string, b *bucket) bool {
+		switch {
+		case b.managed || b.has(dirty) || b.arrival.Load() > now:
+		case b.has(stored):
+			s.dirty.add(b, now)
+		case b.killIfFull(now):
+			t.drop(s, b)
+		}
+		return true
+	})
+}
+
+// each calls f with every bucket that exists at now, in no order.
+func (t *table) each(now int64, f func(*bucket)) {
+	for i := range t.shards {
+		t.shards[i].buckets.Range(func(_ string, b *bucket) bool {
+			if tat := b.arrival.Load(); tat != dead && b.exists(tat, now) {
+				f(b)
+			}
+			return true
+		})
+	}
+}
