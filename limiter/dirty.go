@@ -1,6 +1,7 @@
 package limiter
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,8 +14,11 @@ import (
 type dirtyList struct {
 	head  atomic.Pointer[bucket]
 	count atomic.Int64
-	since atomic.Int64 // when the oldest entry came, Clock.Monotonic; 0: empty
+	since atomic.Int64 // when the oldest entry became dirty, Clock.Monotonic; never while empty
 }
+
+// never is later than every reading of the clock.
+const never = math.MaxInt64
 
 // add marks the bucket dirty and queues it, unless it was dirty before.
 func (l *dirtyList) add(b *bucket, now int64) {
@@ -27,7 +31,7 @@ func (l *dirtyList) add(b *bucket, now int64) {
 // been dirty since then.
 func (l *dirtyList) push(b *bucket, since int64) {
 	l.count.Add(1)
-	l.noteSince(max(since, 1))
+	l.noteSince(since)
 	for {
 		head := l.head.Load()
 		b.next = head
@@ -40,7 +44,7 @@ func (l *dirtyList) push(b *bucket, since int64) {
 func (l *dirtyList) noteSince(at int64) {
 	for {
 		oldest := l.since.Load()
-		if oldest != 0 && oldest <= at || l.since.CompareAndSwap(oldest, at) {
+		if oldest <= at || l.since.CompareAndSwap(oldest, at) {
 			return
 		}
 	}
@@ -48,7 +52,7 @@ func (l *dirtyList) noteSince(at int64) {
 
 // takeAll empties the list into dst. The buckets stay marked.
 func (l *dirtyList) takeAll(dst []*bucket) []*bucket {
-	l.since.Store(0)
+	l.since.Store(never)
 	n := len(dst)
 	for b := l.head.Swap(nil); b != nil; {
 		next := b.next
@@ -81,14 +85,15 @@ func (t *table) putBack(group []*bucket, since int64) {
 	}
 }
 
-// dirtyStats is how many buckets are queued, and since when the oldest is: 0 for none.
+// dirtyStats is how many buckets are queued, and since when the oldest is.
 func (t *table) dirtyStats() (count, since int64) {
+	since = never
 	for i := range t.shards {
 		l := &t.shards[i].dirty
 		n := l.count.Load()
 		count += n
-		if s := l.since.Load(); n > 0 && s != 0 && (since == 0 || s < since) {
-			since = s
+		if n > 0 {
+			since = min(since, l.since.Load())
 		}
 	}
 	return count, since

@@ -41,6 +41,13 @@ type fakeStore struct {
 
 func newFakeStore() *fakeStore { return &fakeStore{rows: map[string]Record{}} }
 
+// hook makes writes call onWrite first, and fail with what it says; nil: no more.
+func (s *fakeStore) hook(onWrite func(Batch) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onWrite = onWrite
+}
+
 func (s *fakeStore) Load(_ context.Context, yield func(Record) error) error {
 	for _, r := range s.all() {
 		if err := yield(r); err != nil {
@@ -69,9 +76,12 @@ func (s *fakeStore) Get(_ context.Context, clientID string) (Record, bool, error
 }
 
 func (s *fakeStore) Write(_ context.Context, b Batch) error {
+	s.mu.Lock()
+	onWrite := s.onWrite
+	s.mu.Unlock()
 	var err error
-	if s.onWrite != nil {
-		err = s.onWrite(b)
+	if onWrite != nil {
+		err = onWrite(b)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

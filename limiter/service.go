@@ -112,7 +112,7 @@ func (s *Service) Stats() Stats {
 		FlushOverruns: s.overruns.Load(),
 		StoreUp:       true,
 	}
-	if since != 0 {
+	if since != never {
 		stats.Lag = nanoseconds(max(0, s.clock.Monotonic()-since))
 	}
 	if at := s.lastFlush.Load(); at != 0 {

@@ -39,6 +39,7 @@ func newTable(defaults *rate, maxBuckets int64) *table {
 	t := &table{defaults: defaults, max: maxBuckets, seed: maphash.MakeSeed()}
 	for i := range t.shards {
 		t.shards[i].buckets = xsync.NewMapOf[string, *bucket]()
+		t.shards[i].dirty.since.Store(never)
 	}
 	for i := range t.overflow {
 		t.overflow[i].rate = defaults
@@ -185,11 +186,16 @@ func (t *table) reap(s *shard, now int64) {
 	})
 }
 
-// each calls f with every bucket that exists at now, in no order.
+// each calls f with every bucket that exists at now, in no order. One that is replaced at that
+// moment is looked up again: f misses none that is there throughout.
 func (t *table) each(now int64, f func(*bucket)) {
 	for i := range t.shards {
-		t.shards[i].buckets.Range(func(_ string, b *bucket) bool {
-			if tat := b.arrival.Load(); tat != dead && b.exists(tat, now) {
+		t.shards[i].buckets.Range(func(clientID string, b *bucket) bool {
+			tat, ok := b.arrival.Load(), true
+			if tat == dead {
+				b, tat, ok = t.find(clientID, now)
+			}
+			if ok && b.exists(tat, now) {
 				f(b)
 			}
 			return true

@@ -1,0 +1,258 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCreate(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+
+	snap, err := f.Create(ctx, "test1234", Change{Capacity: ptr(int64(15)), Tokens: ptr(int64(5))})
+	require.NoError(t, err)
+	want := Snapshot{
+		ClientID: "test1234", Settings: Settings{15, Refill{1, time.Minute}}, Tokens: 5,
+		Managed: true, LastRefill: dawn,
+	}
+	assert.Equal(t, want, snap)
+	row := f.store.all()["test1234"]
+	assert.Equal(t, Record{"test1234", true, want.Settings, 5, dawn}, row, "stored before it is answered")
+	assert.Equal(t, 5, f.admitted("test1234", 20))
+
+	_, err = f.Create(ctx, "test1234", Change{})
+	require.ErrorIs(t, err, ErrManaged)
+	assert.Equal(t, int64(0), f.tokens("test1234"), "a refused write changes nothing")
+
+	snap, err = f.Create(ctx, "defaults", Change{})
+	require.NoError(t, err)
+	assert.Equal(t, f.Defaults(), snap.Settings)
+	assert.Equal(t, int64(10), snap.Tokens)
+
+	f.admitted("live", 10)
+	snap, err = f.Create(ctx, "live", Change{Capacity: ptr(int64(3))})
+	require.NoError(t, err, "a live unmanaged bucket is taken over")
+	assert.Equal(t, int64(3), snap.Tokens, "tokens default to the capacity")
+	assert.Equal(t, int64(3), f.Stats().Managed)
+}
+
+func TestPut(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+
+	snap, created, err := f.Put(ctx, "a", Change{})
+	require.NoError(t, err)
+	assert.True(t, created)
+	assert.Equal(t, int64(10), snap.Tokens)
+	assert.True(t, snap.Managed)
+
+	f.admitted("a", 4)
+	snap, created, err = f.Put(ctx, "a", Change{Capacity: ptr(int64(8))})
+	require.NoError(t, err)
+	assert.False(t, created)
+	assert.Equal(t, int64(6), snap.Tokens, "a changed capacity keeps the tokens")
+	snap, _, err = f.Put(ctx, "a", Change{Capacity: ptr(int64(2))})
+	require.NoError(t, err)
+	assert.Equal(t, int64(2), snap.Tokens, "cut to the new capacity")
+
+	f.admitted("live", 1)
+	snap, created, err = f.Put(ctx, "live", Change{})
+	require.NoError(t, err)
+	assert.False(t, created, "a live unmanaged bucket is changed")
+	assert.Equal(t, int64(9), snap.Tokens)
+	assert.True(t, snap.Managed)
+}
+
+func TestPatch(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	_, err := f.Patch(ctx, "nobody", Change{Tokens: ptr(int64(1))})
+	require.ErrorIs(t, err, ErrNotFound)
+
+	f.admitted("a", 10)
+	f.clock.advance(150 * time.Second) // 2.5 tokens at 1/1m
+	snap, err := f.Patch(ctx, "a", Change{Refill: &Refill{1, time.Second}})
+	require.NoError(t, err)
+	assert.Equal(t, int64(2), snap.Tokens, "what the old refill earned is credited first")
+	f.clock.advance(500 * time.Millisecond)
+	assert.Equal(t, int64(3), f.tokens("a"), "the half token too")
+
+	snap, err = f.Patch(ctx, "a", Change{Tokens: ptr(int64(0))})
+	require.NoError(t, err)
+	assert.Zero(t, snap.Tokens)
+	assert.False(t, f.Take("a").Allowed)
+}
+
+func TestDelete(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	require.ErrorIs(t, f.Delete(ctx, "a"), ErrNotFound)
+
+	_, err := f.Create(ctx, "a", Change{Capacity: ptr(int64(1))})
+	require.NoError(t, err)
+	f.admitted("a", 1)
+	require.NoError(t, f.Delete(ctx, "a"))
+	assert.Empty(t, f.store.all())
+	_, err = f.Get("a")
+	require.ErrorIs(t, err, ErrNotFound)
+	assert.Equal(t, 10, f.admitted("a", 20), "the client starts over on the defaults")
+	stats := f.Stats()
+	assert.Equal(t, int64(1), stats.Buckets)
+	assert.Zero(t, stats.Managed)
+}
+
+func TestBadChangesChangeNothing(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	_, err := f.Create(ctx, "a", Change{Tokens: ptr(int64(3))})
+	require.NoError(t, err)
+	writes := f.store.writes
+
+	bad := func(c Change, why string) {
+		t.Helper()
+		_, err := f.Create(ctx, "new", c)
+		require.ErrorIs(t, err, ErrSettings)
+		assert.ErrorContains(t, err, why)
+		_, _, err = f.Put(ctx, "a", c)
+		require.ErrorIs(t, err, ErrSettings)
+		_, err = f.Patch(ctx, "a", c)
+		require.ErrorIs(t, err, ErrSettings)
+	}
+	bad(Change{Capacity: ptr(int64(0))}, "capacity 0")
+	bad(Change{Capacity: ptr(int64(-1))}, "capacity -1")
+	bad(Change{Capacity: ptr(int64(math.MaxInt64))}, "capacity 9223372036854775807 with refill 1/1m")
+	bad(Change{Tokens: ptr(int64(-1))}, "tokens -1; want 0 to the capacity, 10")
+	bad(Change{Tokens: ptr(int64(11))}, "tokens 11; want 0 to the capacity, 10")
+	bad(Change{Capacity: ptr(int64(5)), Tokens: ptr(int64(6))}, "tokens 6; want 0 to the capacity, 5")
+	bad(Change{Refill: &Refill{}}, "amount 0")
+	assert.Equal(t, writes, f.store.writes)
+	assert.Equal(t, int64(3), f.tokens("a"))
+	_, err = f.Get("new")
+	require.ErrorIs(t, err, ErrNotFound)
+}
+
+func TestAdminWriteWithTheStoreDown(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	_, err := f.Create(ctx, "a", Change{})
+	require.NoError(t, err)
+	f.store.hook(func(Batch) error { return errors.New("connection refused") })
+
+	_, err = f.Create(ctx, "b", Change{})
+	require.ErrorIs(t, err, ErrStore)
+	_, err = f.Patch(ctx, "a", Change{Tokens: ptr(int64(1))})
+	require.ErrorIs(t, err, ErrStore)
+	require.ErrorIs(t, f.Delete(ctx, "a"), ErrStore)
+	assert.Equal(t, int64(10), f.tokens("a"), "nothing was changed")
+	_, err = f.Get("b")
+	require.ErrorIs(t, err, ErrNotFound)
+	stats := f.Stats()
+	assert.False(t, stats.StoreUp)
+	assert.Equal(t, "connection refused", stats.StoreError)
+	assert.True(t, f.Take("a").Allowed, "traffic goes on")
+
+	f.store.hook(nil)
+	require.NoError(t, f.Delete(ctx, "a"))
+	assert.True(t, f.Stats().StoreUp)
+}
+
+func TestAdminWriteKeepsWhatWasSpentMeanwhile(t *testing.T) {
+	f := newFixture(t)
+	f.Take("a")
+	f.store.hook(func(Batch) error { f.admitted("a", 4); return nil })
+	snap, err := f.Patch(context.Background(), "a", Change{Capacity: ptr(int64(20))})
+	require.NoError(t, err)
+	assert.Equal(t, int64(5), snap.Tokens)
+	assert.Equal(t, 9.0, f.store.all()["a"].Tokens)
+	f.store.hook(nil)
+	f.mustFlush()
+	assert.Equal(t, 5.0, f.store.all()["a"].Tokens, "and it is flushed")
+}
+
+func TestAdminWriteGivesUpAtItsDeadline(t *testing.T) {
+	f := newFixture(t)
+	require.NoError(t, f.writing.lock(context.Background())) // a flush that hangs
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := f.Create(ctx, "a", Change{})
+	require.ErrorIs(t, err, ErrStore)
+	require.ErrorIs(t, err, context.Canceled)
+	f.writing.unlock()
+	_, err = f.Create(context.Background(), "a", Change{})
+	require.NoError(t, err)
+}
+
+// After a write in doubt nothing is assumed: Get says so, and the next write asks the store first.
+func TestAmbiguousAdminWrite(t *testing.T) {
+	doubt := func(context string) error { return errors.Join(ErrInDoubt, errors.New(context)) }
+	start := func(t *testing.T, applied bool) *fixture {
+		f := newFixture(t)
+		_, err := f.Create(context.Background(), "a", Change{Tokens: ptr(int64(7))})
+		require.NoError(t, err)
+		f.store.doubtKeep = applied
+		f.store.hook(func(Batch) error { return doubt("connection reset") })
+		return f
+	}
+	recovered := func(f *fixture) {
+		f.store.hook(nil)
+		f.store.doubtKeep = false
+		require.NoError(f.t, f.flush(context.Background()))
+	}
+	for name, applied := range map[string]bool{"applied": true, "not applied": false} {
+		t.Run("put "+name, func(t *testing.T) {
+			f := start(t, applied)
+			_, _, err := f.Put(context.Background(), "a", Change{Tokens: ptr(int64(2))})
+			require.ErrorIs(t, err, ErrInDoubt)
+			_, err = f.Get("a")
+			require.ErrorIs(t, err, ErrInDoubt)
+
+			f.store.onGet = func() error { return errors.New("still away") }
+			_, err = f.Create(context.Background(), "b", Change{})
+			require.ErrorIs(t, err, ErrStore, "nothing is written before the doubt is settled")
+			require.ErrorContains(t, err, "still away")
+			assert.NotContains(t, f.store.all(), "b")
+			require.Error(t, f.flush(context.Background()))
+
+			f.store.onGet = nil
+			recovered(f)
+			want := int64(7)
+			if applied {
+				want = 2
+			}
+			assert.Equal(t, want, f.tokens("a"))
+			assert.Equal(t, float64(want), f.store.all()["a"].Tokens)
+		})
+		t.Run("delete "+name, func(t *testing.T) {
+			f := start(t, applied)
+			require.ErrorIs(t, f.Delete(context.Background(), "a"), ErrInDoubt)
+			recovered(f)
+			_, err := f.Get("a")
+			if applied {
+				require.ErrorIs(t, err, ErrNotFound)
+				assert.Empty(t, f.store.all())
+			} else {
+				require.NoError(t, err)
+				assert.Contains(t, f.store.all(), "a")
+			}
+		})
+		t.Run("create "+name, func(t *testing.T) {
+			f := start(t, applied)
+			_, err := f.Create(context.Background(), "new", Change{Capacity: ptr(int64(3))})
+			require.ErrorIs(t, err, ErrInDoubt)
+			assert.Equal(t, 6, f.admitted("new", 6), "takers go on, on what is in memory")
+			recovered(f)
+			snap, err := f.Get("new")
+			require.NoError(t, err)
+			assert.Equal(t, applied, snap.Managed)
+			row, ok := f.store.all()["new"]
+			require.True(t, ok)
+			assert.Equal(t, applied, row.Managed)
+		})
+	}
+}
