@@ -160,9 +160,13 @@ func (s *Service) lockForAdmin(ctx context.Context) error {
 	if err := s.lockSettled(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrStore, err)
 	}
-	if s.closed {
+	switch {
+	case s.closed:
 		s.writing.unlock()
 		return ErrClosed
+	case !s.loaded.Load():
+		s.writing.unlock()
+		return fmt.Errorf("%w: %w", ErrStore, errNotLoaded)
 	}
 	return nil
 }

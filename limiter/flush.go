@@ -82,6 +82,10 @@ func (s *Service) reapLoop(ctx context.Context) {
 // again. A ctx that ends stops it between two batches: a write that is under way is
 // not broken off, which would leave it in doubt.
 func (s *Service) flush(ctx context.Context) error {
+	if err := s.loadIfLate(ctx); err != nil {
+		s.flushErrors.Add(1)
+		return err
+	}
 	_, since := s.table.dirtyStats()
 	group := s.table.takeDirty()
 	for first := true; len(group) > 0 || first && s.doubt.Load() != nil; first = false {

@@ -262,6 +262,59 @@ func TestManagedBucketsAreLoadedPastTheCap(t *testing.T) {
 	assert.Equal(t, int64(5), f.Stats().Managed)
 }
 
+func TestStoreThatComesLate(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	f.admitted("both", 4)
+	_, err := f.Create(ctx, "managed", Change{Capacity: ptr(int64(20)), Tokens: ptr(int64(15))})
+	require.NoError(t, err)
+	f.mustFlush()
+
+	o := f.options()
+	o.LoadLater = true
+	f.reopen(o)
+	f.admitted("both", 3)
+	f.admitted("managed", 2)
+	f.admitted("new", 1)
+	_, err = f.Create(ctx, "another", Change{})
+	require.ErrorIs(t, err, ErrStore)
+	require.ErrorIs(t, err, errNotLoaded)
+
+	// The load breaks off after each row once; what was restored is not restored again.
+	f.Service.store = &breaking{fakeStore: f.store}
+	for range 2 {
+		require.Error(t, f.flush(ctx))
+		assert.False(t, f.Stats().StoreUp)
+	}
+	f.mustFlush()
+	assert.Equal(t, int64(3), f.tokens("both"), "10 - 4 before the restart - 3 after it")
+	assert.Equal(t, int64(13), f.tokens("managed"))
+	assert.Equal(t, int64(9), f.tokens("new"))
+	assert.Equal(t, 3.0, f.store.all()["both"].Tokens)
+	assert.Equal(t, 13.0, f.store.all()["managed"].Tokens)
+	assert.Equal(t, int64(3), f.Stats().Buckets)
+	assert.Equal(t, int64(1), f.Stats().Managed)
+	_, err = f.Create(ctx, "another", Change{})
+	require.NoError(t, err)
+}
+
+// breaking breaks its n-th load off after n rows.
+type breaking struct {
+	*fakeStore
+	loads int
+}
+
+func (s *breaking) Load(ctx context.Context, yield func(Record) error) error {
+	s.loads++
+	rows := 0
+	return s.fakeStore.Load(ctx, func(r Record) error {
+		if rows++; rows > s.loads && s.loads < 3 || s.loads == 2 {
+			return errors.New("connection reset")
+		}
+		return yield(r)
+	})
+}
+
 // real is a Service on the time of a synctest bubble, with its Run under way.
 func real(t *testing.T, store *fakeStore) (s *Service, stop func()) {
 	s, err := Open(context.Background(), Options{

@@ -22,6 +22,9 @@ type Options struct {
 	FlushInterval time.Duration
 	// StoreTimeout bounds every call to the store, and so how long an admin write waits.
 	StoreTimeout time.Duration
+	// LoadLater opens without the store's buckets: Run loads them as soon as the store is there.
+	// Until then clients have what they have spent in memory only, and admin writes answer ErrStore.
+	LoadLater bool
 	// Clock is the system's where it is nil.
 	Clock Clock
 	// Logger is told of the store's outages and recoveries.
@@ -43,6 +46,7 @@ type Service struct {
 
 	writing writeLock
 	closed  bool                         // under writing: no more admin writes
+	loaded  atomic.Bool                  // set once
 	doubt   atomic.Pointer[doubtedWrite] // written under writing
 	listing sync.Mutex
 
@@ -51,8 +55,8 @@ type Service struct {
 	storeError                     atomic.Pointer[string]
 }
 
-// Open loads what the store holds and returns a Service that serves it. The caller must Run
-// it, and Close it at the end; the store stays the caller's to close.
+// Open loads what the store holds, unless that is to come later, and returns a Service that
+// serves it. The caller must Run it, and Close it at the end; the store stays the caller's to close.
 func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 	if err := o.Settings.Validate(); err != nil {
 		return nil, fmt.Errorf("default settings: %w", err)
@@ -64,6 +68,9 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 		o: o, log: o.Logger, clock: o.Clock, store: s,
 		table:   newTable(newRate(o.Settings), o.MaxBuckets),
 		writing: make(writeLock, 1),
+	}
+	if o.LoadLater {
+		return service, nil
 	}
 	if err := service.load(ctx); err != nil {
 		return nil, err
