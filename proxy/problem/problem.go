@@ -1,4 +1,4 @@
-// Package problem writes RFC 9457 problem details: what a request's answer says, in JSON, when it failed.
+// Package problem writes the answers that say what went wrong: RFC 9457 problem details, in JSON.
 package problem
 
 import "github.com/valyala/fasthttp"
@@ -23,6 +23,8 @@ type Problem struct {
 
 // Member is an extension member (RFC 9457, section 3.2).
 type Member struct {
+	// Name starts with a letter, and holds letters, digits and hyphens; none of "type",
+	// "title", "status", "detail" and "instance".
 	Name string
 	// Value is anything that encoding/json can write; one that it can't write is left out.
 	Value any
@@ -33,15 +35,16 @@ func Of(status int, detail string) Problem {
 	return Problem{Title: fasthttp.StatusMessage(status), Status: status, Detail: detail}
 }
 
-// Append appends the problem's JSON to dst.
-func Append(dst []byte, p Problem) []byte { return dst }
+// Write makes p the answer, and drops what the response held before (a backend's half-copied
+// header, say), but for a Connection: close. So set what p is to carry, Retry-After for one, afterwards.
+func Write(ctx *fasthttp.RequestCtx, p Problem) {
+	start(ctx, p.Status)
+	body := ctx.Response.SwapBody(nil)
+	ctx.Response.SwapBody(Append(body[:0], p))
+}
 
-// Write makes p the answer: whatever the response held before is dropped, but for a
-// Connection: close. Set further headers after it.
-func Write(ctx *fasthttp.RequestCtx, p Problem) {}
-
-// Encoded is a problem that is the same every time, with its JSON made once. Floods
-// are answered with these. It is immutable.
+// Encoded is a problem that is the same every time, with its JSON made once: what floods
+// are answered with. It is immutable.
 type Encoded struct {
 	status int
 	body   []byte
@@ -51,4 +54,20 @@ type Encoded struct {
 func Encode(p Problem) Encoded { return Encoded{status: p.Status, body: Append(nil, p)} }
 
 // Write makes e the answer, as the function Write does, without an allocation.
-func (e Encoded) Write(ctx *fasthttp.RequestCtx) {}
+func (e Encoded) Write(ctx *fasthttp.RequestCtx) {
+	start(ctx, e.status)
+	ctx.Response.SetBodyRaw(e.body)
+}
+
+// start empties the response and gives it a problem's status and type. Header names keep
+// their spelling, as in "RateLimit", whatever the server's setting.
+func start(ctx *fasthttp.RequestCtx, status int) {
+	closing := ctx.Response.Header.ConnectionClose()
+	ctx.Response.Reset()
+	ctx.Response.Header.DisableNormalizing()
+	ctx.Response.Header.SetContentType(ContentType)
+	ctx.Response.SetStatusCode(status)
+	if closing {
+		ctx.Response.Header.SetConnectionClose()
+	}
+}
