@@ -1,0 +1,122 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// guard says who gets in.
+type guard struct {
+	secured bool              // there is a token
+	token   [sha256.Size]byte // its hash: hashes are of one length, so comparing them tells nothing of the token's
+}
+
+func newGuard(token string) guard {
+	return guard{secured: token != "", token: sha256.Sum256([]byte(token))}
+}
+
+// admit says why a request doesn't get in; nil: it does.
+func (g guard) admit(request *fasthttp.Request) error {
+	if err := checkTarget(&request.Header); err != nil {
+		return err
+	}
+	if !g.secured {
+		return admitLocal(&request.Header)
+	}
+	switch string(request.URI().PathOriginal()) {
+	case "/healthz", "/readyz":
+		return nil
+	}
+	return g.admitBearer(&request.Header)
+}
+
+// checkTarget refuses what could be routed as something else than it says: absolute URIs, whose
+// authority stands against Host, and fragments, without which DELETE /buckets/a#b would be
+// about a.
+func checkTarget(header *fasthttp.RequestHeader) error {
+	target := header.RequestURI()
+	switch {
+	case len(header.Host()) == 0:
+		return badRequest("there is no Host; want one")
+	case !bytes.HasPrefix(target, []byte("/")), bytes.HasPrefix(target, []byte("//")):
+		return badRequest("the request target is no path; want one such as /buckets")
+	case bytes.IndexByte(target, '#') >= 0:
+		return badRequest("the request target has a #; want %%23 for one in a client_id")
+	}
+	return nil
+}
+
+// admitLocal keeps browsers out where there is no token. A page that was rebound to a loopback
+// address still sends its own name as Host; a page that forges a request sends its Origin.
+func admitLocal(header *fasthttp.RequestHeader) error {
+	if !isLoopbackHost(string(header.Host())) {
+		return refuse(errForbidden, "Host is %q; want localhost, an address of 127.0.0.0/8 or [::1] where no token is configured", header.Host())
+	}
+	if len(header.PeekAll(fasthttp.HeaderOrigin)) > 0 {
+		return refuse(errForbidden, "there is an Origin, as browsers send it; want none where no token is configured")
+	}
+	return nil
+}
+
+// admitBearer wants the token, as RFC 6750 (2.1) says: Authorization: Bearer TOKEN.
+func (g guard) admitBearer(header *fasthttp.RequestHeader) error {
+	given := header.PeekAll(fasthttp.HeaderAuthorization)
+	if len(given) != 1 {
+		return refuse(errUnauthorized, "there are %d Authorization headers; want one, Authorization: Bearer TOKEN", len(given))
+	}
+	scheme, token, _ := strings.Cut(string(given[0]), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return refuse(errUnauthorized, "the authorization is not of the Bearer scheme; want Authorization: Bearer TOKEN")
+	}
+	hash := sha256.Sum256([]byte(strings.TrimLeft(token, " ")))
+	if subtle.ConstantTimeCompare(hash[:], g.token[:]) != 1 {
+		return refuse(errUnauthorized, "the token is not the configured one")
+	}
+	return nil
+}
+
+// isLoopbackHost says whether a Host, with any port or none, names this machine whatever a name server
+// says: localhost, or an address literal.
+func isLoopbackHost(hostport string) bool {
+	host, port, bracketed := splitHost(hostport)
+	if port != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
+	}
+	if !bracketed && strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback() && addr.Zone() == "" && addr.Is4() == !bracketed
+}
+
+// splitHost takes apart NAME[:PORT] and [ADDRESS][:PORT]. A host of another form comes back empty.
+func splitHost(hostport string) (host, port string, bracketed bool) {
+	if !strings.HasPrefix(hostport, "[") {
+		host, port, _ = strings.Cut(hostport, ":")
+		return host, port, false
+	}
+	host, rest, closed := strings.Cut(hostport[1:], "]")
+	if !closed || rest != "" && rest[0] != ':' {
+		return "", "", true
+	}
+	return host, strings.TrimPrefix(rest, ":"), true
+}
+
+// checkListener refuses to serve without a token what others than this machine can reach.
+func (g guard) checkListener(addr net.Addr) error {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || g.secured || tcp.IP.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("admin API on %v without a token; want a token, or a loopback address such as 127.0.0.1:8080", addr)
+}

@@ -1,0 +1,197 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/limiter"
+)
+
+// BucketReader is what the calls that look at buckets need; *limiter.Service is one.
+type BucketReader interface {
+	// Get is the client's bucket now; limiter.ErrNotFound: it has none.
+	Get(clientID string) (limiter.Snapshot, error)
+	// List is a page of the buckets; more: there are others behind it.
+	List(q limiter.Query) (page []limiter.Snapshot, more bool, err error)
+	// Defaults are the settings of an unknown client's bucket.
+	Defaults() limiter.Settings
+}
+
+// BucketWriter is what the calls that change buckets need; *limiter.Service is one. Each call
+// ends soon after its context does, and nil means stored.
+type BucketWriter interface {
+	// Create makes a managed bucket.
+	Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Snapshot, error)
+	// Put makes or changes one; created says which.
+	Put(ctx context.Context, clientID string, c limiter.Change) (snap limiter.Snapshot, created bool, err error)
+	// Patch changes one that exists.
+	Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Snapshot, error)
+	// Delete removes one.
+	Delete(ctx context.Context, clientID string) error
+}
+
+// bucketView is a bucket in JSON.
+type bucketView struct {
+	ClientID   string         `json:"client_id"`
+	Capacity   int64          `json:"capacity"`
+	Tokens     int64          `json:"tokens"`
+	Refill     limiter.Refill `json:"refill"`
+	Managed    bool           `json:"managed"`
+	LastRefill Moment         `json:"last_refill"`
+}
+
+func viewBucket(s limiter.Snapshot) bucketView {
+	return bucketView{
+		ClientID: s.ClientID, Capacity: s.Capacity, Tokens: s.Tokens, Refill: s.Refill,
+		Managed: s.Managed, LastRefill: Moment{s.LastRefill},
+	}
+}
+
+// defaultsView is what an unknown client's bucket would be.
+type defaultsView struct {
+	Capacity int64          `json:"capacity"`
+	Refill   limiter.Refill `json:"refill"`
+}
+
+func (s *Server) createBucket(ctx *fasthttp.RequestCtx) error {
+	body, err := jsonBody(&ctx.Request)
+	if err != nil {
+		return err
+	}
+	clientID, change, err := decodeCreate(body)
+	if err != nil {
+		return err
+	}
+	write, cancel := s.writeContext()
+	defer cancel()
+	snap, err := s.sources.Writer.Create(write, s.sources.ClientID(clientID), change)
+	if err != nil {
+		return err
+	}
+	return created(ctx, snap)
+}
+
+func (s *Server) listBuckets(ctx *fasthttp.RequestCtx) error {
+	query, err := parseListQuery(string(ctx.URI().QueryString()))
+	if err != nil {
+		return err
+	}
+	page, more, err := s.sources.Reader.List(query)
+	if err != nil {
+		return err
+	}
+	if more {
+		ctx.Response.Header.Set("Link", nextPage(query, page))
+	}
+	views := make([]bucketView, len(page))
+	for i, snap := range page {
+		views[i] = viewBucket(snap)
+	}
+	return writeJSON(ctx, fasthttp.StatusOK, views)
+}
+
+func (s *Server) getBucket(ctx *fasthttp.RequestCtx) error {
+	clientID, err := s.pathClientID(ctx)
+	if err != nil {
+		return err
+	}
+	snap, err := s.sources.Reader.Get(clientID)
+	if errors.Is(err, limiter.ErrNotFound) {
+		return s.noBucket(clientID)
+	}
+	if err != nil {
+		return err
+	}
+	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(snap))
+}
+
+// noBucket is a 404 that says what the client would get.
+func (s *Server) noBucket(clientID string) error {
+	defaults := s.sources.Reader.Defaults()
+	refused := refuse(limiter.ErrNotFound, "client_id %q has no bucket: its next request starts one on the defaults", clientID)
+	return refused.with("defaults", defaultsView(defaults))
+}
+
+func (s *Server) putBucket(ctx *fasthttp.RequestCtx) error {
+	clientID, change, err := s.pathChange(ctx)
+	if err != nil {
+		return err
+	}
+	write, cancel := s.writeContext()
+	defer cancel()
+	snap, isNew, err := s.sources.Writer.Put(write, clientID, change)
+	switch {
+	case err != nil:
+		return err
+	case isNew:
+		return created(ctx, snap)
+	}
+	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(snap))
+}
+
+func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
+	clientID, change, err := s.pathChange(ctx)
+	if err != nil {
+		return err
+	}
+	if change.Empty() {
+		return badRequest("the body changes nothing; want capacity, refill or tokens in it")
+	}
+	write, cancel := s.writeContext()
+	defer cancel()
+	snap, err := s.sources.Writer.Patch(write, clientID, change)
+	if err != nil {
+		return err
+	}
+	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(snap))
+}
+
+func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
+	clientID, err := s.pathClientID(ctx)
+	if err != nil {
+		return err
+	}
+	write, cancel := s.writeContext()
+	defer cancel()
+	if err := s.sources.Writer.Delete(write, clientID); err != nil {
+		return err
+	}
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+	return nil
+}
+
+// pathClientID is the client_id of the path, as it is stored.
+func (s *Server) pathClientID(ctx *fasthttp.RequestCtx) (string, error) {
+	segment, _ := ctx.UserValue("client_id").(string)
+	clientID, err := unescapeClientID(segment)
+	if err != nil {
+		return "", err
+	}
+	return s.sources.ClientID(clientID), nil
+}
+
+// pathChange reads a write to the bucket that the path names.
+func (s *Server) pathChange(ctx *fasthttp.RequestCtx) (clientID string, c limiter.Change, err error) {
+	if clientID, err = s.pathClientID(ctx); err != nil {
+		return "", limiter.Change{}, err
+	}
+	body, err := jsonBody(&ctx.Request)
+	if err != nil {
+		return "", limiter.Change{}, err
+	}
+	c, err = decodeChange(body)
+	return clientID, c, err
+}
+
+// writeContext bounds an admin write. It is not the request's context, which ends when the
+// server begins to stop: a write that has begun is finished.
+func (s *Server) writeContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), s.settings.WriteTimeout)
+}
+
+func created(ctx *fasthttp.RequestCtx, snap limiter.Snapshot) error {
+	ctx.Response.Header.Set(fasthttp.HeaderLocation, bucketPath(snap.ClientID))
+	return writeJSON(ctx, fasthttp.StatusCreated, viewBucket(snap))
+}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"gopher-equalizer/limiter"
+)
+
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
+
+// parseListQuery reads limit=, offset= and after= of a listing, each at most once. after is a
+// position in the order of the ids as they are listed, so it's taken as it is, not hashed.
+func parseListQuery(query string) (limiter.Query, error) {
+	q := limiter.Query{Limit: defaultPage}
+	seen := make(map[string]bool, 3)
+	for pair := range strings.SplitSeq(query, "&") {
+		if query == "" {
+			break
+		}
+		if err := parseParameter(pair, &q, seen); err != nil {
+			return limiter.Query{}, err
+		}
+	}
+	if q.Offset > limiter.MaxWindow-q.Limit {
+		return limiter.Query{}, badRequest("offset %d + limit %d is beyond %d; want after=CLIENT_ID instead of an offset", q.Offset, q.Limit, limiter.MaxWindow)
+	}
+	return q, nil
+}
+
+func parseParameter(pair string, q *limiter.Query, seen map[string]bool) (err error) {
+	escapedName, escapedValue, _ := strings.Cut(pair, "=")
+	name, nameErr := url.QueryUnescape(escapedName)
+	value, valueErr := url.QueryUnescape(escapedValue)
+	if nameErr != nil || valueErr != nil {
+		return badRequest("the query has %s; want it percent-encoded", excerpt(pair))
+	}
+	if seen[name] {
+		return badRequest("the query has %s twice; want it once", excerpt(name))
+	}
+	seen[name] = true
+	switch name {
+	case "limit":
+		q.Limit, err = parseCount(name, value, 1, maxPage)
+	case "offset":
+		q.Offset, err = parseCount(name, value, 0, limiter.MaxWindow)
+	case "after":
+		q.After, err = value, checkClientID(value)
+	default:
+		return badRequest("unknown query parameter %s; want limit, offset or after", excerpt(strconv.Quote(name)))
+	}
+	return err
+}
+
+func parseCount(name, value string, least, most int) (int, error) {
+	n, err := strconv.ParseUint(value, 10, 32)
+	if err != nil || n < uint64(least) || n > uint64(most) {
+		return 0, badRequest("%s is %s; want a whole number from %d to %d", name, excerpt(strconv.Quote(value)), least, most)
+	}
+	return int(n), nil
+}
+
+// nextPage is the Link to what follows a page that isn't the last one. A page whose buckets all went
+// while it was made has no last client_id to go on from: asking the same again does.
+func nextPage(q limiter.Query, page []limiter.Snapshot) string {
+	if len(page) > 0 {
+		q.After, q.Offset = page[len(page)-1].ClientID, 0
+	}
+	values := url.Values{"limit": {strconv.Itoa(q.Limit)}}
+	if q.After != "" {
+		values.Set("after", q.After)
+	}
+	if q.Offset > 0 {
+		values.Set("offset", strconv.Itoa(q.Offset))
+	}
+	return "</buckets?" + values.Encode() + `>; rel="next"`
+}

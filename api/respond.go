@@ -1,0 +1,99 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime/debug"
+
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/proxy/problem"
+)
+
+// writeJSON answers with a value. <, > and & stay as they are: nobody embeds this in HTML.
+func writeJSON(ctx *fasthttp.RequestCtx, status int, value any) error {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		return fmt.Errorf("encoding the answer: %w", err)
+	}
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("application/json")
+	ctx.SetBody(body.Bytes())
+	return nil
+}
+
+// fail answers with the problem that an error is. One that faults doesn't know is logged, and
+// nothing of it is told.
+func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
+	for _, f := range faults() {
+		if errors.Is(err, f.kind) {
+			f.write(ctx, err)
+			return
+		}
+	}
+	s.log.Error().Err(err).Bytes("method", ctx.Method()).Msg("an admin call failed")
+	internalError(ctx)
+}
+
+// write answers with the fault; err is the error that is one.
+func (f fault) write(ctx *fasthttp.RequestCtx, err error) {
+	p := problem.Problem{Type: problemType + f.name, Title: f.title, Status: f.status, Detail: f.detail}
+	header := f.header
+	if own := (refusal{}); errors.As(err, &own) {
+		p.Detail, p.Extra = own.detail, own.extra
+		if own.header != (field{}) {
+			header = own.header
+		}
+	} else if p.Detail == "" {
+		p.Detail = err.Error()
+	}
+	problem.Write(ctx, p)
+	if header != (field{}) {
+		ctx.Response.Header.Set(header.name, header.value)
+	}
+}
+
+func internalError(ctx *fasthttp.RequestCtx) {
+	problem.Write(ctx, problem.Of(fasthttp.StatusInternalServerError, "a fault of ours: the log says more"))
+}
+
+// recoverPanic is deferred around every call: fasthttp would let a panic end the process.
+func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx) {
+	if v := recover(); v != nil {
+		s.log.Error().Interface("panic", v).Bytes("method", ctx.Method()).Bytes("stack", debug.Stack()).Msg("an admin call panicked")
+		internalError(ctx)
+	}
+}
+
+// protect keeps answers out of caches, and from being taken for something else than they say.
+func protect(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	ctx.Response.Header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+}
+
+// malformed answers what fasthttp couldn't read. Its errors quote the request, with whatever secrets
+// are in it, so nothing of them is repeated or logged.
+func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
+	defer protect(ctx)
+	s.fail(ctx, readError(err))
+}
+
+func readError(err error) error {
+	var small *fasthttp.ErrSmallBuffer
+	var netErr net.Error
+	switch {
+	case errors.As(err, &small):
+		return refuse(errHeaderSize, "want a request header of at most %d bytes", maxHeader)
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return refuse(errTooLarge, "want a body of at most %d bytes", maxBody)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return refuse(errTimeout, "the request was not complete after %v", readTimeout)
+	}
+	return badRequest("the request is not well-formed HTTP/1.1, or its Host or path is not valid")
+}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+)
+
+// call is the handler of one method and path. What it returns is answered as faults says.
+type call func(ctx *fasthttp.RequestCtx) error
+
+// routes is every call, by path and method. HEAD comes with GET.
+func (s *Server) routes() map[string]map[string]call {
+	return map[string]map[string]call{
+		"/buckets": {
+			fasthttp.MethodGet:  s.limited(s.listBuckets),
+			fasthttp.MethodPost: s.limited(noQuery(s.createBucket)),
+		},
+		"/buckets/{client_id}": {
+			fasthttp.MethodGet:    s.limited(noQuery(s.getBucket)),
+			fasthttp.MethodPut:    s.limited(noQuery(s.putBucket)),
+			fasthttp.MethodPatch:  s.limited(noQuery(s.patchBucket)),
+			fasthttp.MethodDelete: s.limited(noQuery(s.deleteBucket)),
+		},
+		"/backends": {fasthttp.MethodGet: noQuery(s.listBackends)},
+		"/status":   {fasthttp.MethodGet: noQuery(s.status)},
+		"/healthz":  {fasthttp.MethodGet: s.healthz}, // probes may add what they like
+		"/readyz":   {fasthttp.MethodGet: s.readyz},
+	}
+}
+
+// newRouter matches paths as they came, undecoded, so that a%2Fb is one segment. The router's
+// own answers are off: redirects that mend paths (a client_id may end in a dot), OPTIONS, and a 405
+// that names OPTIONS and takes /* for a path.
+func (s *Server) newRouter() *router.Router {
+	r := router.New()
+	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
+	r.HandleOPTIONS, r.HandleMethodNotAllowed = false, false
+	r.NotFound = s.answer(noCall)
+	for path, calls := range s.routes() {
+		if get, ok := calls[fasthttp.MethodGet]; ok {
+			calls[fasthttp.MethodHead] = get
+		}
+		for method, c := range calls {
+			r.Handle(method, path, s.answer(c))
+		}
+		r.ANY(path, s.answer(wrongMethod(slices.Sorted(maps.Keys(calls)))))
+	}
+	return r
+}
+
+// answer makes a handler of a call.
+func (s *Server) answer(c call) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if err := c(ctx); err != nil {
+			s.fail(ctx, err)
+		}
+	}
+}
+
+// limited refuses calls about buckets where there are none.
+func (s *Server) limited(c call) call {
+	if s.sources.Reader != nil && s.sources.Writer != nil {
+		return c
+	}
+	return func(*fasthttp.RequestCtx) error {
+		return refuse(errUnlimited, "no limit is configured, so there are no buckets; want [limits.NAME] in the configuration, or --key, --capacity or --refill")
+	}
+}
+
+// noQuery refuses any query, an empty one too: DELETE /buckets/a?b is not about a.
+func noQuery(c call) call {
+	return func(ctx *fasthttp.RequestCtx) error {
+		if strings.Contains(string(ctx.RequestURI()), "?") {
+			return badRequest("this call takes no query parameters; want %%3F for a question mark in a client_id")
+		}
+		return c(ctx)
+	}
+}
+
+func noCall(ctx *fasthttp.RequestCtx) error {
+	if strings.HasPrefix(string(ctx.URI().PathOriginal()), "/buckets/") {
+		return refuse(errNoCall, "want /buckets/CLIENT_ID; in the client_id %%2F stands for a slash")
+	}
+	return refuse(errNoCall, "want /buckets, /backends, /status, /healthz or /readyz")
+}
+
+func wrongMethod(allowed []string) call {
+	allow := strings.Join(allowed, ", ")
+	return func(ctx *fasthttp.RequestCtx) error {
+		refused := refuse(errMethod, "%s is not possible here; want %s", excerpt(string(ctx.Method())), allow)
+		refused.header = field{fasthttp.HeaderAllow, allow}
+		return refused
+	}
+}

@@ -1,0 +1,93 @@
+package api
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Status is what GET /status says. Counters count since the start of the process.
+type Status struct {
+	// Version, UptimeSeconds and Limit are the Server's to fill. Limit is the name of the limit, null where
+	// nothing is limited.
+	Version       string  `json:"version"`
+	UptimeSeconds float64 `json:"uptime_seconds"`
+	Limit         *string `json:"limit"`
+	// Store and Buckets are null where nothing is limited.
+	Store    *StoreStatus   `json:"store"`
+	Buckets  *BucketsStatus `json:"buckets"`
+	Requests RequestsStatus `json:"requests"`
+}
+
+// StoreStatus is how the store and the write-behind are.
+type StoreStatus struct {
+	// Driver is "bolt", "postgres" or "memory".
+	Driver string `json:"driver"`
+	// Up says whether the last call to the store succeeded; Error is what it said if not, else "".
+	Up    bool   `json:"up"`
+	Error string `json:"error"`
+	// Flushes counts those that stored all that was dirty when they began, FlushErrors those that
+	// failed, FlushOverruns those that took longer than their interval.
+	Flushes       int64 `json:"flushes"`
+	FlushErrors   int64 `json:"flush_errors"`
+	FlushOverruns int64 `json:"flush_overruns"`
+	// LastFlush is when the last of Flushes ended, null before the first.
+	LastFlush Moment `json:"last_flush"`
+	// Dirty counts the buckets with spending that isn't stored yet.
+	Dirty int64 `json:"dirty"`
+	// LagSeconds is for how long the oldest of that spending has waited; 0 when there is none.
+	LagSeconds float64 `json:"lag_seconds"`
+}
+
+// BucketsStatus is how full the table of buckets is.
+type BucketsStatus struct {
+	// Count is how many are in memory, Managed how many of them an operator wrote.
+	Count   int64 `json:"count"`
+	Managed int64 `json:"managed"`
+	// Max is max_buckets; OverflowTakes counts the requests that shared a bucket past it.
+	Max           int64 `json:"max"`
+	OverflowTakes int64 `json:"overflow_takes"`
+}
+
+// RequestsStatus is what the data path did.
+type RequestsStatus struct {
+	// Total counts the requests that were read, InFlight those that run now.
+	Total    int64 `json:"total"`
+	InFlight int64 `json:"in_flight"`
+	// Connections counts the clients' open connections.
+	Connections int64 `json:"connections"`
+	// Allowed counts the requests that the limit let pass, or all where nothing is limited;
+	// Limited those that got a 429.
+	Allowed int64 `json:"allowed"`
+	Limited int64 `json:"limited"`
+	// Answers counts by class of status what was answered.
+	Answers AnswersStatus `json:"answers"`
+	// BadGateway, Unavailable and GatewayTimeout count our own 502, 503 and 504.
+	BadGateway     int64 `json:"bad_gateway"`
+	Unavailable    int64 `json:"unavailable"`
+	GatewayTimeout int64 `json:"gateway_timeout"`
+	// Resends counts the requests that were sent to a second backend or connection, Broken the answers
+	// that were cut after they had begun, Panics the requests that ended in one.
+	Resends int64 `json:"resends"`
+	Broken  int64 `json:"broken"`
+	Panics  int64 `json:"panics"`
+}
+
+// AnswersStatus counts answers by class of status.
+type AnswersStatus struct {
+	Informational int64 `json:"1xx"`
+	Successful    int64 `json:"2xx"`
+	Redirection   int64 `json:"3xx"`
+	ClientError   int64 `json:"4xx"`
+	ServerError   int64 `json:"5xx"`
+}
+
+func (s *Server) status(ctx *fasthttp.RequestCtx) error {
+	status := s.sources.Status()
+	status.Version = s.settings.Version
+	status.UptimeSeconds = time.Since(s.started).Round(time.Millisecond).Seconds()
+	if s.settings.Limit != "" {
+		status.Limit = &s.settings.Limit
+	}
+	return writeJSON(ctx, fasthttp.StatusOK, status)
+}
