@@ -1,0 +1,81 @@
+package balancer
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+)
+
+// Settings are what a Pool is made of. Defaults and the checks of what an operator wrote
+// are config's: a Pool takes the values as they are.
+type Settings struct {
+	// Name is the pool's, for logs and the API.
+	Name string
+	// Strategy is how the pool picks.
+	Strategy Strategy
+	// Backends are in the order in which round robin starts with them.
+	Backends []BackendSettings
+	// Health is how each of the backends is probed.
+	Health HealthSettings
+	// NewClient makes the client that requests to a backend go through. It is called once for
+	// each backend; probes don't use it.
+	NewClient func(BackendSettings) *fasthttp.HostClient
+	// Logger gets one line for each flip of a backend's health. The zero Logger is silent.
+	Logger zerolog.Logger
+}
+
+// BackendSettings are one address that requests are forwarded to.
+type BackendSettings struct {
+	// URL is the backend as the operator wrote it, "http://host:port": its name in logs and the API.
+	URL string
+	// Addr is what to connect to, "host:port".
+	Addr string
+	// Weight is the backend's share of the requests, from 1 to 100, relative to the others'.
+	Weight int
+	// State is what the operator wants of it.
+	State State
+}
+
+// HealthSettings are how backends are probed.
+type HealthSettings struct {
+	// Type is what a probe does.
+	Type HealthType
+	// Path is what an HTTP probe asks for, with the query if there is one. It is sent as it is:
+	// it must start with a slash and have no spaces or control characters.
+	Path string
+	// Host is what an HTTP probe says as Host, sent as it is too; "" stands for the backend's address.
+	Host string
+	// Statuses are those of a backend that is alive; with none, every status below 500 is.
+	Statuses []StatusRange
+	// Interval is the longest time from one probe's start to the next one's, above 0. A probe
+	// that takes longer is followed by the next at once.
+	Interval time.Duration
+	// Timeout bounds one whole probe, from the connect to the answer, above 0.
+	Timeout time.Duration
+	// Rise is how many probes in a row must succeed before a backend that is down counts as up, at least 1.
+	Rise int
+	// Fall is how many in a row must fail before one that is up counts as down, at least 1. A
+	// backend that dies is found out within Fall * Interval + Timeout, if Timeout is at most Interval.
+	Fall int
+}
+
+// HealthType is what a probe does to a backend.
+type HealthType string
+
+const (
+	// HealthHTTP asks for a path and judges the answer's status.
+	HealthHTTP HealthType = "http"
+	// HealthTCP only connects. A process that hangs still passes: its kernel accepts for it.
+	HealthTCP HealthType = "tcp"
+)
+
+// ParseHealthType reads a health type's name. The error names the text and what was wanted.
+func ParseHealthType(text string) (HealthType, error) {
+	switch t := HealthType(text); t {
+	case HealthHTTP, HealthTCP:
+		return t, nil
+	}
+	return "", fmt.Errorf("unexpected health type %q; want %s or %s", text, HealthHTTP, HealthTCP)
+}
