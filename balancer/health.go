@@ -1,0 +1,35 @@
+package balancer
+
+// health is what a row of probe results says of a backend. It knows no clock and no network,
+// and takes no lock.
+type health struct {
+	// up is the finding; false before the first result.
+	up bool
+	// last is the last result, and streak how many in a row were like it; 0: never probed.
+	last   bool
+	streak int
+}
+
+// observe takes one probe's result and says whether it flipped the finding. The first result
+// decides alone, so that a start needs one round of probes and not rise of them; it counts as a
+// flip either way. After that rise successes in a row, or fall failures, flip.
+func (h *health) observe(ok bool, rise, fall int) (flipped bool) {
+	first := h.streak == 0
+	if ok != h.last {
+		h.streak = 0
+	}
+	h.last = ok
+	h.streak++
+	need := fall
+	if ok {
+		need = rise
+	}
+	if !first && (ok == h.up || h.streak < need) {
+		return false
+	}
+	h.up = ok
+	return true
+}
+
+// known says whether there was a result yet.
+func (h *health) known() bool { return h.streak > 0 }
