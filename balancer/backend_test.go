@@ -1,0 +1,64 @@
+package balancer
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/valyala/fasthttp"
+)
+
+func TestBackendCountsWhatRunsWhatRanAndWhatBroke(t *testing.T) {
+	p := poolOf(RoundRobin, 1)
+	b := p.Pick()
+	counts := func() [3]int64 { s := p.Status()[0]; return [3]int64{s.InFlight, s.Requests, s.Failures} }
+
+	assert.Equal(t, [3]int64{0, 0, 0}, counts())
+	b.Begin()
+	b.Begin()
+	assert.Equal(t, [3]int64{2, 2, 0}, counts())
+	b.End(false)
+	assert.Equal(t, [3]int64{1, 2, 0}, counts())
+	b.End(true)
+	assert.Equal(t, [3]int64{0, 2, 1}, counts())
+}
+
+// Whenever it is read, no more is in flight or has failed than was begun, and nothing is below 0.
+func TestBackendCountersAgreeWhileTheyMove(t *testing.T) {
+	p := poolOf(RoundRobin, 1)
+	b := p.Pick()
+	var users sync.WaitGroup
+	for range 4 {
+		users.Go(func() {
+			for range 2000 {
+				b.Begin()
+				b.End(true)
+			}
+		})
+	}
+	for range 2000 {
+		s := p.Status()[0]
+		assert.GreaterOrEqual(t, s.InFlight, int64(0))
+		assert.LessOrEqual(t, s.Failures, s.Requests)
+	}
+	users.Wait()
+	assert.Equal(t, BackendStatus{URL: "a", Weight: 1, State: Ready, Healthy: true, Requests: 8000, Failures: 8000}, p.Status()[0])
+}
+
+func TestBackendIsWhatItsSettingsSay(t *testing.T) {
+	var asked []BackendSettings
+	client := &fasthttp.HostClient{}
+	settings := BackendSettings{URL: "http://localhost:8081", Addr: "localhost:8081", Weight: 2, State: Ready}
+	p := NewPool(Settings{
+		Backends: []BackendSettings{settings},
+		NewClient: func(b BackendSettings) *fasthttp.HostClient {
+			asked = append(asked, b)
+			return client
+		},
+	})
+	b := p.backends[0]
+	assert.Equal(t, []BackendSettings{settings}, asked)
+	assert.Same(t, client, b.Client())
+	assert.Equal(t, "http://localhost:8081", b.URL())
+	assert.Equal(t, "localhost:8081", b.Addr())
+}

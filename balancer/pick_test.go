@@ -1,0 +1,197 @@
+package balancer
+
+import (
+	"io"
+	"math"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"pgregory.net/rapid"
+)
+
+// poolOf publishes a schedule of backends with those weights, as if their probes had succeeded.
+func poolOf(strategy Strategy, weights ...int) *Pool {
+	p := &Pool{strategy: strategy, backends: weighted(weights...)}
+	for _, b := range p.backends {
+		b.settings.State = Ready
+		b.health.observe(true, 1, 1)
+	}
+	p.publish()
+	return p
+}
+
+// tally counts n picks by the backend's name.
+func tally(n int, pick func() *Backend) map[string]int {
+	counts := map[string]int{}
+	for range n {
+		counts[pick().URL()]++
+	}
+	return counts
+}
+
+func TestRoundRobinIsExact(t *testing.T) {
+	assert.Equal(t, map[string]int{"a": 1000, "b": 1000, "c": 1000}, tally(3000, poolOf(RoundRobin, 1, 1, 1).Pick))
+	assert.Equal(t, map[string]int{"a": 1500, "b": 1000, "c": 500}, tally(3000, poolOf(RoundRobin, 3, 2, 1).Pick))
+}
+
+func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
+	p := poolOf(RoundRobin, 1, 1, 1)
+	var pickers sync.WaitGroup
+	for range 30 {
+		pickers.Go(func() {
+			for range 100 {
+				p.Pick().Begin()
+			}
+		})
+	}
+	pickers.Wait()
+	for _, s := range p.Status() {
+		assert.EqualValues(t, 1000, s.Requests, s.URL)
+	}
+}
+
+func TestRandomDrawsByWeight(t *testing.T) {
+	const n = 20_000
+	counts := tally(n, poolOf(Random, 5, 3, 2).Pick)
+	for name, share := range map[string]float64{"a": 0.5, "b": 0.3, "c": 0.2} {
+		// Six standard deviations: off by chance once in half a billion runs.
+		assert.InDelta(t, n*share, counts[name], 6*math.Sqrt(n*share*(1-share)), name)
+	}
+}
+
+func TestPickOfNone(t *testing.T) {
+	for _, strategy := range []Strategy{RoundRobin, Random} {
+		p := poolOf(strategy)
+		assert.Nil(t, p.Pick())
+		assert.Nil(t, p.PickOther(&Backend{}))
+	}
+}
+
+func TestPickOtherOfOne(t *testing.T) {
+	for _, strategy := range []Strategy{RoundRobin, Random} {
+		p := poolOf(strategy, 7)
+		assert.Nil(t, p.PickOther(p.backends[0]))
+		assert.Equal(t, p.backends[0], p.PickOther(&Backend{}), "than is not fit any more")
+	}
+}
+
+// What one backend drops goes to the others by weight, exactly; and neither that nor the first
+// attempts are changed by what comes in between.
+func TestPickOtherKeepsRoundRobinExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		weights := genWeights(t)
+		p := poolOf(RoundRobin, weights...)
+		than := p.backends[rapid.IntRange(0, len(weights)-1).Draw(t, "than")]
+		other := p.backends[rapid.IntRange(0, len(weights)-1).Draw(t, "other")]
+		total := len(*p.schedule.Load())
+
+		picks, resends := map[*Backend]int{}, map[*Backend]int{}
+		for range total - than.settings.Weight {
+			resends[p.PickOther(than)]++
+			if other != than {
+				p.PickOther(other)
+			}
+		}
+		for range total {
+			p.PickOther(than)
+			picks[p.Pick()]++
+		}
+		for _, b := range p.backends {
+			assert.Equal(t, b.settings.Weight, picks[b], "picks of %s", b.URL())
+			if b != than {
+				assert.Equal(t, b.settings.Weight, resends[b], "resends to %s", b.URL())
+			}
+		}
+		assert.Zero(t, resends[than])
+	})
+}
+
+func TestPickOtherAtRandomNeverReturnsThan(t *testing.T) {
+	p := poolOf(Random, 8, 1, 1)
+	counts := tally(2000, func() *Backend { return p.PickOther(p.backends[0]) })
+	assert.Zero(t, counts["a"])
+	assert.InDelta(t, 1000, counts["b"], 6*math.Sqrt(500))
+}
+
+// Picks see one schedule or the next, whole: a is always there, and b only while it is fit.
+func TestPickWhileBackendsFlip(t *testing.T) {
+	p := poolOf(RoundRobin, 1, 1)
+	a, b := p.backends[0], p.backends[1]
+	p.health.Rise, p.health.Fall = 1, 1
+	flipped := make(chan struct{})
+	var pickers sync.WaitGroup
+	for range 3 {
+		pickers.Go(func() {
+			for {
+				assert.Contains(t, p.backends, p.Pick())
+				assert.Equal(t, a, p.PickOther(b))
+				select {
+				case <-flipped:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for range 200 {
+		p.take(b, "", io.EOF)
+		assert.Equal(t, map[string]int{"a": 4}, tally(4, p.Pick), "down: never again")
+		p.take(b, "", nil)
+	}
+	close(flipped)
+	pickers.Wait()
+	assert.Equal(t, map[string]int{"a": 2, "b": 2}, tally(4, p.Pick))
+}
+
+func TestPickingAllocatesNothing(t *testing.T) {
+	for _, strategy := range []Strategy{RoundRobin, Random} {
+		p := poolOf(strategy, 5, 1, 1)
+		assert.Zero(t, testing.AllocsPerRun(1000, func() {
+			b := p.Pick()
+			b.Begin()
+			p.PickOther(b).Begin()
+			b.End(true)
+		}), strategy)
+	}
+}
+
+// What is written on every request must not share a cache line with what is read on every request.
+func TestHotCountersHaveCacheLinesOfTheirOwn(t *testing.T) {
+	apart := func(before, first, last, size uintptr) {
+		t.Helper()
+		assert.GreaterOrEqual(t, first-before, uintptr(cacheLines))
+		assert.GreaterOrEqual(t, size-last, uintptr(cacheLines))
+	}
+	var p Pool
+	apart(unsafe.Offsetof(p.deserted), unsafe.Offsetof(p.next), unsafe.Offsetof(p.next), unsafe.Sizeof(p))
+	var b Backend
+	apart(unsafe.Offsetof(b.lastProbeAt), unsafe.Offsetof(b.begun), unsafe.Offsetof(b.resends), unsafe.Sizeof(b))
+}
+
+func BenchmarkPick(b *testing.B) {
+	for _, strategy := range []Strategy{RoundRobin, Random} {
+		b.Run(string(strategy), func(b *testing.B) {
+			p := poolOf(strategy, 5, 1, 1)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if p.Pick() == nil {
+						b.Error("none is fit")
+					}
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkPickOther(b *testing.B) {
+	p := poolOf(RoundRobin, 5, 1, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if p.PickOther(p.backends[0]) == nil {
+			b.Error("no other is fit")
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+)
+
+// newProbe makes the probe that the settings ask for.
+func newProbe(h HealthSettings, b BackendSettings) probe {
+	d := dialer{addr: b.Addr, timeout: h.Timeout}
+	if h.Type == HealthTCP {
+		return d.probe
+	}
+	return newHTTPProbe(h, d).probe
+}
+
+// dialer connects to a backend for a probe, directly: no environment variable puts a proxy in between.
+type dialer struct {
+	addr string
+	// timeout is what the contexts are bounded by; for messages only.
+	timeout time.Duration
+}
+
+// dial errors are fit for operators, who see the backend's name beside them.
+func (d dialer) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+	switch {
+	case err == nil:
+		return conn, nil
+	case timedOut(err):
+		return nil, fmt.Errorf("connect: no connection within %v", d.timeout)
+	default:
+		return nil, cause(err)
+	}
+}
+
+// probe is the TCP probe: it connects, and that is all.
+func (d dialer) probe(ctx context.Context) (string, error) {
+	started := time.Now()
+	conn, err := d.dial(ctx)
+	if err != nil {
+		return "", err
+	}
+	took := since(started)
+	// There is nothing that a failed close could say of the backend.
+	_ = conn.Close()
+	return "connected in " + took, nil
+}
+
+// since writes the time from then to now in milliseconds: "0.8ms".
+func since(then time.Time) string {
+	return fmt.Sprintf("%.1fms", time.Since(then).Seconds()*1000)
+}
+
+// timedOut knows fasthttp's timeouts too, which are no net.Error.
+func timedOut(err error) bool {
+	var late interface{ Timeout() bool }
+	return errors.As(err, &late) && late.Timeout()
+}
+
+// cause leaves out the addresses that the net package writes before what went wrong.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// isOurs says whether a probe failed because this process or machine has no file descriptor left. That
+// says nothing of the backend: to count it would take all backends down at once, while the
+// connections that are open still work.
+//
+// EADDRNOTAVAIL is not among these: it is a want of local ports at times, but also how a
+// machine without IPv6 answers for [::1].
+func isOurs(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}

@@ -1,0 +1,112 @@
+package balancer
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// probe asks a backend once whether it is alive, and takes no longer than its context. It says
+// what it found in words for operators: the answer, or as an error why there was none.
+type probe func(ctx context.Context) (answer string, err error)
+
+// Probe is the first round: it probes all backends at the same time, but for those in maintenance,
+// and returns when each has answered or run out of time. Each result decides alone.
+func (p *Pool) Probe(ctx context.Context) {
+	var round sync.WaitGroup
+	for _, b := range p.probed() {
+		round.Go(func() { p.check(ctx, b) })
+	}
+	round.Wait()
+
+	// With every backend in drain or maintenance no flip said that none is fit.
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tellIfDeserted()
+}
+
+// Run probes every backend on a clock of its own until ctx ends, but for those in maintenance.
+// It returns when nothing that it started runs any more.
+func (p *Pool) Run(ctx context.Context) {
+	var watchers sync.WaitGroup
+	for _, b := range p.probed() {
+		watchers.Go(func() { p.watch(ctx, b) })
+	}
+	<-ctx.Done()
+	watchers.Wait()
+}
+
+// probed are the backends that probes go to.
+func (p *Pool) probed() []*Backend {
+	var all []*Backend
+	for _, b := range p.backends {
+		if b.settings.State != Maint {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// watch probes one backend until ctx ends. It starts anywhere within the first interval, so that
+// the backends' probes are spread over it and don't come in bursts.
+func (p *Pool) watch(ctx context.Context, b *Backend) {
+	timer := time.NewTimer(rand.N(p.health.Interval))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		started := time.Now()
+		p.check(ctx, b)
+		timer.Reset(jitter(p.health.Interval) - time.Since(started))
+	}
+}
+
+// jitter shortens an interval by up to a fifth. Without it, proxies that were started together probe
+// a backend in step for ever, and a backend that is slow at fixed times can meet every probe,
+// or none. It never lengthens: how long a dead backend goes unnoticed is bounded by intervals.
+func jitter(interval time.Duration) time.Duration {
+	return interval - rand.N(interval/5+1)
+}
+
+// check probes one backend once, and takes the result.
+func (p *Pool) check(ctx context.Context, b *Backend) {
+	bounded, cancel := context.WithTimeout(ctx, p.health.Timeout)
+	answer, err := b.probe(bounded)
+	cancel()
+	if ctx.Err() != nil {
+		return // cut short by the stop: that says nothing of the backend
+	}
+	p.take(b, answer, err)
+}
+
+// take is where a probe's result becomes known: to operators, and if it flips the backend's health to
+// Pick and then to the log, which may be slow.
+func (p *Pool) take(b *Backend, answer string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b.lastProbe, b.lastProbeAt = answer, time.Now().UTC()
+	if err != nil {
+		b.lastProbe = err.Error()
+	}
+	if isOurs(err) || !b.health.observe(err == nil, p.health.Rise, p.health.Fall) {
+		return
+	}
+	p.publish()
+	p.logFlip(b)
+	p.tellIfDeserted()
+}
+
+// logFlip logs that a backend's health flipped, what the last probe found, and how many in a row
+// found it. The caller holds p.mu.
+func (p *Pool) logFlip(b *Backend) {
+	event, message := p.log.Info(), "backend is up"
+	if !b.health.up {
+		event, message = p.log.Warn(), "backend is down"
+	}
+	event.Str("pool", p.name).Str("backend", b.settings.URL).Str("state", string(b.settings.State)).
+		Str("probe", b.lastProbe).Int("probes", b.health.streak).Msg(message)
+}
