@@ -1,0 +1,74 @@
+// Package memory is the store that forgets: it keeps buckets until the process ends.
+package memory
+
+import (
+	"context"
+
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/store/internal/gate"
+)
+
+// Store keeps buckets in a map. It fails only when it is closed, or a call's context is over.
+type Store struct {
+	gate    *gate.Gate
+	records map[string]limiter.Record // by whoever is let in by the gate
+}
+
+// New returns an empty store.
+func New() *Store {
+	return &Store{gate: gate.New(), records: map[string]limiter.Record{}}
+}
+
+// Load implements limiter.Store. yield must not call the store.
+func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) error {
+	ctx, cancel, err := s.gate.Enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	defer s.gate.Leave()
+	for _, r := range s.records {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Get implements limiter.Store.
+func (s *Store) Get(ctx context.Context, clientID string) (limiter.Record, bool, error) {
+	_, cancel, err := s.gate.Enter(ctx)
+	if err != nil {
+		return limiter.Record{}, false, err
+	}
+	defer cancel()
+	defer s.gate.Leave()
+	r, ok := s.records[clientID]
+	return r, ok, nil
+}
+
+// Write implements limiter.Store. "Durable" means: until the process ends.
+func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
+	_, cancel, err := s.gate.Enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	defer s.gate.Leave()
+	for _, r := range batch.Puts {
+		s.records[r.ClientID] = r
+	}
+	for _, clientID := range batch.Deletes {
+		delete(s.records, clientID)
+	}
+	return nil
+}
+
+// Close implements limiter.Store. It never fails.
+func (s *Store) Close() error {
+	s.gate.Close()
+	return nil
+}

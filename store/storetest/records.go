@@ -1,0 +1,102 @@
+package storetest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter"
+)
+
+// Record is an ordinary record of a client.
+func Record(clientID string, tokens float64) limiter.Record {
+	return limiter.Record{
+		ClientID: clientID,
+		Settings: limiter.Settings{Capacity: 100, Refill: limiter.Refill{Amount: 1, Per: time.Minute}},
+		Tokens:   tokens,
+		At:       time.Date(2026, 11, 23, 7, 21, 2, 411_000, time.UTC),
+	}
+}
+
+// Records are n ordinary ones, in the order that a batch wants.
+func Records(n int) []limiter.Record {
+	records := make([]limiter.Record, n)
+	for i := range records {
+		records[i] = Record(fmt.Sprintf("client-%06d", i), float64(i%100))
+	}
+	return records
+}
+
+// puts is a batch that puts records, whatever their order.
+func puts(records ...limiter.Record) limiter.Batch {
+	slices.SortFunc(records, func(a, b limiter.Record) int { return strings.Compare(a.ClientID, b.ClientID) })
+	return limiter.Batch{Puts: records}
+}
+
+// extremes are records at the ends of what each field can hold.
+func extremes() []limiter.Record {
+	second := func(amount int64) limiter.Refill { return limiter.Refill{Amount: amount, Per: time.Second} }
+	vary := func(change func(*limiter.Record)) limiter.Record {
+		r := Record("client", 1)
+		change(&r)
+		return r
+	}
+	records := []limiter.Record{
+		vary(func(r *limiter.Record) { r.Managed = true }),
+		vary(func(r *limiter.Record) { r.Settings = limiter.Settings{Capacity: 1, Refill: second(1)}; r.Tokens = 0 }),
+		vary(func(r *limiter.Record) {
+			r.Settings = limiter.Settings{Capacity: 1 << 51, Refill: second(limiter.MaxRate)}
+			r.Tokens = 1<<51 - 0.25
+		}),
+		vary(func(r *limiter.Record) { r.Settings.Refill = limiter.Refill{Amount: 7, Per: math.MaxInt64} }),
+		vary(func(r *limiter.Record) { r.Settings.Refill = limiter.Refill{Amount: 3, Per: 100_000_000_000_001} }),
+		vary(func(r *limiter.Record) { r.Tokens = math.Nextafter(1, 0) }),
+		vary(func(r *limiter.Record) { r.Tokens = math.SmallestNonzeroFloat64 }),
+		vary(func(r *limiter.Record) { r.Tokens = 1.0 / 3 }),
+		vary(func(r *limiter.Record) { r.At = time.Unix(0, 0).UTC() }),
+		vary(func(r *limiter.Record) { r.At = time.Date(1969, 12, 31, 23, 59, 59, 999_999_000, time.UTC) }),
+		vary(func(r *limiter.Record) { r.At = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC) }),
+		vary(func(r *limiter.Record) { r.At = time.Date(2026, 11, 23, 0, 0, 0, 1_000, time.UTC) }),
+	}
+	for i := range records {
+		records[i].ClientID = fmt.Sprintf("extreme-%02d", i)
+	}
+	for _, clientID := range []string{
+		"a", "\u00e9", "e\u0301", "日本語", "\U0001F9AB", strings.Repeat("\U0001F9AB", 64), strings.Repeat("x", 256),
+		`'; DROP TABLE buckets; --`, `\`, `"`, "%", "a b", "a/b?c=d", "2001:db8:1:2::/64", "sha256:" + strings.Repeat("0", 64),
+		"\u202e", "\ufffd", "\U0010ffff", "A", "Z", "_",
+	} {
+		records = append(records, Record(clientID, 1))
+	}
+	return records
+}
+
+// anyRecord draws a record that a Service could write, of one of a few clients.
+func anyRecord(clientIDs []string) *rapid.Generator[limiter.Record] {
+	return rapid.Custom(func(t *rapid.T) limiter.Record {
+		refill := limiter.Refill{
+			Amount: rapid.Int64Range(1, 1000).Draw(t, "amount"),
+			Per:    time.Duration(rapid.Int64Range(int64(time.Second), int64(10*365*24*time.Hour)).Draw(t, "per")),
+		}
+		capacity := rapid.Int64Range(1, (1<<61)/refill.Cost()).Draw(t, "capacity")
+		return limiter.Record{
+			ClientID: rapid.SampledFrom(clientIDs).Draw(t, "client"),
+			Managed:  rapid.Bool().Draw(t, "managed"),
+			Settings: limiter.Settings{Capacity: capacity, Refill: refill},
+			Tokens:   rapid.Float64Range(0, float64(capacity)).Draw(t, "tokens"),
+			At:       time.UnixMicro(rapid.Int64Range(0, 253402300799999999).Draw(t, "at")).UTC(),
+		}
+	})
+}
+
+// anyClientID draws what the proxy may take for a client_id: 1 to 256 bytes of UTF-8 without
+// control characters.
+func anyClientID() *rapid.Generator[string] {
+	r := rapid.RuneFrom(nil, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Zs, unicode.Cf, unicode.Co)
+	return rapid.StringOfN(r, 1, -1, 256)
+}

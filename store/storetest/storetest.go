@@ -1,0 +1,107 @@
+// Package storetest is what every store must pass, and a store that fails on demand.
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter"
+)
+
+// Opener makes a place for a store's buckets, such as a file or a schema: a new and empty one,
+// which t has to itself and which is gone after it.
+type Opener func(t *testing.T) Place
+
+// Place is where a store keeps its buckets.
+type Place struct {
+	// Open opens the store of this place. It may be opened again after a Close, and by a second
+	// opener before it, who is to wait for the place until ctx ends.
+	Open func(ctx context.Context) (limiter.Store, error)
+
+	// Durable says that a store that is opened again finds what was written, and that a second
+	// opener is refused.
+	Durable bool
+
+	// Stall keeps whatever is below s from answering until release is called. It is nil where
+	// there is nothing that could hang.
+	Stall func(t *testing.T, s limiter.Store) (release func())
+}
+
+// Run checks every promise of limiter.Store, each at a place of its own.
+func Run(t *testing.T, open Opener) {
+	f := func(name string, check func(t *testing.T, place Place)) {
+		t.Run(name, func(t *testing.T) { check(t, open(t)) })
+	}
+	f("every field comes back", everyFieldComesBack)
+	f("a put replaces", aPutReplaces)
+	f("a delete removes", aDeleteRemoves)
+	f("nothing is where nothing was written", nothingWhereNothingWasWritten)
+	f("a store is a map", aStoreIsAMap)
+	f("a load gives each record once", aLoadGivesEachRecordOnce)
+	f("a load stops at the error of yield", aLoadStopsAtTheErrorOfYield)
+	f("a load stops when its context ends", aLoadStopsWhenItsContextEnds)
+	f("a call whose context is over does nothing", aCallWhoseContextIsOverDoesNothing)
+	f("a batch stays the caller's", aBatchStaysTheCallers)
+	f("a closed store refuses", aClosedStoreRefuses)
+	f("what hangs ends with its context", whatHangsEndsWithItsContext)
+	f("a broken off write is whole or nothing", aBrokenOffWriteIsWholeOrNothing)
+	f("close ends a call under way", closeEndsACallUnderWay)
+	f("a second opener is refused", aSecondOpenerIsRefused)
+}
+
+// patience is far more than any call takes, and short enough to wait for in a failing test.
+const patience = 20 * time.Second
+
+// Open opens the store of a place for the length of a test.
+func Open(t *testing.T, place Place) limiter.Store {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s, err := place.Open(ctx)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// Reopen closes s and opens its place again, where that keeps anything; else it gives s back.
+func Reopen(t *testing.T, place Place, s limiter.Store) limiter.Store {
+	t.Helper()
+	if !place.Durable {
+		return s
+	}
+	require.NoError(t, s.Close())
+	return Open(t, place)
+}
+
+// Write writes a batch, which must succeed.
+func Write(t require.TestingT, s limiter.Store, batch limiter.Batch) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	require.NoError(t, s.Write(ctx, batch))
+}
+
+// Get reads a record, and whether there is one; it must succeed.
+func Get(t require.TestingT, s limiter.Store, clientID string) (limiter.Record, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	r, ok, err := s.Get(ctx, clientID)
+	require.NoError(t, err)
+	return r, ok
+}
+
+// Load reads every record, by client_id; it must succeed, and give each client once.
+func Load(t require.TestingT, s limiter.Store) map[string]limiter.Record {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	all := map[string]limiter.Record{}
+	require.NoError(t, s.Load(ctx, func(r limiter.Record) error {
+		_, twice := all[r.ClientID]
+		require.False(t, twice, "%q came twice", r.ClientID)
+		all[r.ClientID] = r
+		return nil
+	}))
+	return all
+}
