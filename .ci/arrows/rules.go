@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// rule says what the packages that match From may import. Patterns are the go command's:
+// "bench" is that package alone, "bench/..." also all below it.
+type rule struct {
+	from string
+	may  []string
+}
+
+// rules are the design's arrows. The first that matches a package holds.
+func rules() []rule {
+	product := []string{"limiter/...", "balancer/...", "config/...", "store/...", "proxy/...", "api/...", "bench"}
+	return []rule{
+		{"limiter/...", []string{"limiter/..."}},
+		{"balancer/...", []string{"balancer/..."}},
+		{"config/...", []string{"config/...", "limiter/...", "balancer/..."}},
+		{"store/...", []string{"store/...", "limiter/..."}},
+		{"proxy/problem", nil},
+		{"proxy/...", []string{"proxy/...", "limiter/...", "balancer/..."}},
+		{"api/...", []string{"api/...", "limiter/...", "balancer/...", "proxy/problem"}},
+		{"bench", product},
+		{"bench/...", append(slices.Clone(product), "bench/...")},
+		{"cmd/...", append(slices.Clone(product), "cmd/...")},
+		{"deploy/...", nil},
+	}
+}
+
+// check returns a line for each broken arrow, in the order of the packages.
+func check(packages []Package) []string {
+	var broken []string
+	for _, p := range packages {
+		i := slices.IndexFunc(rules(), func(r rule) bool { return matches(r.from, p.Path) })
+		if i < 0 {
+			broken = append(broken, fmt.Sprintf("%s is in none of the design's folders", p.Path))
+			continue
+		}
+		for _, to := range p.Imports {
+			if why := refuse(rules()[i], to); why != "" {
+				broken = append(broken, fmt.Sprintf("%s imports %s: %s", p.Path, to, why))
+			}
+		}
+	}
+	return broken
+}
+
+// refuse says why a package under r must not import to; "" if it may.
+func refuse(r rule, to string) string {
+	switch {
+	case strings.HasSuffix(path.Base(to), "test"):
+		return "only tests may import it"
+	case slices.ContainsFunc(r.may, func(pattern string) bool { return matches(pattern, to) }):
+		return ""
+	case len(r.may) == 0:
+		return r.from + " may import nothing of ours"
+	}
+	return fmt.Sprintf("%s may import only %s", r.from, strings.Join(r.may, ", "))
+}
+
+func matches(pattern, path string) bool {
+	folder, below := strings.CutSuffix(pattern, "/...")
+	return path == folder || below && strings.HasPrefix(path, folder+"/")
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestArrowsOfTheDesignAreAllowed(t *testing.T) {
+	f := func(from string, to ...string) {
+		t.Helper()
+		require.Empty(t, check([]Package{{Path: from, Imports: to}}))
+	}
+	f("limiter")
+	f("limiter/clock", "limiter")
+	f("balancer")
+	f("config", "limiter", "balancer")
+	f("store/bolt", "limiter", "store/codec")
+	f("store/postgres/pgtest", "store/postgres")
+	f("proxy/problem")
+	f("proxy", "limiter", "balancer", "proxy/problem", "proxy/netconn")
+	f("api", "limiter", "balancer", "proxy/problem")
+	f("bench", "limiter", "balancer", "config", "store/memory", "proxy", "api")
+	f("bench/plot", "bench", "proxy")
+	f("cmd/equalizer", "limiter", "balancer", "config", "store/bolt", "proxy", "api", "bench", "cmd/internal/demo")
+	f("deploy")
+}
+
+func TestBrokenArrowIsOneLine(t *testing.T) {
+	f := func(from, to, why string) {
+		t.Helper()
+		got := check([]Package{{Path: "limiter"}, {Path: from, Imports: []string{to}}})
+		require.Equal(t, []string{from + " imports " + to + ": " + why}, got)
+	}
+	f("limiter", "balancer", "limiter/... may import only limiter/...")
+	f("limiter", "store", "limiter/... may import only limiter/...")
+	f("limiter/clock", "config", "limiter/... may import only limiter/...")
+	f("balancer", "limiter", "balancer/... may import only balancer/...")
+	f("config", "proxy", "config/... may import only config/..., limiter/..., balancer/...")
+	f("store/bolt", "balancer", "store/... may import only store/..., limiter/...")
+	f("store/bolt", "config", "store/... may import only store/..., limiter/...")
+	f("proxy/problem", "limiter", "proxy/problem may import nothing of ours")
+	f("proxy/problem", "proxy", "proxy/problem may import nothing of ours")
+	f("proxy", "store", "proxy/... may import only proxy/..., limiter/..., balancer/...")
+	f("proxy/netconn", "api", "proxy/... may import only proxy/..., limiter/..., balancer/...")
+	f("api", "store", "api/... may import only api/..., limiter/..., balancer/..., proxy/problem")
+	f("api", "proxy", "api/... may import only api/..., limiter/..., balancer/..., proxy/problem")
+	f("api", "proxy/problems", "api/... may import only api/..., limiter/..., balancer/..., proxy/problem")
+	f("deploy", "config", "deploy/... may import nothing of ours")
+	f("store/bolt", "store/storetest", "only tests may import it")
+	f("cmd/equalizer", "store/postgres/pgtest", "only tests may import it")
+}
+
+func TestNothingImportsCmd(t *testing.T) {
+	for _, r := range rules() {
+		from := strings.TrimSuffix(r.from, "/...")
+		got := check([]Package{{Path: from, Imports: []string{"cmd/equalizer"}}})
+		if from == "cmd" {
+			require.Empty(t, got, "cmd/... is one folder")
+			continue
+		}
+		require.Len(t, got, 1, from)
+	}
+}
+
+func TestPlottingStaysOutOfTheBinary(t *testing.T) {
+	require.Len(t, check([]Package{{Path: "cmd/equalizer", Imports: []string{"bench/plot"}}}), 1)
+	require.Len(t, check([]Package{{Path: "bench", Imports: []string{"bench/plot"}}}), 1)
+}
+
+func TestFoldersAreTheDesigns(t *testing.T) {
+	f := func(path string) {
+		t.Helper()
+		require.Equal(t, []string{path + " is in none of the design's folders"}, check([]Package{{Path: path}}))
+	}
+	f("util")
+	f("internal/common")
+	f("limiters")
+	f("gopher-equalizer") // the root itself
+}
+
+func TestEachBrokenArrowIsReported(t *testing.T) {
+	require.Equal(t, []string{
+		"api imports store: api/... may import only api/..., limiter/..., balancer/..., proxy/problem",
+		"limiter imports balancer: limiter/... may import only limiter/...",
+		"limiter imports config: limiter/... may import only limiter/...",
+	}, check([]Package{
+		{Path: "api", Imports: []string{"limiter", "store"}},
+		{Path: "balancer"},
+		{Path: "limiter", Imports: []string{"balancer", "config"}},
+	}))
+}
+
+func TestDecode(t *testing.T) {
+	got, err := decode(strings.NewReader(`
+		{"ImportPath": "m/limiter", "Module": {"Path": "m"}, "Imports": ["time"]}
+		{"ImportPath": "m/store/bolt", "Module": {"Path": "m"}, "Imports": ["m/limiter", "mm/other", "go.etcd.io/bbolt"]}
+	`))
+	require.NoError(t, err)
+	require.Equal(t, []Package{{Path: "limiter"}, {Path: "store/bolt", Imports: []string{"limiter"}}}, got)
+
+	_, err = decode(strings.NewReader(`{"ImportPath": `))
+	require.ErrorContains(t, err, "go list's output")
+}
