@@ -1,0 +1,154 @@
+package ci
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestScriptsParse(t *testing.T) {
+	for _, script := range []string{"equip", "fuzz", "lint", "run"} {
+		text, err := os.ReadFile(script)
+		require.NoError(t, err)
+		shell := "sh"
+		if strings.HasPrefix(string(text), "#!/usr/bin/env bash\n") {
+			shell = "bash"
+		}
+		out, err := exec.Command(shell, "-n", script).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+
+		info, err := os.Stat(script)
+		require.NoError(t, err)
+		require.NotZero(t, info.Mode()&0o111, "%s can't be executed", script)
+	}
+}
+
+// ciRun is a machine on which make test and make lint do as told, and .ci/run on it.
+func ciRun(t *testing.T, test, lint string) (out string, code int, calls []string) {
+	t.Helper()
+	m := newMachine(t, "bash", "dirname", "mktemp", "rm", "tee", "grep")
+	m.stub("bin/make", "case $1 in test) "+test+" ;; lint) "+lint+" ;; esac")
+	out, _, code = m.run("./run")
+	return out, code, m.calls()
+}
+
+func TestRunEndsWithTheTestRunnersResult(t *testing.T) {
+	const passes = `echo "ok pkg/a 1s"; echo noise; echo "ok pkg/b 2s"`
+	both := []string{"make test", "make lint"}
+
+	out, code, calls := ciRun(t, passes, "echo clean")
+	assert.Zero(t, code)
+	assert.Equal(t, both, calls)
+	assert.True(t, strings.HasSuffix(out, "clean\nmake test passed:\nok pkg/a 1s\nok pkg/b 2s\n"), out)
+
+	out, code, calls = ciRun(t, passes, "echo dirty; exit 2")
+	assert.Equal(t, 2, code)
+	assert.Equal(t, both, calls)
+	assert.True(t, strings.HasSuffix(out, "dirty\nmake test passed:\nok pkg/a 1s\nok pkg/b 2s\n"), out)
+
+	out, code, calls = ciRun(t, `echo "ok pkg/a 1s"; echo "FAIL pkg/b 2s"; exit 2`, "echo clean")
+	assert.Equal(t, 2, code)
+	assert.Equal(t, both[:1], calls)
+	assert.True(t, strings.HasSuffix(out, "ok pkg/a 1s\nFAIL pkg/b 2s\n"), out)
+}
+
+func TestRunGivesTestsNoInput(t *testing.T) {
+	out, code, _ := ciRun(t, `read -r line; echo "ok $? '$line'"`, "")
+	assert.Zero(t, code)
+	assert.True(t, strings.HasSuffix(out, "\nok 1 ''\n"), out)
+}
+
+func TestRunFailsWithoutAResult(t *testing.T) {
+	_, code, _ := ciRun(t, "", "")
+	assert.NotZero(t, code)
+}
+
+func TestFuzzRunsEveryTarget(t *testing.T) {
+	f := func(listing string, wantCode int, want ...string) {
+		t.Helper()
+		m := newMachine(t, "awk")
+		m.stub("bin/go", "case $2 in\n-list) "+listing+" ;;\n*) case $* in *FuzzBroken*) exit 1 ;; esac ;;\nesac")
+		_, _, code := m.run("./fuzz", "5s")
+		assert.Equal(t, wantCode, code)
+		assert.Equal(t, append([]string{"go test -list ^Fuzz ./..."}, want...), m.calls())
+	}
+	f(`echo FuzzA; echo FuzzB; echo "ok pkg/a 0.1s"; echo "ok pkg/b 0.1s"; echo "? pkg/c [no test files]"; echo FuzzA; echo "ok pkg/d 0.1s"`, 0,
+		"go test -run ^$ -fuzz ^FuzzA$ -fuzztime 5s pkg/a",
+		"go test -run ^$ -fuzz ^FuzzB$ -fuzztime 5s pkg/a",
+		"go test -run ^$ -fuzz ^FuzzA$ -fuzztime 5s pkg/d")
+	f(`echo FuzzBroken; echo FuzzZ; echo "ok pkg/a 0.1s"`, 1,
+		"go test -run ^$ -fuzz ^FuzzBroken$ -fuzztime 5s pkg/a")
+	f(`echo "ok pkg/a 0.1s"`, 1)
+	f(`echo FuzzA; echo "ok pkg/a 0.1s"; exit 1`, 1)
+}
+
+func TestLintRunsEveryCheckAndNamesThoseThatFail(t *testing.T) {
+	all := []string{
+		"go tool -modfile=.ci/tools/go.mod gofumpt -l .",
+		"go vet ./... ./x",
+		"go tool -modfile=.ci/tools/go.mod staticcheck ./... ./x",
+		"go run ./.ci/arrows",
+	}
+	f := func(script string, wantCode int, want string) {
+		t.Helper()
+		m := newMachine(t)
+		m.stub("bin/go", "case $* in "+script+" esac")
+		out, errs, code := m.run("./lint", "./...", "./x")
+		assert.Equal(t, wantCode, code)
+		assert.Contains(t, out+errs, want)
+		assert.Equal(t, all, m.calls())
+	}
+	f("", 0, "lint: clean\n")
+	f("*gofumpt*) echo a.go ;;", 1, "not formatted, make fmt does it:\na.go\n")
+	f("*gofumpt*) exit 2 ;;", 1, "lint: failed: gofumpt\n")
+	f("vet*) exit 1 ;;", 1, "lint: failed: vet\n")
+	f("*staticcheck*) exit 1 ;;", 1, "lint: failed: staticcheck\n")
+	f("run*) exit 1 ;;", 1, "lint: failed: arrows\n")
+	f("vet*|*staticcheck*) exit 1 ;;", 1, "lint: failed: vet staticcheck\n")
+}
+
+func TestMakeListsEveryTarget(t *testing.T) {
+	makefile, err := os.ReadFile("../Makefile")
+	require.NoError(t, err)
+	phony := regexp.MustCompile(`(?m)^\.PHONY: (.*)$`).FindSubmatch(makefile)
+	require.NotNil(t, phony)
+	var targets []string
+	for _, m := range regexp.MustCompile(`(?m)^([\w-]+):`).FindAllSubmatch(makefile, -1) {
+		targets = append(targets, string(m[1]))
+	}
+	require.Equal(t, strings.Fields(string(phony[1])), targets)
+
+	cmd := exec.Command("make", "--no-print-directory", "-C", "..")
+	cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=0")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Len(t, lines, len(targets))
+	for i, target := range targets {
+		require.Regexp(t, `^ *make `+target+` +\S`, lines[i])
+	}
+}
+
+// TestPackagesReachTheDotFolders keeps make test from leaving out the tests that ./... does
+// not see.
+func TestPackagesReachTheDotFolders(t *testing.T) {
+	makefile, err := os.ReadFile("../Makefile")
+	require.NoError(t, err)
+	require.Contains(t, string(makefile), "\nPACKAGES = ./... ./.ci ./.ci/arrows\n")
+
+	folders := map[string]bool{}
+	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) == ".go" {
+			folders[filepath.Dir(path)] = true
+		}
+		return err
+	}))
+	require.Equal(t, map[string]bool{".": true, "arrows": true}, folders)
+}

@@ -1,0 +1,32 @@
+FUZZTIME ?= 10s
+
+# ./... leaves out the folders that start with a dot.
+PACKAGES = ./... ./.ci ./.ci/arrows
+TOOL = go tool -modfile=.ci/tools/go.mod
+
+.PHONY: help build run test fuzz lint fmt cover
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+build: ## build the static binary ./equalizer
+	CGO_ENABLED=0 go build -trimpath -o equalizer ./cmd/equalizer
+
+run: ## run the demo: the proxy in front of three sample backends
+	go run ./cmd/equalizer demo
+
+test: ## run every test with the race detector, and install what they need first
+	.ci/equip go test -race -timeout 10m $(PACKAGES)
+
+fuzz: ## run every fuzz target for FUZZTIME, 10s
+	.ci/equip .ci/fuzz $(FUZZTIME)
+
+lint: ## check the format, go vet, staticcheck and the import arrows
+	.ci/lint $(PACKAGES)
+
+fmt: ## format with gofumpt
+	$(TOOL) gofumpt -w .
+
+cover: ## run every test and tell how much of the code they reach
+	.ci/equip go test -timeout 10m -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -func=coverage.out | tail -n 1
