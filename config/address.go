@@ -1,0 +1,173 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Bytes that names of several kinds consist of.
+const (
+	digits    = "0123456789"
+	wordBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" + digits
+)
+
+func consistsOf(text, bytes string) bool { return strings.Trim(text, bytes) == "" }
+
+// address is a host and a port.
+type address struct {
+	// host is a name in lower case, an IP address without brackets, or "" for all addresses.
+	host string
+	// ip is the host's: not valid for names, but 127.0.0.1 for localhost.
+	ip   netip.Addr
+	port int
+}
+
+var errNoHost = errors.New("no host")
+
+// parseAddress reads HOST:PORT, [IPV6]:PORT or :PORT, and without a port too if there is
+// a default for it.
+func parseAddress(text, defaultPort string) (address, error) {
+	host, port := text, defaultPort
+	if colon := strings.LastIndexByte(text, ':'); colon > strings.LastIndexByte(text, ']') {
+		host, port = text[:colon], text[colon+1:]
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case port == "":
+		return address{}, errors.New("no port")
+	case err != nil:
+		return address{}, fmt.Errorf("port %s is not a number from 0 to 65535", show(port))
+	}
+	a := address{port: int(n)}
+	if inner, found := strings.CutPrefix(host, "["); found {
+		a.host, a.ip, err = parseBracketed(inner)
+	} else if host != "" {
+		a.host, a.ip, err = parseHost(host)
+	}
+	return a, err
+}
+
+// parseBracketed reads an IPv6 address behind its opening bracket.
+func parseBracketed(text string) (host string, ip netip.Addr, err error) {
+	inner, closed := strings.CutSuffix(text, "]")
+	ip, err = netip.ParseAddr(inner)
+	if err != nil || !closed || !ip.Is6() {
+		return "", netip.Addr{}, fmt.Errorf("%s is not an IPv6 address in brackets", show("["+text))
+	}
+	return ip.String(), ip, nil
+}
+
+// parseHost reads a name or an IPv4 address.
+func parseHost(text string) (host string, ip netip.Addr, err error) {
+	if strings.Contains(text, ":") {
+		return "", netip.Addr{}, errors.New("an IPv6 address needs brackets, as in [::1]:8000")
+	}
+	if ip, err = netip.ParseAddr(text); err == nil {
+		return text, ip, nil
+	}
+	if !isHostName(text) {
+		return "", netip.Addr{}, fmt.Errorf("%s is neither a host's name nor an IP address", show(text))
+	}
+	host = strings.ToLower(text)
+	if host == "localhost" {
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return host, ip, nil
+}
+
+// isHostName says whether a name has the form of RFC 1123, or has the underscores that
+// container networks add to it. One whose last label is a number would be a broken IPv4 address.
+func isHostName(text string) bool {
+	labels := strings.Split(strings.TrimSuffix(text, "."), ".")
+	for _, label := range labels {
+		if len(label) < 1 || len(label) > 63 || !consistsOf(label, wordBytes+"-") ||
+			label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+	}
+	return len(text) <= 254 && !consistsOf(labels[len(labels)-1], digits)
+}
+
+// String writes the address so that net.Dial takes it.
+func (a address) String() string { return net.JoinHostPort(a.host, strconv.Itoa(a.port)) }
+
+// everywhere says whether listening here is listening on all of a machine's addresses.
+func (a address) everywhere() bool { return a.host == "" || a.ip.IsUnspecified() }
+
+// same says whether two addresses are one, however they are written.
+func (a address) same(b address) bool {
+	return a.port == b.port && (a.host == b.host || a.ip.IsValid() && a.ip == b.ip)
+}
+
+// clashes says whether no two listeners can have these addresses.
+func (a address) clashes(b address) bool {
+	if a.port == 0 || a.port != b.port {
+		return false
+	}
+	return a.same(b) || a.covers(b) || b.covers(a)
+}
+
+// covers says whether a listener here is on that machine's address too; 0.0.0.0 has no IPv6.
+func (a address) covers(b address) bool {
+	return a.everywhere() && !(a.ip.Is4() && b.ip.Is6())
+}
+
+// reaches says whether connecting to b ends at a listener here, as far as the addresses tell.
+func (a address) reaches(b address) bool {
+	return a.port != 0 && a.port == b.port && (a.same(b) || a.covers(b) && (b.ip.IsLoopback() || b.everywhere()))
+}
+
+// parseBackend reads http://HOST or http://HOST:PORT.
+func parseBackend(url string) (address, error) {
+	scheme, rest, found := strings.Cut(url, "://")
+	switch scheme = strings.ToLower(scheme); {
+	case !found:
+		return address{}, errors.New("no http:// in front")
+	case scheme == "https":
+		return address{}, errors.New("https to backends is not supported yet")
+	case scheme != "http":
+		return address{}, fmt.Errorf("scheme %s is not http", show(scheme))
+	case strings.Contains(rest, "@"):
+		return address{}, errors.New("a user and password are not sent to backends")
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		return address{}, errors.New(notForBackends(rest[i:]))
+	}
+	a, err := parseAddress(rest, "80")
+	switch {
+	case err != nil:
+		return address{}, err
+	case a.host == "":
+		return address{}, errNoHost
+	case a.port == 0:
+		return address{}, errors.New("port 0 can't be connected to")
+	}
+	return a, nil
+}
+
+// notForBackends says why a URL's end can't be there.
+func notForBackends(end string) string {
+	switch {
+	case end == "/":
+		return "a slash at the end"
+	case end[0] == '/':
+		return "a path, but a backend gets the path that the client asked for"
+	case end[0] == '?':
+		return "a query, but a backend gets the query that the client sent"
+	}
+	return "a fragment, but these are never sent"
+}
+
+// Addr is what to connect to, HOST:PORT, with the default port if the URL has none; ""
+// if the URL isn't valid.
+func (b Backend) Addr() string {
+	a, err := parseBackend(b.URL)
+	if err != nil {
+		return ""
+	}
+	return a.String()
+}

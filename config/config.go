@@ -1,0 +1,187 @@
+package config
+
+import (
+	"time"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter"
+)
+
+// Config is all that an operator can say, one field a key: `toml` names the key. It is
+// plain data; [Default] says what holds where nothing is said, config.toml explains each
+// key at length, and the other packages get their own settings made from it.
+type Config struct {
+	Server Server           `toml:"server"`
+	Admin  Admin            `toml:"admin"`
+	Pools  map[string]Pool  `toml:"pools"`  // exactly one, until there are routes to choose by
+	Limits map[string]Limit `toml:"limits"` // at most one, until there are routes to choose by
+	Store  Store            `toml:"store"`
+	Log    Log              `toml:"log"`
+}
+
+// Server is the public listener and what it expects of clients.
+type Server struct {
+	// Listen is the address to accept on, HOST:PORT. No host: all addresses. Port 0: any free one.
+	Listen string `toml:"listen"`
+	// TrustedProxies are the addresses and CIDRs whose X-Forwarded-For is believed. Anyone in
+	// here can claim to be any client.
+	TrustedProxies []string `toml:"trusted_proxies"`
+	// MaxHeader bounds a request's line and header; past it: 431. Every open connection
+	// holds a buffer of this size while a request is read.
+	MaxHeader Size `toml:"max_header"`
+	// MaxBody bounds a request's body; past it: 413. 0: no bound. Bodies are streamed, so
+	// a large one costs no memory.
+	MaxBody Size `toml:"max_body"`
+	// HeaderTimeout is how long a request's header may take to arrive. Slow clients need it
+	// long, an attack that trickles headers wants it short.
+	HeaderTimeout time.Duration `toml:"header_timeout"`
+	// IdleTimeout is how long a connection is kept between requests.
+	IdleTimeout time.Duration `toml:"idle_timeout"`
+	// ReadTimeout is how long a client may send nothing in the middle of a body.
+	ReadTimeout time.Duration `toml:"read_timeout"`
+	// WriteTimeout is how long a client may take nothing in the middle of an answer.
+	WriteTimeout time.Duration `toml:"write_timeout"`
+	// DrainDelay is how long to go on accepting after SIGTERM, with readiness off, so that load
+	// balancers in front notice in time. 0: no delay.
+	DrainDelay time.Duration `toml:"drain_delay"`
+	// ShutdownTimeout is how long requests that run at the stop may take to end before they are cut.
+	ShutdownTimeout time.Duration `toml:"shutdown_timeout"`
+}
+
+// Admin is the admin API's listener.
+type Admin struct {
+	// Listen is the address to accept on, HOST:PORT. Without a Token it must be a loopback address.
+	Listen string `toml:"listen"`
+	// Token is what callers must send as a bearer token: 16 to 256 visible ASCII characters. "": none
+	// is asked for. EQUALIZER_ADMIN_TOKEN wins over the file.
+	Token Secret `toml:"token"`
+}
+
+// Pool is a named set of backends with one strategy and one health check.
+type Pool struct {
+	// Strategy is how the pool picks.
+	Strategy balancer.Strategy `toml:"strategy"`
+	// Backends are what it picks from, at least one. In TOML each is a URL or a table.
+	Backends []Backend `toml:"backends"`
+	// Host is sent as Host to the backends instead of the client's. "": the client's.
+	Host string `toml:"host"`
+	// ConnectTimeout bounds a connect to a backend; past it the request goes to another.
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	// AnswerTimeout is how long a backend may take until its answer's header is there; past it: 504.
+	AnswerTimeout time.Duration `toml:"answer_timeout"`
+	// IdleTimeout is how long a backend may send or take nothing in the middle of a body.
+	IdleTimeout time.Duration `toml:"idle_timeout"`
+	// TotalTimeout bounds a whole answer, its body included. 0: no bound, as event streams and
+	// long downloads need it.
+	TotalTimeout time.Duration `toml:"total_timeout"`
+	// MaxConnections bounds the connections to each backend; with none free: 503.
+	MaxConnections int `toml:"max_connections"`
+	// Health is how the backends are probed.
+	Health Health `toml:"health"`
+}
+
+// Backend is one address that requests are forwarded to.
+type Backend struct {
+	// URL is http://HOST or http://HOST:PORT; the port is 80 by default. See [Backend.Addr].
+	URL string `toml:"url"`
+	// Weight is the backend's share of the requests relative to the others', 1 to 100.
+	Weight int `toml:"weight"`
+	// State is what the operator wants of it.
+	State balancer.State `toml:"state"`
+}
+
+// Health is how a pool's backends are probed. A dead one is found out within
+// Fall * Interval + Timeout.
+type Health struct {
+	// Type is what a probe does: ask for a path, or only connect.
+	Type balancer.HealthType `toml:"type"`
+	// Path is what an HTTP probe asks for.
+	Path string `toml:"path"`
+	// Host is what an HTTP probe says as Host. "": the backend's address.
+	Host string `toml:"host"`
+	// Statuses are those that an HTTP probe takes for alive. None: everything below 500.
+	Statuses []balancer.StatusRange `toml:"statuses"`
+	// Interval is the time between two probes of a backend. Shorter finds out sooner and costs
+	// every backend more requests.
+	Interval time.Duration `toml:"interval"`
+	// Timeout bounds one probe; at most Interval.
+	Timeout time.Duration `toml:"timeout"`
+	// Rise is how many probes in a row must succeed to bring a backend back, 1 to 100.
+	Rise int `toml:"rise"`
+	// Fall is how many in a row must fail to take one out, 1 to 100. 1 takes it out on one lost packet.
+	Fall int `toml:"fall"`
+}
+
+// Limit is a named rule that gives every client a token bucket.
+type Limit struct {
+	// Key is what identifies a client: "ip" or "header:NAME". What it may be is known to
+	// package proxy, see [Options.Check].
+	Key string `toml:"key"`
+	// Secret keeps a header's value out of store, API and logs: they get its SHA-256. It says
+	// nothing of other keys.
+	Secret bool `toml:"secret"`
+	// Capacity is the most tokens that a bucket holds: the burst that a client may send at once.
+	Capacity int64 `toml:"capacity"`
+	// Refill is how fast a bucket earns tokens: the rate that a client may keep up.
+	Refill limiter.Refill `toml:"refill"`
+	// MaxBuckets bounds the buckets in memory, and so the memory; past it clients share one.
+	MaxBuckets int `toml:"max_buckets"`
+}
+
+// Drivers of a Store.
+const (
+	StoreBolt     = "bolt"     // one embedded file
+	StorePostgres = "postgres" // a PostgreSQL server
+	StoreMemory   = "memory"   // nothing outlives the process
+)
+
+// Store is where buckets outlive the process.
+type Store struct {
+	// Driver is StoreBolt, StorePostgres or StoreMemory.
+	Driver string `toml:"driver"`
+	// Path is the bolt driver's file. Its folder is made if it isn't there.
+	Path string `toml:"path"`
+	// FlushInterval is the time between two flushes of what was spent. It is also what a crash
+	// can lose: a client regains at most what it spent in that time.
+	FlushInterval time.Duration `toml:"flush_interval"`
+	// Timeout bounds each call to the store, and so how long an admin write may take.
+	Timeout time.Duration `toml:"timeout"`
+	// ConnectTimeout is how long the start waits for a store that is away or held by
+	// another process.
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	// RequiredAtStart says whether a store that stays away ends the start. If not, traffic is
+	// served from full buckets until it is there.
+	RequiredAtStart bool `toml:"required_at_start"`
+	// Postgres is where the postgres driver connects to.
+	Postgres Postgres `toml:"postgres"`
+}
+
+// Postgres is a connection to PostgreSQL.
+type Postgres struct {
+	// Host is a name, an address, or the folder of a Unix socket, which starts with a slash.
+	Host string `toml:"host"`
+	// Port is the server's, 1 to 65535.
+	Port int `toml:"port"`
+	// User is the role to connect as. It must own the schema, or be allowed to make it.
+	User string `toml:"user"`
+	// Password is the role's, "" if the server asks for none. EQUALIZER_POSTGRES_PASSWORD wins
+	// over the file.
+	Password Secret `toml:"password"`
+	// DBName is the database, which must exist.
+	DBName string `toml:"dbname"`
+	// SSLMode is one of libpq's: disable, allow, prefer, require, verify-ca, verify-full. Only
+	// the last is sure of whom it talks to.
+	SSLMode string `toml:"sslmode"`
+	// Schema holds our tables and is made if it isn't there. One process at a time may use it.
+	Schema string `toml:"schema"`
+}
+
+// Log is what is logged, to standard error.
+type Log struct {
+	// Level is the least that is logged: debug, info, warn or error.
+	Level string `toml:"level"`
+	// Format is json, one object a line, or console, for people.
+	Format string `toml:"format"`
+	// Access says whether every request gets a line.
+	Access bool `toml:"access"`
+}

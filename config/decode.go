@@ -1,0 +1,144 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// decoder lays a parsed TOML document over a Config. toml.Decode would stop at the first
+// value of a wrong type; this goes on, so that a report has them all.
+type decoder struct{ *report }
+
+// value lays one TOML value over what it is for.
+func (d decoder) value(key string, from any, into reflect.Value) {
+	if backend, ok := into.Addr().Interface().(*Backend); ok {
+		if url, ok := from.(string); ok {
+			backend.URL = url
+			d.lines[join(key, "url")] = d.lines[key]
+			return
+		}
+	}
+	known, err := scalar(from, into.Addr().Interface())
+	switch {
+	case err != nil:
+		d.add(key, "%v", err)
+	case known:
+	case into.Kind() == reflect.Struct:
+		d.table(key, from, into)
+	case into.Kind() == reflect.Map:
+		d.tables(key, from, into)
+	case into.Kind() == reflect.Slice:
+		d.array(key, from, into)
+	default:
+		panic("config: no way to decode " + into.Type().String())
+	}
+}
+
+// table lays a TOML table over a struct.
+func (d decoder) table(key string, from any, into reflect.Value) {
+	table, ok := from.(map[string]any)
+	if !ok {
+		d.add(key, "%s; want %s", kind(from), wantedTable(key, into))
+		return
+	}
+	fields := fieldsOf(into)
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		if field, known := fields[name]; known {
+			d.value(join(key, name), table[name], field)
+		} else {
+			d.unknown(join(key, name), name, slices.Sorted(maps.Keys(fields)))
+		}
+	}
+}
+
+// wantedTable says what stands where a table is wanted. The value that is there instead
+// isn't shown to people: it could be a secret one level too high.
+func wantedTable(key string, into reflect.Value) string {
+	if _, ok := into.Interface().(Backend); ok {
+		return `"http://HOST:PORT" or { url = "http://HOST:PORT", weight = 1 }`
+	}
+	return fmt.Sprintf("a table, [%s]", key)
+}
+
+// tables lays a TOML table of named tables over a map.
+func (d decoder) tables(key string, from any, into reflect.Value) {
+	named, ok := from.(map[string]any)
+	if !ok {
+		d.add(key, "%s; want tables with a name each, such as [%s.default]", kind(from), key)
+		return
+	}
+	into.Set(reflect.MakeMap(into.Type()))
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		value := newElement(into.Type().Elem())
+		d.value(join(key, name), named[name], value)
+		into.SetMapIndex(reflect.ValueOf(name), value)
+	}
+}
+
+// array lays a TOML array, or an array of tables, over a slice.
+func (d decoder) array(key string, from any, into reflect.Value) {
+	values, ok := elements(from)
+	if !ok {
+		d.add(key, "%s; want an array, [...]", describe(from))
+		return
+	}
+	into.Set(reflect.MakeSlice(into.Type(), 0, len(values)))
+	for i, from := range values {
+		value := newElement(into.Type().Elem())
+		d.value(element(key, i), from, value)
+		into.Set(reflect.Append(into, value))
+	}
+}
+
+func elements(from any) ([]any, bool) {
+	switch from := from.(type) {
+	case []any:
+		return from, true
+	case []map[string]any:
+		values := make([]any, len(from))
+		for i, table := range from {
+			values[i] = table
+		}
+		return values, true
+	}
+	return nil, false
+}
+
+// newElement makes what a map or a slice holds, with its defaults.
+func newElement(t reflect.Type) reflect.Value {
+	value := reflect.New(t).Elem()
+	switch to := value.Addr().Interface().(type) {
+	case *Pool:
+		*to = DefaultPool()
+	case *Limit:
+		*to = DefaultLimit()
+	case *Backend:
+		*to = DefaultBackend("")
+	}
+	return value
+}
+
+// fieldsOf finds a struct's fields by their names in TOML.
+func fieldsOf(value reflect.Value) map[string]reflect.Value {
+	fields := make(map[string]reflect.Value, value.NumField())
+	for i := range value.NumField() {
+		fields[value.Type().Field(i).Tag.Get("toml")] = value.Field(i)
+	}
+	return fields
+}
+
+// unknown notes a key that means nothing, and the one that was probably meant. The value
+// isn't shown: it could be the secret of a misspelt "password".
+func (d decoder) unknown(key, name string, names []string) {
+	if key == "routes" {
+		d.add(key, "not supported yet: all requests go to the only pool, under the only limit")
+		return
+	}
+	if meant, ok := nearest(name, names); ok {
+		d.add(key, "unknown key; did you mean %s?", meant)
+		return
+	}
+	d.add(key, "unknown key; want %s", either(names))
+}

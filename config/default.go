@@ -1,0 +1,79 @@
+package config
+
+import (
+	"time"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter"
+)
+
+// Default is what holds where nothing is said. It has no pool, so it isn't valid until
+// it gets one, and no limit, so nothing is limited until it gets one: see [DefaultPool]
+// and [DefaultLimit].
+func Default() Config {
+	return Config{
+		Server: Server{
+			Listen:          ":8000",
+			MaxHeader:       16 * KiB,
+			HeaderTimeout:   10 * time.Second,
+			IdleTimeout:     75 * time.Second,
+			ReadTimeout:     60 * time.Second,
+			WriteTimeout:    60 * time.Second,
+			ShutdownTimeout: 30 * time.Second,
+		},
+		Admin: Admin{Listen: "127.0.0.1:8080"},
+		Store: Store{
+			Driver:          StoreBolt,
+			Path:            "data/equalizer.db",
+			FlushInterval:   time.Second,
+			Timeout:         5 * time.Second,
+			ConnectTimeout:  30 * time.Second,
+			RequiredAtStart: true,
+			Postgres: Postgres{
+				Host:    "localhost",
+				Port:    5432,
+				User:    "postgres",
+				DBName:  "equalizer",
+				SSLMode: "disable",
+				Schema:  "gopher_equalizer",
+			},
+		},
+		Log: Log{Level: "info", Format: "json", Access: true},
+	}
+}
+
+// DefaultPool is a pool of which nothing is said. It has no backend, so it isn't valid
+// until it gets one.
+func DefaultPool() Pool {
+	return Pool{
+		Strategy:       balancer.RoundRobin,
+		ConnectTimeout: 3 * time.Second,
+		AnswerTimeout:  60 * time.Second,
+		IdleTimeout:    60 * time.Second,
+		MaxConnections: 1024,
+		Health: Health{
+			Type:     balancer.HealthHTTP,
+			Path:     "/",
+			Interval: 5 * time.Second,
+			Timeout:  2 * time.Second,
+			Rise:     2,
+			Fall:     3,
+		},
+	}
+}
+
+// DefaultBackend is a backend of which only the URL is said.
+func DefaultBackend(url string) Backend {
+	return Backend{URL: url, Weight: 1, State: balancer.Ready}
+}
+
+// DefaultLimit is a limit of which nothing is said.
+func DefaultLimit() Limit {
+	return Limit{
+		Key:        "ip",
+		Secret:     true,
+		Capacity:   10,
+		Refill:     limiter.Refill{Amount: 1, Per: time.Minute},
+		MaxBuckets: 10_000_000,
+	}
+}

@@ -1,0 +1,247 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// keyLines says on which line of a TOML document each key and each element of an array
+// stands, by full key path: "server.listen", "pools.default.backends[1].url". A table
+// stands where its header is, else where its name is first written.
+//
+// toml.MetaData has the keys' order but not their lines. For a document that toml.Decode
+// has accepted they can be found exactly, as only what may hide a key has to be
+// understood: strings, comments and brackets.
+func keyLines(document string) map[string]int {
+	s := &scanner{
+		text:   strings.TrimPrefix(document, "\ufeff"),
+		line:   1,
+		lines:  map[string]int{},
+		tables: map[string]int{},
+	}
+	table := ""
+	for s.skip(blank); s.more(); s.skip(blank) {
+		if s.peek() == '[' {
+			table = s.header()
+		} else {
+			s.pair(table)
+		}
+	}
+	return s.lines
+}
+
+// scanner walks a valid TOML document. It ends on every other text too, with no promise
+// of what it finds there.
+type scanner struct {
+	text   string
+	pos    int
+	line   int
+	lines  map[string]int
+	tables map[string]int // how many elements each array of tables has so far
+}
+
+const (
+	space = " \t"
+	blank = " \t\r\n"
+)
+
+func (s *scanner) more() bool   { return s.pos < len(s.text) }
+func (s *scanner) rest() string { return s.text[s.pos:] }
+
+// peek is the next byte, 0 at the end.
+func (s *scanner) peek() byte {
+	if !s.more() {
+		return 0
+	}
+	return s.text[s.pos]
+}
+
+// to moves to a position further on, but not past the end.
+func (s *scanner) to(pos int) {
+	pos = min(pos, len(s.text))
+	s.line += strings.Count(s.text[s.pos:pos], "\n")
+	s.pos = pos
+}
+
+// skip passes over the characters of a set and, where a newline is one, over comments.
+func (s *scanner) skip(set string) {
+	for s.more() {
+		switch {
+		case strings.IndexByte(set, s.peek()) >= 0:
+			s.to(s.pos + 1)
+		case s.peek() == '#' && strings.Contains(set, "\n"):
+			s.until("\n")
+		default:
+			return
+		}
+	}
+}
+
+// until moves to the first byte out of a set, or to the end.
+func (s *scanner) until(set string) {
+	n := strings.IndexAny(s.rest(), set)
+	if n < 0 {
+		n = len(s.rest())
+	}
+	s.to(s.pos + n)
+}
+
+// note remembers where a key is first written.
+func (s *scanner) note(key string, line int) {
+	if _, known := s.lines[key]; !known {
+		s.lines[key] = line
+	}
+}
+
+// header reads [a.b] or [[a.b]] and returns the path of the table that it opens.
+func (s *scanner) header() string {
+	line, open := s.line, 1
+	if strings.HasPrefix(s.rest(), "[[") {
+		open = 2
+	}
+	s.to(s.pos + open)
+	names := s.names()
+	key := ""
+	for i, name := range names {
+		key = join(key, name)
+		s.note(key, line)
+		last := i == len(names)-1
+		if last && open == 2 {
+			s.tables[key]++
+		}
+		if n := s.tables[key]; n > 0 {
+			key = element(key, n-1)
+			s.note(key, line)
+		} else if last {
+			s.lines[key] = line
+		}
+	}
+	s.to(s.pos + open)
+	return key
+}
+
+// pair reads name = value, or a.b = value, in a table.
+func (s *scanner) pair(table string) {
+	key, line := table, s.line
+	for _, name := range s.names() {
+		key = join(key, name)
+		s.note(key, line)
+	}
+	s.to(s.pos + 1)
+	s.skip(space)
+	s.value(key)
+}
+
+// names reads the parts of a dotted key and the space behind it.
+func (s *scanner) names() []string {
+	var names []string
+	for {
+		s.skip(space)
+		names = append(names, s.name())
+		s.skip(space)
+		if s.peek() != '.' {
+			return names
+		}
+		s.to(s.pos + 1)
+	}
+}
+
+// name reads one part of a key, quoted or bare.
+func (s *scanner) name() string {
+	start := s.pos
+	if q := s.peek(); q == '"' || q == '\'' {
+		s.str()
+		return unquote(s.text[start:s.pos])
+	}
+	s.until(". \t\r\n=]")
+	return s.text[start:s.pos]
+}
+
+// unquote returns what a quoted key stands for. Escapes are left to the one parser that
+// knows them all.
+func unquote(quoted string) string {
+	var table map[string]any
+	if _, err := toml.Decode(quoted+" = 0", &table); err != nil {
+		return quoted
+	}
+	for name := range table {
+		return name
+	}
+	return quoted
+}
+
+// value passes over a value and notes what has a path within it.
+func (s *scanner) value(key string) {
+	switch s.peek() {
+	case '"', '\'':
+		s.str()
+	case '[':
+		s.array(key)
+	case '{':
+		s.inline(key)
+	default:
+		s.to(s.pos + 1)
+		s.until(",]}#\r\n")
+	}
+}
+
+func (s *scanner) array(key string) {
+	s.to(s.pos + 1)
+	for i := 0; ; i++ {
+		s.skip(blank + ",")
+		if !s.more() || s.peek() == ']' {
+			s.to(s.pos + 1)
+			return
+		}
+		s.note(element(key, i), s.line)
+		s.value(element(key, i))
+	}
+}
+
+func (s *scanner) inline(key string) {
+	s.to(s.pos + 1)
+	for {
+		s.skip(blank + ",")
+		if !s.more() || s.peek() == '}' {
+			s.to(s.pos + 1)
+			return
+		}
+		s.pair(key)
+	}
+}
+
+// str passes over a string of any of the four kinds.
+func (s *scanner) str() {
+	quote := s.text[s.pos : s.pos+1]
+	end, closed := quote, 0
+	if long := strings.Repeat(quote, 3); strings.HasPrefix(s.rest(), long) {
+		end, closed = long, 2
+	}
+	i := s.pos + len(end)
+	for i < len(s.text) && !strings.HasPrefix(s.text[i:], end) {
+		if quote == `"` && s.text[i] == '\\' {
+			i++
+		}
+		i++
+	}
+	i += len(end)
+	// Up to two quotes may stand right before the three that close.
+	for ; closed > 0 && i < len(s.text) && s.text[i] == quote[0]; closed-- {
+		i++
+	}
+	s.to(i)
+}
+
+// join is the path of a key in a table; an empty table is the document.
+func join(table, name string) string {
+	name = toml.Key{name}.String()
+	if table == "" {
+		return name
+	}
+	return table + "." + name
+}
+
+// element is the path of an array's element, counted from 0.
+func element(array string, i int) string { return array + "[" + strconv.Itoa(i) + "]" }

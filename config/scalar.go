@@ -1,0 +1,133 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter"
+)
+
+// scalar lays a TOML value over what is not a table, an array or a map. known says
+// whether into is such a type; the error says what is there and what was wanted.
+func scalar(from, into any) (known bool, err error) {
+	switch to := into.(type) {
+	case *string:
+		return true, convert(from, to, "a string", as[string])
+	case *bool:
+		return true, convert(from, to, "true or false", as[bool])
+	case *int64:
+		return true, convert(from, to, "a whole number", as[int64])
+	case *int:
+		return true, convert(from, to, "a whole number", toInt)
+	case *Secret:
+		return true, secret(from, to)
+	case *Size:
+		return true, size(from, to)
+	case *time.Duration:
+		return true, duration(from, to)
+	case *balancer.Strategy:
+		return true, convert(from, to, "a string", balancer.ParseStrategy)
+	case *balancer.State:
+		return true, convert(from, to, "a string", balancer.ParseState)
+	case *balancer.HealthType:
+		return true, convert(from, to, "a string", balancer.ParseHealthType)
+	case *balancer.StatusRange:
+		return true, convert(from, to, `a string, such as "401" or "200-299"`, balancer.ParseStatusRange)
+	case *limiter.Refill:
+		return true, convert(from, to, `a string, such as "1/1m"`, limiter.ParseRefill)
+	}
+	return false, nil
+}
+
+// convert reads a TOML value of type F. At an error into stays as it is.
+func convert[F, T any](from any, into *T, want string, parse func(F) (T, error)) error {
+	value, ok := from.(F)
+	if !ok {
+		return fmt.Errorf("%s; want %s", describe(from), want)
+	}
+	parsed, err := parse(value)
+	if err == nil {
+		*into = parsed
+	}
+	return err
+}
+
+func as[T any](value T) (T, error) { return value, nil }
+
+func toInt(n int64) (int, error) {
+	if n < math.MinInt || n > math.MaxInt {
+		return 0, fmt.Errorf("%d is too large", n)
+	}
+	return int(n), nil
+}
+
+// secret reads a string, and never says what is there instead of one.
+func secret(from any, into *Secret) error {
+	value, ok := from.(string)
+	if !ok {
+		return fmt.Errorf("%s; want a string", kind(from))
+	}
+	*into = Secret(value)
+	return nil
+}
+
+func size(from any, into *Size) error {
+	if bytes, ok := from.(int64); ok && bytes >= 0 {
+		*into = Size(bytes)
+		return nil
+	} else if ok {
+		return sizeError(strconv.FormatInt(bytes, 10), "below 0")
+	}
+	return convert(from, into, `bytes, or a string such as "16KiB"`, ParseSize)
+}
+
+func duration(from any, into *time.Duration) error {
+	switch from.(type) {
+	case int64, float64:
+		return errors.New(plain(from) + `: no unit; want a string such as "5s" or "500ms"`)
+	}
+	return convert(from, into, `a string such as "5s" or "500ms"`, parseDuration)
+}
+
+// describe says what a TOML value is, and shows it if it is short.
+func describe(value any) string {
+	if text := plain(value); text != "" {
+		return text + " is " + kind(value)
+	}
+	return kind(value)
+}
+
+// plain writes a TOML value as it stands in a document, "" if it takes too much room.
+func plain(value any) string {
+	switch v := value.(type) {
+	case string:
+		return show(v)
+	case int64, float64, bool:
+		return fmt.Sprint(v)
+	}
+	return ""
+}
+
+func kind(value any) string {
+	switch value.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a float"
+	case bool:
+		return "a boolean"
+	case time.Time:
+		return "a date or time"
+	case map[string]any:
+		return "a table"
+	case []map[string]any:
+		return "an array of tables"
+	}
+	return "an array"
+}

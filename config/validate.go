@@ -1,0 +1,92 @@
+package config
+
+import (
+	"slices"
+	"time"
+)
+
+// Validate returns everything that is wrong with a Config, whatever it was made of; nil
+// is a Config that the other packages can work with. [Parse] does this too, and knows
+// the lines.
+func (c Config) Validate() []Problem {
+	r := &report{}
+	c.validate(r)
+	return r.sorted()
+}
+
+func (c Config) validate(r *report) {
+	r.server(c.Server)
+	r.admin(c.Admin)
+	r.listeners(c)
+	r.pools(c.Pools)
+	r.limits(c.Limits)
+	r.store(c.Store)
+	r.log(c.Log)
+}
+
+func (r *report) server(s Server) {
+	const maxHeader = 1 * MiB
+	r.listen("server.listen", s.Listen)
+	if s.MaxHeader < KiB || s.MaxHeader > maxHeader {
+		r.add("server.max_header", "%v is out of range; want 1KiB to %v, as every connection holds a buffer of this size", s.MaxHeader, maxHeader)
+	}
+	if s.MaxBody < 0 {
+		r.add("server.max_body", "%v is below 0; want a size, or 0 for no bound", s.MaxBody)
+	}
+	r.duration("server.header_timeout", s.HeaderTimeout)
+	r.duration("server.idle_timeout", s.IdleTimeout)
+	r.duration("server.read_timeout", s.ReadTimeout)
+	r.duration("server.write_timeout", s.WriteTimeout)
+	r.durationOrOff("server.drain_delay", s.DrainDelay)
+	r.duration("server.shutdown_timeout", s.ShutdownTimeout)
+}
+
+func (r *report) log(l Log) {
+	r.oneOf("log.level", l.Level, "debug", "info", "warn", "error")
+	r.oneOf("log.format", l.Format, "json", "console")
+}
+
+// What a duration may be. Shorter is a forgotten unit, longer is never meant.
+const (
+	shortest = time.Millisecond
+	longest  = 24 * time.Hour
+)
+
+func (r *report) duration(key string, d time.Duration) {
+	if d < shortest || d > longest {
+		r.add(key, "%s is out of range; want %s to %s", shortDuration(d), shortDuration(shortest), shortDuration(longest))
+	}
+}
+
+func (r *report) durationOrOff(key string, d time.Duration) {
+	if d != 0 && (d < shortest || d > longest) {
+		r.add(key, "%s is out of range; want %s to %s, or 0s for none", shortDuration(d), shortDuration(shortest), shortDuration(longest))
+	}
+}
+
+func (r *report) between(key string, n, lowest, highest int) {
+	if n < lowest || n > highest {
+		r.add(key, "%d is out of range; want %d to %d", n, lowest, highest)
+	}
+}
+
+func (r *report) oneOf(key, text string, names ...string) {
+	if !slices.Contains(names, text) {
+		r.add(key, "unexpected %s; want %s", show(text), either(names))
+	}
+}
+
+// parses notes what a parser of another package says of a value that it did not make.
+func (r *report) parses(key string, err error) {
+	if err != nil {
+		r.add(key, "%v", err)
+	}
+}
+
+// name checks the name of a pool or a limit, which goes into logs, URLs and stores. It
+// comes after what the name stands for: a problem hides those below its key.
+func (r *report) name(key, name string) {
+	if len(name) < 1 || len(name) > 64 || !consistsOf(name, wordBytes+"-") {
+		r.add(key, "bad name %s; want 1 to 64 letters, digits, dashes and underscores", show(name))
+	}
+}

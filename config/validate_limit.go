@@ -1,0 +1,41 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"gopher-equalizer/limiter"
+)
+
+func (r *report) limits(limits map[string]Limit) {
+	names := slices.Sorted(maps.Keys(limits))
+	for _, name := range names {
+		key := join("limits", name)
+		r.limit(key, limits[name])
+		r.name(key, name)
+	}
+	if len(names) > 1 {
+		r.add("limits", "%s; want one at most: routes, which choose between limits, are not supported yet", either(names))
+	}
+}
+
+func (r *report) limit(key string, l Limit) {
+	if l.Secret && l.Key == "ip" && r.given(key+".secret") {
+		r.add(key+".secret", `means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`)
+	}
+	const fewest, most = 1, 1_000_000_000
+	r.between(key+".max_buckets", l.MaxBuckets, fewest, most)
+	if l.Capacity < 1 {
+		r.add(key+".capacity", "%d is out of range; want at least 1", l.Capacity)
+	}
+	if err := l.Refill.Validate(); err != nil {
+		r.add(key+".refill", "%v: %v", l.Refill, err)
+	}
+	if r.failed(key+".capacity") || r.failed(key+".refill") {
+		return
+	}
+	if err := (limiter.Settings{Capacity: l.Capacity, Refill: l.Refill}).Validate(); err != nil {
+		r.add(key+".capacity", "%s", strings.TrimPrefix(err.Error(), limiter.ErrSettings.Error()+": "))
+	}
+}

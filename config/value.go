@@ -1,0 +1,144 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Size is a number of bytes.
+type Size int64
+
+// The units of a Size. There are no decimal ones: people mean 1024 or 1000 by a "KB" or
+// "MB", so neither is taken.
+const (
+	Byte Size = 1
+	KiB       = 1024 * Byte
+	MiB       = 1024 * KiB
+	GiB       = 1024 * MiB
+	TiB       = 1024 * GiB
+)
+
+// ParseSize reads a whole number of bytes with a unit, or without for bytes: "16KiB",
+// "1GiB", "512B", "0". Errors name the text and what was wanted.
+func ParseSize(text string) (Size, error) {
+	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	n, err := strconv.ParseUint(digits, 10, 63)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, sizeError(text, "too large")
+	case err != nil:
+		return 0, sizeError(text, "not a whole number of bytes")
+	}
+	unit, known := sizeUnit(text[len(digits):])
+	switch {
+	case !known:
+		return 0, sizeError(text, fmt.Sprintf("unknown unit %q", text[len(digits):]))
+	case n > uint64(math.MaxInt64/unit):
+		return 0, sizeError(text, "too large")
+	}
+	return Size(n) * unit, nil
+}
+
+func sizeUnit(name string) (Size, bool) {
+	switch name {
+	case "", "B":
+		return Byte, true
+	case "KiB":
+		return KiB, true
+	case "MiB":
+		return MiB, true
+	case "GiB":
+		return GiB, true
+	case "TiB":
+		return TiB, true
+	}
+	return 0, false
+}
+
+func sizeError(text, why string) error {
+	return fmt.Errorf("%s: %s; want bytes, or a whole number with B, KiB, MiB, GiB or TiB, such as \"16KiB\"", show(text), why)
+}
+
+// String writes the size in the largest unit that it is whole in, so that ParseSize
+// reads the same one back: "16KiB".
+func (s Size) String() string {
+	for _, name := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if unit, _ := sizeUnit(name); s != 0 && s%unit == 0 {
+			return strconv.FormatInt(int64(s/unit), 10) + name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
+
+// parseDuration reads Go's durations, but none below 0: "500ms", "1m30s". A number needs
+// its unit, "0" too, as 5 could be seconds to one reader and milliseconds to the next.
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	_, notNumber := strconv.ParseFloat(text, 64)
+	switch {
+	case notNumber == nil:
+		return 0, durationError(text, "no unit")
+	case err != nil:
+		return 0, durationError(text, "not a duration")
+	case d < 0 || strings.HasPrefix(text, "-"):
+		return 0, durationError(text, "below 0")
+	}
+	return d, nil
+}
+
+func durationError(text, why string) error {
+	return fmt.Errorf("%s: %s; want a number with ns, us, ms, s, m or h, such as \"5s\" or \"1m30s\"", show(text), why)
+}
+
+// shortDuration writes a duration without the zero units that Duration.String ends on:
+// "1h" for "1h0m0s".
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// Secret is a password or a token. It prints as "(secret)", so that logging a Config
+// gives nothing away; string(s) is the value.
+type Secret string
+
+// String hides the value; "" stays "".
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "(secret)"
+}
+
+// Format hides the value from every verb of fmt.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// MarshalText hides the value from JSON and TOML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// show quotes what an operator wrote for an error message: cut to a length that fits a
+// line, and without the user and password that a URL may hold.
+func show(text string) string {
+	const most = 120
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		scheme := strings.Index(text[:at], "//")
+		if scheme >= 0 {
+			scheme += len("//")
+		}
+		text = text[:max(scheme, 0)] + "***" + text[at:]
+	}
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return strconv.Quote(text)
+}

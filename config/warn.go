@@ -1,0 +1,75 @@
+package config
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"gopher-equalizer/balancer"
+)
+
+// Warnings returns what is allowed in a valid Config but hardly what anyone wants. [Parse]
+// does this too, and knows the lines.
+func (c Config) Warnings() []Problem {
+	r := &report{}
+	c.warn(r)
+	return r.sorted()
+}
+
+func (c Config) warn(r *report) {
+	r.warnTrust(c.Server.TrustedProxies)
+	r.warnAdmin(c.Admin)
+	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
+		r.warnNoneReady(join("pools", name), c.Pools[name].Backends)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
+		r.warnKey(join("limits", name), c.Limits[name].Key)
+	}
+	if len(c.Limits) == 0 && r.given("store") {
+		r.add("store", "nothing is limited, so nothing is stored: there is no [limits.default]")
+	}
+	r.warnClear(c.Store)
+}
+
+func (r *report) warnTrust(proxies []string) {
+	for i, text := range proxies {
+		if prefix, err := netip.ParsePrefix(text); err == nil && prefix.Bits() == 0 {
+			r.add(element("server.trusted_proxies", i), "%s trusts everyone: every client can claim to be any other", text)
+		}
+	}
+}
+
+func (r *report) warnAdmin(a Admin) {
+	if listen, err := parseAddress(a.Listen, ""); err == nil && !listen.ip.IsLoopback() {
+		r.add("admin.listen", "%s: the token crosses the network in the clear, unless TLS ends in front of it", show(a.Listen))
+	}
+}
+
+func (r *report) warnNoneReady(pool string, backends []Backend) {
+	ready := func(b Backend) bool { return b.State == balancer.Ready }
+	if !slices.ContainsFunc(backends, ready) {
+		r.add(pool+".backends", "none is in the state ready: every request will be answered with 503")
+	}
+}
+
+func (r *report) warnKey(limit, key string) {
+	if strings.HasPrefix(key, "header:") {
+		r.add(limit+".key", "%s: a header that nothing in front authenticates limits nobody who changes it with every request", show(key))
+	}
+}
+
+// warnClear warns of passwords and buckets on a network in the clear.
+func (r *report) warnClear(s Store) {
+	inClear := s.Postgres.SSLMode == "disable" || s.Postgres.SSLMode == "allow" || s.Postgres.SSLMode == "prefer"
+	if s.Driver == StorePostgres && inClear && !isLocal(s.Postgres.Host) {
+		r.add("store.postgres.sslmode", "%s: the password and the buckets may cross the network to %s in the clear; verify-full is safe",
+			s.Postgres.SSLMode, s.Postgres.Host)
+	}
+}
+
+// isLocal says whether a PostgreSQL host is this machine for sure: a socket or loopback.
+func isLocal(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.HasPrefix(host, "/") || strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+}
