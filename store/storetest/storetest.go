@@ -50,6 +50,11 @@ func Run(t *testing.T, open Opener) {
 	f("a broken off write is whole or nothing", aBrokenOffWriteIsWholeOrNothing)
 	f("close ends a call under way", closeEndsACallUnderWay)
 	f("a second opener is refused", aSecondOpenerIsRefused)
+	f("a service finds its buckets again", aServiceFindsItsBucketsAgain)
+	f("a delete during a flush stays", aDeleteDuringAFlushStays)
+	f("an ambiguous admin write is settled", anAmbiguousAdminWriteIsSettled)
+	f("an ambiguous flush loses nothing", anAmbiguousFlushLosesNothing)
+	f("changed defaults over a restart", changedDefaultsOverARestart)
 }
 
 // patience is far more than any call takes, and short enough to wait for in a failing test.

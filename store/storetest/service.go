@@ -1,0 +1,181 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter"
+)
+
+// defaults are the settings that the services of these checks give to unknown clients.
+func defaults() limiter.Settings {
+	return limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: 24 * time.Hour}}
+}
+
+// service is a limiter.Service over a faulty store, with its Run under way.
+type service struct {
+	*limiter.Service
+	t      *testing.T
+	store  *Faulty
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// serve opens a Service that flushes all the time.
+func serve(t *testing.T, s limiter.Store, settings limiter.Settings) *service {
+	t.Helper()
+	faulty := NewFaulty(s)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	opened, err := limiter.Open(ctx, limiter.Options{
+		Settings: settings, MaxBuckets: 1000, FlushInterval: time.Millisecond, StoreTimeout: patience,
+	}, faulty)
+	require.NoError(t, err)
+	v := &service{Service: opened, t: t, store: faulty, done: make(chan struct{})}
+	background, stop := context.WithCancel(t.Context())
+	v.cancel = stop
+	go func() { v.Run(background); close(v.done) }()
+	t.Cleanup(func() { stop(); <-v.done })
+	return v
+}
+
+// stop ends the service with everything stored.
+func (v *service) stop() {
+	v.t.Helper()
+	v.cancel()
+	<-v.done
+	require.NoError(v.t, v.Close(context.Background()))
+}
+
+// take spends n tokens, which must be there.
+func (v *service) take(clientID string, n int) {
+	v.t.Helper()
+	for range n {
+		require.True(v.t, v.Take(clientID).Allowed)
+	}
+}
+
+// tokens waits out what is in doubt.
+func (v *service) tokens(clientID string) int64 {
+	v.t.Helper()
+	snap, err := v.Get(clientID)
+	require.NoError(v.t, err)
+	return snap.Tokens
+}
+
+// settled waits until no write is in doubt: a Get of that client says so.
+func (v *service) settled(clientID string) {
+	v.t.Helper()
+	require.Eventually(v.t, func() bool {
+		_, err := v.Get(clientID)
+		return err == nil || err == limiter.ErrNotFound
+	}, patience, time.Millisecond)
+}
+
+func aServiceFindsItsBucketsAgain(t *testing.T, place Place) {
+	s := Open(t, place)
+	v := serve(t, s, defaults())
+	v.take("spent", 10)
+	v.take("some", 3)
+	_, err := v.Create(t.Context(), "managed", limiter.Change{Capacity: ptr(int64(15)), Tokens: ptr(int64(5))})
+	require.NoError(t, err)
+	v.take("managed", 1)
+	v.stop()
+
+	v = serve(t, Reopen(t, place, s), defaults())
+	require.Zero(t, v.tokens("spent"))
+	require.Equal(t, int64(7), v.tokens("some"))
+	require.Equal(t, int64(4), v.tokens("managed"))
+	v.stop()
+}
+
+// The delete comes between a flush's reading of a bucket and its commit: the flush must not revive it.
+func aDeleteDuringAFlushStays(t *testing.T, place Place) {
+	s := Open(t, place)
+	v := serve(t, s, defaults())
+	reading, release := make(chan struct{}), make(chan struct{})
+	v.store.Queue(Fault{Before: func(context.Context, limiter.Batch) { close(reading); <-release }})
+	v.take("alice", 4)
+	<-reading
+	deleted := make(chan error, 1)
+	go func() { deleted <- v.Delete(context.Background(), "alice") }()
+	close(release)
+	require.NoError(t, <-deleted)
+	v.stop()
+	require.Empty(t, Load(t, s))
+}
+
+// A write in doubt is settled by what the store has, whether it was applied, lost, or comes late.
+func anAmbiguousAdminWriteIsSettled(t *testing.T, place Place) {
+	s := Open(t, place)
+	v := serve(t, s, defaults())
+	for i, outcome := range []Outcome{Lost, Applied, AppliedLate} {
+		id := string(rune('a' + i))
+		_, err := v.Create(t.Context(), id, limiter.Change{Tokens: ptr(int64(7))})
+		require.NoError(t, err)
+		v.store.Queue(InDoubt(outcome))
+		_, err = v.Patch(t.Context(), id, limiter.Change{Tokens: ptr(int64(2))})
+		require.ErrorIs(t, err, limiter.ErrInDoubt)
+		v.settled(id)
+		want := int64(2)
+		if outcome == Lost {
+			want = 7
+		}
+		require.Equal(t, want, v.tokens(id))
+
+		v.store.Queue(InDoubt(outcome))
+		require.ErrorIs(t, v.Delete(t.Context(), id), limiter.ErrInDoubt)
+		v.settled(id)
+		_, err = v.Get(id)
+		_, stored := Get(t, s, id)
+		require.Equal(t, outcome == Lost, stored)
+		require.Equal(t, stored, err == nil, "memory is as the store")
+	}
+	v.stop()
+}
+
+// What a flush could not write, or not tell, is written by a later one.
+func anAmbiguousFlushLosesNothing(t *testing.T, place Place) {
+	s := Open(t, place)
+	v := serve(t, s, defaults())
+	v.store.Queue(InDoubt(Lost), InDoubt(Applied), InDoubt(AppliedLate), InDoubt(Lost))
+	v.take("alice", 4)
+	require.Eventually(t, func() bool { return v.store.Writes() > 4 }, patience, time.Millisecond)
+	v.take("alice", 1)
+	v.stop()
+	row, ok := Get(t, s, "alice")
+	require.True(t, ok)
+	require.InDelta(t, 5, row.Tokens, 0.01)
+}
+
+// Other defaults after a restart: unmanaged buckets keep their tokens, cut to the new capacity, and get the
+// new settings; managed ones keep their own.
+func changedDefaultsOverARestart(t *testing.T, place Place) {
+	s := Open(t, place)
+	v := serve(t, s, defaults())
+	v.take("alice", 2)
+	_, err := v.Create(t.Context(), "managed", limiter.Change{Tokens: ptr(int64(9))})
+	require.NoError(t, err)
+	v.stop()
+	s = Reopen(t, place, s)
+
+	changed := limiter.Settings{Capacity: 5, Refill: limiter.Refill{Amount: 1, Per: 48 * time.Hour}}
+	v = serve(t, s, changed)
+	_, err = v.Get("alice")
+	require.ErrorIs(t, err, limiter.ErrNotFound, "8 tokens, cut to 5: it is full")
+	require.Equal(t, int64(9), v.tokens("managed"))
+	v.take("alice", 1)
+	v.stop()
+
+	row, ok := Get(t, s, "alice")
+	require.True(t, ok)
+	require.Equal(t, changed, row.Settings)
+	row, ok = Get(t, s, "managed")
+	require.True(t, ok)
+	require.Equal(t, defaults(), row.Settings)
+}
+
+func ptr[T any](v T) *T { return &v }
