@@ -31,6 +31,9 @@ var errNoHost = errors.New("no host")
 // parseAddress reads HOST:PORT, [IPV6]:PORT or :PORT, and without a port too if there is
 // a default for it.
 func parseAddress(text, defaultPort string) (address, error) {
+	if strings.Contains(text, "/") {
+		return address{}, errors.New("a URL or a path, not an address")
+	}
 	host, port := text, defaultPort
 	if colon := strings.LastIndexByte(text, ':'); colon > strings.LastIndexByte(text, ']') {
 		host, port = text[:colon], text[colon+1:]
@@ -54,8 +57,11 @@ func parseAddress(text, defaultPort string) (address, error) {
 // parseBracketed reads an IPv6 address behind its opening bracket.
 func parseBracketed(text string) (host string, ip netip.Addr, err error) {
 	inner, closed := strings.CutSuffix(text, "]")
+	if !closed {
+		return "", netip.Addr{}, errors.New("no closing bracket at the host's end")
+	}
 	ip, err = netip.ParseAddr(inner)
-	if err != nil || !closed || !ip.Is6() {
+	if err != nil || !ip.Is6() {
 		return "", netip.Addr{}, fmt.Errorf("%s is not an IPv6 address in brackets", show("["+text))
 	}
 	return ip.String(), ip, nil

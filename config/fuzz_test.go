@@ -1,0 +1,87 @@
+package config
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzParse: whatever the document says, Parse ends without a panic; what it accepts is
+// valid; what it says points into the document and keeps secrets.
+func FuzzParse(f *testing.F) {
+	file, err := os.ReadFile("config.toml")
+	require.NoError(f, err)
+	f.Add(string(file))
+	f.Add(pool)
+	f.Add("[[pools.default.backends]]\nurl = \"http://[::1]:80\"\n[limits.a]\nrefill = \"5/10s\"\n")
+	f.Add("server = 1\npools.a.backends = [{}, 2, \"x\"]\n[[admin]]\n")
+	f.Add("a = 1\n[b.c]\nd = [1, {e = 'f'}]\n[[g]]\n")
+	const secret = "hunter2-hunter2-hunter2"
+	getenv := env(map[string]string{EnvAdminToken: secret + "\n", EnvPostgresPassword: secret})
+	f.Fuzz(func(t *testing.T, document string) {
+		c, warnings, err := Parse("c.toml", []byte(document), Options{})
+		if err == nil {
+			require.Empty(t, c.Validate())
+		} else {
+			require.NotEmpty(t, err.(Problems))
+			warnings = err.(Problems)
+		}
+		for _, p := range warnings {
+			require.LessOrEqual(t, p.Line, 1+strings.Count(document, "\n"))
+			require.NotContains(t, p.Text, "%!")
+		}
+		_, _, err = Parse("c.toml", []byte(document), Options{Getenv: getenv})
+		require.Error(t, err) // the token has a newline
+		require.True(t, !strings.Contains(err.Error(), secret) || strings.Contains(document, secret))
+	})
+}
+
+func FuzzParseSize(f *testing.F) {
+	for _, seed := range []string{"0", "16KiB", "1GiB", "-1", "1.5MiB", "8388608TiB", "B"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		size, err := ParseSize(text)
+		if err != nil {
+			return
+		}
+		require.GreaterOrEqual(t, size, Size(0))
+		again, err := ParseSize(size.String())
+		require.NoError(t, err)
+		require.Equal(t, size, again)
+	})
+}
+
+func FuzzParseDuration(f *testing.F) {
+	for _, seed := range []string{"5s", "0", "-5s", "1h30m", "1.5h", "9999999h", ".s"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := parseDuration(text)
+		if err != nil {
+			return
+		}
+		require.GreaterOrEqual(t, d, 0*d)
+		again, err := parseDuration(shortDuration(d))
+		require.NoError(t, err)
+		require.Equal(t, d, again)
+	})
+}
+
+// FuzzParseBackend: an accepted URL has an address that reads back as itself.
+func FuzzParseBackend(f *testing.F) {
+	for _, seed := range []string{"http://localhost:8081", "http://[::1%a]", "http://a.b.", "http://1.2.3.4:0", "http://:80"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, url string) {
+		addr := DefaultBackend(url).Addr()
+		if addr == "" {
+			return
+		}
+		require.Equal(t, addr, DefaultBackend("http://"+addr).Addr())
+		require.NotContains(t, addr, "/")
+		require.NotContains(t, addr, "@")
+	})
+}

@@ -1,0 +1,200 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/balancer"
+)
+
+func TestNumberOfPools(t *testing.T) {
+	const none = `pools: there is none; want [pools.default] with backends = ["http://HOST:PORT"]`
+	refused(t, "", "c.toml: "+none)
+	refused(t, "[pools]\n", "c.toml:1: "+none)
+	refused(t, "[pools.a]\nbackends = [\"http://a\"]\n[pools.b]\nbackends = [\"ftp://b\"]\n",
+		"c.toml:1: pools: a or b; want one: routes, which choose between pools, are not supported yet",
+		`c.toml:4: pools.b.backends[0].url: "ftp://b": scheme "ftp" is not http; want http://HOST:PORT`,
+	)
+}
+
+func TestNames(t *testing.T) {
+	const want = "; want 1 to 64 letters, digits, dashes and underscores"
+	refused(t, "[pools.\"a b\"]\nbackends = [\"http://a\"]\n[limits.\"\"]\n",
+		`c.toml:1: pools."a b": bad name "a b"`+want,
+		`c.toml:3: limits."": bad name ""`+want,
+	)
+	refused(t, "[pools."+strings.Repeat("a", 65)+"]\nbackends = []\n",
+		`c.toml:1: pools.`+strings.Repeat("a", 65)+`: bad name "`+strings.Repeat("a", 65)+`"`+want,
+		`c.toml:2: pools.`+strings.Repeat("a", 65)+`.backends: there is none; want backends = ["http://HOST:PORT"]`,
+	)
+	accepted(t, "[pools.My_pool-2]\nbackends = [\"http://a\"]\n[limits.0]\n")
+}
+
+func TestBackendURLs(t *testing.T) {
+	f := func(url, why string) {
+		t.Helper()
+		refused(t, "[pools.default]\nbackends = [\n  \"http://localhost:8081\",\n  { url = \""+url+"\" },\n]\n",
+			"c.toml:4: pools.default.backends[1].url: "+why+"; want http://HOST:PORT")
+	}
+	f("", "there is none")
+	f("localhost:8082", `"localhost:8082": no http:// in front`)
+	f("/srv", `"/srv": no http:// in front`)
+	f("https://a", `"https://a": https to backends is not supported yet`)
+	f("ftp://x", `"ftp://x": scheme "ftp" is not http`)
+	f("://x", `"://x": scheme "" is not http`)
+	f("http://a/", `"http://a/": a slash at the end`)
+	f("http://a/v1", `"http://a/v1": a path, but a backend gets the path that the client asked for`)
+	f("http://a?b=c", `"http://a?b=c": a query, but a backend gets the query that the client sent`)
+	f("http://a#b", `"http://a#b": a fragment, but these are never sent`)
+	f("http://user:hunter2@a", `"http://***@a": a user and password are not sent to backends`)
+	f("http://user:hun/ter2@a/b@c", `"http://***@c": a user and password are not sent to backends`)
+	f("http://", `"http://": no host`)
+	f("http://:80", `"http://:80": no host`)
+	f("http://a:", `"http://a:": no port`)
+	f("http://a:0", `"http://a:0": port 0 can't be connected to`)
+	f("http://a:65536", `"http://a:65536": port "65536" is not a number from 0 to 65535`)
+	f("http://a:b", `"http://a:b": port "b" is not a number from 0 to 65535`)
+	f("http://a b", `"http://a b": "a b" is neither a host's name nor an IP address`)
+	f("http://a,b", `"http://a,b": "a,b" is neither a host's name nor an IP address`)
+	f("http://1.2.3", `"http://1.2.3": "1.2.3" is neither a host's name nor an IP address`)
+	f("http://münchen", `"http://münchen": "münchen" is neither a host's name nor an IP address`)
+	f("http://::1", `"http://::1": an IPv6 address needs brackets, as in [::1]:8000`)
+	f("http://[::1", `"http://[::1": no closing bracket at the host's end`)
+	f("http://[a]:80", `"http://[a]:80": "[a]" is not an IPv6 address in brackets`)
+	f("http://a\\n:80", `"http://a\n:80": "a\n" is neither a host's name nor an IP address`)
+	f("http://"+strings.Repeat("a", 300), `"http://`+strings.Repeat("a", 113)+`...": "`+strings.Repeat("a", 120)+
+		`..." is neither a host's name nor an IP address`)
+}
+
+func TestBackendAddr(t *testing.T) {
+	f := func(url, want string) {
+		t.Helper()
+		require.Equal(t, want, DefaultBackend(url).Addr())
+	}
+	f("http://localhost:8081", "localhost:8081")
+	f("http://LocalHost", "localhost:80")
+	f("HTTP://a_b.example.com.:1", "a_b.example.com.:1")
+	f("http://192.0.2.1:0080", "192.0.2.1:80")
+	f("http://[2001:DB8::1]", "[2001:db8::1]:80")
+	f("http://[fe80::1%eth0]:8080", "[fe80::1%eth0]:8080")
+	f("https://a", "")
+	f("", "")
+}
+
+func TestBackendsAreDifferent(t *testing.T) {
+	refused(t, `[pools.default]
+backends = [
+  "http://a",
+  "http://b:8080",
+  { url = "http://A:80", weight = 2 },
+  "http://b:8080",
+]
+`,
+		`c.toml:5: pools.default.backends[2].url: "http://A:80" is the address of pools.default.backends[0] too; want each once, with a weight for a larger share`,
+		`c.toml:6: pools.default.backends[3].url: "http://b:8080" is the address of pools.default.backends[1] too; want each once, with a weight for a larger share`,
+	)
+}
+
+func TestBackendTables(t *testing.T) {
+	refused(t, `[[pools.default.backends]]
+url = "http://a"
+weight = 0
+[[pools.default.backends]]
+url = "http://b"
+weight = 101
+state = "down"
+[[pools.default.backends]]
+weight = "2"
+`,
+		"c.toml:3: pools.default.backends[0].weight: 0 is out of range; want 1 to 100",
+		"c.toml:6: pools.default.backends[1].weight: 101 is out of range; want 1 to 100",
+		`c.toml:7: pools.default.backends[1].state: unexpected state "down"; want ready, drain or maint`,
+		`c.toml:9: pools.default.backends[2].weight: "2" is a string; want a whole number`,
+		"c.toml: pools.default.backends[2].url: there is none; want http://HOST:PORT",
+	)
+	c := accepted(t, `[pools.default]
+backends = [ "http://a", { url = "http://b", weight = 100, state = "maint" } ]`)
+	require.Equal(t, []Backend{{"http://a", 1, balancer.Ready}, {"http://b", 100, balancer.Maint}}, c.Pools["default"].Backends)
+}
+
+func TestPoolMistakes(t *testing.T) {
+	refused(t, `[pools.default]
+strategy = "round-robin"
+backends = []
+host = "http://example.com"
+connect_timeout = "0s"
+answer_timeout = "25h"
+idle_timeout = "-5s"
+total_timeout = "10"
+max_connections = 0
+`,
+		`c.toml:2: pools.default.strategy: unexpected strategy "round-robin"; want round_robin or random`,
+		`c.toml:3: pools.default.backends: there is none; want backends = ["http://HOST:PORT"]`,
+		`c.toml:4: pools.default.host: "http://example.com": a URL or a path, not an address; want HOST or HOST:PORT`,
+		"c.toml:5: pools.default.connect_timeout: 0s is out of range; want 1ms to 24h",
+		"c.toml:6: pools.default.answer_timeout: 25h is out of range; want 1ms to 24h",
+		`c.toml:7: pools.default.idle_timeout: "-5s": below 0; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
+		`c.toml:8: pools.default.total_timeout: "10": no unit; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
+		"c.toml:9: pools.default.max_connections: 0 is out of range; want 1 to 1000000",
+	)
+	refused(t, pool+"host = \":80\"\ntotal_timeout = \"5ns\"\nmax_connections = 1000001\n",
+		`c.toml:3: pools.default.host: ":80": no host; want HOST or HOST:PORT`,
+		"c.toml:4: pools.default.total_timeout: 5ns is out of range; want 1ms to 24h, or 0s for none",
+		"c.toml:5: pools.default.max_connections: 1000001 is out of range; want 1 to 1000000",
+	)
+	accepted(t, pool+"host = \"example.com:8080\"\ntotal_timeout = \"0s\"\nstrategy = \"random\"\n")
+}
+
+func TestHealthMistakes(t *testing.T) {
+	refused(t, pool+`[pools.default.health]
+type = "https"
+path = "healthz"
+host = "a/b"
+statuses = ["200-299", "300-200", "abc", "99"]
+interval = "0s"
+timeout = "48h"
+rise = 0
+fall = 101
+`,
+		`c.toml:4: pools.default.health.type: unexpected health type "https"; want http or tcp`,
+		`c.toml:5: pools.default.health.path: "healthz"; want a path that starts with a slash and has only visible ASCII characters and no #`,
+		`c.toml:6: pools.default.health.host: "a/b": a URL or a path, not an address; want HOST or HOST:PORT`,
+		`c.toml:7: pools.default.health.statuses[1]: statuses "300-200": it ends before it starts; want one such as 204, or a range such as 200-299`,
+		`c.toml:7: pools.default.health.statuses[2]: statuses "abc": "abc" is not a status from 100 to 599; want one such as 204, or a range such as 200-299`,
+		`c.toml:7: pools.default.health.statuses[3]: statuses "99": "99" is not a status from 100 to 599; want one such as 204, or a range such as 200-299`,
+		"c.toml:8: pools.default.health.interval: 0s is out of range; want 1ms to 24h",
+		"c.toml:9: pools.default.health.timeout: 48h is out of range; want 1ms to 24h",
+		"c.toml:10: pools.default.health.rise: 0 is out of range; want 1 to 100",
+		"c.toml:11: pools.default.health.fall: 101 is out of range; want 1 to 100",
+	)
+	for _, path := range []string{"", "/a b", "/a#b", "/ä", "/\\n"} {
+		_, _, err := Parse("c.toml", []byte(pool+"health.path = \""+path+"\"\n"), Options{})
+		require.ErrorContains(t, err, "c.toml:3: pools.default.health.path: \""+path+"\"; want a path")
+	}
+	c := accepted(t, pool+"[pools.default.health]\npath = \"/up?full=1\"\nhost = \"[::1]:80\"\nstatuses = [\"204\", \"300-399\"]\n")
+	require.Equal(t, []balancer.StatusRange{{First: 204, Last: 204}, {First: 300, Last: 399}}, c.Pools["default"].Health.Statuses)
+}
+
+func TestProbesDoNotPileUp(t *testing.T) {
+	refused(t, pool+"[pools.default.health]\ninterval = \"3s\"\ntimeout = \"3001ms\"\n",
+		"c.toml:5: pools.default.health.timeout: the timeout, 3.001s, is longer than the interval, 3s; want at most that")
+	refused(t, pool+"[pools.default.health]\ntimeout = \"1m\"\n",
+		"c.toml:4: pools.default.health.timeout: the timeout, 1m, is longer than the interval, 5s; want at most that")
+	refused(t, pool+"[pools.default.health]\n\ninterval = \"1s\"\n",
+		"c.toml:5: pools.default.health.interval: the timeout, 2s, is longer than the interval, 1s; want at most that")
+	refused(t, pool+"[pools.default.health]\ninterval = 10\ntimeout = \"7s\"\n", // nobody knows what the interval was to be
+		"c.toml:4: pools.default.health.interval: 10: no unit; want a string such as \"5s\" or \"500ms\"")
+	accepted(t, pool+"[pools.default.health]\ninterval = \"50ms\"\ntimeout = \"50ms\"\n")
+}
+
+func TestTCPProbesOnlyConnect(t *testing.T) {
+	const why = `: means nothing with type = "tcp", which only connects; want type = "http", or no `
+	refused(t, pool+"[pools.default.health]\ntype = \"tcp\"\nstatuses = []\nhost = \"a\"\npath = \"/\"\n",
+		"c.toml:5: pools.default.health.statuses"+why+"statuses",
+		"c.toml:6: pools.default.health.host"+why+"host",
+		"c.toml:7: pools.default.health.path"+why+"path",
+	)
+	accepted(t, pool+"health.type = \"tcp\"\n")
+}

@@ -1,0 +1,136 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter"
+)
+
+func TestServerMistakes(t *testing.T) {
+	refused(t, pool+`[server]
+max_header = "1023B"
+max_body = "10MB"
+header_timeout = "0s"
+idle_timeout = "5"
+read_timeout = "999us"
+write_timeout = "1d"
+drain_delay = "-1s"
+shutdown_timeout = ""
+trusted_proxies = ["10.0.0.0/8", 5]
+`,
+		"c.toml:4: server.max_header: 1023 is out of range; want 1KiB to 1MiB, as every connection holds a buffer of this size",
+		`c.toml:5: server.max_body: "10MB": unknown unit "MB"; want bytes, or a whole number with B, KiB, MiB, GiB or TiB, such as "16KiB"`,
+		"c.toml:6: server.header_timeout: 0s is out of range; want 1ms to 24h",
+		`c.toml:7: server.idle_timeout: "5": no unit; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
+		"c.toml:8: server.read_timeout: 999µs is out of range; want 1ms to 24h",
+		`c.toml:9: server.write_timeout: "1d": not a duration; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
+		`c.toml:10: server.drain_delay: "-1s": below 0; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
+		`c.toml:11: server.shutdown_timeout: "": not a duration; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
+		"c.toml:12: server.trusted_proxies[1]: 5 is an integer; want a string",
+	)
+	refused(t, pool+"[server]\nmax_header = \"2MiB\"\n",
+		"c.toml:4: server.max_header: 2MiB is out of range; want 1KiB to 1MiB, as every connection holds a buffer of this size")
+	c := accepted(t, pool+"[server]\nmax_header = 4096\nmax_body = \"1GiB\"\ndrain_delay = \"5s\"\n")
+	require.Equal(t, 4*KiB, c.Server.MaxHeader)
+	require.Equal(t, GiB, c.Server.MaxBody)
+	require.Equal(t, 5*time.Second, c.Server.DrainDelay)
+}
+
+func TestLimitMistakes(t *testing.T) {
+	f := func(lines string, want ...string) {
+		t.Helper()
+		refused(t, pool+"[limits.default]\n"+lines, want...)
+	}
+	f("capacity = 0\nmax_buckets = 0\n",
+		"c.toml:4: limits.default.capacity: 0 is out of range; want at least 1",
+		"c.toml:5: limits.default.max_buckets: 0 is out of range; want 1 to 1000000000",
+	)
+	const want = "; want AMOUNT/DURATION, such as 1/1m, 5/10s or 100/s"
+	f(`refill = "1"`, `c.toml:4: limits.default.refill: refill "1": no slash in it`+want)
+	f(`refill = "1/0s"`, `c.toml:4: limits.default.refill: refill "1/0s": duration 0s is not above 0`+want)
+	f(`refill = "-1/1m"`, `c.toml:4: limits.default.refill: refill "-1/1m": amount -1 is below 1`+want)
+	f(`refill = "2000000/s"`, `c.toml:4: limits.default.refill: refill "2000000/s": faster than 1000000 tokens a second`+want)
+	f("capacity = 9000000000000000000\nrefill = \"1/24h\"\n",
+		"c.toml:4: limits.default.capacity: capacity 9000000000000000000 with refill 1/24h would take longer than 640511h0m0s to fill; lower the capacity or refill faster")
+	f("secret = true\n",
+		`c.toml:4: limits.default.secret: means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`)
+
+	refused(t, pool+"[limits.b]\n[limits.a]\n",
+		"c.toml:3: limits: a or b; want one at most: routes, which choose between limits, are not supported yet")
+
+	c := accepted(t, pool+"[limits.api]\nkey = \"header:X-API-Key\"\nsecret = false\ncapacity = 15\nrefill = \"100/s\"\n")
+	require.Equal(t, map[string]Limit{"api": {
+		Key: "header:X-API-Key", Capacity: 15, Refill: limiter.Refill{Amount: 100, Per: time.Second}, MaxBuckets: 10_000_000,
+	}}, c.Limits)
+	accepted(t, pool+"[limits.api]\nkey = \"header:X-API-Key\"\nsecret = true\n")
+	accepted(t, pool+"[limits.api]\nsecret = false\n")
+	require.Empty(t, accepted(t, pool+"[limits]\n").Limits)
+}
+
+func TestStoreMistakes(t *testing.T) {
+	refused(t, pool+`[store]
+driver = "postgresql"
+path = "postgres://user:hunter2@db/equalizer"
+flush_interval = "0s"
+timeout = "0s"
+connect_timeout = "-1s"
+required_at_start = "yes"
+`,
+		`c.toml:4: store.driver: unexpected "postgresql"; want bolt, postgres or memory`,
+		`c.toml:5: store.path: "postgres://***@db/equalizer" is a URL; want a file's path, or driver = "postgres" with [store.postgres]`,
+		"c.toml:6: store.flush_interval: 0s would write to the store without a pause, and requests don't wait for it anyway; want 10ms to 1h, the spending that a crash may give back",
+		"c.toml:7: store.timeout: 0s is out of range; want 1ms to 24h",
+		`c.toml:8: store.connect_timeout: "-1s": below 0; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
+		`c.toml:9: store.required_at_start: "yes" is a string; want true or false`,
+	)
+	f := func(lines, want string) {
+		t.Helper()
+		refused(t, pool+"[store]\n"+lines, "c.toml:4: "+want)
+	}
+	f(`path = ""`, `store.path: there is none; want a file's path, such as "data/equalizer.db"`)
+	f(`path = "data/"`, `store.path: "data/" is a folder; want a file's path`)
+	f(`path = "a\u0000b"`, `store.path: "a\x00b" has a NUL in it; want a file's path`)
+	f(`flush_interval = "9ms"`, "store.flush_interval: 9ms is out of range; want 10ms to 1h, the spending that a crash may give back")
+	f(`flush_interval = "2h"`, "store.flush_interval: 2h is out of range; want 10ms to 1h, the spending that a crash may give back")
+	accepted(t, pool+"[store]\ndriver = \"memory\"\npath = \"\"\n")
+	accepted(t, pool+"[store]\ndriver = \"postgres\"\npath = \"\"\n")
+}
+
+func TestPostgresMistakes(t *testing.T) {
+	refused(t, pool+`[store.postgres]
+host = "postgres://user:hunter2@db"
+port = 0
+user = ""
+password = "hunter2\u0000"
+dbname = "a\n"
+sslmode = "on"
+schema = "Gopher"
+`,
+		`c.toml:4: store.postgres.host: "postgres://***@db"; want a host's name, an IP address, or the folder of a Unix socket`,
+		"c.toml:5: store.postgres.port: 0 is out of range; want 1 to 65535",
+		`c.toml:6: store.postgres.user: ""; want a role's name`,
+		"c.toml:7: store.postgres.password: has a NUL in it, which PostgreSQL does not take",
+		`c.toml:8: store.postgres.dbname: "a\n"; want a database's name`,
+		`c.toml:9: store.postgres.sslmode: unexpected "on"; want disable, allow, prefer, require, verify-ca or verify-full`,
+		`c.toml:10: store.postgres.schema: "Gopher"; want 1 to 63 small letters, digits and underscores, no digit first, not pg_`,
+	)
+	for _, schema := range []string{"", "1a", "pg_a", "a-b", "a.b", "a;drop", strings.Repeat("a", 64)} {
+		_, _, err := Parse("c.toml", []byte(pool+"[store.postgres]\nschema = \""+schema+"\"\n"), Options{})
+		require.ErrorContains(t, err, "c.toml:4: store.postgres.schema: \""+schema+"\"; want 1 to 63 small letters")
+	}
+	for _, host := range []string{"localhost", "db", "192.0.2.1", "::1", "/var/run/postgresql"} {
+		accepted(t, pool+"[store.postgres]\nhost = \""+host+"\"\nport = 65535\nschema = \"_a1\"\n")
+	}
+}
+
+func TestLogMistakes(t *testing.T) {
+	refused(t, pool+"[log]\nlevel = \"INFO\"\nformat = \"text\"\naccess = 0\n",
+		`c.toml:4: log.level: unexpected "INFO"; want debug, info, warn or error`,
+		`c.toml:5: log.format: unexpected "text"; want json or console`,
+		"c.toml:6: log.access: 0 is an integer; want true or false",
+	)
+}

@@ -1,0 +1,59 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWarnings(t *testing.T) {
+	f := func(document string, want ...string) {
+		t.Helper()
+		_, warnings, err := Parse("c.toml", []byte(document), Options{})
+		require.NoError(t, err)
+		got := make([]string, 0, len(want))
+		for _, w := range warnings {
+			got = append(got, w.String())
+		}
+		require.Equal(t, want, got)
+	}
+	none := []string{}
+	f(pool, none...)
+	f(pool+"[limits.default]\n[store]\n", none...)
+
+	f(pool+"[store]\n", "c.toml:3: store: nothing is limited, so nothing is stored: there is no [limits.default]")
+	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\n",
+		`c.toml:4: limits.default.key: "header:X-API-Key": a header that nothing in front authenticates limits nobody who changes it with every request`)
+	f("[pools.default]\nbackends = [\n{ url = \"http://a\", state = \"maint\" }]\n",
+		"c.toml:2: pools.default.backends: none is in the state ready: every request will be answered with 503")
+	f("[server]\ntrusted_proxies = [\"10.0.0.0/8\",\n\"0.0.0.0/0\", \"::/0\", \"junk\"]\n"+pool,
+		"c.toml:3: server.trusted_proxies[1]: 0.0.0.0/0 trusts everyone: every client can claim to be any other",
+		"c.toml:3: server.trusted_proxies[2]: ::/0 trusts everyone: every client can claim to be any other",
+	)
+	f("[admin]\nlisten = \":8080\"\ntoken = \"0123456789abcdef\"\n"+pool,
+		`c.toml:2: admin.listen: ":8080": the token crosses the network in the clear, unless TLS ends in front of it`)
+
+	const clear = `: the password and the buckets may cross the network to db in the clear; verify-full is safe`
+	f("[limits.default]\n[store]\ndriver = \"postgres\"\n[store.postgres]\nhost = \"db\"\nsslmode = \"prefer\"\n"+pool,
+		"c.toml:6: store.postgres.sslmode: prefer"+clear)
+	f("[limits.default]\n[store]\ndriver = \"postgres\"\n[store.postgres]\nhost = \"db\"\n"+pool,
+		"c.toml: store.postgres.sslmode: disable"+clear)
+	for _, lines := range []string{
+		"driver = \"bolt\"\npostgres.host = \"db\"\n",
+		"driver = \"postgres\"\npostgres.host = \"db\"\npostgres.sslmode = \"require\"\n",
+		"driver = \"postgres\"\npostgres.host = \"::1\"\n",
+		"driver = \"postgres\"\npostgres.host = \"/var/run/postgresql\"\n",
+		"driver = \"postgres\"\n",
+	} {
+		f("[limits.default]\n[store]\n"+lines+pool, none...)
+	}
+}
+
+func TestWarningsOfAConfigMadeInGo(t *testing.T) {
+	c := Default()
+	c.Limits = map[string]Limit{"default": {Key: "header:X"}}
+	require.Equal(t, []Problem{{
+		Key:  "limits.default.key",
+		Text: `"header:X": a header that nothing in front authenticates limits nobody who changes it with every request`,
+	}}, c.Warnings())
+}
