@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -11,8 +12,19 @@ import (
 const acceptPause = 100 * time.Millisecond
 
 // patientListener waits where the machine is out of file descriptors or memory. fasthttp would take
-// that for the end of the listener, and traffic's peak would take the admin API with it.
-type patientListener struct{ net.Listener }
+// that for the end of the listener, and traffic's peak would take the admin API with it. It may be
+// closed more than once: by Shutdown, which can't know whether fasthttp has it yet, and by fasthttp.
+type patientListener struct {
+	net.Listener
+	close func() error
+}
+
+func newPatientListener(ln net.Listener) patientListener {
+	return patientListener{Listener: ln, close: sync.OnceValue(ln.Close)}
+}
+
+// Close says each time what it said the first time.
+func (l patientListener) Close() error { return l.close() }
 
 // Accept returns the errors that stay.
 func (l patientListener) Accept() (net.Conn, error) {

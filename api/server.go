@@ -119,14 +119,15 @@ func (s *Server) Serve(ln net.Listener) error {
 	if err := s.guard.checkListener(ln.Addr()); err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	patient := newPatientListener(ln)
 	s.mu.Lock()
-	s.listener = ln
+	s.listener = patient
 	stopped := s.stopped
 	s.mu.Unlock()
 	if stopped {
-		return ln.Close()
+		return patient.Close()
 	}
-	return s.http.Serve(patientListener{ln})
+	return s.http.Serve(patient)
 }
 
 // Shutdown stops accepting and waits for what runs. If ctx ends first it cuts what is left, and
@@ -135,14 +136,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.stopAccepting(); err != nil {
 		return err
 	}
-	// fasthttp closes the listener too, if Serve has come that far; it is closed already.
-	err := s.http.ShutdownWithContext(ctx)
-	if err == nil || errors.Is(err, net.ErrClosed) {
-		return nil
+	if err := s.http.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("admin API: %w, and %d connections were cut", err, s.cut())
 	}
-	return fmt.Errorf("admin API: %w, and %d connections were cut", err, s.cut())
+	return nil
 }
 
+// stopAccepting closes the listener here, since fasthttp may not have got it yet from Serve.
 func (s *Server) stopAccepting() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +151,7 @@ func (s *Server) stopAccepting() error {
 	if s.listener == nil {
 		return nil
 	}
-	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := s.listener.Close(); err != nil {
 		return fmt.Errorf("closing the admin listener: %w", err)
 	}
 	return nil

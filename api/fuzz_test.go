@@ -1,0 +1,137 @@
+package api
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter"
+)
+
+// requireRefusal wants an error that is a 400 and fit to be shown.
+func requireRefusal(t *testing.T, err error) {
+	t.Helper()
+	require.ErrorIs(t, err, errBadRequest)
+	require.NotEmpty(t, err.Error())
+	require.True(t, utf8.ValidString(err.Error()), "%q", err.Error())
+	require.Less(t, len(err.Error()), 2000)
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, body := range []string{
+		`{"client_id":"test1234","capacity":15,"tokens":5,"refill":"1/1m"}`, `{"client_id":"\ud83d\ude00\\ud800","capacity":1}`,
+		`{"client_id":"\ud800","capacity":1}`, `{"capacity":1e2}`, `{"capacity":1,"capacity":2}`, `{"client_id":null}`, `{}`, `[]`, ``,
+		`{"a":{"b":[1,2,{}]}}`, "{\"client_id\":\"\xff\"}", `{"refill":"100/s"} x`, `{"tokens":-0}`, `{"tokens":9223372036854775808}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if c, err := decodeChange(body); err != nil {
+			requireRefusal(t, err)
+		} else {
+			requireSameChange(t, c)
+		}
+		id, c, err := decodeCreate(body)
+		if err != nil {
+			requireRefusal(t, err)
+			return
+		}
+		again, err := json.Marshal(struct {
+			ClientID string          `json:"client_id"`
+			Capacity *int64          `json:"capacity"`
+			Tokens   *int64          `json:"tokens,omitempty"`
+			Refill   *limiter.Refill `json:"refill,omitempty"`
+		}{id, c.Capacity, c.Tokens, c.Refill})
+		require.NoError(t, err)
+		id2, c2, err := decodeCreate(again)
+		require.NoError(t, err)
+		assert.Equal(t, id, id2)
+		assert.Equal(t, c, c2)
+	})
+}
+
+// requireSameChange wants what was decoded to survive being written and decoded again.
+func requireSameChange(t *testing.T, c limiter.Change) {
+	t.Helper()
+	if c.Capacity != nil {
+		require.GreaterOrEqual(t, *c.Capacity, int64(1))
+	}
+	if c.Tokens != nil {
+		require.GreaterOrEqual(t, *c.Tokens, int64(0))
+	}
+	body, err := json.Marshal(struct {
+		Capacity *int64          `json:"capacity,omitempty"`
+		Tokens   *int64          `json:"tokens,omitempty"`
+		Refill   *limiter.Refill `json:"refill,omitempty"`
+	}{c.Capacity, c.Tokens, c.Refill})
+	require.NoError(t, err)
+	again, err := decodeChange(body)
+	require.NoError(t, err)
+	require.Equal(t, c, again)
+}
+
+func FuzzClientIDInPath(f *testing.F) {
+	for _, segment := range []string{"a", "a%2Fb", ".", "..", "%2e%2E", "+", "%", "%zz", "%ff", "%00", "%C2%85", "%25%32%46", "é", "{x}", strings.Repeat("%41", 256), "%EF%BF%BD"} {
+		f.Add(segment)
+	}
+	f.Fuzz(func(t *testing.T, segment string) {
+		id, err := unescapeClientID(segment)
+		if err != nil {
+			requireRefusal(t, err)
+			return
+		}
+		require.NoError(t, checkClientID(id))
+		path, ok := strings.CutPrefix(bucketPath(id), "/buckets/")
+		require.True(t, ok)
+		require.NotContains(t, path, "/")
+		require.NotContains(t, []string{".", ".."}, path)
+		again, err := unescapeClientID(path)
+		require.NoError(t, err)
+		require.Equal(t, id, again)
+	})
+}
+
+func FuzzListQuery(f *testing.F) {
+	for _, query := range []string{"", "limit=1", "offset=9900&limit=100", "after=a%2Fb+c", "limit=1&limit=2", "&", "=", "%6cimit=3", "after=%ff", "limit=-1", "x=%zz", "after=😀"} {
+		f.Add(query)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		q, err := parseListQuery(query)
+		if err != nil {
+			requireRefusal(t, err)
+			return
+		}
+		require.LessOrEqual(t, q.Offset+q.Limit, limiter.MaxWindow)
+		require.GreaterOrEqual(t, q.Offset, 0)
+		require.Positive(t, q.Limit)
+		link, ok := strings.CutSuffix(nextPage(q, nil), `>; rel="next"`)
+		require.True(t, ok)
+		target, err := url.Parse(link[1:])
+		require.NoError(t, err)
+		again, err := parseListQuery(target.RawQuery)
+		require.NoError(t, err)
+		require.Equal(t, q, again)
+	})
+}
+
+func FuzzLoopbackHost(f *testing.F) {
+	for _, host := range []string{"localhost", "localhost:80", "127.0.0.1:8080", "[::1]:1", "[::1", "evil.example", "127.0.0.1.evil.example", "[::1%lo]", ":", "[]"} {
+		f.Add(host)
+	}
+	f.Fuzz(func(t *testing.T, hostport string) {
+		if !isLoopbackHost(hostport) {
+			return
+		}
+		// net/url reads it the same way, so that no other reader takes it for another host.
+		u, err := url.Parse("http://" + hostport + "/")
+		require.NoError(t, err)
+		host := strings.ToLower(u.Hostname())
+		require.True(t, host == "localhost" || strings.HasPrefix(host, "127.") || strings.HasPrefix(hostport, "["), "%q", hostport)
+		require.Nil(t, u.User)
+	})
+}
