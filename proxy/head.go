@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"strconv"
 
 	"github.com/valyala/fasthttp"
 )
@@ -38,12 +39,159 @@ type requestHead struct {
 // line to the empty line. What the client sent stays as it came, in spelling and order, but for
 // what concerns only this connection, forwarding headers, and Expect; ours come last.
 // It doesn't allocate if dst has room.
-func appendRequestHead(dst []byte, r *requestHead) []byte { return dst }
+func appendRequestHead(dst []byte, r *requestHead) []byte {
+	dst = r.appendLine(dst)
+	dst = r.appendHost(dst)
+	start := len(dst)
+	dst, found := r.appendFields(dst, nil)
+	if found.names {
+		// Rare, so it is what writes twice: Connection may come after what it names.
+		named := namedFields(r.header.RawHeaders())
+		dst, _ = r.appendFields(dst[:start], &named)
+	}
+	dst = r.appendForwarded(dst, found)
+	dst = appendField(dst, headerRequestID, r.requestID)
+	dst = appendFraming(dst, r.bodySize)
+	return append(dst, "\r\n"...)
+}
 
-// requestHost is the host that the client named, as it came: the authority of an absolute
-// target, or Host; empty for an HTTP/1.0 request that named none.
-func requestHost(h *fasthttp.RequestHeader) []byte { return nil }
+// appendLine writes the request line. An absolute target becomes a path, as origin servers
+// want it (RFC 9112, section 3.2.2); an empty path with OPTIONS means the server itself (section 3.2.4).
+func (r *requestHead) appendLine(dst []byte) []byte {
+	method := r.header.Method()
+	dst = append(dst, method...)
+	dst = append(dst, ' ')
+	_, path, _ := splitTarget(r.header.RequestURI())
+	switch {
+	case len(path) == 0 && string(method) == fasthttp.MethodOptions:
+		dst = append(dst, '*')
+	case len(path) == 0 || path[0] == '?':
+		dst = append(dst, '/')
+	}
+	dst = append(dst, path...)
+	return append(dst, " HTTP/1.1\r\n"...)
+}
 
-// expectsContinue says whether the client waits for a 100 before it sends the body. fasthttp's MayContinue
-// sees the canonical spelling of Expect only once header names are left as they came; this sees any.
-func expectsContinue(h *fasthttp.RequestHeader) bool { return false }
+// appendHost writes a Host unless the client's stays where it is.
+func (r *requestHead) appendHost(dst []byte) []byte {
+	switch {
+	case r.host != "":
+		return appendField(dst, headerHost, r.host)
+	case len(r.header.Host()) > 0:
+		return dst
+	}
+	if authority := requestHost(r.header); len(authority) > 0 {
+		return appendField(dst, headerHost, authority)
+	}
+	return appendField(dst, headerHost, r.backend)
+}
+
+// found is what the client's fields said about what comes after them.
+type found struct {
+	// names: a Connection header names fields that would be passed on otherwise.
+	names bool
+	// The trusted peer's, of which the last two were passed on.
+	forwardedFor, forwardedProto, forwardedHost bool
+}
+
+// appendFields writes those of the client's fields that go on to the backend, without those in named.
+func (r *requestHead) appendFields(dst []byte, named *connectionOptions) (_ []byte, f found) {
+	for line, rest := nextField(r.header.RawHeaders()); len(line.name) > 0; line, rest = nextField(rest) {
+		keep := r.trustedPeer
+		switch kindOf(line.name) {
+		case kindEndToEnd:
+			keep = !named.contains(line.name)
+		case kindDropped:
+			keep = false
+		case kindConnection:
+			f.names = f.names || namesAny(line.value)
+			keep = false
+		case kindHost:
+			keep = r.host == ""
+		case kindForwardedFor:
+			f.forwardedFor = r.trustedPeer
+			keep = false
+		case kindForwardedProto:
+			f.forwardedProto = r.trustedPeer
+		case kindForwardedHost:
+			f.forwardedHost = r.trustedPeer
+		}
+		if keep {
+			dst = append(dst, line.line...)
+		}
+	}
+	return dst, f
+}
+
+// appendForwarded writes who the client is and what it asked for.
+func (r *requestHead) appendForwarded(dst []byte, f found) []byte {
+	dst = append(dst, headerForwardedFor+": "...)
+	if f.forwardedFor {
+		dst = r.appendForwardedFor(dst)
+	}
+	dst = appendAddr(dst, r.peer)
+	dst = append(dst, "\r\n"...)
+	if !f.forwardedProto {
+		dst = appendField(dst, headerForwardedProto, r.scheme)
+	}
+	if host := requestHost(r.header); !f.forwardedHost && len(host) > 0 {
+		dst = appendField(dst, headerForwardedHost, host)
+	}
+	dst = append(dst, headerRealIP+": "...)
+	dst = appendAddr(dst, r.client)
+	return append(dst, "\r\n"...)
+}
+
+// appendForwardedFor joins all that a trusted peer forwarded, for the peer's address to follow.
+func (r *requestHead) appendForwardedFor(dst []byte) []byte {
+	for line, rest := nextField(r.header.RawHeaders()); len(line.name) > 0; line, rest = nextField(rest) {
+		if len(line.value) > 0 && kindOf(line.name) == kindForwardedFor {
+			dst = append(dst, line.value...)
+			dst = append(dst, ", "...)
+		}
+	}
+	return dst
+}
+
+func appendFraming(dst []byte, bodySize int64) []byte {
+	switch bodySize {
+	case bodyNone:
+		return dst
+	case bodyChunked:
+		return appendField(dst, headerTransferEncoding, "chunked")
+	}
+	dst = append(dst, headerContentLength+": "...)
+	dst = strconv.AppendInt(dst, bodySize, 10)
+	return append(dst, "\r\n"...)
+}
+
+func appendField[V []byte | string](dst []byte, name string, value V) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, "\r\n"...)
+}
+
+// requestHost is the host that the client named, as it came: Host, or the authority of an
+// absolute target; empty for an HTTP/1.0 request that named none.
+func requestHost(h *fasthttp.RequestHeader) []byte {
+	if host := h.Host(); len(host) > 0 {
+		return host
+	}
+	authority, _, _ := splitTarget(h.RequestURI())
+	return authority
+}
+
+// expectsContinue says whether the client waits for a 100 before it sends the body. fasthttp's
+// MayContinue sees only the canonical spelling of Expect once header names are left as they came; this sees any.
+func expectsContinue(h *fasthttp.RequestHeader) bool {
+	if !h.IsHTTP11() || h.ContentLength() == 0 || h.ContentLength() == -2 {
+		return false
+	}
+	for f, rest := nextField(h.RawHeaders()); len(f.name) > 0; f, rest = nextField(rest) {
+		if is(f.name, "expect") {
+			return is(f.value, "100-continue")
+		}
+	}
+	return false
+}

@@ -1,33 +1,160 @@
 package proxy
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"net/netip"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
+)
+
+// maxClientID is the longest client_id, in bytes. The admin API takes no longer one.
+const maxClientID = 256
+
+// What client_ids begin with that are no plain header value.
+const (
+	// addressPrefix is before the address of a client that didn't send the key's header.
+	addressPrefix = "ip:"
+	// hashPrefix is before the SHA-256, in hexadecimal, of a header value that is secret or can't be a client_id.
+	hashPrefix = "sha256:"
 )
 
 // Key says what identifies a client. It is immutable; the zero Key is the address.
 type Key struct {
 	// header is the name of the header whose value identifies; "" is the address.
 	header string
+	// lower is header in lower case.
+	lower string
 	// secret has the value hashed before it is kept anywhere.
 	secret bool
 }
 
 // ParseKey reads "ip" or "header:NAME". With secret, a header's value is stored, listed and
 // logged as sha256:<hex> only; an address is no secret. Errors name spec and what was wanted.
-func ParseKey(spec string, secret bool) (Key, error) { return Key{}, nil }
+func ParseKey(spec string, secret bool) (Key, error) {
+	if spec == "ip" {
+		return Key{}, nil
+	}
+	name, ok := strings.CutPrefix(spec, "header:")
+	if !ok {
+		return Key{}, fmt.Errorf("unexpected key %q; want ip or header:NAME", spec)
+	}
+	if !isToken([]byte(name)) {
+		return Key{}, fmt.Errorf("unexpected key %q: %q is no header name; want one such as header:X-Api-Key", spec, name)
+	}
+	return Key{header: name, lower: strings.ToLower(name), secret: secret}, nil
+}
+
+// String writes the key as ParseKey reads it.
+func (k Key) String() string {
+	if k.header == "" {
+		return "ip"
+	}
+	return "header:" + k.header
+}
 
 // AppendClientID appends the client_id of a request that checkRequest has let pass: 1 to 256
 // bytes of valid UTF-8 without control characters. clientIP is TrustedProxies.ClientIP's. It doesn't allocate
-// if dst has room for 256 bytes.
+// if dst has room for 256 bytes and, where the header is repeated, for all its values.
 func (k Key) AppendClientID(dst []byte, h *fasthttp.RequestHeader, clientIP netip.Addr) []byte {
-	return dst
+	if k.header == "" {
+		return appendNetwork(dst, clientIP)
+	}
+	value, count := k.find(h.RawHeaders())
+	switch {
+	case count > 1:
+		return k.appendRepeated(dst, h.RawHeaders())
+	case len(value) == 0:
+		return appendNetwork(append(dst, addressPrefix...), clientIP)
+	case k.secret || !isClientID(value):
+		return appendHash(dst, sha256.Sum256(value))
+	}
+	return append(dst, value...)
+}
+
+// find looks for the header in any case, and counts how often it is there.
+func (k Key) find(raw []byte) (value []byte, count int) {
+	for f, rest := nextField(raw); len(f.name) > 0; f, rest = nextField(rest) {
+		if is(f.name, k.lower) {
+			value = f.value
+			count++
+		}
+	}
+	return value, count
+}
+
+// appendRepeated hashes all the header's values, with a NUL between. No value can hold one, so no single
+// value has the same hash; joined by commas, as RFC 9110 allows, a client could have sent two and been taken for
+// the one whose value is both.
+func (k Key) appendRepeated(dst, raw []byte) []byte {
+	start := len(dst)
+	for f, rest := nextField(raw); len(f.name) > 0; f, rest = nextField(rest) {
+		if is(f.name, k.lower) {
+			dst = append(append(dst, f.value...), 0)
+		}
+	}
+	joined := dst[start : len(dst)-1]
+	return appendHash(dst[:start], sha256.Sum256(joined))
+}
+
+func appendHash(dst []byte, sum [sha256.Size]byte) []byte {
+	return hex.AppendEncode(append(dst, hashPrefix...), sum[:])
+}
+
+// appendNetwork writes an address as a client_id: IPv6 by its /64, which is what one subscriber has.
+func appendNetwork(dst []byte, addr netip.Addr) []byte {
+	addr = canonical(addr)
+	if !addr.Is6() {
+		return appendAddr(dst, addr)
+	}
+	return netip.PrefixFrom(addr, 64).Masked().AppendTo(dst)
+}
+
+// isClientID says whether a header value can be a client_id as it is: one that operators can name,
+// and that can't be taken for what we made of another.
+func isClientID(value []byte) bool {
+	if len(value) == 0 || len(value) > maxClientID || !utf8.Valid(value) {
+		return false
+	}
+	text := asString(value)
+	return !isMade(text) && strings.IndexFunc(text, unicode.IsControl) < 0
+}
+
+// isMade says whether id isn't a plain header value.
+func isMade(id string) bool {
+	return strings.HasPrefix(id, addressPrefix) || strings.HasPrefix(id, hashPrefix)
 }
 
 // ClientID is the client_id that an operator's raw one stands for in the admin API: the value
 // of a secret header becomes its hash, and an address its canonical form. What is canonical already stays.
-func (k Key) ClientID(raw string) string { return raw }
+func (k Key) ClientID(raw string) string {
+	if k.header == "" {
+		return canonicalNetwork(raw)
+	}
+	if address, ok := strings.CutPrefix(raw, addressPrefix); ok {
+		return addressPrefix + canonicalNetwork(address)
+	}
+	if !k.secret || isMade(raw) {
+		return raw
+	}
+	return string(appendHash(nil, sha256.Sum256([]byte(raw))))
+}
 
-// String writes the key as ParseKey reads it.
-func (k Key) String() string { return "ip" }
+// canonicalNetwork writes an address, or a network of one client's size, as appendNetwork does; other text stays.
+func canonicalNetwork(text string) string {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return string(appendNetwork(nil, addr))
+	}
+	network, err := netip.ParsePrefix(text)
+	if err != nil {
+		return text
+	}
+	if addr := network.Addr(); addr.Is4() && network.Bits() == 32 || addr.Is6() && network.Bits() == 64 {
+		return string(appendNetwork(nil, addr))
+	}
+	return text
+}

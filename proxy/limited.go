@@ -1,18 +1,108 @@
 package proxy
 
 import (
+	"fmt"
+	"math/bits"
+	"strconv"
+	"time"
+
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/proxy/problem"
 )
 
-// limited writes the answers to clients that are over a limit. It is immutable.
+// limited writes the answers to clients that are over a limit. It is immutable. Floods are answered by it, so
+// what is the same every time is made once.
 type limited struct {
-	limit string
+	// name is the limit's, as a structured field's string.
+	name    string
+	problem problem.Encoded
 }
 
 // newLimited prepares the answers for a limit, by its name.
-func newLimited(limit string) *limited { return &limited{limit: limit} }
+func newLimited(limit string) *limited {
+	return &limited{
+		name: quoteField(limit),
+		problem: problem.Encode(problem.Problem{
+			// draft-ietf-httpapi-ratelimit-headers-11, section "Quota Exceeded".
+			Type:   "https://iana.org/assignments/http-problem-types#quota-exceeded",
+			Title:  "Request cannot be satisfied as assigned quota has been exceeded",
+			Status: fasthttp.StatusTooManyRequests,
+			Extra:  []problem.Member{{Name: "violated-policies", Value: []string{limit}}},
+		}),
+	}
+}
 
 // write makes the answer a 429 with what d says: Retry-After, the RateLimit fields and a problem. It doesn't allocate.
-func (l *limited) write(ctx *fasthttp.RequestCtx, d limiter.Decision) {}
+func (l *limited) write(ctx *fasthttp.RequestCtx, d limiter.Decision) {
+	l.problem.Write(ctx)
+	// Its longest value is RateLimit-Policy's: the name and two numbers of at most 15 digits.
+	var buf [128]byte
+	h := &ctx.Response.Header
+	wait := retrySeconds(d.RetryAfter)
+	h.SetBytesV(headerRetryAfter, strconv.AppendInt(buf[:0], wait, 10))
+	h.SetBytesV(headerRateLimit, l.appendState(buf[:0], d.Remaining, wait))
+	h.SetBytesV(headerRateLimitPolicy, l.appendPolicy(buf[:0], d.Settings))
+}
+
+// appendState writes RateLimit: what is left, and in how many seconds there is more.
+func (l *limited) appendState(dst []byte, remaining, wait int64) []byte {
+	dst = append(dst, l.name...)
+	dst = appendParameter(dst, ";r=", remaining)
+	return appendParameter(dst, ";t=", wait)
+}
+
+// appendPolicy writes RateLimit-Policy: the quota, and in how many seconds an empty bucket is full.
+func (l *limited) appendPolicy(dst []byte, s limiter.Settings) []byte {
+	dst = append(dst, l.name...)
+	dst = appendParameter(dst, ";q=", s.Capacity)
+	return appendParameter(dst, ";w=", fillSeconds(s))
+}
+
+// appendParameter writes a parameter's integer, of at most 15 digits (RFC 9651, section 3.3.1).
+func appendParameter(dst []byte, key string, n int64) []byte {
+	const most = 999_999_999_999_999
+	return strconv.AppendInt(append(dst, key...), min(n, most), 10)
+}
+
+// retrySeconds rounds up, to at least 1: a client that waits so long finds a token.
+func retrySeconds(wait time.Duration) int64 {
+	return max(1, ceilSeconds(wait))
+}
+
+// fillSeconds is capacity / rate, rounded up once: going by the rounded cost of a token
+// would make a second too many of three tokens a second.
+func fillSeconds(s limiter.Settings) int64 {
+	high, low := bits.Mul64(uint64(s.Capacity), uint64(s.Refill.Per))
+	span, rest := bits.Div64(high, low, uint64(s.Refill.Amount)) // Fits: Settings.Validate keeps it below 2^61 ns.
+	if rest > 0 {
+		span++
+	}
+	return ceilSeconds(time.Duration(span))
+}
+
+func ceilSeconds(d time.Duration) int64 {
+	seconds := int64(d / time.Second)
+	if d%time.Second > 0 {
+		seconds++
+	}
+	return seconds
+}
+
+// quoteField writes a string of RFC 9651, section 3.3.3, which is ASCII: bytes that it can't hold become
+// %XX.
+func quoteField(s string) string {
+	quoted := []byte{'"'}
+	for _, c := range []byte(s) {
+		switch {
+		case c == '"' || c == '\\':
+			quoted = append(quoted, '\\', c)
+		case c < ' ' || c >= 0x7f:
+			quoted = fmt.Appendf(quoted, "%%%02X", c)
+		default:
+			quoted = append(quoted, c)
+		}
+	}
+	return string(append(quoted, '"'))
+}

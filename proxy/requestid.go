@@ -1,7 +1,55 @@
 package proxy
 
-import "github.com/valyala/fasthttp"
+import (
+	"math/rand/v2"
+
+	"github.com/valyala/fasthttp"
+)
+
+// maxRequestID is the longest X-Request-ID that is taken over from a trusted peer, in bytes.
+const maxRequestID = 128
 
 // appendRequestID appends the id that the request has in logs, towards the backend and in the answer: the
-// X-Request-ID of a trusted peer if it is sane, else a new one. It doesn't allocate if dst has room for 128 bytes.
-func appendRequestID(dst []byte, h *fasthttp.RequestHeader, trustedPeer bool) []byte { return dst }
+// X-Request-ID of a trusted peer if there is one of up to 128 visible ASCII characters, else 128 random bits in hexadecimal. It
+// doesn't allocate if dst has room for 128 bytes.
+func appendRequestID(dst []byte, h *fasthttp.RequestHeader, trustedPeer bool) []byte {
+	if trustedPeer {
+		if id := receivedID(h); id != nil {
+			return append(dst, id...)
+		}
+	}
+	// The runtime's ChaCha8: seeded by the system, one per thread, so without a lock.
+	return appendHex(appendHex(dst, rand.Uint64()), rand.Uint64())
+}
+
+// receivedID is the request's own id; nil if it has none, several, or one that logs should be spared.
+func receivedID(h *fasthttp.RequestHeader) (id []byte) {
+	for f, rest := nextField(h.RawHeaders()); len(f.name) > 0; f, rest = nextField(rest) {
+		if !is(f.name, "x-request-id") {
+			continue
+		}
+		if id != nil || !isVisible(f.value) || len(f.value) > maxRequestID {
+			return nil
+		}
+		id = f.value
+	}
+	return id
+}
+
+// isVisible says whether b is something, all of it visible ASCII.
+func isVisible(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func appendHex(dst []byte, n uint64) []byte {
+	const digits = "0123456789abcdef"
+	for shift := 60; shift >= 0; shift -= 4 {
+		dst = append(dst, digits[n>>shift&15])
+	}
+	return dst
+}

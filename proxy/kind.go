@@ -1,0 +1,87 @@
+package proxy
+
+// kind is what a field of a request's header is to a proxy.
+type kind byte
+
+const (
+	// kindEndToEnd is passed on, unless Connection names it.
+	kindEndToEnd kind = iota
+	// kindDropped concerns this connection only (RFC 9110, section 7.6.1), or is
+	// written anew, or must not pass.
+	kindDropped
+	// kindConnection is dropped, and names more to drop.
+	kindConnection
+	kindHost
+	// kindForwardedFor is dropped here, and extended for a trusted peer.
+	kindForwardedFor
+	kindForwardedProto
+	kindForwardedHost
+	// kindForwardedMore is any other X-Forwarded-*.
+	kindForwardedMore
+)
+
+// longestKnown is the length of the longest name that kindOf knows whole.
+const longestKnown = len("proxy-authorization")
+
+// kindOf sorts a field by its name, in any case. A name that reads like one which we drop
+// or write once all punctuation counts as a hyphen is dropped too: backends that make CGI variables
+// of names take X_Forwarded_For and Content_Length for them, and nobody whom we trust spells them so.
+func kindOf(name []byte) kind {
+	switch toLower(name[0]) {
+	case 'c', 'e', 'f', 'h', 'k', 'p', 't', 'u', 'x':
+	default:
+		return kindEndToEnd // Most names: Accept, Sec-Fetch-Mode, Authorization.
+	}
+	var buf [longestKnown]byte
+	folded, hyphenated := fold(buf[:0], name)
+	k := kindOfFolded(folded, len(name))
+	if k != kindEndToEnd && !hyphenated {
+		return kindDropped
+	}
+	return k
+}
+
+// kindOfFolded takes the start of a folded name, and how long all of it is.
+func kindOfFolded(start []byte, length int) kind {
+	if length == len(start) {
+		switch string(start) {
+		case "connection":
+			return kindConnection
+		case "host":
+			return kindHost
+		case "x-forwarded-for":
+			return kindForwardedFor
+		case "x-forwarded-proto":
+			return kindForwardedProto
+		case "x-forwarded-host":
+			return kindForwardedHost
+		case "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "transfer-encoding", "upgrade",
+			// We answer Expect ourselves, and write these anew.
+			"expect", "content-length", "x-real-ip", "x-request-id",
+			// A client's trailers end here (a backend that merges them into the header would take X_Forwarded_For from there).
+			"trailer",
+			// Nobody vouches for this one: we don't read it, and the proxy before us may have let the client's pass.
+			"forwarded":
+			return kindDropped
+		}
+	}
+	const prefix = "x-forwarded-"
+	if len(start) >= len(prefix) && string(start[:len(prefix)]) == prefix {
+		return kindForwardedMore
+	}
+	return kindEndToEnd
+}
+
+// fold appends as much of the name as dst has room for, in lower case and with hyphens for all punctuation, and
+// says whether hyphens were the only punctuation.
+func fold(dst, name []byte) (folded []byte, hyphenated bool) {
+	hyphenated = true
+	for _, c := range name[:min(len(name), cap(dst))] {
+		c = toLower(c)
+		if c != '-' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			c, hyphenated = '-', false
+		}
+		dst = append(dst, c)
+	}
+	return dst, hyphenated
+}

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"bytes"
+	"net/netip"
+	"unsafe"
+)
+
+// splitTarget splits a request target (RFC 9112, section 3.2) into the authority, which only the absolute form
+// has, and the path and query, which are empty where the absolute form has none. ok is false for what is neither
+// absolute, nor origin form, nor "*".
+func splitTarget(target []byte) (authority, path []byte, ok bool) {
+	if len(target) > 0 && target[0] == '/' || string(target) == "*" {
+		return nil, target, true
+	}
+	rest, ok := cutScheme(target)
+	if !ok {
+		return nil, nil, false
+	}
+	end := bytes.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	return rest[:end], rest[end:], true
+}
+
+// cutScheme cuts off "http://" or "https://", in any case.
+func cutScheme(uri []byte) (rest []byte, ok bool) {
+	for _, scheme := range [...]string{"http://", "https://"} {
+		if len(uri) >= len(scheme) && is(uri[:len(scheme)], scheme) {
+			return uri[len(scheme):], true
+		}
+	}
+	return nil, false
+}
+
+// isTarget says whether all bytes of b may stand in a request target. That is less than RFC 3986 asks, since
+// browsers do send {, | and the like in queries; but what servers read differently (bytes from 0x80, quotes) or not at all
+// (fragments) is out.
+func isTarget(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f || c == '"' || c == '#' || c == '<' || c == '>' {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// isHost says whether b is a host and perhaps a port: a name of letters, digits, dots, hyphens and underscores, or
+// an address, IPv6 in brackets. RFC 3986 would have more; nothing that we want to guess at.
+func isHost(b []byte) bool {
+	if len(b) > 0 && b[0] == '[' {
+		end := bytes.IndexByte(b, ']')
+		return end > 0 && isIPv6(b[1:end]) && isPort(b[end+1:])
+	}
+	name := b
+	if colon := bytes.IndexByte(b, ':'); colon >= 0 {
+		name = b[:colon]
+	}
+	return isHostName(name) && isPort(b[len(name):])
+}
+
+func isHostName(b []byte) bool {
+	for _, c := range b {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// isPort says whether b is nothing, or a colon and a port.
+func isPort(b []byte) bool {
+	return len(b) == 0 || b[0] == ':' && isDigits(b[1:], 5)
+}
+
+func isIPv6(b []byte) bool {
+	addr, err := netip.ParseAddr(asString(b))
+	return err == nil && addr.Is6() && addr.Zone() == ""
+}
+
+// asString is b without a copy, for a callee that keeps nothing of it.
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
