@@ -30,11 +30,8 @@ type refusal struct {
 	kind   error // one of the above, or the limiter's
 	detail string
 	extra  []problem.Member
-	header field
+	allow  string // the methods that are possible instead, of an errMethod
 }
-
-// field is a header field of an answer; the zero field is none.
-type field struct{ name, value string }
 
 func (r refusal) Error() string { return r.detail }
 
@@ -62,40 +59,31 @@ type fault struct {
 	name   string // the last part of the problem's type
 	title  string
 	detail string // "": the error's own text is fit for whoever asked
-	header field
 }
 
 // faults is the one place that says which error is which answer. The first that fits counts: a write
 // that failed in two ways is in doubt before it is anything else.
 func faults() []fault {
 	return []fault{
-		{kind: limiter.ErrInDoubt, status: fasthttp.StatusServiceUnavailable, name: "in-doubt", title: "Unknown whether it was stored",
-			detail: "the connection to the store broke around the commit: unknown whether it was stored; GET the bucket to see"},
-		{kind: limiter.ErrStore, status: fasthttp.StatusServiceUnavailable, name: "store-unavailable", title: "The store is not available",
-			detail: "the store did not take the write: nothing was changed"},
-		{kind: limiter.ErrClosed, status: fasthttp.StatusServiceUnavailable, name: "stopping", title: "Stopping",
-			detail: "this process is stopping and takes no more writes: nothing was changed"},
-		{kind: limiter.ErrSettings, status: fasthttp.StatusBadRequest, name: "bad-settings", title: "A bucket can't have these settings"},
-		{kind: limiter.ErrNotFound, status: fasthttp.StatusNotFound, name: "no-bucket", title: "No such bucket",
-			detail: "the client has no bucket: its next request starts one on the defaults"},
-		{kind: limiter.ErrManaged, status: fasthttp.StatusConflict, name: "managed-already", title: "The bucket is managed already",
-			detail: "an operator wrote this bucket before: PUT or PATCH it, or DELETE it first"},
-		{kind: limiter.ErrFull, status: fasthttp.StatusInsufficientStorage, name: "full", title: "No room for another bucket",
-			detail: "there are as many buckets as max_buckets allows: nothing was changed"},
-		{kind: limiter.ErrBusy, status: fasthttp.StatusTooManyRequests, name: "busy", title: "Another listing is under way",
-			detail: "listings run one at a time: try again", header: field{fasthttp.HeaderRetryAfter, "1"}},
+		{limiter.ErrInDoubt, fasthttp.StatusServiceUnavailable, "in-doubt", "Unknown whether it was stored", "the connection to the store broke around the commit: unknown whether it was stored; GET the bucket to see"},
+		{limiter.ErrStore, fasthttp.StatusServiceUnavailable, "store-unavailable", "The store is not available", "the store did not take the write: nothing was changed"},
+		{limiter.ErrClosed, fasthttp.StatusServiceUnavailable, "stopping", "Stopping", "this process is stopping and takes no more writes: nothing was changed"},
+		{limiter.ErrSettings, fasthttp.StatusBadRequest, "bad-settings", "A bucket can't have these settings", ""},
+		{limiter.ErrNotFound, fasthttp.StatusNotFound, "no-bucket", "No such bucket", "the client has no bucket: its next request starts one on the defaults"},
+		{limiter.ErrManaged, fasthttp.StatusConflict, "managed-already", "The bucket is managed already", "an operator wrote this bucket before: PUT or PATCH it, or DELETE it first"},
+		{limiter.ErrFull, fasthttp.StatusInsufficientStorage, "full", "No room for another bucket", "there are as many buckets as max_buckets allows: nothing was changed"},
+		{limiter.ErrBusy, fasthttp.StatusTooManyRequests, "busy", "Another listing is under way", "listings run one at a time: try again"},
 
-		{kind: errBadRequest, status: fasthttp.StatusBadRequest, name: "bad-request", title: "Bad request"},
-		{kind: errUnauthorized, status: fasthttp.StatusUnauthorized, name: "unauthorized", title: "Unauthorized",
-			header: field{fasthttp.HeaderWWWAuthenticate, "Bearer"}},
-		{kind: errForbidden, status: fasthttp.StatusForbidden, name: "forbidden", title: "Forbidden"},
-		{kind: errNoCall, status: fasthttp.StatusNotFound, name: "no-such-call", title: "No such call"},
-		{kind: errMethod, status: fasthttp.StatusMethodNotAllowed, name: "method-not-allowed", title: "Method not allowed"},
-		{kind: errTimeout, status: fasthttp.StatusRequestTimeout, name: "request-timeout", title: "Request timeout"},
-		{kind: errUnlimited, status: fasthttp.StatusConflict, name: "nothing-limited", title: "Nothing is limited"},
-		{kind: errTooLarge, status: fasthttp.StatusRequestEntityTooLarge, name: "body-too-large", title: "The body is too large"},
-		{kind: errMediaType, status: fasthttp.StatusUnsupportedMediaType, name: "unsupported-media-type", title: "Unsupported media type"},
-		{kind: errHeaderSize, status: fasthttp.StatusRequestHeaderFieldsTooLarge, name: "header-too-large", title: "The header is too large"},
-		{kind: errNotReady, status: fasthttp.StatusServiceUnavailable, name: "not-ready", title: "Not ready"},
+		{errBadRequest, fasthttp.StatusBadRequest, "bad-request", "Bad request", ""},
+		{errUnauthorized, fasthttp.StatusUnauthorized, "unauthorized", "Unauthorized", ""},
+		{errForbidden, fasthttp.StatusForbidden, "forbidden", "Forbidden", ""},
+		{errNoCall, fasthttp.StatusNotFound, "no-such-call", "No such call", ""},
+		{errMethod, fasthttp.StatusMethodNotAllowed, "method-not-allowed", "Method not allowed", ""},
+		{errTimeout, fasthttp.StatusRequestTimeout, "request-timeout", "Request timeout", ""},
+		{errUnlimited, fasthttp.StatusConflict, "nothing-limited", "Nothing is limited", ""},
+		{errTooLarge, fasthttp.StatusRequestEntityTooLarge, "body-too-large", "The body is too large", ""},
+		{errMediaType, fasthttp.StatusUnsupportedMediaType, "unsupported-media-type", "Unsupported media type", ""},
+		{errHeaderSize, fasthttp.StatusRequestHeaderFieldsTooLarge, "header-too-large", "The header is too large", ""},
+		{errNotReady, fasthttp.StatusServiceUnavailable, "not-ready", "Not ready", ""},
 	}
 }

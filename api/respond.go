@@ -44,18 +44,21 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 // write answers with the fault; err is the error that is one.
 func (f fault) write(ctx *fasthttp.RequestCtx, err error) {
 	p := problem.Problem{Type: problemType + f.name, Title: f.title, Status: f.status, Detail: f.detail}
-	header := f.header
-	if own := (refusal{}); errors.As(err, &own) {
+	own := refusal{}
+	if errors.As(err, &own) {
 		p.Detail, p.Extra = own.detail, own.extra
-		if own.header != (field{}) {
-			header = own.header
-		}
 	} else if p.Detail == "" {
 		p.Detail = err.Error()
 	}
 	problem.Write(ctx, p)
-	if header != (field{}) {
-		ctx.Response.Header.Set(header.name, header.value)
+	header := &ctx.Response.Header
+	switch f.status {
+	case fasthttp.StatusUnauthorized:
+		header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer")
+	case fasthttp.StatusMethodNotAllowed:
+		header.Set(fasthttp.HeaderAllow, own.allow)
+	case fasthttp.StatusTooManyRequests:
+		header.Set(fasthttp.HeaderRetryAfter, "1")
 	}
 }
 

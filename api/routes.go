@@ -92,7 +92,7 @@ func wrongMethod(allowed []string) call {
 	allow := strings.Join(allowed, ", ")
 	return func(ctx *fasthttp.RequestCtx) error {
 		refused := refuse(errMethod, "%s is not possible here; want %s", excerpt(string(ctx.Method())), allow)
-		refused.header = field{fasthttp.HeaderAllow, allow}
+		refused.allow = allow
 		return refused
 	}
 }

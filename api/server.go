@@ -40,8 +40,8 @@ type Settings struct {
 // Sources are where the answers come from. All of them may be called at the same time by any
 // number of goroutines.
 type Sources struct {
-	// Reader and Writer are the limiter; both nil where nothing is limited: calls about buckets
-	// are 409 then.
+	// Reader and Writer are the limiter; both are nil, without a type, where nothing is limited:
+	// calls about buckets are 409 then.
 	Reader BucketReader
 	Writer BucketWriter
 	// ClientID is what an operator's client_id is stored as. It has to return ids that it
@@ -133,13 +133,12 @@ func (s *Server) Serve(ln net.Listener) error {
 // Shutdown stops accepting and waits for what runs. If ctx ends first it cuts what is left, and
 // its error says how much that was.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if err := s.stopAccepting(); err != nil {
-		return err
+	closing := s.stopAccepting()
+	// fasthttp's errors are closing's and the context's.
+	if err := s.http.ShutdownWithContext(ctx); err != nil && ctx.Err() != nil {
+		return fmt.Errorf("admin API: %w, and connections were cut: %d", err, s.cut())
 	}
-	if err := s.http.ShutdownWithContext(ctx); err != nil {
-		return fmt.Errorf("admin API: %w, and %d connections were cut", err, s.cut())
-	}
-	return nil
+	return closing
 }
 
 // stopAccepting closes the listener here, since fasthttp may not have got it yet from Serve.

@@ -15,8 +15,10 @@ func TestStatus(t *testing.T) {
 	r := start(t, func(_ *Settings, s *Sources) {
 		s.Status = func() Status {
 			return Status{
-				Store: &StoreStatus{Driver: "bolt", Up: true, Flushes: 3, FlushErrors: 1, FlushOverruns: 2, Dirty: 4, LagSeconds: 0.25,
-					LastFlush: Moment{time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC)}},
+				Store: &StoreStatus{
+					Driver: "bolt", Up: true, Flushes: 3, FlushErrors: 1, FlushOverruns: 2, Dirty: 4, LagSeconds: 0.25,
+					LastFlush: Moment{time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC)},
+				},
 				Buckets:  &BucketsStatus{Count: 5, Managed: 2, Max: 10, OverflowTakes: 7},
 				Requests: RequestsStatus{Total: 9, InFlight: 1, Allowed: 6, Limited: 3, Answers: AnswersStatus{Successful: 6, ClientError: 3}},
 			}
@@ -63,8 +65,10 @@ func TestBackends(t *testing.T) {
 	assert.Equal(t, "[]\n", r.do(t, request{method: "GET", target: "/backends"}).body)
 
 	all = []balancer.BackendStatus{
-		{Pool: "default", URL: "http://localhost:8081", Weight: 2, State: balancer.Ready, Healthy: true, LastProbe: "200 in 0.8ms",
-			LastProbeAt: time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC), InFlight: 1, Requests: 10, Failures: 3},
+		{
+			Pool: "default", URL: "http://localhost:8081", Weight: 2, State: balancer.Ready, Healthy: true, LastProbe: "200 in 0.8ms",
+			LastProbeAt: time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC), InFlight: 1, Requests: 10, Failures: 3,
+		},
 		{Pool: "default", URL: "http://localhost:8082", Weight: 1, State: balancer.Maint},
 	}
 	assert.Equal(t, `[{"pool":"default","url":"http://localhost:8081","weight":2,"state":"ready","healthy":true,"last_probe":"200 in 0.8ms",`+
