@@ -110,6 +110,11 @@ func TestDockerfileImageRunsTheService(t *testing.T) {
 	assert.Contains(t, image.all("COPY"), "--from=build --chown="+image.one(t, "USER")+" /out/data /data")
 }
 
+func TestDockerfileBuildSeesNoSecretsAndNoHistory(t *testing.T) {
+	ignored := strings.Split(read(t, "Dockerfile.dockerignore"), "\n")
+	assert.Subset(t, ignored, []string{".*", "**/.env", "/data"})
+}
+
 // TestDockerfileBuildsAStaticBinary runs the Dockerfile's own go build, as no machine that
 // tests run on can be expected to have Docker.
 func TestDockerfileBuildsAStaticBinary(t *testing.T) {
