@@ -198,10 +198,10 @@ func (l watchedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return watchedConn{conn, sync.OnceFunc(func() { close(l.reading) })}, nil
+	return &watchedConn{conn, sync.OnceFunc(func() { close(l.reading) })}, nil
 }
 
-func (c watchedConn) Read(p []byte) (int, error) {
+func (c *watchedConn) Read(p []byte) (int, error) {
 	c.reading()
 	return c.Conn.Read(p)
 }
