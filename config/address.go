@@ -21,7 +21,7 @@ func consistsOf(text, bytes string) bool { return strings.Trim(text, bytes) == "
 type address struct {
 	// host is a name in lower case, an IP address without brackets, or "" for all addresses.
 	host string
-	// ip is the host's: not valid for names, but 127.0.0.1 for localhost.
+	// ip is the host's, unmapped: not valid for names, but 127.0.0.1 for localhost.
 	ip   netip.Addr
 	port int
 }
@@ -64,7 +64,7 @@ func parseBracketed(text string) (host string, ip netip.Addr, err error) {
 	if err != nil || !ip.Is6() {
 		return "", netip.Addr{}, fmt.Errorf("%s is not an IPv6 address in brackets", show("["+text))
 	}
-	return ip.String(), ip, nil
+	return ip.String(), ip.Unmap(), nil
 }
 
 // parseHost reads a name or an IPv4 address.

@@ -124,7 +124,8 @@ type Limit struct {
 	Capacity int64 `toml:"capacity"`
 	// Refill is how fast a bucket earns tokens: the rate that a client may keep up.
 	Refill limiter.Refill `toml:"refill"`
-	// MaxBuckets bounds the buckets in memory, and so the memory; past it clients share one.
+	// MaxBuckets bounds the buckets in memory, and so the memory; past it new clients share
+	// a fixed number of others.
 	MaxBuckets int `toml:"max_buckets"`
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/balancer"
 )
 
 // example is what config.toml says: the defaults, and one pool and one limit of which
@@ -88,6 +90,24 @@ func addKeys(keys map[string]bool, key string, value reflect.Value) {
 			addKeys(keys, key, value.Index(i))
 		}
 	}
+}
+
+func TestAConfigMadeInGoIsValidatedInFull(t *testing.T) {
+	c := example()
+	c.Server.MaxBody = -1
+	p := c.Pools["default"]
+	p.Strategy = ""
+	p.Backends[0].State = "up"
+	p.Health.Type = "icmp"
+	p.Health.Statuses = []balancer.StatusRange{{First: 200, Last: 299}, {}}
+	c.Pools["default"] = p
+	c.Limits["default"] = Limit{Key: "ip", Secret: true, Capacity: 1, MaxBuckets: 1}
+	require.EqualError(t, Problems(c.Validate()), `server.max_body: -1 is below 0; want a size, or 0 for no bound
+pools.default.strategy: unexpected strategy ""; want round_robin or random
+pools.default.backends[0].state: unexpected state "up"; want ready, drain or maint
+pools.default.health.type: unexpected health type "icmp"; want http or tcp
+pools.default.health.statuses[1]: statuses "0": "0" is not a status from 100 to 599; want one such as 204, or a range such as 200-299
+limits.default.refill: 0/0s: amount 0 is below 1; want AMOUNT/DURATION, such as 1/1m`)
 }
 
 func TestTheDefaultsOnlyLackAPool(t *testing.T) {

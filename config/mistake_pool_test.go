@@ -14,7 +14,7 @@ func TestNumberOfPools(t *testing.T) {
 	refused(t, "", "c.toml: "+none)
 	refused(t, "[pools]\n", "c.toml:1: "+none)
 	refused(t, "[pools.a]\nbackends = [\"http://a\"]\n[pools.b]\nbackends = [\"ftp://b\"]\n",
-		"c.toml:1: pools: a or b; want one: routes, which choose between pools, are not supported yet",
+		"c.toml:1: pools: there are 2, a and b; want one: routes, which choose between pools, are not supported yet",
 		`c.toml:4: pools.b.backends[0].url: "ftp://b": scheme "ftp" is not http; want http://HOST:PORT`,
 	)
 }

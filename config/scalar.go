@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"time"
 
@@ -59,7 +58,7 @@ func convert[F, T any](from any, into *T, want string, parse func(F) (T, error))
 func as[T any](value T) (T, error) { return value, nil }
 
 func toInt(n int64) (int, error) {
-	if n < math.MinInt || n > math.MaxInt {
+	if int64(int(n)) != n {
 		return 0, fmt.Errorf("%d is too large", n)
 	}
 	return int(n), nil

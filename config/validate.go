@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Validate returns everything that is wrong with a Config, whatever it was made of; nil
-// is a Config that the other packages can work with. [Parse] does this too, and knows
-// the lines.
+// Validate returns everything that is wrong with a Config, whatever it was made of, but
+// for what [Options.Check] is for. [Parse] does this too, and knows the lines.
 func (c Config) Validate() []Problem {
 	r := &report{}
 	c.validate(r)

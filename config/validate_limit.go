@@ -16,7 +16,8 @@ func (r *report) limits(limits map[string]Limit) {
 		r.name(key, name)
 	}
 	if len(names) > 1 {
-		r.add("limits", "%s; want one at most: routes, which choose between limits, are not supported yet", either(names))
+		r.add("limits", "there are %d, %s; want one at most: routes, which choose between limits, are not supported yet",
+			len(names), strings.Join(names, " and "))
 	}
 }
 
@@ -30,7 +31,7 @@ func (r *report) limit(key string, l Limit) {
 		r.add(key+".capacity", "%d is out of range; want at least 1", l.Capacity)
 	}
 	if err := l.Refill.Validate(); err != nil {
-		r.add(key+".refill", "%v: %v", l.Refill, err)
+		r.add(key+".refill", "%v: %v; want AMOUNT/DURATION, such as 1/1m", l.Refill, err)
 	}
 	if r.failed(key+".capacity") || r.failed(key+".refill") {
 		return

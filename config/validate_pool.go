@@ -18,7 +18,8 @@ func (r *report) pools(pools map[string]Pool) {
 	case len(names) == 0:
 		r.add("pools", `there is none; want [pools.default] with backends = ["http://HOST:PORT"]`)
 	case len(names) > 1:
-		r.add("pools", "%s; want one: routes, which choose between pools, are not supported yet", either(names))
+		r.add("pools", "there are %d, %s; want one: routes, which choose between pools, are not supported yet",
+			len(names), strings.Join(names, " and "))
 	}
 }
 
