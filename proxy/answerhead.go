@@ -25,33 +25,42 @@ type answerHead struct {
 func cleanAnswer(h *fasthttp.ResponseHeader, a *answerHead) {
 	h.ResetConnectionClose()
 	h.SetProtocol(nil)
-	seen := surveyAnswer(h)
+	var buf [8][]byte
+	seen := surveyAnswer(h, buf[:0])
+	if seen.named {
+		seen.hops = appendNamed(seen.hops, h)
+	}
 	a.hideBackend(h, seen.location)
 	a.hideBackend(h, seen.contentLocation)
-	if seen.hops {
-		stripHops(h)
+	if len(seen.hops) > 0 {
+		deleteFields(h, seen.hops)
 	}
 	if !seen.requestID && len(a.requestID) > 0 {
 		h.SetBytesV(headerRequestID, a.requestID)
 	}
 }
 
-// answerSurvey is what an answer's header holds that cleanAnswer may have to change.
+// answerSurvey is what an answer's header holds that cleanAnswer may have to change. The names are as spelled,
+// alias the header, and stay good until something is deleted or added.
 type answerSurvey struct {
-	// hops: a field that concerns the connection only.
-	hops bool
-	// requestID: an id that the backend set.
+	// hops are the fields that concern only the connection.
+	hops [][]byte
+	// named: Connection names more of them.
+	named bool
+	// requestID: the backend set an id.
 	requestID bool
-	// The names as spelled, nil if the field isn't there. They alias the header, and stay
-	// good until something is deleted or added.
+	// nil if the field isn't there.
 	location, contentLocation []byte
 }
 
-func surveyAnswer(h *fasthttp.ResponseHeader) (s answerSurvey) {
-	for name := range h.All() {
+// surveyAnswer takes room for hops.
+func surveyAnswer(h *fasthttp.ResponseHeader, hops [][]byte) answerSurvey {
+	s := answerSurvey{hops: hops}
+	for name, value := range h.All() {
 		switch {
 		case isHop(name):
-			s.hops = true
+			s.hops = append(s.hops, name)
+			s.named = s.named || is(name, "connection") && namesAny(value)
 		case is(name, "location"):
 			s.location = name
 		case is(name, "content-location"):

@@ -20,18 +20,35 @@ func isHop(name []byte) bool {
 	return false
 }
 
-// stripHops deletes such fields, and what Connection names.
+// appendNamed appends the names, as spelled, of the fields that an answer's Connection names.
+func appendNamed(names [][]byte, h *fasthttp.ResponseHeader) [][]byte {
+	var named connectionOptions
+	for name, value := range h.All() {
+		if is(name, "connection") {
+			named.add(value)
+		}
+	}
+	for name := range h.All() {
+		if named.contains(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// deleteFields deletes the fields with these names, which may alias h.
 //
-// fasthttp's Del fills the gap with the last field, so fields of one name can change places. Their
-// order has a meaning (RFC 9110, section 5.3), so those that are there more than once are put back in order.
-func stripHops(h *fasthttp.ResponseHeader) {
+// fasthttp's Del fills the gap with the last field, so fields that share a name can change places. Their
+// order has a meaning (RFC 9110, section 5.3), so such fields are put back in order.
+func deleteFields(h *fasthttp.ResponseHeader, names [][]byte) {
+	if !repeatsName(h) {
+		deleteAll(h, names)
+		return
+	}
 	repeated := fasthttp.AcquireArgs()
 	defer fasthttp.ReleaseArgs(repeated)
-	copyRepeated(repeated, h)
-	var buf [16][]byte
-	for _, name := range hopNames(buf[:0], h) {
-		h.DelBytes(name)
-	}
+	copyRepeated(repeated, h, names)
+	deleteAll(h, names)
 	for name := range repeated.All() {
 		h.DelBytes(name)
 	}
@@ -40,41 +57,38 @@ func stripHops(h *fasthttp.ResponseHeader) {
 	}
 }
 
-// hopNames appends the names, as spelled, of what is to be stripped. They alias h, and stay
-// good until something is added to it.
-func hopNames(dst [][]byte, h *fasthttp.ResponseHeader) [][]byte {
-	var named connectionOptions
-	for name, value := range h.All() {
-		if is(name, "connection") {
-			named.add(value)
-		}
+func deleteAll(h *fasthttp.ResponseHeader, names [][]byte) {
+	for _, name := range names {
+		h.DelBytes(name)
 	}
-	for name := range h.All() {
-		if isHop(name) || named.contains(name) {
-			dst = append(dst, name)
-		}
-	}
-	return dst
 }
 
-// copyRepeated copies the fields that Del may put out of order to dst: all that share their name with another.
-// Set-Cookie isn't among them (fasthttp keeps those apart), nor is Date, which it wouldn't let us add.
-func copyRepeated(dst *fasthttp.Args, h *fasthttp.ResponseHeader) {
+// repeatsName says whether any two fields share a name.
+func repeatsName(h *fasthttp.ResponseHeader) bool {
 	var buf [32][]byte
 	names := buf[:0]
 	for name := range h.All() {
+		if containsName(names, name) {
+			return true
+		}
 		names = append(names, name)
 	}
+	return false
+}
+
+// copyRepeated copies the fields that share a name with another to dst, without those in except. Set-Cookie isn't
+// among them (fasthttp keeps those apart), nor is Date, which it wouldn't let us add.
+func copyRepeated(dst *fasthttp.Args, h *fasthttp.ResponseHeader, except [][]byte) {
 	for name, value := range h.All() {
-		if occurs(names, name) > 1 && !isHop(name) && !is(name, "set-cookie") && !is(name, "date") {
+		if countName(h, name) > 1 && !containsName(except, name) && !is(name, "set-cookie") && !is(name, "date") {
 			dst.AddBytesKV(name, value)
 		}
 	}
 }
 
-func occurs(names [][]byte, name []byte) (n int) {
-	for _, other := range names {
-		if len(other) == len(name) && equalFold(other, name) {
+func countName(h *fasthttp.ResponseHeader, name []byte) (n int) {
+	for other := range h.All() {
+		if sameName(other, name) {
 			n++
 		}
 	}

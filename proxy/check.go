@@ -105,8 +105,8 @@ func (s *framing) readField(line []byte) *refusal {
 	if line[0] == ' ' || line[0] == '\t' {
 		return bad("a header line is folded")
 	}
-	colon := bytes.IndexByte(line, ':')
-	if colon < 0 || !isToken(line[:colon]) {
+	colon := tokenLength(line)
+	if colon == 0 || colon == len(line) || line[colon] != ':' {
 		return bad("a header name is not a token")
 	}
 	value := trimSpace(line[colon+1:])

@@ -94,12 +94,12 @@ func (t TrustedProxies) ClientIP(peer netip.Addr, h *fasthttp.RequestHeader) net
 	if !t.Trusts(client) {
 		return client
 	}
-	for f, rest := lastField(h.RawHeaders()); len(f.line) > 0; f, rest = lastField(rest) {
+	for f := (fields{rest: h.RawHeaders()}); f.previous(); {
 		if !is(f.name, "x-forwarded-for") {
 			continue
 		}
 		var more bool
-		if client, more = t.walk(client, f.value); !more {
+		if client, more = t.walk(client, f.value()); !more {
 			break
 		}
 	}

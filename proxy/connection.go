@@ -13,9 +13,9 @@ type connectionOptions struct {
 
 // namedFields reads them all; checkRequest let no request pass that has too many.
 func namedFields(raw []byte) (o connectionOptions) {
-	for f, rest := nextField(raw); len(f.name) > 0; f, rest = nextField(rest) {
+	for f := (fields{rest: raw}); f.next(); {
 		if kindOf(f.name) == kindConnection {
-			o.add(f.value)
+			o.add(f.value())
 		}
 	}
 	return o
@@ -33,15 +33,7 @@ func (o *connectionOptions) add(list []byte) {
 }
 
 func (o *connectionOptions) contains(name []byte) bool {
-	if o == nil {
-		return false
-	}
-	for _, option := range o.names[:o.n] {
-		if len(option) == len(name) && equalFold(option, name) {
-			return true
-		}
-	}
-	return false
+	return o != nil && containsName(o.names[:o.n], name)
 }
 
 // namesField says whether a Connection option can name a field that would be passed on otherwise.

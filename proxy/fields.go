@@ -1,42 +1,67 @@
 package proxy
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
-// field is one line of a header as it was received; its slices alias the received bytes.
-type field struct {
-	// line is all of it, with its CRLF.
+// fields goes through the lines of a header that checkRequest has let pass:
+//
+//	f := fields{rest: raw}
+//	for f.next() {
+//
+// We read the received bytes ourselves because fasthttp's own view has lost things: repeated fields, their
+// order, and their place. The slices alias those bytes.
+type fields struct {
+	// rest are the lines that weren't visited yet.
+	rest []byte
+	// line is the present one, with its CRLF.
 	line []byte
-	// name is in the spelling that came; empty behind the last line.
+	// name is in the spelling that came.
 	name []byte
-	// value has no white space around it.
-	value []byte
 }
 
-// nextField splits the first line off a header that checkRequest has let pass. We read the received bytes
-// ourselves because fasthttp's own view has lost things: repeated fields, their order, and their place.
-func nextField(raw []byte) (f field, rest []byte) {
-	end := bytes.IndexByte(raw, '\n') + 1
+// next goes on to the first line of the rest; it says no at the empty line that ends the header.
+func (f *fields) next() bool {
+	end := bytes.IndexByte(f.rest, '\n') + 1
 	if end == 0 {
-		end = len(raw)
+		end = len(f.rest)
 	}
-	return splitField(raw[:end]), raw[end:]
+	f.line, f.rest = f.rest[:end], f.rest[end:]
+	return f.split()
 }
 
-// lastField splits off the last line, for a walk from the end.
-func lastField(raw []byte) (f field, rest []byte) {
-	body := bytes.TrimSuffix(raw, []byte("\n"))
-	start := bytes.LastIndexByte(body, '\n') + 1
-	return splitField(raw[start:]), raw[:start]
+// previous goes on to the last line of the rest, for a walk from the end; it says no at the beginning.
+func (f *fields) previous() bool {
+	for len(f.rest) > 0 {
+		start := bytes.LastIndexByte(f.rest[:len(f.rest)-1], '\n') + 1
+		f.line, f.rest = f.rest[start:], f.rest[:start]
+		if f.split() {
+			return true
+		}
+	}
+	return false
 }
 
-func splitField(line []byte) field {
-	colon := bytes.IndexByte(line, ':')
-	if colon < 0 {
-		return field{line: line}
+func (f *fields) split() bool {
+	colon := bytes.IndexByte(f.line, ':')
+	if colon <= 0 {
+		return false
 	}
-	value := bytes.TrimSuffix(line[colon+1:], []byte("\n"))
-	value = bytes.TrimSuffix(value, []byte("\r"))
-	return field{line: line, name: line[:colon], value: trimSpace(value)}
+	f.name = f.line[:colon]
+	return true
+}
+
+// value is what follows the name, without the white space around it.
+func (f *fields) value() []byte {
+	value := f.line[len(f.name)+1:]
+	if n := len(value); n > 0 && value[n-1] == '\n' {
+		value = value[:n-1]
+	}
+	if n := len(value); n > 0 && value[n-1] == '\r' {
+		value = value[:n-1]
+	}
+	return trimSpace(value)
 }
 
 // trimSpace cuts off the optional white space of RFC 9110, section 5.6.3: spaces and tabs only.
@@ -69,14 +94,26 @@ func is(name []byte, lower string) bool {
 	return true
 }
 
-// equalFold says whether two tokens of one length differ in case at most.
-func equalFold(a, b []byte) bool {
+// sameName says whether two names are the same, in any case.
+func sameName(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
 	for i := range a {
 		if toLower(a[i]) != toLower(b[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func containsName(names [][]byte, name []byte) bool {
+	for _, n := range names {
+		if sameName(n, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func toLower(c byte) byte {
@@ -87,13 +124,19 @@ func toLower(c byte) byte {
 }
 
 // isToken says whether b is a token (RFC 9110, section 5.6.2): a name or a method.
-func isToken(b []byte) bool {
-	for _, c := range b {
+func isToken(b []byte) bool { return len(b) > 0 && tokenLength(b) == len(b) }
+
+// tokenLength is how many bytes of a token b begins with.
+func tokenLength(b []byte) int {
+	for i, c := range b {
+		if letter := c | 0x20; ('a' <= letter && letter <= 'z') || c == '-' {
+			continue // Most bytes of most names.
+		}
 		if !isTokenByte(c) {
-			return false
+			return i
 		}
 	}
-	return len(b) > 0
+	return len(b)
 }
 
 func isTokenByte(c byte) bool {
@@ -107,12 +150,30 @@ func isTokenByte(c byte) bool {
 // isFieldValue says whether b holds no control characters; tabs are allowed, and so are
 // bytes from 0x80, which mean whatever both ends agreed on (RFC 9110, section 5.5).
 func isFieldValue(b []byte) bool {
+	for len(b) >= 8 {
+		if hasControl(binary.LittleEndian.Uint64(b)) && !isFieldText(b[:8]) {
+			return false
+		}
+		b = b[8:]
+	}
+	return isFieldText(b)
+}
+
+func isFieldText(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}
 	return true
+}
+
+// hasControl says whether one of eight bytes is below 0x20 or is 0x7f: subtracting sets the high bit of
+// a byte that is too small, and the bytes that had it set before don't count.
+func hasControl(word uint64) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	del := word ^ 0x7f*each
+	return ((word-' '*each)&^word|(del-each)&^del)&high != 0
 }
 
 // isDigits says whether b is a number of at most n digits.

@@ -96,7 +96,7 @@ type found struct {
 
 // appendFields writes those of the client's fields that go on to the backend, without those in named.
 func (r *requestHead) appendFields(dst []byte, named *connectionOptions) (_ []byte, f found) {
-	for line, rest := nextField(r.header.RawHeaders()); len(line.name) > 0; line, rest = nextField(rest) {
+	for line := (fields{rest: r.header.RawHeaders()}); line.next(); {
 		keep := r.trustedPeer
 		switch kindOf(line.name) {
 		case kindEndToEnd:
@@ -104,7 +104,7 @@ func (r *requestHead) appendFields(dst []byte, named *connectionOptions) (_ []by
 		case kindDropped:
 			keep = false
 		case kindConnection:
-			f.names = f.names || namesAny(line.value)
+			f.names = f.names || namesAny(line.value())
 			keep = false
 		case kindHost:
 			keep = r.host == ""
@@ -144,9 +144,9 @@ func (r *requestHead) appendForwarded(dst []byte, f found) []byte {
 
 // appendForwardedFor joins all that a trusted peer forwarded, for the peer's address to follow.
 func (r *requestHead) appendForwardedFor(dst []byte) []byte {
-	for line, rest := nextField(r.header.RawHeaders()); len(line.name) > 0; line, rest = nextField(rest) {
-		if len(line.value) > 0 && kindOf(line.name) == kindForwardedFor {
-			dst = append(dst, line.value...)
+	for line := (fields{rest: r.header.RawHeaders()}); line.next(); {
+		if len(line.value()) > 0 && kindOf(line.name) == kindForwardedFor {
+			dst = append(dst, line.value()...)
 			dst = append(dst, ", "...)
 		}
 	}
@@ -188,9 +188,9 @@ func expectsContinue(h *fasthttp.RequestHeader) bool {
 	if !h.IsHTTP11() || h.ContentLength() == 0 || h.ContentLength() == -2 {
 		return false
 	}
-	for f, rest := nextField(h.RawHeaders()); len(f.name) > 0; f, rest = nextField(rest) {
+	for f := (fields{rest: h.RawHeaders()}); f.next(); {
 		if is(f.name, "expect") {
-			return is(f.value, "100-continue")
+			return is(f.value(), "100-continue")
 		}
 	}
 	return false

@@ -78,9 +78,9 @@ func (k Key) AppendClientID(dst []byte, h *fasthttp.RequestHeader, clientIP neti
 
 // find looks for the header in any case, and counts how often it is there.
 func (k Key) find(raw []byte) (value []byte, count int) {
-	for f, rest := nextField(raw); len(f.name) > 0; f, rest = nextField(rest) {
+	for f := (fields{rest: raw}); f.next(); {
 		if is(f.name, k.lower) {
-			value = f.value
+			value = f.value()
 			count++
 		}
 	}
@@ -92,9 +92,9 @@ func (k Key) find(raw []byte) (value []byte, count int) {
 // the one whose value is both.
 func (k Key) appendRepeated(dst, raw []byte) []byte {
 	start := len(dst)
-	for f, rest := nextField(raw); len(f.name) > 0; f, rest = nextField(rest) {
+	for f := (fields{rest: raw}); f.next(); {
 		if is(f.name, k.lower) {
-			dst = append(append(dst, f.value...), 0)
+			dst = append(append(dst, f.value()...), 0)
 		}
 	}
 	joined := dst[start : len(dst)-1]

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 
 	"github.com/valyala/fasthttp"
@@ -19,19 +21,22 @@ func appendRequestID(dst []byte, h *fasthttp.RequestHeader, trustedPeer bool) []
 		}
 	}
 	// The runtime's ChaCha8: seeded by the system, one per thread, so without a lock.
-	return appendHex(appendHex(dst, rand.Uint64()), rand.Uint64())
+	var id [16]byte
+	binary.LittleEndian.PutUint64(id[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(id[8:], rand.Uint64())
+	return hex.AppendEncode(dst, id[:])
 }
 
 // receivedID is the request's own id; nil if it has none, several, or one that logs should be spared.
 func receivedID(h *fasthttp.RequestHeader) (id []byte) {
-	for f, rest := nextField(h.RawHeaders()); len(f.name) > 0; f, rest = nextField(rest) {
+	for f := (fields{rest: h.RawHeaders()}); f.next(); {
 		if !is(f.name, "x-request-id") {
 			continue
 		}
-		if id != nil || !isVisible(f.value) || len(f.value) > maxRequestID {
+		if id != nil || !isVisible(f.value()) || len(f.value()) > maxRequestID {
 			return nil
 		}
-		id = f.value
+		id = f.value()
 	}
 	return id
 }
@@ -44,12 +49,4 @@ func isVisible(b []byte) bool {
 		}
 	}
 	return len(b) > 0
-}
-
-func appendHex(dst []byte, n uint64) []byte {
-	const digits = "0123456789abcdef"
-	for shift := 60; shift >= 0; shift -= 4 {
-		dst = append(dst, digits[n>>shift&15])
-	}
-	return dst
 }

@@ -1,0 +1,213 @@
+package proxy
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// headOf is a requestHead as the forwarder fills it, for a client that came straight to us.
+func headOf(t require.TestingT, head string) *requestHead {
+	h := received(t, head)
+	require.Nil(t, checkRequest(h), "%q", head)
+	return &requestHead{
+		header:    h,
+		peer:      netip.MustParseAddr("192.0.2.1"),
+		client:    netip.MustParseAddr("192.0.2.1"),
+		scheme:    "http",
+		backend:   "10.0.0.1:8081",
+		requestID: []byte("id"),
+		bodySize:  bodyNone,
+	}
+}
+
+// ours is what every request to a backend ends with, if it came from 192.0.2.1 for host.
+func ours(host string) string {
+	return lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: "+host, "X-Real-IP: 192.0.2.1", "X-Request-ID: id")
+}
+
+func TestAppendRequestHead(t *testing.T) {
+	f := func(head, want string) {
+		t.Helper()
+		assert.Equal(t, want, string(appendRequestHead(nil, headOf(t, head))))
+	}
+	f("GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\n"+ours("a")+"\r\n")
+	// Spelling, white space, order and repetition stay.
+	f("PURGE /a/../b//c/%2e%2E/d%2Fe;f?g={h}&&i HTTP/1.1\r\nx-ODD:  1 \r\nhOST:\tA.example:80\r\nUser-Agent: x\r\nuser-agent: y\r\nCookie: b\r\nX-odd:2\r\ncookie: a\r\nAccept:\r\n\r\n",
+		"PURGE /a/../b//c/%2e%2E/d%2Fe;f?g={h}&&i HTTP/1.1\r\nx-ODD:  1 \r\nhOST:\tA.example:80\r\nUser-Agent: x\r\nuser-agent: y\r\nCookie: b\r\nX-odd:2\r\ncookie: a\r\nAccept:\r\n"+ours("A.example:80")+"\r\n")
+	// HTTP/1.0 becomes 1.1, with a Host in any case.
+	f("GET / HTTP/1.0\r\nHost: a\r\nB: c\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n"+ours("a")+"\r\n")
+	f("GET http://a/ HTTP/1.0\r\nB: c\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n"+ours("a")+"\r\n")
+	f("GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: 10.0.0.1:8081\r\n"+
+		lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Real-IP: 192.0.2.1", "X-Request-ID: id")+"\r\n")
+}
+
+func TestRequestTarget(t *testing.T) {
+	f := func(method, target, want string) {
+		t.Helper()
+		got := string(appendRequestHead(nil, headOf(t, method+" "+target+" HTTP/1.1\r\nHost: a\r\n\r\n")))
+		assert.Equal(t, method+" "+want+" HTTP/1.1\r\nHost: a\r\n"+ours("a")+"\r\n", got)
+	}
+	f("GET", "/", "/")
+	f("GET", "//a//b", "//a//b")
+	f("GET", "/http://b/", "/http://b/")
+	f("GET", "/?", "/?")
+	f("GET", "http://a/b?c", "/b?c")
+	f("GET", "HTTPS://A//b", "//b")
+	f("GET", "http://a", "/")
+	f("GET", "http://a?b/c", "/?b/c")
+	f("OPTIONS", "*", "*")
+	f("OPTIONS", "http://a", "*")
+	f("OPTIONS", "http://a/", "/")
+	f("OPTIONS", "http://a?b", "/?b")
+}
+
+func TestHopByHopStaysHere(t *testing.T) {
+	f := func(fields ...string) {
+		t.Helper()
+		want := "GET / HTTP/1.1\r\nHost: example.com\r\n" + ours("example.com") + "\r\n"
+		assert.Equal(t, want, string(appendRequestHead(nil, headOf(t, get(fields...)))), "%q", fields)
+	}
+	f("Connection: close")
+	f("CONNECTION: Keep-Alive", "keep-alive: timeout=5", "Proxy-connection: keep-alive")
+	f("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x")
+	f("Proxy-Authorization: Basic x", "proxy-authenticate: x")
+	f("TE: trailers", "te: x", "Trailer: A", "trailer: B")
+	f("Expect: 100-continue", "expect: 100-continue")
+	// Connection names fields before and after it, several times, in any case.
+	f("X-A: 1", "Connection: x-a, ,x-b", "X-b: 2", "x-A: 3", "connection:x-c", "X-C: 4")
+	f("Connection: X-A", "X-A: 1", "Connection: close")
+	// Names that a CGI variable would make ours.
+	f("Keep_Alive: x", "Proxy_Authorization: x", "Transfer_Encoding: chunked", "Content_Length: 5", "transfer.encoding: x")
+}
+
+func TestConnectionCannotNameWhatWeNeed(t *testing.T) {
+	r := headOf(t, "POST / HTTP/1.1\r\nConnection: Host, Content-Length, X-Forwarded-For, X-Real-IP, X-Request-ID, x-a\r\nHost: a\r\nContent-Length: 5\r\nX-A: b\r\n\r\n")
+	r.bodySize = 5
+	assert.Equal(t, "POST / HTTP/1.1\r\nHost: a\r\n"+ours("a")+"Content-Length: 5\r\n\r\n", string(appendRequestHead(nil, r)))
+
+	r = headOf(t, get("Connection: X-Forwarded-For, X-Forwarded-Proto", "X-Forwarded-For: 198.51.100.4", "X-Forwarded-Proto: https"))
+	r.trustedPeer = true
+	got := string(appendRequestHead(nil, r))
+	assert.Contains(t, got, "\r\nX-Forwarded-For: 198.51.100.4, 192.0.2.1\r\n")
+	assert.Contains(t, got, "\r\nX-Forwarded-Proto: https\r\n")
+}
+
+func TestUntrustedForwardingHeadersAreDropped(t *testing.T) {
+	want := "GET / HTTP/1.1\r\nHost: example.com\r\n" + ours("example.com") + "\r\n"
+	for _, name := range []string{
+		"X-Forwarded-For", "x-forwarded-for", "X-FORWARDED-FOR", "X_Forwarded_For", "x_forwarded-for", "X-Forwarded_For", "X.Forwarded.For", "X~Forwarded'For",
+		"X-Forwarded-Proto", "x_forwarded_proto", "X-Forwarded-Host", "X_FORWARDED_HOST", "X-Forwarded-Port", "x-forwarded-prefix", "X_Forwarded_Server", "X-Forwarded-",
+		"X-Forwarded-Anything-That-Is-Quite-Long", "X-Real-IP", "x-real-ip", "X_Real_IP", "X-Real_Ip", "Forwarded", "FORWARDED", "X-Request-ID", "x_request_id",
+	} {
+		r := headOf(t, get(name+": 6.6.6.6", name+":7.7.7.7"))
+		assert.Equal(t, want, string(appendRequestHead(nil, r)), name)
+	}
+}
+
+func TestTrustedForwardingHeadersAreKept(t *testing.T) {
+	f := func(want []string, fields ...string) {
+		t.Helper()
+		r := headOf(t, get(fields...))
+		r.trustedPeer = true
+		r.client = netip.MustParseAddr("198.51.100.4")
+		all := "GET / HTTP/1.1\r\nHost: example.com\r\n" + lines(want...) + "\r\n"
+		assert.Equal(t, all, string(appendRequestHead(nil, r)), "%q", fields)
+	}
+	const proto, host, real, id = "X-Forwarded-Proto: http", "X-Forwarded-Host: example.com", "X-Real-IP: 198.51.100.4", "X-Request-ID: id"
+	f([]string{"X-Forwarded-For: 192.0.2.1", proto, host, real, id})
+	f([]string{"X-Forwarded-For: 198.51.100.4, 192.0.2.1", proto, host, real, id},
+		"x-forwarded-for: 198.51.100.4")
+	f([]string{"X-Forwarded-For: 198.51.100.4,  10.0.0.1, unknown, 192.0.2.1", proto, host, real, id},
+		"X-Forwarded-For: 198.51.100.4,  10.0.0.1", "X-Forwarded-For:", "X-FORWARDED-FOR: unknown ")
+	f([]string{"x-forwarded-proto: https", "X-Forwarded-Port: 443", "X-Forwarded-For: 192.0.2.1", host, real, id},
+		"x-forwarded-proto: https", "X-Forwarded-Port: 443")
+	f([]string{"X-Forwarded-Host: shop.example", "X-Forwarded-For: 192.0.2.1", proto, real, id},
+		"X-Forwarded-Host: shop.example")
+	// No proxy writes these; the client behind it may have.
+	f([]string{"X-Forwarded-For: 192.0.2.1", proto, host, real, id},
+		"X_Forwarded_For: 6.6.6.6", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6", "X_Forwarded-Proto: https", "X-Request-ID: x")
+}
+
+func TestHostOfThePool(t *testing.T) {
+	f := func(head, want string) {
+		t.Helper()
+		r := headOf(t, head)
+		r.host = "internal.example"
+		assert.Equal(t, want, string(appendRequestHead(nil, r)))
+	}
+	f("GET / HTTP/1.1\r\nA: b\r\nhost: a\r\nC: d\r\n\r\n", "GET / HTTP/1.1\r\nHost: internal.example\r\nA: b\r\nC: d\r\n"+ours("a")+"\r\n")
+	f("GET http://a/b HTTP/1.0\r\n\r\n", "GET /b HTTP/1.1\r\nHost: internal.example\r\n"+ours("a")+"\r\n")
+}
+
+func TestFraming(t *testing.T) {
+	f := func(size int64, field string, want string) {
+		t.Helper()
+		r := headOf(t, "POST / HTTP/1.1\r\nHost: a\r\n"+field+"\r\n\r\n")
+		r.bodySize = size
+		assert.Equal(t, "POST / HTTP/1.1\r\nHost: a\r\n"+ours("a")+want+"\r\n", string(appendRequestHead(nil, r)))
+	}
+	f(0, "content-LENGTH: 0", "Content-Length: 0\r\n")
+	f(1<<40, "Content-Length: 0001099511627776", "Content-Length: 1099511627776\r\n")
+	f(bodyNone, "Content-Length: 5", "")
+	f(bodyChunked, "TRANSFER-ENCODING: Chunked", "Transfer-Encoding: chunked\r\n")
+	f(bodyChunked, "Content-Length: 5", "Transfer-Encoding: chunked\r\n")
+	f(7, "Transfer-Encoding: chunked", "Content-Length: 7\r\n")
+}
+
+func TestAddressesAreCanonical(t *testing.T) {
+	r := headOf(t, get())
+	r.peer, r.client = netip.MustParseAddr("::ffff:192.0.2.1"), netip.MustParseAddr("fe80::1%eth0")
+	got := string(appendRequestHead(nil, r))
+	assert.Contains(t, got, "\r\nX-Forwarded-For: 192.0.2.1\r\n")
+	assert.Contains(t, got, "\r\nX-Real-IP: fe80::1\r\n")
+	r.peer = netip.Addr{}
+	assert.Contains(t, string(appendRequestHead(nil, r)), "\r\nX-Forwarded-For: unknown\r\n")
+}
+
+func TestAppendRequestHeadKeepsWhatIsThere(t *testing.T) {
+	r := headOf(t, get("Connection: a", "A: b"))
+	assert.Equal(t, "before"+string(appendRequestHead(nil, r)), string(appendRequestHead([]byte("before"), r)))
+}
+
+func TestAppendRequestHeadDoesNotAllocate(t *testing.T) {
+	dst := make([]byte, 0, 4096)
+	f := func(r *requestHead) {
+		t.Helper()
+		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = appendRequestHead(dst[:0], r) }))
+	}
+	f(headOf(t, browser))
+	f(headOf(t, get("Connection: X-A, X-B", "X-A: b", "X-B: c")))
+	r := headOf(t, get("X-Forwarded-For: a, b", "X-Forwarded-For: c"))
+	r.trustedPeer, r.bodySize, r.peer = true, 5, netip.MustParseAddr("2001:db8::1")
+	f(r)
+}
+
+func TestRequestHost(t *testing.T) {
+	f := func(want, head string) {
+		t.Helper()
+		assert.Equal(t, want, string(requestHost(received(t, head))))
+	}
+	f("A.b:80", "GET / HTTP/1.1\r\nhost: A.b:80\r\n\r\n")
+	f("A", "GET http://A/ HTTP/1.0\r\n\r\n")
+	f("", "GET / HTTP/1.0\r\n\r\n")
+}
+
+func TestExpectsContinue(t *testing.T) {
+	f := func(want bool, head string) {
+		t.Helper()
+		assert.Equal(t, want, expectsContinue(received(t, head)), "%q", head)
+	}
+	const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+	f(true, post+"Expect: 100-continue\r\n\r\n")
+	f(true, post+"expect: 100-Continue\r\n\r\n")
+	f(true, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nEXPECT: 100-continue\r\n\r\n")
+	f(false, post+"\r\n")
+	f(false, post+"X-Expect: 100-continue\r\n\r\n")
+	f(false, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n")
+	f(false, "POST / HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	f(false, get("Expect: 100-continue"))
+}

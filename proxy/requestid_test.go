@@ -1,0 +1,44 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestAppendRequestID(t *testing.T) {
+	const made = `^[0-9a-f]{32}$`
+	f := func(want string, trusted bool, fields ...string) {
+		t.Helper()
+		assert.Regexp(t, want, string(appendRequestID(nil, received(t, get(fields...)), trusted)), "%q", fields)
+	}
+	f(made, false)
+	f(made, true)
+	f(made, false, "X-Request-ID: abc")
+	f("^abc$", true, "X-Request-ID: abc")
+	f("^a!~\\{\"$", true, "x-request-id:  a!~{\" ")
+	f("^x{128}$", true, "X-Request-ID: "+strings.Repeat("x", 128))
+	f(made, true, "X-Request-ID: "+strings.Repeat("x", 129))
+	f(made, true, "X-Request-ID:")
+	f(made, true, "X-Request-ID: a b")
+	f(made, true, "X-Request-ID: a\tb")
+	f(made, true, "X-Request-ID: caf\u00e9")
+	f(made, true, "X-Request-ID: a", "x-request-id: a")
+	f(made, true, "X_Request_ID: a")
+}
+
+func TestRequestIDsDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		seen[string(appendRequestID(nil, nil, false))] = true
+	}
+	assert.Len(t, seen, 1000)
+}
+
+func TestAppendRequestIDDoesNotAllocate(t *testing.T) {
+	h := received(t, get("X-Request-ID: abc"))
+	dst := make([]byte, 0, maxRequestID)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = appendRequestID(dst[:0], h, false) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = appendRequestID(dst[:0], h, true) }))
+}
