@@ -31,7 +31,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, p := range warnings {
 			require.LessOrEqual(t, p.Line, 1+strings.Count(document, "\n"))
-			require.NotContains(t, p.Text, "%!")
+			require.True(t, p.Line > 0 || p.Key != "", "a syntax error has a line")
 		}
 		_, _, err = Parse("c.toml", []byte(document), Options{Getenv: getenv})
 		require.Error(t, err) // the token has a newline

@@ -114,14 +114,11 @@ func parseTree(name string, data []byte) (map[string]any, *Problem) {
 // the end of a line, which it has passed by then, or of the document.
 func syntaxLine(document string, e toml.ParseError) int {
 	document = strings.TrimPrefix(document, "\ufeff") // the parser doesn't count it either
-	switch at := e.Position; {
-	case at.Start+at.Len >= len(document):
-		return 1 + strings.Count(document[:max(len(document)-1, 0)], "\n")
-	case strings.Contains(e.Message, `'\n'`):
-		return at.Line - 1
-	default:
-		return at.Line
+	end := min(e.Position.Start+e.Position.Len, len(document))
+	if end < len(document) && !strings.Contains(e.Message, `'\n'`) {
+		return e.Position.Line
 	}
+	return 1 + strings.Count(document[:max(end-1, 0)], "\n")
 }
 
 // mayShowSecret says whether a syntax error is about a secret. The parser quotes what it

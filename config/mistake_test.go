@@ -46,6 +46,8 @@ func TestSyntaxStopsAtTheFirst(t *testing.T) {
 	f("[\x00l\x00", "c.toml:1: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8")
 	f("[log]\nlevel = \"\\", "c.toml:2: invalid escape in string '\\\x00'")
 	f("[log]\nlevel =\n", "c.toml:2: expected value but found '\\n' instead")
+	f("[log]\nlevel\n= \"info\"\n", "c.toml:2: expected '.' or '=', but got '\\n' instead")
+	f("level = \n\"info\"\n", "c.toml:1: expected value but found '\\n' instead")
 	f("[log]\n\x01", "c.toml:2: TOML files cannot contain control characters: '0x01'")
 	f("\ufeff[log]\n[", "c.toml:2: unexpected end of table name (table names cannot be empty)")
 	f("a = '''\n\n\n", "c.toml:3: unexpected EOF; expected \"'''\"")

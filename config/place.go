@@ -102,33 +102,37 @@ func (s *scanner) header() string {
 		open = 2
 	}
 	s.to(s.pos + open)
-	names := s.names()
-	key := ""
-	for i, name := range names {
-		key = join(key, name)
-		s.note(key, line)
-		last := i == len(names)-1
-		if last && open == 2 {
-			s.tables[key]++
-		}
-		if n := s.tables[key]; n > 0 {
-			key = element(key, n-1)
-			s.note(key, line)
-		} else if last {
-			s.lines[key] = line
-		}
+	table, last := s.tableOf("", s.names(), line)
+	key := join(table, last)
+	s.note(key, line)
+	if open == 2 {
+		key = element(key, s.tables[key])
+		s.tables[join(table, last)]++
 	}
+	s.lines[key] = line // also where a table was only named before
 	s.to(s.pos + open)
 	return key
 }
 
+// tableOf finds the table that a dotted key's last name is in, from the one that the key
+// stands in. Of an array of tables that is the last so far.
+func (s *scanner) tableOf(table string, names []string, line int) (inner, last string) {
+	end := len(names) - 1
+	for _, name := range names[:end] {
+		table = join(table, name)
+		s.note(table, line)
+		if n := s.tables[table]; n > 0 {
+			table = element(table, n-1)
+		}
+	}
+	return table, names[end]
+}
+
 // pair reads name = value, or a.b = value, in a table.
 func (s *scanner) pair(table string) {
-	key, line := table, s.line
-	for _, name := range s.names() {
-		key = join(key, name)
-		s.note(key, line)
-	}
+	line := s.line
+	key := join(s.tableOf(table, s.names(), line))
+	s.note(key, line)
 	s.to(s.pos + 1)
 	s.skip(space)
 	s.value(key)

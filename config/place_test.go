@@ -54,7 +54,7 @@ func TestKeyLines(t *testing.T) {
 func FuzzKeyLines(f *testing.F) {
 	for _, seed := range []string{
 		"a = 1\n[b.c]\nd = [1, {e = 'f'}]\n[[g]]\n[[g]]\nh.i = \"\"\"\n\"\"\"\"\"\n",
-		"\"a\\tb\" = '''x'''\n'c d'.e = 1e5\n", "a = [[], [[]]]\r\nb = {}\r\n# c", "a = 07:32:00 # x\nb = inf",
+		"\"a\\tb\" = '''x'''\n'c d'.e = 1e5\n", "[[a.b]]\n[a]\nb.c = 1\n", "a = [[], [[]]]\r\nb = {}\r\n# c", "a = 07:32:00 # x\nb = inf",
 	} {
 		f.Add(seed)
 	}
