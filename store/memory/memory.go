@@ -69,6 +69,6 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 
 // Close implements limiter.Store. It never fails.
 func (s *Store) Close() error {
-	s.gate.Close()
+	s.gate.End()
 	return nil
 }

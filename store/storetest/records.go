@@ -53,7 +53,9 @@ func extremes() []limiter.Record {
 			r.Settings = limiter.Settings{Capacity: 1 << 51, Refill: second(limiter.MaxRate)}
 			r.Tokens = 1<<51 - 0.25
 		}),
-		vary(func(r *limiter.Record) { r.Settings.Refill = limiter.Refill{Amount: 7, Per: math.MaxInt64} }),
+		vary(func(r *limiter.Record) {
+			r.Settings = limiter.Settings{Capacity: 1, Refill: limiter.Refill{Amount: 7, Per: math.MaxInt64}}
+		}),
 		vary(func(r *limiter.Record) { r.Settings.Refill = limiter.Refill{Amount: 3, Per: 100_000_000_000_001} }),
 		vary(func(r *limiter.Record) { r.Tokens = math.Nextafter(1, 0) }),
 		vary(func(r *limiter.Record) { r.Tokens = math.SmallestNonzeroFloat64 }),

@@ -5,6 +5,8 @@ package gate
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"gopher-equalizer/store"
 )
@@ -14,6 +16,9 @@ type Gate struct {
 	turn chan struct{}
 	life context.Context
 	end  context.CancelCauseFunc
+
+	closing sync.Once
+	closed  error // what closing came to
 }
 
 // New returns an open gate.
@@ -23,7 +28,7 @@ func New() *Gate {
 }
 
 // Enter waits for the call before to Leave. The context that it returns ends with ctx, or
-// with the cause store.ErrClosed at Close; the caller must cancel it. On an error the call is
+// with the cause store.ErrClosed at End; the caller must cancel it. On an error the call is
 // not let in, and must not Leave.
 func (g *Gate) Enter(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	ctx, cancel := g.bind(ctx)
@@ -53,7 +58,7 @@ func (g *Gate) await(ctx context.Context) error {
 
 // over is why a call can't go on. The gate is asked itself: its end reaches ctx a moment later.
 func (g *Gate) over(ctx context.Context) error {
-	if g.Closed() {
+	if g.Ended() {
 		return store.ErrClosed
 	}
 	return context.Cause(ctx)
@@ -72,18 +77,26 @@ func (g *Gate) bind(ctx context.Context) (context.Context, context.CancelFunc) {
 // Leave lets the next call in. Any goroutine may call it, once for each Enter.
 func (g *Gate) Leave() { <-g.turn }
 
-// Close ends the context of the call that is let in, and keeps all further ones out.
-func (g *Gate) Close() { g.end(store.ErrClosed) }
+// End ends the context of the call that is let in, and keeps all further ones out.
+func (g *Gate) End() { g.end(store.ErrClosed) }
 
-// Closed says whether Close was called.
-func (g *Gate) Closed() bool { return g.life.Err() != nil }
+// Ended says whether there was an End.
+func (g *Gate) Ended() bool { return g.life.Err() != nil }
 
-// Drain waits until no call is let in, and then keeps the turn. Only after Close.
-func (g *Gate) Drain(ctx context.Context) error {
-	select {
-	case g.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// Close Ends, waits up to patience for the call that is let in, and then has letGo close what
+// is behind the gate. A second Close returns what the first did.
+func (g *Gate) Close(patience time.Duration, letGo func() error) error {
+	g.closing.Do(func() {
+		g.End()
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		select {
+		case g.turn <- struct{}{}:
+			g.closed = letGo()
+			g.Leave()
+		case <-timer.C:
+			g.closed = fmt.Errorf("a call under way did not end within %v", patience)
+		}
+	})
+	return g.closed
 }

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,7 +66,7 @@ func TestEndedContextDoesNotEnter(t *testing.T) {
 	g.Leave()
 }
 
-func TestCloseEndsTheCallThatIsLetInAndKeepsOthersOut(t *testing.T) {
+func TestEndEndsTheCallThatIsLetInAndKeepsOthersOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New()
 		ctx, cancel, err := g.Enter(t.Context())
@@ -78,18 +79,48 @@ func TestCloseEndsTheCallThatIsLetInAndKeepsOthersOut(t *testing.T) {
 			waiting <- err
 		}()
 		synctest.Wait()
-		g.Close()
-		require.True(t, g.Closed())
+		require.False(t, g.Ended())
+		g.End()
+		require.True(t, g.Ended())
 		<-ctx.Done()
 		require.ErrorIs(t, context.Cause(ctx), store.ErrClosed)
 		require.ErrorIs(t, <-waiting, store.ErrClosed)
-
-		late, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.ErrorIs(t, g.Drain(late), context.DeadlineExceeded, "a call is still in")
 		g.Leave()
-		require.NoError(t, g.Drain(t.Context()))
 		_, _, err = g.Enter(t.Context())
 		require.ErrorIs(t, err, store.ErrClosed)
+	})
+}
+
+func TestCloseLetsGoOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate.New()
+		_, cancel, err := g.Enter(t.Context())
+		require.NoError(t, err)
+		defer cancel()
+
+		calls := 0
+		failure := errors.New("a failure to let go")
+		letGo := func() error { calls++; return failure }
+		closed := make(chan error, 1)
+		go func() { closed <- g.Close(time.Second, letGo) }()
+		synctest.Wait()
+		require.Zero(t, calls, "the call under way has what is behind the gate")
+		g.Leave()
+		require.ErrorIs(t, <-closed, failure)
+		require.ErrorIs(t, g.Close(time.Second, letGo), failure)
+		require.Equal(t, 1, calls)
+	})
+}
+
+func TestCloseGivesUpOnACallThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate.New()
+		_, cancel, err := g.Enter(t.Context())
+		require.NoError(t, err)
+		defer cancel()
+		start := time.Now()
+		err = g.Close(time.Second, func() error { t.Error("let go of what is in use"); return nil })
+		require.ErrorContains(t, err, "did not end within 1s")
+		require.Equal(t, time.Second, time.Since(start))
 	})
 }

@@ -1,0 +1,109 @@
+// Package bolt is the embedded store: one bbolt file, no server.
+//
+// bbolt's calls take no context and wait for the disk, however long that takes. So each runs
+// in a goroutine that the Store owns: a caller whose context ends leaves it behind, and the
+// next call waits for it first.
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.etcd.io/bbolt"
+
+	"gopher-equalizer/store"
+	"gopher-equalizer/store/internal/gate"
+)
+
+// Options say which file, and how patient to be with it. Only the Logger may be left out.
+type Options struct {
+	// Path is the file. It and the directory that it is in are created where they are missing.
+	Path string
+	// ConnectTimeout is how long Open waits for another process to let go of the file.
+	ConnectTimeout time.Duration
+	// Timeout is how long opening the file may take once it is free, and how long Close waits
+	// for a call that hangs in the disk.
+	Timeout time.Duration
+	// Logger is told what Open waits for.
+	Logger zerolog.Logger
+}
+
+// Store is a limiter.Store in a bbolt file.
+type Store struct {
+	o    Options
+	gate *gate.Gate
+
+	// What follows belongs to whoever is let in by the gate.
+	db    *bbolt.DB // nil after a failed commit, until it is opened again
+	file  *os.File  // db's
+	epoch uint64    // how often the file had been claimed when it was ours
+	doubt bool      // whether a commit broke off when it may have been written
+	final error     // why there is no going on: superseded, or damaged
+}
+
+// Open opens the file, and waits up to Options.ConnectTimeout while another process holds
+// it; then the error wraps store.ErrHeld and names that process.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{o: o, gate: gate.New()}
+	if err := s.acquire(ctx); err != nil {
+		return nil, errors.Join(s.wrap(err), s.Close())
+	}
+	return s, nil
+}
+
+// pollInterval is the time between two attempts to get the file's lock, which can't be
+// waited for with a deadline.
+const pollInterval = 50 * time.Millisecond
+
+func (s *Store) acquire(ctx context.Context) error {
+	patience := time.NewTimer(s.o.ConnectTimeout)
+	defer patience.Stop()
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	var held error
+	for {
+		err := s.attempt(ctx)
+		if held != nil && ctx.Err() != nil {
+			return held // this attempt says only that there is no time for it
+		}
+		if !errors.Is(err, store.ErrHeld) {
+			return err
+		}
+		if held == nil {
+			s.o.Logger.Warn().Str("path", s.o.Path).Err(err).Stringer("connect_timeout", s.o.ConnectTimeout).
+				Msg("waiting for the store's file")
+		}
+		held = err
+		select {
+		case <-poll.C:
+		case <-patience.C:
+			return held
+		case <-ctx.Done():
+			return held
+		}
+	}
+}
+
+func (s *Store) attempt(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	return s.run(ctx, func(context.Context) error { return s.claim() })
+}
+
+// Close implements limiter.Store. An error says that a call hangs in the disk; what it holds
+// is then let go of when it comes back.
+func (s *Store) Close() error {
+	return s.wrap(s.gate.Close(s.o.Timeout, s.letGo))
+}
+
+// wrap names the file in an error.
+func (s *Store) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store %s: %w", s.o.Path, err)
+}

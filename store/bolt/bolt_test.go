@@ -1,0 +1,157 @@
+package bolt
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func options(path string) Options {
+	return Options{Path: path, ConnectTimeout: 10 * time.Second, Timeout: 10 * time.Second, Logger: zerolog.Nop()}
+}
+
+func place(t *testing.T) storetest.Place {
+	o := options(filepath.Join(t.TempDir(), "data", "equalizer.db"))
+	return storetest.Place{
+		Open:    func(ctx context.Context) (limiter.Store, error) { return Open(ctx, o) },
+		Durable: true,
+		Stall:   func(_ *testing.T, s limiter.Store) func() { return stall(s.(*Store)) },
+	}
+}
+
+// stall has all of bbolt's calls hang, as a disk that doesn't answer would: bbolt holds this
+// lock while it writes a meta page, and wants it at the beginning of every transaction.
+func stall(s *Store) (release func()) {
+	lock := (*sync.Mutex)(unsafe.Pointer(reflect.ValueOf(s.db).Elem().FieldByName("metalock").UnsafeAddr()))
+	lock.Lock()
+	return lock.Unlock
+}
+
+func open(t *testing.T, path string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), options(path))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+func TestStore(t *testing.T) { storetest.Run(t, place) }
+
+func TestFileAndDirectoryAreTheOwnersOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a", "b", "equalizer.db")
+	open(t, path)
+	mode := func(path string) os.FileMode {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		return info.Mode().Perm()
+	}
+	require.Equal(t, os.FileMode(0o600), mode(path))
+	require.Equal(t, os.FileMode(0o600), mode(holderPath(path)))
+	require.Equal(t, os.FileMode(0o700), mode(filepath.Dir(path)))
+	require.Equal(t, os.FileMode(0o700), mode(filepath.Dir(filepath.Dir(path))))
+}
+
+func TestCloseTakesTheHolderAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "equalizer.db")
+	s := open(t, path)
+	require.FileExists(t, holderPath(path))
+	require.NoError(t, s.Close())
+	require.NoFileExists(t, holderPath(path))
+}
+
+func TestASecondOpenerGetsTheFileWhenItIsFree(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "equalizer.db")
+	first := open(t, path)
+	storetest.Write(t, first, limiter.Batch{Puts: storetest.Records(1)})
+
+	waiting := make(chan struct{}, 1)
+	o := options(path)
+	o.Logger = zerolog.New(writerFunc(func(p []byte) { waiting <- struct{}{} }))
+	opened := make(chan *Store)
+	go func() {
+		second, err := Open(t.Context(), o)
+		require.NoError(t, err)
+		opened <- second
+	}()
+	<-waiting
+	require.NoError(t, first.Close())
+	second := <-opened
+	defer second.Close()
+	require.Len(t, storetest.Load(t, second), 1)
+}
+
+type writerFunc func(p []byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
+}
+
+func TestConnectTimeoutBoundsTheWait(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "equalizer.db")
+	open(t, path)
+	o := options(path)
+	o.ConnectTimeout = 100 * time.Millisecond
+	start := time.Now()
+	_, err := Open(t.Context(), o)
+	require.ErrorContains(t, err, "store "+path+": held by another process: process ")
+	require.GreaterOrEqual(t, time.Since(start), o.ConnectTimeout)
+}
+
+// A write that hangs in its commit is left behind, and the next call waits for it and sees it.
+func TestAWriteLeftBehindIsOutwaited(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "equalizer.db"))
+	reading, err := s.db.Begin(false) // the commit has to move the memory map, which waits for readers
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	records := storetest.Records(3000)
+	err = s.Write(ctx, limiter.Batch{Puts: records})
+	require.ErrorIs(t, err, limiter.ErrInDoubt)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, _, err = s.Get(ctx, records[0].ClientID)
+	require.ErrorIs(t, err, context.DeadlineExceeded, "it must not answer before the write has ended")
+	err = s.Write(ctx, limiter.Batch{Deletes: []string{"x"}})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotErrorIs(t, err, limiter.ErrInDoubt, "it never began")
+
+	require.NoError(t, reading.Rollback())
+	require.Len(t, storetest.Load(t, s), len(records))
+}
+
+func TestCloseGivesUpOnADiskThatHangs(t *testing.T) {
+	o := options(filepath.Join(t.TempDir(), "equalizer.db"))
+	o.Timeout = 100 * time.Millisecond
+	s, err := Open(t.Context(), o)
+	require.NoError(t, err)
+	release := stall(s)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, _, err = s.Get(ctx, "alice")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, s.Close(), o.Path+": a call under way did not end within 100ms")
+
+	release()
+	o.Timeout = 10 * time.Second
+	again, err := Open(t.Context(), o) // when it comes back, the call lets go of the file
+	require.NoError(t, err)
+	require.NoError(t, again.Close())
+}

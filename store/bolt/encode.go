@@ -1,0 +1,108 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/store"
+)
+
+// A value is, one after the other:
+//
+//	flags     1 byte: bit 0 is Managed, the others are 0
+//	capacity  uvarint
+//	amount    uvarint, of the refill
+//	per       uvarint, of the refill, in nanoseconds
+//	tokens    8 bytes, IEEE 754, big endian
+//	at        varint, Unix time in microseconds
+const flagManaged = 1
+
+// errValue is wrapped when a value can't be decoded.
+var errValue = errors.New("its value makes no sense")
+
+func appendValue(dst []byte, r limiter.Record) []byte {
+	var flags byte
+	if r.Managed {
+		flags |= flagManaged
+	}
+	dst = append(dst, flags)
+	dst = binary.AppendUvarint(dst, uint64(r.Settings.Capacity))
+	dst = binary.AppendUvarint(dst, uint64(r.Settings.Refill.Amount))
+	dst = binary.AppendUvarint(dst, uint64(r.Settings.Refill.Per))
+	dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(r.Tokens))
+	return binary.AppendVarint(dst, r.At.UnixMicro())
+}
+
+// decodeValue reads what appendValue wrote. Errors name the client.
+func decodeValue(clientID string, value []byte) (limiter.Record, error) {
+	d := decoder{rest: value}
+	flags := d.bytes(1)
+	r := limiter.Record{
+		ClientID: clientID,
+		Settings: limiter.Settings{
+			Capacity: d.positive(),
+			Refill:   limiter.Refill{Amount: d.positive(), Per: time.Duration(d.positive())},
+		},
+	}
+	r.Tokens = math.Float64frombits(binary.BigEndian.Uint64(d.bytes(8)))
+	r.At = time.UnixMicro(d.varint()).UTC()
+	switch {
+	case d.failed || len(d.rest) > 0:
+		return limiter.Record{}, fmt.Errorf("client %q: %w: %x", clientID, errValue, value)
+	case flags[0]&^flagManaged != 0:
+		return limiter.Record{}, fmt.Errorf("client %q: %w: unknown flags %#x", clientID, errValue, flags[0])
+	}
+	r.Managed = flags[0]&flagManaged != 0
+	if err := r.Settings.Validate(); err != nil {
+		return limiter.Record{}, fmt.Errorf("client %q: %w: %w", clientID, errValue, err)
+	}
+	if err := store.CheckTokens(r); err != nil {
+		return limiter.Record{}, err
+	}
+	return r, nil
+}
+
+// decoder takes fields off the front of a value; once one isn't there, it has failed.
+type decoder struct {
+	rest   []byte
+	failed bool
+}
+
+// bytes are the next n, up to 8.
+func (d *decoder) bytes(n int) []byte {
+	if len(d.rest) < n {
+		d.failed = true
+		return make([]byte, n)
+	}
+	field := d.rest[:n]
+	d.rest = d.rest[n:]
+	return field
+}
+
+// positive is the next uvarint, which must fit an int64.
+func (d *decoder) positive() int64 {
+	u, n := binary.Uvarint(d.rest)
+	if u > math.MaxInt64 {
+		n = 0
+	}
+	d.advance(n)
+	return int64(u)
+}
+
+func (d *decoder) varint() int64 {
+	i, n := binary.Varint(d.rest)
+	d.advance(n)
+	return i
+}
+
+func (d *decoder) advance(n int) {
+	if n <= 0 {
+		d.failed = true
+		return
+	}
+	d.rest = d.rest[n:]
+}

@@ -1,0 +1,77 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// errLeftBehind is wrapped when a call's context ended before its job did: the job goes on.
+var errLeftBehind = errors.New("the disk has not answered")
+
+// errDamaged is wrapped when bbolt stumbled over the file's contents.
+var errDamaged = errors.New("the file is damaged, or the disk can't be read")
+
+// run has a goroutine do the job, after the one before. It returns when the job is done, or
+// when ctx ends or the store is closed, whichever is first.
+func (s *Store) run(ctx context.Context, job func(ctx context.Context) error) error {
+	ctx, cancel, err := s.gate.Enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		defer s.leave()
+		done <- s.guarded(func() error { return job(ctx) })
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done: // at the same moment: it is known how it ended
+		return err
+	default:
+		return fmt.Errorf("%w: %w", errLeftBehind, context.Cause(ctx))
+	}
+}
+
+// leave ends a job. Close may have given up on it, so it closes the file itself then.
+func (s *Store) leave() {
+	if s.gate.Ended() {
+		_ = s.letGo() // Close said that this call hangs; there is nobody left to tell more
+	}
+	s.gate.Leave()
+}
+
+// guarded does a job and turns a panic into an error. bbolt trusts its file: it panics on one
+// that makes no sense, and reads it through a memory map, where a bad sector or a truncated
+// file is a fault. Either may leave bbolt's locks held, so it is not used again.
+func (s *Store) guarded(job func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			s.final = fmt.Errorf("%w: %v", errDamaged, p)
+			err = s.final
+		}
+	}()
+	if s.final != nil {
+		return s.final
+	}
+	return job()
+}
+
+// use runs a job that needs the file open.
+func (s *Store) use(ctx context.Context, job func(ctx context.Context) error) error {
+	return s.run(ctx, func(ctx context.Context) error {
+		if s.db == nil {
+			if err := s.reopen(); err != nil {
+				return err
+			}
+		}
+		return job(ctx)
+	})
+}

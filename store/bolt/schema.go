@@ -1,0 +1,85 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"gopher-equalizer/store"
+)
+
+// schemaVersion is the layout that this package writes: a bucket "meta" with the numbers below,
+// and a bucket "buckets" from client_id to value (encode.go).
+const schemaVersion = 1
+
+// The names in the file. They are never changed, so they are constants in all but type.
+const (
+	metaName    = "meta"
+	bucketsName = "buckets"
+	versionName = "version" // the layout
+	epochName   = "epoch"   // how often the file was claimed: who finds another epoch than its own was superseded
+)
+
+// claimSchema checks the layout, or writes it to an empty file, and returns the new epoch.
+func claimSchema(tx *bbolt.Tx) (epoch uint64, err error) {
+	meta := tx.Bucket([]byte(metaName))
+	if meta == nil {
+		if meta, err = initSchema(tx); err != nil {
+			return 0, err
+		}
+	}
+	if err := checkVersion(meta); err != nil {
+		return 0, err
+	}
+	epoch, _ = number(meta, epochName)
+	return epoch + 1, putNumber(meta, epochName, epoch+1)
+}
+
+func initSchema(tx *bbolt.Tx) (meta *bbolt.Bucket, err error) {
+	if name, _ := tx.Cursor().First(); name != nil {
+		return nil, fmt.Errorf("a bbolt file of another program (it has a bucket %q): choose another path", name)
+	}
+	if _, err := tx.CreateBucket([]byte(bucketsName)); err != nil {
+		return nil, err
+	}
+	if meta, err = tx.CreateBucket([]byte(metaName)); err != nil {
+		return nil, err
+	}
+	return meta, putNumber(meta, versionName, schemaVersion)
+}
+
+func checkVersion(meta *bbolt.Bucket) error {
+	version, ok := number(meta, versionName)
+	switch {
+	case !ok:
+		return fmt.Errorf("a bbolt file of another program, or a damaged one: no schema version in it")
+	case version > schemaVersion:
+		return fmt.Errorf("written by a newer version of this program: its schema is %d, and this one knows up to %d; upgrade", version, schemaVersion)
+	}
+	return nil
+}
+
+// checkSchema demands that the file is still the one that was claimed.
+func checkSchema(tx *bbolt.Tx, epoch uint64) error {
+	meta := tx.Bucket([]byte(metaName))
+	if meta == nil {
+		return fmt.Errorf("%w: the file was replaced", store.ErrSuperseded)
+	}
+	if now, _ := number(meta, epochName); now != epoch {
+		return fmt.Errorf("%w: the file was claimed for the time %d, this process had claimed it for the time %d", store.ErrSuperseded, now, epoch)
+	}
+	return nil
+}
+
+func number(b *bbolt.Bucket, name string) (n uint64, ok bool) {
+	value := b.Get([]byte(name))
+	if len(value) != 8 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(value), true
+}
+
+func putNumber(b *bbolt.Bucket, name string, n uint64) error {
+	return b.Put([]byte(name), binary.BigEndian.AppendUint64(nil, n))
+}

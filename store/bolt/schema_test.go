@@ -1,0 +1,139 @@
+package bolt
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/store/storetest"
+)
+
+// edit changes a bbolt file with bbolt alone.
+func edit(t *testing.T, path string, change func(tx *bbolt.Tx) error) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	require.NoError(t, err)
+	require.NoError(t, db.Update(change))
+	require.NoError(t, db.Close())
+}
+
+// filled is the path of a store with some records in it.
+func filled(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "equalizer.db")
+	s, err := Open(t.Context(), options(path))
+	require.NoError(t, err)
+	storetest.Write(t, s, limiter.Batch{Puts: storetest.Records(2000)})
+	require.NoError(t, s.Close())
+	return path
+}
+
+// openError is what Open says of a file that it must refuse, at once.
+func openError(t *testing.T, path string) error {
+	t.Helper()
+	s, err := Open(t.Context(), options(path))
+	require.Error(t, err)
+	require.Nil(t, s)
+	require.ErrorContains(t, err, "store "+path+": ")
+	return err
+}
+
+func TestFilesThatAreRefused(t *testing.T) {
+	f := func(name string, make func(path string), why string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "equalizer.db")
+		make(path)
+		require.ErrorContains(t, openError(t, path), why, name)
+	}
+	write := func(text string) func(string) {
+		return func(path string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o600)) }
+	}
+	f("a short text", write("hello"), "not a bbolt file")
+	f("a long text", write(string(make([]byte, 1<<20))), "not a bbolt file")
+	f("a directory", func(path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, "is a directory")
+	f("another program's", func(path string) {
+		edit(t, path, func(tx *bbolt.Tx) error {
+			_, err := tx.CreateBucket([]byte("users"))
+			return err
+		})
+	}, `of another program (it has a bucket "users")`)
+	f("no version", func(path string) {
+		edit(t, path, func(tx *bbolt.Tx) error {
+			_, err := tx.CreateBucket([]byte(metaName))
+			return err
+		})
+	}, "no schema version")
+}
+
+func TestADirectoryThatCanNotBeMadeIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.ErrorContains(t, openError(t, filepath.Join(file, "data", "equalizer.db")), "not a directory")
+}
+
+func TestANewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
+	path := filled(t)
+	edit(t, path, func(tx *bbolt.Tx) error { return putNumber(tx.Bucket([]byte(metaName)), versionName, schemaVersion+1) })
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.ErrorContains(t, openError(t, path), "newer version of this program: its schema is 2, and this one knows up to 1")
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+}
+
+func TestADamagedRecordIsNamed(t *testing.T) {
+	path := filled(t)
+	clientID := storetest.Records(2000)[1500].ClientID
+	edit(t, path, func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(bucketsName)).Put([]byte(clientID), []byte("garbage"))
+	})
+	s := open(t, path)
+	require.ErrorContains(t, s.Load(t.Context(), func(limiter.Record) error { return nil }), clientID)
+	_, _, err := s.Get(t.Context(), clientID)
+	require.ErrorContains(t, err, clientID)
+	require.ErrorContains(t, err, path)
+	storetest.Get(t, s, storetest.Records(1)[0].ClientID)
+}
+
+// Whatever is wrong with the pages behind the two meta pages, it is an error that names the
+// file, be it found by bbolt (which panics) or by the memory map (which faults).
+func TestDamagedFiles(t *testing.T) {
+	f := func(name string, damage func(t *testing.T, path string, size int64)) {
+		t.Run(name, func(t *testing.T) {
+			path := filled(t)
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			damage(t, path, info.Size())
+			s, err := Open(t.Context(), options(path))
+			if err == nil {
+				err = s.Load(t.Context(), func(limiter.Record) error { return nil })
+				_ = s.Close()
+			}
+			require.ErrorContains(t, err, path)
+			require.ErrorIs(t, err, errDamaged)
+		})
+	}
+	f("cut off", func(t *testing.T, path string, _ int64) {
+		require.NoError(t, os.Truncate(path, int64(2*os.Getpagesize())))
+	})
+	overwrite := func(with byte) func(t *testing.T, path string, size int64) {
+		return func(t *testing.T, path string, size int64) {
+			file, err := os.OpenFile(path, os.O_RDWR, 0)
+			require.NoError(t, err)
+			defer file.Close()
+			trash := make([]byte, size-int64(2*os.Getpagesize()))
+			for i := range trash {
+				trash[i] = with
+			}
+			_, err = file.WriteAt(trash, int64(2*os.Getpagesize()))
+			require.NoError(t, err)
+		}
+	}
+	f("zeroes", overwrite(0))
+	f("ones", overwrite(0xff))
+}

@@ -1,0 +1,78 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"gopher-equalizer/limiter"
+)
+
+// change is one put, or with a nil value one delete.
+type change struct{ key, value []byte }
+
+// changes copies a batch: the goroutine that writes it may be left behind, and the batch
+// is the caller's again when Write returns.
+func changes(batch limiter.Batch) []change {
+	all := make([]change, 0, len(batch.Puts)+len(batch.Deletes))
+	for _, r := range batch.Puts {
+		all = append(all, change{key: []byte(r.ClientID), value: appendValue(nil, r)})
+	}
+	for _, clientID := range batch.Deletes {
+		all = append(all, change{key: []byte(clientID)})
+	}
+	return all
+}
+
+// Write implements limiter.Store.
+func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
+	all := changes(batch)
+	err := s.use(ctx, func(ctx context.Context) error { return s.apply(ctx, all) })
+	if errors.Is(err, errLeftBehind) {
+		err = fmt.Errorf("%w: %w", limiter.ErrInDoubt, err)
+	}
+	if err != nil {
+		return s.wrap(fmt.Errorf("write: %w", err))
+	}
+	return nil
+}
+
+// apply writes all changes in one transaction, unless ctx is over when it comes to the commit.
+func (s *Store) apply(ctx context.Context, all []change) error {
+	committing, txid := false, 0
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		if err := put(tx, all); err != nil {
+			return err
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		committing, txid = true, tx.ID()
+		return nil
+	})
+	if err != nil && committing {
+		return s.failedCommit(txid, err)
+	}
+	return err
+}
+
+func put(tx *bbolt.Tx, all []change) error {
+	buckets := tx.Bucket([]byte(bucketsName))
+	if buckets == nil {
+		return errNoBuckets
+	}
+	for _, c := range all {
+		var err error
+		if c.value == nil {
+			err = buckets.Delete(c.key)
+		} else {
+			err = buckets.Put(c.key, c.value)
+		}
+		if err != nil {
+			return fmt.Errorf("client %q: %w", c.key, err)
+		}
+	}
+	return nil
+}
