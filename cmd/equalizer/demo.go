@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/config"
+	"gopher-equalizer/limiter"
+)
+
+// The demo's ports, and its store: a file of its own, so that it never mixes with a real one.
+const (
+	demoListen    = "127.0.0.1:8000"
+	demoStore     = "data/demo.db"
+	demoBackends  = 3
+	firstDemoPort = 8081
+)
+
+// runDemo is `equalizer demo`: the proxy in front of sample backends, all in this process.
+func runDemo(ctx context.Context, args []string, t terminal) error {
+	flags := newFlags("demo", usage, t.stdout)
+	listen := flags.String("listen", demoListen, "")
+	admin := flags.String("admin", config.Default().Admin.Listen, "")
+	store := flags.String("store", demoStore, "")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	backends, err := startSamples(demoBackends)
+	if err != nil {
+		return err
+	}
+	defer backends.stop()
+
+	c := demoConfig(backends.urls(), *store)
+	c.Server.Listen, c.Admin.Listen = *listen, *admin
+	c.Admin.Token = config.Secret(t.getenv(config.EnvAdminToken))
+	return serve(ctx, c, t, listenNear, func(at addresses) {
+		fmt.Fprint(t.stdout, demoTour(at, backends.urls(), *store))
+	})
+}
+
+func demoConfig(urls []string, store string) config.Config {
+	c := config.Default()
+	pool := config.DefaultPool()
+	pool.Health.Interval = time.Second
+	pool.Health.Timeout = time.Second
+	for _, url := range urls {
+		pool.Backends = append(pool.Backends, config.DefaultBackend(url))
+	}
+	c.Pools = map[string]config.Pool{"default": pool}
+	limit := config.DefaultLimit()
+	limit.Capacity, limit.Refill = 10, limiter.Refill{Amount: 1, Per: time.Minute}
+	c.Limits = map[string]config.Limit{"default": limit}
+	c.Store.Path = store
+	c.Log.Format = "console"
+	return c
+}
+
+// listenNear listens on the address, or on another port where that one is taken.
+func listenNear(address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		host, _, _ := net.SplitHostPort(address)
+		ln, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find a port for the demo: %w", err)
+	}
+	return ln, nil
+}
+
+// samples are the demo's backends.
+type samples struct {
+	listeners []net.Listener
+	servers   []*fasthttp.Server
+	serving   sync.WaitGroup
+}
+
+func startSamples(n int) (*samples, error) {
+	s := &samples{}
+	for i := range n {
+		ln, err := listenNear(net.JoinHostPort("127.0.0.1", strconv.Itoa(firstDemoPort+i)))
+		if err != nil {
+			s.stop()
+			return nil, err
+		}
+		server := &fasthttp.Server{Handler: sampleHandler(i+1, ln.Addr().String()), Name: "sample", Logger: silent{}}
+		s.listeners = append(s.listeners, ln)
+		s.servers = append(s.servers, server)
+		s.serving.Go(func() { _ = server.Serve(ln) }) // ends at stop, with nothing to say
+	}
+	return s, nil
+}
+
+// sampleHandler says which backend answered, and what it was asked.
+func sampleHandler(number int, address string) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		fmt.Fprintf(ctx, "backend %d at %s: %s %s for %s\n", number, address,
+			ctx.Method(), ctx.RequestURI(), ctx.Request.Header.Peek("X-Forwarded-For"))
+	}
+}
+
+func (s *samples) urls() []string {
+	var urls []string
+	for _, ln := range s.listeners {
+		urls = append(urls, "http://"+ln.Addr().String())
+	}
+	return urls
+}
+
+func (s *samples) stop() {
+	for _, server := range s.servers {
+		_ = server.Shutdown() // closes the listeners; the proxy's connections are closed by then
+	}
+	s.serving.Wait()
+}
+
+// silent is a fasthttp logger that says nothing.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
+
+// demoTour says where things are, and what to try.
+func demoTour(at addresses, urls []string, store string) string {
+	proxy, admin := "http://"+at.proxy, "http://"+at.admin
+	return strings.NewReplacer("PROXY", proxy, "ADMIN", admin, "BACKENDS", strings.Join(urls, "  "), "STORE", store).Replace(demoText)
+}
+
+const demoText = `
+gopher-equalizer demo
+
+  proxy      PROXY     10 requests for each client, then 1 a minute
+  admin API  ADMIN
+  backends   BACKENDS
+  buckets    STORE     kept over restarts; remove it to start over
+
+Try, in another terminal:
+
+  # three requests, three backends
+  curl PROXY/hello PROXY/hello PROXY/hello
+
+  # spend the rest of the tokens: 429 Too Many Requests, and why
+  for i in $(seq 8); do curl -s -o /dev/null PROXY/; done; curl -i PROXY/
+
+  # your bucket, and everybody's
+  curl ADMIN/buckets/127.0.0.1
+  curl ADMIN/buckets
+
+  # make one, look at it, change it, delete it
+  curl -X POST  -H 'Content-Type: application/json' -d '{"client_id": "test1234", "capacity": 15, "tokens": 5}' ADMIN/buckets
+  curl ADMIN/buckets/test1234
+  curl -X PUT   -H 'Content-Type: application/json' -d '{"capacity": 20, "refill": "1/s"}' ADMIN/buckets/test1234
+  curl -X PATCH -H 'Content-Type: application/json' -d '{"tokens": 0}' ADMIN/buckets/test1234
+  curl -X DELETE ADMIN/buckets/test1234
+
+  # start over yourself: the next request is answered again
+  curl -X DELETE ADMIN/buckets/127.0.0.1; curl PROXY/
+
+  # backends and their health, and how everything is
+  curl ADMIN/backends
+  curl ADMIN/status
+
+Stop with Ctrl-C.
+
+`

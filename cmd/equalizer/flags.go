@@ -1,0 +1,224 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"gopher-equalizer/config"
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/proxy"
+)
+
+// defaultFile is what runs where neither -c nor --backend is given.
+const defaultFile = "config/config.toml"
+
+// options are the command line's flags. Those that were given are laid over the file.
+type options struct {
+	file     string
+	backends []string
+	listen   string
+	admin    string
+	key      string
+	secret   bool
+	capacity int64
+	refill   limiter.Refill
+	store    string
+	given    map[string]bool
+}
+
+// parseOptions reads the flags of a run.
+func parseOptions(name string, args []string, t terminal) (*options, error) {
+	o := &options{given: map[string]bool{}}
+	flags := newFlags(name, usage, t.stdout)
+	flags.StringVar(&o.file, "c", "", "")
+	flags.Func("backend", "", func(url string) error {
+		o.backends = append(o.backends, url)
+		return nil
+	})
+	flags.StringVar(&o.listen, "listen", "", "")
+	flags.StringVar(&o.admin, "admin", "", "")
+	flags.StringVar(&o.key, "key", "", "")
+	flags.BoolVar(&o.secret, "secret", true, "")
+	flags.Int64Var(&o.capacity, "capacity", 0, "")
+	flags.TextVar(&o.refill, "refill", limiter.Refill{Amount: 1, Per: 1}, "")
+	flags.StringVar(&o.store, "store", "", "")
+	if err := parse(flags, args); err != nil {
+		return nil, err
+	}
+	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
+	return o, nil
+}
+
+// load makes the configuration that the flags ask for.
+func (o *options) load(getenv func(string) string) (config.Config, []config.Problem, error) {
+	with := config.Options{Getenv: getenv, Override: o.override, Check: checkParsers}
+	switch {
+	case o.file != "":
+		return config.Load(o.file, with)
+	case o.given["backend"]:
+		return config.Parse("", nil, with)
+	}
+	c, warnings, err := config.Load(defaultFile, with)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil, usageError{"nothing to run: give -c FILE or --backend URL (there is no ./" + defaultFile + ")"}
+	}
+	return c, warnings, err
+}
+
+// override lays the flags over a configuration, and says which flag set which key.
+func (o *options) override(c *config.Config) map[string]string {
+	set := map[string]string{}
+	apply := func(flag, key string, lay func()) {
+		if o.given[flag] {
+			lay()
+			set[key] = "--" + flag
+		}
+	}
+	apply("listen", "server.listen", func() { c.Server.Listen = o.listen })
+	apply("admin", "admin.listen", func() { c.Admin.Listen = o.admin })
+	if o.given["backend"] {
+		name := only(c.Pools)
+		apply("backend", "pools."+name+".backends", func() { o.overridePool(c, name) })
+	}
+	if o.limits() {
+		name := only(c.Limits)
+		limit, ok := c.Limits[name]
+		if !ok {
+			limit = config.DefaultLimit()
+		}
+		key := "limits." + name
+		apply("key", key+".key", func() { limit.Key = o.key })
+		apply("secret", key+".secret", func() { limit.Secret = o.secret })
+		apply("capacity", key+".capacity", func() { limit.Capacity = o.capacity })
+		apply("refill", key+".refill", func() { limit.Refill = o.refill })
+		if c.Limits == nil {
+			c.Limits = map[string]config.Limit{}
+		}
+		c.Limits[name] = limit
+	}
+	if o.given["store"] {
+		for key := range o.overrideStore(&c.Store) {
+			set["store."+key] = "--store"
+		}
+	}
+	return set
+}
+
+// limits says whether a flag asks for a limit.
+func (o *options) limits() bool {
+	return o.given["key"] || o.given["secret"] || o.given["capacity"] || o.given["refill"]
+}
+
+// only is the name of the one entry, or "default" where there is none to override.
+func only[V any](entries map[string]V) string {
+	if len(entries) == 1 {
+		for name := range entries {
+			return name
+		}
+	}
+	return "default"
+}
+
+func (o *options) overridePool(c *config.Config, name string) {
+	pool, ok := c.Pools[name]
+	if !ok {
+		pool = config.DefaultPool()
+	}
+	pool.Backends = nil
+	for _, url := range o.backends {
+		pool.Backends = append(pool.Backends, config.DefaultBackend(url))
+	}
+	if c.Pools == nil {
+		c.Pools = map[string]config.Pool{}
+	}
+	c.Pools[name] = pool
+}
+
+// overrideStore reads --store: memory, a postgres:// URL, or else a file's path. It returns the keys that it set.
+func (o *options) overrideStore(s *config.Store) map[string]bool {
+	switch {
+	case o.store == config.StoreMemory:
+		s.Driver = config.StoreMemory
+		return map[string]bool{"driver": true}
+	case !strings.HasPrefix(o.store, "postgres://") && !strings.HasPrefix(o.store, "postgresql://"):
+		s.Driver, s.Path = config.StoreBolt, o.store
+		return map[string]bool{"driver": true, "path": true}
+	}
+	s.Driver = config.StorePostgres
+	overridePostgres(&s.Postgres, o.store)
+	return map[string]bool{"driver": true, "postgres": true}
+}
+
+// overridePostgres reads a URL as libpq does; what it doesn't say stays as it is. What it says
+// wrongly is put where validation finds it.
+func overridePostgres(p *config.Postgres, text string) {
+	u, err := url.Parse(text)
+	if err != nil {
+		p.Host = text
+		return
+	}
+	if host := u.Hostname(); host != "" {
+		p.Host = host
+	}
+	if port := u.Port(); port != "" {
+		p.Port, _ = strconv.Atoi(port)
+	}
+	if u.User != nil {
+		p.User = u.User.Username()
+		if password, ok := u.User.Password(); ok {
+			p.Password = config.Secret(password)
+		}
+	}
+	if name := strings.TrimPrefix(u.Path, "/"); name != "" {
+		p.DBName = name
+	}
+	query := u.Query()
+	for key, field := range map[string]*string{"sslmode": &p.SSLMode, "schema": &p.Schema, "host": &p.Host} {
+		if query.Has(key) {
+			*field = query.Get(key)
+		}
+	}
+}
+
+// checkParsers finds what only the packages that use a value can judge.
+func checkParsers(c config.Config) []config.Problem {
+	var problems []config.Problem
+	for name, limit := range c.Limits {
+		if _, err := proxy.ParseKey(limit.Key, limit.Secret); err != nil {
+			problems = append(problems, config.Problem{Key: "limits." + name + ".key", Text: err.Error()})
+		}
+	}
+	for i, entry := range c.Server.TrustedProxies {
+		if _, err := proxy.ParseTrustedProxies([]string{entry}); err != nil {
+			problems = append(problems, config.Problem{Key: fmt.Sprintf("server.trusted_proxies[%d]", i), Text: err.Error()})
+		}
+	}
+	return problems
+}
+
+// runCheck is `equalizer check`: it prints all that is wrong, and what is worth a thought.
+func runCheck(args []string, t terminal) error {
+	o, err := parseOptions("check", args, t)
+	if err != nil {
+		return err
+	}
+	_, warnings, err := o.load(t.getenv)
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		fmt.Fprintln(t.stdout, problems)
+		return fmt.Errorf("%d problems", len(problems))
+	}
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(t.stdout, "warning:", w)
+	}
+	fmt.Fprintln(t.stdout, "the configuration is good")
+	return nil
+}

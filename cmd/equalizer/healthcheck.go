@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/config"
+)
+
+// healthcheckTimeout is below the timeouts that container runtimes give a check by default.
+const healthcheckTimeout = 2 * time.Second
+
+// runHealthcheck is `equalizer healthcheck`: for containers, which have no curl.
+func runHealthcheck(args []string, t terminal) error {
+	flags := newFlags("healthcheck", usage, t.stdout)
+	admin := flags.String("admin", config.Default().Admin.Listen, "")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(*admin)
+	if err != nil {
+		return usageError{fmt.Sprintf("--admin %q is no address: want HOST:PORT", *admin)}
+	}
+	return ready(net.JoinHostPort(reachable(host), port))
+}
+
+// reachable is where a listener on this host is found from the same machine.
+func reachable(host string) string {
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case host == "", err == nil && addr.IsUnspecified() && addr.Is4():
+		return "127.0.0.1"
+	case err == nil && addr.IsUnspecified():
+		return "::1"
+	}
+	return host
+}
+
+// ready asks the admin API whether the proxy is ready for traffic.
+func ready(address string) error {
+	client := fasthttp.HostClient{Addr: address, DialDualStack: true, MaxIdemponentCallAttempts: 1}
+	defer client.CloseIdleConnections()
+	status, body, err := client.GetTimeout(nil, "http://"+address+"/readyz", healthcheckTimeout)
+	switch {
+	case errors.Is(err, fasthttp.ErrTimeout):
+		return fmt.Errorf("no answer from the admin API at %s within %v", address, healthcheckTimeout)
+	case err != nil:
+		return fmt.Errorf("the admin API at %s can't be reached: %w", address, err)
+	case status != fasthttp.StatusOK:
+		return fmt.Errorf("not ready: the admin API at %s answered %d %s", address, status, body)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+// Command equalizer is an HTTP edge proxy: it balances requests over health-checked
+// backends, holds a token bucket per client, and keeps the buckets over restarts.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes besides 0.
+const (
+	exitFailed      = 1   // it could not do what it was asked to
+	exitUsage       = 2   // it could not tell what it was asked to do
+	exitInterrupted = 130 // a second signal: it stopped at once, as shells report an interrupt
+)
+
+func main() {
+	nameLogFields()
+	os.Exit(run(context.Background(), os.Args[1:], terminal{
+		stdout:  os.Stdout,
+		stderr:  os.Stderr,
+		getenv:  os.Getenv,
+		signals: stopSignals(),
+		kill:    os.Exit,
+	}))
+}
+
+// terminal is what a command has of the world around it.
+type terminal struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	signals        <-chan os.Signal
+	kill           func(code int) // ends the process at once
+}
+
+func stopSignals() <-chan os.Signal {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	return signals
+}
+
+// run carries out one command line and returns the exit code.
+func run(ctx context.Context, args []string, t terminal) int {
+	err := command(ctx, args, t)
+	var misuse usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		return 0 // the help was printed
+	case errors.As(err, &misuse):
+		fmt.Fprintf(t.stderr, "equalizer: %v\nRun 'equalizer --help' for usage.\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(t.stderr, "equalizer: %v\n", err)
+	return exitFailed
+}
+
+func command(ctx context.Context, args []string, t terminal) error {
+	if len(args) == 0 {
+		return runProxy(ctx, args, t)
+	}
+	switch name := args[0]; {
+	case name == "demo":
+		return runDemo(ctx, args[1:], t)
+	case name == "check":
+		return runCheck(args[1:], t)
+	case name == "healthcheck":
+		return runHealthcheck(args[1:], t)
+	case name == "version" || name == "--version":
+		return runVersion(args[1:], t)
+	case name == "help":
+		fmt.Fprint(t.stdout, usage)
+		return nil
+	case name != "" && name[0] != '-':
+		return usageError{fmt.Sprintf("unexpected command %q; want demo, check, healthcheck, version, or flags to run the proxy", name)}
+	}
+	return runProxy(ctx, args, t)
+}
+
+// usageError is a command line that says nothing that could be done.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"runtime/debug"
+)
+
+const usage = `equalizer is an HTTP edge proxy: it balances requests over health-checked
+backends, gives every client a token bucket, keeps the buckets over restarts,
+and lets you manage all of it over a REST API.
+
+Try it, with three sample backends that it starts itself:
+
+  equalizer demo
+
+Run it:
+
+  equalizer -c FILE                       with a configuration file
+  equalizer                               with ./config/config.toml
+  equalizer --backend http://127.0.0.1:3000 --capacity 100 --refill 10/s
+                                          with no file: proxy on :8000, admin API
+                                          on 127.0.0.1:8080
+
+Flags, which win over the file:
+
+  -c FILE            the configuration; config/config.toml explains every key
+  --backend URL      a backend, http://HOST:PORT; give it once for each
+  --listen ADDRESS   where to accept requests (default ":8000")
+  --admin ADDRESS    where to serve the admin API (default "127.0.0.1:8080"; another
+                     than a loopback address needs a token: EQUALIZER_ADMIN_TOKEN)
+  --key KEY          what tells clients apart: ip, or header:NAME (default "ip")
+  --secret=false     keep a header key's values as they are; by default they are
+                     stored, listed and logged as their SHA-256 only
+  --capacity N       tokens that a client's bucket holds (default 10)
+  --refill R         how fast it earns them: 1/1m, 5/10s, 100/s (default "1/1m")
+  --store STORE      where buckets are kept: a file (default "data/equalizer.db"),
+                     postgres://USER@HOST:PORT/DATABASE, or memory
+                     (EQUALIZER_POSTGRES_PASSWORD holds the password)
+
+  Nothing is limited unless the file has a [limits] section or one of --key,
+  --capacity and --refill is given.
+
+Other commands:
+
+  equalizer check -c FILE                 say all that is wrong with a configuration
+  equalizer healthcheck [--admin ADDRESS] exit 0 if the proxy is ready for traffic
+  equalizer version                       print the version
+
+Exit codes: 0 done, or stopped by SIGTERM or SIGINT with everything stored;
+1 failed; 2 bad usage; 130 stopped at once by a second signal.
+`
+
+// newFlags is a flag set that reports its errors as usage errors, and prints help for --help.
+func newFlags(name, help string, stdout io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run prints the error
+	flags.Usage = func() { fmt.Fprint(stdout, help) }
+	return flags
+}
+
+// parse reads a command line that is all flags.
+func parse(flags *flag.FlagSet, args []string) error {
+	if err := flags.Parse(args); err != nil {
+		if err == flag.ErrHelp {
+			return err
+		}
+		return usageError{err.Error()}
+	}
+	if flags.NArg() > 0 {
+		return usageError{fmt.Sprintf("unexpected argument %q", flags.Arg(0))}
+	}
+	return nil
+}
+
+// version is set by the linker in releases: -ldflags "-X main.version=v1.2.3".
+var version string
+
+// versionString is the release, else what the Go tool recorded of the checkout.
+func versionString() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+func runVersion(args []string, t terminal) error {
+	if err := parse(newFlags("version", usage, t.stdout), args); err != nil {
+		return err
+	}
+	fmt.Fprintln(t.stdout, "equalizer", versionString())
+	return nil
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gopher-equalizer/api"
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/config"
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/proxy"
+	"gopher-equalizer/store/bolt"
+	"gopher-equalizer/store/memory"
+)
+
+// This file is where Config becomes each package's own settings: they don't know config, and
+// config doesn't know them.
+
+// backendKeepAlive is how long an unused connection to a backend is kept. One that the backend closed
+// meanwhile is noticed before it is used, so this only bounds how many are held.
+const backendKeepAlive = time.Minute
+
+// onlyPool is the pool that all requests go to. A Config that was validated has exactly one.
+func onlyPool(c config.Config) (name string, pool config.Pool) {
+	for name, pool = range c.Pools {
+	}
+	return name, pool
+}
+
+// onlyLimit is the limit that all requests are under, if there is one.
+func onlyLimit(c config.Config) (name string, limit config.Limit, ok bool) {
+	for name, limit = range c.Limits {
+		ok = true
+	}
+	return name, limit, ok
+}
+
+func newPool(c config.Config, log zerolog.Logger) *balancer.Pool {
+	name, pool := onlyPool(c)
+	settings := balancer.Settings{
+		Name: name, Strategy: pool.Strategy, Logger: log,
+		Health: balancer.HealthSettings{
+			Type: pool.Health.Type, Path: pool.Health.Path, Host: pool.Health.Host, Statuses: pool.Health.Statuses,
+			Interval: pool.Health.Interval, Timeout: pool.Health.Timeout, Rise: pool.Health.Rise, Fall: pool.Health.Fall,
+		},
+		NewClient: proxy.NewClient(clientSettings(pool)),
+	}
+	for _, b := range pool.Backends {
+		settings.Backends = append(settings.Backends, balancer.BackendSettings{URL: b.URL, Addr: b.Addr(), Weight: b.Weight, State: b.State})
+	}
+	return balancer.NewPool(settings)
+}
+
+func clientSettings(pool config.Pool) proxy.ClientSettings {
+	return proxy.ClientSettings{
+		ConnectTimeout: pool.ConnectTimeout,
+		AnswerTimeout:  pool.AnswerTimeout,
+		IdleTimeout:    pool.IdleTimeout,
+		TotalTimeout:   pool.TotalTimeout,
+		MaxConnections: pool.MaxConnections,
+		KeepAlive:      backendKeepAlive,
+	}
+}
+
+func proxySettings(c config.Config) (proxy.Settings, error) {
+	_, pool := onlyPool(c)
+	trusted, err := proxy.ParseTrustedProxies(c.Server.TrustedProxies)
+	if err != nil {
+		return proxy.Settings{}, err
+	}
+	s := proxy.Settings{
+		Trusted:        trusted,
+		Host:           pool.Host,
+		MaxHeaderBytes: int64(c.Server.MaxHeader),
+		MaxBodyBytes:   int64(c.Server.MaxBody),
+		HeaderTimeout:  c.Server.HeaderTimeout,
+		IdleTimeout:    c.Server.IdleTimeout,
+		ReadTimeout:    c.Server.ReadTimeout,
+		WriteTimeout:   c.Server.WriteTimeout,
+		AccessLog:      c.Log.Access,
+	}
+	limitName, limit, ok := onlyLimit(c)
+	if !ok {
+		return s, nil
+	}
+	s.Limit = limitName
+	s.Key, err = proxy.ParseKey(limit.Key, limit.Secret)
+	return s, err
+}
+
+func limiterOptions(limit config.Limit, store config.Store, late bool, log zerolog.Logger) limiter.Options {
+	return limiter.Options{
+		Settings:      limiter.Settings{Capacity: limit.Capacity, Refill: limit.Refill},
+		MaxBuckets:    int64(limit.MaxBuckets),
+		FlushInterval: store.FlushInterval,
+		StoreTimeout:  store.Timeout,
+		LoadLater:     late,
+		Logger:        log,
+	}
+}
+
+// openStore opens the configured store, for which it waits up to connect_timeout. late says that
+// it isn't there yet, and that the configuration wants traffic served meanwhile.
+func openStore(ctx context.Context, c config.Store, log zerolog.Logger) (s limiter.Store, late bool, err error) {
+	switch c.Driver {
+	case config.StoreMemory:
+		return memory.New(), false, nil
+	case config.StoreBolt:
+		s, err = bolt.Open(ctx, bolt.Options{Path: c.Path, ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Logger: log})
+		return s, false, err
+	case config.StorePostgres:
+		return nil, false, errors.New("the postgres driver is not wired in yet")
+	}
+	return nil, false, fmt.Errorf("unexpected store driver %q; want %s, %s or %s", c.Driver, config.StoreBolt, config.StorePostgres, config.StoreMemory)
+}
+
+// apiSettings makes the admin API's settings and sources.
+func (p *process) apiSettings() (api.Settings, api.Sources, error) {
+	settings := api.Settings{
+		Token:        string(p.config.Admin.Token),
+		Version:      versionString(),
+		WriteTimeout: p.config.Store.Timeout,
+	}
+	sources := api.Sources{
+		Backends: p.pool.Status,
+		Status:   p.status,
+		Ready:    func() api.Readiness { return p.phase.Load().(api.Readiness) },
+	}
+	name, limit, ok := onlyLimit(p.config)
+	if !ok {
+		return settings, sources, nil
+	}
+	key, err := proxy.ParseKey(limit.Key, limit.Secret)
+	if err != nil {
+		return api.Settings{}, api.Sources{}, err
+	}
+	settings.Limit = name
+	sources.Reader, sources.Writer, sources.ClientID = p.limits, p.limits, key.ClientID
+	return settings, sources, nil
+}
+
+// status is what GET /status says of the packages.
+func (p *process) status() api.Status {
+	status := api.Status{Requests: requestsStatus(p.proxy.Stats())}
+	if p.limits == nil {
+		return status
+	}
+	s := p.limits.Stats()
+	status.Store = &api.StoreStatus{
+		Driver: p.config.Store.Driver,
+		Up:     s.StoreUp, Error: s.StoreError,
+		Flushes: s.Flushes, FlushErrors: s.FlushErrors, FlushOverruns: s.FlushOverruns,
+		LastFlush: api.Moment{Time: s.LastFlush},
+		Dirty:     s.Dirty, LagSeconds: s.Lag.Seconds(),
+	}
+	status.Buckets = &api.BucketsStatus{Count: s.Buckets, Managed: s.Managed, Max: s.MaxBuckets, OverflowTakes: s.OverflowTakes}
+	return status
+}
+
+func requestsStatus(s proxy.Stats) api.RequestsStatus {
+	return api.RequestsStatus{
+		Total: s.Requests, InFlight: s.InFlight, Connections: s.Connections,
+		Allowed: s.Requests - s.Limited, Limited: s.Limited,
+		Answers:    api.AnswersStatus{Successful: s.Status2xx, Redirection: s.Status3xx, ClientError: s.Status4xx, ServerError: s.Status5xx},
+		BadGateway: s.Broken, Unavailable: s.NoBackend + s.Busy, GatewayTimeout: s.Late,
+		Resends: s.Resends, Broken: s.Cut, Panics: s.Panics,
+	}
+}
