@@ -1,0 +1,144 @@
+package proxy
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// FuzzHead sends whatever bytes the parser and checkRequest let pass through appendRequestHead, and has net/http read
+// the result: it must be one request, framed as we said, and nothing of the client's may pass for ours.
+func FuzzHead(f *testing.F) {
+	for _, head := range []string{
+		browser,
+		get("Connection: X-A, close", "X-A: b", "Keep-Alive: x"),
+		get("X-Forwarded-For: 6.6.6.6", "x_forwarded_for: 6.6.6.6", "Forwarded: for=6.6.6.6", "X-Real_IP: 6.6.6.6"),
+		"POST http://a/b?c HTTP/1.1\r\nHost: A\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
+		"POST / HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n0\r\n\r\n",
+		"GET / HTTP/1.0\r\n\r\n",
+		"OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n d\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\nTransfer Encoding: chunked\r\n\r\n",
+	} {
+		f.Add(head, int64(-2))
+		f.Add(head, int64(5))
+	}
+	f.Fuzz(func(t *testing.T, head string, bodySize int64) { checkHead(t, head, bodySize) })
+}
+
+func checkHead(t require.TestingT, head string, bodySize int64) {
+	if h, err := parse(head); err != nil || checkRequest(h) != nil {
+		return
+	}
+	r := headOf(t, head)
+	r.bodySize = max(bodySize, bodyNone)
+	line, rest, _ := strings.Cut(string(appendRequestHead(nil, r)), "\r\n")
+	checkRequestLine(t, r, line)
+	checkPassedOn(t, string(r.header.RawHeaders()), rest)
+	checkAsRead(t, r, rest)
+}
+
+func checkRequestLine(t require.TestingT, r *requestHead, line string) {
+	parts := strings.Split(line, " ")
+	require.Len(t, parts, 3)
+	require.Equal(t, string(r.header.Method()), parts[0])
+	if target := string(r.header.RequestURI()); target[0] == '/' || target == "*" {
+		require.Equal(t, target, parts[1])
+	} else {
+		require.True(t, parts[1] == "*" || parts[1][0] == '/', line)
+		require.True(t, strings.HasSuffix(target, strings.TrimLeft(parts[1], "/*")), line)
+	}
+	require.Equal(t, "HTTP/1.1", parts[2])
+}
+
+// checkPassedOn checks that each line is one of the client's, in their order, or one of ours.
+func checkPassedOn(t require.TestingT, in, out string) {
+	theirs := strings.SplitAfter(in, "\r\n")
+	for line := range strings.SplitAfterSeq(out, "\r\n") {
+		if i := slices.Index(theirs, line); i >= 0 {
+			theirs = theirs[i+1:]
+			continue
+		}
+		name, _, _ := strings.Cut(line, ":")
+		require.Contains(t, []string{
+			"Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "X-Request-ID",
+			"Content-Length", "Transfer-Encoding", "\r\n", "",
+		}, name, "%q", out)
+	}
+}
+
+// checkAsRead checks what a server makes of it.
+func checkAsRead(t require.TestingT, r *requestHead, rest string) {
+	// net/http takes no % in a path that begins no escape, and this isn't about paths.
+	from := bufio.NewReader(strings.NewReader(string(r.header.Method()) + " / HTTP/1.1\r\n" + rest))
+	got, err := http.ReadRequest(from)
+	require.NoError(t, err, "%q", rest)
+	left, err := io.ReadAll(from)
+	require.NoError(t, err)
+	require.Empty(t, left, "%q", rest)
+
+	switch r.bodySize {
+	case bodyNone:
+		require.Zero(t, got.ContentLength)
+		require.Empty(t, got.TransferEncoding)
+	case bodyChunked:
+		require.Equal(t, []string{"chunked"}, got.TransferEncoding)
+	default:
+		require.Equal(t, r.bodySize, got.ContentLength)
+	}
+	if host := requestHost(r.header); len(host) > 0 {
+		require.Equal(t, string(host), got.Host)
+	}
+	checkForwarding(t, got.Header)
+}
+
+// checkForwarding checks that what says who the client is, once names are read as loosely as CGI does, is ours.
+func checkForwarding(t require.TestingT, header http.Header) {
+	want := map[string]string{"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "http", "x-real-ip": "192.0.2.1", "x-request-id": "id"}
+	for name, values := range header {
+		loose := strings.Map(func(c rune) rune {
+			if unicode.IsLetter(c) || unicode.IsDigit(c) {
+				return unicode.ToLower(c)
+			}
+			return '-'
+		}, name)
+		switch loose {
+		case "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "x-request-id":
+			require.Equal(t, []string{want[loose]}, values, name)
+		case "x-forwarded-host":
+			require.Len(t, values, 1)
+		case "forwarded", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "proxy-connection", "proxy-authorization":
+			require.Fail(t, "not for backends", name)
+		default:
+			require.False(t, strings.HasPrefix(loose, "x-forwarded-"), name)
+		}
+	}
+}
+
+// The same, with heads that are mostly good.
+func TestHead(t *testing.T) {
+	name := rapid.SampledFrom([]string{
+		"Accept", "Connection", "connection", "Keep-Alive", "X-Forwarded-For", "x_forwarded_for", "X-Forwarded.Host", "X-Real-IP", "forwarded",
+		"X-A", "x-a", "X-B", "TE", "Upgrade", "Expect", "Content-Length", "Transfer-Encoding", "Host", "Cookie", "Trailer", "Date", "Via", "X-Request_ID",
+	})
+	value := rapid.OneOf(rapid.SampledFrom([]string{"close", "X-A", "x-b, X-A", "5", "chunked", "100-continue", "a", ""}), rapid.StringMatching(`[ -~\t]{0,20}`))
+	field := rapid.Custom(func(t *rapid.T) string { return name.Draw(t, "name") + ":" + value.Draw(t, "value") })
+	target := rapid.SampledFrom([]string{"/", "/a?b", "http://example.com", "http://Example.com/x", "//x", "/%zz"})
+	passed := 0
+	rapid.Check(t, func(t *rapid.T) {
+		fields := rapid.SliceOfN(field, 0, 6).Draw(t, "fields")
+		head := "GET " + target.Draw(t, "target") + " HTTP/1.1\r\nHost: example.com\r\n" + lines(fields...) + "\r\n"
+		if h, err := parse(head); err == nil && checkRequest(h) == nil {
+			passed++
+		}
+		checkHead(t, head, rapid.Int64Range(-2, 10).Draw(t, "size"))
+	})
+	require.NotZero(t, passed)
+}

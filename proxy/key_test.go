@@ -1,0 +1,236 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func hashed(value string) string {
+	sum := sha256.Sum256([]byte(value))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func TestParseKey(t *testing.T) {
+	for _, spec := range []string{"ip", "header:X-Api-Key", "header:a", "header:X_odd.Name!"} {
+		for _, secret := range []bool{false, true} {
+			assert.Equal(t, spec, mustKey(t, spec, secret).String())
+		}
+	}
+	assert.Equal(t, "ip", Key{}.String())
+	assert.Equal(t, Key{}, mustKey(t, "ip", true), "an address is no secret")
+}
+
+func TestParseKeyErrors(t *testing.T) {
+	f := func(spec, want string) {
+		t.Helper()
+		_, err := ParseKey(spec, false)
+		assert.EqualError(t, err, want)
+	}
+	f("", `unexpected key ""; want ip or header:NAME`)
+	f("IP", `unexpected key "IP"; want ip or header:NAME`)
+	f("cookie:a", `unexpected key "cookie:a"; want ip or header:NAME`)
+	f("X-Api-Key", `unexpected key "X-Api-Key"; want ip or header:NAME`)
+	f("header:", `unexpected key "header:": "" is no header name; want one such as header:X-Api-Key`)
+	f("header:X Api", `unexpected key "header:X Api": "X Api" is no header name; want one such as header:X-Api-Key`)
+	f("header: X", `unexpected key "header: X": " X" is no header name; want one such as header:X-Api-Key`)
+	f("header:caf\u00e9", "unexpected key \"header:caf\u00e9\": \"caf\u00e9\" is no header name; want one such as header:X-Api-Key")
+}
+
+func TestClientIDByAddress(t *testing.T) {
+	f := func(want, addr string) {
+		t.Helper()
+		h := received(t, get("X-Api-Key: k"))
+		id := netip.MustParseAddr(addr)
+		assert.Equal(t, want, string(mustKey(t, "ip", true).AppendClientID(nil, h, id)))
+		assert.Equal(t, "ip:"+want, string(mustKey(t, "header:Other", true).AppendClientID(nil, h, id)))
+	}
+	f("198.51.100.4", "198.51.100.4")
+	f("198.51.100.4", "::ffff:198.51.100.4")
+	f("2001:db8:1:2::/64", "2001:db8:1:2:3:4:5:6")
+	f("2001:db8:1:2::/64", "2001:db8:1:2::")
+	f("fe80::/64", "fe80::1%eth0")
+	f("::/64", "::1")
+	assert.Equal(t, "unknown", string(Key{}.AppendClientID(nil, received(t, get()), netip.Addr{})))
+}
+
+func TestClientIDByHeader(t *testing.T) {
+	peer := netip.MustParseAddr("192.0.2.1")
+	f := func(want string, fields ...string) {
+		t.Helper()
+		h := received(t, get(fields...))
+		require.Nil(t, checkRequest(h))
+		assert.Equal(t, want, string(mustKey(t, "header:X-Api-Key", false).AppendClientID(nil, h, peer)), "%q", fields)
+	}
+	f("abc", "X-Api-Key: abc")
+	f("abc", "A: b", "x-API-key:\t abc \t", "C: d")
+	f("a, b", "X-Api-Key: a, b")
+	f("caf\u00e9 \"x\" \\", "X-Api-Key: caf\u00e9 \"x\" \\")
+	f(strings.Repeat("x", 256), "X-Api-Key: "+strings.Repeat("x", 256))
+	f("SHA256:x", "X-Api-Key: SHA256:x")
+	f("ip", "X-Api-Key: ip")
+
+	f("ip:192.0.2.1")
+	f("ip:192.0.2.1", "X-Api-Key:")
+	f("ip:192.0.2.1", "X-Api-Key: \t ")
+	f("ip:192.0.2.1", "X_Api_Key: abc", "X-Api-Keys: abc")
+
+	f(hashed("ip:192.0.2.1"), "X-Api-Key: ip:192.0.2.1")
+	f(hashed("sha256:00"), "X-Api-Key: sha256:00")
+	f(hashed(strings.Repeat("x", 257)), "X-Api-Key: "+strings.Repeat("x", 257))
+	f(hashed("\xff"), "X-Api-Key: \xff")
+	f(hashed("a\tb"), "X-Api-Key: a\tb")
+	f(hashed("a\u0085b"), "X-Api-Key: a\u0085b")
+
+	f(hashed("a\x00b"), "X-Api-Key: a", "x-api-key: b")
+	f(hashed("b\x00a"), "X-Api-Key: b", "x-api-key: a")
+	f(hashed("a\x00a"), "X-Api-Key: a", "X-Api-Key: a")
+	f(hashed("a\x00\x00a"), "X-Api-Key: a", "X-Api-Key:", "X-Api-Key: a")
+	f(hashed("\x00"), "X-Api-Key:", "X-Api-Key:")
+}
+
+// Headers that fasthttp keeps apart, and of which it forgets the repeated ones.
+func TestClientIDByAnyHeader(t *testing.T) {
+	for _, name := range []string{"Host", "User-Agent", "Content-Type", "Cookie", "Authorization", "Connection", "Trailer"} {
+		key := mustKey(t, "header:"+name, false)
+		h := received(t, "GET / HTTP/1.0\r\n"+strings.ToLower(name)+": abc\r\n\r\n")
+		assert.Equal(t, "abc", string(key.AppendClientID(nil, h, netip.Addr{})), name)
+		if name == "Host" {
+			continue // Two of it are refused.
+		}
+		h = received(t, "GET / HTTP/1.0\r\n"+name+": abc\r\n"+strings.ToLower(name)+": def\r\n\r\n")
+		assert.Equal(t, hashed("abc\x00def"), string(key.AppendClientID(nil, h, netip.Addr{})), name)
+	}
+}
+
+func TestClientIDOfSecrets(t *testing.T) {
+	key := mustKey(t, "header:X-Api-Key", true)
+	peer := netip.MustParseAddr("192.0.2.1")
+	f := func(want string, fields ...string) {
+		t.Helper()
+		assert.Equal(t, want, string(key.AppendClientID(nil, received(t, get(fields...)), peer)))
+	}
+	f(hashed("abc"), "X-Api-Key: abc")
+	f(hashed("sha256:00"), "X-Api-Key: sha256:00")
+	f(hashed("ip:192.0.2.1"), "X-Api-Key: ip:192.0.2.1")
+	f(hashed("a\x00b"), "X-Api-Key: a", "X-Api-Key: b")
+	f("ip:192.0.2.1")
+}
+
+func TestOperatorsClientID(t *testing.T) {
+	f := func(spec string, secret bool, raw, want string) {
+		t.Helper()
+		key := mustKey(t, spec, secret)
+		assert.Equal(t, want, key.ClientID(raw))
+		assert.Equal(t, want, key.ClientID(want), "what is canonical stays")
+	}
+	f("header:K", true, "abc", hashed("abc"))
+	f("header:K", true, hashed("abc"), hashed("abc"))
+	f("header:K", true, "ip:198.51.100.4", "ip:198.51.100.4")
+	f("header:K", false, "abc", "abc")
+	f("header:K", false, "sha256:x", "sha256:x")
+	f("header:K", false, "2001:db8::1", "2001:db8::1")
+	for _, secret := range []bool{false, true} {
+		f("header:K", secret, "ip:2001:DB8:1:2:3::4", "ip:2001:db8:1:2::/64")
+		f("ip", secret, "198.51.100.4", "198.51.100.4")
+		f("ip", secret, "::ffff:198.51.100.4", "198.51.100.4")
+		f("ip", secret, "198.51.100.4/32", "198.51.100.4")
+		f("ip", secret, "2001:DB8:1:2:3::4", "2001:db8:1:2::/64")
+		f("ip", secret, "2001:db8:1:2:3::/64", "2001:db8:1:2::/64")
+		f("ip", secret, "2001:db8:1::/48", "2001:db8:1::/48")
+		f("ip", secret, "fe80::1%eth0", "fe80::/64")
+		f("ip", secret, "test1234", "test1234")
+		f("ip", secret, "", "")
+	}
+}
+
+// Operators and clients name the same bucket by the same value.
+func TestOperatorsAndClientsAgree(t *testing.T) {
+	value := rapid.StringMatching(`[!-~\x{e9}]([ -~\x{e9}]{0,40}[!-~])?`)
+	rapid.Check(t, func(t *rapid.T) {
+		raw := value.Draw(t, "value")
+		if isMade(raw) {
+			return // To operators these are what the table shows.
+		}
+		h := received(t, get("X-Api-Key: "+raw))
+		for _, secret := range []bool{false, true} {
+			key := mustKey(t, "header:X-Api-Key", secret)
+			require.Equal(t, key.ClientID(raw), string(key.AppendClientID(nil, h, netip.Addr{})))
+		}
+		addr := addrs().Draw(t, "addr")
+		require.Equal(t, Key{}.ClientID(addr.String()), string(Key{}.AppendClientID(nil, h, addr)))
+	})
+}
+
+func TestAppendClientIDKeepsWhatIsThere(t *testing.T) {
+	key := mustKey(t, "header:K", false)
+	h := received(t, get("K: a", "K: b"))
+	assert.Equal(t, "before"+hashed("a\x00b"), string(key.AppendClientID([]byte("before"), h, netip.Addr{})))
+}
+
+func TestAppendClientIDDoesNotAllocate(t *testing.T) {
+	dst := make([]byte, 0, maxClientID)
+	f := func(key Key, addr string, fields ...string) {
+		t.Helper()
+		h, peer := received(t, get(fields...)), netip.MustParseAddr(addr)
+		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = key.AppendClientID(dst[:0], h, peer) }))
+	}
+	f(Key{}, "198.51.100.4")
+	f(Key{}, "2001:db8::1")
+	header := mustKey(t, "header:X-Api-Key", false)
+	f(header, "198.51.100.4")
+	f(header, "198.51.100.4", "X-Api-Key: "+strings.Repeat("x", 256))
+	f(header, "198.51.100.4", "X-Api-Key: "+strings.Repeat("x", 5000))
+	f(header, "198.51.100.4", "X-Api-Key: a", "x-api-key: b")
+	f(mustKey(t, "header:X-Api-Key", true), "198.51.100.4", "X-Api-Key: abc")
+}
+
+func FuzzParseKey(f *testing.F) {
+	f.Add("ip")
+	f.Add("header:X-Api-Key")
+	f.Add("header:")
+	f.Fuzz(func(t *testing.T, spec string) {
+		key, err := ParseKey(spec, true)
+		if err != nil {
+			require.Contains(t, err.Error(), "want")
+			return
+		}
+		require.Equal(t, spec, key.String())
+	})
+}
+
+func FuzzAppendClientID(f *testing.F) {
+	f.Add("abc", "", false)
+	f.Add("ip:192.0.2.1", "sha256:x", true)
+	f.Add("\xff", "\u0085", false)
+	addr := netip.MustParseAddr("2001:db8::1")
+	f.Fuzz(func(t *testing.T, first, second string, secret bool) {
+		fields := []string{"X-Api-Key: " + first}
+		if second != "" {
+			fields = append(fields, "x-api-key: "+second)
+		}
+		h, err := parse(get(fields...))
+		if err != nil || checkRequest(h) != nil {
+			return
+		}
+		id := string(mustKey(t, "header:X-Api-Key", secret).AppendClientID(nil, h, addr))
+		require.True(t, utf8.ValidString(id))
+		require.True(t, 1 <= len(id) && len(id) <= maxClientID)
+		require.Negative(t, strings.IndexFunc(id, unicode.IsControl))
+		if strings.HasPrefix(id, "ip:") {
+			require.Equal(t, "ip:2001:db8::/64", id)
+			require.Empty(t, strings.Trim(first, " \t"))
+		}
+		if strings.HasPrefix(id, "sha256:") {
+			require.Len(t, id, len("sha256:")+2*sha256.Size)
+		}
+	})
+}
