@@ -1,0 +1,161 @@
+package netconn
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// dial is a connection to a backend and its other end.
+func dial(t *testing.T, limits BackendLimits) (*Backend, *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	limits.Connect = patience
+	c, err := NewDialer(limits).Dial(ln.Addr().String())
+	require.NoError(t, err)
+	theirs, err := ln.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		c.Close()
+		theirs.Close()
+	})
+	require.NoError(t, theirs.SetDeadline(time.Now().Add(patience)))
+	return c.(*Backend), theirs.(*net.TCPConn)
+}
+
+func TestDialFails(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ln.Close()
+	_, err = NewDialer(BackendLimits{Connect: patience}).Dial(ln.Addr().String())
+	assert.ErrorContains(t, err, "refused")
+}
+
+// Bytes are counted by exchange.
+func TestSentAndReceived(t *testing.T) {
+	b, theirs := dial(t, BackendLimits{})
+	for range 2 {
+		require.True(t, b.Begin(false))
+		assert.Zero(t, b.Sent())
+		assert.Zero(t, b.Received())
+		send(t, b, "four")
+		send(t, theirs, "fifth")
+		_, err := io.ReadFull(b, make([]byte, 5))
+		require.NoError(t, err)
+		assert.EqualValues(t, 4, b.Sent())
+		assert.EqualValues(t, 5, b.Received())
+	}
+	assert.False(t, b.Begin(true), "it isn't fresh")
+}
+
+// await waits until the system has what the other end did.
+func await(t *testing.T, b *Backend) {
+	t.Helper()
+	require.Eventually(t, func() bool { return !b.Quiet() }, patience, time.Millisecond)
+}
+
+func TestStale(t *testing.T) {
+	b, theirs := dial(t, BackendLimits{})
+	require.True(t, b.Begin(false))
+	assert.True(t, b.Quiet())
+	require.True(t, b.Begin(false))
+	theirs.Close()
+	await(t, b)
+	assert.False(t, b.Begin(false), "closed")
+
+	b, theirs = dial(t, BackendLimits{})
+	require.True(t, b.Begin(false))
+	send(t, theirs, "x")
+	await(t, b)
+	assert.False(t, b.Begin(false), "unsolicited")
+	got, err := read(b)
+	require.NoError(t, err)
+	assert.Equal(t, "x", got, "looking takes nothing")
+}
+
+// A connection that was just made may have something to say already: the answer is late for nobody.
+func TestFreshIsNeverStale(t *testing.T) {
+	b, theirs := dial(t, BackendLimits{})
+	theirs.Close()
+	await(t, b)
+	assert.True(t, b.Begin(true))
+}
+
+// The header has its time from the request's end, however many bytes come.
+func TestAnswerThatTrickles(t *testing.T) {
+	b, theirs := dial(t, BackendLimits{Answer: brief, Idle: patience})
+	require.True(t, b.Begin(false))
+	b.AwaitAnswer()
+	takes(t, brief, func() {
+		for err := error(nil); err == nil; _, err = read(b) {
+			send(t, theirs, "x")
+		}
+	})
+	assert.Equal(t, ErrTimeout, b.Err())
+}
+
+func TestBackendThatStops(t *testing.T) {
+	b, theirs := dial(t, BackendLimits{Answer: brief, Idle: 4 * brief})
+	require.True(t, b.Begin(false))
+	b.AwaitAnswer()
+	send(t, theirs, "x")
+	_, err := read(b)
+	require.NoError(t, err)
+	b.Relay()
+	takes(t, 4*brief, func() {
+		_, err := read(b)
+		assert.Equal(t, ErrTimeout, err)
+	})
+	require.True(t, b.Begin(false))
+	assert.NoError(t, b.Err(), "the last exchange's errors are past")
+}
+
+func TestBackendThatDoesNotRead(t *testing.T) {
+	b, _ := dial(t, BackendLimits{Idle: brief})
+	require.True(t, b.Begin(false))
+	takes(t, brief, func() {
+		_, err := b.Write([]byte(strings.Repeat("x", 64<<20)))
+		assert.Equal(t, ErrTimeout, err)
+	})
+	assert.NotZero(t, b.Sent())
+}
+
+// The total bounds what the time between bytes doesn't.
+func TestTotal(t *testing.T) {
+	b, theirs := dial(t, BackendLimits{Answer: patience, Idle: patience, Total: brief})
+	require.True(t, b.Begin(false))
+	b.AwaitAnswer()
+	b.Relay()
+	takes(t, brief, func() {
+		for err := error(nil); err == nil; _, err = read(b) {
+			send(t, theirs, "x")
+		}
+	})
+	assert.Equal(t, ErrTimeout, b.Err())
+
+	b.Begin(false)
+	takes(t, brief, func() {
+		_, err := b.Write([]byte(strings.Repeat("x", 64<<20)))
+		assert.Equal(t, ErrTimeout, err)
+	})
+}
+
+func TestExchangesDoNotAllocate(t *testing.T) {
+	b, theirs := dial(t, BackendLimits{Answer: patience, Idle: patience, Total: patience})
+	buf := make([]byte, 1)
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		b.Begin(false)
+		_, _ = b.Write(buf)
+		_, _ = theirs.Read(buf)
+		b.AwaitAnswer()
+		_, _ = theirs.Write(buf)
+		_, _ = b.Read(buf)
+	}))
+}

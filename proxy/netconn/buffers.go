@@ -1,0 +1,21 @@
+package netconn
+
+import "sync"
+
+// BufferSize is how much of a body is copied at once.
+const BufferSize = 32 << 10
+
+// Buffers lends the memory that bodies are copied through, so that only bodies on the move
+// hold any. The zero value is ready.
+type Buffers struct{ pool sync.Pool }
+
+// Get lends a buffer of BufferSize bytes with anything in them. The caller must Put it back.
+func (b *Buffers) Get() *[BufferSize]byte {
+	if buf, ok := b.pool.Get().(*[BufferSize]byte); ok {
+		return buf
+	}
+	return new([BufferSize]byte)
+}
+
+// Put takes a buffer back, which the caller must not use any more.
+func (b *Buffers) Put(buf *[BufferSize]byte) { b.pool.Put(buf) }

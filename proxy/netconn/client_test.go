@@ -1,0 +1,319 @@
+package netconn
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func send(t *testing.T, c net.Conn, text string) {
+	t.Helper()
+	_, err := io.WriteString(c, text)
+	require.NoError(t, err)
+}
+
+// begin has a request begin with text.
+func begin(t *testing.T, c *Client, theirs net.Conn, text string) {
+	t.Helper()
+	send(t, theirs, text)
+	got, err := read(c)
+	require.NoError(t, err)
+	require.Equal(t, text, got)
+	c.Active()
+}
+
+func TestPeer(t *testing.T) {
+	_, c, _ := client(t, ClientLimits{})
+	assert.Equal(t, netip.MustParseAddr("127.0.0.1"), c.Peer())
+	assert.Equal(t, netip.Addr{}, addrOf(&net.UnixAddr{}))
+}
+
+// Nobody waits for an answer when nothing was sent: that is an end, not an error.
+func TestClientThatSendsNothing(t *testing.T) {
+	_, c, _ := client(t, ClientLimits{Header: brief})
+	takes(t, brief, func() {
+		_, err := read(c)
+		assert.Equal(t, io.EOF, err)
+	})
+	_, c, theirs := client(t, ClientLimits{Header: patience, Idle: brief})
+	begin(t, c, theirs, "G")
+	c.Idle()
+	takes(t, brief, func() {
+		_, err := read(c)
+		assert.Equal(t, io.EOF, err)
+	})
+}
+
+// A header has its time from its first byte on, however many bytes follow.
+func TestHeaderThatTrickles(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{Header: brief, Idle: patience, Read: patience})
+	begin(t, c, theirs, "G")
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		tick := time.NewTicker(brief / 10)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				_, _ = theirs.Write([]byte("x"))
+			}
+		}
+	}()
+	var err error
+	takes(t, brief, func() {
+		for err == nil {
+			_, err = read(c)
+		}
+	})
+	assert.Equal(t, ErrTimeout, err)
+	assert.Equal(t, ErrTimeout, c.Err())
+	var timeout net.Error
+	assert.True(t, errors.As(err, &timeout) && timeout.Timeout())
+}
+
+// A body has its time between bytes.
+func TestBodyThatStops(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{Header: brief, Read: 4 * brief})
+	begin(t, c, theirs, "G")
+	require.NoError(t, c.SetReadDeadline(time.Now()))
+	takes(t, 4*brief, func() {
+		_, err := read(c)
+		assert.Equal(t, ErrTimeout, err)
+	})
+	send(t, theirs, "more")
+	got, err := read(c)
+	require.NoError(t, err, "a timeout is of one Read only")
+	assert.Equal(t, "more", got)
+}
+
+// fill writes to a client that doesn't read until that fails.
+func fill(c *Client) error {
+	buf := make([]byte, 1<<20)
+	for {
+		if _, err := c.Write(buf); err != nil {
+			return err
+		}
+	}
+}
+
+func TestClientThatDoesNotRead(t *testing.T) {
+	_, c, _ := client(t, ClientLimits{Write: brief})
+	takes(t, brief, func() { assert.Equal(t, ErrTimeout, fill(c)) })
+}
+
+// As long as some bytes leave, a slow client has time.
+func TestClientThatReadsSlowly(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{Write: brief})
+	done := make(chan error, 1)
+	const size = 24 << 20 // More than the buffers on the way hold.
+	go func() {
+		_, err := c.Write(make([]byte, size))
+		done <- err
+	}()
+	buf := make([]byte, 512<<10)
+	tick := time.NewTicker(brief / 4)
+	defer tick.Stop()
+	for n := 0; n < size; <-tick.C {
+		m, err := io.ReadFull(theirs, buf)
+		require.NoError(t, err)
+		n += m
+	}
+	assert.NoError(t, <-done)
+}
+
+// Who is woken although nothing is overdue goes on.
+func TestWakingIsAHint(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{Header: patience, Read: patience, Write: patience})
+	begin(t, c, theirs, "G")
+	got := make(chan string)
+	go func() {
+		text, _ := read(c)
+		got <- text
+	}()
+	for range 100 {
+		c.wakeRead()
+		c.wakeWrite()
+		send(t, c, "x")
+	}
+	send(t, theirs, "more")
+	assert.Equal(t, "more", <-got)
+	c.wakeRead()
+	c.wakeWrite()
+	send(t, c, "x")
+	send(t, theirs, "again")
+	again, err := read(c)
+	require.NoError(t, err)
+	assert.Equal(t, "again", again)
+}
+
+// A piece is sent when it is there, not when a buffer is full.
+func TestReadFromSendsPieces(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{})
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := bufio.NewWriter(c).ReadFrom(r)
+		done <- err
+	}()
+	for _, piece := range []string{"one", "two", "three"} {
+		send(t, pipe{w}, piece)
+		buf := make([]byte, len(piece))
+		_, err := io.ReadFull(theirs, buf)
+		require.NoError(t, err)
+		assert.Equal(t, piece, string(buf))
+	}
+	broken := errors.New("broken")
+	w.CloseWithError(broken)
+	assert.Equal(t, broken, <-done)
+}
+
+// pipe is a pipe's end as a connection.
+type pipe struct{ *io.PipeWriter }
+
+func (pipe) Read([]byte) (int, error)         { panic("not for reading") }
+func (pipe) LocalAddr() net.Addr              { return nil }
+func (pipe) RemoteAddr() net.Addr             { return nil }
+func (pipe) SetDeadline(time.Time) error      { return nil }
+func (pipe) SetReadDeadline(time.Time) error  { return nil }
+func (pipe) SetWriteDeadline(time.Time) error { return nil }
+
+func TestCloseIdle(t *testing.T) {
+	all, c, theirs := client(t, ClientLimits{})
+	begin(t, c, theirs, "G")
+	c.Idle()
+	ended := make(chan error)
+	go func() {
+		_, err := read(c)
+		ended <- err
+	}()
+	all.CloseIdle()
+	assert.Equal(t, io.EOF, <-ended)
+
+	_, err := read(c)
+	assert.Equal(t, io.EOF, err, "it stays closed")
+	send(t, theirs, "G")
+	got, err := read(c)
+	require.NoError(t, err)
+	assert.Equal(t, "G", got, "what had come is served")
+}
+
+// What runs when the registry closes runs to its end, and the connection ends with it.
+func TestCloseIdleLeavesRequestsAlone(t *testing.T) {
+	all, c, theirs := client(t, ClientLimits{})
+	begin(t, c, theirs, "G")
+	got := make(chan string)
+	go func() {
+		text, _ := read(c)
+		got <- text
+	}()
+	all.CloseIdle()
+	send(t, theirs, "ET")
+	assert.Equal(t, "ET", <-got)
+	send(t, c, "answer")
+	c.Idle()
+	_, err := read(c)
+	assert.Equal(t, io.EOF, err)
+}
+
+// Who has just connected has a moment for the first request.
+func TestCloseIdleAwaitsFirstRequests(t *testing.T) {
+	all, c, theirs := client(t, ClientLimits{})
+	got := make(chan string)
+	go func() {
+		text, _ := read(c)
+		got <- text
+	}()
+	all.CloseIdle()
+	send(t, theirs, "G")
+	assert.Equal(t, "G", <-got)
+}
+
+func TestWaitAndCut(t *testing.T) {
+	all := NewClients(ClientLimits{}, &Buffers{})
+	require.NoError(t, all.Wait(t.Context()), "there is nothing to wait for")
+	one, _ := pair(t)
+	two, _ := pair(t)
+	c, d := all.Add(one), all.Add(two)
+	assert.Equal(t, 2, all.Len())
+	d.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := all.Wait(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.True(t, strings.HasPrefix(err.Error(), "1 connections left"), err)
+
+	cut := make(chan error)
+	go func() {
+		_, err := read(c)
+		c.Close()
+		cut <- err
+	}()
+	assert.Equal(t, 1, all.Cut())
+	assert.ErrorIs(t, <-cut, net.ErrClosed)
+	require.NoError(t, all.Wait(t.Context()))
+	assert.Zero(t, all.Len())
+}
+
+// Closing with bytes unread would reset the connection, and the answer could be lost.
+func TestLinger(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{})
+	begin(t, c, theirs, "POST")
+	send(t, theirs, strings.Repeat("x", 100_000))
+	send(t, c, "413")
+	c.LeaveUnread()
+	closed := make(chan error)
+	go func() { closed <- c.Close() }()
+	send(t, theirs, strings.Repeat("x", 100_000))
+	got, err := io.ReadAll(theirs)
+	require.NoError(t, err)
+	assert.Equal(t, "413", string(got))
+	require.NoError(t, theirs.Close())
+	assert.NoError(t, <-closed)
+}
+
+// A request that was read to its end needs no lingering.
+func TestNextRequestForgetsUnread(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{})
+	begin(t, c, theirs, "POST")
+	c.LeaveUnread()
+	c.Idle()
+	begin(t, c, theirs, "GET")
+	require.NoError(t, c.Close(), "at once, although the client doesn't close")
+	_, err := io.ReadAll(theirs)
+	require.NoError(t, err)
+}
+
+func TestAbort(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{})
+	begin(t, c, theirs, "GET")
+	c.Abort()
+	require.NoError(t, c.Close())
+	_, err := read(theirs)
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+func TestReadingAndWritingDoNotAllocate(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{Header: patience, Idle: patience, Read: patience, Write: patience})
+	buf := make([]byte, 1)
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		_, _ = theirs.Write(buf)
+		_, _ = c.Read(buf)
+		c.Active()
+		_, _ = c.Write(buf)
+		_, _ = theirs.Read(buf)
+		c.Idle()
+	}))
+}

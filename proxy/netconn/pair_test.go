@@ -1,0 +1,66 @@
+package netconn
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	// patience bounds what must happen soon; nothing waits for it to pass.
+	patience = 10 * time.Second
+	// brief is a timeout that tests wait for.
+	brief = 60 * time.Millisecond
+	// slack is how late the tick allows a brief timeout to be, and how late a busy machine may make it besides.
+	slack = 5 * time.Second
+)
+
+// pair is a connection's two ends. They are closed with the test.
+func pair(t *testing.T) (ours, theirs *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	s, err := ln.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		c.Close()
+		s.Close()
+	})
+	require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
+	return s.(*net.TCPConn), c.(*net.TCPConn)
+}
+
+// client is a client's connection and its other end.
+func client(t *testing.T, limits ClientLimits) (*Clients, *Client, *net.TCPConn) {
+	t.Helper()
+	ours, theirs := pair(t)
+	all := NewClients(limits, &Buffers{})
+	c := all.Add(ours)
+	t.Cleanup(func() { c.Close() })
+	return all, c, theirs
+}
+
+// read returns what one Read does.
+func read(c net.Conn) (string, error) {
+	buf := make([]byte, 100)
+	n, err := c.Read(buf)
+	return string(buf[:n]), err
+}
+
+// takes checks that f takes at least min, and not much longer.
+func takes(t *testing.T, least time.Duration, f func()) {
+	t.Helper()
+	begin := time.Now()
+	f()
+	took := time.Since(begin)
+	require.GreaterOrEqual(t, took, least)
+	require.Less(t, took, least+slack)
+}

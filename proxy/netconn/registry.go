@@ -1,0 +1,144 @@
+package netconn
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The bounds of a registry's tick: how late a timeout may be, against the work of looking.
+const (
+	minTick = 10 * time.Millisecond
+	maxTick = time.Second
+	// ticksPerTimeout is how often the shortest timeout is looked at while it runs.
+	ticksPerTimeout = 8
+)
+
+// Registry keeps the connections of one side of a proxy. Its methods may be called at the same time.
+// It runs one goroutine while it has connections, and none without.
+type Registry struct {
+	tick  time.Duration
+	epoch time.Time
+	// now is the coarse clock: nanoseconds since epoch, as of the last tick.
+	now atomic.Int64
+	// closing says that connections end instead of waiting for a request.
+	closing atomic.Bool
+
+	mu    sync.Mutex
+	conns map[*timed]struct{}
+	// empty is closed when the last connection leaves; nil while there is none.
+	empty chan struct{}
+}
+
+// newRegistry makes a registry for connections with these timeouts, of which 0 stands for none. A timeout is never early,
+// and late by a quarter of the shortest one at most, or by 20 ms if that is more.
+func newRegistry(timeouts ...time.Duration) *Registry {
+	tick := maxTick
+	for _, t := range timeouts {
+		if t > 0 {
+			tick = min(tick, max(t/ticksPerTimeout, minTick))
+		}
+	}
+	return &Registry{tick: tick, epoch: time.Now(), conns: make(map[*timed]struct{})}
+}
+
+// Len is how many connections there are.
+func (r *Registry) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns)
+}
+
+// CloseIdle ends the connections that wait for a request, and from now on each other one when its request is
+// over. A request whose first byte was read is served.
+func (r *Registry) CloseIdle() {
+	r.closing.Store(true)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t := range r.conns {
+		t.wakeRead()
+	}
+}
+
+// Wait returns when no connection is left, or with ctx's error when that ends first.
+func (r *Registry) Wait(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		empty := r.empty
+		r.mu.Unlock()
+		if empty == nil {
+			return nil
+		}
+		select {
+		case <-empty:
+		case <-ctx.Done():
+			return fmt.Errorf("%d connections left: %w", r.Len(), context.Cause(ctx))
+		}
+	}
+}
+
+// Cut breaks all connections, whatever they are doing, and returns how many there were.
+func (r *Registry) Cut() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t := range r.conns {
+		// The owner still has to Close, and finds out by an error that it was cut.
+		_ = t.Conn.Close()
+	}
+	return len(r.conns)
+}
+
+// add puts a connection under the registry's care, until remove.
+func (r *Registry) add(t *timed) {
+	t.registry = r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conns[t] = struct{}{}
+	if r.empty == nil {
+		r.empty = make(chan struct{})
+		r.now.Store(int64(time.Since(r.epoch)))
+		go r.sweep(r.empty)
+	}
+}
+
+// remove lets a connection go, and does nothing if it is gone already.
+func (r *Registry) remove(t *timed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.conns, t)
+	if len(r.conns) == 0 && r.empty != nil {
+		close(r.empty)
+		r.empty = nil
+	}
+}
+
+// sweep moves the clock and wakes what is overdue, until the registry is empty.
+func (r *Registry) sweep(empty <-chan struct{}) {
+	ticker := time.NewTicker(r.tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-empty:
+			return
+		case <-ticker.C:
+			r.now.Store(int64(time.Since(r.epoch)))
+			r.wakeOverdue()
+		}
+	}
+}
+
+func (r *Registry) wakeOverdue() {
+	now := r.now.Load()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t := range r.conns {
+		if overdue(t.readDue.Load(), now) {
+			t.wakeRead()
+		}
+		if overdue(t.writeDue.Load(), now) {
+			t.wakeWrite()
+		}
+	}
+}
