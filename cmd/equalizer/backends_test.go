@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// backendStatus is a backend as GET /backends shows it.
+type backendStatus struct {
+	URL      string `json:"url"`
+	Healthy  bool   `json:"healthy"`
+	InFlight int64  `json:"in_flight"`
+}
+
+func (p *proxied) backend(b *backend) backendStatus {
+	p.t.Helper()
+	a := p.call("GET", "/backends", "")
+	require.Equal(p.t, 200, a.status, a.body)
+	var all []backendStatus
+	require.NoError(p.t, json.Unmarshal([]byte(a.body), &all), a.body)
+	for _, s := range all {
+		if s.URL == b.url() {
+			return s
+		}
+	}
+	p.t.Fatalf("no backend %s in %s", b.url(), a.body)
+	return backendStatus{}
+}
+
+func (p *proxied) healthy(b *backend) bool   { return p.backend(b).Healthy }
+func (p *proxied) inFlight(b *backend) int64 { return p.backend(b).InFlight }
+
+// configFile writes a configuration in which the first %s is the backends.
+func configFile(t *testing.T, text string, backends []*backend) string {
+	t.Helper()
+	var urls []string
+	for _, b := range backends {
+		urls = append(urls, fmt.Sprintf("%q", b.url()))
+	}
+	return writeFile(t, fmt.Sprintf(text, strings.Join(urls, ", ")))
+}
+
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "equalizer.toml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}

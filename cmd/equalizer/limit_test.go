@@ -1,0 +1,180 @@
+package main
+
+import (
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// limited runs a proxy whose clients are told apart by a header, on a store.
+func limited(t *testing.T, flags []string, store string, more ...string) *proxied {
+	t.Helper()
+	args := free(append(flags, "--key", "header:X-Client", "--secret=false", "--capacity", "10", "--refill", "1/1m", "--store", store)...)
+	return launch(t, append(args, more...)...)
+}
+
+func TestABucketAdmitsItsTokens(t *testing.T) {
+	_, flags := startBackends(t, 1)
+	p := limited(t, flags, "memory")
+	defer p.stop()
+	a := p.call("POST", "/buckets", `{"client_id":"test1234","capacity":15,"tokens":5,"refill":"1/1m"}`)
+	require.Equal(t, 201, a.status, a.body)
+
+	var admitted atomic.Int64
+	var refusal answer
+	var mu sync.Mutex
+	var clients sync.WaitGroup
+	for range 20 {
+		clients.Go(func() {
+			a, err := do("GET", p.proxy+"/", "", "X-Client", "test1234")
+			assert.NoError(t, err)
+			if a.status == 200 {
+				admitted.Add(1)
+				return
+			}
+			mu.Lock()
+			refusal = a
+			mu.Unlock()
+		})
+	}
+	clients.Wait()
+	assert.Equal(t, int64(5), admitted.Load())
+	assert.Equal(t, 429, refusal.status)
+	assert.Equal(t, "application/problem+json", refusal.header.Get("Content-Type"))
+	assert.Contains(t, refusal.body, "quota-exceeded")
+	assert.Equal(t, `"default";q=15;w=900`, refusal.header.Get("RateLimit-Policy"))
+	seconds, err := strconv.Atoi(refusal.header.Get("Retry-After"))
+	require.NoError(t, err)
+	assert.InDelta(t, 55, seconds, 5, "a token a minute, and the first of it has run")
+}
+
+// Retry-After is true: a request then passes.
+func TestRetryAfterIsTrue(t *testing.T) {
+	_, flags := startBackends(t, 1)
+	p := limited(t, flags, "memory")
+	defer p.stop()
+	a := p.call("POST", "/buckets", `{"client_id":"fast","capacity":1,"refill":"1/2s"}`)
+	require.Equal(t, 201, a.status, a.body)
+	require.Equal(t, 200, p.get("/", "X-Client", "fast").status)
+	refusal := p.get("/", "X-Client", "fast")
+	require.Equal(t, 429, refusal.status)
+	seconds, err := strconv.Atoi(refusal.header.Get("Retry-After"))
+	require.NoError(t, err)
+	passed := time.After(time.Duration(seconds) * time.Second)
+	<-passed // the client does as it is told: this is not waiting for something to happen
+	assert.Equal(t, 200, p.get("/", "X-Client", "fast").status)
+}
+
+// 64 clients on one bucket never get more than capacity + refill * t.
+func TestContentionOnOneBucket(t *testing.T) {
+	_, flags := startBackends(t, 1)
+	p := limited(t, flags, "memory")
+	defer p.stop()
+	a := p.call("POST", "/buckets", `{"client_id":"hot","capacity":50,"refill":"100/s"}`)
+	require.Equal(t, 201, a.status, a.body)
+	start := time.Now()
+	l := startLoad(64, p.proxy+"/", "X-Client", "hot")
+	await(t, "requests", func() bool { return l.answered.Load() > 100 && l.refused.Load() > 1000 })
+	l.stop()
+	elapsed := time.Since(start).Seconds()
+	assert.LessOrEqual(t, float64(l.answered.Load()), 50+100*elapsed)
+	assert.Zero(t, l.broken.Load())
+}
+
+// stores are what outlives a kill -9. Each gives --store's value, a new one at every call.
+func stores(t *testing.T) map[string]string {
+	return map[string]string{
+		"bolt":     filepath.Join(t.TempDir(), "buckets.db"),
+		"postgres": server.Schema(t),
+	}
+}
+
+func TestKillAfterAFlush(t *testing.T) {
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			_, flags := startBackends(t, 1)
+			p := limited(t, flags, store)
+			for client, requests := range map[string]int{"spent": 12, "half": 5} {
+				for range requests {
+					p.get("/", "X-Client", client)
+				}
+			}
+			require.Equal(t, 201, p.call("POST", "/buckets", `{"client_id":"managed","capacity":100,"tokens":7,"refill":"1/1h"}`).status)
+			p.get("/", "X-Client", "managed")
+			p.flushed()
+			p.kill()
+
+			p = limited(t, flags, store)
+			assert.Equal(t, int64(0), p.bucket("spent").Tokens)
+			assert.Equal(t, int64(5), p.bucket("half").Tokens)
+			assert.Equal(t, bucket{ClientID: "managed", Capacity: 100, Tokens: 6, Refill: "1/1h", Managed: true}, p.bucket("managed"))
+			assert.Equal(t, 429, p.get("/", "X-Client", "spent").status)
+			p.stop()
+		})
+	}
+}
+
+// Every admin write that was answered 2xx is there after a kill -9 at any moment.
+func TestAdminWritesOutliveAKill(t *testing.T) {
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			_, flags := startBackends(t, 1)
+			for round := range 5 {
+				p := limited(t, flags, store)
+				var mu sync.Mutex
+				promised := map[string]int64{}
+				var writers sync.WaitGroup
+				for w := range 4 {
+					writers.Go(func() {
+						for n := int64(1); ; n++ {
+							id := "client-" + strconv.Itoa(round) + "-" + strconv.Itoa(w)
+							a, err := do("PUT", p.admin+"/buckets/"+id, `{"capacity":`+strconv.FormatInt(n, 10)+`,"refill":"1/1h"}`)
+							if err != nil {
+								return // killed
+							}
+							assert.Contains(t, []int{200, 201}, a.status, a.body)
+							mu.Lock()
+							promised[id] = n
+							mu.Unlock()
+						}
+					})
+				}
+				await(t, "writes", func() bool {
+					mu.Lock()
+					defer mu.Unlock()
+					return len(promised) == 4 && promised["client-"+strconv.Itoa(round)+"-0"] > int64(3*round)
+				})
+				p.kill()
+				writers.Wait()
+
+				p = limited(t, flags, store)
+				for id, n := range promised {
+					assert.GreaterOrEqual(t, p.bucket(id).Capacity, n, id)
+					assert.LessOrEqual(t, p.bucket(id).Capacity, n+1, "%s: the write under way may have come through", id)
+				}
+				p.stop()
+			}
+		})
+	}
+}
+
+// A second process on the same file or schema exits 1 and names the holder.
+func TestOneWriter(t *testing.T) {
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			_, flags := startBackends(t, 1)
+			p := limited(t, flags, store)
+			file := writeFile(t, "[store]\nconnect_timeout = \"1s\"\n")
+			second := spawn(t, free(append(flags, "-c", file, "--capacity", "10", "--store", store)...)...)
+			assert.Equal(t, 1, second.wait())
+			assert.Contains(t, second.logs.text(), "process "+strconv.Itoa(p.cmd.Process.Pid))
+			p.stop()
+		})
+	}
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The README's tour, as it is written there: every command of a console block is run by a
+// shell against a running demo, and must print what stands below it. Only ports, times and seconds differ.
+func TestTourOfTheReadme(t *testing.T) {
+	needCurl(t)
+	tour(t, "## A tour with curl")
+}
+
+// The tour with a token, likewise.
+func TestTourWithAToken(t *testing.T) {
+	needCurl(t)
+	tour(t, "### With a token", "EQUALIZER_ADMIN_TOKEN="+tokenOfTheReadme(t))
+}
+
+func needCurl(t *testing.T) {
+	t.Helper()
+	_, err := exec.LookPath("curl")
+	require.NoError(t, err, "the tour needs curl: run `make test`, which installs it, or install it with your package manager")
+}
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	return string(text)
+}
+
+func tokenOfTheReadme(t *testing.T) string {
+	t.Helper()
+	found := regexp.MustCompile(`EQUALIZER_ADMIN_TOKEN=(\S+) go run`).FindStringSubmatch(readme(t))
+	require.NotNil(t, found, "the README shows how to set the token")
+	return found[1]
+}
+
+// step is one command of a console block, and what it prints.
+type step struct{ command, output string }
+
+// steps are the commands of the console blocks of one section.
+func steps(t *testing.T, heading string) []step {
+	t.Helper()
+	_, section, found := strings.Cut(readme(t), heading+"\n")
+	require.True(t, found, "no section %q in the README", heading)
+	section, _, _ = regexpCut(section, `(?m)^##+ `)
+	var all []step
+	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		for line := range strings.Lines(block[1]) {
+			switch command, ok := strings.CutPrefix(line, "$ "); {
+			case ok:
+				all = append(all, step{command: strings.TrimSuffix(command, "\n")})
+			case len(all) > 0 && strings.HasSuffix(all[len(all)-1].command, "\\"):
+				all[len(all)-1].command += "\n" + strings.TrimSuffix(line, "\n")
+			case len(all) > 0:
+				all[len(all)-1].output += line
+			}
+		}
+	}
+	require.NotEmpty(t, all, "no console block under %q", heading)
+	return all
+}
+
+func regexpCut(s, expr string) (before, after string, found bool) {
+	at := regexp.MustCompile(expr).FindStringIndex(s)
+	if at == nil {
+		return s, "", false
+	}
+	return s[:at[0]], s[at[1]:], true
+}
+
+func tour(t *testing.T, heading string, env ...string) {
+	t.Helper()
+	p := spawnWith(t, env, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", t.TempDir()+"/demo.db")
+	proxy, admin := p.logs.awaitDemo(t)
+	ports := strings.NewReplacer("localhost:8000", proxy, "localhost:8080", admin)
+	for _, s := range steps(t, heading) {
+		shell := exec.CommandContext(context.Background(), "sh", "-c", ports.Replace(s.command))
+		shell.Env = append(os.Environ(), env...)
+		shell.Stderr = os.Stderr
+		got, err := shell.Output()
+		require.NoError(t, err, s.command)
+		assert.Equal(t, timeless(s.output), timeless(string(got)), "$ %s", s.command)
+	}
+	p.stop()
+}
+
+// timeless is an output without what differs from run to run.
+func timeless(output string) string {
+	for expr, with := range map[string]string{
+		`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`: "TIME",
+		`(127\.0\.0\.1|localhost):\d+`:            "ADDRESS",
+		`(?m)^Date: .*$`:                           "Date: TIME",
+		`(;t=|Retry-After: )(60|5\d)\b`:            "${1}SECONDS",
+	} {
+		output = regexp.MustCompile(expr).ReplaceAllString(output, with)
+	}
+	return strings.TrimRight(strings.ReplaceAll(output, "\r", ""), "\n")
+}
+
+// awaitDemo waits until the demo says where it listens.
+func (l *logs) awaitDemo(t *testing.T) (proxy, admin string) {
+	t.Helper()
+	line := l.awaitText(t, regexp.MustCompile(`ready.* admin=(\S+) .*proxy=(\S+)`))
+	return line[2], line[1]
+}
+
+func TestDemoHelpsItselfToPorts(t *testing.T) {
+	first := spawn(t, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", "memory.db")
+	first.logs.awaitDemo(t)
+	second := spawn(t, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", "other.db")
+	proxy, _ := second.logs.awaitDemo(t)
+	u := url.URL{Scheme: "http", Host: proxy, Path: "/"}
+	assert.Equal(t, 200, second.do("GET", u.String(), "").status, "its backends found other ports")
+	first.stop()
+	second.stop()
+}
