@@ -74,21 +74,32 @@ type proxied struct {
 // launch starts the binary and waits until it says that it is ready. Addresses that args don't give are free ones.
 func launch(t *testing.T, args ...string) *proxied {
 	t.Helper()
-	p := spawn(t, args...)
-	line := p.logs.await(t, "ready")
+	return launchBinary(t, binary, args...)
+}
+
+func launchBinary(t *testing.T, binary string, args ...string) *proxied {
+	t.Helper()
+	p := spawnWith(t, binary, nil, args...)
+	p.awaitReady()
+	return p
+}
+
+// awaitReady waits until the process says where it listens.
+func (p *proxied) awaitReady() {
+	p.t.Helper()
+	line := p.logs.await(p.t, "ready")
 	p.proxy = "http://" + local(line["proxy"].(string))
 	p.admin = "http://" + local(line["admin"].(string))
-	return p
 }
 
 // spawn starts the binary without waiting.
 func spawn(t *testing.T, args ...string) *proxied {
 	t.Helper()
-	return spawnWith(t, nil, args...)
+	return spawnWith(t, binary, nil, args...)
 }
 
-// spawnWith is spawn with more environment variables.
-func spawnWith(t *testing.T, env []string, args ...string) *proxied {
+// spawnWith is spawn of another binary, with more environment variables.
+func spawnWith(t *testing.T, binary string, env []string, args ...string) *proxied {
 	t.Helper()
 	p := &proxied{t: t, logs: newLogs(), exited: make(chan error, 1)}
 	p.cmd = exec.Command(binary, args...)

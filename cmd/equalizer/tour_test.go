@@ -82,7 +82,7 @@ func regexpCut(s, expr string) (before, after string, found bool) {
 
 func tour(t *testing.T, heading string, env ...string) {
 	t.Helper()
-	p := spawnWith(t, env, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", t.TempDir()+"/demo.db")
+	p := spawnWith(t, binary, env, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", t.TempDir()+"/demo.db")
 	proxy, admin := p.logs.awaitDemo(t)
 	ports := strings.NewReplacer("localhost:8000", proxy, "localhost:8080", admin)
 	for _, s := range steps(t, heading) {
@@ -100,9 +100,9 @@ func tour(t *testing.T, heading string, env ...string) {
 func timeless(output string) string {
 	for expr, with := range map[string]string{
 		`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`: "TIME",
-		`(127\.0\.0\.1|localhost):\d+`:            "ADDRESS",
-		`(?m)^Date: .*$`:                           "Date: TIME",
-		`(;t=|Retry-After: )(60|5\d)\b`:            "${1}SECONDS",
+		`(127\.0\.0\.1|localhost):\d+`:           "ADDRESS",
+		`(?m)^Date: .*$`:                         "Date: TIME",
+		`(;t=|Retry-After: )(60|5\d)\b`:          "${1}SECONDS",
 	} {
 		output = regexp.MustCompile(expr).ReplaceAllString(output, with)
 	}

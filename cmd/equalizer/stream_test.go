@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	gigabyte  = 1 << 30
+	megabyte  = 1 << 20
+	maxMemory = 100 * megabyte
+)
+
+// zeros are endless.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A gigabyte up and a gigabyte down pass through less than 100 MB of memory: of the binary as it is shipped, since
+// the race detector takes memory of its own.
+func TestGigabyteEachWay(t *testing.T) {
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" {
+			w.Header().Set("Content-Length", fmt.Sprint(gigabyte))
+			_, _ = io.CopyN(w, zeros{}, gigabyte)
+			return
+		}
+		n, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprintf(w, "%d bytes, error %v", n, err)
+	}))
+	defer backend.Close()
+	shipped := filepath.Join(t.TempDir(), "equalizer")
+	out, err := exec.Command("go", "build", "-o", shipped, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+
+	p := launchBinary(t, shipped, free("--backend", backend.URL)...)
+	resp, err := http.Get(p.proxy + "/")
+	require.NoError(t, err)
+	n, err := io.Copy(io.Discard, resp.Body)
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, int64(gigabyte), n)
+
+	for name, body := range map[string]io.Reader{
+		"in chunks":     io.LimitReader(zeros{}, gigabyte),
+		"with a length": nil,
+	} {
+		req, err := http.NewRequest("POST", p.proxy+"/", body)
+		require.NoError(t, err)
+		if body == nil {
+			req.Body, req.ContentLength = io.NopCloser(io.LimitReader(zeros{}, gigabyte)), gigabyte
+		}
+		resp, err = http.DefaultClient.Do(req)
+		require.NoError(t, err, name)
+		text, err := io.ReadAll(resp.Body)
+		require.NoError(t, err, name)
+		resp.Body.Close()
+		assert.Equal(t, fmt.Sprintf("%d bytes, error <nil>", gigabyte), string(text), name)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	p.stop()
+	usage := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	peak := usage.Maxrss // in KB, but for macOS
+	if runtime.GOOS != "darwin" {
+		peak *= 1024
+	}
+	assert.Less(t, peak, int64(maxMemory), "peak memory")
+	t.Logf("peak memory %d MB", peak/megabyte)
+}
+
+// The events of a stream arrive as they are sent, each before the next one is.
+func TestEventStream(t *testing.T) {
+	next := make(chan struct{})
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/events" {
+			return // a probe
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.(http.Flusher).Flush()
+		for i := range 5 {
+			<-next
+			fmt.Fprintf(w, "data: %d\n\n", i)
+			w.(http.Flusher).Flush()
+		}
+	}))
+	defer backend.Close()
+	p := launch(t, free("--backend", backend.URL)...)
+	resp, err := http.Get(p.proxy + "/events")
+	require.NoError(t, err, "the header is there before the first event")
+	defer resp.Body.Close()
+	lines := bufio.NewReader(resp.Body)
+	for i := range 5 {
+		next <- struct{}{}
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		assert.Equal(t, fmt.Sprintf("data: %d", i), strings.TrimSpace(line))
+		_, err = lines.ReadString('\n')
+		require.NoError(t, err)
+	}
+	_, err = lines.ReadByte()
+	assert.Equal(t, io.EOF, err)
+	p.stop()
+}
