@@ -119,7 +119,7 @@ func (a *answerHead) isBackend(authority []byte) bool {
 		if len(b) != n && !(len(b) > n && b[n:] == ":80") {
 			continue
 		}
-		if bytes.EqualFold(authority, []byte(b[:n])) {
+		if sameName(authority, b[:n]) {
 			return true
 		}
 	}

@@ -169,7 +169,7 @@ func (s *framing) checkHost(h *fasthttp.RequestHeader) *refusal {
 		return bad("Host is not a name or an address, with or without a port")
 	case authority != nil && !isHost(authority):
 		return bad("the request target's host is not a name or an address, with or without a port")
-	case authority != nil && s.hosts == 1 && !bytes.EqualFold(authority, s.host):
+	case authority != nil && s.hosts == 1 && !sameName(authority, s.host):
 		return bad("Host and the request target's host differ")
 	}
 	return nil

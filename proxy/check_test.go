@@ -205,6 +205,21 @@ func TestFramingByItself(t *testing.T) {
 	f("control", "A: 12345678\x7f12345678\r\n\r\n", true)
 }
 
+func TestLineByItself(t *testing.T) {
+	h := received(t, get())
+	h.SetMethod("G T")
+	assert.Equal(t, bad("the method is not a token"), checkRequest(h))
+	h.SetMethod("GET")
+	h.SetRequestURI("*")
+	assert.Equal(t, bad("the target * is for OPTIONS only"), checkRequest(h))
+}
+
+func TestHostByItself(t *testing.T) {
+	h := received(t, get())
+	assert.Equal(t, bad("no Host"), (&framing{}).checkHost(h))
+	assert.Equal(t, bad("more than one Host"), (&framing{hosts: 2}).checkHost(h))
+}
+
 // What we see of a header are the bytes on the wire, even where fasthttp has joined folded lines.
 func TestRawHeadersAreWhatCame(t *testing.T) {
 	f := func(block string) {

@@ -95,7 +95,7 @@ func is(name []byte, lower string) bool {
 }
 
 // sameName says whether two names are the same, in any case.
-func sameName(a, b []byte) bool {
+func sameName[S []byte | string](a []byte, b S) bool {
 	if len(a) != len(b) {
 		return false
 	}

@@ -38,10 +38,14 @@ func lines(fields ...string) string {
 // answered parses an answer's head as the forwarder does.
 func answered(t require.TestingT, head string) *fasthttp.ResponseHeader {
 	h := new(fasthttp.ResponseHeader)
-	h.DisableNormalizing()
 	h.SetNoDefaultContentType(true)
-	require.NoError(t, h.Read(bufio.NewReader(strings.NewReader(head))), "%q", head)
+	require.NoError(t, readAnswer(h, head), "%q", head)
 	return h
+}
+
+func readAnswer(h *fasthttp.ResponseHeader, head string) error {
+	h.DisableNormalizing()
+	return h.Read(bufio.NewReaderSize(strings.NewReader(head), 64<<10))
 }
 
 func mustKey(t require.TestingT, spec string, secret bool) Key {

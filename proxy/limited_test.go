@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"math/big"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
+	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter"
+)
+
+func bucketSettings(t require.TestingT, capacity int64, refill string) limiter.Settings {
+	r, err := limiter.ParseRefill(refill)
+	require.NoError(t, err)
+	s := limiter.Settings{Capacity: capacity, Refill: r}
+	require.NoError(t, s.Validate())
+	return s
+}
+
+// answer is all of an answer's bytes, without its Date.
+func answer(ctx *fasthttp.RequestCtx) string {
+	return regexp.MustCompile(`\r\nDate: [^\r]*`).ReplaceAllString(ctx.Response.String(), "")
+}
+
+func TestLimited(t *testing.T) {
+	var ctx fasthttp.RequestCtx
+	ctx.Response.Header.Set("X-Half-Done", "yes")
+	newLimited("default").write(&ctx, limiter.Decision{RetryAfter: 59_200 * time.Millisecond, Settings: bucketSettings(t, 10, "1/1m")})
+	assert.Equal(t, "HTTP/1.1 429 Too Many Requests\r\n"+
+		"Content-Type: application/problem+json\r\n"+
+		"Content-Length: 192\r\n"+
+		"Retry-After: 60\r\n"+
+		"RateLimit: \"default\";r=0;t=60\r\n"+
+		"RateLimit-Policy: \"default\";q=10;w=600\r\n\r\n"+
+		`{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",`+
+		`"title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"violated-policies":["default"]}`,
+		answer(&ctx))
+}
+
+func TestLimitedFields(t *testing.T) {
+	f := func(name string, s limiter.Settings, d limiter.Decision, retryAfter, state, policy string) {
+		t.Helper()
+		var ctx fasthttp.RequestCtx
+		d.Settings = s
+		newLimited(name).write(&ctx, d)
+		h := &ctx.Response.Header
+		assert.Equal(t, retryAfter, string(h.Peek("Retry-After")))
+		assert.Equal(t, state, string(h.Peek("RateLimit")))
+		assert.Equal(t, policy, string(h.Peek("RateLimit-Policy")))
+	}
+	wait := func(d time.Duration) limiter.Decision { return limiter.Decision{RetryAfter: d} }
+	f("a", bucketSettings(t, 100, "10/s"), wait(time.Millisecond), "1", `"a";r=0;t=1`, `"a";q=100;w=10`)
+	f("a", bucketSettings(t, 1, "100/s"), wait(0), "1", `"a";r=0;t=1`, `"a";q=1;w=1`)
+	f("a", bucketSettings(t, 3, "3/s"), wait(time.Second), "1", `"a";r=0;t=1`, `"a";q=3;w=1`)
+	f("a", bucketSettings(t, 4, "3/s"), wait(time.Second+1), "2", `"a";r=0;t=2`, `"a";q=4;w=2`)
+	f("a", bucketSettings(t, 15, "1/1h30m"), limiter.Decision{RetryAfter: time.Hour, Remaining: 2}, "3600", `"a";r=2;t=3600`, `"a";q=15;w=81000`)
+	// A structured field's integer has 15 digits.
+	f("a", bucketSettings(t, 2_000_000_000_000_000, "1000000/s"), wait(1), "1", `"a";r=0;t=1`, `"a";q=999999999999999;w=2000000000`)
+	f(`a"b\`, bucketSettings(t, 1, "1/s"), wait(1), "1", `"a\"b\\";r=0;t=1`, `"a\"b\\";q=1;w=1`)
+	f("caf\u00e9\n", bucketSettings(t, 1, "1/s"), wait(1), "1", `"caf%C3%A9%0A";r=0;t=1`, `"caf%C3%A9%0A";q=1;w=1`)
+}
+
+func TestRetryAfterIsNeverTooEarly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		wait := time.Duration(rapid.Int64Range(0, 1<<61).Draw(t, "wait"))
+		seconds := retrySeconds(wait)
+		require.GreaterOrEqual(t, seconds, int64(1))
+		require.GreaterOrEqual(t, time.Duration(seconds)*time.Second, wait)
+		if seconds > 1 {
+			require.Less(t, time.Duration(seconds-1)*time.Second, wait)
+		}
+	})
+}
+
+// The window is the exact quotient, rounded up.
+func TestFillSeconds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := limiter.Settings{
+			Capacity: rapid.Int64Range(1, 1<<50).Draw(t, "capacity"),
+			Refill: limiter.Refill{
+				Amount: rapid.Int64Range(1, 1_000_000).Draw(t, "amount"),
+				Per:    time.Duration(rapid.Int64Range(1, 1<<50).Draw(t, "per")),
+			},
+		}
+		if s.Validate() != nil {
+			return
+		}
+		exact := new(big.Int).Mul(big.NewInt(s.Capacity), big.NewInt(int64(s.Refill.Per)))
+		second := new(big.Int).Mul(big.NewInt(s.Refill.Amount), big.NewInt(int64(time.Second)))
+		want, rest := new(big.Int).QuoRem(exact, second, new(big.Int))
+		if rest.Sign() > 0 {
+			want.Add(want, big.NewInt(1))
+		}
+		require.Equal(t, want.Int64(), fillSeconds(s))
+	})
+}
+
+func TestLimitedDoesNotAllocate(t *testing.T) {
+	var ctx fasthttp.RequestCtx
+	l := newLimited("default")
+	d := limiter.Decision{RetryAfter: time.Minute, Settings: bucketSettings(t, 10, "1/1m")}
+	assert.Zero(t, testing.AllocsPerRun(100, func() { l.write(&ctx, d) }))
+}
+
+func BenchmarkLimited(b *testing.B) {
+	var ctx fasthttp.RequestCtx
+	l := newLimited("default")
+	d := limiter.Decision{RetryAfter: time.Minute, Settings: bucketSettings(b, 10, "1/1m")}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.write(&ctx, d)
+	}
+}
