@@ -1,6 +1,18 @@
-// Package pgtest gives tests a real PostgreSQL server of their own, to stop, freeze and crash.
+// Package pgtest gives tests a real PostgreSQL server, to use, stop, freeze and crash.
 //
-// A cluster is made in a temporary folder and serves a free port of 127.0.0.1, without fsync. It runs as
-// an ordinary user if the test runs as root, which PostgreSQL refuses, and ends with the test, and
-// with the test's process if that is killed.
+// A cluster is made in a temporary folder and serves a port of 127.0.0.1, without fsync: what
+// it stores survives its own crash, but not the machine's. It runs as an ordinary user if the
+// test runs as root, which PostgreSQL refuses, and it ends with the tests, also if these are killed.
+//
+//	var server pgtest.Server
+//
+//	func TestMain(m *testing.M) {
+//		code := m.Run()
+//		server.Close()
+//		os.Exit(code)
+//	}
+//
+// Tests that only need a database ask the Server for a Schema: in a cluster that the tests of a
+// binary share, or on the server that EnvURL names. Those that stop, freeze or crash a server
+// use a Cluster also if EnvURL is set: they don't do that to somebody else's server.
 package pgtest

@@ -5,106 +5,109 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// Freeze stops all of the server's processes where they are (SIGSTOP), until Thaw: its port still accepts, and
-// nothing answers, as with a host that is gone without a word.
-func (s *Server) Freeze() error {
-	pid, err := s.postmaster()
-	if err != nil {
-		return err
+// Freeze stops every process of the server with SIGSTOP: the kernel goes on to take
+// connections and data for it, and nobody answers.
+func (c *Cluster) Freeze() error {
+	if c.running == nil || len(c.frozen) > 0 {
+		return errors.New("PostgreSQL is stopped or frozen already")
 	}
-	// The postmaster first: it makes no new processes then.
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		return fmt.Errorf("freeze PostgreSQL: %w", err)
-	}
-	s.frozen = append(s.frozen, pid)
-	children, err := childrenOf(pid)
-	if err != nil {
-		return err
-	}
-	for _, child := range children {
-		if err := syscall.Kill(child, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("freeze PostgreSQL: %w", err)
+	for next := []int{c.running.pid}; len(next) > 0; {
+		c.frozen = append(c.frozen, next...)
+		if err := c.guard.noteFrozen(c.frozen); err != nil {
+			return err
 		}
-		s.frozen = append(s.frozen, child)
+		for _, pid := range next {
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("freeze process %d: %w", pid, err)
+			}
+		}
+		children, err := childrenOf(c.running.pid) // which by now makes no new ones
+		if err != nil {
+			return err
+		}
+		next = slices.DeleteFunc(children, func(pid int) bool { return slices.Contains(c.frozen, pid) })
 	}
 	return nil
 }
 
-// Thaw lets a frozen server go on.
-func (s *Server) Thaw() error {
-	for _, pid := range s.frozen {
+// Thaw has a frozen server go on where it was. It does nothing to one that isn't frozen.
+func (c *Cluster) Thaw() error {
+	var failed error
+	for _, pid := range c.frozen {
 		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("thaw PostgreSQL: %w", err)
+			failed = errors.Join(failed, fmt.Errorf("thaw process %d: %w", pid, err))
 		}
 	}
-	s.frozen = nil
-	return nil
+	c.frozen = nil
+	return failed
 }
 
-func childrenOf(pid int) ([]int, error) {
-	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
+// childrenOf reads them from /proc, or where that isn't there from ps.
+func childrenOf(parent int) ([]int, error) {
+	parents, err := parentsFromProc()
 	if err != nil {
-		return childrenInProc(pid)
+		parents, err = parentsFromPS()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the processes: %w", err)
 	}
 	var children []int
-	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) == 2 && f[1] == strconv.Itoa(pid) {
-			child, err := strconv.Atoi(f[0])
-			if err != nil {
-				return nil, fmt.Errorf("ps: %w", err)
-			}
-			children = append(children, child)
+	for pid, itsParent := range parents {
+		if itsParent == parent {
+			children = append(children, pid)
 		}
 	}
 	return children, nil
 }
 
-// childrenInProc is for systems that have /proc and no ps, as small containers.
-func childrenInProc(pid int) ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("neither ps nor /proc tells PostgreSQL's processes: %w", err)
+// parentsFromProc reads proc_pid_stat(5): "PID (NAME) STATE PARENT ...", where NAME may hold
+// anything.
+func parentsFromProc() (map[int]int, error) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	if len(stats) == 0 {
+		return nil, errors.New("no /proc")
 	}
-	var children []int
-	for _, e := range entries {
-		child, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue // not a process
-		}
-		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+	parents := map[int]int{}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
 		if err != nil {
 			continue // it has ended
 		}
-		_, after, _ := strings.Cut(string(stat), ") ") // the name in brackets may have spaces
-		if f := strings.Fields(after); len(f) > 1 && f[1] == strconv.Itoa(pid) {
-			children = append(children, child)
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		if len(fields) > 1 {
+			addProcess(parents, filepath.Base(filepath.Dir(path)), fields[1])
 		}
 	}
-	return children, nil
+	return parents, nil
 }
 
-// unprivileged is whom to run PostgreSQL as; nil: as the test itself, which isn't root.
-func unprivileged() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
+func parentsFromPS() (map[int]int, error) {
+	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
+	if err != nil {
+		return nil, err
 	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
+	parents := map[int]int{}
+	for line := range strings.Lines(string(out)) {
+		if fields := strings.Fields(line); len(fields) == 2 {
+			addProcess(parents, fields[0], fields[1])
 		}
-		uid, uerr := strconv.ParseUint(u.Uid, 10, 32)
-		gid, gerr := strconv.ParseUint(u.Gid, 10, 32)
-		if uerr != nil || gerr != nil {
-			continue
-		}
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}
-	return nil, errors.New("PostgreSQL refuses to run as root, and there is neither a postgres nor a nobody user to run it as")
+	return parents, nil
+}
+
+func addProcess(parents map[int]int, pid, parent string) {
+	p, err := strconv.Atoi(pid)
+	if err != nil {
+		return
+	}
+	if pp, err := strconv.Atoi(parent); err == nil {
+		parents[p] = pp
+	}
 }
