@@ -5,9 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"net/url"
-	"strconv"
-	"strings"
 
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter"
@@ -27,7 +24,7 @@ type options struct {
 	secret   bool
 	capacity int64
 	refill   limiter.Refill
-	store    string
+	store    storeFlag
 	given    map[string]bool
 }
 
@@ -46,11 +43,18 @@ func parseOptions(name string, args []string, t terminal) (*options, error) {
 	flags.BoolVar(&o.secret, "secret", true, "")
 	flags.Int64Var(&o.capacity, "capacity", 0, "")
 	flags.TextVar(&o.refill, "refill", limiter.Refill{Amount: 1, Per: 1}, "")
-	flags.StringVar(&o.store, "store", "", "")
+	store := flags.String("store", "", "")
 	if err := parse(flags, args); err != nil {
 		return nil, err
 	}
 	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
+	var err error
+	if o.given["store"] {
+		// Not by flags.Func, whose errors quote the value: it may hold a password.
+		if o.store, err = parseStore(*store); err != nil {
+			return nil, usageError{"--store: " + err.Error()}
+		}
+	}
 	return o, nil
 }
 
@@ -102,7 +106,7 @@ func (o *options) override(c *config.Config) map[string]string {
 		c.Limits[name] = limit
 	}
 	if o.given["store"] {
-		for key := range o.overrideStore(&c.Store) {
+		for _, key := range o.store.override(&c.Store) {
 			set["store."+key] = "--store"
 		}
 	}
@@ -137,52 +141,6 @@ func (o *options) overridePool(c *config.Config, name string) {
 		c.Pools = map[string]config.Pool{}
 	}
 	c.Pools[name] = pool
-}
-
-// overrideStore reads --store: memory, a postgres:// URL, or else a file's path. It returns the keys that it set.
-func (o *options) overrideStore(s *config.Store) map[string]bool {
-	switch {
-	case o.store == config.StoreMemory:
-		s.Driver = config.StoreMemory
-		return map[string]bool{"driver": true}
-	case !strings.HasPrefix(o.store, "postgres://") && !strings.HasPrefix(o.store, "postgresql://"):
-		s.Driver, s.Path = config.StoreBolt, o.store
-		return map[string]bool{"driver": true, "path": true}
-	}
-	s.Driver = config.StorePostgres
-	overridePostgres(&s.Postgres, o.store)
-	return map[string]bool{"driver": true, "postgres": true}
-}
-
-// overridePostgres reads a URL as libpq does; what it doesn't say stays as it is. What it says
-// wrongly is put where validation finds it.
-func overridePostgres(p *config.Postgres, text string) {
-	u, err := url.Parse(text)
-	if err != nil {
-		p.Host = text
-		return
-	}
-	if host := u.Hostname(); host != "" {
-		p.Host = host
-	}
-	if port := u.Port(); port != "" {
-		p.Port, _ = strconv.Atoi(port)
-	}
-	if u.User != nil {
-		p.User = u.User.Username()
-		if password, ok := u.User.Password(); ok {
-			p.Password = config.Secret(password)
-		}
-	}
-	if name := strings.TrimPrefix(u.Path, "/"); name != "" {
-		p.DBName = name
-	}
-	query := u.Query()
-	for key, field := range map[string]*string{"sslmode": &p.SSLMode, "schema": &p.Schema, "host": &p.Host} {
-		if query.Has(key) {
-			*field = query.Get(key)
-		}
-	}
 }
 
 // checkParsers finds what only the packages that use a value can judge.

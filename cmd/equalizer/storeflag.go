@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"gopher-equalizer/config"
+)
+
+// storeFlag is what --store says.
+type storeFlag struct {
+	driver string
+	path   string   // of the bolt driver
+	url    *url.URL // of the postgres driver; its port and its query are good
+}
+
+// parseStore reads --store: "memory", a postgres:// URL, or else a file's path. Errors don't
+// quote it, since a URL may hold a password.
+func parseStore(text string) (storeFlag, error) {
+	switch {
+	case text == "":
+		return storeFlag{}, errors.New("it is empty; want a file, postgres://USER@HOST:PORT/DATABASE, or memory")
+	case text == config.StoreMemory:
+		return storeFlag{driver: config.StoreMemory}, nil
+	case !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://"):
+		return storeFlag{driver: config.StoreBolt, path: text}, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		var bad *url.Error
+		if errors.As(err, &bad) {
+			err = bad.Err // without the URL
+		}
+		return storeFlag{}, fmt.Errorf("%w; want postgres://USER@HOST:PORT/DATABASE", err)
+	}
+	for name := range u.Query() {
+		if name != "sslmode" && name != "schema" && name != "host" {
+			return storeFlag{}, fmt.Errorf("unexpected parameter %q; want sslmode, schema or host (the folder of a socket)", name)
+		}
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return storeFlag{}, fmt.Errorf("port %s; want 1 to 65535", port)
+		}
+	}
+	return storeFlag{driver: config.StorePostgres, url: u}, nil
+}
+
+// override lays what was said over a configuration, and returns the keys below "store" that it set. What
+// a URL doesn't say stays as it is.
+func (f storeFlag) override(s *config.Store) (keys []string) {
+	s.Driver = f.driver
+	switch f.driver {
+	case config.StoreBolt:
+		s.Path = f.path
+		return []string{"driver", "path"}
+	case config.StorePostgres:
+		f.overridePostgres(&s.Postgres)
+		return []string{"driver", "postgres"}
+	}
+	return []string{"driver"}
+}
+
+func (f storeFlag) overridePostgres(p *config.Postgres) {
+	lay := func(field *string, value string) {
+		if value != "" {
+			*field = value
+		}
+	}
+	query := f.url.Query()
+	lay(&p.Host, f.url.Hostname())
+	lay(&p.Host, query.Get("host"))
+	lay(&p.User, f.url.User.Username())
+	lay(&p.DBName, strings.TrimPrefix(f.url.Path, "/"))
+	lay(&p.SSLMode, query.Get("sslmode"))
+	lay(&p.Schema, query.Get("schema"))
+	if password, ok := f.url.User.Password(); ok {
+		p.Password = config.Secret(password)
+	}
+	if port, err := strconv.Atoi(f.url.Port()); err == nil {
+		p.Port = port
+	}
+}
