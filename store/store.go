@@ -27,9 +27,12 @@ var (
 	ErrClosed = errors.New("the store is closed")
 )
 
-// CheckTokens says what is wrong with a record's tokens that were read from a store: no bucket
-// can hold a negative number of them, or one that isn't finite.
-func CheckTokens(r limiter.Record) error {
+// Check says what is wrong with a record that was read from a store, and names the client: no
+// bucket can have settings that don't validate, nor a negative or infinite number of tokens.
+func Check(r limiter.Record) error {
+	if err := r.Settings.Validate(); err != nil {
+		return fmt.Errorf("client %q: %w", r.ClientID, err)
+	}
 	if r.Tokens < 0 || math.IsNaN(r.Tokens) || math.IsInf(r.Tokens, 0) {
 		return fmt.Errorf("client %q: %v tokens can't be", r.ClientID, r.Tokens)
 	}

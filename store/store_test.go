@@ -12,22 +12,28 @@ import (
 	"gopher-equalizer/store"
 )
 
-func TestCheckTokens(t *testing.T) {
-	f := func(tokens float64, ok bool) {
+func TestCheck(t *testing.T) {
+	f := func(capacity int64, tokens float64, why string) {
 		t.Helper()
-		err := store.CheckTokens(limiter.Record{ClientID: "alice", Tokens: tokens})
-		if ok {
+		err := store.Check(limiter.Record{
+			ClientID: "alice",
+			Settings: limiter.Settings{Capacity: capacity, Refill: limiter.Refill{Amount: 1, Per: time.Second}},
+			Tokens:   tokens,
+		})
+		if why == "" {
 			require.NoError(t, err)
 			return
 		}
-		require.ErrorContains(t, err, `client "alice"`)
+		require.ErrorContains(t, err, `client "alice": `)
+		require.ErrorContains(t, err, why)
 	}
-	f(0, true)
-	f(1<<51, true)
-	f(0.5, true)
-	f(-0.5, false)
-	f(math.NaN(), false)
-	f(math.Inf(1), false)
+	f(1, 0, "")
+	f(1, 0.5, "")
+	f(10, 10, "")
+	f(0, 0, "capacity 0")
+	f(10, -0.5, "-0.5 tokens can't be")
+	f(10, math.NaN(), "NaN tokens")
+	f(10, math.Inf(1), "+Inf tokens")
 }
 
 func TestHolderSaysWho(t *testing.T) {

@@ -57,10 +57,7 @@ func decodeValue(clientID string, value []byte) (limiter.Record, error) {
 		return limiter.Record{}, fmt.Errorf("client %q: %w: unknown flags %#x", clientID, errValue, flags[0])
 	}
 	r.Managed = flags[0]&flagManaged != 0
-	if err := r.Settings.Validate(); err != nil {
-		return limiter.Record{}, fmt.Errorf("client %q: %w: %w", clientID, errValue, err)
-	}
-	if err := store.CheckTokens(r); err != nil {
+	if err := store.Check(r); err != nil {
 		return limiter.Record{}, err
 	}
 	return r, nil

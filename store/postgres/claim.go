@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"gopher-equalizer/store"
+)
+
+// backend is a server process that serves, or served, a connection.
+type backend struct {
+	pid   int32
+	start time.Time
+}
+
+// claim makes the schema this connection's own, in three steps:
+//
+//   - It takes the advisory lock. If a lost connection of ours still has it, the server is told
+//     to end that; the lock comes free when whatever that was doing, a commit too, is done.
+//   - It brings the tables up to date, the first time.
+//   - It raises the epoch. That waits for every transaction that has seen the epoch before, and
+//     fences off those that come later, whatever became of the lock.
+func (s *Store) claim(ctx context.Context, c *session) error {
+	if err := s.introduce(ctx, c); err != nil {
+		return err
+	}
+	if err := s.lock(ctx, c); err != nil {
+		return err
+	}
+	s.own = s.own[len(s.own)-1:] // those before can't have the lock any more
+	if !s.claimed {
+		if err := migrate(ctx, c.conn, s.o); err != nil {
+			return err
+		}
+	}
+	epoch, err := s.raiseEpoch(ctx, c)
+	if err != nil {
+		return err
+	}
+	c.epoch, s.claimed = epoch, true
+	return nil
+}
+
+// introduce notes which server process is ours, so that it can be told from another writer's
+// when the connection is lost. Commits are to be durable whatever the server's default is.
+func (s *Store) introduce(ctx context.Context, c *session) error {
+	var b backend
+	err := c.conn.QueryRow(ctx, `
+		SELECT pid, backend_start,
+			CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
+		FROM pg_stat_activity WHERE pid = pg_backend_pid()`).Scan(&b.pid, &b.start, new(*string))
+	if err != nil {
+		return fmt.Errorf("look at the connection: %w", err)
+	}
+	s.own = append(s.own, b)
+	return nil
+}
+
+// lockPoll is the time between two attempts to take the lock. Waiting for it in the server
+// would run into our own timeouts there.
+const lockPoll = 50 * time.Millisecond
+
+// lock takes the advisory lock, waiting for another process until ctx ends.
+func (s *Store) lock(ctx context.Context, c *session) error {
+	poll := time.NewTicker(lockPoll)
+	defer poll.Stop()
+	var held error
+	for {
+		got, err := s.tryLock(ctx, c, &held)
+		if got || err != nil {
+			if held != nil && ctx.Err() != nil {
+				return held
+			}
+			return err
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return held
+		}
+	}
+}
+
+// tryLock tries once. If the lock isn't to be had, it sees to whoever has it: our own lost
+// connection is ended, and another writer is told of in held.
+func (s *Store) tryLock(ctx context.Context, c *session, held *error) (got bool, err error) {
+	if err := c.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", s.o.lockKey()).Scan(&got); err != nil || got {
+		return got, wrapf(err, "take the lock")
+	}
+	owner, found, err := s.findLockOwner(ctx, c)
+	switch {
+	case err != nil:
+		return false, err
+	case !found: // it has just let go
+		return false, nil
+	case s.isOwn(owner.backend):
+		_, err := c.conn.Exec(ctx, "SELECT pg_terminate_backend($1)", owner.pid)
+		*held = fmt.Errorf("%w: by a lost connection of this one (PostgreSQL's process %d), which the server has not ended yet", store.ErrHeld, owner.pid)
+		return false, wrapf(err, "end a lost connection of ours")
+	}
+	return false, s.heldBy(ctx, c, owner, held)
+}
+
+// heldBy says in held who has the schema. A writer that lost it while it was away is
+// superseded as soon as another has raised the epoch.
+func (s *Store) heldBy(ctx context.Context, c *session, owner lockOwner, held *error) error {
+	w, err := readWriter(ctx, c.conn)
+	if err != nil {
+		return err
+	}
+	if s.claimed && w.instance != s.instance {
+		return w.superseded()
+	}
+	first := *held == nil
+	*held = fmt.Errorf("%w: %s, on PostgreSQL's process %d (%s)", store.ErrHeld, w.describe(), owner.pid, owner.application)
+	if first && !s.claimed {
+		s.o.Logger.Warn().Err(s.explain(*held)).Stringer("connect_timeout", s.o.ConnectTimeout).Msg("waiting for the schema")
+	}
+	return nil
+}
+
+func (s *Store) isOwn(b backend) bool {
+	for _, own := range s.own {
+		if own.pid == b.pid && own.start.Equal(b.start) {
+			return true
+		}
+	}
+	return false
+}
+
+// lockOwner is the server process that has the lock.
+type lockOwner struct {
+	backend
+	application string
+}
+
+func (s *Store) findLockOwner(ctx context.Context, c *session) (owner lockOwner, found bool, err error) {
+	var start *time.Time // hidden from those who aren't of its role
+	err = c.conn.QueryRow(ctx, `
+		SELECT a.pid, a.backend_start, a.application_name
+		FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND (l.classid::bigint << 32) | l.objid::bigint = $1`, s.o.lockKey()).Scan(&owner.pid, &start, &owner.application)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return lockOwner{}, false, nil
+	}
+	if start != nil {
+		owner.start = *start
+	}
+	return owner, err == nil, wrapf(err, "see who has the lock")
+}

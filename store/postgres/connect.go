@@ -1,0 +1,173 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/store"
+)
+
+// session is one connection that holds the schema.
+type session struct {
+	conn  *pgx.Conn
+	epoch int64 // of this connection, in the writer's row
+	// ids of the settings that are known to be stored
+	settings map[limiter.Settings]int32
+}
+
+// Connect returns when the store is connected and the schema is its own. It tries again, for
+// up to Options.ConnectTimeout, unless IsFinal says that this can't help.
+func (s *Store) Connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.o.ConnectTimeout)
+	defer cancel()
+	var last error
+	for attempt := 0; ; attempt++ {
+		err := s.call(ctx, func(context.Context, *session) error { return nil })
+		switch {
+		case err == nil || IsFinal(err) || errors.Is(err, store.ErrClosed):
+			return err
+		case ctx.Err() != nil && last != nil && errors.Is(err, context.Cause(ctx)):
+			return last // this attempt says only that there was no time for it
+		case ctx.Err() != nil:
+			return err
+		case last == nil:
+			s.o.Logger.Warn().Err(err).Stringer("connect_timeout", s.o.ConnectTimeout).Msg("waiting for PostgreSQL")
+		}
+		last = err
+		select {
+		case <-time.After(backoff(attempt)):
+		case <-ctx.Done():
+			return last
+		}
+	}
+}
+
+// backoff doubles from a tenth of a second to 2 seconds, with a random half of it taken off, so
+// that replicas don't come back to a database all at once.
+func backoff(attempt int) time.Duration {
+	full := min(100*time.Millisecond<<min(attempt, 10), 2*time.Second)
+	return full/2 + rand.N(full/2)
+}
+
+// dialing marks the context of a Connect. pgx dials another connection, from a goroutine that
+// lives for 15 seconds, to cancel what runs on one that broke. Ours are seen to by claim, so
+// that is refused.
+type dialing struct{}
+
+var errNoCancel = errors.New("no cancel request is sent")
+
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if ctx.Value(dialing{}) == nil {
+		return nil, errNoCancel
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+// closeOnCancel cuts the connection when the context of a call ends: nothing more comes of
+// it, and no goroutine of pgx waits for the server in vain.
+type closeOnCancel struct{ conn net.Conn }
+
+func (c closeOnCancel) HandleCancel(context.Context) { _ = c.conn.Close() }
+
+func (c closeOnCancel) HandleUnwatchAfterCancel() {}
+
+// rawConn is the TCP connection: closing the TLS one would send a message first.
+func rawConn(conn net.Conn) net.Conn {
+	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		return wrapped.NetConn()
+	}
+	return conn
+}
+
+// connect makes a connection, and the schema ours.
+func (s *Store) connect(ctx context.Context) (*session, error) {
+	config, err := s.o.config()
+	if err != nil {
+		return nil, err
+	}
+	dialed, cancel := context.WithTimeout(context.WithValue(ctx, dialing{}, true), s.o.Timeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(dialed, config)
+	if err != nil {
+		return nil, err
+	}
+	c := &session{conn: conn, settings: map[limiter.Settings]int32{}}
+	if err := s.claim(ctx, c); err != nil {
+		c.abandon()
+		return nil, err
+	}
+	return c, nil
+}
+
+// abandon cuts the connection, without a word to the server.
+func (c *session) abandon() { _ = rawConn(c.conn.PgConn().Conn()).Close() }
+
+// config is pgx's. The password is no part of the text that pgx parses, and may quote in an error.
+func (o Options) config() (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(keywords(
+		"host", o.Host, "port", strconv.Itoa(o.Port), "user", o.User, "dbname", o.DBName, "sslmode", o.SSLMode))
+	if err != nil {
+		return nil, errFinal{err}
+	}
+	if o.Password != "" {
+		config.Password = o.Password
+	}
+	config.DialFunc = dial
+	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return closeOnCancel{rawConn(c.Conn())}
+	}
+	timeout := strconv.FormatInt(max(1, o.Timeout.Milliseconds()), 10)
+	config.RuntimeParams = map[string]string{
+		"application_name": "gopher-equalizer",
+		"search_path":      pgx.Identifier{o.Schema}.Sanitize(),
+		"timezone":         "UTC",
+		// What we leave behind must not run for ever, nor hold a lock.
+		"statement_timeout":                   timeout,
+		"lock_timeout":                        timeout,
+		"idle_in_transaction_session_timeout": timeout,
+		// The server is to find out soon that we are gone, and let go of our lock.
+		"tcp_user_timeout":        timeout,
+		"tcp_keepalives_idle":     "10",
+		"tcp_keepalives_interval": "5",
+		"tcp_keepalives_count":    "3",
+	}
+	return config, nil
+}
+
+// keywords writes libpq's connection string, with every value quoted.
+func keywords(pairs ...string) string {
+	quote := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		fmt.Fprintf(&b, "%s='%s' ", pairs[i], quote.Replace(pairs[i+1]))
+	}
+	return b.String()
+}
+
+// check finds what the server could not tell us, or would not.
+func (o Options) check() error {
+	if len(o.Schema) < 1 || len(o.Schema) > 63 || strings.ContainsRune(o.Schema, 0) {
+		return errFinal{fmt.Errorf("schema %q: want 1 to 63 bytes", o.Schema)}
+	}
+	_, err := o.config()
+	return err
+}
+
+// lockKey is the schema's advisory lock. Each database has its own.
+func (o Options) lockKey() int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte("gopher-equalizer/" + o.Schema))
+	return int64(h.Sum64())
+}

@@ -1,0 +1,120 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/store"
+)
+
+// SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html.
+const (
+	invalidPassword        = "28P01"
+	invalidAuthorization   = "28000"
+	undefinedDatabase      = "3D000"
+	undefinedSchema        = "3F000"
+	insufficientPrivilege  = "42501"
+	undefinedTable         = "42P01"
+	readOnlyTransaction    = "25006"
+	serializationFailure   = "40001"
+	deadlockDetected       = "40P01"
+	completionUnknown      = "40003"
+	connectionExceptionSet = "08" // the first two characters
+)
+
+// errFinal is an error that trying again can't mend.
+type errFinal struct{ error }
+
+func (e errFinal) Unwrap() error { return e.error }
+
+// IsFinal says of an error of Open or Connect that trying again can't help, but for somebody
+// changing the configuration or the server: a wrong password, a missing database or right, a
+// newer schema, or having been superseded.
+func IsFinal(err error) bool {
+	var final errFinal
+	if errors.As(err, &final) || errors.Is(err, store.ErrSuperseded) {
+		return true
+	}
+	switch code(err) {
+	case invalidPassword, invalidAuthorization, undefinedDatabase, undefinedSchema, insufficientPrivilege:
+		return true
+	}
+	return false
+}
+
+// code is the SQLSTATE of a server's error, "" of any other.
+func code(err error) string {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return refused.Code
+	}
+	return ""
+}
+
+func isInDoubt(err error) bool { return errors.Is(err, limiter.ErrInDoubt) }
+
+// isRetryable says of a transaction that was rolled back only because of others.
+func isRetryable(err error) bool {
+	return !isInDoubt(err) && (code(err) == serializationFailure || code(err) == deadlockDetected)
+}
+
+// wrapf is fmt.Errorf("...: %w") of an error, and nil of none.
+func wrapf(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
+}
+
+// failure is an error with a text of its own.
+type failure struct {
+	text string
+	err  error
+}
+
+func (f failure) Error() string { return f.text }
+func (f failure) Unwrap() error { return f.err }
+
+// explain says where an error came from, on one line, and what to do about it where that is
+// known. No password gets into pgx's errors, since it isn't in what pgx parses.
+func (s *Store) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if hint := s.o.hint(err); hint != "" {
+		text += "; " + hint
+	}
+	return failure{fmt.Sprintf("postgres %s, schema %s: %s", s.o.database(), s.o.Schema, text), err}
+}
+
+// database is "host:port/dbname".
+func (o Options) database() string {
+	return net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) + "/" + o.DBName
+}
+
+func (o Options) hint(err error) string {
+	switch code(err) {
+	case invalidPassword:
+		return "check the user and the password"
+	case invalidAuthorization:
+		return "check the user, the sslmode, and the server's pg_hba.conf"
+	case undefinedDatabase:
+		return fmt.Sprintf("create it: CREATE DATABASE %q", o.DBName)
+	case insufficientPrivilege, undefinedSchema:
+		return fmt.Sprintf("the role %q needs CONNECT on the database, USAGE and CREATE on the schema, and to own what is in it", o.User)
+	case readOnlyTransaction:
+		return "this server only reads: is it a standby?"
+	}
+	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, store.ErrHeld) {
+		return "the server did not answer in time"
+	}
+	return ""
+}

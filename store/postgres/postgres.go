@@ -1,0 +1,160 @@
+// Package postgres is the store in a PostgreSQL database.
+//
+// One connection does everything: it holds an advisory lock, so there is one writer to a
+// schema. A connection that broke may have left a commit behind, on its way or waiting in the
+// server; so every connection, before anything else, outwaits what those before it may still
+// do (claim.go). Every transaction that writes proves that its writer was not superseded (write.go).
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/store"
+	"gopher-equalizer/store/internal/gate"
+)
+
+// Options say where the database is, and how patient to be with it. Only the Password and the
+// Logger may be left out.
+type Options struct {
+	// Host is a name, an IP address, or the folder of a Unix socket.
+	Host string
+	Port int
+	User string
+	// Password is not asked for by every server.
+	Password string
+	DBName   string
+	// SSLMode is libpq's: disable, allow, prefer, require, verify-ca or verify-full.
+	SSLMode string
+	// Schema is where the tables are, for one writer at a time. It is created if it is missing.
+	Schema string
+	// ConnectTimeout is how long Connect waits for a server that is away, or for another process
+	// to let go of the schema.
+	ConnectTimeout time.Duration
+	// Timeout is after how long the server gives up a statement of ours, or a transaction that
+	// we have left behind; and how long Close waits for it.
+	Timeout time.Duration
+	// Logger is told what Connect waits for.
+	Logger zerolog.Logger
+}
+
+// Store is a limiter.Store in a schema of a database.
+type Store struct {
+	o        Options
+	gate     *gate.Gate
+	instance string // tells this Store from all others, ever
+
+	// What follows belongs to whoever is let in by the gate.
+	session *session  // nil: there is no connection
+	claimed bool      // whether the schema was ever ours
+	own     []backend // server processes of our connections that may still be there
+	final   error     // why there is no going on: superseded
+}
+
+// New returns a store that connects when it is first used: by Connect, or by whatever call
+// comes first. Its errors are about the options.
+func New(o Options) (*Store, error) {
+	s := &Store{o: o, gate: gate.New(), instance: rand.Text()}
+	if err := o.check(); err != nil {
+		return nil, s.explain(err)
+	}
+	return s, nil
+}
+
+// Open is New and Connect.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Connect(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close implements limiter.Store. It can't fail but for a call that doesn't end.
+func (s *Store) Close() error {
+	return s.explain(s.gate.Close(s.o.Timeout, s.letGo))
+}
+
+// letGo ends the connection in order, if the server takes part.
+func (s *Store) letGo() error {
+	if s.session == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+	defer cancel()
+	_ = s.session.conn.Close(ctx) // the server finds out in any case
+	s.session = nil
+	return nil
+}
+
+// call lets f use a connection. One that broke while it was idle is found out about only by
+// using it; so f is called again, on a new connection, if it failed because of that. It must
+// not leave anything in doubt without saying so.
+func (s *Store) call(ctx context.Context, f func(ctx context.Context, c *session) error) error {
+	ctx, cancel, err := s.gate.Enter(ctx)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer cancel()
+	defer s.gate.Leave()
+	if s.final != nil {
+		return s.explain(s.final)
+	}
+	wasIdle := s.session != nil
+	err = s.use(ctx, f)
+	if err != nil && wasIdle && s.session == nil && ctx.Err() == nil && !isInDoubt(err) {
+		err = s.use(ctx, f)
+	}
+	if errors.Is(err, store.ErrSuperseded) {
+		s.final = err
+		s.drop() // and so the lock, if it should still be ours
+	}
+	return s.explain(inTime(ctx, err))
+}
+
+// use calls f once, and drops a connection that can't be used any more, or of which that
+// isn't known.
+func (s *Store) use(ctx context.Context, f func(ctx context.Context, c *session) error) error {
+	if s.session == nil {
+		c, err := s.connect(ctx)
+		if err != nil {
+			return err
+		}
+		s.session = c
+	}
+	err := f(ctx, s.session)
+	if ctx.Err() != nil || isInDoubt(err) || s.session.conn.IsClosed() {
+		s.drop()
+	}
+	return err
+}
+
+func (s *Store) drop() {
+	if s.session != nil {
+		s.session.abandon()
+		s.session = nil
+	}
+}
+
+// inTime says of a call that failed when its context had ended that this was why.
+func inTime(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case err == nil || cause == nil || errors.Is(err, cause) || errors.Is(err, store.ErrHeld):
+		return err
+	case isInDoubt(err):
+		return fmt.Errorf("%w: %w", limiter.ErrInDoubt, cause)
+	case code(err) != "":
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return cause // the error is about the connection, which was cut because of it
+}
