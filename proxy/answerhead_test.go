@@ -34,14 +34,14 @@ func fieldsOf(h *fasthttp.ResponseHeader) []string {
 	return kept
 }
 
-func ok(fields ...string) string {
+func okAnswer(fields ...string) string {
 	return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + lines(fields...) + "\r\n"
 }
 
 func TestCleanAnswer(t *testing.T) {
 	f := func(want []string, fields ...string) {
 		t.Helper()
-		assert.ElementsMatch(t, append(want, "Content-Length: 0", "X-Request-ID: id"), cleaned(t, ok(fields...)), "%q", fields)
+		assert.ElementsMatch(t, append(want, "Content-Length: 0", "X-Request-ID: id"), cleaned(t, okAnswer(fields...)), "%q", fields)
 	}
 	f(nil)
 	f([]string{"x-ODD: 1", "Server: x", "Content-Type: text/plain", "Content-Encoding: br", "Set-Cookie: a=b", "Set-Cookie: c=d", "ETag: \"e\""},
@@ -56,7 +56,7 @@ func TestCleanAnswer(t *testing.T) {
 }
 
 func TestCleanAnswerKeepsOrder(t *testing.T) {
-	got := cleaned(t, ok("Keep-Alive: x", "Link: 1", "Connection: X-A", "Via: a", "Date: Sat, 01 Aug 2026 10:00:00 GMT", "link: 2", "X-A: b", "Link: 3", "Set-Cookie: a", "via: b", "Set-Cookie: b", "Link: 4"))
+	got := cleaned(t, okAnswer("Keep-Alive: x", "Link: 1", "Connection: X-A", "Via: a", "Date: Sat, 01 Aug 2026 10:00:00 GMT", "link: 2", "X-A: b", "Link: 3", "Set-Cookie: a", "via: b", "Set-Cookie: b", "Link: 4"))
 	assert.Equal(t, []string{"Link: 1", "link: 2", "Link: 3", "Link: 4"}, withPrefix(got, "link"))
 	assert.Equal(t, []string{"Via: a", "via: b"}, withPrefix(got, "via"))
 	assert.Equal(t, []string{"Set-Cookie: a", "Set-Cookie: b"}, withPrefix(got, "set-cookie"))
@@ -93,7 +93,7 @@ func TestCleanAnswerProperty(t *testing.T) {
 				kept = append(kept, f)
 			}
 		}
-		got := cleaned(t, ok(fields...))
+		got := cleaned(t, okAnswer(fields...))
 		require.ElementsMatch(t, append(kept, "Content-Length: 0", "X-Request-ID: id"), got)
 		for _, prefix := range []string{"link: ", "x-a: ", "x-b: "} {
 			require.Equal(t, withPrefix(kept, prefix), withPrefix(got, prefix))
@@ -119,7 +119,7 @@ func TestCleanAnswerLeavesFraming(t *testing.T) {
 func TestRequestIDOnAnswers(t *testing.T) {
 	f := func(want string, fields ...string) {
 		t.Helper()
-		assert.Equal(t, []string{want}, withPrefix(cleaned(t, ok(fields...)), "x-request-id"))
+		assert.Equal(t, []string{want}, withPrefix(cleaned(t, okAnswer(fields...)), "x-request-id"))
 	}
 	f("X-Request-ID: id")
 	f("x-request-id: theirs", "x-request-id: theirs")
@@ -130,7 +130,7 @@ func TestBackendsStayHidden(t *testing.T) {
 	f := func(location, want string) {
 		t.Helper()
 		for _, name := range []string{"Location", "location", "Content-Location", "CONTENT-LOCATION"} {
-			assert.Contains(t, cleaned(t, ok("A: b", name+": "+location, "Connection: close", "Keep-Alive: x")), name+": "+want)
+			assert.Contains(t, cleaned(t, okAnswer("A: b", name+": "+location, "Connection: close", "Keep-Alive: x")), name+": "+want)
 		}
 	}
 	const us = "https://shop.example:8443"
@@ -155,7 +155,7 @@ func TestBackendsStayHidden(t *testing.T) {
 func TestBackendsStayHiddenWithoutAHost(t *testing.T) {
 	f := func(location, want string) {
 		t.Helper()
-		h := answered(t, ok("Location: "+location))
+		h := answered(t, okAnswer("Location: "+location))
 		cleanAnswer(h, &answerHead{scheme: "http", backends: []string{"10.0.0.1:80"}})
 		assert.Equal(t, want, string(h.Peek("Location")))
 	}
@@ -177,7 +177,7 @@ func TestCleanAnswerDoesNotAllocate(t *testing.T) {
 		}))
 	}
 	f(nginx)
-	f(ok("Location: http://10.0.0.1/a", "Connection: X-A", "X-A: b"))
+	f(okAnswer("Location: http://10.0.0.1/a", "Connection: X-A", "X-A: b"))
 }
 
 // FuzzCleanAnswer: no bytes from a backend bring a hop-by-hop field or a backend's authority to the client.

@@ -94,7 +94,8 @@ func (t TrustedProxies) ClientIP(peer netip.Addr, h *fasthttp.RequestHeader) net
 	if !t.Trusts(client) {
 		return client
 	}
-	for f := (fields{rest: h.RawHeaders()}); f.previous(); {
+	f := fields{rest: h.RawHeaders()}
+	for f.previous() {
 		if !is(f.name, "x-forwarded-for") {
 			continue
 		}

@@ -13,7 +13,8 @@ type connectionOptions struct {
 
 // namedFields reads them all; checkRequest let no request pass that has too many.
 func namedFields(raw []byte) (o connectionOptions) {
-	for f := (fields{rest: raw}); f.next(); {
+	f := fields{rest: raw}
+	for f.next() {
 		if kindOf(f.name) == kindConnection {
 			o.add(f.value())
 		}

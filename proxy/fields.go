@@ -10,6 +10,8 @@ import (
 //	f := fields{rest: raw}
 //	for f.next() {
 //
+// (Not in the for clause: that would copy it for each turn.)
+//
 // We read the received bytes ourselves because fasthttp's own view has lost things: repeated fields, their
 // order, and their place. The slices alias those bytes.
 type fields struct {

@@ -96,7 +96,8 @@ type found struct {
 
 // appendFields writes those of the client's fields that go on to the backend, without those in named.
 func (r *requestHead) appendFields(dst []byte, named *connectionOptions) (_ []byte, f found) {
-	for line := (fields{rest: r.header.RawHeaders()}); line.next(); {
+	line := fields{rest: r.header.RawHeaders()}
+	for line.next() {
 		keep := r.trustedPeer
 		switch kindOf(line.name) {
 		case kindEndToEnd:
@@ -144,7 +145,8 @@ func (r *requestHead) appendForwarded(dst []byte, f found) []byte {
 
 // appendForwardedFor joins all that a trusted peer forwarded, for the peer's address to follow.
 func (r *requestHead) appendForwardedFor(dst []byte) []byte {
-	for line := (fields{rest: r.header.RawHeaders()}); line.next(); {
+	line := fields{rest: r.header.RawHeaders()}
+	for line.next() {
 		if len(line.value()) > 0 && kindOf(line.name) == kindForwardedFor {
 			dst = append(dst, line.value()...)
 			dst = append(dst, ", "...)
@@ -188,7 +190,8 @@ func expectsContinue(h *fasthttp.RequestHeader) bool {
 	if !h.IsHTTP11() || h.ContentLength() == 0 || h.ContentLength() == -2 {
 		return false
 	}
-	for f := (fields{rest: h.RawHeaders()}); f.next(); {
+	f := fields{rest: h.RawHeaders()}
+	for f.next() {
 		if is(f.name, "expect") {
 			return is(f.value(), "100-continue")
 		}

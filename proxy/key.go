@@ -78,7 +78,8 @@ func (k Key) AppendClientID(dst []byte, h *fasthttp.RequestHeader, clientIP neti
 
 // find looks for the header in any case, and counts how often it is there.
 func (k Key) find(raw []byte) (value []byte, count int) {
-	for f := (fields{rest: raw}); f.next(); {
+	f := fields{rest: raw}
+	for f.next() {
 		if is(f.name, k.lower) {
 			value = f.value()
 			count++
@@ -92,7 +93,8 @@ func (k Key) find(raw []byte) (value []byte, count int) {
 // the one whose value is both.
 func (k Key) appendRepeated(dst, raw []byte) []byte {
 	start := len(dst)
-	for f := (fields{rest: raw}); f.next(); {
+	f := fields{rest: raw}
+	for f.next() {
 		if is(f.name, k.lower) {
 			dst = append(append(dst, f.value()...), 0)
 		}

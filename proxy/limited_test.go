@@ -22,8 +22,8 @@ func bucketSettings(t require.TestingT, capacity int64, refill string) limiter.S
 	return s
 }
 
-// answer is all of an answer's bytes, without its Date.
-func answer(ctx *fasthttp.RequestCtx) string {
+// wholeAnswer is all of an answer's bytes, without its Date.
+func wholeAnswer(ctx *fasthttp.RequestCtx) string {
 	return regexp.MustCompile(`\r\nDate: [^\r]*`).ReplaceAllString(ctx.Response.String(), "")
 }
 
@@ -39,7 +39,7 @@ func TestLimited(t *testing.T) {
 		"RateLimit-Policy: \"default\";q=10;w=600\r\n\r\n"+
 		`{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",`+
 		`"title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"violated-policies":["default"]}`,
-		answer(&ctx))
+		wholeAnswer(&ctx))
 }
 
 func TestLimitedFields(t *testing.T) {

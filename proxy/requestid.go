@@ -29,7 +29,8 @@ func appendRequestID(dst []byte, h *fasthttp.RequestHeader, trustedPeer bool) []
 
 // receivedID is the request's own id; nil if it has none, several, or one that logs should be spared.
 func receivedID(h *fasthttp.RequestHeader) (id []byte) {
-	for f := (fields{rest: h.RawHeaders()}); f.next(); {
+	f := fields{rest: h.RawHeaders()}
+	for f.next() {
 		if !is(f.name, "x-request-id") {
 			continue
 		}
