@@ -1,0 +1,65 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+)
+
+var (
+	errAnswerLine    = errors.New("the answer doesn't begin with HTTP/1.1 or HTTP/1.0 and a status of 100 to 599")
+	errAnswerSwitch  = errors.New("the answer switches protocols, and nobody asked for that")
+	errAnswerField   = errors.New("the answer has a malformed header line")
+	errAnswerFraming = errors.New("the answer's end is not clear from its header")
+	errAnswerCoding  = errors.New("the answer has more than one Content-Encoding line")
+)
+
+// checkAnswer checks an answer's head, up to and with its empty line, for what fasthttp lets pass although two
+// readers could see different answers in it, or would lose on the way.
+func checkAnswer(head []byte) error {
+	line, fields, _ := bytes.Cut(head, []byte("\r\n"))
+	http11, err := checkStatusLine(line)
+	if err != nil {
+		return err
+	}
+	var lengths, chunked, codings int
+	for len(fields) > len("\r\n") {
+		line, fields, _ = bytes.Cut(fields, []byte("\r\n"))
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok || !isToken(name) || !isFieldValue(value) {
+			return errAnswerField
+		}
+		switch {
+		case is(name, "content-length"):
+			lengths++
+		case is(name, "transfer-encoding"):
+			chunked++
+		case is(name, "content-encoding"):
+			codings++
+		}
+	}
+	switch {
+	case lengths+chunked > 1, chunked > 0 && !http11:
+		return errAnswerFraming
+	case codings > 1:
+		return errAnswerCoding
+	}
+	return nil
+}
+
+// checkStatusLine checks an answer's first line (RFC 9112, section 4).
+func checkStatusLine(line []byte) (http11 bool, err error) {
+	const form = "HTTP/1.1 200"
+	if len(line) < len(form) || len(line) > len(form) && line[len(form)] != ' ' {
+		return false, errAnswerLine
+	}
+	version, status := string(line[:len("HTTP/1.1")]), line[len("HTTP/1.1 "):len(form)]
+	switch {
+	case version != "HTTP/1.1" && version != "HTTP/1.0", line[len("HTTP/1.1")] != ' ':
+		return false, errAnswerLine
+	case status[0] < '1', status[0] > '5', !isDigits(status, len("200")), !isFieldValue(line):
+		return false, errAnswerLine
+	case string(status) == "101":
+		return false, errAnswerSwitch
+	}
+	return version == "HTTP/1.1", nil
+}

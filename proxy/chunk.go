@@ -1,0 +1,170 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Around a chunk's data is room for what frames it (RFC 9112, section 7.1), so that a chunk is
+// one write: before it a size of up to 4 hexadecimal digits and CRLF, behind it CRLF and the last chunk.
+const (
+	chunkHead = 4 + 2
+	chunkTail = 2 + len(lastChunk)
+	lastChunk = "0\r\n\r\n"
+)
+
+// frameChunk makes n bytes of data at buf[chunkHead:] a chunk, followed by the last chunk if last. The chunk
+// is a part of buf. n is below 64 Ki; no data make no chunk, since that would be the last one.
+func frameChunk(buf []byte, n int, last bool) []byte {
+	start, end := chunkHead, chunkHead+n
+	if n > 0 {
+		var digits [4]byte
+		size := append(strconv.AppendInt(digits[:0], int64(n), 16), "\r\n"...)
+		start -= copy(buf[chunkHead-len(size):], size)
+		end += copy(buf[end:], "\r\n")
+	}
+	if last {
+		end += copy(buf[end:], lastChunk)
+	}
+	return buf[start:end]
+}
+
+var (
+	errChunkSize = errors.New("a chunk's size is not hexadecimal digits")
+	errChunkEnd  = errors.New("a chunk doesn't end where its size says")
+	errChunkLine = errors.New("a chunk's first line is too long")
+)
+
+// chunkReader decodes the body of an answer that came in chunks. It is stricter than fasthttp's own: a size
+// is digits, lines end in CRLF.
+type chunkReader struct {
+	br *bufio.Reader
+	// trailers gets the fields behind the last chunk.
+	trailers *fasthttp.ResponseHeader
+	// left is how much of the chunk is to come.
+	left uint64
+	// begun says that there was a chunk, whose CRLF is to come.
+	begun bool
+	ended bool
+}
+
+// Read waits until there are data, and returns what has arrived. io.EOF comes after the trailers.
+func (c *chunkReader) Read(p []byte) (n int, err error) {
+	for n < len(p) && !c.ended {
+		if n > 0 && !c.ready() {
+			return n, nil
+		}
+		if c.left == 0 {
+			if err := c.nextChunk(); err != nil {
+				return n, err
+			}
+			continue
+		}
+		m, err := c.br.Read(p[n:min(uint64(len(p)), uint64(n)+c.left)])
+		n += m
+		c.left -= uint64(m)
+		if err != nil {
+			return n, noEOF(err)
+		}
+	}
+	if c.ended && n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// ready says that there is something to read on without waiting for the backend.
+func (c *chunkReader) ready() bool {
+	arrived, _ := c.br.Peek(c.br.Buffered())
+	if c.left > 0 {
+		return len(arrived) > 0
+	}
+	// After the CRLF of the chunk before, the next one's line must be there.
+	return len(arrived) > len("\r\n") && bytes.IndexByte(arrived[len("\r\n"):], '\n') >= 0
+}
+
+// nextChunk reads up to a chunk's data, or up to the end of the body.
+func (c *chunkReader) nextChunk() error {
+	if c.begun {
+		if line, err := c.readLine(); err != nil || len(line) > 0 {
+			return cmpError(err, errChunkEnd)
+		}
+	}
+	line, err := c.readLine()
+	if err != nil {
+		return err
+	}
+	if c.left, err = parseChunkSize(line); err != nil {
+		return err
+	}
+	c.begun = true
+	if c.left == 0 {
+		c.ended = true
+		return noEOF(c.trailers.ReadTrailer(c.br))
+	}
+	return nil
+}
+
+// readLine reads a line, without its CRLF.
+func (c *chunkReader) readLine() ([]byte, error) {
+	line, err := c.br.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		return nil, errChunkLine
+	}
+	if err != nil {
+		return nil, noEOF(err)
+	}
+	line, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok {
+		return nil, errChunkEnd
+	}
+	return line, nil
+}
+
+// parseChunkSize reads a chunk's line without its CRLF. Extensions are dropped, as they concern only the connection they came on.
+func parseChunkSize(line []byte) (uint64, error) {
+	size, extension, _ := bytes.Cut(line, []byte(";"))
+	if len(size) == 0 || len(size) > 15 || !isFieldValue(extension) {
+		return 0, errChunkSize
+	}
+	var n uint64
+	for _, c := range size {
+		digit, ok := hexDigit(c)
+		if !ok {
+			return 0, errChunkSize
+		}
+		n = n<<4 | uint64(digit)
+	}
+	return n, nil
+}
+
+func hexDigit(c byte) (byte, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0', true
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return c | 0x20 - 'a' + 10, true
+	}
+	return 0, false
+}
+
+// noEOF makes an end that came too early the error that it is.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// cmpError is err, or other if that is nil.
+func cmpError(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/proxy/problem"
+)
+
+// failure is a way for a request to fail, and what its client is told: never whose
+// backend or address it was.
+type failure struct {
+	// status is what is logged and counted.
+	status  int
+	problem problem.Encoded
+	// closes says that the client's connection can't be used for another request.
+	closes bool
+}
+
+// statusClientGone is nginx's status, for logs only, of a request whose client didn't wait for the answer.
+const statusClientGone = 499
+
+var (
+	noBackend   = failed(503, "no-backend", "No backend is available", "no backend is fit to take the request")
+	backendBusy = failed(503, "backend-busy", "The backend is busy", "all connections to the backend are taken")
+	backendBad  = failed(502, "backend-broken", "The backend broke", "the backend gave no valid answer")
+	backendLate = failed(504, "backend-late", "The backend was late", "the backend did not answer in time")
+	panicked    = closing(fasthttp.StatusInternalServerError, "")
+
+	badHeader      = closing(fasthttp.StatusBadRequest, "the request's header is malformed")
+	headerTooLarge = closing(fasthttp.StatusRequestHeaderFieldsTooLarge, "the request's header is too large")
+	headerLate     = closing(fasthttp.StatusRequestTimeout, "the request's header did not arrive in time")
+	badBody        = closing(fasthttp.StatusBadRequest, "the request's body is malformed")
+	bodyTooLarge   = closing(fasthttp.StatusRequestEntityTooLarge, "the request's body is too large")
+	bodyLate       = closing(fasthttp.StatusRequestTimeout, "the request's body did not arrive in time")
+	clientGone     = gone()
+)
+
+// failed is a failure on the backends' side.
+func failed(status int, name, title, detail string) *failure {
+	return &failure{status: status, problem: problem.Encode(problem.Problem{
+		Type:   "urn:gopher-equalizer:problem:" + name,
+		Title:  title,
+		Status: status,
+		Detail: detail,
+	})}
+}
+
+// closing is a failure after which nobody knows where the client's next request begins.
+func closing(status int, detail string) *failure {
+	return &failure{status: status, problem: problem.Encode(problem.Of(status, detail)), closes: true}
+}
+
+// gone is the failure of a client that stopped in mid-request. Some only stopped sending, and
+// can still read what was wrong.
+func gone() *failure {
+	f := closing(fasthttp.StatusBadRequest, "the request ended early")
+	f.status = statusClientGone
+	return f
+}
+
+// fail answers with a failure, whose cause is for the log. It returns false, for the
+// steps of the pipeline that end with it.
+func (r *request) fail(f *failure, cause error) bool {
+	f.problem.Write(r.ctx)
+	r.failure, r.cause = f, cause
+	if f.closes {
+		r.closeAfter()
+	}
+	return false
+}
+
+// refuse answers a request that isn't clearly one.
+func (r *request) refuse(why *refusal) bool {
+	problem.Write(r.ctx, why.problem())
+	r.closeAfter()
+	return false
+}
+
+// closeAfter has the answer be the connection's last, and the rest of the request dropped.
+func (r *request) closeAfter() {
+	r.ctx.SetConnectionClose()
+	r.client.LeaveUnread()
+}

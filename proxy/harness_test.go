@@ -1,0 +1,413 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp's, for as long as the process lives.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.refreshServerDate"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		// It ends when it next looks, up to KeepAlive after the last connection was closed.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
+	)
+}
+
+// patience bounds what must happen soon; nothing waits for it to pass.
+const patience = 10 * time.Second
+
+// proxied is a proxy that listens, in front of backends.
+type proxied struct {
+	*Proxy
+	t    *testing.T
+	addr string
+	pool *fakePool
+	log  *logBuffer
+}
+
+// settings are what tests start from: timeouts that none of them reaches.
+func settings() Settings {
+	return Settings{
+		MaxHeaderBytes: 16 << 10,
+		HeaderTimeout:  time.Minute,
+		IdleTimeout:    time.Minute,
+		ReadTimeout:    time.Minute,
+		WriteTimeout:   time.Minute,
+		AccessLog:      true,
+	}
+}
+
+func clientSettings() ClientSettings {
+	return ClientSettings{
+		MaxConnections: 100,
+		ConnectTimeout: patience,
+		AnswerTimeout:  time.Minute,
+		IdleTimeout:    time.Minute,
+		KeepAlive:      time.Minute,
+	}
+}
+
+// startProxy starts a proxy, which ends with the test.
+func startProxy(t *testing.T, s Settings, pool *fakePool, l Limiter) *proxied {
+	t.Helper()
+	log := &logBuffer{}
+	p := &proxied{Proxy: New(s, pool, l, zerolog.New(log)), t: t, pool: pool, log: log}
+	ln := listen(t)
+	p.addr = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- p.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		assert.NoError(t, p.Shutdown(ctx))
+		assert.NoError(t, <-served)
+		for _, b := range pool.backends {
+			b.Client().CloseIdleConnections()
+		}
+		st := p.Stats()
+		assert.Zero(t, st.InFlight, "%+v", st)
+		assert.Zero(t, st.Connections)
+		for _, b := range pool.balancers {
+			assert.Zero(t, b.Status()[0].InFlight)
+		}
+	})
+	return p
+}
+
+// proxyTo starts a proxy with one backend per address.
+func proxyTo(t *testing.T, addrs ...string) *proxied {
+	t.Helper()
+	return startProxy(t, settings(), poolOf(t, clientSettings(), addrs...), nil)
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return ln
+}
+
+// logBuffer is what was logged, and can be waited for.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) lines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Split(strings.TrimSuffix(l.buf.String(), "\n"), "\n")
+}
+
+// fakePool picks its backends in turn.
+type fakePool struct {
+	backends  []*balancer.Backend
+	balancers []*balancer.Pool
+	next      atomic.Int64
+	// none says that no backend is fit.
+	none atomic.Bool
+	// panics has Pick panic.
+	panics atomic.Bool
+}
+
+func (p *fakePool) Pick() *balancer.Backend {
+	if p.panics.Load() {
+		panic("picking went wrong")
+	}
+	if len(p.backends) == 0 || p.none.Load() {
+		return nil
+	}
+	return p.backends[int(p.next.Add(1)-1)%len(p.backends)]
+}
+
+func (p *fakePool) PickOther(than *balancer.Backend) *balancer.Backend {
+	for _, b := range p.backends {
+		if b != than {
+			return b
+		}
+	}
+	return nil
+}
+
+// poolOf makes a pool of backends at addresses on which something listens.
+func poolOf(t *testing.T, s ClientSettings, addrs ...string) *fakePool {
+	t.Helper()
+	p := &fakePool{}
+	newClient := NewClient(s)
+	for _, addr := range addrs {
+		pool := balancer.NewPool(balancer.Settings{
+			Name:     "test",
+			Backends: []balancer.BackendSettings{{URL: "http://" + addr, Addr: addr, Weight: 1, State: balancer.Ready}},
+			Health: balancer.HealthSettings{
+				Type: balancer.HealthTCP, Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1,
+			},
+			NewClient: newClient,
+			Logger:    zerolog.Nop(),
+		})
+		pool.Probe(context.Background())
+		b := pool.Pick()
+		require.NotNil(t, b, "nothing listens on %s", addr)
+		p.backends = append(p.backends, b)
+		p.balancers = append(p.balancers, pool)
+	}
+	return p
+}
+
+// fakeLimiter lets so many requests pass.
+type fakeLimiter struct {
+	left atomic.Int64
+	mu   sync.Mutex
+	ids  []string
+}
+
+func (l *fakeLimiter) Take(clientID string) limiter.Decision {
+	l.mu.Lock()
+	l.ids = append(l.ids, strings.Clone(clientID))
+	l.mu.Unlock()
+	left := l.left.Add(-1)
+	return limiter.Decision{
+		Allowed:    left >= 0,
+		Remaining:  max(0, left),
+		RetryAfter: time.Second,
+		Settings:   limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Second}},
+	}
+}
+
+func (l *fakeLimiter) taken() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.ids...)
+}
+
+// backend is a server that does with each connection what the test says, byte by byte.
+type backend struct {
+	t    *testing.T
+	ln   net.Listener
+	addr string
+	// conns counts the connections on which something was sent.
+	conns atomic.Int64
+}
+
+// conn is a connection of a backend, or of a client.
+type conn struct {
+	net.Conn
+	t  *testing.T
+	br *bufio.Reader
+}
+
+// startBackend starts a backend that serves its connections, of which serve gets those that send something.
+func startBackend(t *testing.T, serve func(c *conn, nth int)) *backend {
+	t.Helper()
+	b := &backend{t: t, ln: listen(t)}
+	b.addr = b.ln.Addr().String()
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := b.ln.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer c.Close()
+				c := &conn{Conn: c, t: t, br: bufio.NewReader(c)}
+				if _, err := c.br.Peek(1); err == nil {
+					serve(c, int(b.conns.Add(1)))
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		b.ln.Close()
+		running.Wait()
+	})
+	return b
+}
+
+// answering is a backend that gives each request the same answer and notes what it got.
+func answering(t *testing.T, answer string) (*backend, *requests) {
+	t.Helper()
+	var got requests
+	return startBackend(t, func(c *conn, _ int) {
+		for {
+			req := c.readRequest()
+			if req == "" {
+				return
+			}
+			got.add(req)
+			if !c.send(answer) {
+				return
+			}
+		}
+	}), &got
+}
+
+// requests are what a backend got, raw.
+type requests struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *requests) add(raw string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, raw)
+}
+
+func (r *requests) list() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.all...)
+}
+
+// dial connects to the proxy. The connection ends with the test.
+func (p *proxied) dial() *conn {
+	p.t.Helper()
+	c, err := net.DialTimeout("tcp", p.addr, patience)
+	require.NoError(p.t, err)
+	p.t.Cleanup(func() { c.Close() })
+	return &conn{Conn: c, t: p.t, br: bufio.NewReader(c)}
+}
+
+// send writes text, and says whether that went well.
+func (c *conn) send(text string) bool {
+	_, err := io.WriteString(c.Conn, text)
+	return err == nil
+}
+
+// readHead reads up to the empty line, raw; "" at the end of the connection.
+func (c *conn) readHead() string {
+	var head strings.Builder
+	for !strings.HasSuffix(head.String(), "\r\n\r\n") {
+		line, err := c.br.ReadString('\n')
+		if err != nil {
+			return ""
+		}
+		head.WriteString(line)
+	}
+	return head.String()
+}
+
+// readRequest reads a request, raw; "" if there is no complete one.
+func (c *conn) readRequest() string {
+	head := c.readHead()
+	if head == "" {
+		return ""
+	}
+	req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
+	if !assert.NoError(c.t, err) {
+		return ""
+	}
+	var body []byte
+	if req.ContentLength < 0 {
+		body = c.readChunks()
+	} else {
+		body = make([]byte, req.ContentLength)
+		_, err = io.ReadFull(c.br, body)
+	}
+	if err != nil || body == nil {
+		return ""
+	}
+	return head + string(body)
+}
+
+// readChunks reads a chunked body, raw, without trailers.
+func (c *conn) readChunks() []byte {
+	var raw bytes.Buffer
+	for !bytes.HasSuffix(raw.Bytes(), []byte("0\r\n\r\n")) {
+		b, err := c.br.ReadByte()
+		if err != nil {
+			return nil
+		}
+		raw.WriteByte(b)
+	}
+	return raw.Bytes()
+}
+
+// expect reads exactly text.
+func (c *conn) expect(text string) {
+	c.t.Helper()
+	require.NoError(c.t, c.SetReadDeadline(time.Now().Add(patience)))
+	buf := make([]byte, len(text))
+	n, err := io.ReadFull(c.br, buf)
+	require.Equal(c.t, text, string(buf[:n]))
+	require.NoError(c.t, err)
+}
+
+// expectEnd reads up to the end of the connection, which must come cleanly and with nothing before it.
+func (c *conn) expectEnd() {
+	c.t.Helper()
+	require.NoError(c.t, c.SetReadDeadline(time.Now().Add(patience)))
+	rest, err := io.ReadAll(c.br)
+	require.NoError(c.t, err)
+	require.Empty(c.t, string(rest))
+}
+
+// answer is an answer as a client reads it.
+type answer struct {
+	*http.Response
+	body string
+	// err is what reading the body failed with.
+	err error
+}
+
+// readAnswer reads the answer to a request with this method.
+func (c *conn) readAnswer(method string) answer {
+	c.t.Helper()
+	require.NoError(c.t, c.SetReadDeadline(time.Now().Add(patience)))
+	resp, err := http.ReadResponse(c.br, &http.Request{Method: method})
+	require.NoError(c.t, err)
+	body, err := io.ReadAll(resp.Body)
+	return answer{resp, string(body), err}
+}
+
+// do sends a request, raw, and reads the answer.
+func (c *conn) do(request string) answer {
+	c.t.Helper()
+	require.True(c.t, c.send(request))
+	method, _, _ := strings.Cut(request, " ")
+	return c.readAnswer(method)
+}
+
+// isProblem checks that the answer is a problem of ours, and keeps the backends to itself.
+func (p *proxied) isProblem(a answer, status int, name string) {
+	p.t.Helper()
+	require.Equal(p.t, status, a.StatusCode, a.body)
+	require.NoError(p.t, a.err)
+	require.Equal(p.t, "application/problem+json", a.Header.Get("Content-Type"))
+	require.Contains(p.t, a.body, name)
+	for _, b := range p.pool.backends {
+		require.NotContains(p.t, a.body, b.Addr())
+	}
+}
+
+// isTimeout says whether err is a deadline's.
+func isTimeout(err error) bool {
+	e, ok := err.(net.Error)
+	return ok && e.Timeout() || err == os.ErrDeadlineExceeded
+}

@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// acceptQuiet is for how long no connection must have come before a listener counts as drained.
+	acceptQuiet = 2 * time.Millisecond
+	// acceptAtMost bounds the draining of a listener that connections don't stop coming to.
+	acceptAtMost = time.Second
+	// The pauses after failed accepts, as when there are no file descriptors left.
+	acceptPause, acceptLongestPause = 5 * time.Millisecond, time.Second
+)
+
+// accepting is what is being accepted on.
+type accepting struct {
+	// stop is closed when no more is to be accepted than what has come.
+	stop    chan struct{}
+	stopped sync.Once
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	loops     sync.WaitGroup
+}
+
+// listen notes another listener, unless it is too late for that. The caller must call loops.Done.
+func (a *accepting) listen(ln net.Listener) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopping() {
+		return false
+	}
+	a.listeners = append(a.listeners, ln)
+	a.loops.Add(1)
+	return true
+}
+
+func (a *accepting) stopping() bool {
+	select {
+	case <-a.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// pause waits, or returns early if we are stopping.
+func (a *accepting) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-a.stop:
+	case <-timer.C:
+	}
+}
+
+// finish has all listeners drained and closed, which takes acceptAtMost.
+func (a *accepting) finish() {
+	a.mu.Lock()
+	a.stopped.Do(func() { close(a.stop) })
+	for _, ln := range a.listeners {
+		if d, ok := ln.(deadliner); !ok || d.SetDeadline(time.Unix(1, 0)) != nil {
+			_ = ln.Close()
+		}
+	}
+	a.mu.Unlock()
+	a.loops.Wait()
+}
+
+// ErrStopped is what Serve returns after Shutdown was called.
+var ErrStopped = errors.New("the proxy was stopped")
+
+// deadliner is a listener whose Accept can be interrupted.
+type deadliner interface{ SetDeadline(time.Time) error }
+
+// Serve accepts connections on ln and serves them. It returns nil once Shutdown has drained
+// and closed ln. It may be called for several listeners at once.
+func (p *Proxy) Serve(ln net.Listener) error {
+	if !p.listen(ln) {
+		return errors.Join(ErrStopped, ln.Close())
+	}
+	defer p.loops.Done()
+	pause := acceptPause
+	for !p.stopping() {
+		conn, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = acceptPause
+			p.serve(conn)
+		case p.stopping():
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept: %w", err)
+		default:
+			p.log.Warn().Err(err).Dur("pause", pause).Msg("accepting a connection failed")
+			p.pause(pause)
+			pause = min(2*pause, acceptLongestPause)
+		}
+	}
+	p.acceptRest(ln)
+	return nil
+}
+
+// acceptRest accepts until no connection waits, and closes ln.
+func (p *Proxy) acceptRest(ln net.Listener) {
+	defer ln.Close()
+	d, ok := ln.(deadliner)
+	for end := time.Now().Add(acceptAtMost); ok && time.Now().Before(end); {
+		if d.SetDeadline(time.Now().Add(acceptQuiet)) != nil {
+			return
+		}
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		p.serve(conn)
+	}
+}
+
+// serve serves a connection in a goroutine of its own, which ends with the connection.
+func (p *Proxy) serve(conn net.Conn) {
+	c := &client{Client: p.clients.Add(conn)}
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				p.logPanic(v)
+				_ = c.Close()
+			}
+		}()
+		// Its error was answered, logged, or is the client's going away.
+		_ = p.server.ServeConn(c)
+		if c.waiting != nil {
+			c.waiting.abandoned()
+		}
+	}()
+}
+
+// abandoned ends a request whose client was sent a 100 and went away. There is no line for it in the log: what
+// it would say is the server's again.
+func (r *request) abandoned() {
+	r.proxy.counters.finished(statusClientGone, clientGone)
+	r.reset()
+	r.proxy.requests.Put(r)
+}
+
+// Drain has every answer say Connection: close from now on. Connections are accepted and requests served as before.
+func (p *Proxy) Drain() { p.draining.Store(true) }
+
+// Shutdown ends it all in good order: it accepts what waits to be accepted, closes the listeners, closes the connections that
+// wait for a request, and waits for the requests that run. When ctx ends, it cuts those that still do and says in an error how many.
+// A request whose first byte was read before that is answered.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.Drain()
+	p.accepting.finish()
+	p.clients.CloseIdle()
+	if err := p.clients.Wait(ctx); err != nil {
+		return fmt.Errorf("%d connections were cut: %w", p.clients.Cut(), err)
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package proxy
+
+import "github.com/rs/zerolog"
+
+// log writes the request's line of the access log: what it was, what came of it, and why. Nothing in it is secret: no
+// header's value but Host and X-Request-ID, and the client_id as it is stored, a hash if the key is secret.
+func (r *request) log(status int) {
+	line := r.proxy.log.Info()
+	if r.failure != nil && r.failure.status >= 500 {
+		line = r.proxy.log.Error()
+	}
+	if line == nil {
+		return
+	}
+	line.Dict("request", r.describe(line.CreateDict())).
+		Int("status", status).
+		Int64("size", r.size())
+	if d := r.since(r.started); d > 0 {
+		line.Float64("duration", d.Seconds())
+	}
+	r.logBackend(line)
+	r.logLimit(line)
+	if len(r.head.requestID) > 0 {
+		line.Bytes("request_id", r.head.requestID)
+	}
+	if r.cause != nil {
+		line.AnErr("error", r.cause)
+	}
+	line.Msg("request")
+}
+
+// describe says what came in; of a header that could not be read, only who sent it.
+func (r *request) describe(dict *zerolog.Event) *zerolog.Event {
+	if h := r.head.header; !r.unread {
+		dict.Bytes("method", h.Method()).
+			Bytes("host", requestHost(h)).
+			Bytes("uri", h.RequestURI()).
+			Bytes("proto", h.Protocol())
+	}
+	var buf [64]byte
+	return dict.Bytes("client_ip", appendAddr(buf[:0], r.head.client)).
+		Bytes("remote_ip", appendAddr(buf[:0], r.head.peer))
+}
+
+// size is the size of the answer's body.
+func (r *request) size() int64 {
+	switch {
+	case r.answered:
+		return r.body.size
+	case r.head.header.IsHead():
+		return 0
+	}
+	return int64(len(r.ctx.Response.Body()))
+}
+
+// logBackend says where the request went. backend_duration is from the start of the last attempt to the answer's header.
+func (r *request) logBackend(line *zerolog.Event) {
+	if r.backend == nil {
+		return
+	}
+	line.Str("backend", r.backend.URL()).Int("retries", r.retries)
+	if r.waited > 0 {
+		line.Float64("backend_duration", r.waited.Seconds())
+	}
+}
+
+func (r *request) logLimit(line *zerolog.Event) {
+	if len(r.clientID) == 0 {
+		return
+	}
+	result := "limited"
+	if r.decision.Allowed {
+		result = "allowed"
+	}
+	line.Str("limit", r.proxy.settings.Limit).Str("limit_result", result).Bytes("client_id", r.clientID)
+}

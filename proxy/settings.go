@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/proxy/netconn"
+)
+
+// Settings are what a Proxy is made of. Defaults and the checks of what an operator wrote are
+// config's: a Proxy takes the values as they are. Of the timeouts, 0 stands for none.
+type Settings struct {
+	// Limit is the limit's name, for 429 answers and the access log.
+	Limit string
+	// Key is what identifies a client under the limit.
+	Key Key
+	// Trusted are the proxies in front whose forwarding headers are believed.
+	Trusted TrustedProxies
+	// Host is sent to backends as Host; "" passes the client's.
+	Host string
+	// MaxHeaderBytes bounds a request's header, and is the size of the buffer that each client's
+	// connection holds. A longer one is answered 431.
+	MaxHeaderBytes int64
+	// MaxBodyBytes bounds a request's body, 0 doesn't. A longer one is answered 413.
+	MaxBodyBytes int64
+	// HeaderTimeout is from a request's first byte to the end of its header, and from the connect to the first byte.
+	HeaderTimeout time.Duration
+	// IdleTimeout is from one request to the next on the same connection.
+	IdleTimeout time.Duration
+	// ReadTimeout and WriteTimeout are between bytes, of a request's body and of an answer.
+	ReadTimeout, WriteTimeout time.Duration
+	// AccessLog has each request logged, and costs two readings of the clock. Without it, only
+	// those are logged that we failed to serve.
+	AccessLog bool
+}
+
+// Limiter is what the proxy needs of limiter.Service.
+type Limiter interface {
+	// Take spends a token of the client's bucket, if there is one. It must not keep clientID.
+	Take(clientID string) limiter.Decision
+}
+
+// Pool is what the proxy needs of balancer.Pool. The backends' clients must come from NewClient.
+type Pool interface {
+	// Pick is the backend for the next request; nil if none is fit.
+	Pick() *balancer.Backend
+	// PickOther is a fit backend besides the one that broke the request; nil if there is none.
+	PickOther(than *balancer.Backend) *balancer.Backend
+}
+
+// ClientSettings are how a pool's backends are talked to. Of the timeouts, 0 stands for none.
+type ClientSettings struct {
+	// MaxConnections bounds the connections to each backend. A request that finds all of them
+	// taken is answered 503.
+	MaxConnections int
+	// ConnectTimeout is for a connect, with the lookup of the name.
+	ConnectTimeout time.Duration
+	// AnswerTimeout is from the end of a request to the end of the answer's header.
+	AnswerTimeout time.Duration
+	// IdleTimeout is between the bytes of a request's body and of an answer's.
+	IdleTimeout time.Duration
+	// TotalTimeout is for all of an answer, from the request's first byte to the answer's last.
+	TotalTimeout time.Duration
+	// KeepAlive is how long an unused connection is kept, above 0. The shorter, the rarer the backend
+	// closes it first, and the more connects there are.
+	KeepAlive time.Duration
+}
+
+// NewClient returns the maker of what requests to a backend go through, for balancer.Settings.NewClient.
+//
+// fasthttp's own re-sends don't come into play, since only the HostClient's connections are used: what may be sent
+// again is ours to decide. One goroutine looks after the timeouts of all connections that the maker's clients hold.
+func NewClient(s ClientSettings) func(balancer.BackendSettings) *fasthttp.HostClient {
+	dialer := netconn.NewDialer(netconn.BackendLimits{
+		Connect: s.ConnectTimeout,
+		Answer:  s.AnswerTimeout,
+		Idle:    s.IdleTimeout,
+		Total:   s.TotalTimeout,
+	})
+	return func(b balancer.BackendSettings) *fasthttp.HostClient {
+		return &fasthttp.HostClient{
+			Addr:                          b.Addr,
+			Dial:                          dialer.Dial,
+			MaxConns:                      s.MaxConnections,
+			MaxIdleConnDuration:           s.KeepAlive,
+			ConnPoolStrategy:              fasthttp.LIFO,
+			NoDefaultUserAgentHeader:      true,
+			DisableHeaderNamesNormalizing: true,
+			DisablePathNormalizing:        true,
+			MaxIdemponentCallAttempts:     1,
+		}
+	}
+}
