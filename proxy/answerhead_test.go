@@ -63,6 +63,14 @@ func TestCleanAnswerKeepsOrder(t *testing.T) {
 	assert.Len(t, got, len("LLLL")+len("VV")+len("SS")+len("CX"))
 }
 
+// fasthttp would let us delete a Date, and not add it again.
+func TestCleanAnswerKeepsDates(t *testing.T) {
+	h := answered(t, okAnswer("Date: Sat, 01 Aug 2026 10:00:00 GMT", "Keep-Alive: x", "Date: Sat, 01 Aug 2026 10:00:01 GMT", "Link: a"))
+	cleanAnswer(h, &answerHead{})
+	assert.Len(t, h.PeekAll("Date"), 2)
+	assert.Empty(t, h.Peek("Keep-Alive"))
+}
+
 func withPrefix(lines []string, prefix string) (with []string) {
 	for _, line := range lines {
 		if strings.HasPrefix(strings.ToLower(line), prefix) {

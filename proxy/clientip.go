@@ -143,8 +143,6 @@ func parseForwarded(entry []byte) (netip.Addr, bool) {
 		}
 		host = entry[:colon]
 	}
-	// Zones mean something to the machine that wrote them only.
-	host, _, _ = bytes.Cut(host, []byte("%"))
 	addr, err := netip.ParseAddr(asString(host))
 	return canonical(addr), err == nil
 }

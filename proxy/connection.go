@@ -39,7 +39,10 @@ func (o *connectionOptions) contains(name []byte) bool {
 
 // namesField says whether a Connection option can name a field that would be passed on otherwise.
 func namesField(option []byte) bool {
-	return len(option) > 0 && !is(option, "close") && kindOf(option) == kindEndToEnd
+	if len(option) == 0 || is(option, "keep-alive") || is(option, "close") {
+		return false // Most options.
+	}
+	return kindOf(option) == kindEndToEnd
 }
 
 // namesAny says whether a Connection header has such an option.
