@@ -273,6 +273,7 @@ func TestStoreThatComesLate(t *testing.T) {
 	o := f.options()
 	o.LoadLater = true
 	f.reopen(o)
+	assert.False(t, f.Stats().StoreUp)
 	f.admitted("both", 3)
 	f.admitted("managed", 2)
 	f.admitted("new", 1)

@@ -70,6 +70,8 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 		writing: make(writeLock, 1),
 	}
 	if o.LoadLater {
+		why := errNotLoaded.Error()
+		service.storeError.Store(&why)
 		return service, nil
 	}
 	if err := service.load(ctx); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ func TestDatabaseOutage(t *testing.T) {
 			store := server.URL("equalizer")
 			_, flags := startBackends(t, 2)
 			p := limited(t, flags, store, "-c", writeFile(t, "[store]\ntimeout = \"2s\"\n"))
-			require.Equal(t, 201, p.call("POST", "/buckets", `{"client_id":"load","capacity":100000000,"refill":"1/24h"}`).status)
+			require.Equal(t, 201, p.call("POST", "/buckets", `{"client_id":"load","capacity":600000,"refill":"1/1h"}`).status)
 			require.Equal(t, 201, p.call("POST", "/buckets", `{"client_id":"to-delete","capacity":5}`).status)
 			l := startLoad(4, p.proxy+"/", "X-Client", "load")
 			p.flushed()
@@ -53,7 +54,7 @@ func TestDatabaseOutage(t *testing.T) {
 			assert.Zero(t, l.refused.Load())
 			p.flushed()
 			want := p.bucket("load").Tokens
-			assert.Equal(t, 100_000_000-l.answered.Load(), want)
+			assert.Equal(t, 600_000-l.answered.Load(), want)
 			p.kill()
 
 			p = limited(t, flags, store)
@@ -81,7 +82,7 @@ func TestDatabaseAwayAtTheStart(t *testing.T) {
 	require.NoError(t, server.Stop())
 	_, flags := startBackends(t, 1)
 	args := func(toml string) []string {
-		return free(append(flags, "-c", writeFile(t, toml), "--capacity", "10", "--key", "header:X-Client", "--secret=false", "--store", store)...)
+		return free(append(slices.Clone(flags), "-c", writeFile(t, toml), "--capacity", "10", "--key", "header:X-Client", "--secret=false", "--store", store)...)
 	}
 	gaveUp := spawn(t, args("[store]\nconnect_timeout = \"1s\"\n")...)
 	assert.Equal(t, 1, gaveUp.wait())
@@ -92,11 +93,15 @@ func TestDatabaseAwayAtTheStart(t *testing.T) {
 	assert.False(t, later.status().Store.Up)
 	assert.Equal(t, 503, later.call("PUT", "/buckets/b", "{}").status)
 
+	store = server.URL("another") // or else the two would contend for one
 	waiting := spawn(t, args("[store]\nconnect_timeout = \"60s\"\n")...)
+	waiting.logs.await(t, "waiting for PostgreSQL")
 	require.NoError(t, server.Run())
 	later.await("the store", func() bool { return later.status().Store.Up })
-	later.stop() // lets go of the schema, which the other is waiting for
+	assert.Equal(t, 201, later.call("PUT", "/buckets/b", "{}").status)
+	assert.Equal(t, int64(9), later.bucket("a").Tokens)
 	waiting.logs.await(t, "ready")
+	later.stop()
 	waiting.stop()
 }
 

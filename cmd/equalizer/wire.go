@@ -13,8 +13,10 @@ import (
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy"
+	"gopher-equalizer/store"
 	"gopher-equalizer/store/bolt"
 	"gopher-equalizer/store/memory"
+	"gopher-equalizer/store/postgres"
 )
 
 // This file is where Config becomes each package's own settings: they don't know config, and
@@ -92,12 +94,12 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 	return s, err
 }
 
-func limiterOptions(limit config.Limit, store config.Store, late bool, log zerolog.Logger) limiter.Options {
+func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.Logger) limiter.Options {
 	return limiter.Options{
 		Settings:      limiter.Settings{Capacity: limit.Capacity, Refill: limit.Refill},
 		MaxBuckets:    int64(limit.MaxBuckets),
-		FlushInterval: store.FlushInterval,
-		StoreTimeout:  store.Timeout,
+		FlushInterval: c.FlushInterval,
+		StoreTimeout:  c.Timeout,
 		LoadLater:     late,
 		Logger:        log,
 	}
@@ -113,9 +115,29 @@ func openStore(ctx context.Context, c config.Store, log zerolog.Logger) (s limit
 		s, err = bolt.Open(ctx, bolt.Options{Path: c.Path, ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Logger: log})
 		return s, false, err
 	case config.StorePostgres:
-		return nil, false, errors.New("the postgres driver is not wired in yet")
+		return openPostgres(ctx, c, log)
 	}
 	return nil, false, fmt.Errorf("unexpected store driver %q; want %s, %s or %s", c.Driver, config.StoreBolt, config.StorePostgres, config.StoreMemory)
+}
+
+func openPostgres(ctx context.Context, c config.Store, log zerolog.Logger) (s limiter.Store, late bool, err error) {
+	db, err := postgres.New(postgres.Options{
+		Host: c.Postgres.Host, Port: c.Postgres.Port, User: c.Postgres.User, Password: string(c.Postgres.Password),
+		DBName: c.Postgres.DBName, SSLMode: c.Postgres.SSLMode, Schema: c.Postgres.Schema,
+		ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Logger: log,
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	err = db.Connect(ctx)
+	switch {
+	case err == nil:
+		return db, false, nil
+	case c.RequiredAtStart, postgres.IsFinal(err), errors.Is(err, store.ErrHeld), ctx.Err() != nil:
+		return nil, false, errors.Join(err, db.Close())
+	}
+	log.Error().Err(err).Msg("the store is away: traffic starts without it, as required_at_start is false, and its buckets are loaded when it is there")
+	return db, true, nil
 }
 
 // apiSettings makes the admin API's settings and sources.
