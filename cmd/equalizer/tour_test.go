@@ -101,6 +101,7 @@ func timeless(output string) string {
 	for expr, with := range map[string]string{
 		`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`: "TIME",
 		`(127\.0\.0\.1|localhost):\d+`:           "ADDRESS",
+		`(?m)^X-Request-ID: [0-9a-f]{32}\r?$`:    "X-Request-ID: ID",
 		`(?m)^Date: .*$`:                         "Date: TIME",
 		`(;t=|Retry-After: )(60|5\d)\b`:          "${1}SECONDS",
 	} {
