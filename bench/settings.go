@@ -1,0 +1,137 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// The most that a run may ask for: it is a measurement, and not an attack.
+const (
+	MaxRate     = 10_000           // requests a second
+	MaxDuration = 10 * time.Minute // of a run
+	MaxTimeout  = time.Minute      // of a request
+	MaxRequests = 1_000_000        // of a run, to both sides together
+)
+
+const (
+	minDuration = time.Second
+	minTimeout  = time.Millisecond
+	// minRequests of a run: percentiles of fewer say nothing.
+	minRequests = 20
+	// minRounds of a side: one to warm up, and three to measure.
+	minRounds = 4
+	// roundsPerSecond while there are requests for that many: rounds are short, so that what
+	// the machine does meanwhile hits both sides.
+	roundsPerSecond = 2
+)
+
+// Settings are what a run measures, and how hard.
+type Settings struct {
+	// Target is where the requests go directly, an http or https URL.
+	Target string
+	// Through is where the same requests go by way of the proxy; empty measures Target alone.
+	Through string
+	// Header is sent with every request, to both.
+	Header http.Header
+	// Rate is the requests a second. The two sides take turns, so neither gets more at any time.
+	Rate int
+	// Duration is how long both sides together take.
+	Duration time.Duration
+	// Timeout is for one request, from when it was due to its answer's last byte.
+	Timeout time.Duration
+}
+
+// Default is a run that takes 20 s and hurts nobody. Target is left to say.
+func Default() Settings {
+	return Settings{Rate: 100, Duration: 20 * time.Second, Timeout: 5 * time.Second}
+}
+
+// Validate says what can't be measured. The error begins with the setting's name in lower
+// case, and quotes no password.
+func (s Settings) Validate() error {
+	if s.Target == "" {
+		return errors.New("target is missing: want http://HOST:PORT/PATH")
+	}
+	if err := checkURL("target", s.Target); err != nil {
+		return err
+	}
+	if s.Through != "" {
+		if err := checkURL("through", s.Through); err != nil {
+			return err
+		}
+	}
+	if err := checkHeader(s.Header); err != nil {
+		return err
+	}
+	return s.checkAmounts()
+}
+
+// checkHeader quotes no value: it may be a key.
+func checkHeader(h http.Header) error {
+	for _, name := range sortedKeys(h) {
+		if name == "" || strings.ContainsFunc(name, notInNames) {
+			return fmt.Errorf("header %q is no name; want letters, digits and -", name)
+		}
+		for _, value := range h[name] {
+			if strings.ContainsFunc(value, unicode.IsControl) {
+				return fmt.Errorf("header %s has a control character in its value", name)
+			}
+		}
+	}
+	return nil
+}
+
+// notInNames are the characters that a field's name can't have, RFC 9110 section 5.6.2.
+func notInNames(c rune) bool {
+	return c <= ' ' || c > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
+}
+
+func (s Settings) checkAmounts() error {
+	switch {
+	case s.Rate < 1 || s.Rate > MaxRate:
+		return fmt.Errorf("rate %d; want 1 to %d requests a second", s.Rate, MaxRate)
+	case s.Duration < minDuration || s.Duration > MaxDuration:
+		return fmt.Errorf("duration %v; want %v to %v", s.Duration, minDuration, MaxDuration)
+	case s.Timeout < minTimeout || s.Timeout > MaxTimeout:
+		return fmt.Errorf("timeout %v; want %v to %v", s.Timeout, minTimeout, MaxTimeout)
+	case s.total() > MaxRequests:
+		return fmt.Errorf("rate %d for %v is %d requests; want %d at most", s.Rate, s.Duration, s.total(), MaxRequests)
+	case s.total() < minRequests:
+		return fmt.Errorf("rate %d for %v is %d requests; want %d at least", s.Rate, s.Duration, s.total(), minRequests)
+	}
+	return nil
+}
+
+func checkURL(name, text string) error {
+	u, err := url.Parse(text)
+	var parse *url.Error
+	switch {
+	case errors.As(err, &parse):
+		return fmt.Errorf("%s is no URL: %w", name, parse.Err) // without the text, which may hold a password
+	case u.User != nil:
+		return fmt.Errorf("%s %q has a user in it; want an Authorization header for that", name, u.Redacted())
+	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return fmt.Errorf("%s %q; want http://HOST:PORT/PATH, or https", name, text)
+	}
+	return nil
+}
+
+// total is how many requests the run sends at most, the warm-up's too.
+func (s Settings) total() int {
+	return int(int64(s.Rate) * int64(s.Duration) / int64(time.Second))
+}
+
+// plan is how many requests a round has, and how many rounds each side gets.
+func (s Settings) plan() (perRound, rounds int) {
+	share := s.total()
+	if s.Through != "" {
+		share /= 2
+	}
+	perRound = max(1, min(s.Rate/roundsPerSecond, share/minRounds))
+	return perRound, share / perRound
+}
