@@ -19,7 +19,7 @@ func TestUsage(t *testing.T) {
 		assert.Contains(t, p.logs.text(), text, args)
 	}
 	code(2, "nothing to run: give -c FILE or --backend URL")
-	code(2, `unexpected command "serve"; want demo, check, healthcheck, version`, "serve")
+	code(2, `unexpected command "serve"; want demo, check, bench, healthcheck, version`, "serve")
 	code(2, "flag provided but not defined: -bogus", "--bogus")
 	code(2, `unexpected argument "extra"`, "--backend", "http://127.0.0.1:1", "extra")
 	code(2, "want AMOUNT/DURATION", "--backend", "http://127.0.0.1:1", "--refill", "fast")

@@ -71,6 +71,8 @@ func command(ctx context.Context, args []string, t terminal) error {
 		return runDemo(ctx, args[1:], t)
 	case name == "check":
 		return runCheck(args[1:], t)
+	case name == "bench":
+		return runBench(ctx, args[1:], t)
 	case name == "healthcheck":
 		return runHealthcheck(args[1:], t)
 	case name == "version" || name == "--version":
@@ -79,7 +81,7 @@ func command(ctx context.Context, args []string, t terminal) error {
 		fmt.Fprint(t.stdout, usage)
 		return nil
 	case name != "" && name[0] != '-':
-		return usageError{fmt.Sprintf("unexpected command %q; want demo, check, healthcheck, version, or flags to run the proxy", name)}
+		return usageError{fmt.Sprintf("unexpected command %q; want demo, check, bench, healthcheck, version, or flags to run the proxy", name)}
 	}
 	return runProxy(ctx, args, t)
 }

@@ -45,11 +45,38 @@ Flags, which win over the file:
 Other commands:
 
   equalizer check -c FILE                 say all that is wrong with a configuration
+  equalizer bench --target URL [--through URL]
+                                          measure what the proxy adds; bench --help
   equalizer healthcheck [--admin ADDRESS] exit 0 if the proxy is ready for traffic
   equalizer version                       print the version
 
 Exit codes: 0 done, or stopped by SIGTERM or SIGINT with everything stored;
 1 failed; 2 bad usage; 130 stopped at once by a second signal.
+`
+
+const benchUsage = `equalizer bench measures what the proxy costs: the same GET requests, at a constant
+rate, to a target directly and through the proxy by turns, in rounds of half a second.
+
+  equalizer bench --target http://127.0.0.1:3000/ --through http://127.0.0.1:8000/
+
+  --target URL       where the requests go directly: a backend
+  --through URL      where they reach the same backend by way of the proxy; without
+                     it the target alone is measured
+  --rate N           requests a second, 1 to 10000 (default 100); each side gets
+                     half of all requests, and this many a second while it has its turn
+  --duration D       how long it all takes, 1s to 10m (default 20s)
+  --timeout D        how long a request may take, 1ms to 1m (default 5s)
+  --header 'N: V'    a header to send, also Host; give it once for each
+  --json             the report as JSON
+
+It sends rate x duration requests, 1000000 at most, whatever the target does, with 512
+under way at most. Times are of answers below 400, from when a request was sent to the
+last byte of its answer; the first round of each side makes the connections, and its
+times don't count. A limit on the way answers 429 to most of this: lift it for the
+client that measures, or measure another client's path.
+
+Exit codes: 0 measured, or ended by Ctrl-C, which prints what there is; 1 a side failed
+all requests for a while, and the run was given up; 2 bad usage.
 `
 
 // newFlags is a flag set that reports its errors as usage errors, and prints help for --help.
