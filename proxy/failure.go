@@ -62,6 +62,7 @@ func gone() *failure {
 // steps of the pipeline that end with it.
 func (r *request) fail(f *failure, cause error) bool {
 	f.problem.Write(r.ctx)
+	r.sign()
 	r.failure, r.cause = f, cause
 	if f.closes {
 		r.closeAfter()
@@ -74,6 +75,13 @@ func (r *request) refuse(why *refusal) bool {
 	problem.Write(r.ctx, why.problem())
 	r.closeAfter()
 	return false
+}
+
+// sign puts the request's id into an answer of ours.
+func (r *request) sign() {
+	if len(r.head.requestID) > 0 {
+		r.ctx.Response.Header.SetBytesV(headerRequestID, r.head.requestID)
+	}
 }
 
 // closeAfter has the answer be the connection's last, and the rest of the request dropped.

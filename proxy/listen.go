@@ -73,17 +73,14 @@ func (a *accepting) finish() {
 	a.loops.Wait()
 }
 
-// ErrStopped is what Serve returns after Shutdown was called.
-var ErrStopped = errors.New("the proxy was stopped")
-
 // deadliner is a listener whose Accept can be interrupted.
 type deadliner interface{ SetDeadline(time.Time) error }
 
-// Serve accepts connections on ln and serves them. It returns nil once Shutdown has drained
-// and closed ln. It may be called for several listeners at once.
+// Serve accepts connections on ln and serves them. It returns nil once Shutdown has drained and closed ln, or
+// was called before. It may be called for several listeners at once.
 func (p *Proxy) Serve(ln net.Listener) error {
 	if !p.listen(ln) {
-		return errors.Join(ErrStopped, ln.Close())
+		return ln.Close()
 	}
 	defer p.loops.Done()
 	pause := acceptPause

@@ -93,6 +93,7 @@ func (r *request) take() bool {
 	r.decision = p.limiter.Take(asString(r.clientID))
 	if !r.decision.Allowed {
 		p.limited.write(r.ctx, r.decision)
+		r.sign()
 		p.counters.limited.Add(1)
 	}
 	return r.decision.Allowed

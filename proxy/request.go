@@ -95,12 +95,14 @@ func (r *request) since(begin time.Time) time.Duration {
 	return time.Since(begin)
 }
 
-// end is deferred by whatever the server calls: it contains a panic, and finishes the request
-// unless its answer's body is yet to be relayed.
+// end is deferred by handle.
 func (r *request) end() {
-	if v := recover(); v != nil {
-		r.panicked(v)
-	}
+	r.contain(recover())
+	r.conclude()
+}
+
+// conclude finishes the request, unless its answer's body is yet to be relayed.
+func (r *request) conclude() {
 	if r.proxy.draining.Load() {
 		r.ctx.SetConnectionClose()
 	}
@@ -112,8 +114,11 @@ func (r *request) end() {
 	}
 }
 
-// panicked answers 500, whatever the request was doing.
-func (r *request) panicked(v any) {
+// contain answers 500 after a panic with v, whatever the request was doing; nil is no panic.
+func (r *request) contain(v any) {
+	if v == nil {
+		return
+	}
 	r.proxy.logPanic(v)
 	r.answered, r.relayed = false, false
 	r.body.detach()

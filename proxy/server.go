@@ -64,29 +64,25 @@ func (p *Proxy) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestCon
 
 // expect admits a request whose client awaits a 100 before it sends the body. What is
 // refused has been answered; the server sends the response as it is.
-func (p *Proxy) expect(ctx *fasthttp.RequestCtx) int {
+func (p *Proxy) expect(ctx *fasthttp.RequestCtx) (status int) {
 	r := p.begin(ctx)
-	if !r.tryAdmit() {
-		return ctx.Response.StatusCode()
-	}
-	r.client.waiting = r
-	return fasthttp.StatusContinue
-}
-
-// tryAdmit admits the request or ends it.
-func (r *request) tryAdmit() (admitted bool) {
 	defer func() {
-		if !admitted {
-			r.end()
+		r.contain(recover())
+		if !r.admitted {
+			status = ctx.Response.StatusCode()
+			r.conclude()
 		}
 	}()
-	return r.admit()
+	if r.admit() {
+		r.client.waiting = r
+	}
+	return fasthttp.StatusContinue
 }
 
 // reject answers what the server could not read.
 func (p *Proxy) reject(ctx *fasthttp.RequestCtx, err error) {
 	r := p.begin(ctx)
-	defer r.end()
+	defer r.conclude()
 	r.unread = true
 	r.fail(r.unreadable(err), err)
 }
@@ -97,7 +93,7 @@ func (r *request) unreadable(err error) *failure {
 	switch cause := r.client.Err(); {
 	case errors.As(err, &tooLarge):
 		return headerTooLarge
-	case cause == netconn.ErrTimeout && r.admitted:
+	case cause == netconn.ErrTimeout && r.client.ReadingBody():
 		return bodyLate
 	case cause == netconn.ErrTimeout:
 		return headerLate

@@ -279,4 +279,3 @@ func TestEchoes(t *testing.T) {
 	})
 	require.NoError(t, server.Close())
 }
-

@@ -107,6 +107,9 @@ func (c *Client) SetReadDeadline(time.Time) error {
 	return nil
 }
 
+// ReadingBody says that the present request's header was read.
+func (c *Client) ReadingBody() bool { return c.phase == body }
+
 // LeaveUnread says that the request's body won't be read to its end. If the connection is closed after
 // it, Close lets the client finish sending, within bounds: closing with bytes unread
 // resets the connection, and the client may lose the answer that it had not read yet.

@@ -1,0 +1,196 @@
+package proxy
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
+)
+
+const brief = 60 * time.Millisecond
+
+// withTimeouts is a proxy whose clients have little time.
+func withTimeouts(t *testing.T, change func(*Settings), addrs ...string) *proxied {
+	t.Helper()
+	s := settings()
+	change(&s)
+	return startProxy(t, s, poolOf(t, clientSettings(), addrs...), nil)
+}
+
+// A header that doesn't come to its end is answered, and so is a body.
+func TestSlowRequests(t *testing.T) {
+	b := startBackend(t, func(c *conn, _ int) { c.readRequest() })
+	f := func(request, problem string, change func(*Settings)) {
+		t.Helper()
+		p := withTimeouts(t, change, b.addr)
+		c := p.dial()
+		begin := time.Now()
+		a := c.do(request)
+		assert.GreaterOrEqual(t, time.Since(begin), brief)
+		p.isProblem(a, 408, problem)
+		assert.True(t, a.Close)
+		c.expectEnd()
+		assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
+	}
+	header := func(s *Settings) { s.HeaderTimeout = brief }
+	f("GET / HTTP/1.1\r\nHost", "header", header)
+	f("G", "header", header)
+	body := func(s *Settings) { s.ReadTimeout = brief }
+	f(sized(10), "body", body)
+	f(sized(10)+"x", "body", body)
+	f(sized(100_000)+"x", "body", body)
+	f(chunked, "body", body)
+	f(chunked+"5\r\nabc", "body", body)
+	f(chunked+"3\r\nabc\r\n", "body", body)
+}
+
+// The header's time doesn't run while the body comes, even if that hasn't begun.
+func TestBodyAfterHeaderTimeout(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := withTimeouts(t, func(s *Settings) { s.HeaderTimeout = brief }, b.addr)
+	c := p.dial()
+	require.True(t, c.send(sized(1)))
+	timer := time.NewTimer(4 * brief) // Not a wait for something: this is the slow client.
+	<-timer.C
+	assert.Equal(t, "ok", c.do("x").body)
+}
+
+// Connections on which nothing comes are closed without a word.
+func TestIdleClients(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := withTimeouts(t, func(s *Settings) { s.HeaderTimeout = brief }, b.addr)
+	p.dial().expectEnd()
+	p = withTimeouts(t, func(s *Settings) { s.IdleTimeout = brief }, b.addr)
+	c := p.dial()
+	assert.Equal(t, "ok", c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
+	c.expectEnd()
+	assert.EqualValues(t, 1, p.Stats().Requests)
+}
+
+// A client that doesn't take its answer is cut off, which is not the backend's fault.
+func TestClientThatDoesNotRead(t *testing.T) {
+	ended := make(chan bool)
+	b := startBackend(t, func(c *conn, _ int) {
+		c.readRequest()
+		c.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+		for piece := strings.Repeat("x", 1<<16); c.send(piece); {
+		}
+		ended <- true
+	})
+	p := withTimeouts(t, func(s *Settings) { s.WriteTimeout = brief }, b.addr)
+	c := p.dial()
+	require.True(t, c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+	assert.True(t, <-ended)
+	require.Eventually(t, func() bool { return p.Stats().Cut == 1 }, patience, time.Millisecond)
+	assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
+}
+
+// What isn't clearly one request is refused, and the connection ends.
+func TestRefusedRequests(t *testing.T) {
+	b, got := answering(t, ok)
+	p := proxyTo(t, b.addr)
+	f := func(request string, status int) {
+		t.Helper()
+		c := p.dial()
+		a := c.do(request)
+		p.isProblem(a, status, "")
+		assert.True(t, a.Close)
+		require.NoError(t, c.Close())
+	}
+	f("nonsense\r\n\r\n", 400)
+	f("GET / HTTP/1.1\r\n\r\n", 400)
+	f("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400)
+	f("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 400)
+	f("GET / HTTP/1.1\r\nHost: x\r\nTransfer Encoding: chunked\r\n\r\n", 400)
+	f("GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505)
+	f("POST / HTTP/1.1\r\nHost: x\r\nExpect: cake\r\nContent-Length: 1\r\n\r\nx", 417)
+	f("GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 16<<10)+"\r\n\r\n", 431)
+	f("GET /"+strings.Repeat("x", 16<<10)+" HTTP/1.1\r\nHost: x\r\n\r\n", 431)
+	assert.Empty(t, got.list())
+	st := p.Stats()
+	assert.EqualValues(t, st.Requests, st.Status4xx+st.Status5xx)
+}
+
+func TestLimitedRequests(t *testing.T) {
+	b, got := answering(t, ok)
+	l := &fakeLimiter{}
+	l.left.Store(2)
+	key, err := ParseKey("header:X-Api-Key", true)
+	require.NoError(t, err)
+	s := settings()
+	s.Key, s.Limit = key, "default"
+	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l)
+	c := p.dial()
+	const request = "GET / HTTP/1.1\r\nHost: x\r\nx-api-KEY: hush\r\n\r\n"
+	assert.Equal(t, "ok", c.do(request).body)
+	assert.Equal(t, "ok", c.do(request).body)
+	for range 2 {
+		a := c.do(request)
+		p.isProblem(a, 429, "quota")
+		assert.Equal(t, "1", a.Header.Get("Retry-After"))
+		assert.NotEmpty(t, a.Header.Get("X-Request-ID"))
+		assert.False(t, a.Close)
+	}
+	assert.Len(t, got.list(), 2)
+	assert.EqualValues(t, 2, p.Stats().Limited)
+	for _, id := range l.taken() {
+		assert.Equal(t, key.ClientID("hush"), id)
+	}
+	// A small body that nobody read doesn't cost the connection.
+	p.isProblem(c.do(sized(1000)+strings.Repeat("x", 1000)), 429, "quota")
+	p.isProblem(c.do(request), 429, "quota")
+}
+
+// A panic is one request's end, with a 500, or with a cut if its answer had begun.
+func TestPanics(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := proxyTo(t, b.addr)
+	p.pool.panics.Store(true)
+	c := p.dial()
+	a := c.do(post + "Content-Length: 4\r\n\r\nbody")
+	p.isProblem(a, 500, "")
+	assert.True(t, a.Close)
+	c.expectEnd()
+	c = p.dial()
+	p.isProblem(c.do(post+"Content-Length: 4\r\nExpect: 100-continue\r\n\r\n"), 500, "")
+	require.NoError(t, c.Close())
+	p.pool.panics.Store(false)
+	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
+	st := p.Stats()
+	assert.EqualValues(t, 2, st.Panics)
+	assert.EqualValues(t, 2, st.Status5xx)
+	assert.Contains(t, strings.Join(p.log.lines(), "\n"), "picking went wrong")
+	assert.Contains(t, strings.Join(p.log.lines(), "\n"), "harness_test.go")
+}
+
+// broken panics where a backend's connection would be read.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { panic("reading went wrong") }
+
+// A panic while the answer is relayed cuts the answer, and ends the request.
+func TestPanicInBody(t *testing.T) {
+	for _, size := range []int{-2, -1, 1} {
+		p := proxyTo(t)
+		p.counters.begun.Add(1)
+		r := newRequest(p.Proxy)
+		r.ctx, r.head.header, r.answered = &fasthttp.RequestCtx{}, &fasthttp.RequestHeader{}, true
+		r.ctx.Response.Header.SetContentLength(size)
+		r.exchange.br.Reset(broken{})
+		body := &r.body
+		body.begin(r, true)
+		for range 2 {
+			_, err := io.Copy(io.Discard, chunkedBody{body})
+			require.ErrorIs(t, err, errBodyPanic)
+		}
+		require.NoError(t, body.CloseWithError(errBodyPanic))
+		st := p.Stats()
+		assert.EqualValues(t, 1, st.Panics)
+		assert.EqualValues(t, 1, st.Cut)
+		assert.Contains(t, p.log.lines()[0], "reading went wrong")
+	}
+}

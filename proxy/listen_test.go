@@ -1,0 +1,201 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func shutdown(t *testing.T, p *proxied) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, p.Shutdown(ctx))
+}
+
+// While draining, requests are served on and connections accepted, but each is used once.
+func TestDrain(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := proxyTo(t, b.addr)
+	old := p.dial()
+	assert.False(t, old.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").Close)
+	p.Drain()
+	for _, c := range []*conn{old, p.dial()} {
+		a := c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		assert.Equal(t, "ok", a.body)
+		assert.True(t, a.Close)
+		c.expectEnd()
+	}
+}
+
+func TestShutdownClosesIdleConnections(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := proxyTo(t, b.addr)
+	used := p.dial()
+	assert.Equal(t, "ok", used.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
+	unused := p.dial()
+	require.Eventually(t, func() bool { return p.Stats().Connections == 2 }, patience, time.Millisecond)
+	shutdown(t, p)
+	used.expectEnd()
+	unused.expectEnd()
+	_, err := net.Dial("tcp", p.addr)
+	assert.Error(t, err)
+}
+
+// Each request whose first byte was read is answered, whether it runs, has only begun, or has just come.
+func TestShutdownLosesNothing(t *testing.T) {
+	const slow = 50
+	release, waiting := make(chan struct{}), make(chan struct{}, slow)
+	ln := listen(t)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			waiting <- struct{}{}
+			<-release
+		}
+	})}
+	go func() { _ = server.Serve(ln) }()
+	defer server.Close()
+	p := proxyTo(t, ln.Addr().String())
+
+	var answered atomic.Int64
+	var clients sync.WaitGroup
+	for range slow {
+		clients.Go(func() {
+			a := p.dial().do("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+			assert.Equal(t, 200, a.StatusCode)
+			answered.Add(1)
+		})
+	}
+	for range slow {
+		<-waiting
+	}
+	half := p.dial()
+	require.True(t, half.send("GET / HT"))
+	require.Eventually(t, func() bool { return p.Stats().Connections == slow+1 }, patience, time.Millisecond)
+	first := make(chan struct{}, 4)
+	for i := range 4 {
+		clients.Go(func() {
+			answered.Add(int64(keepComing(p, i%2 == 0, first)))
+		})
+	}
+	<-first
+	<-first
+
+	done := make(chan error, 1)
+	go func() { done <- p.Shutdown(t.Context()) }()
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", p.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	}, patience, time.Millisecond)
+	a := half.do("TP/1.1\r\nHost: x\r\n\r\n")
+	assert.Equal(t, 200, a.StatusCode)
+	assert.True(t, a.Close)
+	answered.Add(1)
+	close(release)
+	clients.Wait()
+	require.NoError(t, <-done)
+	st := p.Stats()
+	assert.Equal(t, st.Requests, answered.Load(), "%+v", st)
+	assert.Equal(t, st.Requests, st.Status2xx)
+}
+
+// keepComing sends requests until connects fail, on a new connection each or on as few as it can,
+// and returns how many were answered.
+func keepComing(p *proxied, reuse bool, first chan<- struct{}) (answered int) {
+	transport := &http.Transport{DisableKeepAlives: !reuse}
+	defer transport.CloseIdleConnections()
+	for {
+		req, _ := http.NewRequest("POST", "http://"+p.addr, nil)
+		resp, err := transport.RoundTrip(req)
+		var dial *net.OpError
+		switch {
+		case err == nil:
+			resp.Body.Close()
+			answered++
+			first <- struct{}{}
+			first = make(chan struct{}, 1<<20)
+		case errors.As(err, &dial) && dial.Op == "dial":
+			return answered
+		}
+	}
+}
+
+// When the time is over, what still runs is cut, and how much it was is said.
+func TestShutdownCuts(t *testing.T) {
+	release, waiting := make(chan struct{}), make(chan struct{})
+	b := startBackend(t, func(c *conn, _ int) {
+		c.readRequest()
+		waiting <- struct{}{}
+		<-release
+		c.send(ok)
+	})
+	p := proxyTo(t, b.addr)
+	c := p.dial()
+	require.True(t, c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+	<-waiting
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := p.Shutdown(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.True(t, strings.HasPrefix(err.Error(), "1 connections were cut"), err)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+	_, err = c.br.ReadByte()
+	assert.Error(t, err)
+	close(release)
+}
+
+func TestServeAfterShutdown(t *testing.T) {
+	p := proxyTo(t)
+	shutdown(t, p)
+	ln := listen(t)
+	require.NoError(t, p.Serve(ln))
+	_, err := net.Dial("tcp", ln.Addr().String())
+	assert.Error(t, err, "it closed the listener")
+}
+
+// failing is a listener whose first accepts fail.
+type failing struct {
+	net.Listener
+	left atomic.Int64
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if f.left.Add(-1) >= 0 {
+		return nil, errors.New("too many open files")
+	}
+	return f.Listener.Accept()
+}
+
+// A failed accept is tried again; the end of the listener is not. This listener has no deadlines.
+func TestAcceptFails(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := proxyTo(t, b.addr)
+	ln := &failing{Listener: listen(t)}
+	ln.left.Store(2)
+	served := make(chan error, 1)
+	go func() { served <- p.Serve(ln) }()
+	q := &proxied{t: t, addr: ln.Addr().String()}
+	assert.Equal(t, "ok", q.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
+	require.NoError(t, ln.Close())
+	assert.ErrorIs(t, <-served, net.ErrClosed)
+	assert.Contains(t, p.log.lines()[1], "too many open files")
+
+	other := &failing{Listener: listen(t)}
+	go func() { served <- p.Serve(other) }()
+	q = &proxied{t: t, addr: other.Addr().String()}
+	assert.Equal(t, "ok", q.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
+	shutdown(t, p)
+	assert.NoError(t, <-served)
+}

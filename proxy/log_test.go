@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// accessLine is a line of the access log.
+type accessLine struct {
+	Level, Message string
+	Request        struct {
+		Method, Host, URI, Proto string
+		ClientIP                 string `json:"client_ip"`
+		RemoteIP                 string `json:"remote_ip"`
+	}
+	Status          int
+	Size            int64
+	Duration        float64
+	Backend         string
+	BackendDuration float64 `json:"backend_duration"`
+	Retries         *int
+	RequestID       string `json:"request_id"`
+	Limit           string
+	LimitResult     string `json:"limit_result"`
+	ClientID        string `json:"client_id"`
+	Error           string
+}
+
+// logged waits for the log to have n lines and returns the last.
+func (p *proxied) logged(n int) (line accessLine) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool { return len(p.log.lines()) >= n && p.log.lines()[n-1] != "" }, patience, time.Millisecond)
+	require.NoError(p.t, json.Unmarshal([]byte(p.log.lines()[n-1]), &line))
+	return line
+}
+
+func TestAccessLog(t *testing.T) {
+	const large = 100_000
+	b, got := answering(t, "HTTP/1.1 201 Created\r\nSet-Cookie: hush\r\nTransfer-Encoding: chunked\r\n\r\n186A0\r\n"+strings.Repeat("x", large)+"\r\n0\r\n\r\n")
+	l := &fakeLimiter{}
+	l.left.Store(1)
+	s := settings()
+	key, err := ParseKey("header:X-Api-Key", true)
+	require.NoError(t, err)
+	s.Key, s.Limit = key, "default"
+	s.Trusted, err = ParseTrustedProxies([]string{"127.0.0.0/8"})
+	require.NoError(t, err)
+	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l)
+	c := p.dial()
+	const request = "GET /a?token=%22 HTTP/1.1\r\nHost: Shop.example\r\nX-Api-Key: hush\r\nAuthorization: hush\r\nCookie: hush\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+	assert.Len(t, c.do(request).body, large)
+
+	line := p.logged(1)
+	assert.Equal(t, "info", line.Level)
+	assert.Equal(t, "request", line.Message)
+	assert.Equal(t, "GET", line.Request.Method)
+	assert.Equal(t, "Shop.example", line.Request.Host)
+	assert.Equal(t, "/a?token=%22", line.Request.URI)
+	assert.Equal(t, "HTTP/1.1", line.Request.Proto)
+	assert.Equal(t, "192.0.2.1", line.Request.ClientIP)
+	assert.Equal(t, "127.0.0.1", line.Request.RemoteIP)
+	assert.Equal(t, 201, line.Status)
+	assert.EqualValues(t, large, line.Size)
+	assert.Positive(t, line.Duration)
+	assert.Equal(t, "http://"+b.addr, line.Backend)
+	assert.Positive(t, line.BackendDuration)
+	assert.LessOrEqual(t, line.BackendDuration, line.Duration)
+	assert.Equal(t, 0, *line.Retries)
+	assert.Contains(t, got.list()[0], "X-Request-ID: "+line.RequestID+"\r\n")
+	assert.Equal(t, "default", line.Limit)
+	assert.Equal(t, "allowed", line.LimitResult)
+	assert.Equal(t, key.ClientID("hush"), line.ClientID)
+	assert.Empty(t, line.Error)
+
+	a := c.do(request)
+	line = p.logged(2)
+	assert.Equal(t, 429, line.Status)
+	assert.Equal(t, "limited", line.LimitResult)
+	assert.Equal(t, a.Header.Get("X-Request-ID"), line.RequestID)
+	assert.EqualValues(t, len(a.body), line.Size)
+	assert.Empty(t, line.Backend)
+	assert.NotContains(t, strings.Join(p.log.lines(), ""), "hush")
+}
+
+// A failure's line says why, for the operator only; and one is enough if the request was sent twice.
+func TestAccessLogOfFailures(t *testing.T) {
+	p := startProxy(t, settings(), deadBefore(t), nil)
+	addr := p.pool.backends[0].Addr()
+	a := p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.isProblem(a, 502, "backend-broken")
+	line := p.logged(1)
+	assert.Equal(t, "error", line.Level)
+	assert.Equal(t, 502, line.Status)
+	assert.Equal(t, 1, *line.Retries)
+	assert.Contains(t, line.Error, addr)
+
+	// What could not be read is not described.
+	p.isProblem(p.dial().do("nonsense\r\n\r\n"), 400, "")
+	line = p.logged(2)
+	assert.Equal(t, 400, line.Status)
+	assert.Equal(t, "info", line.Level)
+	assert.Empty(t, line.Request.Method)
+	assert.Equal(t, "127.0.0.1", line.Request.RemoteIP)
+	assert.NotEmpty(t, line.Error)
+}
+
+func TestAccessLogOfCutAnswers(t *testing.T) {
+	b := startBackend(t, func(c *conn, _ int) {
+		c.readRequest()
+		c.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc")
+	})
+	p := proxyTo(t, b.addr)
+	assert.Error(t, p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").err)
+	line := p.logged(1)
+	assert.Equal(t, 200, line.Status)
+	assert.EqualValues(t, 3, line.Size)
+	assert.Contains(t, line.Error, "unexpected EOF")
+}
+
+// Switched off, it has only what we failed at.
+func TestAccessLogOff(t *testing.T) {
+	b, _ := answering(t, ok)
+	s := settings()
+	s.AccessLog = false
+	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	c := p.dial()
+	assert.Equal(t, "ok", c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
+	p.pool.none.Store(true)
+	p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 503, "no-backend")
+	line := p.logged(1)
+	assert.Equal(t, 503, line.Status)
+	assert.Zero(t, line.Duration)
+	assert.Len(t, p.log.lines(), 1)
+}
+
+// Control characters can't break a line of the log.
+func TestAccessLogIsJSON(t *testing.T) {
+	var out strings.Builder
+	p := New(settings(), &fakePool{}, nil, zerolog.New(&out))
+	r := newRequest(p)
+	r.ctx = newContext("GET / HTTP/1.1\r\nHost: a\x80\"b\tc\r\n\r\n")
+	r.head.header = &r.ctx.Request.Header
+	r.cause = assert.AnError
+	r.log(200)
+	assert.True(t, json.Valid([]byte(out.String())), out.String())
+	assert.Equal(t, 1, strings.Count(out.String(), "\n"))
+}
