@@ -1,8 +1,11 @@
 package bolt
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"sync"
@@ -15,10 +18,32 @@ import (
 	"go.uber.org/goleak"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/store"
 	"gopher-equalizer/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(holdVariable); path != "" {
+		hold(path)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// holdVariable has the test binary be another process, which holds the file that it names.
+const holdVariable = "EQUALIZER_TEST_HOLD"
+
+// hold opens a file, writes to it, says so, and waits to be killed.
+func hold(path string) {
+	s, err := Open(context.Background(), options(path))
+	if err != nil {
+		panic(err)
+	}
+	if err := s.Write(context.Background(), limiter.Batch{Puts: storetest.Records(1)}); err != nil {
+		panic(err)
+	}
+	fmt.Println("holding")
+	select {}
+}
 
 func options(path string) Options {
 	return Options{Path: path, ConnectTimeout: 10 * time.Second, Timeout: 10 * time.Second, Logger: zerolog.Nop()}
@@ -99,6 +124,29 @@ type writerFunc func(p []byte)
 func (f writerFunc) Write(p []byte) (int, error) {
 	f(p)
 	return len(p), nil
+}
+
+func TestASecondProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "equalizer.db")
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), holdVariable+"="+path)
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, child.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "holding\n", line)
+
+	o := options(path)
+	o.ConnectTimeout = 100 * time.Millisecond
+	_, err = Open(t.Context(), o)
+	require.ErrorIs(t, err, store.ErrHeld)
+	require.ErrorContains(t, err, fmt.Sprintf("process %d on %s, since ", child.Process.Pid, store.Self().Host))
+
+	require.NoError(t, child.Process.Kill())
+	_ = child.Wait()
+	require.Len(t, storetest.Load(t, open(t, path)), 1, "what it was told is stored survives kill -9")
 }
 
 func TestConnectTimeoutBoundsTheWait(t *testing.T) {

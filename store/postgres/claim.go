@@ -46,18 +46,19 @@ func (s *Store) claim(ctx context.Context, c *session) error {
 }
 
 // introduce notes which server process is ours, so that it can be told from another writer's
-// when the connection is lost. Commits are to be durable whatever the server's default is.
+// when the connection is lost. It also undoes defaults of the server that we can't live with:
+// commits that aren't durable, and an end of sessions (and so of our lock) that are idle.
 func (s *Store) introduce(ctx context.Context, c *session) error {
 	var b backend
-	err := c.conn.QueryRow(ctx, `
-		SELECT pid, backend_start,
-			CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
-		FROM pg_stat_activity WHERE pid = pg_backend_pid()`).Scan(&b.pid, &b.start, new(*string))
+	err := c.conn.QueryRow(ctx, "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()").Scan(&b.pid, &b.start)
 	if err != nil {
 		return fmt.Errorf("look at the connection: %w", err)
 	}
 	s.own = append(s.own, b)
-	return nil
+	_, err = c.conn.Exec(ctx, `
+		SELECT set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '0' END, false) FROM pg_settings
+		WHERE name = 'synchronous_commit' AND setting = 'off' OR name = 'idle_session_timeout'`)
+	return wrapf(err, "set up the connection")
 }
 
 // lockPoll is the time between two attempts to take the lock. Waiting for it in the server

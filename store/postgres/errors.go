@@ -14,19 +14,25 @@ import (
 	"gopher-equalizer/store"
 )
 
-// SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html.
+// SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html. The first two
+// characters are the class.
 const (
-	invalidPassword        = "28P01"
-	invalidAuthorization   = "28000"
-	undefinedDatabase      = "3D000"
-	undefinedSchema        = "3F000"
-	insufficientPrivilege  = "42501"
-	undefinedTable         = "42P01"
-	readOnlyTransaction    = "25006"
-	serializationFailure   = "40001"
-	deadlockDetected       = "40P01"
-	completionUnknown      = "40003"
-	connectionExceptionSet = "08" // the first two characters
+	invalidPassword       = "28P01"
+	invalidAuthorization  = "28000"
+	undefinedDatabase     = "3D000"
+	undefinedSchema       = "3F000"
+	insufficientPrivilege = "42501"
+	undefinedTable        = "42P01"
+	readOnlyTransaction   = "25006"
+	serializationFailure  = "40001"
+	deadlockDetected      = "40P01"
+	completionUnknown     = "40003"
+
+	connectionClass    = "08"
+	authorizationClass = "28"
+	catalogClass       = "3D"
+	schemaClass        = "3F"
+	accessRuleClass    = "42" // what a statement names is missing, forbidden, or there already
 )
 
 // errFinal is an error that trying again can't mend.
@@ -42,8 +48,8 @@ func IsFinal(err error) bool {
 	if errors.As(err, &final) || errors.Is(err, store.ErrSuperseded) {
 		return true
 	}
-	switch code(err) {
-	case invalidPassword, invalidAuthorization, undefinedDatabase, undefinedSchema, insufficientPrivilege:
+	switch class(code(err)) {
+	case authorizationClass, catalogClass, schemaClass, accessRuleClass:
 		return true
 	}
 	return false
@@ -57,6 +63,9 @@ func code(err error) string {
 	}
 	return ""
 }
+
+// class is the class of a SQLSTATE, "" of none.
+func class(code string) string { return code[:min(2, len(code))] }
 
 func isInDoubt(err error) bool { return errors.Is(err, limiter.ErrInDoubt) }
 

@@ -22,6 +22,9 @@ import (
 var server pgtest.Server
 
 func TestMain(m *testing.M) {
+	if schema := os.Getenv(holdVariable); schema != "" {
+		hold(schema)
+	}
 	code := m.Run()
 	server.Close()
 	if err := goleak.Find(); err != nil && code == 0 {
@@ -34,16 +37,26 @@ func TestMain(m *testing.M) {
 // at are the options for a URL of pgtest's.
 func at(t *testing.T, text string) Options {
 	t.Helper()
+	o, err := parse(text)
+	require.NoError(t, err)
+	return o
+}
+
+func parse(text string) (Options, error) {
 	u, err := url.Parse(text)
-	require.NoError(t, err)
+	if err != nil {
+		return Options{}, err
+	}
 	config, err := pgx.ParseConfig("postgres://" + u.Host + u.Path)
-	require.NoError(t, err)
+	if err != nil {
+		return Options{}, err
+	}
 	password, _ := u.User.Password()
 	return Options{
-		Host: u.Hostname(), Port: int(config.Port), User: u.User.Username(), Password: password, DBName: config.Database,
+		Host: config.Host, Port: int(config.Port), User: u.User.Username(), Password: password, DBName: config.Database,
 		SSLMode: u.Query().Get("sslmode"), Schema: u.Query().Get("schema"),
 		ConnectTimeout: 20 * time.Second, Timeout: 10 * time.Second, Logger: zerolog.Nop(),
-	}
+	}, nil
 }
 
 // open opens a store for the length of a test.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -68,6 +67,10 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 		_ = tx.Rollback(ctx) // closes the connection if it can't
 		return c.whoInstead(ctx, err)
 	}
+	if err := context.Cause(ctx); err != nil { // the last moment to be certain
+		_ = tx.Rollback(ctx)
+		return err
+	}
 	return commitError(tx.Commit(ctx))
 }
 
@@ -100,11 +103,12 @@ func (c *session) whoInstead(ctx context.Context, err error) error {
 }
 
 // commitError tells what the error of a COMMIT means. Only a server that says that it rolled
-// back, and a COMMIT that was never sent, leave no doubt.
+// back leaves no doubt. (pgconn.SafeToRetry is no help: it says of a COMMIT whose answer
+// was cut off that it was never sent.)
 func commitError(err error) error {
 	var refused *pgconn.PgError
 	switch {
-	case err == nil, errors.Is(err, pgx.ErrTxCommitRollback), pgconn.SafeToRetry(err):
+	case err == nil, errors.Is(err, pgx.ErrTxCommitRollback):
 		return err
 	case errors.As(err, &refused) && rolledBack(refused):
 		return err
@@ -119,5 +123,5 @@ func rolledBack(err *pgconn.PgError) bool {
 	if severity == "" {
 		severity = err.Severity
 	}
-	return severity == "ERROR" && err.Code != completionUnknown && !strings.HasPrefix(err.Code, connectionExceptionSet)
+	return severity == "ERROR" && err.Code != completionUnknown && class(err.Code) != connectionClass
 }

@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/store/postgres/pgtest"
+	"gopher-equalizer/store/storetest"
+)
+
+func TestMigrationsAreNumberedInOrder(t *testing.T) {
+	entries, err := migrationFiles.ReadDir("migrations")
+	require.NoError(t, err)
+	require.NotEmpty(t, entries)
+	for i, entry := range entries {
+		require.True(t, strings.HasPrefix(entry.Name(), fmt.Sprintf("%04d_", i+1)), entry.Name())
+	}
+}
+
+func TestMigrationsAreAppliedOnce(t *testing.T) {
+	schema := server.Schema(t)
+	o := at(t, schema)
+	s := open(t, o)
+	storetest.Write(t, s, put(storetest.Record("alice", 1)))
+	require.NoError(t, s.Close())
+	require.Len(t, storetest.Load(t, open(t, o)), 1)
+	var versions, latest int
+	err := pgtest.Connect(t, schema).QueryRow(t.Context(), "SELECT count(*), max(version) FROM schema_version").Scan(&versions, &latest)
+	require.NoError(t, err)
+	require.Equal(t, versions, latest)
+}
+
+// A migration that fails leaves nothing of itself, so that it can be tried again.
+func TestAMigrationIsWholeOrNothing(t *testing.T) {
+	schema := server.Schema(t)
+	u, err := url.Parse(schema)
+	require.NoError(t, err)
+	name := u.Query().Get("schema")
+	conn := pgtest.Connect(t, schema)
+	_, err = conn.Exec(t.Context(), fmt.Sprintf("CREATE SCHEMA %s; CREATE TABLE %[1]s.writer (x integer)", name))
+	require.NoError(t, err)
+	require.ErrorContains(t, openError(t, at(t, schema)), `migrations/0001_buckets.sql: ERROR: relation "writer" already exists`)
+	tables := 0
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename IN ('buckets', 'settings')").Scan(&tables))
+	require.Zero(t, tables)
+
+	_, err = conn.Exec(t.Context(), "DROP TABLE writer")
+	require.NoError(t, err)
+	storetest.Write(t, open(t, at(t, schema)), put(storetest.Record("alice", 1)))
+}
