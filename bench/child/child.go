@@ -1,0 +1,154 @@
+//go:build linux
+
+// Package child runs the suite's programs: it starts each in a process group of its own, ends
+// none but those, and leaves none behind, however the suite ends.
+package child
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a program may take to end before it is killed.
+const patience = 3 * time.Second
+
+// Program says what to run.
+type Program struct {
+	Path string
+	Args []string
+	Env  []string // in addition to the suite's own
+	Dir  string   // where it runs, and where what it prints goes: output.log
+	// Hello, if set, gets what the program prints on standard output instead.
+	Hello func(io.Reader) error
+}
+
+// Process is a program that runs.
+type Process struct {
+	name  string
+	log   string
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when it has ended
+}
+
+// Start starts a program. It ends with Stop, or with the suite's own process.
+func Start(p Program) (*Process, error) {
+	log, err := os.Create(filepath.Join(p.Dir, "output.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(p.Path, p.Args...)
+	cmd.Dir, cmd.Env, cmd.Stderr = p.Dir, append(os.Environ(), p.Env...), log
+	// SIGTERM, not SIGKILL: nginx's master ends its workers on the one, and orphans them on the other.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	c := &Process{name: filepath.Base(p.Path), log: log.Name(), cmd: cmd, ended: make(chan struct{})}
+	return c, c.start(p.Hello, log)
+}
+
+// start waits for the program's hello, if it says one.
+func (c *Process) start(hello func(io.Reader) error, log io.Writer) error {
+	var out *os.File
+	if hello == nil {
+		c.cmd.Stdout = log
+	} else {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		defer r.Close()
+		out, c.cmd.Stdout = r, w
+	}
+	if err := c.cmd.Start(); err != nil {
+		return err
+	}
+	go c.reap()
+	if hello == nil {
+		return nil
+	}
+	if err := hello(out); err != nil {
+		c.Stop()
+		return fmt.Errorf("%s: %w: %s", c.name, err, c.LastWords())
+	}
+	return nil
+}
+
+// PID is the process's id. Processes that it started in turn are its children.
+func (c *Process) PID() int { return c.cmd.Process.Pid }
+
+// Await calls ready every few milliseconds until it succeeds. It fails if the program ends before
+// that, or when ctx does.
+func (c *Process) Await(ctx context.Context, ready func() error) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-c.ended:
+			return fmt.Errorf("%s ended: %s", c.name, c.LastWords())
+		case <-ctx.Done():
+			return fmt.Errorf("%s isn't ready: %w", c.name, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// LastWords is the last line that the program printed.
+func (c *Process) LastWords() string {
+	file, err := os.Open(c.log)
+	if err != nil {
+		return err.Error()
+	}
+	defer file.Close()
+	last := "it said nothing"
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if line := strings.TrimSpace(lines.Text()); line != "" {
+			last = line
+		}
+	}
+	return last
+}
+
+// Ended reports whether the program has ended.
+func (c *Process) Ended() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stop ends the program and all that it started, and waits until it has ended.
+func (c *Process) Stop() {
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-c.ended:
+	case <-time.After(patience):
+		_ = c.cmd.Process.Kill()
+		<-c.ended
+	}
+}
+
+// reap waits for the program's end and kills what is left of its group. The program is only
+// looked at, not reaped, before that: as long as it is there nobody else can have the group's id.
+func (c *Process) reap() {
+	for unix.Waitid(unix.P_PID, c.PID(), nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	_ = syscall.Kill(-c.PID(), syscall.SIGKILL)
+	_ = c.cmd.Wait() // why it ended is in its log
+	close(c.ended)
+}

@@ -1,0 +1,59 @@
+//go:build linux
+
+package load
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Idle are connections that were answered one request each, and are kept open.
+type Idle []net.Conn
+
+// OpenIdle opens n connections to a target, one after the other.
+func OpenIdle(ctx context.Context, target string, n int) (Idle, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var idle Idle
+	for range n {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", target)
+		if err != nil {
+			return idle, err
+		}
+		idle = append(idle, conn)
+		if err := answerOne(ctx, conn, target); err != nil {
+			return idle, fmt.Errorf("connection %d of %d: %w", len(idle), n, err)
+		}
+	}
+	return idle, nil
+}
+
+func answerOne(ctx context.Context, conn net.Conn, target string) error {
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(conn, "GET /%s HTTP/1.1\r\nHost: %s\r\n\r\n", Small, target); err != nil {
+		return err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || answer.Close {
+		return fmt.Errorf("status %d, closing: %t; want 200, kept open", answer.StatusCode, answer.Close)
+	}
+	return nil
+}
+
+// Close closes them all.
+func (i Idle) Close() {
+	for _, conn := range i {
+		_ = conn.Close()
+	}
+}

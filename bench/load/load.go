@@ -1,0 +1,128 @@
+//go:build linux
+
+// Package load puts load on a server: closed loop with wrk, constant rate with vegeta, and open
+// connections that do nothing.
+package load
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// KeyHeader is the header by which the proxies of the suite tell clients apart.
+const KeyHeader = "X-Api-Key"
+
+// Keys are how many clients there are where every request comes from a random one of them.
+const Keys = 1_000_000
+
+// Key says which clients the requests come from.
+type Key string
+
+// The kinds of Key. They name the limiter's mode in reports.
+const (
+	NoKey      Key = "off"     // requests name no client
+	OneKey     Key = "1 key"   // all name the same
+	RandomKeys Key = "1M keys" // each names a random one of Keys
+)
+
+// Size is a path of the sample backends: how large the answer is.
+type Size string
+
+// The sizes: 118 bytes with the head; 10 KiB and 1 MiB of body.
+const (
+	Small Size = "small"
+	Ten   Size = "10k"
+	Mega  Size = "1m"
+)
+
+// Shape is what a load looks like, whoever it is put on. Either Rate or Connections is set.
+type Shape struct {
+	Rate        int  `json:"rate,omitempty"`        // requests a second, whatever comes of them
+	Connections int  `json:"connections,omitempty"` // each sends its next request once it has its answer
+	Size        Size `json:"size"`
+	New         bool `json:"new,omitempty"` // a new connection for every request
+}
+
+// String is such as "c = 64, small" or "2,000/s, 10k, new connections".
+func (s Shape) String() string {
+	text := fmt.Sprintf("c = %d, %s", s.Connections, s.Size)
+	if s.Rate > 0 {
+		text = Thousands(int64(s.Rate)) + "/s, " + string(s.Size)
+	}
+	if s.New {
+		text += ", new connections"
+	}
+	return text
+}
+
+// Slug is String for file names: "c64-small", "2000s-10k-new".
+func (s Shape) Slug() string {
+	text := fmt.Sprintf("c%d-%s", s.Connections, s.Size)
+	if s.Rate > 0 {
+		text = fmt.Sprintf("%ds-%s", s.Rate, s.Size)
+	}
+	if s.New {
+		text += "-new"
+	}
+	return text
+}
+
+// Thousands writes 1234567 as 1,234,567.
+func Thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// Order is one run to do.
+type Order struct {
+	Shape
+	Key    Key
+	Target string // HOST:PORT
+	Time   time.Duration
+	Seed   uint32 // for wrk's random keys
+}
+
+func (o Order) url() string { return "http://" + o.Target + "/" + string(o.Size) }
+
+// Quantiles are the points at which latencies are told, in percent.
+func Quantiles() []float64 {
+	return []float64{1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 97, 98, 99, 99.5, 99.9, 99.95, 99.99}
+}
+
+// Outcome is what came of a run.
+type Outcome struct {
+	// Answered are the requests that got a whole answer, Refused those of them whose status was
+	// 400 or more: refusals, and a proxy's own errors.
+	Answered int64 `json:"answered"`
+	Refused  int64 `json:"refused"`
+	// Broken are the requests, connects and waits that failed.
+	Broken int64 `json:"broken"`
+	// Open are how many requests may have been sent without being counted, as the run ended
+	// before their answer: at most one a connection under wrk, none under vegeta.
+	Open    int64         `json:"open"`
+	Elapsed time.Duration `json:"elapsed"`
+	// Latency is in milliseconds, by the Quantiles.
+	Latency []float64 `json:"latency"`
+}
+
+// Failures are all that did not go well.
+func (o Outcome) Failures() int64 { return o.Refused + o.Broken }
+
+// Rate is the answers per second.
+func (o Outcome) Rate() float64 { return float64(o.Answered) / o.Elapsed.Seconds() }
+
+// Check holds the outcome against what the backends counted meanwhile. Every good answer was counted
+// before it left; and they can have got no more than what was sent: what was answered, what
+// broke, and what was open at the end.
+func (o Outcome) Check(counted int64) error {
+	least, most := o.Answered-o.Refused, o.Answered+o.Broken+o.Open
+	if counted < least || counted > most {
+		return fmt.Errorf("the backends counted %d requests; want %d to %d, as %d were answered, %d of them refused, %d broke and up to %d were open",
+			counted, least, most, o.Answered, o.Refused, o.Broken, o.Open)
+	}
+	return nil
+}

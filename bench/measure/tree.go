@@ -1,0 +1,42 @@
+//go:build linux
+
+// Package measure reads what the kernel knows of processes: the CPU time that they took, the
+// memory that they hold, the calls that they make. It never asks the processes themselves.
+package measure
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+)
+
+// Tree is a process and all its descendants, by id.
+type Tree []int
+
+// TreeOf finds the tree of a process: nginx, for one, does its work in children.
+func TreeOf(root int) (Tree, error) {
+	tree := Tree{root}
+	for i := 0; i < len(tree); i++ {
+		// One file per thread, with the children that it started.
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", tree[i]))
+		if err != nil || len(files) == 0 {
+			return nil, fmt.Errorf("process %d has ended, or the kernel tells of no children: %w", tree[i], errors.Join(err))
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil && !errors.Is(err, os.ErrNotExist) { // a thread may end
+				return nil, err
+			}
+			for _, field := range bytes.Fields(text) {
+				if pid, err := strconv.Atoi(string(field)); err == nil && !slices.Contains(tree, pid) {
+					tree = append(tree, pid)
+				}
+			}
+		}
+	}
+	return tree, nil
+}

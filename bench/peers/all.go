@@ -1,0 +1,79 @@
+//go:build linux
+
+package peers
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"time"
+
+	"gopher-equalizer/bench/load"
+)
+
+// Built are the programs that the suite built itself, by path. Without Caddy it is left out.
+type Built struct{ Equalizer, Pump, Caddy string }
+
+// All are the peers that this machine has, in the order of reports, and a line for each that
+// it lacks.
+func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
+	every := []load.Key{load.NoKey, load.OneKey, load.RandomKeys}
+	off := every[:1]
+	equalizer := Peer{
+		Name: "equalizer", Role: Ours, Program: b.Equalizer, Keys: every,
+		config: "equalizer.toml", store: "memory", args: func(s site) []string { return []string{"-c", s.config} },
+	}
+	durable := equalizer
+	durable.Name, durable.Keys, durable.store = "equalizer, on disk", every[1:], "bolt"
+
+	all = []Peer{
+		{Name: "direct", Role: Base, Keys: off},
+		{Name: "byte pump", Role: Floor, Program: b.Pump, Keys: off, args: func(s site) []string {
+			return append([]string{"-listen", s.Listen}, s.Backends...)
+		}},
+		equalizer,
+		durable,
+	}
+	for _, other := range installed(every) {
+		path, err := find(other.Program)
+		if err != nil {
+			lacking = append(lacking, err.Error())
+			continue
+		}
+		other.Role, other.Program, other.Version = Other, path, version(ctx, path, "-v")
+		all = append(all, other)
+	}
+	if b.Caddy != "" {
+		all = append(all, Peer{
+			Name: "caddy", Role: Other, Program: b.Caddy, Version: version(ctx, b.Caddy, "version"), Keys: off,
+			config: "Caddyfile", args: func(s site) []string {
+				return []string{"run", "--adapter", "caddyfile", "--config", s.config}
+			},
+		})
+	}
+	return all, lacking
+}
+
+// installed are the peers that come from the system's packages.
+func installed(keys []load.Key) []Peer {
+	return []Peer{
+		{Name: "nginx", Program: "nginx", Keys: keys, config: "nginx.conf", args: func(s site) []string {
+			return []string{"-p", s.Dir, "-e", s.Dir + "/error.log", "-c", s.config}
+		}},
+		{Name: "haproxy", Program: "haproxy", Keys: keys, config: "haproxy.cfg", args: func(s site) []string {
+			return []string{"-db", "-f", s.config}
+		}},
+	}
+}
+
+// version is the first line that a program says of itself.
+func version(ctx context.Context, program, flag string) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, flag).CombinedOutput()
+	if err != nil {
+		return "unknown: " + err.Error()
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return line
+}

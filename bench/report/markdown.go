@@ -1,0 +1,107 @@
+//go:build linux
+
+package report
+
+import (
+	_ "embed" // the template
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"text/template"
+	"time"
+
+	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/peers"
+)
+
+//go:embed report.md.tmpl
+var page string
+
+// none stands where there is nothing to tell.
+const none = "-"
+
+// Markdown writes the report for people. The plots are expected next to it.
+func (r *Report) Markdown(w io.Writer) error {
+	t, err := template.New("report").Funcs(template.FuncMap{
+		"name":        name,
+		"spread":      writeSpread,
+		"number":      writeNumber,
+		"megabytes":   func(bytes int64) string { return fixed(float64(bytes)/1e6, 1) },
+		"duration":    func(d time.Duration) string { return d.Round(100 * time.Millisecond).String() },
+		"totals":      r.totals,
+		"cpuPlot":     func(s load.Shape) string { return CPUPlot(s) },
+		"latencyPlot": func(s load.Shape) string { return LatencyPlot(s) },
+	}).Parse(page)
+	if err != nil {
+		return err
+	}
+	return t.Execute(w, r)
+}
+
+// name marks our rows.
+func name(c *Cell) string {
+	if c.Role == peers.Ours {
+		return "**" + c.Proxy + "**"
+	}
+	return c.Proxy
+}
+
+// writeSpread is "12.3 (11.9-13.0)", with so many decimals.
+func writeSpread(spread any, decimals int) string {
+	var s Spread
+	switch v := spread.(type) {
+	case Spread:
+		s = v
+	case *Spread:
+		if v == nil {
+			return none
+		}
+		s = *v
+	}
+	return fmt.Sprintf("%s (%s-%s)", fixed(s.Median, decimals), fixed(s.Min, decimals), fixed(s.Max, decimals))
+}
+
+func writeNumber(n *float64, decimals int) string {
+	if n == nil {
+		return none
+	}
+	return fixed(*n, decimals)
+}
+
+func fixed(x float64, decimals int) string {
+	if decimals == 0 {
+		return load.Thousands(int64(math.Round(x)))
+	}
+	return strconv.FormatFloat(x, 'f', decimals, 64)
+}
+
+// totals holds what was reported against what was counted, and names every run for which that
+// doesn't add up.
+func (r *Report) totals() string {
+	answered, refused, broken, open, counted := r.Totals()
+	text := fmt.Sprintf("%s requests were answered, %s of them with an error status; %s broke. The backends counted %s. ",
+		load.Thousands(answered), load.Thousands(refused), load.Thousands(broken), load.Thousands(counted))
+	text += fmt.Sprintf("When runs ended, up to %s requests were open: one for each of wrk's connections.\n", load.Thousands(open))
+	wrong := r.Mismatches()
+	if len(wrong) == 0 {
+		return text + "In every single run the two agree within what was open."
+	}
+	for _, w := range wrong {
+		text += "\n- " + w
+	}
+	return text
+}
+
+// Mismatches names the runs in which the backends counted what the load can't have sent.
+func (r *Report) Mismatches() []string {
+	var wrong []string
+	for _, c := range r.Cells {
+		for i, run := range c.Runs {
+			if err := run.Check(run.Counted); err != nil {
+				wrong = append(wrong, fmt.Sprintf("%s, limiter %s, %s, round %d: %v", c.Proxy, c.Limiter, c.Load, i+1, err))
+			}
+		}
+	}
+	return wrong
+}

@@ -1,0 +1,198 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/peers"
+	"gopher-equalizer/bench/report"
+)
+
+// comparison is a run of the suite.
+type comparison struct {
+	settings
+	*stage
+	*progress
+	report  report.Report
+	targets []*target
+	cells   []cell
+}
+
+// cell is a row of the report, and whom to put the load on.
+type cell struct {
+	*report.Cell
+	target *target
+	shape  shape
+}
+
+func (c cell) String() string { return fmt.Sprintf("%s, limiter %s, %s", c.Proxy, c.Limiter, c.Load) }
+
+// compare does all that the settings say, and writes the report. It ends early, without one,
+// when ctx does.
+func compare(ctx context.Context, s settings, stderr io.Writer) error {
+	c := &comparison{settings: s, progress: newProgress(stderr), report: report.Report{
+		Command: s.command, Started: time.Now(), Rounds: s.rounds, Time: s.time, WarmUp: s.warmUp, Fill: s.fill,
+	}}
+	defer c.done()
+	var err error
+	if c.stage, err = set(ctx, s.caddy, c.say); err != nil {
+		return err
+	}
+	defer c.strike()
+	defer c.closeTargets()
+	if err := c.measureAll(ctx); err != nil {
+		return err
+	}
+	c.report.Took = time.Since(c.report.Started)
+	c.report.Summarise()
+	return c.write(c.report)
+}
+
+// measureAll takes all measurements, from the shortest to the longest.
+func (c *comparison) measureAll(ctx context.Context) error {
+	found, lacking := peers.All(ctx, c.built)
+	for _, line := range append(c.lacking, lacking...) {
+		c.note(line)
+	}
+	c.report.Machine, c.report.Versions = machine(), versions(ctx, found, c.wrk)
+	for _, step := range []func(context.Context, []peers.Peer) error{c.openAll, c.idleAll, c.fillAll, c.roundsAll, c.syscallsAll} {
+		if err := step(ctx, found); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// note is for what goes wrong without the rest being in vain: a line now, and in the report.
+func (c *comparison) note(line string) {
+	c.warn(line)
+	c.report.Notes = append(c.report.Notes, line)
+}
+
+// openAll starts every peer, once for each mode of its limiter, and plans the cells.
+func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
+	for _, key := range []load.Key{load.NoKey, load.OneKey, load.RandomKeys} {
+		for _, p := range found {
+			if !p.Can(key) {
+				continue
+			}
+			t, err := c.open(ctx, p, key)
+			if err != nil {
+				c.note(err.Error())
+				continue
+			}
+			c.targets = append(c.targets, t)
+		}
+	}
+	for _, s := range c.shapes {
+		if s.Rate == 0 && c.wrk == nil {
+			continue // noted
+		}
+		for _, t := range c.targets {
+			if t.key == load.NoKey || s.limited {
+				c.plan(s, t)
+			}
+		}
+	}
+	c.say(fmt.Sprintf("%d runs of %v, about %v in all", c.rounds*len(c.cells), c.time, c.expected().Round(time.Second)))
+	return nil
+}
+
+func (c *comparison) plan(s shape, t *target) {
+	row := &report.Cell{Proxy: t.Name, Role: t.Role, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape)}
+	c.report.Cells = append(c.report.Cells, row)
+	c.cells = append(c.cells, cell{row, t, s})
+}
+
+// roundsAll runs every cell, over and over. Each round begins with another one, so that nobody
+// always follows the same.
+func (c *comparison) roundsAll(ctx context.Context, _ []peers.Peer) error {
+	for round := range c.rounds {
+		for i := range c.cells {
+			cell := c.cells[(i+round*len(c.cells)/c.rounds)%len(c.cells)]
+			if ctx.Err() != nil {
+				return nil // measureAll says so
+			}
+			if cell.target.ended() {
+				continue // noted
+			}
+			c.say(fmt.Sprintf("round %d of %d, run %d of %d: %s", round+1, c.rounds, i+1, len(c.cells), cell))
+			run, err := c.measure(ctx, cell)
+			if err != nil && ctx.Err() == nil {
+				c.note(fmt.Sprintf("%s, round %d: %v", cell, round+1, err))
+			}
+			if err == nil {
+				cell.Runs = append(cell.Runs, run)
+			}
+		}
+	}
+	return nil
+}
+
+// measure is one run of a cell.
+func (c *comparison) measure(ctx context.Context, cell cell) (report.Run, error) {
+	order := c.order(cell, c.time)
+	warm := order
+	warm.Time = c.warmUp
+	if _, err := c.put(ctx, warm); err != nil {
+		return report.Run{}, err
+	}
+	before, err := c.settled(ctx)
+	if err != nil {
+		return report.Run{}, err
+	}
+	var run report.Run
+	taken, err := begin(cell.target)
+	if err != nil {
+		return run, err
+	}
+	if run.Outcome, err = c.put(ctx, order); err != nil {
+		return run, err
+	}
+	if run.CPU, run.Peak, err = taken.end(); err != nil {
+		return run, err
+	}
+	after, err := c.settled(ctx)
+	run.Counted = sum(after) - sum(before)
+	if err == nil && run.Answered == 0 {
+		err = fmt.Errorf("nothing was answered")
+	}
+	return run, err
+}
+
+func (c *comparison) order(cell cell, d time.Duration) load.Order {
+	return load.Order{Shape: cell.Load, Key: cell.Limiter, Target: cell.target.address, Time: d, Seed: rand.Uint32()}
+}
+
+// put puts one load on one target.
+func (c *comparison) put(ctx context.Context, o load.Order) (load.Outcome, error) {
+	if o.Rate > 0 {
+		return load.Constant(ctx, o)
+	}
+	return c.wrk.Run(ctx, o)
+}
+
+func (c *comparison) closeTargets() {
+	for _, t := range c.targets {
+		t.close()
+	}
+}
+
+// describe is how a load is put on a proxy, for the report.
+func (c *comparison) describe(s load.Shape) string {
+	o := load.Order{Shape: s, Target: "PROXY", Time: c.time}
+	if s.Rate > 0 {
+		return fmt.Sprintf("vegeta attack -rate=%d/s -duration=%v -keepalive=%t, as a library", s.Rate, c.time, !s.New)
+	}
+	return strings.Join(c.wrk.Command(o), " ") + fmt.Sprintf(", interrupted after %v", c.time)
+}

@@ -1,0 +1,155 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/measure"
+	"gopher-equalizer/bench/peers"
+	"gopher-equalizer/bench/report"
+)
+
+// callsTime is for how long calls are counted: strace makes everything so slow that there are few
+// requests, but what a request takes hardly differs between them.
+const callsTime = 500 * time.Millisecond
+
+// overhead is what a run takes in addition to its time: starting wrk, settling.
+const overhead = 150 * time.Millisecond
+
+// expected is about how long all that is still to do takes.
+func (c *comparison) expected() time.Duration {
+	d := time.Duration(c.rounds*len(c.cells)) * (c.time + c.warmUp + overhead)
+	for _, t := range c.targets {
+		if t.key == load.RandomKeys {
+			d += c.fill
+		}
+		if t.key == load.NoKey {
+			d += time.Duration(c.idle) * 500 * time.Microsecond
+		}
+	}
+	for _, cell := range c.cells {
+		if cell.shape.calls {
+			d += callsTime + 2*overhead
+		}
+	}
+	return d
+}
+
+// idleAll sees what open connections cost each proxy, in processes of their own that have done
+// nothing else.
+func (c *comparison) idleAll(ctx context.Context, found []peers.Peer) error {
+	for _, p := range found {
+		if !p.Can(load.NoKey) || p.Role == peers.Base || ctx.Err() != nil {
+			continue
+		}
+		c.say(fmt.Sprintf("%d idle connections: %s", c.idle, p.Name))
+		idle, err := c.idleOne(ctx, p)
+		if err != nil {
+			c.note(fmt.Sprintf("%s, idle connections: %v", p.Name, err))
+			continue
+		}
+		c.report.Idle = append(c.report.Idle, idle)
+	}
+	return nil
+}
+
+func (c *comparison) idleOne(ctx context.Context, p peers.Peer) (report.Idle, error) {
+	t, err := c.open(ctx, p, load.NoKey)
+	if err != nil {
+		return report.Idle{}, err
+	}
+	defer t.close()
+	tree, err := t.tree()
+	if err != nil {
+		return report.Idle{}, err
+	}
+	before, err := tree.Resident()
+	if err != nil {
+		return report.Idle{}, err
+	}
+	open, err := load.OpenIdle(ctx, t.address, c.idle)
+	defer open.Close()
+	if err != nil {
+		return report.Idle{}, err
+	}
+	after, err := tree.Resident()
+	return report.Idle{Proxy: p.Name, Connections: c.idle, Base: before, Bytes: float64(after-before) / float64(c.idle)}, err
+}
+
+// fillAll puts many clients into the limiters' tables before anything is measured: that is how
+// a proxy is found that has been running for a while.
+func (c *comparison) fillAll(ctx context.Context, _ []peers.Peer) error {
+	shape := load.Shape{Connections: 64, Size: load.Small}
+	if c.wrk == nil {
+		shape = load.Shape{Rate: 2000, Size: load.Small}
+	}
+	for _, t := range c.targets {
+		if t.key != load.RandomKeys || c.fill == 0 || ctx.Err() != nil {
+			continue
+		}
+		c.say(fmt.Sprintf("filling the limiter's table: %s", t.Name))
+		row := cell{&report.Cell{Load: shape, Limiter: t.key}, t, c.shapes[0]}
+		if _, err := c.put(ctx, c.order(row, c.fill)); err != nil {
+			c.note(fmt.Sprintf("%s, filling its limiter's table: %v", t.Name, err))
+		}
+	}
+	return nil
+}
+
+// syscallsAll counts the system calls of a request.
+func (c *comparison) syscallsAll(ctx context.Context, _ []peers.Peer) error {
+	for _, cell := range c.cells {
+		if !cell.shape.calls || cell.Role == peers.Base || cell.target.ended() || ctx.Err() != nil {
+			continue
+		}
+		c.say("system calls: " + cell.String())
+		calls, err := c.syscalls(ctx, cell)
+		if errors.Is(err, measure.ErrNoStrace) {
+			c.note(err.Error() + ": no system calls per request")
+			return nil
+		}
+		if err != nil {
+			c.note(fmt.Sprintf("%s, system calls: %v", cell, err))
+			continue
+		}
+		cell.Syscalls = &calls
+	}
+	return nil
+}
+
+func (c *comparison) syscalls(ctx context.Context, cell cell) (float64, error) {
+	tree, err := cell.target.tree()
+	if err != nil {
+		return 0, err
+	}
+	dir, err := c.folder()
+	if err != nil {
+		return 0, err
+	}
+	before, err := c.settled(ctx)
+	if err != nil {
+		return 0, err
+	}
+	counting, err := measure.CountSyscalls(ctx, tree, dir)
+	if err != nil {
+		return 0, err
+	}
+	_, failed := c.put(ctx, c.order(cell, callsTime))
+	calls, err := counting.Stop()
+	if err = errors.Join(failed, err); err != nil {
+		return 0, err
+	}
+	after, err := c.settled(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if requests := sum(after) - sum(before); requests > 0 {
+		return float64(calls) / float64(requests), nil
+	}
+	return 0, errors.New("no request came through")
+}

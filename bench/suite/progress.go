@@ -1,0 +1,50 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// progress tells what is going on: on a terminal in one line that changes, elsewhere line by
+// line.
+type progress struct {
+	to         io.Writer
+	terminal   bool
+	unfinished bool // there is a line that changes
+}
+
+func newProgress(to io.Writer) *progress {
+	p := &progress{to: to}
+	if file, ok := to.(*os.File); ok {
+		info, err := file.Stat()
+		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return p
+}
+
+// say replaces what was said last.
+func (p *progress) say(line string) {
+	if p.terminal {
+		fmt.Fprintf(p.to, "\r\x1b[Kbench: %.100s", line)
+		p.unfinished = true
+		return
+	}
+	fmt.Fprintln(p.to, "bench:", line)
+}
+
+// warn says what is to stay.
+func (p *progress) warn(line string) {
+	p.done()
+	fmt.Fprintln(p.to, "bench:", line)
+}
+
+// done ends the line that changes.
+func (p *progress) done() {
+	if p.unfinished {
+		fmt.Fprint(p.to, "\r\x1b[K")
+		p.unfinished = false
+	}
+}

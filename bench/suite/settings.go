@@ -1,0 +1,145 @@
+//go:build linux
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"gopher-equalizer/bench/load"
+)
+
+// settings say what to run.
+type settings struct {
+	command string // as the user typed it
+	out     string // the folder for the report
+	caddy   bool
+	rounds  int
+	time    time.Duration // of a run
+	warmUp  time.Duration // before each
+	fill    time.Duration // of requests from random clients, once, so that tables are large
+	idle    int           // connections, to see what they cost
+	shapes  []shape
+}
+
+// shape is a load, and what else to do with it.
+type shape struct {
+	load.Shape
+	limited bool // also with the limiter on
+	calls   bool // also under strace
+}
+
+const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, Caddy.
+
+  --full      the whole matrix; says first how long that takes
+  --caddy     Caddy too: go builds it first, which takes minutes the first time
+  --rounds N  rounds, 1 to 100 (default 3; 5 with --full)
+  --time D    the time of a run, 100ms to 1m (default 1.5s; 3s with --full)
+  --results   keep the report under bench/results/DATE-quick or DATE-full; otherwise
+              it is in bench/out/quick or bench/out/full until the next run
+
+What is not installed, and what doesn't start, is named and left out.
+`
+
+// parse reads the command line.
+func parse(args []string, stdout io.Writer) (settings, error) {
+	flags := flag.NewFlagSet("suite", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run prints the error
+	flags.Usage = func() { fmt.Fprint(stdout, usage) }
+	full := flags.Bool("full", false, "")
+	caddy := flags.Bool("caddy", false, "")
+	rounds := flags.Int("rounds", 0, "")
+	each := flags.Duration("time", 0, "")
+	results := flags.Bool("results", false, "")
+	if err := flags.Parse(args); err != nil {
+		return settings{}, err
+	}
+	if flags.NArg() > 0 {
+		return settings{}, fmt.Errorf("unexpected argument %q; want flags only", flags.Arg(0))
+	}
+	s, kind := quick(), "quick"
+	if *full {
+		s, kind = whole(), "full"
+	}
+	s.command, s.caddy, s.out = typed(args, *full), *caddy, filepath.Join("bench", "out", kind)
+	if *results {
+		s.out = filepath.Join("bench", "results", time.Now().Format(time.DateOnly)+"-"+kind)
+	}
+	flags.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "rounds":
+			s.rounds = *rounds
+		case "time":
+			s.time = *each
+		}
+	})
+	return s, s.check()
+}
+
+func (s settings) check() error {
+	if s.rounds < 1 || s.rounds > 100 {
+		return fmt.Errorf("unexpected --rounds %d; want 1 to 100", s.rounds)
+	}
+	if s.time < 100*time.Millisecond || s.time > time.Minute {
+		return fmt.Errorf("unexpected --time %v; want 100ms to 1m", s.time)
+	}
+	return nil
+}
+
+// quick is what make bench runs: five minutes at most.
+func quick() settings {
+	return settings{
+		rounds: 3, time: 1500 * time.Millisecond, warmUp: 400 * time.Millisecond, fill: 4 * time.Second, idle: 1000,
+		shapes: []shape{
+			{Shape: load.Shape{Connections: 64, Size: load.Small}, limited: true, calls: true},
+			{Shape: load.Shape{Rate: 2000, Size: load.Small}, limited: true, calls: true},
+		},
+	}
+}
+
+// whole is the matrix: every number of connections and rate, every size, connections that are
+// kept and new ones. Limiters only make a difference to the head, so they see small answers. The largest
+// answers come last, as what they leave in memory is there to stay.
+func whole() settings {
+	s := settings{rounds: 5, time: 3 * time.Second, warmUp: 500 * time.Millisecond, fill: 30 * time.Second, idle: 5000}
+	for _, size := range []load.Size{load.Small, load.Ten, load.Mega} {
+		small := size == load.Small
+		for _, renew := range []bool{false, true} {
+			for _, c := range []int{1, 8, 64, 512} {
+				s.shapes = append(s.shapes, shape{
+					Shape:   load.Shape{Connections: c, Size: size, New: renew},
+					limited: small && !renew, calls: c == 64,
+				})
+			}
+		}
+		for _, rate := range []int{2000, 8000} {
+			if size != load.Mega { // more than loopback carries
+				s.shapes = append(s.shapes, shape{Shape: load.Shape{Rate: rate, Size: size}, limited: small, calls: small})
+			}
+		}
+	}
+	return s
+}
+
+// typed is a command that does the same again.
+func typed(args []string, full bool) string {
+	target := "make bench"
+	var rest string
+	for _, arg := range args {
+		switch arg {
+		case "--full", "-full", "--results", "-results":
+		default:
+			rest += " " + arg
+		}
+	}
+	if full {
+		target = "make bench-full"
+	}
+	if rest != "" {
+		target += fmt.Sprintf(" BENCH=%q", rest[1:])
+	}
+	return target
+}

@@ -1,0 +1,136 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"gopher-equalizer/bench/child"
+	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/measure"
+	"gopher-equalizer/bench/peers"
+)
+
+// target is a peer that runs, with its limiter in one mode.
+type target struct {
+	peers.Peer
+	key     load.Key
+	address string
+	process *child.Process // nil where there is no proxy
+}
+
+// open starts a peer and sees that it does what it is there for.
+func (s *stage) open(ctx context.Context, p peers.Peer, key load.Key) (*target, error) {
+	t := &target{Peer: p, key: key, address: s.backends[0]}
+	if p.Role == peers.Base {
+		return t, nil
+	}
+	if err := s.launch(ctx, t); err != nil {
+		t.close()
+		return nil, fmt.Errorf("%s, limiter %s: left out: %w", p.Name, key, err)
+	}
+	return t, nil
+}
+
+func (s *stage) launch(ctx context.Context, t *target) error {
+	dir, err := s.folder()
+	if err != nil {
+		return err
+	}
+	addresses, err := free(2)
+	if err != nil {
+		return err
+	}
+	t.address = addresses[0]
+	program, err := t.Prepare(dir, t.address, addresses[1], s.backends, t.key != load.NoKey)
+	if err != nil {
+		return err
+	}
+	if t.process, err = child.Start(program); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := t.process.Await(ctx, func() error { _, err := get(ctx, "http://"+t.address+"/health"); return err }); err != nil {
+		return err
+	}
+	if t.Role == peers.Floor {
+		return nil
+	}
+	return s.prove(ctx, t)
+}
+
+// prove sees that a proxy says where requests come from, passes on the host, and takes the
+// backends in turn.
+func (s *stage) prove(ctx context.Context, t *target) error {
+	head, err := get(ctx, "http://"+t.address+"/head")
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{"x-forwarded-for: 127.0.0.1\r\n", "host: " + t.address + "\r\n"} {
+		if !strings.Contains(strings.ToLower(string(head)), want) {
+			return fmt.Errorf("backends get %q; want it to have %q", head, want)
+		}
+	}
+	before, err := s.counts(ctx)
+	if err != nil {
+		return err
+	}
+	for range 2 * len(s.backends) {
+		if _, err := get(ctx, "http://"+t.address+"/"+string(load.Small)); err != nil {
+			return err
+		}
+	}
+	after, err := s.counts(ctx)
+	if err != nil {
+		return err
+	}
+	got := make([]int64, len(after))
+	for i := range after {
+		got[i] = after[i] - before[i]
+	}
+	if slices.Min(got) != 2 || slices.Max(got) != 2 {
+		return fmt.Errorf("the backends got %v requests; want 2 each", got)
+	}
+	return nil
+}
+
+func (t *target) close() {
+	if t.process != nil {
+		t.process.Stop()
+	}
+}
+
+// ended reports that there was a proxy, and that it is gone.
+func (t *target) ended() bool { return t.process != nil && t.process.Ended() }
+
+// tree are the target's processes, none where there is no proxy.
+func (t *target) tree() (measure.Tree, error) {
+	if t.process == nil {
+		return nil, nil
+	}
+	tree, err := measure.TreeOf(t.process.PID())
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, t.process.LastWords())
+	}
+	return tree, err
+}
+
+// free finds addresses that nobody listens on, so far.
+func free(n int) ([]string, error) {
+	var addresses []string
+	for range n {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer ln.Close() // all stay taken until all are found
+		addresses = append(addresses, ln.Addr().String())
+	}
+	return addresses, nil
+}
