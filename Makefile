@@ -4,10 +4,10 @@ FUZZTIME ?= 10s
 PACKAGES = ./... ./.ci ./.ci/arrows
 TOOL = go tool -modfile=.ci/tools/go.mod
 
-.PHONY: help build run test fuzz lint fmt cover
+.PHONY: help build run test fuzz lint fmt cover bench bench-full
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 build: ## build the static binary ./equalizer
 	CGO_ENABLED=0 go build -trimpath -o equalizer ./cmd/equalizer
@@ -30,3 +30,9 @@ fmt: ## format with gofumpt
 cover: ## run every test and tell how much of the code they reach
 	.ci/equip go test -timeout 10m -coverpkg=./... -coverprofile=coverage.out ./...
 	go tool cover -func=coverage.out | tail -n 1
+
+bench: ## compare with nginx and HAProxy, installed first if missing; BENCH="--help" for more
+	.ci/peers go run ./bench/suite $(BENCH)
+
+bench-full: ## the same under every load there is, which takes hours: it says how many
+	.ci/peers go run ./bench/suite --full $(BENCH)
