@@ -2,7 +2,6 @@ package limiter
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"strconv"
 	"sync"
@@ -195,35 +194,4 @@ func TestTakersAmongReapersAndAdmins(t *testing.T) {
 	assert.LessOrEqual(t, allowed.Load(), handedOut.Load())
 	assert.Positive(t, allowed.Load())
 	assert.LessOrEqual(t, f.Stats().Buckets, int64(1))
-}
-
-func BenchmarkTake(b *testing.B) {
-	run := func(name string, clients int, refused bool) {
-		b.Run(name, func(b *testing.B) {
-			settings := Settings{Capacity: 1 << 40, Refill: Refill{1_000_000, time.Second}}
-			if refused {
-				settings = Settings{Capacity: 1, Refill: Refill{1, time.Hour}}
-			}
-			s, err := Open(context.Background(), Options{Settings: settings, MaxBuckets: 1 << 30}, newFakeStore())
-			if err != nil {
-				b.Fatal(err)
-			}
-			keys := make([]string, clients)
-			for i := range keys {
-				keys[i] = fmt.Sprintf("client-%09d", i)
-				s.Take(keys[i])
-			}
-			b.ReportAllocs()
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				for i := 0; pb.Next(); i += 7919 {
-					s.Take(keys[i%clients])
-				}
-			})
-		})
-	}
-	run("hot", 1, false)
-	run("10k", 10_000, false)
-	run("10k refused", 10_000, true)
-	run("1M", 1_000_000, false)
 }
