@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"net"
 
 	"github.com/valyala/fasthttp"
@@ -70,7 +71,7 @@ func (r *request) send() outcome {
 	x.out = appendRequestHead(x.out[:0], &r.head)
 	x.out = append(x.out, r.upload.small...)
 	if _, err := x.conn.Write(x.out); err != nil {
-		return r.broken(err)
+		return r.broken(fmt.Errorf("sending the request: %w", err))
 	}
 	return r.sendBody()
 }
@@ -86,7 +87,7 @@ func (r *request) receive(sent outcome) outcome {
 	case sent.failure != nil:
 		return sent
 	}
-	return r.broken(err)
+	return r.broken(fmt.Errorf("awaiting the answer: %w", err))
 }
 
 // broken is the outcome when the backend broke the exchange before there was an answer.

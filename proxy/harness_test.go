@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -411,12 +410,6 @@ func (p *proxied) isProblem(a answer, status int, name string) {
 	for _, b := range p.pool.backends {
 		require.NotContains(p.t, a.body, b.Addr())
 	}
-}
-
-// isTimeout says whether err is a deadline's.
-func isTimeout(err error) bool {
-	e, ok := err.(net.Error)
-	return ok && e.Timeout() || err == os.ErrDeadlineExceeded
 }
 
 // allowAll is a limiter that keeps nothing.

@@ -107,7 +107,25 @@ func TestAccessLogOfFailures(t *testing.T) {
 	assert.Equal(t, "info", line.Level)
 	assert.Empty(t, line.Request.Method)
 	assert.Equal(t, "127.0.0.1", line.Request.RemoteIP)
-	assert.NotEmpty(t, line.Error)
+}
+
+// What can't be read is not logged either: it may be a secret.
+func TestAccessLogOfSecretsThatCannotBeRead(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := proxyTo(t, b.addr)
+	for _, request := range []string{
+		"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: hush\x01\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nhush\r\n\r\n",
+		"GET / HTTP/1.1 hush\r\nHost: x\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nCookie: hush" + strings.Repeat("x", 16<<10),
+		chunked + "0\r\nX: hush\x01\r\n\r\n",
+	} {
+		a := p.dial().do(request)
+		assert.GreaterOrEqual(t, a.StatusCode, 400)
+		assert.NotContains(t, a.body, "hush")
+	}
+	p.logged(5)
+	assert.NotContains(t, strings.Join(p.log.lines(), ""), "hush")
 }
 
 func TestAccessLogOfCutAnswers(t *testing.T) {

@@ -80,8 +80,14 @@ func (r *request) relayRaw() {
 	r.ctx.Hijack(func(net.Conn) { r.copyRaw() })
 }
 
+// copyRaw runs in a goroutine of the server's, where a panic would end the process.
 func (r *request) copyRaw() {
 	c, h := r.client, &r.ctx.Response.Header
+	defer func(p *Proxy) {
+		if v := recover(); v != nil {
+			p.logPanic(v)
+		}
+	}(r.proxy)
 	h.Del(fasthttp.HeaderTransferEncoding)
 	_, err := c.Write(h.Header())
 	if err == nil {

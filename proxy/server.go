@@ -82,9 +82,10 @@ func (p *Proxy) expect(ctx *fasthttp.RequestCtx) (status int) {
 // reject answers what the server could not read.
 func (p *Proxy) reject(ctx *fasthttp.RequestCtx, err error) {
 	r := p.begin(ctx)
-	defer r.conclude()
+	defer r.end()
 	r.unread = true
-	r.fail(r.unreadable(err), err)
+	// The server's error may quote the header, secrets and all; so it isn't logged.
+	r.fail(r.unreadable(err), r.client.Err())
 }
 
 // unreadable is why a request could not be read.

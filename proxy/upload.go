@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 
@@ -64,7 +65,7 @@ func (r *request) sendBody() outcome {
 			return r.uploadFailed(err)
 		}
 		if _, err := r.exchange.conn.Write(data); err != nil {
-			return r.broken(err)
+			return r.broken(fmt.Errorf("sending the body: %w", err))
 		}
 	}
 	return outcome{}
@@ -101,7 +102,8 @@ func (r *request) uploadFailed(err error) outcome {
 		f = bodyTooLarge
 	}
 	r.upload.complete = false
-	return outcome{failure: f, cause: err}
+	// What is malformed is not logged: the error may quote a trailer.
+	return outcome{failure: f, cause: r.client.Err()}
 }
 
 // tooLarge says whether a body of size, as far as it is known, is larger than the limit.

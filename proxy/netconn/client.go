@@ -91,12 +91,12 @@ func (c *Client) Peer() netip.Addr { return c.peer }
 func (c *Client) Active() {
 	c.phase = header
 	c.headerDue = c.in(c.all.limits.Header)
-	c.unread = false
 }
 
-// Idle says that a request was answered and the next one may come.
+// Idle says that a request was read to its end and answered, and that the next one may come.
 func (c *Client) Idle() {
 	c.phase = awaiting
+	c.unread = false
 	c.served = true
 }
 
