@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 PACKAGES = ./... ./.ci ./.ci/arrows
 TOOL = go tool -modfile=.ci/tools/go.mod
 
-.PHONY: help build run test fuzz lint fmt cover bench bench-full
+.PHONY: help build run test fuzz lint fmt cover bench bench-full bench-go bench-compare
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -36,3 +36,9 @@ bench: ## compare with nginx and HAProxy, installed first if missing; BENCH="--h
 
 bench-full: ## the same under every load there is, which takes hours: it says how many
 	.ci/peers go run ./bench/suite --full $(BENCH)
+
+bench-go: ## run the Go benchmarks of the hot paths; BENCH=Take chooses, BENCH=Large wants gigabytes
+	.ci/gobench
+
+bench-compare: ## compare the Go benchmarks with those of another revision: BASE=main
+	.ci/gobench "$(BASE)"

@@ -45,6 +45,11 @@ func (m *machine) write(path, text string, mode os.FileMode) {
 	require.NoError(m.t, os.WriteFile(m.path(path), []byte(text), mode))
 }
 
+func (m *machine) remove(path string) {
+	m.t.Helper()
+	require.NoError(m.t, os.Remove(m.path(path)))
+}
+
 // stub adds a program that notes how it was called and goes on with a script.
 func (m *machine) stub(path, script string) {
 	m.t.Helper()
@@ -62,9 +67,15 @@ func (m *machine) calls() []string {
 // run runs a script and returns what it printed, and its exit code.
 func (m *machine) run(script string, args ...string) (stdout, stderr string, code int) {
 	m.t.Helper()
+	return m.runIn("", script, args...)
+}
+
+// runIn runs it in a folder; "" is this one.
+func (m *machine) runIn(dir, script string, args ...string) (stdout, stderr string, code int) {
+	m.t.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.Command(script, args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = m.env, &out, &errs
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, m.env, &out, &errs
 	err := cmd.Run()
 	if _, exited := err.(*exec.ExitError); !exited {
 		require.NoError(m.t, err)

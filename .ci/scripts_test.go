@@ -14,7 +14,7 @@ import (
 )
 
 func TestScriptsParse(t *testing.T) {
-	for _, script := range []string{"equip", "fuzz", "lint", "peers", "run"} {
+	for _, script := range []string{"equip", "fuzz", "gobench", "lint", "peers", "run"} {
 		text, err := os.ReadFile(script)
 		require.NoError(t, err)
 		shell := "sh"
