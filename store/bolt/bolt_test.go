@@ -185,6 +185,17 @@ func TestAWriteLeftBehindIsOutwaited(t *testing.T) {
 	require.Len(t, storetest.Load(t, s), len(records))
 }
 
+// A write that was left behind before its commit doesn't begin it.
+func TestAWriteLeftBehindEarlyIsNotApplied(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "equalizer.db"))
+	release := stall(s)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, s.Write(ctx, limiter.Batch{Puts: storetest.Records(1)}), limiter.ErrInDoubt)
+	release()
+	require.Empty(t, storetest.Load(t, s))
+}
+
 func TestCloseGivesUpOnADiskThatHangs(t *testing.T) {
 	o := options(filepath.Join(t.TempDir(), "equalizer.db"))
 	o.Timeout = 100 * time.Millisecond

@@ -23,7 +23,7 @@ func (s *Store) run(ctx context.Context, job func(ctx context.Context) error) er
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		defer s.leave()
+		defer s.gate.Leave()
 		done <- s.guarded(func() error { return job(ctx) })
 	}()
 	select {
@@ -37,14 +37,6 @@ func (s *Store) run(ctx context.Context, job func(ctx context.Context) error) er
 	default:
 		return fmt.Errorf("%w: %w", errLeftBehind, context.Cause(ctx))
 	}
-}
-
-// leave ends a job. Close may have given up on it, so it closes the file itself then.
-func (s *Store) leave() {
-	if s.gate.Ended() {
-		_ = s.letGo() // Close said that this call hangs; there is nobody left to tell more
-	}
-	s.gate.Leave()
 }
 
 // guarded does a job and turns a panic into an error. bbolt trusts its file: it panics on one

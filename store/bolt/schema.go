@@ -13,7 +13,7 @@ import (
 // and a bucket "buckets" from client_id to value (encode.go).
 const schemaVersion = 1
 
-// The names in the file. They are never changed, so they are constants in all but type.
+// The names in the file.
 const (
 	metaName    = "meta"
 	bucketsName = "buckets"

@@ -71,13 +71,14 @@ func (s *Store) lock(ctx context.Context, c *session) error {
 	defer poll.Stop()
 	var held error
 	for {
-		got, err := s.tryLock(ctx, c, &held)
-		if got || err != nil {
-			if held != nil && ctx.Err() != nil {
-				return held
-			}
+		err := s.tryLock(ctx, c)
+		if ctx.Err() != nil && held != nil {
+			return held // this attempt says only that there was no time for it
+		}
+		if !errors.Is(err, store.ErrHeld) {
 			return err
 		}
+		held = err
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
@@ -86,29 +87,31 @@ func (s *Store) lock(ctx context.Context, c *session) error {
 	}
 }
 
-// tryLock tries once. If the lock isn't to be had, it sees to whoever has it: our own lost
-// connection is ended, and another writer is told of in held.
-func (s *Store) tryLock(ctx context.Context, c *session, held *error) (got bool, err error) {
+// tryLock tries once. An error that wraps store.ErrHeld says who has the lock; if that is a
+// lost connection of our own, the server was told to end it.
+func (s *Store) tryLock(ctx context.Context, c *session) error {
+	got := false
 	if err := c.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", s.o.lockKey()).Scan(&got); err != nil || got {
-		return got, wrapf(err, "take the lock")
+		return wrapf(err, "take the lock")
 	}
 	owner, found, err := s.findLockOwner(ctx, c)
 	switch {
 	case err != nil:
-		return false, err
-	case !found: // it has just let go
-		return false, nil
-	case s.isOwn(owner.backend):
-		_, err := c.conn.Exec(ctx, "SELECT pg_terminate_backend($1)", owner.pid)
-		*held = fmt.Errorf("%w: by a lost connection of this one (PostgreSQL's process %d), which the server has not ended yet", store.ErrHeld, owner.pid)
-		return false, wrapf(err, "end a lost connection of ours")
+		return err
+	case !found:
+		return fmt.Errorf("%w: which has just let go", store.ErrHeld)
+	case !s.isOwn(owner.backend):
+		return s.heldBy(ctx, c, owner)
 	}
-	return false, s.heldBy(ctx, c, owner, held)
+	if _, err := c.conn.Exec(ctx, "SELECT pg_terminate_backend($1)", owner.pid); err != nil {
+		return fmt.Errorf("end a lost connection of ours: %w", err)
+	}
+	return fmt.Errorf("%w: a lost connection of this one, PostgreSQL's process %d, which the server has yet to end", store.ErrHeld, owner.pid)
 }
 
-// heldBy says in held who has the schema. A writer that lost it while it was away is
-// superseded as soon as another has raised the epoch.
-func (s *Store) heldBy(ctx context.Context, c *session, owner lockOwner, held *error) error {
+// heldBy says who has the schema. A writer that lost it while it was away is superseded as
+// soon as another has raised the epoch.
+func (s *Store) heldBy(ctx context.Context, c *session, owner lockOwner) error {
 	w, err := readWriter(ctx, c.conn)
 	if err != nil {
 		return err
@@ -116,12 +119,12 @@ func (s *Store) heldBy(ctx context.Context, c *session, owner lockOwner, held *e
 	if s.claimed && w.instance != s.instance {
 		return w.superseded()
 	}
-	first := *held == nil
-	*held = fmt.Errorf("%w: %s, on PostgreSQL's process %d (%s)", store.ErrHeld, w.describe(), owner.pid, owner.application)
-	if first && !s.claimed {
-		s.o.Logger.Warn().Err(s.explain(*held)).Stringer("connect_timeout", s.o.ConnectTimeout).Msg("waiting for the schema")
+	held := fmt.Errorf("%w: %s, on PostgreSQL's process %d (%s)", store.ErrHeld, w.describe(), owner.pid, owner.application)
+	if !s.told && !s.claimed {
+		s.told = true
+		s.o.Logger.Warn().Err(s.explain(held)).Stringer("connect_timeout", s.o.ConnectTimeout).Msg("waiting for the schema")
 	}
-	return nil
+	return held
 }
 
 func (s *Store) isOwn(b backend) bool {

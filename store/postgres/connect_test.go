@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/store/postgres/pgtest"
@@ -200,6 +201,7 @@ func TestAFrozenServer(t *testing.T) {
 	s := open(t, at(t, cluster.URL("frozen")))
 	storetest.Write(t, s, put(storetest.Record("alice", 1)))
 	for _, idle := range []bool{true, false} { // with a connection, then without one
+		before := goleak.IgnoreCurrent()
 		require.NoError(t, cluster.Freeze())
 		for name, call := range map[string]func(context.Context) error{
 			"Get":   func(ctx context.Context) error { _, _, err := s.Get(ctx, "alice"); return err },
@@ -213,6 +215,7 @@ func TestAFrozenServer(t *testing.T) {
 			require.ErrorContains(t, err, "the server did not answer in time")
 			require.Less(t, time.Since(start), 3*time.Second, name)
 		}
+		goleak.VerifyNone(t, before) // nothing waits for the server
 		require.NoError(t, cluster.Thaw())
 		if idle {
 			_, ok := storetest.Get(t, s, "alice")

@@ -54,6 +54,7 @@ type Store struct {
 	session *session  // nil: there is no connection
 	claimed bool      // whether the schema was ever ours
 	own     []backend // server processes of our connections that may still be there
+	told    bool      // whether the log says that another process has the schema
 	final   error     // why there is no going on: superseded
 }
 

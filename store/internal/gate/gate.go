@@ -84,7 +84,8 @@ func (g *Gate) End() { g.end(store.ErrClosed) }
 func (g *Gate) Ended() bool { return g.life.Err() != nil }
 
 // Close Ends, waits up to patience for the call that is let in, and then has letGo close what
-// is behind the gate. A second Close returns what the first did.
+// is behind the gate. If the call does not end by then, Close says so, and letGo is called when
+// it does. A second Close returns what the first did.
 func (g *Gate) Close(patience time.Duration, letGo func() error) error {
 	g.closing.Do(func() {
 		g.End()
@@ -96,6 +97,11 @@ func (g *Gate) Close(patience time.Duration, letGo func() error) error {
 			g.Leave()
 		case <-timer.C:
 			g.closed = fmt.Errorf("a call under way did not end within %v", patience)
+			go func() {
+				g.turn <- struct{}{}
+				_ = letGo() // there is nobody left to tell
+				g.Leave()
+			}()
 		}
 	})
 	return g.closed

@@ -118,9 +118,14 @@ func TestCloseGivesUpOnACallThatHangs(t *testing.T) {
 		_, cancel, err := g.Enter(t.Context())
 		require.NoError(t, err)
 		defer cancel()
+		letGo := make(chan struct{}, 1)
 		start := time.Now()
-		err = g.Close(time.Second, func() error { t.Error("let go of what is in use"); return nil })
+		err = g.Close(time.Second, func() error { letGo <- struct{}{}; return nil })
 		require.ErrorContains(t, err, "did not end within 1s")
 		require.Equal(t, time.Second, time.Since(start))
+		synctest.Wait()
+		require.Empty(t, letGo, "the call has what is behind the gate")
+		g.Leave()
+		<-letGo
 	})
 }
