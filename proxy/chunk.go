@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"strconv"
@@ -92,7 +93,7 @@ func (c *chunkReader) ready() bool {
 func (c *chunkReader) nextChunk() error {
 	if c.begun {
 		if line, err := c.readLine(); err != nil || len(line) > 0 {
-			return cmpError(err, errChunkEnd)
+			return cmp.Or(err, errChunkEnd)
 		}
 	}
 	line, err := c.readLine()
@@ -159,12 +160,4 @@ func noEOF(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// cmpError is err, or other if that is nil.
-func cmpError(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
 }

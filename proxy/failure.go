@@ -58,6 +58,9 @@ func gone() *failure {
 	return f
 }
 
+// ours says that it is not the client's fault.
+func (f *failure) ours() bool { return f != nil && f.status >= 500 }
+
 // fail answers with a failure, whose cause is for the log. It returns false, for the
 // steps of the pipeline that end with it.
 func (r *request) fail(f *failure, cause error) bool {

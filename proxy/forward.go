@@ -73,6 +73,9 @@ func (r *request) send() outcome {
 	if _, err := x.conn.Write(x.out); err != nil {
 		return r.broken(fmt.Errorf("sending the request: %w", err))
 	}
+	if r.upload.complete {
+		return outcome{}
+	}
 	return r.sendBody()
 }
 
@@ -103,7 +106,7 @@ func (r *request) mayResend() bool {
 	if conn.Err() == netconn.ErrTimeout {
 		return false
 	}
-	return conn.Sent() == 0 || conn.Received() == 0 && r.upload.size <= 0 && r.upload.size != bodyChunked && r.idempotent()
+	return conn.Sent() == 0 || conn.Received() == 0 && r.upload.empty() && r.idempotent()
 }
 
 // idempotent goes by RFC 9110, section 9.2.2.

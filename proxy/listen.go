@@ -60,7 +60,7 @@ func (a *accepting) pause(d time.Duration) {
 	}
 }
 
-// finish has all listeners drained and closed, which takes acceptAtMost.
+// finish has all listeners drained and closed, which takes acceptAtMost at most.
 func (a *accepting) finish() {
 	a.mu.Lock()
 	a.stopped.Do(func() { close(a.stop) })

@@ -6,7 +6,7 @@ import "github.com/rs/zerolog"
 // header's value but Host and X-Request-ID, and the client_id as it is stored, a hash if the key is secret.
 func (r *request) log(status int) {
 	line := r.proxy.log.Info()
-	if r.failure != nil && r.failure.status >= 500 {
+	if r.failure.ours() {
 		line = r.proxy.log.Error()
 	}
 	if line == nil {

@@ -155,6 +155,14 @@ func TestAccessLogOff(t *testing.T) {
 	assert.Equal(t, 503, line.Status)
 	assert.Zero(t, line.Duration)
 	assert.Len(t, p.log.lines(), 1)
+
+	cut := startBackend(t, func(c *conn, _ int) {
+		c.readRequest()
+		c.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc")
+	})
+	p = startProxy(t, s, poolOf(t, clientSettings(), cut.addr), nil)
+	assert.Error(t, p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").err)
+	assert.Equal(t, "error", p.logged(1).Level)
 }
 
 // Control characters can't break a line of the log.

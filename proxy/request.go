@@ -135,7 +135,7 @@ func (p *Proxy) logPanic(v any) {
 func (r *request) finish() {
 	p, status := r.proxy, r.status()
 	p.counters.finished(status, r.failure)
-	if p.settings.AccessLog || r.failure != nil && status >= 500 {
+	if p.settings.AccessLog || r.failure.ours() {
 		r.log(status)
 	}
 	r.reset()

@@ -3,7 +3,6 @@ package proxy
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -105,7 +104,7 @@ func TestResendIsTheLast(t *testing.T) {
 // many others there are.
 func TestResendOnFreshConnection(t *testing.T) {
 	const idle = 3
-	var warm = make(chan struct{})
+	warm := make(chan struct{})
 	b := startBackend(t, func(c *conn, nth int) {
 		c.readRequest()
 		if nth <= idle {
@@ -181,7 +180,7 @@ func TestLateAnswer(t *testing.T) {
 		defer close(release)
 		other, got := answering(t, ok)
 		cs := clientSettings()
-		cs.AnswerTimeout = 50 * time.Millisecond
+		cs.AnswerTimeout = brief
 		p := startProxy(t, settings(), poolOf(t, cs, b.addr, other.addr), nil)
 		c := p.dial()
 		p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 504, "backend-late")
@@ -215,8 +214,8 @@ func TestLateBodies(t *testing.T) {
 		assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures)
 	}
 	idle, total := clientSettings(), clientSettings()
-	idle.IdleTimeout = 50 * time.Millisecond
-	total.TotalTimeout = 50 * time.Millisecond
+	idle.IdleTimeout = brief
+	total.TotalTimeout = brief
 	for _, cs := range []ClientSettings{idle, total} {
 		f(cs, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nx")
 		f(cs, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")

@@ -64,8 +64,8 @@ type ClientSettings struct {
 	IdleTimeout time.Duration
 	// TotalTimeout is for all of an answer, from the request's first byte to the answer's last.
 	TotalTimeout time.Duration
-	// KeepAlive is how long an unused connection is kept, above 0. The shorter, the rarer the backend
-	// closes it first, and the more connects there are.
+	// KeepAlive is how long an unused connection is kept; 0 stands for 10 seconds. The shorter, the rarer the
+	// backend closes it first, and the more connects there are.
 	KeepAlive time.Duration
 }
 

@@ -178,7 +178,7 @@ func (z *zeros) Read(p []byte) (int, error) {
 }
 
 const (
-	huge = 256 << 20
+	huge = 128 << 20
 	// most is what the heap of this process, its tests and all, may hold while huge bodies pass.
 	most = 64 << 20
 )

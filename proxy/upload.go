@@ -118,4 +118,7 @@ func (r *request) received() bool {
 	return r.upload.complete || n == 0 || n == int(bodyNone)
 }
 
+// empty says that there is no body, or one of no bytes.
+func (u *upload) empty() bool { return u.size == 0 || u.size == bodyNone }
+
 func (u *upload) reset() { *u = upload{small: u.small[:0]} }

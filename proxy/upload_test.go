@@ -157,7 +157,7 @@ func TestEarlyAnswerWithoutClose(t *testing.T) {
 	})
 	defer close(release)
 	cs := clientSettings()
-	cs.IdleTimeout = 50 * time.Millisecond
+	cs.IdleTimeout = brief
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	req, err := http.NewRequest("POST", "http://"+p.addr, &zeros{64 << 20})
 	require.NoError(t, err)
@@ -239,6 +239,14 @@ func TestExpectContinue(t *testing.T) {
 	p.isProblem(c.readAnswer("POST"), 503, "no-backend")
 	assert.Len(t, p.log.lines(), 4)
 	require.NoError(t, c.Close())
+}
+
+// The same if not even the 100 can be sent.
+func TestClientGoesAwayBeforeContinue(t *testing.T) {
+	p := proxyTo(t)
+	p.counters.begun.Add(1)
+	newRequest(p.Proxy).abandoned()
+	assert.EqualValues(t, 1, p.Stats().ClientGone)
 }
 
 // A client that gets its 100 and goes away ends its request.

@@ -123,7 +123,7 @@ func TestClientThatReadsSlowly(t *testing.T) {
 		_, err := c.Write(make([]byte, size))
 		done <- err
 	}()
-	buf := make([]byte, 512<<10)
+	buf := make([]byte, 1<<20)
 	tick := time.NewTicker(brief / 4)
 	defer tick.Stop()
 	for n := 0; n < size; <-tick.C {

@@ -15,7 +15,7 @@ const (
 	// patience bounds what must happen soon; nothing waits for it to pass.
 	patience = 10 * time.Second
 	// brief is a timeout that tests wait for.
-	brief = 60 * time.Millisecond
+	brief = 120 * time.Millisecond
 	// slack is how late the tick allows a brief timeout to be, and how late a busy machine may make it besides.
 	slack = 5 * time.Second
 )
