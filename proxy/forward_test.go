@@ -312,15 +312,35 @@ func TestLateBytesReachNobody(t *testing.T) {
 	assert.EqualValues(t, 2, b.conns.Load())
 }
 
-// Backends stay hidden where their answers point to them.
+// Backends stay hidden where their answers point to them, or to each other.
 func TestLocation(t *testing.T) {
 	b := startBackend(t, func(c *conn, _ int) {
 		for c.readRequest() != "" {
-			c.send("HTTP/1.1 302 Found\r\nlocation: http://" + c.LocalAddr().String() + "/there\r\nContent-Length: 0\r\n\r\n")
+			c.send("HTTP/1.1 302 Found\r\nlocation: http://" + c.LocalAddr().String() + "/there\r\n" +
+				"Content-Location: http://10.0.0.1:80/here\r\nContent-Length: 0\r\n\r\n")
 		}
 	})
-	p := proxyTo(t, b.addr)
-	a := p.dial().do("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
-	assert.Equal(t, "http://shop.example/there", a.Header.Get("Location"))
-	assert.NotEmpty(t, a.Header.Get("X-Request-Id"))
+	f := func(backends []string, location, contentLocation string) {
+		t.Helper()
+		s := settings()
+		s.Backends = backends
+		p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+		a := p.dial().do("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+		assert.Equal(t, location, a.Header.Get("Location"))
+		assert.Equal(t, contentLocation, a.Header.Get("Content-Location"))
+		assert.NotEmpty(t, a.Header.Get("X-Request-Id"))
+	}
+	f(nil, "http://shop.example/there", "http://10.0.0.1:80/here")
+	f([]string{b.addr, "10.0.0.1:80"}, "http://shop.example/there", "http://shop.example/here")
+}
+
+// The pool's Host replaces the client's.
+func TestHostReachesTheBackend(t *testing.T) {
+	b, got := answering(t, ok)
+	s := settings()
+	s.Host = "inside.example"
+	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n").body)
+	assert.Contains(t, got.list()[0], "\r\nHost: inside.example\r\n")
+	assert.NotContains(t, got.list()[0], "\r\nHost: shop.example\r\n")
 }

@@ -35,11 +35,14 @@ func (r *request) relay() {
 
 // cleanHeader makes the answer's header what the client may see.
 func (r *request) cleanHeader() {
-	backend := [...]string{r.backend.Addr()}
+	hidden, answering := r.proxy.settings.Backends, [...]string{r.backend.Addr()}
+	if len(hidden) == 0 {
+		hidden = answering[:]
+	}
 	cleanAnswer(&r.ctx.Response.Header, &answerHead{
 		scheme:    r.head.scheme,
 		host:      requestHost(r.head.header),
-		backends:  backend[:],
+		backends:  hidden,
 		requestID: r.head.requestID,
 	})
 }
