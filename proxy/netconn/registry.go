@@ -2,7 +2,6 @@ package netconn
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +61,7 @@ func (r *Registry) CloseIdle() {
 	}
 }
 
-// Wait returns when no connection is left, or with ctx's error when that ends first.
+// Wait returns when no connection is left, or with the cause of ctx's end when that comes first.
 func (r *Registry) Wait(ctx context.Context) error {
 	for {
 		r.mu.Lock()
@@ -74,7 +73,7 @@ func (r *Registry) Wait(ctx context.Context) error {
 		select {
 		case <-empty:
 		case <-ctx.Done():
-			return fmt.Errorf("%d connections left: %w", r.Len(), context.Cause(ctx))
+			return context.Cause(ctx)
 		}
 	}
 }
