@@ -86,11 +86,7 @@ func small(t *testing.T, addrs ...string) *proxied {
 // A body that says it is too large is refused before any of it came, however it is asked for; one that
 // turns out to be, when it does.
 func TestBodyTooLarge(t *testing.T) {
-	b := startBackend(t, func(c *conn, _ int) {
-		if c.readRequest() != "" {
-			c.send(ok)
-		}
-	})
+	b, _ := answering(t, ok)
 	f := func(request string) {
 		t.Helper()
 		p := small(t, b.addr)
