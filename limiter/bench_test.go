@@ -80,7 +80,9 @@ func benchmarkTakes(b *testing.B, name string, clients int, newTaker func() func
 
 func openForTakes(b *testing.B, s Settings) *Service {
 	b.Helper()
-	service, err := Open(context.Background(), Options{Settings: s, MaxBuckets: 1 << 30}, newFakeStore())
+	service, err := Open(context.Background(), Options{
+		Settings: s, MaxBuckets: 1 << 30, FlushInterval: time.Second, StoreTimeout: time.Minute,
+	}, newFakeStore())
 	if err != nil {
 		b.Fatal(err)
 	}
