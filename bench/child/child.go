@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a program may take to end before it is killed.
-const patience = 3 * time.Second
+const patience = 2 * time.Second
 
 // Program says what to run.
 type Program struct {
@@ -57,29 +57,33 @@ func Start(p Program) (*Process, error) {
 
 // start waits for the program's hello, if it says one.
 func (c *Process) start(hello func(io.Reader) error, log io.Writer) error {
-	var out *os.File
 	if hello == nil {
 		c.cmd.Stdout = log
-	} else {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return err
-		}
-		defer w.Close()
-		defer r.Close()
-		out, c.cmd.Stdout = r, w
+		return c.launch()
 	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	c.cmd.Stdout = w
+	err = c.launch()
+	_ = w.Close() // ours; the program's end is its own, so that its end is the hello's
+	if err != nil {
+		return err
+	}
+	if err := hello(r); err != nil {
+		c.Stop()
+		return fmt.Errorf("%s: %w: %s", c.name, err, c.LastWords())
+	}
+	return nil
+}
+
+func (c *Process) launch() error {
 	if err := c.cmd.Start(); err != nil {
 		return err
 	}
 	go c.reap()
-	if hello == nil {
-		return nil
-	}
-	if err := hello(out); err != nil {
-		c.Stop()
-		return fmt.Errorf("%s: %w: %s", c.name, err, c.LastWords())
-	}
 	return nil
 }
 

@@ -49,7 +49,7 @@ func (w *Wrk) Version(ctx context.Context) string {
 func (w *Wrk) Command(o Order) []string {
 	// wrk takes whole seconds; it is interrupted earlier, and this is only its bound.
 	bound := strconv.Itoa(int(o.Time/time.Second)+2) + "s"
-	args := []string{"wrk", "-t1", "-c" + strconv.Itoa(o.Connections), "-d" + bound, "-s", filepath.Base(w.script)}
+	args := []string{"wrk", "-t1", "-c" + strconv.Itoa(o.Connections), "-d" + bound, "--timeout", "5s", "-s", filepath.Base(w.script)}
 	if o.New {
 		args = append(args, "-H", "Connection: close")
 	}
@@ -66,18 +66,37 @@ func (w *Wrk) Command(o Order) []string {
 // Run keeps o.Connections busy for o.Time. wrk looks every 100 ms whether to stop; the time that it
 // took is in the outcome.
 func (w *Wrk) Run(ctx context.Context, o Order) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.Time)
-	defer cancel()
+	ctx, interrupt := context.WithCancel(ctx)
+	defer interrupt()
 	cmd := exec.CommandContext(ctx, w.program, w.Command(o)[1:]...)
 	cmd.Dir = filepath.Dir(w.script)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it sums up, and exits
 	cmd.WaitDelay = 5 * time.Second
-	out, err := cmd.CombinedOutput()
-	if i := bytes.LastIndexByte(out, '{'); i >= 0 {
-		return decode(out[i:], o)
+	var out bytes.Buffer
+	errs := &begun{then: func() { time.AfterFunc(o.Time, interrupt) }}
+	cmd.Stdout, cmd.Stderr = &out, errs
+	err := cmd.Run()
+	if i := bytes.LastIndexByte(out.Bytes(), '{'); i >= 0 {
+		return decode(out.Bytes()[i:], o)
 	}
-	said := bytes.TrimSpace(out)
-	return Outcome{}, fmt.Errorf("wrk: %w: %s", errors.Join(err, context.Cause(ctx)), said[bytes.LastIndexByte(said, '\n')+1:])
+	said := bytes.TrimSpace(append(out.Bytes(), errs.text.Bytes()...))
+	return Outcome{}, fmt.Errorf("wrk: %w: %s", errors.Join(err, ctx.Err()), said[bytes.LastIndexByte(said, '\n')+1:])
+}
+
+// begun takes what wrk says on standard error, where the script says that it begins. Before that
+// an interrupt would be its end, with no sum.
+type begun struct {
+	text bytes.Buffer
+	then func() // called once, when it begins
+}
+
+func (b *begun) Write(p []byte) (int, error) {
+	n, err := b.text.Write(p)
+	if b.then != nil && bytes.Contains(b.text.Bytes(), []byte("begin\n")) {
+		b.then()
+		b.then = nil
+	}
+	return n, err
 }
 
 // decode reads the script's line.

@@ -1,6 +1,7 @@
 -- Each request from another client, if init is told to. A request is glued together from three
 -- parts: wrk.format would cost the machine more than some proxies do.
 function init(args)
+  io.stderr:write("begin\n")
   if args[1] ~= "random" then return end
   local header, keys = args[2], tonumber(args[3])
   math.randomseed(tonumber(args[4]))

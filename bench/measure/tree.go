@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 )
 
@@ -21,22 +20,36 @@ type Tree []int
 func TreeOf(root int) (Tree, error) {
 	tree := Tree{root}
 	for i := 0; i < len(tree); i++ {
-		// One file per thread, with the children that it started.
-		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", tree[i]))
-		if err != nil || len(files) == 0 {
-			return nil, fmt.Errorf("process %d has ended, or the kernel tells of no children: %w", tree[i], errors.Join(err))
+		children, err := children(tree[i])
+		if err != nil {
+			return nil, err
 		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil && !errors.Is(err, os.ErrNotExist) { // a thread may end
-				return nil, err
-			}
-			for _, field := range bytes.Fields(text) {
-				if pid, err := strconv.Atoi(string(field)); err == nil && !slices.Contains(tree, pid) {
-					tree = append(tree, pid)
-				}
-			}
-		}
+		tree = append(tree, children...)
 	}
 	return tree, nil
+}
+
+// children are those that any thread of a process started.
+func children(pid int) (children []int, err error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("process %d has ended, or the kernel tells of no children", pid)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // a thread may end
+			return nil, err
+		}
+		for _, field := range bytes.Fields(text) {
+			child, err := strconv.Atoi(string(field))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+			children = append(children, child)
+		}
+	}
+	return children, nil
 }

@@ -3,6 +3,8 @@
 package report
 
 import (
+	"math"
+
 	"gopher-equalizer/bench/load"
 	"gopher-equalizer/bench/peers"
 	"gopher-equalizer/bench/plot"
@@ -40,7 +42,7 @@ func (r *Report) cpu(shape load.Shape) plot.Bars {
 		group := &b.Groups[len(b.Groups)-1]
 		note := ""
 		if c.Summary.Ratio != nil {
-			note = "x " + fixed(*c.Summary.Ratio, 2)
+			note = "x " + fixed(c.Summary.Ratio.Median, 2)
 		}
 		cpu := c.Summary.CPU
 		group.Bars = append(group.Bars, plot.Bar{
@@ -71,7 +73,7 @@ func (c *Cell) points() []plot.Point {
 	}
 	var points []plot.Point
 	for i, q := range load.Quantiles() {
-		if float64(fewest)*(1-q/100) >= 1 && c.Summary.Latency[i].Median > 0 {
+		if math.Round(float64(fewest)*(1-q/100)) >= 1 && c.Summary.Latency[i].Median > 0 {
 			points = append(points, plot.Point{Percent: q, Millis: c.Summary.Latency[i].Median})
 		}
 	}

@@ -49,6 +49,7 @@ type Cell struct {
 
 // Run is one round of a cell.
 type Run struct {
+	Round int `json:"round"` // from 1
 	load.Outcome
 	Counted int64 `json:"counted"` // requests, by the backends
 	// What the proxy's processes took. Zero where there is no proxy.
@@ -58,10 +59,11 @@ type Run struct {
 
 // Summary is what a cell's runs come to.
 type Summary struct {
-	CPU      *Spread  `json:"cpu,omitempty"`   // microseconds per request
-	Ratio    *float64 `json:"ratio,omitempty"` // of CPU, to the cheapest peer under the same load
-	Rate     Spread   `json:"rate"`            // answers per second
-	P50      Spread   `json:"p50"`             // milliseconds
+	CPU   *Spread `json:"cpu,omitempty"`   // microseconds per request
+	Ratio *Spread `json:"ratio,omitempty"` // of CPU, to the peer that is cheapest under the same load
+
+	Rate     Spread   `json:"rate"` // answers per second
+	P50      Spread   `json:"p50"`  // milliseconds
 	P90      Spread   `json:"p90"`
 	P99      Spread   `json:"p99"`
 	P999     Spread   `json:"p999"`
@@ -103,9 +105,8 @@ func (r *Report) Summarise() {
 		}
 	}
 	for _, c := range r.Cells {
-		if cheapest := r.cheapest(c); c.Summary != nil && c.Summary.CPU != nil && cheapest > 0 {
-			ratio := c.Summary.CPU.Median / cheapest
-			c.Summary.Ratio = &ratio
+		if cheapest := r.cheapest(c); cheapest != nil && c.Summary != nil && c.Summary.CPU != nil {
+			c.Summary.Ratio = c.ratio(cheapest)
 		}
 	}
 }
@@ -123,23 +124,43 @@ func (c *Cell) sum() *Summary {
 		s.Failures += run.Failures()
 	}
 	if c.Role != peers.Base {
-		cpu := spread(c.Runs, func(r Run) float64 { return float64(r.CPU) / float64(time.Microsecond) / float64(r.Answered) })
+		cpu := spread(c.Runs, Run.micros)
 		peak := spread(c.Runs, func(r Run) float64 { return float64(r.Peak) / 1e6 })
 		s.CPU, s.Peak = &cpu, &peak
 	}
 	return s
 }
 
-// cheapest is the least CPU per request of a peer that did the same as this cell, 0 if none did.
-func (r *Report) cheapest(than *Cell) float64 {
-	least := 0.0
+// micros are microseconds of CPU time per request.
+func (r Run) micros() float64 {
+	return float64(r.CPU) / float64(time.Microsecond) / float64(r.Answered)
+}
+
+// cheapest is the peer that did the same as this cell for the least CPU per request, nil if
+// none did.
+func (r *Report) cheapest(than *Cell) (least *Cell) {
 	for _, c := range r.Cells {
 		same := c.Role == peers.Other && c.Load == than.Load && c.Limiter == than.Limiter
-		if same && c.Summary != nil && (least == 0 || c.Summary.CPU.Median < least) {
-			least = c.Summary.CPU.Median
+		if same && c.Summary != nil && (least == nil || c.Summary.CPU.Median < least.Summary.CPU.Median) {
+			least = c
 		}
 	}
 	return least
+}
+
+// ratio compares run by run: those of one round were made within a minute, and a machine that was
+// slower then was so for both.
+func (c *Cell) ratio(to *Cell) *Spread {
+	other := map[int]Run{}
+	for _, run := range to.Runs {
+		other[run.Round] = run
+	}
+	both := slices.DeleteFunc(slices.Clone(c.Runs), func(r Run) bool { return other[r.Round].CPU == 0 })
+	if len(both) == 0 {
+		return nil
+	}
+	ratio := spread(both, func(r Run) float64 { return r.micros() / other[r.Round].micros() })
+	return &ratio
 }
 
 // Loads are those of the cells, in the order in which they come up.

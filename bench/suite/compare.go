@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,21 +119,19 @@ func (c *comparison) plan(s shape, t *target) {
 // always follows the same.
 func (c *comparison) roundsAll(ctx context.Context, _ []peers.Peer) error {
 	for round := range c.rounds {
-		for i := range c.cells {
-			cell := c.cells[(i+round*len(c.cells)/c.rounds)%len(c.cells)]
-			if ctx.Err() != nil {
-				return nil // measureAll says so
-			}
-			if cell.target.ended() {
-				continue // noted
+		first := round * len(c.cells) / c.rounds
+		for i, cell := range slices.Concat(c.cells[first:], c.cells[:first]) {
+			if ctx.Err() != nil || cell.target.ended() {
+				continue // measureAll says the one, and the other was noted
 			}
 			c.say(fmt.Sprintf("round %d of %d, run %d of %d: %s", round+1, c.rounds, i+1, len(c.cells), cell))
 			run, err := c.measure(ctx, cell)
-			if err != nil && ctx.Err() == nil {
-				c.note(fmt.Sprintf("%s, round %d: %v", cell, round+1, err))
-			}
-			if err == nil {
+			run.Round = round + 1
+			switch {
+			case err == nil:
 				cell.Runs = append(cell.Runs, run)
+			case ctx.Err() == nil:
+				c.note(fmt.Sprintf("%s, round %d: %v", cell, round+1, err))
 			}
 		}
 	}
@@ -140,23 +139,19 @@ func (c *comparison) roundsAll(ctx context.Context, _ []peers.Peer) error {
 }
 
 // measure is one run of a cell.
-func (c *comparison) measure(ctx context.Context, cell cell) (report.Run, error) {
-	order := c.order(cell, c.time)
-	warm := order
-	warm.Time = c.warmUp
-	if _, err := c.put(ctx, warm); err != nil {
-		return report.Run{}, err
+func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, err error) {
+	if _, err = c.put(ctx, c.order(cell, c.warmUp)); err != nil {
+		return run, err
 	}
 	before, err := c.settled(ctx)
 	if err != nil {
-		return report.Run{}, err
+		return run, err
 	}
-	var run report.Run
 	taken, err := begin(cell.target)
 	if err != nil {
 		return run, err
 	}
-	if run.Outcome, err = c.put(ctx, order); err != nil {
+	if run.Outcome, err = c.put(ctx, c.order(cell, c.time)); err != nil {
 		return run, err
 	}
 	if run.CPU, run.Peak, err = taken.end(); err != nil {
@@ -165,7 +160,7 @@ func (c *comparison) measure(ctx context.Context, cell cell) (report.Run, error)
 	after, err := c.settled(ctx)
 	run.Counted = sum(after) - sum(before)
 	if err == nil && run.Answered == 0 {
-		err = fmt.Errorf("nothing was answered")
+		err = fmt.Errorf("nothing was answered, and %d requests broke", run.Broken)
 	}
 	return run, err
 }

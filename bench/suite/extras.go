@@ -16,7 +16,7 @@ import (
 
 // callsTime is for how long calls are counted: strace makes everything so slow that there are few
 // requests, but what a request takes hardly differs between them.
-const callsTime = 500 * time.Millisecond
+func (c *comparison) callsTime() time.Duration { return min(c.time, 500*time.Millisecond) }
 
 // overhead is what a run takes in addition to its time: starting wrk, settling.
 const overhead = 150 * time.Millisecond
@@ -34,7 +34,7 @@ func (c *comparison) expected() time.Duration {
 	}
 	for _, cell := range c.cells {
 		if cell.shape.calls {
-			d += callsTime + 2*overhead
+			d += c.callsTime() + 2*overhead
 		}
 	}
 	return d
@@ -139,7 +139,7 @@ func (c *comparison) syscalls(ctx context.Context, cell cell) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, failed := c.put(ctx, c.order(cell, callsTime))
+	_, failed := c.put(ctx, c.order(cell, c.callsTime()))
 	calls, err := counting.Stop()
 	if err = errors.Join(failed, err); err != nil {
 		return 0, err

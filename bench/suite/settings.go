@@ -44,11 +44,10 @@ const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, 
 What is not installed, and what doesn't start, is named and left out.
 `
 
-// parse reads the command line.
-func parse(args []string, stdout io.Writer) (settings, error) {
+// parse reads the command line. For --help the error is flag.ErrHelp.
+func parse(args []string) (settings, error) {
 	flags := flag.NewFlagSet("suite", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // run prints the error
-	flags.Usage = func() { fmt.Fprint(stdout, usage) }
+	flags.SetOutput(io.Discard) // run prints the error, and the help
 	full := flags.Bool("full", false, "")
 	caddy := flags.Bool("caddy", false, "")
 	rounds := flags.Int("rounds", 0, "")

@@ -1,0 +1,98 @@
+//go:build linux
+
+package child
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func shell(t *testing.T, script string, hello func(io.Reader) error) (*Process, error) {
+	t.Helper()
+	return Start(Program{Path: "/bin/sh", Args: []string{"-c", script}, Dir: t.TempDir(), Env: []string{"GREETING=hi"}, Hello: hello})
+}
+
+// number reads a process id from a program's first line.
+func number(n *int) func(io.Reader) error {
+	return func(r io.Reader) error {
+		line, err := bufio.NewReader(r).ReadString('\n')
+		if err != nil {
+			return err
+		}
+		*n, err = strconv.Atoi(strings.TrimSpace(line))
+		return err
+	}
+}
+
+// gone awaits the end of a process that isn't ours to wait for.
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		return err != nil || strings.Contains(string(status), ") Z ")
+	}, 5*time.Second, time.Millisecond)
+}
+
+func TestStopEndsAllThatTheProgramStarted(t *testing.T) {
+	var grandchild int
+	p, err := shell(t, "sleep 60 & echo $!; wait", number(&grandchild))
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(grandchild, 0))
+	assert.False(t, p.Ended())
+	p.Stop()
+	assert.True(t, p.Ended())
+	gone(t, grandchild)
+	p.Stop() // again does nothing
+}
+
+func TestStopKillsWhatDoesNotListen(t *testing.T) {
+	var pid int
+	p, err := shell(t, "trap '' TERM; echo $$; while :; do sleep 60; done", number(&pid))
+	require.NoError(t, err)
+	assert.Equal(t, p.PID(), pid)
+	p.Stop()
+	assert.True(t, p.Ended())
+}
+
+func TestAwait(t *testing.T) {
+	p, err := shell(t, "sleep 60", nil)
+	require.NoError(t, err)
+	defer p.Stop()
+	tries := 0
+	require.NoError(t, p.Await(t.Context(), func() error {
+		if tries++; tries < 3 {
+			return errors.New("not yet")
+		}
+		return nil
+	}))
+	assert.Equal(t, 3, tries)
+}
+
+func TestAwaitTellsWhyAProgramEnded(t *testing.T) {
+	p, err := shell(t, "echo first; echo no such $GREETING >&2; exit 1", nil)
+	require.NoError(t, err)
+	err = p.Await(t.Context(), func() error { return errors.New("never") })
+	assert.EqualError(t, err, "sh ended: no such hi")
+	p.Stop()
+}
+
+func TestAProgramThatSaysNoHello(t *testing.T) {
+	_, err := shell(t, "echo what >&2", number(new(int)))
+	assert.ErrorIs(t, err, io.EOF)
+	assert.ErrorContains(t, err, "what")
+}
+
+func TestAProgramThatIsNotThere(t *testing.T) {
+	_, err := Start(Program{Path: "/nowhere/at/all", Dir: t.TempDir()})
+	assert.ErrorContains(t, err, "/nowhere/at/all")
+}
