@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // Create makes a managed bucket, and takes over a live unmanaged one. Capacity and refill
@@ -69,10 +68,13 @@ func (s *Service) put(ctx context.Context, clientID string, planFor func(present
 	}
 	defer s.writing.unlock()
 
-	now := s.clock.Monotonic()
+	now, wall := s.clock.Monotonic(), s.clock.Wall()
 	present, tat, ok := s.table.find(clientID, now)
 	full := present == nil && s.table.count.Load() >= s.o.MaxBuckets
-	if !ok {
+	was := holding{at: now}
+	if ok {
+		was = present.rate.holding(tat, now)
+	} else {
 		present = nil // it may be there still, but it holds nothing
 	}
 	p, err := planFor(present)
@@ -82,7 +84,9 @@ func (s *Service) put(ctx context.Context, clientID string, planFor func(present
 	if full {
 		return Snapshot{}, false, fmt.Errorf("%w: there are %d already", ErrFull, s.o.MaxBuckets)
 	}
-	record := p.record(clientID, present, tat, now, s.clock.Wall())
+	p.at, p.creates = was.at, !ok
+	p.stored = p.arrival(was)
+	record := p.rate.record(clientID, true, p.content(was), wall)
 	if err := s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{clientID, &record, p}); err != nil {
 		return Snapshot{}, false, err
 	}
@@ -93,6 +97,11 @@ func (s *Service) put(ctx context.Context, clientID string, planFor func(present
 type plan struct {
 	rate   *rate
 	tokens *int64 // nil: those that the bucket has
+	// at is the moment that the plan was made for, and creates says that there was no bucket then.
+	at      int64
+	creates bool
+	// stored is the arrival time of what goes to the store.
+	stored int64
 }
 
 // plan checks the change against the bucket that it is for, nil for none.
@@ -104,7 +113,7 @@ func (s *Service) plan(present *bucket, c Change) (plan, error) {
 	if c.Tokens != nil && (*c.Tokens < 0 || *c.Tokens > settings.Capacity) {
 		return plan{}, fmt.Errorf("%w: tokens %d; want 0 to the capacity, %d", ErrSettings, *c.Tokens, settings.Capacity)
 	}
-	return plan{newRate(settings), c.Tokens}, nil
+	return plan{rate: newRate(settings), tokens: c.Tokens}, nil
 }
 
 func (s *Service) settingsAfter(present *bucket, c Change) Settings {
@@ -121,34 +130,37 @@ func (s *Service) settingsAfter(present *bucket, c Change) Settings {
 	return settings
 }
 
-// content is the credit that the new bucket gets where the old one held credit under was;
-// was is nil where there was none.
-func (p plan) content(credit int64, was *rate) int64 {
+// content is the credit that the new bucket gets where the old one held was.
+func (p plan) content(was holding) int64 {
 	switch {
 	case p.tokens != nil:
 		return *p.tokens * p.rate.cost
-	case was == nil:
+	case was.rate == nil:
 		return p.rate.span
+	case p.creates:
+		// The client came while the store was writing: its new bucket lacks what it spent.
+		return p.rate.span - was.rate.convert(was.rate.span-was.credit, p.rate)
 	}
-	return was.convert(credit, p.rate)
+	return was.rate.convert(was.credit, p.rate)
 }
 
-// record is the row for a plan that is carried out now on present, which has this tat.
-func (p plan) record(clientID string, present *bucket, tat, now int64, wall time.Time) Record {
-	planned := bucket{clientID: clientID, rate: p.rate, managed: true}
-	if present == nil {
-		return planned.record(p.content(0, nil), storedTime(wall))
+// arrival is the arrival time of the new bucket where the old one held was. Tokens that were asked
+// for are those of the moment that is in the store.
+func (p plan) arrival(was holding) int64 {
+	at := was.at
+	if p.tokens != nil {
+		at = p.at
 	}
-	return planned.record(p.content(present.rate.credit(tat, now), present.rate), storedTime(wall))
+	return p.rate.tat(p.content(was), at)
 }
 
 // apply does in memory what the store has taken, relative to the live tokens: what was spent
 // while the store was writing stays spent, and is dirty.
 func (s *Service) apply(clientID string, p plan) Snapshot {
 	now := s.clock.Monotonic()
-	b := s.table.replace(clientID, p.rate, true, now, p.content)
+	b := s.table.replace(clientID, p.rate, true, now, p.arrival)
 	b.set(stored)
-	if p.tokens == nil {
+	if max(b.arrival.Load(), now) != max(p.stored, now) {
 		s.table.redirty(b, now)
 	}
 	snap, _ := b.snapshot(now, s.clock.Wall()) // alive: the write lock is held, and the reaper leaves managed ones alone

@@ -202,7 +202,7 @@ func TestAmbiguousAdminWrite(t *testing.T) {
 	recovered := func(f *fixture) {
 		f.store.hook(nil)
 		f.store.doubtKeep = false
-		require.NoError(f.t, f.flush(context.Background()))
+		require.NoError(f.t, f.flush(context.Background(), 0))
 	}
 	for name, applied := range map[string]bool{"applied": true, "not applied": false} {
 		t.Run("put "+name, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestAmbiguousAdminWrite(t *testing.T) {
 			require.ErrorIs(t, err, ErrStore, "nothing is written before the doubt is settled")
 			require.ErrorContains(t, err, "still away")
 			assert.NotContains(t, f.store.all(), "b")
-			require.Error(t, f.flush(context.Background()))
+			require.Error(t, f.flush(context.Background(), 0))
 
 			f.store.onGet = nil
 			recovered(f)
@@ -255,4 +255,106 @@ func TestAmbiguousAdminWrite(t *testing.T) {
 			assert.Equal(t, applied, row.Managed)
 		})
 	}
+}
+
+// A bucket that is created lacks what its client spent while the store was writing, and nothing else: not what
+// the full bucket that nobody has reaped yet lacks of the new capacity.
+func TestPutThatCreatesStartsFull(t *testing.T) {
+	hundred := Change{Capacity: ptr(int64(100))}
+	for name, before := range map[string]func(*fixture){
+		"never seen":    func(*fixture) {},
+		"full leftover": func(f *fixture) { f.Take("a"); f.clock.advance(time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			before(f)
+			snap, created, err := f.Put(context.Background(), "a", hundred)
+			require.NoError(t, err)
+			assert.True(t, created)
+			assert.Equal(t, int64(100), snap.Tokens)
+			f.mustFlush()
+			assert.Equal(t, 100.0, f.store.all()["a"].Tokens)
+		})
+	}
+	f := newFixture(t)
+	f.store.hook(func(Batch) error { f.admitted("a", 3); return nil })
+	snap, created, err := f.Put(context.Background(), "a", hundred)
+	require.NoError(t, err)
+	assert.True(t, created)
+	assert.Equal(t, int64(97), snap.Tokens)
+}
+
+// What an admin write has stored isn't stored again, unless something was spent meanwhile.
+func TestAdminWritesAreClean(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	_, _, err := f.Put(ctx, "a", Change{})
+	require.NoError(t, err)
+	_, err = f.Patch(ctx, "a", Change{Tokens: ptr(int64(3))})
+	require.NoError(t, err)
+	_, err = f.Patch(ctx, "a", Change{Capacity: ptr(int64(30))})
+	require.NoError(t, err)
+	assert.Zero(t, f.Stats().Dirty)
+	f.store.hook(func(Batch) error { f.Take("a"); return nil })
+	_, err = f.Patch(ctx, "a", Change{Capacity: ptr(int64(20))})
+	require.NoError(t, err)
+	assert.Positive(t, f.Stats().Dirty)
+	f.store.hook(nil)
+	f.mustFlush()
+	assert.Equal(t, float64(f.tokens("a")), f.store.all()["a"].Tokens)
+}
+
+// What exists can be changed when no more may be created.
+func TestChangesAtTheCap(t *testing.T) {
+	f := newFixture(t)
+	o := f.options()
+	o.MaxBuckets = 1
+	f.reopen(o)
+	f.Take("a")
+	_, _, err := f.Put(context.Background(), "a", Change{Capacity: ptr(int64(5))})
+	require.NoError(t, err)
+	_, err = f.Patch(context.Background(), "a", Change{Capacity: ptr(int64(6))})
+	require.NoError(t, err)
+	_, _, err = f.Put(context.Background(), "b", Change{})
+	require.ErrorIs(t, err, ErrFull)
+}
+
+// Tokens that were asked for are those of the moment that is stored, however late the doubt is settled.
+func TestSettledLateIsAsStored(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	f.Take("a")
+	f.store.doubtKeep = true
+	f.store.hook(func(Batch) error { return ErrInDoubt })
+	_, _, err := f.Put(ctx, "a", Change{Tokens: ptr(int64(2))})
+	require.ErrorIs(t, err, ErrInDoubt)
+	f.store.hook(nil)
+	f.clock.advance(5 * time.Minute)
+	f.mustFlush()
+	assert.Equal(t, int64(7), f.tokens("a"))
+	f.reopen(f.options())
+	assert.Equal(t, int64(7), f.tokens("a"), "a restart gives neither more nor less")
+}
+
+// Who reads the clock, is overtaken by takers, and then changes the bucket, gives back nothing.
+func TestChangeWithAnOlderClock(t *testing.T) {
+	f := newFixture(t)
+	for range 10 {
+		f.table.take("a", int64(time.Hour)) // the takers are an hour ahead
+	}
+	_, err := f.Patch(context.Background(), "a", Change{Capacity: ptr(int64(20))})
+	require.NoError(t, err)
+	assert.False(t, f.table.take("a", int64(time.Hour)).Allowed)
+}
+
+func TestAdminWriteOfACallerThatIsGone(t *testing.T) {
+	f := newFixture(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 100 {
+		_, err := f.Create(ctx, "a", Change{})
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	assert.Zero(t, f.store.writes)
+	assert.True(t, f.Stats().StoreUp, "that is not the store's fault")
 }

@@ -55,14 +55,14 @@ func (b *bucket) take(now int64) (d Decision, alive bool) {
 }
 
 // kill ends the bucket and returns what it held; false if it was dead before.
-func (b *bucket) kill(now int64) (credit int64, ok bool) {
+func (b *bucket) kill(now int64) (was holding, ok bool) {
 	for {
 		tat := b.arrival.Load()
 		if tat == dead {
-			return 0, false
+			return holding{}, false
 		}
 		if b.arrival.CompareAndSwap(tat, dead) {
-			return b.rate.credit(tat, now), true
+			return b.rate.holding(tat, now), true
 		}
 	}
 }
@@ -88,12 +88,10 @@ func (b *bucket) snapshot(now int64, wall time.Time) (Snapshot, bool) {
 	}, true
 }
 
-// record is the bucket with this credit as a store keeps it.
-func (b *bucket) record(credit int64, at time.Time) Record {
-	return Record{
-		ClientID: b.clientID, Managed: b.managed, Settings: b.rate.Settings,
-		Tokens: b.rate.tokens(credit), At: at,
-	}
+// record is the bucket with this tat as a store keeps it; wall is the time of day at now.
+func (b *bucket) record(tat, now int64, wall time.Time) Record {
+	was := b.rate.holding(tat, now)
+	return b.rate.record(b.clientID, b.managed, was.credit, wall.Add(nanoseconds(was.at-now)))
 }
 
 func (b *bucket) has(mark uint32) bool { return b.marks.Load()&mark != 0 }

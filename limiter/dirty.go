@@ -31,14 +31,14 @@ func (l *dirtyList) add(b *bucket, now int64) {
 // been dirty since then.
 func (l *dirtyList) push(b *bucket, since int64) {
 	l.count.Add(1)
-	l.noteSince(since)
 	for {
 		head := l.head.Load()
 		b.next = head
 		if l.head.CompareAndSwap(head, b) {
-			return
+			break
 		}
 	}
+	l.noteSince(since) // after it, so that takeAll can't forget it while the bucket is here
 }
 
 func (l *dirtyList) noteSince(at int64) {
@@ -75,8 +75,13 @@ func (t *table) takeDirty() []*bucket {
 	return all
 }
 
-// redirty queues a bucket whose mark was cleared, and whose value then wasn't stored.
-func (t *table) redirty(b *bucket, since int64) { t.shard(t.hash(b.clientID)).dirty.add(b, since) }
+// redirty queues a bucket whose mark was cleared, and whose value then wasn't stored. A taker may have
+// queued it meanwhile; it has been dirty for longer than that.
+func (t *table) redirty(b *bucket, since int64) {
+	l := &t.shard(t.hash(b.clientID)).dirty
+	l.add(b, since)
+	l.noteSince(since)
+}
 
 // putBack queues buckets that takeDirty gave and that are still marked.
 func (t *table) putBack(group []*bucket, since int64) {

@@ -133,7 +133,7 @@ func (f *fixture) reopen(o Options) {
 
 func (f *fixture) mustFlush() {
 	f.t.Helper()
-	require.NoError(f.t, f.flush(context.Background()))
+	require.NoError(f.t, f.flush(context.Background(), 0))
 }
 
 // admitted takes n times and counts what was allowed.

@@ -82,7 +82,7 @@ func TestFlushInBatches(t *testing.T) {
 		}
 		return nil
 	})
-	require.Error(t, f.flush(context.Background()))
+	require.Error(t, f.flush(context.Background(), 0))
 	assert.Equal(t, []int{flushBatch, flushBatch}, sizes)
 	assert.Equal(t, int64(clients-flushBatch), f.Stats().Dirty)
 	assert.Equal(t, int64(1), f.Stats().FlushErrors)
@@ -107,7 +107,7 @@ func TestFlushThatFailsLosesNothing(t *testing.T) {
 			f.Take("a")
 			f.Take("b")
 			for range 3 {
-				require.Error(t, f.flush(context.Background()))
+				require.Error(t, f.flush(context.Background(), 0))
 				assert.Equal(t, int64(2), f.Stats().Dirty)
 			}
 			f.Take("a")
@@ -148,11 +148,159 @@ func TestDeleteBetweenTwoBatches(t *testing.T) {
 	f.Take("a")
 	f.Take("z")
 	group := f.table.takeDirty()
-	require.NoError(t, f.flushGroup(context.Background(), group[:1], 1))
+	require.NoError(t, f.flushGroup(context.Background(), group[:1], 1, 0))
 	require.NoError(t, f.Delete(context.Background(), "z"))
-	require.NoError(t, f.flushGroup(context.Background(), group[1:], 1))
+	require.NoError(t, f.flushGroup(context.Background(), group[1:], 1, 0))
 	assert.Len(t, f.store.all(), 1)
 	assert.Contains(t, f.store.all(), "a")
+}
+
+// A managed bucket that was deleted while it was dirty is not put again.
+func TestFlushRevivesNoManagedBucket(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	_, err := f.Create(ctx, "a", Change{})
+	require.NoError(t, err)
+	f.Take("a")
+	group := f.table.takeDirty()
+	require.Len(t, group, 1)
+	require.NoError(t, f.Delete(ctx, "a"))
+	require.NoError(t, f.flushGroup(ctx, group, 1, 0))
+	assert.Empty(t, f.store.all())
+}
+
+// What a flush did not come to write is written by the next: it had no lock, no answer, or was stopped.
+func TestFlushThatIsHeldUpLosesNothing(t *testing.T) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for name, hold := range map[string]func(*fixture) error{
+		"stopped": func(f *fixture) error { return f.flush(ended, 0) },
+		"no lock": func(f *fixture) error {
+			require.NoError(t, f.writing.lock(context.Background()))
+			defer f.writing.unlock()
+			f.Service.o.StoreTimeout = time.Nanosecond
+			defer func() { f.Service.o.StoreTimeout = time.Second }()
+			return f.flush(context.Background(), 0)
+		},
+		"a doubt that isn't settled": func(f *fixture) error {
+			f.store.onGet = func() error { return errors.New("away") }
+			defer func() { f.store.onGet = nil }()
+			f.doubt.Store(&doubtedWrite{clientID: "other"})
+			return f.flush(context.Background(), 0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.Take("a")
+			require.Error(t, hold(f))
+			assert.Equal(t, int64(1), f.Stats().Dirty)
+			f.mustFlush()
+			assert.Contains(t, f.store.all(), "a")
+		})
+	}
+}
+
+// A store that can't write so many buckets in its timeout is given fewer, until it can.
+func TestFlushOfASlowStoreGetsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, stop := real(t, store)
+		for i := range 10 * 500 {
+			s.Take(fmt.Sprintf("client-%03d", i%500))
+		}
+		store.hook(func(b Batch) error {
+			if took := time.Duration(len(b.Puts)) * 8 * time.Millisecond; took < time.Second {
+				time.Sleep(took)
+				return nil
+			}
+			time.Sleep(time.Second + 1) // store.timeout, and a bit
+			return context.DeadlineExceeded
+		})
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		assert.Len(t, store.all(), 500)
+		assert.Zero(t, s.Stats().Dirty)
+		stop()
+	})
+}
+
+// A write has a deadline, and a stop doesn't break it off.
+func TestFlushWritesUnderADeadlineOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &patient{fakeStore: newFakeStore(), release: make(chan struct{})}
+		s, err := Open(context.Background(), Options{
+			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
+		}, store)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { s.Run(ctx); close(done) }()
+		s.Take("a")
+		time.Sleep(1500 * time.Millisecond) // the flush has begun
+		cancel()
+		synctest.Wait()
+		require.NoError(t, store.ctx.Err(), "the write goes on")
+		deadline, ok := store.ctx.Deadline()
+		require.True(t, ok)
+		assert.LessOrEqual(t, time.Until(deadline), time.Second)
+		close(store.release)
+		<-done
+		assert.Contains(t, store.all(), "a")
+	})
+}
+
+// patient waits in Write until it is released.
+type patient struct {
+	*fakeStore
+	ctx     context.Context
+	release chan struct{}
+}
+
+func (s *patient) Write(ctx context.Context, b Batch) error {
+	s.ctx = ctx
+	<-s.release
+	return s.fakeStore.Write(ctx, b)
+}
+
+// What is full again before the next flush is not written, and its row goes; but a stop writes it.
+func TestWhatIsFullSoonIsNotWritten(t *testing.T) {
+	f := newFixture(t)
+	o := f.options()
+	o.Settings.Refill = Refill{10, time.Second}
+	f.reopen(o)
+	ctx := context.Background()
+	f.admitted("soon", 5) // full in 500 ms
+	_, err := f.Create(ctx, "managed", Change{})
+	require.NoError(t, err)
+	f.Take("managed")
+	require.NoError(t, f.flush(ctx, time.Second))
+	assert.NotContains(t, f.store.all(), "soon")
+	assert.Equal(t, 9.0, f.store.all()["managed"].Tokens)
+	require.NoError(t, f.flush(ctx, 0))
+	assert.Equal(t, 5.0, f.store.all()["soon"].Tokens, "it stayed dirty")
+
+	f.Take("soon")
+	require.NoError(t, f.flush(ctx, time.Second))
+	assert.NotContains(t, f.store.all(), "soon", "its row is no longer needed")
+	f.clock.advance(time.Second)
+	require.NoError(t, f.flush(ctx, time.Second))
+	assert.Zero(t, f.Stats().Dirty)
+	f.reapAll()
+	assert.Equal(t, int64(1), f.Stats().Buckets)
+}
+
+// The reaper may come while the row of a full bucket is being deleted, and the deletion may fail.
+func TestReaperDuringADeletionThatFails(t *testing.T) {
+	f := newFixture(t)
+	f.Take("a")
+	f.mustFlush()
+	f.clock.advance(time.Minute)
+	f.reapAll()
+	f.store.hook(func(Batch) error { f.reapAll(); return errors.New("gone") })
+	require.Error(t, f.flush(context.Background(), 0))
+	f.store.hook(nil)
+	f.mustFlush()
+	assert.Empty(t, f.store.all())
 }
 
 func TestFlushDeletesTheRowOfAFullBucket(t *testing.T) {
@@ -166,7 +314,7 @@ func TestFlushDeletesTheRowOfAFullBucket(t *testing.T) {
 		assert.Empty(t, b.Puts)
 		return errors.New("gone")
 	})
-	require.Error(t, f.flush(context.Background()))
+	require.Error(t, f.flush(context.Background(), 0))
 	f.store.hook(nil)
 	f.mustFlush()
 	assert.Empty(t, f.store.all())
@@ -242,6 +390,104 @@ func TestRestartWithChangedDefaults(t *testing.T) {
 	assert.Equal(t, o.Settings, f.store.all()["other"].Settings)
 }
 
+// A long time at the old settings fills the old capacity at most, however large the new one is.
+func TestRestartWithALargerCapacity(t *testing.T) {
+	f := newFixture(t)
+	f.admitted("a", 5)
+	f.mustFlush()
+	f.clock.advance(1000 * time.Hour)
+	o := f.options()
+	o.Settings.Capacity = 1000
+	f.reopen(o)
+	assert.Equal(t, int64(10), f.tokens("a"))
+	f.mustFlush()
+	assert.Equal(t, o.Settings, f.store.all()["a"].Settings, "what the new settings changed is dirty")
+}
+
+// A row that was stored while the clock was wrong is corrected, not believed at every start.
+func TestRestartWithARowOfTheFuture(t *testing.T) {
+	f := newFixture(t)
+	f.clock.skew.Store(int64(1000 * time.Hour))
+	_, err := f.Create(context.Background(), "a", Change{Tokens: ptr(int64(0))})
+	require.NoError(t, err)
+	f.clock.skew.Store(0)
+	f.reopen(f.options())
+	f.mustFlush()
+	f.clock.advance(3 * time.Minute)
+	f.reopen(f.options())
+	assert.Equal(t, int64(3), f.tokens("a"))
+}
+
+// A store that hangs doesn't hang the start; one that is slow may take its time.
+func TestLoadOfAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &loading{fakeStore: newFakeStore(), rows: 5, pause: 900 * time.Millisecond}
+		o := Options{Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop()}
+		start := time.Now()
+		s, err := Open(context.Background(), o, store)
+		require.NoError(t, err)
+		assert.Equal(t, int64(5), s.Stats().Buckets)
+		assert.Equal(t, 4500*time.Millisecond, time.Since(start))
+
+		store.pause = time.Hour
+		start = time.Now()
+		_, err = Open(context.Background(), o, store)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "nothing came for 1s")
+		assert.LessOrEqual(t, time.Since(start), 2*time.Second)
+	})
+}
+
+// loading pauses before each row.
+type loading struct {
+	*fakeStore
+	rows  int
+	pause time.Duration
+}
+
+func (s *loading) Load(ctx context.Context, yield func(Record) error) error {
+	for i := range s.rows {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(s.pause):
+		}
+		r := Record{ClientID: fmt.Sprint(i), Managed: true, Settings: Settings{10, Refill{1, time.Minute}}, Tokens: 1, At: time.Now().UTC()}
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A load that comes late and takes long counts what is spent meanwhile, and writes to the store wait for it.
+func TestLateLoadCountsWhatIsSpentMeanwhile(t *testing.T) {
+	f := newFixture(t)
+	f.admitted("a", 1)
+	f.mustFlush()
+	o := f.options()
+	o.LoadLater = true
+	f.reopen(o)
+	f.Service.store = &meanwhile{f.store, func() {
+		f.clock.advance(10 * time.Minute)
+		assert.Equal(t, 10, f.admitted("a", 20))
+		assert.Len(t, f.writing, 1, "the write lock is held")
+	}}
+	f.mustFlush()
+	assert.False(t, f.Take("a").Allowed)
+}
+
+// meanwhile does something when a load has begun.
+type meanwhile struct {
+	*fakeStore
+	do func()
+}
+
+func (s *meanwhile) Load(ctx context.Context, yield func(Record) error) error {
+	s.do()
+	return s.fakeStore.Load(ctx, yield)
+}
+
 func TestLoadRefusesWhatCantBe(t *testing.T) {
 	f := newFixture(t)
 	f.store.rows["odd"] = Record{ClientID: "odd", Settings: Settings{Capacity: -1}}
@@ -284,7 +530,7 @@ func TestStoreThatComesLate(t *testing.T) {
 	// The load breaks off after each row once; what was restored is not restored again.
 	f.Service.store = &breaking{fakeStore: f.store}
 	for range 2 {
-		require.Error(t, f.flush(ctx))
+		require.Error(t, f.flush(ctx, 0))
 		assert.False(t, f.Stats().StoreUp)
 	}
 	f.mustFlush()
@@ -381,6 +627,26 @@ func TestRunBacksOffAndComesBack(t *testing.T) {
 	})
 }
 
+// How long spending has waited is told while the store hangs, and while its client goes on spending.
+func TestLagGrowsWhileTheStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, stop := real(t, store)
+		s.Take("a")
+		store.hook(func(Batch) error {
+			time.Sleep(time.Second + 1)
+			s.Take("a") // refused or not, it is queued again before the flush gives it back
+			return context.DeadlineExceeded
+		})
+		for waited := time.Second; waited < 20*time.Second; waited += time.Second {
+			time.Sleep(time.Second)
+			assert.InDelta(t, waited.Seconds(), s.Stats().Lag.Seconds(), 0.01)
+		}
+		store.hook(nil)
+		stop()
+	})
+}
+
 func TestRunCountsFlushesThatOutlastTheirInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
@@ -428,6 +694,29 @@ func TestCloseWithTheStoreAway(t *testing.T) {
 		err := s.Close(ctx)
 		require.ErrorContains(t, err, "2 buckets not flushed")
 		require.ErrorContains(t, err, "away")
+	})
+}
+
+// The last flush is tried again soon, however rare flushes are.
+func TestCloseTriesAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, err := Open(context.Background(), Options{
+			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 10, FlushInterval: time.Hour, StoreTimeout: time.Second, Logger: zerolog.Nop(),
+		}, store)
+		require.NoError(t, err)
+		s.Take("a")
+		failed := false
+		store.hook(func(Batch) error {
+			if !failed {
+				failed = true
+				return errors.New("connection reset")
+			}
+			return nil
+		})
+		start := time.Now()
+		require.NoError(t, s.Close(context.Background()))
+		assert.LessOrEqual(t, time.Since(start), time.Second)
 	})
 }
 

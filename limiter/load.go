@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,24 +17,51 @@ var errNotLoaded = errors.New("the stored buckets have not been read yet")
 // load fills the table from the store. Each bucket is credited with what it earned since it
 // was stored, at the settings it was stored with; then the present ones apply.
 func (s *Service) load(ctx context.Context) error {
-	start, n := s.clock.Monotonic(), 0
-	now, wall := start, s.clock.Wall()
+	var n atomic.Int64
+	ctx, stop := whileItMoves(ctx, s.o.StoreTimeout, &n)
+	defer stop()
+	start := s.clock.Monotonic()
 	err := s.store.Load(ctx, func(r Record) error {
-		if n++; n%loadProgress == 0 {
-			s.log.Info().Int("buckets", n).Msg("loading")
+		if n.Add(1)%loadProgress == 0 {
+			s.log.Info().Int64("buckets", n.Load()).Msg("loading")
 		}
-		return s.table.restore(r, now, wall)
+		return s.table.restore(r, s.clock.Monotonic(), s.clock.Wall())
 	})
 	if err != nil {
 		return fmt.Errorf("load the buckets: %w", err)
 	}
 	s.loaded.Store(true)
-	s.log.Info().Int("buckets", n).Dur("duration", nanoseconds(s.clock.Monotonic()-start)).Msg("buckets loaded")
+	s.log.Info().Int64("buckets", n.Load()).Dur("duration", nanoseconds(s.clock.Monotonic()-start)).Msg("buckets loaded")
 	return nil
 }
 
-// loadIfLate loads what Options.LoadLater put off. It holds the write lock, and has no deadline
-// of its own: a large store takes as long as it takes, and nobody but admin writes waits.
+// whileItMoves is a context that ends when count stood still for timeout, or for less than twice that. A load takes
+// as long as there are buckets, so it has no other deadline; a store that hangs must still not hang it.
+func whileItMoves(parent context.Context, timeout time.Duration, count *atomic.Int64) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(timeout)
+		defer ticker.Stop()
+		for last := int64(-1); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			now := count.Load()
+			if now == last {
+				cancel(fmt.Errorf("%w: nothing came for %v", context.DeadlineExceeded, timeout))
+				return
+			}
+			last = now
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled); <-done }
+}
+
+// loadIfLate loads what Options.LoadLater put off. It holds the write lock, so admin writes wait; takers don't.
 func (s *Service) loadIfLate(ctx context.Context) error {
 	if s.loaded.Load() {
 		return nil
@@ -47,9 +75,8 @@ func (s *Service) loadIfLate(ctx context.Context) error {
 	return err
 }
 
-// restore puts a stored bucket into the table. What changed by loading is dirty, and an
-// unmanaged bucket that is full is dirty too: the flush then deletes its row, and the
-// reaper the bucket.
+// restore puts a stored bucket into the table. What changed by loading is dirty, and so is what the clock
+// contradicts; and an unmanaged bucket that is full, whose row the flush then deletes, and the reaper it.
 //
 // If the store comes late the client may have a bucket already: what it spent of that is
 // taken from the stored one. A bucket marked stored was restored by a load that broke off.
@@ -63,15 +90,15 @@ func (t *table) restore(r Record, now int64, wall time.Time) error {
 	was, is := t.ratesOf(r)
 	credit := was.convert(creditOf(r, was, wall), is)
 	late := false
-	b := t.replace(r.ClientID, is, r.Managed, now, func(live int64, of *rate) int64 {
-		if of == nil {
-			return credit
+	b := t.replace(r.ClientID, is, r.Managed, now, func(live holding) int64 {
+		if live.rate != nil {
+			late = true
+			credit = max(0, credit-live.rate.convert(live.rate.span-live.credit, is))
 		}
-		late = true
-		return max(0, credit-of.convert(of.span-live, is))
+		return is.tat(credit, live.at)
 	})
 	b.set(stored)
-	if late || was != is || !r.Managed && credit == is.span {
+	if late || was != is || r.At.After(wall) || !r.Managed && credit == is.span {
 		t.redirty(b, now)
 	}
 	return nil

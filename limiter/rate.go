@@ -3,6 +3,7 @@ package limiter
 import (
 	"math"
 	"math/bits"
+	"time"
 )
 
 // rate is Settings with the numbers that the arithmetic needs. It is immutable and shared
@@ -31,6 +32,21 @@ func (r *rate) credit(tat, now int64) int64 {
 // tat is the arrival time of a bucket that holds this credit at now.
 func (r *rate) tat(credit, now int64) int64 { return now + r.span - credit }
 
+// holding is what a bucket held at a moment.
+type holding struct {
+	rate   *rate // nil: there was no bucket
+	credit int64
+	at     int64
+}
+
+// holding is what a bucket with this tat holds at now, or a moment later: a taker may have read the clock
+// after the caller did, and spent what was not there yet at now. Looking at that
+// moment takes nothing off what is owed.
+func (r *rate) holding(tat, now int64) holding {
+	at := max(now, tat-r.span)
+	return holding{r, r.credit(tat, at), at}
+}
+
 // spend is the tat after one token is taken at now; false if there is none to take.
 func (r *rate) spend(tat, now int64) (int64, bool) {
 	next := max(tat, now) + r.cost
@@ -45,6 +61,11 @@ func (r *rate) decision(allowed bool, tat, now int64) Decision {
 		d.RetryAfter = nanoseconds(r.cost - credit)
 	}
 	return d
+}
+
+// record is a bucket with this credit as a store keeps it; wall is when it had it.
+func (r *rate) record(clientID string, managed bool, credit int64, wall time.Time) Record {
+	return Record{ClientID: clientID, Managed: managed, Settings: r.Settings, Tokens: r.tokens(credit), At: storedTime(wall)}
 }
 
 // tokens is the credit as records carry it. It never stands for more than the credit:

@@ -82,7 +82,12 @@ func TestTokensNeverStandForMoreThanTheCredit(t *testing.T) {
 		// What is lost is what a float64 can't hold: 2^-51 of it, and a nanosecond.
 		require.LessOrEqual(t, float64(credit-back), float64(r.span)/(1<<51)+float64(r.cost)/(1<<51)+1)
 	})
-	r := newRate(Settings{15, Refill{1, time.Minute}})
+	// The nearest float64 stands for 41 ns more than there are.
+	r := newRate(Settings{314573957642307, Refill{1, 3445}})
+	const credit = 774273574980212031
+	assert.LessOrEqual(t, r.fromTokens(r.tokens(credit)), int64(credit))
+
+	r = newRate(Settings{15, Refill{1, time.Minute}})
 	for n := range int64(16) {
 		assert.Equal(t, float64(n), r.tokens(n*r.cost), "whole tokens are exact")
 		assert.Equal(t, n*r.cost, r.fromTokens(float64(n)))

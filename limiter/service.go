@@ -45,6 +45,7 @@ type Service struct {
 	store Store
 
 	writing writeLock
+	batch   int                          // the flusher's: how many buckets it writes at once
 	closed  bool                         // under writing: no more admin writes
 	loaded  atomic.Bool                  // set once
 	doubt   atomic.Pointer[doubtedWrite] // written under writing
@@ -52,6 +53,7 @@ type Service struct {
 
 	flushes, flushErrors, overruns atomic.Int64
 	lastFlush                      atomic.Int64 // Unix microseconds
+	flushingSince                  atomic.Int64 // since when what is being flushed was dirty; never: nothing is
 	storeError                     atomic.Pointer[string]
 }
 
@@ -68,7 +70,9 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 		o: o, log: o.Logger, clock: o.Clock, store: s,
 		table:   newTable(newRate(o.Settings), o.MaxBuckets),
 		writing: make(writeLock, 1),
+		batch:   flushBatch,
 	}
+	service.flushingSince.Store(never)
 	if o.LoadLater {
 		why := errNotLoaded.Error()
 		service.storeError.Store(&why)
@@ -121,7 +125,7 @@ func (s *Service) Stats() Stats {
 		FlushOverruns: s.overruns.Load(),
 		StoreUp:       true,
 	}
-	if since != never {
+	if since = min(since, s.flushingSince.Load()); since != never {
 		stats.Lag = nanoseconds(max(0, s.clock.Monotonic()-since))
 	}
 	if at := s.lastFlush.Load(); at != 0 {
@@ -139,12 +143,14 @@ func (s *Service) Stats() Stats {
 type writeLock chan struct{}
 
 func (l writeLock) lock(ctx context.Context) error {
-	select {
-	case l <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for the write before it: %w", context.Cause(ctx))
+	if ctx.Err() == nil { // or else select might go on at random
+		select {
+		case l <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+		}
 	}
+	return fmt.Errorf("waiting for the write before it: %w", context.Cause(ctx))
 }
 
 func (l writeLock) unlock() { <-l }

@@ -108,15 +108,15 @@ func (t *table) find(clientID string, now int64) (b *bucket, tat int64, ok bool)
 	}
 }
 
-// replace puts a bucket where the client's present one was, if any. content says what
-// the new one is to hold, given the credit and rate of the old one (nil: there was none).
+// replace puts a bucket where the client's present one was, if any. arrival is given what that
+// held at its end, and says what the arrival time of the new one is to be.
 // Callers hold the write lock, so that only takers and the reaper are at work meanwhile.
-func (t *table) replace(clientID string, r *rate, managed bool, now int64, content func(credit int64, was *rate) int64) *bucket {
+func (t *table) replace(clientID string, r *rate, managed bool, now int64, arrival func(was holding) int64) *bucket {
 	s := t.shard(t.hash(clientID))
 	for {
 		old, ok := s.buckets.Load(clientID)
 		if !ok {
-			fresh := newBucket(clientID, r, r.tat(content(0, nil), now), managed)
+			fresh := newBucket(clientID, r, arrival(holding{at: now}), managed)
 			if _, loaded := s.buckets.LoadOrStore(clientID, fresh); loaded {
 				continue // a taker was faster: its bucket is the one to replace
 			}
@@ -124,12 +124,12 @@ func (t *table) replace(clientID string, r *rate, managed bool, now int64, conte
 			t.countManaged(false, managed)
 			return fresh
 		}
-		credit, ok := old.kill(now)
+		was, ok := old.kill(now)
 		if !ok {
 			runtime.Gosched() // the reaper is removing it
 			continue
 		}
-		fresh := newBucket(clientID, r, r.tat(content(credit, old.rate), now), managed)
+		fresh := newBucket(clientID, r, arrival(was), managed)
 		s.buckets.Store(clientID, fresh)
 		t.countManaged(old.managed, managed)
 		return fresh

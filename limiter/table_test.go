@@ -183,7 +183,7 @@ func TestTakersAmongReapersAndAdmins(t *testing.T) {
 				assert.NoError(t, err)
 			case 3:
 				f.reapAll()
-				assert.NoError(t, f.flush(ctx))
+				assert.NoError(t, f.flush(ctx, 0))
 			}
 			runtime.Gosched()
 		}

@@ -1,0 +1,125 @@
+package limiter
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// rounds of a race between two steps: enough for each step to come in the middle of the other.
+const rounds = 5_000
+
+// together runs two functions at the same time.
+func together(a, b func()) {
+	var both sync.WaitGroup
+	start := make(chan struct{})
+	for _, f := range []func(){a, b} {
+		both.Go(func() { <-start; f() })
+	}
+	close(start)
+	both.Wait()
+}
+
+// A take that comes while the reaper drops the bucket is not forgotten with it.
+func TestTakeAgainstTheReaper(t *testing.T) {
+	f := newFixture(t)
+	s := f.table.shard(f.table.hash("a"))
+	for range rounds {
+		f.table.take("a", f.clock.Monotonic())
+		f.clock.advance(time.Minute) // full
+		f.table.takeDirty()[0].clear(dirty)
+		together(
+			func() { f.table.reap(s, f.clock.Monotonic()) },
+			func() { f.Take("a") },
+		)
+		require.Equal(t, int64(9), f.tokens("a"))
+		for _, b := range f.table.takeDirty() {
+			b.clear(dirty)
+		}
+		f.clock.advance(time.Minute)
+	}
+}
+
+// A take that comes while a flush reads the bucket is in this flush or in the next one. The moment between the
+// two is short: many buckets give it many chances.
+func TestTakesAgainstTheFlush(t *testing.T) {
+	f := newFixture(t)
+	o := f.options()
+	o.Settings = Settings{Capacity: 600_000, Refill: Refill{1, time.Hour}}
+	f.reopen(o)
+	clients := make([]string, 500)
+	for i := range clients {
+		clients[i] = fmt.Sprintf("client-%03d", i)
+	}
+	everybody := func() {
+		for _, id := range clients {
+			f.Take(id)
+		}
+	}
+	for range 100 {
+		everybody()
+		together(f.mustFlush, everybody)
+		f.mustFlush()
+		rows := f.store.all()
+		for _, id := range clients {
+			require.Equal(t, float64(f.tokens(id)), rows[id].Tokens)
+		}
+	}
+}
+
+// Whatever is taken while the bucket is changed is spent from what comes of it: not a token is won or lost.
+func TestTakesAgainstChangesAreExact(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	const capacity, each = 90_000, 20_000
+	_, err := f.Create(ctx, "a", Change{Capacity: ptr(int64(capacity)), Refill: &Refill{1, time.Hour}})
+	require.NoError(t, err)
+	stop := make(chan struct{})
+	var admin sync.WaitGroup
+	admin.Go(func() {
+		for n := int64(1); ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			_, err := f.Patch(ctx, "a", Change{Refill: &Refill{1, time.Duration(n%7+1) * time.Hour}})
+			assert.NoError(t, err)
+		}
+	})
+	var takers sync.WaitGroup
+	for range 4 {
+		takers.Go(func() {
+			for range each {
+				assert.True(t, f.Take("a").Allowed)
+			}
+		})
+	}
+	takers.Wait()
+	close(stop)
+	admin.Wait()
+	assert.Equal(t, int64(capacity-4*each), f.tokens("a"))
+}
+
+// However many requests of a new client come at once, it is one bucket, and is counted once.
+func TestAdmissionIsCountedOnce(t *testing.T) {
+	f := newFixture(t)
+	for range 500 {
+		var clients sync.WaitGroup
+		start := make(chan struct{})
+		for range 8 {
+			clients.Go(func() { <-start; f.Take("new") })
+		}
+		close(start)
+		clients.Wait()
+		require.Equal(t, int64(2), f.tokens("new"))
+		require.Equal(t, int64(1), f.Stats().Buckets)
+		require.NoError(t, f.Delete(context.Background(), "new"))
+		require.Zero(t, f.Stats().Buckets)
+	}
+}
