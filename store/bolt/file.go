@@ -96,7 +96,8 @@ func (s *Store) letGo() error {
 }
 
 // closeFile closes the file and with it the lock. After a panic bbolt may hold its own locks
-// for ever, so its file is closed behind its back; the memory map is lost until the process ends.
+// for ever, so its file is unlocked and closed behind its back; the memory map is lost until the
+// process ends.
 func (s *Store) closeFile() error {
 	db, file := s.db, s.file
 	s.db, s.file = nil, nil
@@ -104,6 +105,7 @@ func (s *Store) closeFile() error {
 	case file == nil:
 		return nil
 	case db == nil || errors.Is(s.final, errDamaged):
+		unlock(file)
 		return ignoreClosed(file.Close())
 	default:
 		return db.Close()

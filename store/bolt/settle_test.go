@@ -98,9 +98,11 @@ func aFileThatWasTakenOver(t *testing.T) {
 	room := fillDisk(t, 64<<10)
 	require.Error(t, s.Write(t.Context(), limiter.Batch{Puts: storetest.Records(2000)}))
 	room()
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
 
 	other := open(t, path)
-	_, _, err := s.Get(t.Context(), "alice")
+	_, _, err = s.Get(t.Context(), "alice")
 	require.ErrorIs(t, err, store.ErrHeld)
 	require.NoError(t, other.Close())
 	for range 2 {
@@ -108,6 +110,7 @@ func aFileThatWasTakenOver(t *testing.T) {
 		_, _, err = s.Get(t.Context(), "alice")
 		require.ErrorIs(t, err, store.ErrSuperseded)
 		require.ErrorContains(t, err, path)
+		require.NoError(t, os.WriteFile(path, before, 0o600)) // as it was: that comes too late
 	}
 }
 
@@ -144,6 +147,7 @@ func TestWhichFailedCommitsAreInDoubt(t *testing.T) {
 	full := &fs.PathError{Op: "write", Path: "p", Err: syscall.ENOSPC}
 	f(full, latest+1, true)
 	f(full, latest, false) // its meta page is there
+	f(full, latest-1, false)
 	f(errors.New("file resize error: no space left on device"), latest+1, true)
 	f(syscall.EIO, latest+1, false) // fdatasync
 	f(&fs.PathError{Op: "sync", Path: "p", Err: syscall.EIO}, latest+1, false)
@@ -169,4 +173,19 @@ func aDoubtedCommitIsSettledFirst(t *testing.T) {
 	storetest.Write(t, s, limiter.Batch{Puts: storetest.Records(2500)})
 	require.NoError(t, s.Close())
 	require.Len(t, storetest.Load(t, open(t, path)), 2500)
+}
+
+// A device takes the meta pages, but can't say that they are on a disk.
+func TestMetaPagesThatCanNotBeSyncedSettleNothing(t *testing.T) {
+	s := open(t, filled(t))
+	device, err := os.OpenFile("/dev/zero", os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer device.Close()
+	file := s.file
+	s.file, s.doubt = device, true
+	require.ErrorContains(t, s.settle(), "settle a broken write: sync /dev/zero: ")
+	require.True(t, s.doubt)
+	s.file = file
+	require.NoError(t, s.settle())
+	require.False(t, s.doubt)
 }
