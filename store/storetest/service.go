@@ -108,6 +108,36 @@ func aDeleteDuringAFlushStays(t *testing.T, place Place) {
 	require.Empty(t, Load(t, s))
 }
 
+// The delete of a managed bucket, which a flush would put whatever it holds, comes while the
+// bucket is dirty: before a flush takes it, or between that and the flush's reading of it.
+func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
+	s := Open(t, place)
+	v := serve(t, s, defaults())
+	create := func(clientID string) {
+		_, err := v.Create(t.Context(), clientID, limiter.Change{})
+		require.NoError(t, err)
+	}
+	create("during")
+	deleting, release := make(chan struct{}), make(chan struct{})
+	v.store.Queue(Fault{Before: func(context.Context, limiter.Batch) { close(deleting); <-release }})
+	deleted := make(chan error, 1)
+	go func() { deleted <- v.Delete(context.Background(), "during") }()
+	<-deleting
+	v.take("during", 4)
+	require.Eventually(t, func() bool { return v.Stats().Dirty == 0 }, patience, time.Millisecond, "no flush has it")
+	close(release)
+	require.NoError(t, <-deleted)
+
+	v.cancel()
+	<-v.done // the next flush is that of the end
+	create("before")
+	v.take("before", 4)
+	require.Equal(t, int64(1), v.Stats().Dirty)
+	require.NoError(t, v.Delete(t.Context(), "before"))
+	v.stop()
+	require.Empty(t, Load(t, s))
+}
+
 // A write in doubt is settled by what the store has, whether it was applied, lost, or comes late.
 func anAmbiguousAdminWriteIsSettled(t *testing.T, place Place) {
 	s := Open(t, place)

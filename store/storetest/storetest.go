@@ -52,6 +52,7 @@ func Run(t *testing.T, open Opener) {
 	f("a second opener is refused", aSecondOpenerIsRefused)
 	f("a service finds its buckets again", aServiceFindsItsBucketsAgain)
 	f("a delete during a flush stays", aDeleteDuringAFlushStays)
+	f("a deleted managed bucket is not put again", aDeletedManagedBucketIsNotPutAgain)
 	f("an ambiguous admin write is settled", anAmbiguousAdminWriteIsSettled)
 	f("an ambiguous flush loses nothing", anAmbiguousFlushLosesNothing)
 	f("changed defaults over a restart", changedDefaultsOverARestart)
