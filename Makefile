@@ -34,7 +34,7 @@ cover: ## run every test and tell how much of the code they reach
 bench: ## compare with nginx and HAProxy, installed first if missing; BENCH="--help" for more
 	.ci/peers go run ./bench/suite $(BENCH)
 
-bench-full: ## the same under every load there is, which takes hours: it says how many
+bench-full: ## the same under every load there is, for about an hour; it says first how long
 	.ci/peers go run ./bench/suite --full $(BENCH)
 
 bench-go: ## run the Go benchmarks of the hot paths; BENCH=Take chooses, BENCH=Large wants gigabytes

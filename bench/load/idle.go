@@ -14,19 +14,20 @@ import (
 // Idle are connections that were answered one request each, and are kept open.
 type Idle []net.Conn
 
-// OpenIdle opens n connections to a target, one after the other.
+// OpenIdle opens n connections to a target, one after the other. If one of them fails, none is left.
 func OpenIdle(ctx context.Context, target string, n int) (Idle, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var idle Idle
-	for range n {
+	for i := range n {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", target)
-		if err != nil {
-			return idle, err
+		if err == nil {
+			idle = append(idle, conn)
+			err = answerOne(ctx, conn, target)
 		}
-		idle = append(idle, conn)
-		if err := answerOne(ctx, conn, target); err != nil {
-			return idle, fmt.Errorf("connection %d of %d: %w", len(idle), n, err)
+		if err != nil {
+			idle.Close()
+			return nil, fmt.Errorf("connection %d of %d: %w", i+1, n, err)
 		}
 	}
 	return idle, nil

@@ -85,15 +85,14 @@ func TestIdleConnectionsStayOpen(t *testing.T) {
 	var answered atomic.Int64
 	address := server(t, func(http.ResponseWriter, *http.Request) { answered.Add(1) })
 	idle, err := OpenIdle(t.Context(), address, 3)
-	defer idle.Close()
 	require.NoError(t, err)
+	defer idle.Close()
 	assert.Len(t, idle, 3)
 	assert.Equal(t, int64(3), answered.Load())
 }
 
 func TestIdleConnectionsThatAreNotKept(t *testing.T) {
 	address := server(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") })
-	idle, err := OpenIdle(t.Context(), address, 3)
-	defer idle.Close()
+	_, err := OpenIdle(t.Context(), address, 3)
 	assert.ErrorContains(t, err, "connection 1 of 3: status 200, closing: true; want 200, kept open")
 }

@@ -11,8 +11,9 @@ import (
 	"gopher-equalizer/bench/load"
 )
 
-// Built are the programs that the suite built itself, by path. Without Caddy it is left out.
-type Built struct{ Equalizer, Pump, Caddy string }
+// Built are the programs that the suite built itself, by path. Without Caddy it is left out;
+// which release it is only its builder knows.
+type Built struct{ Equalizer, Pump, Caddy, CaddyVersion string }
 
 // All are the peers that this machine has, in the order of reports, and a line for each that
 // it lacks.
@@ -40,12 +41,12 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 			lacking = append(lacking, err.Error())
 			continue
 		}
-		other.Role, other.Program, other.Version = Other, path, version(ctx, path, "-v")
+		other.Role, other.Program, other.Version = Other, path, version(ctx, path)
 		all = append(all, other)
 	}
 	if b.Caddy != "" {
 		all = append(all, Peer{
-			Name: "caddy", Role: Other, Program: b.Caddy, Version: version(ctx, b.Caddy, "version"), Keys: off,
+			Name: "caddy", Role: Other, Program: b.Caddy, Version: b.CaddyVersion, Keys: off,
 			config: "Caddyfile", args: func(s site) []string {
 				return []string{"run", "--adapter", "caddyfile", "--config", s.config}
 			},
@@ -67,10 +68,10 @@ func installed(keys []load.Key) []Peer {
 }
 
 // version is the first line that a program says of itself.
-func version(ctx context.Context, program, flag string) string {
+func version(ctx context.Context, program string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, program, flag).CombinedOutput()
+	out, err := exec.CommandContext(ctx, program, "-v").CombinedOutput()
 	if err != nil {
 		return "unknown: " + err.Error()
 	}

@@ -23,7 +23,7 @@ func machine(t *testing.T, programs ...string) Built {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte("#!/bin/sh\necho "+program+" 1.0\necho more\n"), 0o755))
 	}
 	t.Setenv("PATH", dir)
-	return Built{Equalizer: dir + "/equalizer", Pump: dir + "/pump", Caddy: dir + "/caddy"}
+	return Built{Equalizer: dir + "/equalizer", Pump: dir + "/pump", Caddy: dir + "/caddy", CaddyVersion: "caddy 1.0"}
 }
 
 func all(t *testing.T) []Peer {

@@ -36,8 +36,10 @@ func TestBars(t *testing.T) {
 		{Name: "one", Bars: []Bar{{Name: "a & b", Value: 12.34, Min: 10, Max: 20, Note: "x 1.00", Style: Style{Colour: "#000", Bold: true}}}},
 		{Name: "two", Bars: []Bar{{Name: "c", Value: 1136, Min: 1000, Max: 1200}}},
 	}}
-	assert.Equal(t, []string{"<T>", "S", "0", "200", "400", "600", "800", "1000", "1200", "us",
-		"one", "a & b", "12.3", "x 1.00", "two", "c", "1136"}, valid(t, bars.SVG()))
+	assert.Equal(t, []string{
+		"<T>", "S", "0", "200", "400", "600", "800", "1000", "1200", "us",
+		"one", "a & b", "12.3", "x 1.00", "two", "c", "1136",
+	}, valid(t, bars.SVG()))
 }
 
 func TestBarsAreAsLongAsTheirValues(t *testing.T) {

@@ -73,10 +73,10 @@ func (c *comparison) idleOne(ctx context.Context, p peers.Peer) (report.Idle, er
 		return report.Idle{}, err
 	}
 	open, err := load.OpenIdle(ctx, t.address, c.idle)
-	defer open.Close()
 	if err != nil {
 		return report.Idle{}, err
 	}
+	defer open.Close()
 	after, err := tree.Resident()
 	return report.Idle{Proxy: p.Name, Connections: c.idle, Base: before, Bytes: float64(after-before) / float64(c.idle)}, err
 }

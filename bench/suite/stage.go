@@ -83,7 +83,7 @@ func (s *stage) build(ctx context.Context) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w: %s", err, out)
 	}
-	s.built = peers.Built{Equalizer: filepath.Join(s.dir, "equalizer"), Pump: filepath.Join(s.dir, "pump")}
+	s.built = peers.Built{Equalizer: filepath.Join(s.dir, "equalizer"), Pump: filepath.Join(s.dir, "pump"), CaddyVersion: caddyVersion}
 	return nil
 }
 
