@@ -31,11 +31,11 @@ cover: ## run every test and tell how much of the code they reach
 	.ci/equip go test -timeout 10m -coverpkg=./... -coverprofile=coverage.out ./...
 	go tool cover -func=coverage.out | tail -n 1
 
-bench: ## compare with nginx and HAProxy, installed first if missing; BENCH="--help" for more
-	.ci/peers go run ./bench/suite $(BENCH)
+bench: ## compare with nginx and HAProxy, installed first if missing; ARGS="--help" for more
+	.ci/peers go run ./bench/suite $(ARGS)
 
 bench-full: ## the same under every load there is, for about an hour; it says first how long
-	.ci/peers go run ./bench/suite --full $(BENCH)
+	.ci/peers go run ./bench/suite --full $(ARGS)
 
 bench-go: ## run the Go benchmarks of the hot paths; BENCH=Take chooses, BENCH=Large wants gigabytes
 	.ci/gobench

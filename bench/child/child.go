@@ -52,7 +52,10 @@ func Start(p Program) (*Process, error) {
 	// SIGTERM, not SIGKILL: nginx's master ends its workers on the one, and orphans them on the other.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	c := &Process{name: filepath.Base(p.Path), log: log.Name(), cmd: cmd, ended: make(chan struct{})}
-	return c, c.start(p.Hello, log)
+	if err := c.start(p.Hello, log); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // start waits for the program's hello, if it says one.

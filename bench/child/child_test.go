@@ -93,6 +93,7 @@ func TestAProgramThatSaysNoHello(t *testing.T) {
 }
 
 func TestAProgramThatIsNotThere(t *testing.T) {
-	_, err := Start(Program{Path: "/nowhere/at/all", Dir: t.TempDir()})
+	p, err := Start(Program{Path: "/nowhere/at/all", Dir: t.TempDir()})
 	assert.ErrorContains(t, err, "/nowhere/at/all")
+	assert.Nil(t, p)
 }

@@ -56,11 +56,11 @@ func compare(ctx context.Context, s settings, stderr io.Writer) error {
 	return c.write(c.report)
 }
 
-// measureAll takes all measurements, from the shortest to the longest.
+// measureAll takes all measurements.
 func (c *comparison) measureAll(ctx context.Context) error {
 	found, lacking := peers.All(ctx, c.built)
 	for _, line := range append(c.lacking, lacking...) {
-		c.note(line)
+		c.note(ctx, line)
 	}
 	c.report.Machine, c.report.Versions = machine(), versions(ctx, found, c.wrk)
 	for _, step := range []func(context.Context, []peers.Peer) error{c.openAll, c.idleAll, c.fillAll, c.roundsAll, c.syscallsAll} {
@@ -74,8 +74,12 @@ func (c *comparison) measureAll(ctx context.Context) error {
 	return nil
 }
 
-// note is for what goes wrong without the rest being in vain: a line now, and in the report.
-func (c *comparison) note(line string) {
+// note is for what goes wrong without the rest being in vain: a line now, and in the report. What
+// goes wrong because all is being ended is not worth one.
+func (c *comparison) note(ctx context.Context, line string) {
+	if ctx.Err() != nil {
+		return
+	}
 	c.warn(line)
 	c.report.Notes = append(c.report.Notes, line)
 }
@@ -89,7 +93,7 @@ func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
 			}
 			t, err := c.open(ctx, p, key)
 			if err != nil {
-				c.note(err.Error())
+				c.note(ctx, err.Error())
 				continue
 			}
 			c.targets = append(c.targets, t)
@@ -121,21 +125,32 @@ func (c *comparison) roundsAll(ctx context.Context, _ []peers.Peer) error {
 	for round := range c.rounds {
 		first := round * len(c.cells) / c.rounds
 		for i, cell := range slices.Concat(c.cells[first:], c.cells[:first]) {
-			if ctx.Err() != nil || cell.target.ended() {
-				continue // measureAll says the one, and the other was noted
+			if ctx.Err() != nil || c.gone(ctx, cell.target) {
+				continue
 			}
 			c.say(fmt.Sprintf("round %d of %d, run %d of %d: %s", round+1, c.rounds, i+1, len(c.cells), cell))
 			run, err := c.measure(ctx, cell)
-			run.Round = round + 1
-			switch {
-			case err == nil:
-				cell.Runs = append(cell.Runs, run)
-			case ctx.Err() == nil:
-				c.note(fmt.Sprintf("%s, round %d: %v", cell, round+1, err))
+			if err != nil {
+				c.note(ctx, fmt.Sprintf("%s, round %d: %v", cell, round+1, err))
+				continue
 			}
+			run.Round = round + 1
+			cell.Runs = append(cell.Runs, run)
 		}
 	}
 	return nil
+}
+
+// gone reports whether a proxy has ended, and says so once.
+func (c *comparison) gone(ctx context.Context, t *target) bool {
+	if t.process == nil || !t.process.Ended() {
+		return false
+	}
+	if !t.missed {
+		t.missed = true
+		c.note(ctx, fmt.Sprintf("%s, limiter %s, ended; it is left out from here on: %s", t.Name, t.key, t.process.LastWords()))
+	}
+	return true
 }
 
 // measure is one run of a cell.

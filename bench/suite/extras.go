@@ -50,7 +50,7 @@ func (c *comparison) idleAll(ctx context.Context, found []peers.Peer) error {
 		c.say(fmt.Sprintf("%d idle connections: %s", c.idle, p.Name))
 		idle, err := c.idleOne(ctx, p)
 		if err != nil {
-			c.note(fmt.Sprintf("%s, idle connections: %v", p.Name, err))
+			c.note(ctx, fmt.Sprintf("%s, idle connections: %v", p.Name, err))
 			continue
 		}
 		c.report.Idle = append(c.report.Idle, idle)
@@ -95,7 +95,7 @@ func (c *comparison) fillAll(ctx context.Context, _ []peers.Peer) error {
 		c.say(fmt.Sprintf("filling the limiter's table: %s", t.Name))
 		row := cell{&report.Cell{Load: shape, Limiter: t.key}, t, c.shapes[0]}
 		if _, err := c.put(ctx, c.order(row, c.fill)); err != nil {
-			c.note(fmt.Sprintf("%s, filling its limiter's table: %v", t.Name, err))
+			c.note(ctx, fmt.Sprintf("%s, filling its limiter's table: %v", t.Name, err))
 		}
 	}
 	return nil
@@ -104,17 +104,17 @@ func (c *comparison) fillAll(ctx context.Context, _ []peers.Peer) error {
 // syscallsAll counts the system calls of a request.
 func (c *comparison) syscallsAll(ctx context.Context, _ []peers.Peer) error {
 	for _, cell := range c.cells {
-		if !cell.shape.calls || cell.Role == peers.Base || cell.target.ended() || ctx.Err() != nil {
+		if !cell.shape.calls || cell.Role == peers.Base || ctx.Err() != nil || c.gone(ctx, cell.target) {
 			continue
 		}
 		c.say("system calls: " + cell.String())
 		calls, err := c.syscalls(ctx, cell)
 		if errors.Is(err, measure.ErrNoStrace) {
-			c.note(err.Error() + ": no system calls per request")
+			c.note(ctx, err.Error()+": no system calls per request")
 			return nil
 		}
 		if err != nil {
-			c.note(fmt.Sprintf("%s, system calls: %v", cell, err))
+			c.note(ctx, fmt.Sprintf("%s, system calls: %v", cell, err))
 			continue
 		}
 		cell.Syscalls = &calls

@@ -138,7 +138,7 @@ func typed(args []string, full bool) string {
 		target = "make bench-full"
 	}
 	if rest != "" {
-		target += fmt.Sprintf(" BENCH=%q", rest[1:])
+		target += fmt.Sprintf(" ARGS=%q", rest[1:])
 	}
 	return target
 }

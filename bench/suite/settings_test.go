@@ -26,7 +26,7 @@ func TestFlags(t *testing.T) {
 	s, err = parse([]string{"--full", "--caddy", "--rounds", "2", "--time=200ms", "--results"})
 	require.NoError(t, err)
 	assert.Equal(t, "bench/results/"+time.Now().Format(time.DateOnly)+"-full", s.out)
-	assert.Equal(t, `make bench-full BENCH="--caddy --rounds 2 --time=200ms"`, s.command)
+	assert.Equal(t, `make bench-full ARGS="--caddy --rounds 2 --time=200ms"`, s.command)
 	assert.Equal(t, []any{2, 200 * time.Millisecond, true}, []any{s.rounds, s.time, s.caddy})
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gopher-equalizer/bench/child"
 	"gopher-equalizer/bench/load"
 	"gopher-equalizer/bench/measure"
 	"gopher-equalizer/bench/peers"
@@ -80,6 +81,9 @@ func TestTheSuite(t *testing.T) {
 	var r report.Report
 	require.NoError(t, json.Unmarshal(text, &r))
 	assert.Empty(t, r.Mismatches())
+	for _, note := range r.Notes {
+		assert.Regexp(t, "not installed|system calls", note)
+	}
 	assert.Len(t, r.Cells, cells(t))
 	for _, c := range r.Cells {
 		t.Run(c.Proxy+", "+string(c.Limiter)+", "+c.Load.String(), func(t *testing.T) { filled(t, s, r, c) })
@@ -189,6 +193,21 @@ func TestAPeerThatDoesNotStart(t *testing.T) {
 	assert.Contains(t, out.text.String(), "bench: nginx, limiter 1 key: left out: nginx ended: broken\n")
 	assert.Contains(t, out.text.String(), "run 2 of")
 	assert.NoDirExists(t, s.out)
+}
+
+func TestAPeerThatEndsIsMissedOnce(t *testing.T) {
+	var out screen
+	c := comparison{progress: newProgress(&out)}
+	process, err := child.Start(child.Program{Path: "/bin/sh", Args: []string{"-c", "echo out of memory; sleep 60"}, Dir: t.TempDir()})
+	require.NoError(t, err)
+	nginx := &target{Peer: peers.Peer{Name: "nginx"}, key: load.NoKey, process: process}
+	assert.False(t, c.gone(t.Context(), nginx))
+	require.Eventually(t, func() bool { return process.LastWords() == "out of memory" }, 5*time.Second, time.Millisecond)
+	process.Stop()
+	assert.True(t, c.gone(t.Context(), nginx))
+	assert.True(t, c.gone(t.Context(), nginx))
+	assert.Equal(t, []string{"nginx, limiter off, ended; it is left out from here on: out of memory"}, c.report.Notes)
+	assert.False(t, c.gone(t.Context(), &target{Peer: peers.Peer{Name: "direct"}}))
 }
 
 func TestAFolderThatCantBeWritten(t *testing.T) {

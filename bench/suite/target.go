@@ -22,6 +22,7 @@ type target struct {
 	key     load.Key
 	address string
 	process *child.Process // nil where there is no proxy
+	missed  bool           // its end was noted
 }
 
 // open starts a peer and sees that it does what it is there for.
@@ -105,9 +106,6 @@ func (t *target) close() {
 		t.process.Stop()
 	}
 }
-
-// ended reports that there was a proxy, and that it is gone.
-func (t *target) ended() bool { return t.process != nil && t.process.Ended() }
 
 // tree are the target's processes, none where there is no proxy.
 func (t *target) tree() (measure.Tree, error) {
