@@ -214,6 +214,9 @@ func excerpt(text string) string {
 // jsonBody is the body of a write, which has to say that it is JSON: pages of other origins can
 // send forms and text without asking the browser's permission, but not that.
 func jsonBody(request *fasthttp.Request) ([]byte, error) {
+	if n := countFields(request.Header.RawHeaders(), fasthttp.HeaderContentType); n > 1 {
+		return nil, refuse(errMediaType, "there are %d Content-Type headers; want one, application/json", n)
+	}
 	given := string(request.Header.ContentType())
 	mediaType, params, err := mime.ParseMediaType(given)
 	if err != nil || mediaType != "application/json" {
@@ -226,4 +229,14 @@ func jsonBody(request *fasthttp.Request) ([]byte, error) {
 		return nil, refuse(errMediaType, "Content-Encoding is %q; want none", encoding)
 	}
 	return request.Body(), nil
+}
+
+// countFields counts the lines of a header as received that have this name: fasthttp keeps but one Content-Type.
+func countFields(raw []byte, name string) (n int) {
+	for line := range bytes.Lines(raw) {
+		if field, _, ok := bytes.Cut(line, []byte(":")); ok && strings.EqualFold(string(field), name) {
+			n++
+		}
+	}
+	return n
 }

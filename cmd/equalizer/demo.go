@@ -15,6 +15,7 @@ import (
 
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/store"
 )
 
 // The demo's ports, and its store: a file of its own, so that it never mixes with a real one.
@@ -27,12 +28,16 @@ const (
 
 // runDemo is `equalizer demo`: the proxy in front of sample backends, all in this process.
 func runDemo(ctx context.Context, args []string, t terminal) error {
-	flags := newFlags("demo", usage, t.stdout)
+	flags := newFlags("demo", demoUsage, t.stdout)
 	listen := flags.String("listen", demoListen, "")
 	admin := flags.String("admin", config.Default().Admin.Listen, "")
-	store := flags.String("store", demoStore, "")
+	kept := flags.String("store", demoStore, "")
 	if err := parse(flags, args); err != nil {
 		return err
+	}
+	keptIn, err := parseStore(*kept)
+	if err != nil {
+		return usageError{"--store: " + err.Error()}
 	}
 	backends, err := startSamples(demoBackends)
 	if err != nil {
@@ -40,15 +45,23 @@ func runDemo(ctx context.Context, args []string, t terminal) error {
 	}
 	defer backends.stop()
 
-	c := demoConfig(backends.urls(), *store)
+	c := demoConfig(backends.urls())
+	keptIn.override(&c.Store)
 	c.Server.Listen, c.Admin.Listen = *listen, *admin
 	c.Admin.Token = config.Secret(t.getenv(config.EnvAdminToken))
-	return serve(ctx, c, t, listenNear, func(at addresses) {
-		fmt.Fprint(t.stdout, demoTour(at, backends.urls(), *store))
+	if problems := c.Validate(); len(problems) > 0 {
+		return fmt.Errorf("the demo can't run so:\n%w", config.Problems(problems))
+	}
+	err = serve(ctx, c, t, listenNear, func(at addresses) {
+		fmt.Fprint(t.stdout, demoTour(at, backends.urls(), *kept, c.Admin.Token != ""))
 	})
+	if errors.Is(err, store.ErrHeld) {
+		err = fmt.Errorf("%w\nAnother demo runs here; give this one a file of its own with --store FILE", err)
+	}
+	return err
 }
 
-func demoConfig(urls []string, store string) config.Config {
+func demoConfig(urls []string) config.Config {
 	c := config.Default()
 	pool := config.DefaultPool()
 	pool.Health.Interval = time.Second
@@ -60,7 +73,7 @@ func demoConfig(urls []string, store string) config.Config {
 	limit := config.DefaultLimit()
 	limit.Capacity, limit.Refill = 10, limiter.Refill{Amount: 1, Per: time.Minute}
 	c.Limits = map[string]config.Limit{"default": limit}
-	c.Store.Path = store
+	c.Store.ConnectTimeout = 2 * time.Second // who runs two demos should not wait long to hear of it
 	c.Log.Format = "console"
 	return c
 }
@@ -130,10 +143,25 @@ type silent struct{}
 func (silent) Printf(string, ...any) {}
 
 // demoTour says where things are, and what to try.
-func demoTour(at addresses, urls []string, store string) string {
+func demoTour(at addresses, urls []string, kept string, token bool) string {
 	proxy, admin := "http://"+at.proxy, "http://"+at.admin
-	return strings.NewReplacer("PROXY", proxy, "ADMIN", admin, "BACKENDS", strings.Join(urls, "  "), "STORE", store).Replace(demoText)
+	call := "curl"
+	if token {
+		call = `curl -H "Authorization: Bearer $EQUALIZER_ADMIN_TOKEN"`
+	}
+	return strings.NewReplacer("CALL", call, "PROXY", proxy, "ADMIN", admin, "BACKENDS", strings.Join(urls, "  "), "STORE", kept).Replace(demoText)
 }
+
+const demoUsage = `equalizer demo runs the proxy in front of three sample backends of its own, and
+prints what to try. Every client gets 10 requests, then 1 a minute.
+
+  --listen ADDRESS   where to accept requests (default "127.0.0.1:8000")
+  --admin ADDRESS    where to serve the admin API (default "127.0.0.1:8080")
+  --store STORE      where buckets are kept (default "data/demo.db")
+
+Another port is taken where one of these is in use. With EQUALIZER_ADMIN_TOKEN set,
+the admin API asks for that token.
+`
 
 const demoText = `
 gopher-equalizer demo
@@ -152,22 +180,22 @@ Try, in another terminal:
   for i in $(seq 8); do curl -s -o /dev/null PROXY/; done; curl -i PROXY/
 
   # your bucket, and everybody's
-  curl ADMIN/buckets/127.0.0.1
-  curl ADMIN/buckets
+  CALL ADMIN/buckets/127.0.0.1
+  CALL ADMIN/buckets
 
   # make one, look at it, change it, delete it
-  curl -X POST  -H 'Content-Type: application/json' -d '{"client_id": "test1234", "capacity": 15, "tokens": 5}' ADMIN/buckets
-  curl ADMIN/buckets/test1234
-  curl -X PUT   -H 'Content-Type: application/json' -d '{"capacity": 20, "refill": "1/s"}' ADMIN/buckets/test1234
-  curl -X PATCH -H 'Content-Type: application/json' -d '{"tokens": 0}' ADMIN/buckets/test1234
-  curl -X DELETE ADMIN/buckets/test1234
+  CALL -X POST  -H 'Content-Type: application/json' -d '{"client_id": "test1234", "capacity": 15, "tokens": 5}' ADMIN/buckets
+  CALL ADMIN/buckets/test1234
+  CALL -X PUT   -H 'Content-Type: application/json' -d '{"capacity": 20, "refill": "1/s"}' ADMIN/buckets/test1234
+  CALL -X PATCH -H 'Content-Type: application/json' -d '{"tokens": 0}' ADMIN/buckets/test1234
+  CALL -X DELETE ADMIN/buckets/test1234
 
   # start over yourself: the next request is answered again
-  curl -X DELETE ADMIN/buckets/127.0.0.1; curl PROXY/
+  CALL -X DELETE ADMIN/buckets/127.0.0.1; curl PROXY/
 
   # backends and their health, and how everything is
-  curl ADMIN/backends
-  curl ADMIN/status
+  CALL ADMIN/backends
+  CALL ADMIN/status
 
 Stop with Ctrl-C.
 

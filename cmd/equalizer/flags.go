@@ -62,7 +62,9 @@ func parseOptions(name string, args []string, t terminal) (*options, error) {
 func (o *options) load(getenv func(string) string) (config.Config, []config.Problem, error) {
 	with := config.Options{Getenv: getenv, Override: o.override, Check: checkParsers}
 	switch {
-	case o.file != "":
+	case o.given["c"] && o.file == "":
+		return config.Config{}, nil, usageError{"-c is empty; want a file"}
+	case o.given["c"]:
 		return config.Load(o.file, with)
 	case o.given["backend"]:
 		return config.Parse("", nil, with)
@@ -169,7 +171,7 @@ func runCheck(args []string, t terminal) error {
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		fmt.Fprintln(t.stdout, problems)
-		return fmt.Errorf("%d problems", len(problems))
+		return fmt.Errorf("the configuration can't be used: problems found: %d", len(problems))
 	}
 	if err != nil {
 		return err

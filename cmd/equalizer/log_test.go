@@ -83,7 +83,7 @@ colour = "blue"
 `)
 	out, err := exec.Command(binary, "check", "-c", bad).CombinedOutput()
 	require.Error(t, err)
-	for _, want := range []string{":2: server.listen:", ":4: pools.default.backends[0]", ":6: limits.default.key:", ":7: limits.default.refill:", ":8: limits.default.colour:", "5 problems"} {
+	for _, want := range []string{":2: server.listen:", ":4: pools.default.backends[0]", ":6: limits.default.key:", ":7: limits.default.refill:", ":8: limits.default.colour:", "problems found: 5"} {
 		assert.Contains(t, string(out), want)
 	}
 	out, err = exec.Command(binary, "check", "-c", "../../config/config.toml").CombinedOutput()

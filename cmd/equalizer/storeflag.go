@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -22,31 +21,39 @@ type storeFlag struct {
 func parseStore(text string) (storeFlag, error) {
 	switch {
 	case text == "":
-		return storeFlag{}, errors.New("it is empty; want a file, postgres://USER@HOST:PORT/DATABASE, or memory")
+		return storeFlag{}, errStoreEmpty
 	case text == config.StoreMemory:
 		return storeFlag{driver: config.StoreMemory}, nil
-	case !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://"):
+	case !looksLikeURL(text):
 		return storeFlag{driver: config.StoreBolt, path: text}, nil
 	}
 	u, err := url.Parse(text)
-	if err != nil {
-		var bad *url.Error
-		if errors.As(err, &bad) {
-			err = bad.Err // without the URL
-		}
-		return storeFlag{}, fmt.Errorf("%w; want postgres://USER@HOST:PORT/DATABASE", err)
+	if err != nil || !strings.Contains(text, "://") || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Fragment != "" {
+		return storeFlag{}, errStoreURL
 	}
 	for name := range u.Query() {
 		if name != "sslmode" && name != "schema" && name != "host" {
-			return storeFlag{}, fmt.Errorf("unexpected parameter %q; want sslmode, schema or host (the folder of a socket)", name)
+			return storeFlag{}, errStoreURL
 		}
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return storeFlag{}, fmt.Errorf("port %s; want 1 to 65535", port)
+			return storeFlag{}, errStoreURL
 		}
 	}
 	return storeFlag{driver: config.StorePostgres, url: u}, nil
+}
+
+var errStoreEmpty = errors.New("it is empty; want a file, postgres://USER@HOST:PORT/DATABASE, or memory")
+
+// errStoreURL says nothing of the URL: any part of it may be part of a password that isn't encoded.
+var errStoreURL = errors.New("it is not a good URL; want postgres://USER@HOST:PORT/DATABASE, which may end in ?sslmode=, schema= or host= " +
+	"(the folder of a socket), with special characters in it percent-encoded; EQUALIZER_POSTGRES_PASSWORD can hold the password")
+
+// looksLikeURL says whether text is meant to be a URL: a file of such a name would hardly be wanted.
+func looksLikeURL(text string) bool {
+	lower := strings.ToLower(text)
+	return strings.Contains(text, "://") || strings.HasPrefix(lower, "postgres:") || strings.HasPrefix(lower, "postgresql:")
 }
 
 // override lays what was said over a configuration, and returns the keys below "store" that it set. What

@@ -41,11 +41,25 @@ func TestParseStore(t *testing.T) {
 		assert.NotContains(t, err.Error(), "hunter2")
 	}
 	bad("", "it is empty")
-	bad("postgres://app:hunter2@db:port/limits", "invalid port")
-	bad("postgres://app:hunter2@db:0/limits", "port 0; want 1 to 65535")
-	bad("postgres://app:hunter2@db:65536/limits", "port 65536; want 1 to 65535")
-	bad("postgres://app:hunter2@db/limits?sslmod=disable", `unexpected parameter "sslmod"`)
-	bad("postgres://app:hunter2@db\x00/limits", "want postgres://USER@HOST:PORT/DATABASE")
+	for _, text := range []string{
+		"postgres://app:hunter2@db:port/limits",
+		"postgres://app:hunter2@db:0/limits",
+		"postgres://app:hunter2@db:65536/limits",
+		"postgres://app:hunter2@db/limits?sslmod=disable",
+		"postgres://app:hunter2@db\x00/limits",
+		"postgres://app:hunter2#1@db/limits",
+		"postgres://app:hunter2/1@db:5432/limits",
+		"postgres://app:hunter2?1=1@db/limits",
+		"postgres://app:hunter2%zz@db/limits",
+		"postgresql:/app:hunter2@db/limits",
+		"postgres:app:hunter2@db/limits",
+		"mysql://app:hunter2@db/limits",
+	} {
+		bad(text, "want postgres://USER@HOST:PORT/DATABASE")
+	}
+	good("Postgres://app@db/limits", func(s *config.Store) {
+		s.Driver, s.Postgres.User, s.Postgres.Host, s.Postgres.DBName = "postgres", "app", "db", "limits"
+	})
 }
 
 func FuzzParseStore(f *testing.F) {
@@ -55,6 +69,7 @@ func FuzzParseStore(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		parsed, err := parseStore(text)
 		if err != nil {
+			require.Contains(t, []string{errStoreURL.Error(), errStoreEmpty.Error()}, err.Error(), "no part of it is quoted")
 			return
 		}
 		s := config.Default().Store

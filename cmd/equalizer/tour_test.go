@@ -13,17 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README's tour, as it is written there: every command of a console block is run by a
-// shell against a running demo, and must print what stands below it. Only ports, times and seconds differ.
+// The README's tours, as they are written there, one after the other: every command of a console block
+// is run by a shell against a running demo, and must print what stands below it. Only ports, times and seconds differ.
 func TestTourOfTheReadme(t *testing.T) {
 	needCurl(t)
-	tour(t, "## A tour with curl")
-}
-
-// The tour with a token, likewise.
-func TestTourWithAToken(t *testing.T) {
-	needCurl(t)
-	tour(t, "### With a token", "EQUALIZER_ADMIN_TOKEN="+tokenOfTheReadme(t))
+	store := t.TempDir() + "/demo.db"
+	tour(t, "## A tour with curl", store)
+	tour(t, "### With a token", store, exports(t, "### With a token")...)
 }
 
 func needCurl(t *testing.T) {
@@ -39,11 +35,24 @@ func readme(t *testing.T) string {
 	return string(text)
 }
 
-func tokenOfTheReadme(t *testing.T) string {
+// section is the README from a heading to the next one.
+func section(t *testing.T, heading string) string {
 	t.Helper()
-	found := regexp.MustCompile(`EQUALIZER_ADMIN_TOKEN=(\S+) go run`).FindStringSubmatch(readme(t))
-	require.NotNil(t, found, "the README shows how to set the token")
-	return found[1]
+	_, text, found := strings.Cut(readme(t), heading+"\n")
+	require.True(t, found, "no section %q in the README", heading)
+	if next := regexp.MustCompile(`(?m)^##+ `).FindStringIndex(text); next != nil {
+		text = text[:next[0]]
+	}
+	return text
+}
+
+// exports are the variables that a section has its reader export.
+func exports(t *testing.T, heading string) (env []string) {
+	t.Helper()
+	for _, found := range regexp.MustCompile(`(?m)^export (\S+)$`).FindAllStringSubmatch(section(t, heading), -1) {
+		env = append(env, found[1])
+	}
+	return env
 }
 
 // step is one command of a console block, and what it prints.
@@ -52,11 +61,8 @@ type step struct{ command, output string }
 // steps are the commands of the console blocks of one section.
 func steps(t *testing.T, heading string) []step {
 	t.Helper()
-	_, section, found := strings.Cut(readme(t), heading+"\n")
-	require.True(t, found, "no section %q in the README", heading)
-	section, _, _ = regexpCut(section, `(?m)^##+ `)
 	var all []step
-	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(section, -1) {
+	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(section(t, heading), -1) {
 		for line := range strings.Lines(block[1]) {
 			switch command, ok := strings.CutPrefix(line, "$ "); {
 			case ok:
@@ -72,17 +78,9 @@ func steps(t *testing.T, heading string) []step {
 	return all
 }
 
-func regexpCut(s, expr string) (before, after string, found bool) {
-	at := regexp.MustCompile(expr).FindStringIndex(s)
-	if at == nil {
-		return s, "", false
-	}
-	return s[:at[0]], s[at[1]:], true
-}
-
-func tour(t *testing.T, heading string, env ...string) {
+func tour(t *testing.T, heading, store string, env ...string) {
 	t.Helper()
-	p := spawnWith(t, binary, env, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", t.TempDir()+"/demo.db")
+	p := spawnWith(t, binary, env, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", store)
 	proxy, admin := p.logs.awaitDemo(t)
 	ports := strings.NewReplacer("localhost:8000", proxy, "localhost:8080", admin)
 	for _, s := range steps(t, heading) {
@@ -118,7 +116,7 @@ func (l *logs) awaitDemo(t *testing.T) (proxy, admin string) {
 }
 
 func TestDemoHelpsItselfToPorts(t *testing.T) {
-	first := spawn(t, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", "memory.db")
+	first := spawn(t, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", "memory")
 	first.logs.awaitDemo(t)
 	second := spawn(t, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", "other.db")
 	proxy, _ := second.logs.awaitDemo(t)

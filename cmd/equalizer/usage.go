@@ -79,18 +79,25 @@ Exit codes: 0 measured, or ended by Ctrl-C, which prints what there is; 1 a side
 all requests for a while, and the run was given up; 2 bad usage.
 `
 
-// newFlags is a flag set that reports its errors as usage errors, and prints help for --help.
-func newFlags(name, help string, stdout io.Writer) *flag.FlagSet {
-	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+// flagSet is a command's flags, and what --help prints.
+type flagSet struct {
+	*flag.FlagSet
+	help   string
+	stdout io.Writer
+}
+
+func newFlags(name, help string, stdout io.Writer) flagSet {
+	flags := flagSet{flag.NewFlagSet(name, flag.ContinueOnError), help, stdout}
 	flags.SetOutput(io.Discard) // run prints the error
-	flags.Usage = func() { fmt.Fprint(stdout, help) }
+	flags.Usage = func() {}     // an error is one line, not a page; parse prints the help that was asked for
 	return flags
 }
 
 // parse reads a command line that is all flags.
-func parse(flags *flag.FlagSet, args []string) error {
+func parse(flags flagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		if err == flag.ErrHelp {
+			fmt.Fprint(flags.stdout, flags.help)
 			return err
 		}
 		return usageError{err.Error()}
