@@ -36,6 +36,24 @@ func TestAConnectionThatIsLostIsEnded(t *testing.T) {
 	require.Equal(t, 2.0, storetest.Load(t, s)["alice"].Tokens)
 }
 
+// A lost connection's process has ended, and another writer's has got its number.
+func TestAnotherWritersProcessIsLeftAlone(t *testing.T) {
+	o := at(t, server.Schema(t))
+	other := open(t, o)
+	theirs := other.own[0]
+	ctx, heard := context.WithCancel(t.Context())
+	defer heard()
+	o.Logger = zerolog.New(logFunc(heard))
+	s, err := New(o)
+	require.NoError(t, err)
+	s.own = []backend{{pid: theirs.pid, start: theirs.start.Add(-time.Hour)}}
+	_, _, err = s.Get(ctx, "alice")
+	require.ErrorIs(t, err, store.ErrHeld)
+	require.NoError(t, s.Close())
+	storetest.Write(t, other, put(storetest.Record("alice", 1)))
+	require.Equal(t, []backend{theirs}, other.own, "it had to connect again")
+}
+
 // A transaction of a lost connection that the server goes on with, whatever became of its
 // lock, makes the reconnected store wait; then it sees what that committed.
 func TestTheEpochOutwaitsATransaction(t *testing.T) {
@@ -140,6 +158,9 @@ func TestAWriterIsFencedInEveryTransaction(t *testing.T) {
 	count := 0
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM buckets WHERE client_id = 'mallory'").Scan(&count))
 	require.Zero(t, count)
+	_, err = conn.Exec(t.Context(), "UPDATE writer SET instance = $1", s.instance) // it is its own again: too late
+	require.NoError(t, err)
+	requireSuperseded(t, s, "process 4711 on elsewhere")
 	require.Len(t, storetest.Load(t, open(t, at(t, schema))), 1, "it has let go of the lock")
 }
 
@@ -228,5 +249,13 @@ type lines chan<- string
 
 func (l lines) Write(p []byte) (int, error) {
 	l <- strings.TrimSpace(string(p))
+	return len(p), nil
+}
+
+// logFunc is a log that only calls it.
+type logFunc func()
+
+func (f logFunc) Write(p []byte) (int, error) {
+	f()
 	return len(p), nil
 }

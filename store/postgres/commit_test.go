@@ -102,6 +102,21 @@ func TestAmbiguousCommits(t *testing.T) {
 	})
 }
 
+// A server that doesn't know itself goes on with the connection. That is given up all the
+// same: only a new one, with the next epoch, outwaits what the server may have meant.
+func TestADoubtThatLeavesTheConnectionUp(t *testing.T) {
+	for _, sqlState := range []string{completionUnknown, "08007"} {
+		schema := server.Schema(t)
+		s := open(t, at(t, schema))
+		failOnDemand(t, schema, sqlState, whenCommitted, 1)
+		epoch := s.session.epoch
+		require.ErrorIs(t, s.Write(t.Context(), put(storetest.Record("alice", 1))), limiter.ErrInDoubt)
+		_, ok := storetest.Get(t, s, "alice")
+		require.False(t, ok)
+		require.Equal(t, epoch+1, s.session.epoch)
+	}
+}
+
 // A COMMIT that the network held back comes to nothing once another call has succeeded.
 func TestALateCommitIsTooLate(t *testing.T) {
 	r, o := through(t, at(t, server.Schema(t)))

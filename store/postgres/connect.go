@@ -161,6 +161,9 @@ func (o Options) check() error {
 	if len(o.Schema) < 1 || len(o.Schema) > 63 || strings.ContainsRune(o.Schema, 0) {
 		return errFinal{fmt.Errorf("schema %q: want 1 to 63 bytes", o.Schema)}
 	}
+	if o.Schema == "$user" {
+		return errFinal{fmt.Errorf("schema %q: to PostgreSQL this stands for the schema named like the user, even in quotes; want a name", o.Schema)}
+	}
 	_, err := o.config()
 	return err
 }

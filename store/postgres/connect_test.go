@@ -238,7 +238,7 @@ func TestCloseOfAFrozenServer(t *testing.T) {
 
 // What we may leave behind in the server is bounded there too.
 func TestSessionSettings(t *testing.T) {
-	o := at(t, server.Schema(t))
+	o := at(t, server.Cluster(t).URL("settings")) // over TCP
 	o.Timeout = 7500 * time.Millisecond
 	s := open(t, o)
 	f := func(name, want string) {
@@ -251,6 +251,10 @@ func TestSessionSettings(t *testing.T) {
 	f("statement_timeout", "7500ms")
 	f("lock_timeout", "7500ms")
 	f("idle_in_transaction_session_timeout", "7500ms")
+	f("tcp_user_timeout", "7500")
+	f("tcp_keepalives_idle", "10")
+	f("tcp_keepalives_interval", "5")
+	f("tcp_keepalives_count", "3")
 	f("TimeZone", "UTC")
 	f("synchronous_commit", "on")
 	f("search_path", pgx.Identifier{o.Schema}.Sanitize())
@@ -259,26 +263,34 @@ func TestSessionSettings(t *testing.T) {
 func TestDefaultsOfTheServerThatAreUndone(t *testing.T) {
 	cluster := server.Cluster(t)
 	admin := pgtest.Connect(t, cluster.URL(""))
-	_, err := admin.Exec(t.Context(), "DROP ROLE IF EXISTS hasty; CREATE ROLE hasty LOGIN; GRANT CREATE ON DATABASE postgres TO hasty;"+
-		"ALTER ROLE hasty SET synchronous_commit = off; ALTER ROLE hasty SET idle_session_timeout = '1min'")
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := admin.Exec(context.Background(), "DROP SCHEMA hasty CASCADE; DROP OWNED BY hasty; DROP ROLE hasty")
+	run := func(sql string) {
+		t.Helper()
+		_, err := admin.Exec(context.Background(), sql)
 		require.NoError(t, err)
-	})
+	}
+	run("CREATE ROLE hasty LOGIN; GRANT CREATE ON DATABASE postgres TO hasty; ALTER ROLE hasty SET idle_session_timeout = '1min'")
+	t.Cleanup(func() { run("DROP SCHEMA hasty CASCADE; DROP OWNED BY hasty; DROP ROLE hasty") })
 	o := at(t, cluster.URL("hasty"))
 	o.User = "hasty"
-	s := open(t, o)
-	for name, want := range map[string]string{"synchronous_commit": "on", "idle_session_timeout": "0"} {
-		var got string
-		require.NoError(t, s.session.conn.QueryRow(t.Context(), "SELECT current_setting($1)", name).Scan(&got))
-		require.Equal(t, want, got, name)
+	f := func(given, want string) {
+		t.Helper()
+		run("ALTER ROLE hasty SET synchronous_commit = " + given)
+		s := open(t, o)
+		defer s.Close()
+		for name, want := range map[string]string{"synchronous_commit": want, "idle_session_timeout": "0"} {
+			var got string
+			require.NoError(t, s.session.conn.QueryRow(t.Context(), "SELECT current_setting($1)", name).Scan(&got))
+			require.Equal(t, want, got, name)
+		}
 	}
+	f("off", "on")
+	f("local", "local") // which is durable, and the operator's choice
+	f("remote_apply", "remote_apply")
 }
 
 func TestASchemaMayHaveAnyName(t *testing.T) {
 	cluster := server.Cluster(t)
-	for _, schema := range []string{`it's "odd"`, "UPPER", "a.b", strings.Repeat("é", 31)} {
+	for _, schema := range []string{`it's "odd"`, "$users", "$User", "UPPER", "a.b", strings.Repeat("é", 31)} {
 		o := at(t, cluster.URL("x"))
 		o.Schema = schema
 		s := open(t, o)

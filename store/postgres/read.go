@@ -51,14 +51,15 @@ type loading struct {
 	refused error // what yield returned
 }
 
-// load reads all rows in one statement, with no limit of the server's on how long that takes.
-// It isn't tried again once yield was called, which would see records twice.
+// load reads all rows in one statement, with no limit of the server's on how long that takes,
+// or on how long yield does when the server is done. It isn't tried again once yield was called,
+// which would see records twice.
 func (l *loading) load(ctx context.Context, c *session) error {
 	if l.begun {
 		return l.broken
 	}
 	err := pgx.BeginTxFunc(ctx, c.conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0"); err != nil {
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, recordSQL)
