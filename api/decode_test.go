@@ -155,6 +155,7 @@ func TestMediaTypes(t *testing.T) {
 	}
 	f("Content-Type:")
 	f("Content-Type: text/plain")
+	f("Content-Type: text/plain", "Content-Type: application/json")
 	f("Content-Type: application/x-www-form-urlencoded")
 	f("Content-Type: multipart/form-data; boundary=x")
 	f("Content-Type: application/jsonp")

@@ -104,7 +104,7 @@ func TestStopWithTheStoreAwaySaysWhatIsLost(t *testing.T) {
 	require.Equal(t, 200, p.get("/", "X-Client", "a").status)
 	p.signal(syscall.SIGTERM)
 	assert.Equal(t, 1, p.wait())
-	assert.Contains(t, p.logs.text(), "1 buckets not flushed")
+	assert.Contains(t, p.logs.text(), "1 bucket not flushed")
 }
 
 // A signal before the process is ready ends it too.
