@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -204,6 +205,39 @@ func TestPipelining(t *testing.T) {
 	for _, path := range paths {
 		assert.Equal(t, path, c.readAnswer("POST").body)
 	}
+}
+
+// An answer doesn't wait for the next request, of which some or all has come with the first: neither for its
+// answer, nor for what its client sends only when it has the first answer.
+func TestPipelinedAnswersDoNotWait(t *testing.T) {
+	f := func(first, second, rest string) {
+		t.Helper()
+		slow := make(chan struct{})
+		release := sync.OnceFunc(func() { close(slow) })
+		defer release()
+		b := startBackend(t, func(c *conn, _ int) {
+			for req := c.readRequest(); req != ""; req = c.readRequest() {
+				if strings.Contains(req, " /slow ") {
+					<-slow
+				}
+				c.send(first)
+			}
+		})
+		p := proxyTo(t, b.addr)
+		c := p.dial()
+		require.True(t, c.send("GET /fast HTTP/1.1\r\nHost: x\r\n\r\n"+second))
+		assert.Equal(t, "ok", c.readAnswer("GET").body)
+		require.True(t, c.send(rest))
+		release()
+		assert.Equal(t, "ok", c.readAnswer("GET").body)
+	}
+	const slow = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+	f(ok, slow, "")
+	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", slow, "")
+	f(ok, sized(4), "body")
+	f(ok, sized(smallBody+1), strings.Repeat("x", smallBody+1))
+	f(ok, chunked, "4\r\nbody\r\n0\r\n\r\n")
+	f(ok, slow[:10], slow[10:])
 }
 
 func TestTrailers(t *testing.T) {

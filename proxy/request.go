@@ -109,6 +109,9 @@ func (r *request) conclude() {
 	if !r.received() {
 		r.client.LeaveUnread()
 	}
+	// The server would keep the answer back if a part of the next request has come. That may take long to answer, or its
+	// client may send the rest only after this answer. See netconn.Client.SetWriteDeadline.
+	_ = r.ctx.SetWriteDeadline(time.Time{})
 	if !r.relayed {
 		r.finish()
 	}

@@ -107,6 +107,10 @@ func (c *Client) SetReadDeadline(time.Time) error {
 	return nil
 }
 
+// SetWriteDeadline does nothing: the registry looks after the time of writes. fasthttp flushes an answer at once, though
+// the next request is there, if its write deadline was set; the proxy sets one for that.
+func (c *Client) SetWriteDeadline(time.Time) error { return nil }
+
 // ReadingBody says that the present request's header was read.
 func (c *Client) ReadingBody() bool { return c.phase == body }
 
