@@ -61,12 +61,19 @@ func (x *exchange) open(b *balancer.Backend, fresh bool) error {
 			return err
 		}
 		conn := held.Conn().(*netconn.Backend)
-		if conn.Begin(fresh) {
+		if fresh {
+			err = conn.Renew()
+		}
+		if err == nil && conn.Begin() {
 			x.backend, x.held, x.conn = b, held, conn
 			x.br.Reset(conn)
 			return nil
 		}
 		b.Client().CloseConn(held)
+		if err != nil {
+			b.End(true)
+			return err
+		}
 	}
 }
 

@@ -30,20 +30,26 @@ func NewDialer(limits BackendLimits) *Dialer {
 
 // Dial connects to "host:port" over IPv6 or IPv4; the connection is a *Backend.
 func (d *Dialer) Dial(addr string) (net.Conn, error) {
-	conn, err := net.DialTimeout("tcp", addr, d.limits.Connect)
+	conn, err := d.connect(addr)
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{timed: timed{Conn: conn}, limits: &d.limits, probe: newProbe(conn)}
+	b := &Backend{timed: timed{Conn: conn}, dialer: d, limits: &d.limits, addr: addr, probe: newProbe(conn)}
 	d.registry.add(&b.timed)
 	return b, nil
+}
+
+func (d *Dialer) connect(addr string) (net.Conn, error) {
+	return net.DialTimeout("tcp", addr, d.limits.Connect)
 }
 
 // Backend is a connection to a backend, used for one exchange of a request and its answer after the other.
 // One goroutine at a time may use it.
 type Backend struct {
 	timed
+	dialer *Dialer
 	limits *BackendLimits
+	addr   string
 	probe  *probe
 	// used says that an exchange went over the connection.
 	used bool
@@ -55,14 +61,29 @@ type Backend struct {
 }
 
 // Begin starts an exchange. False says that the connection can't be used for it: since the last exchange
-// the backend has closed it, or sent what nobody asked for. If fresh, any exchange before rules it out.
-func (b *Backend) Begin(fresh bool) bool {
+// the backend has closed it, or sent what nobody asked for.
+func (b *Backend) Begin() bool {
 	b.sent, b.received, b.err = 0, 0, nil
 	b.totalDue, b.answerDue = b.in(b.limits.Total), 0
 	b.relaying = false
 	reused := b.used
 	b.used = true
-	return !reused || !fresh && b.probe.quiet()
+	return !reused || b.probe.quiet()
+}
+
+// Renew connects anew, and closes the connection before, unless no exchange went over that: the next one can't find the
+// connection closing. It takes the place of one connection, so that however many are kept, the others stay.
+func (b *Backend) Renew() error {
+	if !b.used {
+		return nil
+	}
+	conn, err := b.dialer.connect(b.addr)
+	if err != nil {
+		return err
+	}
+	b.registry.replace(&b.timed, conn)
+	b.probe, b.used = newProbe(conn), false
+	return nil
 }
 
 // Sent is how many bytes of this exchange's request were written.

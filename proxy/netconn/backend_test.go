@@ -42,7 +42,7 @@ func TestDialFails(t *testing.T) {
 func TestSentAndReceived(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{})
 	for range 2 {
-		require.True(t, b.Begin(false))
+		require.True(t, b.Begin())
 		assert.Zero(t, b.Sent())
 		assert.Zero(t, b.Received())
 		send(t, b, "four")
@@ -52,7 +52,6 @@ func TestSentAndReceived(t *testing.T) {
 		assert.EqualValues(t, 4, b.Sent())
 		assert.EqualValues(t, 5, b.Received())
 	}
-	assert.False(t, b.Begin(true), "it isn't fresh")
 }
 
 // await waits until the system has what the other end did.
@@ -63,35 +62,74 @@ func await(t *testing.T, b *Backend) {
 
 func TestStale(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{})
-	require.True(t, b.Begin(false))
+	require.True(t, b.Begin())
 	assert.True(t, b.Quiet())
-	require.True(t, b.Begin(false))
+	require.True(t, b.Begin())
 	theirs.Close()
 	await(t, b)
-	assert.False(t, b.Begin(false), "closed")
+	assert.False(t, b.Begin(), "closed")
 
 	b, theirs = dial(t, BackendLimits{})
-	require.True(t, b.Begin(false))
+	require.True(t, b.Begin())
 	send(t, theirs, "x")
 	await(t, b)
-	assert.False(t, b.Begin(false), "unsolicited")
+	assert.False(t, b.Begin(), "unsolicited")
 	got, err := read(b)
 	require.NoError(t, err)
 	assert.Equal(t, "x", got, "looking takes nothing")
 }
 
 // A connection that was just made may have something to say already: the answer is late for nobody.
-func TestFreshIsNeverStale(t *testing.T) {
+func TestNewIsNeverStale(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{})
 	theirs.Close()
 	await(t, b)
-	assert.True(t, b.Begin(true))
+	assert.True(t, b.Begin())
+}
+
+// A connection that was used is replaced by one that wasn't, and stays in the registry's care.
+func TestRenew(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	d := NewDialer(BackendLimits{Connect: patience, Answer: brief})
+	c, err := d.Dial(ln.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	b := c.(*Backend)
+	first, err := ln.Accept()
+	require.NoError(t, err)
+	defer first.Close()
+
+	require.NoError(t, b.Renew(), "nothing was sent on it")
+	require.True(t, b.Begin())
+	send(t, b, "x")
+	require.NoError(t, b.Renew())
+	got, err := io.ReadAll(first)
+	require.NoError(t, err)
+	assert.Equal(t, "x", string(got), "and then its end")
+	second, err := ln.Accept()
+	require.NoError(t, err)
+	defer second.Close()
+
+	require.True(t, b.Begin())
+	assert.Zero(t, b.Sent())
+	b.AwaitAnswer()
+	_, err = read(b)
+	assert.Equal(t, ErrTimeout, err)
+	assert.Equal(t, 1, d.registry.Len())
+	second.Close()
+	await(t, b)
+	assert.False(t, b.Begin(), "the probe looks at the new one")
+
+	ln.Close()
+	assert.ErrorContains(t, b.Renew(), "refused")
 }
 
 // The header has its time from the request's end, however many bytes come.
 func TestAnswerThatTrickles(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Answer: brief, Idle: patience})
-	require.True(t, b.Begin(false))
+	require.True(t, b.Begin())
 	b.AwaitAnswer()
 	takes(t, brief, func() {
 		for err := error(nil); err == nil; _, err = read(b) {
@@ -103,7 +141,7 @@ func TestAnswerThatTrickles(t *testing.T) {
 
 func TestBackendThatStops(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Answer: brief, Idle: 4 * brief})
-	require.True(t, b.Begin(false))
+	require.True(t, b.Begin())
 	b.AwaitAnswer()
 	send(t, theirs, "x")
 	_, err := read(b)
@@ -113,13 +151,13 @@ func TestBackendThatStops(t *testing.T) {
 		_, err := read(b)
 		assert.Equal(t, ErrTimeout, err)
 	})
-	require.True(t, b.Begin(false))
+	require.True(t, b.Begin())
 	assert.NoError(t, b.Err(), "the last exchange's errors are past")
 }
 
 func TestBackendThatDoesNotRead(t *testing.T) {
 	b, _ := dial(t, BackendLimits{Idle: brief})
-	require.True(t, b.Begin(false))
+	require.True(t, b.Begin())
 	takes(t, brief, func() {
 		_, err := b.Write([]byte(strings.Repeat("x", 64<<20)))
 		assert.Equal(t, ErrTimeout, err)
@@ -130,7 +168,7 @@ func TestBackendThatDoesNotRead(t *testing.T) {
 // The total bounds what the time between bytes doesn't.
 func TestTotal(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Answer: patience, Idle: patience, Total: brief})
-	require.True(t, b.Begin(false))
+	require.True(t, b.Begin())
 	b.AwaitAnswer()
 	b.Relay()
 	takes(t, brief, func() {
@@ -140,7 +178,7 @@ func TestTotal(t *testing.T) {
 	})
 	assert.Equal(t, ErrTimeout, b.Err())
 
-	b.Begin(false)
+	b.Begin()
 	takes(t, brief, func() {
 		_, err := b.Write([]byte(strings.Repeat("x", 64<<20)))
 		assert.Equal(t, ErrTimeout, err)
@@ -151,7 +189,7 @@ func TestExchangesDoNotAllocate(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Answer: patience, Idle: patience, Total: patience})
 	buf := make([]byte, 1)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
-		b.Begin(false)
+		b.Begin()
 		_, _ = b.Write(buf)
 		_, _ = theirs.Read(buf)
 		b.AwaitAnswer()

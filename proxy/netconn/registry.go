@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"context"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,6 +101,14 @@ func (r *Registry) add(t *timed) {
 		r.now.Store(int64(time.Since(r.epoch)))
 		go r.sweep(r.empty)
 	}
+}
+
+// replace has a connection go on over conn, and closes what it went over before.
+func (r *Registry) replace(t *timed, conn net.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_ = t.Conn.Close()
+	t.Conn = conn
 }
 
 // remove lets a connection go, and does nothing if it is gone already.
