@@ -9,6 +9,7 @@ var (
 	errAnswerLine    = errors.New("the answer doesn't begin with HTTP/1.1 or HTTP/1.0 and a status of 100 to 599")
 	errAnswerSwitch  = errors.New("the answer switches protocols, and nobody asked for that")
 	errAnswerField   = errors.New("the answer has a malformed header line")
+	errAnswerHeader  = errors.New("the answer's header is malformed")
 	errAnswerFraming = errors.New("the answer's end is not clear from its header")
 	errAnswerCoding  = errors.New("the answer has more than one Content-Encoding line")
 )
@@ -24,8 +25,8 @@ func checkAnswer(head []byte) error {
 	var lengths, chunked, codings int
 	for len(fields) > len("\r\n") {
 		line, fields, _ = bytes.Cut(fields, []byte("\r\n"))
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || !isToken(name) || !isFieldValue(value) {
+		name, _, ok := cutField(line)
+		if !ok {
 			return errAnswerField
 		}
 		switch {
@@ -44,6 +45,12 @@ func checkAnswer(head []byte) error {
 		return errAnswerCoding
 	}
 	return nil
+}
+
+// cutField splits a header's line, without its CRLF; ok is false for a malformed one.
+func cutField(line []byte) (name, value []byte, ok bool) {
+	name, value, ok = bytes.Cut(line, []byte(":"))
+	return name, value, ok && isToken(name) && isFieldValue(value)
 }
 
 // checkStatusLine checks an answer's first line (RFC 9112, section 4).

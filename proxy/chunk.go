@@ -39,6 +39,7 @@ var (
 	errChunkSize = errors.New("a chunk's size is not hexadecimal digits")
 	errChunkEnd  = errors.New("a chunk doesn't end where its size says")
 	errChunkLine = errors.New("a chunk's first line is too long")
+	errTrailers  = errors.New("the trailer section is malformed, too long, or has a field that can't be in it")
 )
 
 // chunkReader decodes the body of an answer that came in chunks. It is stricter than fasthttp's own: a size
@@ -106,9 +107,58 @@ func (c *chunkReader) nextChunk() error {
 	c.begun = true
 	if c.left == 0 {
 		c.ended = true
-		return noEOF(c.trailers.ReadTrailer(c.br))
+		return c.readTrailers()
 	}
 	return nil
+}
+
+// readTrailers reads the fields behind the last chunk, up to the empty line. fasthttp's errors quote them, secrets and all,
+// so none is passed on.
+func (c *chunkReader) readTrailers() error {
+	section, err := peekTrailers(c.br)
+	if err == bufio.ErrBufferFull {
+		return errTrailers
+	}
+	if err != nil {
+		return noEOF(err)
+	}
+	for len(section) > len("\r\n") {
+		var line []byte
+		line, section, _ = bytes.Cut(section, []byte("\r\n"))
+		if _, _, ok := cutField(line); !ok {
+			return errTrailers
+		}
+	}
+	if c.trailers.ReadTrailer(c.br) != nil {
+		return errTrailers
+	}
+	return nil
+}
+
+// peekTrailers waits for the trailer section, and returns it with its empty line; it aliases br's buffer.
+func peekTrailers(br *bufio.Reader) ([]byte, error) {
+	for want := len("\r\n"); ; want = br.Buffered() + 1 {
+		_, err := br.Peek(want)
+		arrived, _ := br.Peek(br.Buffered())
+		if end := endOfTrailers(arrived); end > 0 {
+			return arrived[:end], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// endOfTrailers is how long the trailer section is that b begins with, 0 if it isn't all there.
+func endOfTrailers(b []byte) int {
+	if bytes.HasPrefix(b, []byte("\r\n")) {
+		return len("\r\n")
+	}
+	end := bytes.Index(b, []byte("\r\n\r\n"))
+	if end < 0 {
+		return 0
+	}
+	return end + len("\r\n\r\n")
 }
 
 // readLine reads a line, without its CRLF.

@@ -37,6 +37,7 @@ func TestChunkReader(t *testing.T) {
 	f("0\r\n\r\n", "", "")
 	f("0\r\n\r\nrest", "", "rest")
 	f("000\r\nX: y\r\n\r\nrest", "", "rest")
+	f("0\r\nX: y\r\nz:\r\n\r\n\r\n", "", "\r\n")
 	f("3\r\nabc\r\n0\r\n\r\n", "abc", "")
 	f("1\r\na\r\n000A;x=\"y\"\r\n0123456789\r\n0\r\n\r\n", "a0123456789", "")
 	f("2\r\n\r\n\r\n0\r\n\r\n", "\r\n", "")
@@ -48,11 +49,13 @@ func TestChunkReaderRefuses(t *testing.T) {
 		"\r\n", "3\nabc\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n", " 3\r\nabc\r\n0\r\n\r\n", "+3\r\nabc\r\n0\r\n\r\n", "-3\r\nabc\r\n", "0x3\r\nabc\r\n",
 		"3;a\rb\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3\r\nabc\n0\r\n\r\n", "3\r\nabc0\r\n\r\n", "g\r\n",
 		"1234567890123456\r\n", "3;" + strings.Repeat("x", 4096) + "\r\nabc\r\n0\r\n\r\n",
-		"0\r\nContent-Length: 3\r\n\r\n",
+		"0\r\nContent-Length: 3\r\n\r\n", "0\r\nX y: z\r\n\r\n", "0\r\nX : z\r\n\r\n", "0\r\n: z\r\n\r\n", "0\r\nX\r\n\r\n", "0\r\n\n",
+		"0\r\nX: y\n\r\n", "0\r\nX: y\r\n z\r\n\r\n", "0\r\nX: y\x01\r\n\r\n", "0\r\nX: " + strings.Repeat("y", 4096) + "\r\n\r\n",
 	} {
 		_, _, err := decode(strings.NewReader(in), 4096)
 		require.Error(t, err, "%q", in)
 		assert.NotEqual(t, io.EOF, err, "%q", in)
+		assert.NotContains(t, err.Error(), "X", "it may be logged")
 	}
 }
 

@@ -90,11 +90,11 @@ func (x *exchange) readHeader(h *fasthttp.ResponseHeader) error {
 		if err == nil {
 			err = checkAnswer(head)
 		}
-		if err == nil {
-			err = h.Read(x.br)
-		}
 		if err != nil {
 			return err
+		}
+		if h.Read(x.br) != nil {
+			return errAnswerHeader // What it says may quote the header, secrets and all.
 		}
 		if h.StatusCode() >= fasthttp.StatusOK {
 			x.conn.Relay()

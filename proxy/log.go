@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/rs/zerolog"
+import (
+	"bytes"
+
+	"github.com/rs/zerolog"
+)
 
 // log writes the request's line of the access log: what it was, what came of it, and why. Nothing in it is secret: no
 // header's value but Host and X-Request-ID, and the client_id as it is stored, a hash if the key is secret.
@@ -33,13 +37,31 @@ func (r *request) log(status int) {
 func (r *request) describe(dict *zerolog.Event) *zerolog.Event {
 	if h := r.head.header; !r.unread {
 		dict.Bytes("method", h.Method()).
-			Bytes("host", requestHost(h)).
-			Bytes("uri", h.RequestURI()).
+			Bytes("host", withoutUserinfo(requestHost(h))).
+			Bytes("uri", withoutUserinfo(h.RequestURI())).
 			Bytes("proto", h.Protocol())
 	}
 	var buf [64]byte
 	return dict.Bytes("client_ip", appendAddr(buf[:0], r.head.client)).
 		Bytes("remote_ip", appendAddr(buf[:0], r.head.peer))
+}
+
+// withoutUserinfo is a request target or a host without what stands before an @ in its authority: no password belongs into a
+// log, though only requests that are refused have one. What can't be told apart goes too.
+func withoutUserinfo(target []byte) []byte {
+	if len(target) > 0 && target[0] == '/' {
+		return target
+	}
+	start, end := 0, len(target)
+	if authority, path, ok := splitTarget(target); ok {
+		end -= len(path)
+		start = end - len(authority)
+	}
+	at := bytes.LastIndexByte(target[start:end], '@')
+	if at < 0 {
+		return target
+	}
+	return append(target[:start:start], target[start+at+1:]...)
 }
 
 // size is the size of the answer's body.

@@ -128,6 +128,54 @@ func TestAccessLogOfSecretsThatCannotBeRead(t *testing.T) {
 	assert.NotContains(t, strings.Join(p.log.lines(), ""), "hush")
 }
 
+// Nor are a backend's, when it is its answer that can't be read.
+func TestAccessLogOfBackendsSecrets(t *testing.T) {
+	for _, answer := range []string{
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Session: hush\x01\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nCookie: hush\r\nhush: x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nSet-Cookie: hush\x01\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: hush\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: hush\r\n\r\n",
+	} {
+		b := startBackend(t, func(c *conn, _ int) {
+			c.readRequest()
+			c.send(answer)
+		})
+		p := proxyTo(t, b.addr)
+		require.True(t, p.dial().send("POST / HTTP/1.1\r\nHost: x\r\n\r\n"))
+		assert.NotEmpty(t, p.logged(1).Error)
+		assert.NotContains(t, p.log.lines()[0], "hush", "%q", answer)
+	}
+}
+
+// A password in a request target stays out of the log, as does one where a host should be.
+func TestWithoutUserinfo(t *testing.T) {
+	f := func(target, want string) {
+		t.Helper()
+		was := strings.Clone(target)
+		in := []byte(target)
+		assert.Equal(t, want, string(withoutUserinfo(in)))
+		assert.Equal(t, was, string(in))
+	}
+	for _, same := range []string{"", "*", "/", "/a@b", "//u:p@x/", "http://x", "https://x/a@b?c@d", "x:80", "[::1]:80"} {
+		f(same, same)
+	}
+	f("http://u:p@x/a@b", "http://x/a@b")
+	f("HTTPS://u:p@x", "HTTPS://x")
+	f("http://u:p@q@x?a@b", "http://x?a@b")
+	f("u:p@x:443", "x:443")
+	f("ftp://u:p@x/", "x/")
+	f("http:/u:p@x/", "x/")
+
+	p := proxyTo(t)
+	p.isProblem(p.dial().do("GET http://u:hush@x/ HTTP/1.0\r\n\r\n"), 400, "")
+	line := p.logged(1)
+	assert.Equal(t, "http://x/", line.Request.URI)
+	assert.Equal(t, "x", line.Request.Host)
+	p.isProblem(p.dial().do("GET / HTTP/1.1\r\nHost: u:hush@x\r\n\r\n"), 400, "")
+	assert.Equal(t, "x", p.logged(2).Request.Host)
+}
+
 func TestAccessLogOfCutAnswers(t *testing.T) {
 	b := startBackend(t, func(c *conn, _ int) {
 		c.readRequest()
