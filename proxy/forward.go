@@ -119,13 +119,16 @@ func (r *request) idempotent() bool {
 }
 
 // answeredEarly says whether there may be an answer although the request could not be sent to its
-// end: a backend may refuse a body without reading it.
+// end: a backend may refuse a body without reading it, and its client wait for that with the rest of it.
 func (r *request) answeredEarly(sent outcome) bool {
-	if sent.failure.ending() != broke || sent.resend {
-		return false
-	}
 	conn := r.exchange.conn
-	return conn.Err() != netconn.ErrTimeout || !conn.Quiet()
+	switch {
+	case sent.resend:
+		return false
+	case sent.failure == bodyLate, conn.Err() == netconn.ErrTimeout:
+		return !conn.Quiet()
+	}
+	return sent.failure.ending() == broke
 }
 
 // ending is what a failure means for the exchange that it happened in.

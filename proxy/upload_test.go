@@ -168,6 +168,31 @@ func TestEarlyAnswerWithoutClose(t *testing.T) {
 	transport.CloseIdleConnections()
 }
 
+// So is one that answers a client which pauses its body.
+func TestEarlyAnswerWhileUploadPauses(t *testing.T) {
+	f := func(request, answer string, status int) {
+		t.Helper()
+		b := startBackend(t, func(c *conn, _ int) {
+			c.readHead()
+			c.send(answer)
+			_, _ = io.Copy(io.Discard, c.br)
+		})
+		s := settings()
+		s.ReadTimeout = brief
+		p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+		c := p.dial()
+		a := c.do(request)
+		assert.Equal(t, status, a.StatusCode)
+		assert.True(t, a.Close)
+		assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
+		require.NoError(t, c.Close())
+	}
+	const refusal = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno"
+	f(sized(smallBody+1)+"x", refusal, 401)
+	f(chunked+"1\r\nx\r\n", refusal, 401)
+	f(chunked+"1\r\nx\r\n", "", 408)
+}
+
 // A client that breaks its request is not the backend's fault.
 func TestBrokenUploads(t *testing.T) {
 	f := func(request string, status int, half bool) {
