@@ -25,6 +25,8 @@ type requestHead struct {
 	trustedPeer bool
 	// scheme is how the client reached us, "http" or "https".
 	scheme string
+	// key is what clients are limited by: nothing that can be taken for its header goes on to the backend.
+	key Key
 	// host is sent as Host if it isn't "": the pool's.
 	host string
 	// backend is the backend's host:port: the Host of an HTTP/1.0 request that named none.
@@ -101,7 +103,7 @@ func (r *requestHead) appendFields(dst []byte, named *connectionOptions) (_ []by
 		keep := r.trustedPeer
 		switch kindOf(line.name) {
 		case kindEndToEnd:
-			keep = !named.contains(line.name)
+			keep = !named.contains(line.name) && !r.key.imitates(line.name)
 		case kindDropped:
 			keep = false
 		case kindConnection:

@@ -49,6 +49,21 @@ func ParseKey(spec string, secret bool) (Key, error) {
 	return Key{header: name, lower: strings.ToLower(name), secret: secret}, nil
 }
 
+// imitates says whether a field has a name that isn't the key's header, but reads like it once all punctuation counts as a
+// hyphen: X_Api_Key for X-Api-Key. Backends that make CGI variables of names can't tell the two apart, so a client
+// that sent both would be counted by one value and served by the other.
+func (k Key) imitates(name []byte) bool {
+	if len(name) != len(k.lower) || is(name, k.lower) {
+		return false
+	}
+	for i, c := range name {
+		if foldByte(c) != foldByte(k.lower[i]) {
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
 // String writes the key as ParseKey reads it.
 func (k Key) String() string {
 	if k.header == "" {

@@ -77,11 +77,18 @@ func kindOfFolded(start []byte, length int) kind {
 func fold(dst, name []byte) (folded []byte, hyphenated bool) {
 	hyphenated = true
 	for _, c := range name[:min(len(name), cap(dst))] {
-		c = toLower(c)
-		if c != '-' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			c, hyphenated = '-', false
-		}
-		dst = append(dst, c)
+		f := foldByte(c)
+		hyphenated = hyphenated && (f != '-' || c == '-')
+		dst = append(dst, f)
 	}
 	return dst, hyphenated
+}
+
+// foldByte is a letter in lower case, a digit as it is, and a hyphen for anything else.
+func foldByte(c byte) byte {
+	c = toLower(c)
+	if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+		return '-'
+	}
+	return c
 }

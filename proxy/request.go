@@ -72,6 +72,7 @@ func (p *Proxy) begin(ctx *fasthttp.RequestCtx) *request {
 		header: &ctx.Request.Header,
 		peer:   c.Peer(),
 		client: c.Peer(),
+		key:    p.settings.Key,
 		scheme: "http",
 		host:   p.settings.Host,
 	}
