@@ -50,6 +50,14 @@ func (b *answerBody) begin(r *request, keep bool) {
 	}
 }
 
+// arrived says that some of it has, so that Read won't wait.
+func (b *answerBody) arrived() bool {
+	if b.kind == bodyInChunks {
+		return b.chunks.ready()
+	}
+	return b.request.exchange.br.Buffered() > 0
+}
+
 // Read returns what has arrived, and waits only if that is nothing.
 func (b *answerBody) Read(p []byte) (n int, err error) {
 	defer b.contain(&err)

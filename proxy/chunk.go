@@ -52,6 +52,8 @@ type chunkReader struct {
 	left uint64
 	// begun says that there was a chunk, whose CRLF is to come.
 	begun bool
+	// last says that the last chunk's line was read, and that the trailers are to come.
+	last  bool
 	ended bool
 }
 
@@ -61,17 +63,10 @@ func (c *chunkReader) Read(p []byte) (n int, err error) {
 		if n > 0 && !c.ready() {
 			return n, nil
 		}
-		if c.left == 0 {
-			if err := c.nextChunk(); err != nil {
-				return n, err
-			}
-			continue
-		}
-		m, err := c.br.Read(p[n:min(uint64(len(p)), uint64(n)+c.left)])
+		m, err := c.step(p[n:])
 		n += m
-		c.left -= uint64(m)
 		if err != nil {
-			return n, noEOF(err)
+			return n, err
 		}
 	}
 	if c.ended && n == 0 {
@@ -80,17 +75,36 @@ func (c *chunkReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// step reads the next piece: data, a chunk's first line, or the trailers.
+func (c *chunkReader) step(p []byte) (n int, err error) {
+	switch {
+	case c.last:
+		c.ended = true
+		return 0, c.readTrailers()
+	case c.left == 0:
+		return 0, c.nextChunk()
+	}
+	n, err = c.br.Read(p[:min(uint64(len(p)), c.left)])
+	c.left -= uint64(n)
+	return n, noEOF(err)
+}
+
 // ready says that there is something to read on without waiting for the backend.
 func (c *chunkReader) ready() bool {
 	arrived, _ := c.br.Peek(c.br.Buffered())
-	if c.left > 0 {
+	switch {
+	case c.left > 0:
 		return len(arrived) > 0
+	case c.last:
+		return endOfTrailers(arrived) > 0
+	case c.begun:
+		arrived = arrived[min(len(arrived), len("\r\n")):] // The CRLF of the chunk before.
 	}
-	// After the CRLF of the chunk before, the next one's line must be there.
-	return len(arrived) > len("\r\n") && bytes.IndexByte(arrived[len("\r\n"):], '\n') >= 0
+	line := bytes.IndexByte(arrived, '\n') + 1
+	return line > 0 && line < len(arrived) // A chunk's line alone is nothing yet.
 }
 
-// nextChunk reads up to a chunk's data, or up to the end of the body.
+// nextChunk reads up to a chunk's data, or up to the trailers.
 func (c *chunkReader) nextChunk() error {
 	if c.begun {
 		if line, err := c.readLine(); err != nil || len(line) > 0 {
@@ -104,11 +118,7 @@ func (c *chunkReader) nextChunk() error {
 	if c.left, err = parseChunkSize(line); err != nil {
 		return err
 	}
-	c.begun = true
-	if c.left == 0 {
-		c.ended = true
-		return c.readTrailers()
-	}
+	c.begun, c.last = true, c.left == 0
 	return nil
 }
 

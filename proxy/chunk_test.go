@@ -76,6 +76,8 @@ func TestChunkReaderDoesNotWait(t *testing.T) {
 	f("3\r\nabc\r\n2", "abc")
 	f("3\r\nabc\r\n2\r\n", "abc")
 	f("3\r\nabc\r\n2\r\nd", "abcd")
+	f("3\r\nabc\r\n0\r\n", "abc")
+	f("3\r\nabc\r\n0\r\nX: y\r\n", "abc")
 	f("3\r\nabc\r\n2\r\nde\r\n", "abcde")
 }
 

@@ -27,7 +27,7 @@ func (r *request) relay() {
 	case size >= 0:
 		r.stream(&r.body, size, true)
 	case r.head.header.IsHTTP11():
-		r.stream(chunkedBody{&r.body}, -1, arrived == 0)
+		r.stream(chunkedBody{&r.body}, -1, !r.body.arrived())
 	default:
 		r.relayRaw()
 	}

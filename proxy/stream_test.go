@@ -82,6 +82,24 @@ func TestFirstEventWithHeader(t *testing.T) {
 	f("HTTP/1.1 200 OK\r\n\r\none", "3\r\none\r\n")
 }
 
+// The header of an answer in chunks arrives, although it came in one piece with a chunk's line, and no data are there.
+func TestHeaderWithHalfAChunk(t *testing.T) {
+	for _, piece := range []string{"", "3", "3\r", "3\r\n", "3;x=y\r\n"} {
+		release := make(chan struct{})
+		b := startBackend(t, func(c *conn, _ int) {
+			c.readRequest()
+			c.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + piece)
+			<-release
+		})
+		p := proxyTo(t, b.addr)
+		c := p.dial()
+		require.True(t, c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+		assert.NotEmpty(t, c.readHead(), "%q", piece)
+		close(release)
+	}
+}
+
 // A backend that breaks in mid-body has its client's connection cut, with nothing appended.
 func TestBackendBreaksInMidBody(t *testing.T) {
 	large := strings.Repeat("x", 100_000)
