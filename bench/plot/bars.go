@@ -1,6 +1,9 @@
 package plot
 
-import "fmt"
+import (
+	"fmt"
+	"html"
+)
 
 // Bars are figures that start from nought, in groups, one below the other.
 type Bars struct {
@@ -86,6 +89,6 @@ func (c *canvas) bar(b Bar, y float64, scale func(float64) float64) {
 	c.line(scale(b.Min), middle, scale(b.Max), middle, ink, 1.2)
 	c.line(scale(b.Min), middle-4, scale(b.Min), middle+4, ink, 1.2)
 	c.line(scale(b.Max), middle-4, scale(b.Max), middle+4, ink, 1.2)
-	c.text(scale(b.Max)+8, middle+4.5, ink, weight, short(b.Value))
-	c.text(scale(b.Max)+46, middle+4.5, faint, `font-size="12"`, b.Note)
+	fmt.Fprintf(c, `<text x="%.1f" y="%.1f" fill="%s" %s>%s<tspan dx="7" fill="%s" font-size="12" font-weight="400">%s</tspan></text>`+"\n",
+		scale(b.Max)+8, middle+4.5, ink, weight, short(b.Value), faint, html.EscapeString(b.Note))
 }

@@ -54,11 +54,11 @@ func (p *pump) watch(fd int) error {
 func (p *pump) serve() error {
 	events := make([]unix.EpollEvent, 128)
 	for {
-		n, err := unix.EpollWait(p.epoll, events, -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
+		n, err := wait(p.epoll, events)
+		if err != 0 && err != unix.EINTR {
 			return fmt.Errorf("epoll_wait: %w", err)
 		}
-		for _, e := range events[:max(n, 0)] {
+		for _, e := range events[:n] {
 			p.ready(int(e.Fd))
 		}
 	}
@@ -80,25 +80,27 @@ func (p *pump) ready(fd int) {
 
 // move passes on what one read yields, and reports whether the connection goes on.
 func (p *pump) move(from, to int) bool {
-	n, err := unix.Read(from, p.buffer)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+	n, err := move(unix.SYS_READ, from, p.buffer)
+	if err == unix.EAGAIN || err == unix.EINTR {
 		return true
 	}
-	return err == nil && n > 0 && writeAll(to, p.buffer[:n]) == nil
+	return err == 0 && n > 0 && writeAll(to, p.buffer[:n]) == nil
 }
 
 // writeAll waits for a reader that is slower than us, and everybody else waits with it: under
 // a benchmark's load, whose clients always read, that is short.
 func writeAll(fd int, data []byte) error {
 	for len(data) > 0 {
-		n, err := unix.Write(fd, data)
-		if errors.Is(err, unix.EAGAIN) {
-			_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
-		}
-		if err != nil && !errors.Is(err, unix.EINTR) {
+		n, err := move(unix.SYS_WRITE, fd, data)
+		switch err {
+		case 0:
+			data = data[n:]
+		case unix.EAGAIN:
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1) // the write will tell
+		case unix.EINTR:
+		default:
 			return err
 		}
-		data = data[max(n, 0):]
 	}
 	return nil
 }

@@ -19,9 +19,7 @@ func begin(t *target) (taken, error) {
 	if err != nil {
 		return taken{}, err
 	}
-	if err := tree.ResetPeak(); err != nil {
-		return taken{}, err
-	}
+	_ = tree.ResetPeak() // where the kernel has no such thing, the peak is that since the start
 	cpu, err := tree.CPU()
 	return taken{tree, cpu}, err
 }
