@@ -11,7 +11,7 @@ var (
 	errAnswerField   = errors.New("the answer has a malformed header line")
 	errAnswerHeader  = errors.New("the answer's header is malformed")
 	errAnswerFraming = errors.New("the answer's end is not clear from its header")
-	errAnswerCoding  = errors.New("the answer has more than one Content-Encoding line")
+	errAnswerRepeats = errors.New("the answer has more than one Content-Encoding, Content-Type, Location or Content-Location line")
 )
 
 // checkAnswer checks an answer's head, up to and with its empty line, for what fasthttp lets pass although two
@@ -22,7 +22,8 @@ func checkAnswer(head []byte) error {
 	if err != nil {
 		return err
 	}
-	var lengths, chunked, codings int
+	var lengths, chunked int
+	var seen singles
 	for len(fields) > len("\r\n") {
 		line, fields, _ = bytes.Cut(fields, []byte("\r\n"))
 		name, _, ok := cutField(line)
@@ -34,17 +35,37 @@ func checkAnswer(head []byte) error {
 			lengths++
 		case is(name, "transfer-encoding"):
 			chunked++
-		case is(name, "content-encoding"):
-			codings++
+		case seen.repeats(name):
+			return errAnswerRepeats
 		}
 	}
-	switch {
-	case lengths+chunked > 1, chunked > 0 && !http11:
+	if lengths+chunked > 1 || chunked > 0 && !http11 {
 		return errAnswerFraming
-	case codings > 1:
-		return errAnswerCoding
 	}
 	return nil
+}
+
+// singles are the fields seen of those that an answer may have once only: two clients could go by different ones of several
+// lines. (Of several Server lines, which nobody goes by, fasthttp keeps the last.)
+type singles struct{ coding, kind, location, contentLocation bool }
+
+// repeats notes a field, and says whether it was there before.
+func (s *singles) repeats(name []byte) (before bool) {
+	var seen *bool
+	switch {
+	case is(name, "content-type"):
+		seen = &s.kind
+	case is(name, "content-encoding"):
+		seen = &s.coding
+	case is(name, "location"):
+		seen = &s.location
+	case is(name, "content-location"):
+		seen = &s.contentLocation
+	default:
+		return false
+	}
+	before, *seen = *seen, true
+	return before
 }
 
 // cutField splits a header's line, without its CRLF; ok is false for a malformed one.

@@ -93,7 +93,7 @@ func (a *answerHead) hideBackend(h *fasthttp.ResponseHeader, name []byte) {
 }
 
 // splitReference splits an absolute URI, or one that leaves out only its scheme, after its authority.
-// The authority is empty where the reference has none.
+// The authority is empty where the reference has none, and comes without userinfo.
 func splitReference(ref []byte) (authority, path []byte) {
 	rest, ok := cutScheme(ref)
 	if !ok {
@@ -106,7 +106,8 @@ func splitReference(ref []byte) (authority, path []byte) {
 	if end < 0 {
 		end = len(rest)
 	}
-	return rest[:end], rest[end:]
+	host := bytes.LastIndexByte(rest[:end], '@') + 1
+	return rest[host:end], rest[end:]
 }
 
 // isBackend says whether an authority is a backend's, in any case, and with or without http's default port.

@@ -150,11 +150,13 @@ func TestBackendsStayHidden(t *testing.T) {
 	f("http://BACKEND.internal/a", us+"/a")
 	f("http://backend.internal:80/a", us+"/a")
 	f("http://[2001:DB8::1]:8080/", us+"/")
+	f("http://user@10.0.0.1:8081/a@b", us+"/a@b")
+	f("http://u:p@q@10.0.0.1:8081", us)
 	// These are somebody else, or nobody.
 	for _, same := range []string{
 		"/a", "a/b", "?a", "#a", "", "http://10.0.0.1/", "http://10.0.0.1:80810/", "http://10.0.0.1:808/", "http://backend.internal:8080/",
 		"https://shop.example:8443/a", "http://example.com/?u=http://10.0.0.1:8081/", "ftp://10.0.0.1:8081/", "http:///a", "http://", "//", "http:10.0.0.1:8081",
-		"http://user@10.0.0.1:8081/",
+		"http://user@example.com/", "http://10.0.0.1:8081@example.com/", "/http://user@10.0.0.1:8081/",
 	} {
 		f(same, same)
 	}
