@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -112,6 +113,23 @@ func fill(c *Client) error {
 func TestClientThatDoesNotRead(t *testing.T) {
 	_, c, _ := client(t, ClientLimits{Write: brief})
 	takes(t, brief, func() { assert.Equal(t, ErrTimeout, fill(c)) })
+}
+
+// The time without progress begins when the last byte left, and not a whole timeout later, when that is noticed.
+func TestStalledWritesEndInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 2 * time.Second
+		ours, theirs := net.Pipe()
+		c := NewClients(ClientLimits{Write: limit}, &Buffers{}).Add(ours)
+		go func() { _, _ = theirs.Read(make([]byte, 1)) }()
+		begin := time.Now()
+		_, err := c.Write([]byte("two"))
+		assert.Equal(t, ErrTimeout, err)
+		took := time.Since(begin)
+		assert.GreaterOrEqual(t, took, limit)
+		assert.LessOrEqual(t, took, limit*3/2)
+		require.NoError(t, c.Close())
+	})
 }
 
 // As long as some bytes leave, a slow client has time.

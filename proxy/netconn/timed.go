@@ -48,6 +48,9 @@ func (t *timed) in(limit time.Duration) int64 {
 	return t.registry.now.Load() + int64(limit+t.registry.tick)
 }
 
+// nextTick is overdue at the next tick.
+const nextTick = 1
+
 // late says whether due has passed.
 func (t *timed) late(due int64) bool { return overdue(due, t.registry.now.Load()) }
 
@@ -100,24 +103,24 @@ func (t *timed) write(p []byte, limit time.Duration, due int64) (int, error) {
 	return n, err
 }
 
-// writeUntil is write. Systems say that a connection can be written to again only when a good part of its buffer is
-// free, which may be megabytes, so what seems to stall is tried once more before it is given up.
+// writeUntil is write. Each tick wakes it while it waits. Only then does it learn whether bytes left, so it takes a stall from the
+// last tick that saw some; and systems say that a connection can be written to again only when a good part of its
+// buffer is free, which may be megabytes, so a client that reads slowly is seen to only by trying.
 func (t *timed) writeUntil(p []byte, limit time.Duration, due int64) (n int, err error) {
-	stalled, again := soonest(t.in(limit), due), false
+	stalled := soonest(t.in(limit), due)
 	for {
-		t.writeDue.Store(stalled)
+		last := t.late(stalled)
+		t.writeDue.Store(min(stalled, nextTick))
 		m, err := t.Conn.Write(p[n:])
 		t.writeDue.Store(0)
 		n += m
 		switch {
 		case err == nil || !errors.Is(err, os.ErrDeadlineExceeded):
 			return n, err
-		case t.late(due), m == 0 && again && t.late(stalled):
+		case t.late(due), m == 0 && last:
 			return n, ErrTimeout
 		case m > 0:
-			stalled, again = soonest(t.in(limit), due), false
-		default:
-			again = t.late(stalled) // The next tick wakes it.
+			stalled = soonest(t.in(limit), due)
 		}
 		if err := t.Conn.SetWriteDeadline(never); err != nil {
 			return n, err
