@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -195,4 +196,30 @@ func TestPanicInBody(t *testing.T) {
 		assert.EqualValues(t, 1, st.Cut)
 		assert.Contains(t, p.log.lines()[0], "reading went wrong")
 	}
+}
+
+// brittle panics where a client would be written to.
+type brittle struct{ net.Conn }
+
+func (brittle) Write([]byte) (int, error) { panic("writing went wrong") }
+
+// So does one while the answer goes to a client that doesn't know chunks.
+func TestPanicInRawBody(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := proxyTo(t, b.addr)
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	p.counters.begun.Add(1)
+	r := newRequest(p.Proxy)
+	r.client = &client{Client: p.clients.Add(brittle{ours})}
+	defer r.client.Close()
+	r.ctx, r.head.header, r.answered = &fasthttp.RequestCtx{}, &fasthttp.RequestHeader{}, true
+	require.NoError(t, r.exchange.open(p.pool.backends[0], false))
+	r.body.begin(r, true)
+	r.copyRaw()
+	st := p.Stats()
+	assert.EqualValues(t, 1, st.Panics)
+	assert.EqualValues(t, 1, st.Cut)
+	assert.Zero(t, st.InFlight)
+	assert.Contains(t, p.log.lines()[0], "writing went wrong")
 }

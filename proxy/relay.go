@@ -85,20 +85,27 @@ func (r *request) relayRaw() {
 
 // copyRaw runs in a goroutine of the server's, where a panic would end the process.
 func (r *request) copyRaw() {
-	c, h := r.client, &r.ctx.Response.Header
 	defer func(p *Proxy) {
 		if v := recover(); v != nil {
 			p.logPanic(v)
 		}
 	}(r.proxy)
-	h.Del(fasthttp.HeaderTransferEncoding)
-	_, err := c.Write(h.Header())
-	if err == nil {
-		_, err = c.ReadFrom(&r.body)
-	}
+	err := r.sendRaw()
 	if err != nil {
 		// Without a reset, what came so far would look like all of it.
-		c.Abort()
+		r.client.Abort()
 	}
 	_ = r.body.CloseWithError(err)
+}
+
+// sendRaw sends the answer. A panic is an error, so that the request ends by it.
+func (r *request) sendRaw() (err error) {
+	defer r.body.contain(&err)
+	h := &r.ctx.Response.Header
+	h.Del(fasthttp.HeaderTransferEncoding)
+	if _, err := r.client.Write(h.Header()); err != nil {
+		return err
+	}
+	_, err = r.client.ReadFrom(&r.body)
+	return err
 }

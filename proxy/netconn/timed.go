@@ -105,7 +105,7 @@ func (t *timed) write(p []byte, limit time.Duration, due int64) (int, error) {
 
 // writeUntil is write. Each tick wakes it while it waits. Only then does it learn whether bytes left, so it takes a stall from the
 // last tick that saw some; and systems say that a connection can be written to again only when a good part of its
-// buffer is free, which may be megabytes, so a client that reads slowly is seen to only by trying.
+// buffer is free, which may be megabytes, so a client that reads slowly is only noticed by trying.
 func (t *timed) writeUntil(p []byte, limit time.Duration, due int64) (n int, err error) {
 	stalled := soonest(t.in(limit), due)
 	for {
