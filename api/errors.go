@@ -49,9 +49,6 @@ func refuse(kind error, format string, args ...any) refusal {
 
 func badRequest(format string, args ...any) refusal { return refuse(errBadRequest, format, args...) }
 
-// problemType precedes the name of a fault in a problem's type (RFC 9457, section 3.1.1).
-const problemType = "urn:gopher-equalizer:"
-
 // fault is how one kind of error is answered.
 type fault struct {
 	kind   error

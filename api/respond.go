@@ -43,7 +43,7 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 
 // write answers with the fault; err is the error that is one.
 func (f fault) write(ctx *fasthttp.RequestCtx, err error) {
-	p := problem.Problem{Type: problemType + f.name, Title: f.title, Status: f.status, Detail: f.detail}
+	p := problem.Problem{Type: problem.Namespace + f.name, Title: f.title, Status: f.status, Detail: f.detail}
 	own := refusal{}
 	if errors.As(err, &own) {
 		p.Detail, p.Extra = own.detail, own.extra

@@ -38,7 +38,7 @@ var (
 // failed is a failure on the backends' side.
 func failed(status int, name, title, detail string) *failure {
 	return &failure{status: status, problem: problem.Encode(problem.Problem{
-		Type:   "urn:gopher-equalizer:problem:" + name,
+		Type:   problem.Namespace + name,
 		Title:  title,
 		Status: status,
 		Detail: detail,

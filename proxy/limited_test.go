@@ -33,12 +33,12 @@ func TestLimited(t *testing.T) {
 	newLimited("default").write(&ctx, limiter.Decision{RetryAfter: 59_200 * time.Millisecond, Settings: bucketSettings(t, 10, "1/1m")})
 	assert.Equal(t, "HTTP/1.1 429 Too Many Requests\r\n"+
 		"Content-Type: application/problem+json\r\n"+
-		"Content-Length: 192\r\n"+
+		"Content-Length: 193\r\n"+
 		"Retry-After: 60\r\n"+
 		"RateLimit: \"default\";r=0;t=60\r\n"+
 		"RateLimit-Policy: \"default\";q=10;w=600\r\n\r\n"+
 		`{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",`+
-		`"title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"violated-policies":["default"]}`,
+		`"title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"violated-policies":["default"]}`+"\n",
 		wholeAnswer(&ctx))
 }
 

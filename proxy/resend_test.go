@@ -250,7 +250,7 @@ func TestNoBackend(t *testing.T) {
 	p := startProxy(t, settings(), &fakePool{}, nil)
 	c := p.dial()
 	for range 2 {
-		p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 503, "no-backend")
+		p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 503, "urn:gopher-equalizer:no-backend\"")
 	}
 	assert.EqualValues(t, 2, p.Stats().NoBackend)
 }

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Append appends the problem's JSON to dst, without reflection as long as it has no extra members.
+// Append appends the problem's JSON and a newline to dst, without reflection as long as it has no extra members.
 func Append(dst []byte, p Problem) []byte {
 	dst = append(dst, `{"type":`...)
 	dst = appendString(dst, cmp.Or(p.Type, "about:blank"))
@@ -24,7 +24,7 @@ func Append(dst []byte, p Problem) []byte {
 	for _, m := range p.Extra {
 		dst = appendMember(dst, m)
 	}
-	return append(dst, '}')
+	return append(dst, "}\n"...)
 }
 
 // appendMember leaves out what JSON can't say: the rest of the problem is worth sending without it.

@@ -6,6 +6,9 @@ import "github.com/valyala/fasthttp"
 // ContentType is the media type of a problem's body (RFC 9457, section 3).
 const ContentType = "application/problem+json"
 
+// Namespace comes before the name of a problem in its Type, where the problem is one of ours.
+const Namespace = "urn:gopher-equalizer:"
+
 // Problem is one answer that says what went wrong. It must hold nothing that a client shouldn't know.
 type Problem struct {
 	// Type is a URI that names the kind of problem; "" stands for about:blank, a

@@ -16,7 +16,7 @@ import (
 func TestAppend(t *testing.T) {
 	f := func(p Problem, want string) {
 		t.Helper()
-		assert.Equal(t, want, string(Append(nil, p)))
+		assert.Equal(t, want+"\n", string(Append(nil, p)))
 	}
 	f(Of(400, ""), `{"type":"about:blank","title":"Bad Request","status":400}`)
 	f(Of(503, "no backend is fit"), `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"no backend is fit"}`)
@@ -30,7 +30,7 @@ func TestAppend(t *testing.T) {
 }
 
 func TestAppendKeepsWhatIsThere(t *testing.T) {
-	assert.Equal(t, `before{"type":"about:blank","status":1}`, string(Append([]byte("before"), Problem{Status: 1})))
+	assert.Equal(t, `before{"type":"about:blank","status":1}`+"\n", string(Append([]byte("before"), Problem{Status: 1})))
 }
 
 // Whatever the strings hold, the body is UTF-8 and JSON and says what they said.
@@ -89,7 +89,7 @@ func checkAnswer(t *testing.T, ctx *fasthttp.RequestCtx, status int, body string
 	}
 	assert.False(t, ctx.Response.IsBodyStream())
 	assert.False(t, ctx.Response.SkipBody)
-	assert.Equal(t, body, string(ctx.Response.Body()))
+	assert.Equal(t, body+"\n", string(ctx.Response.Body()))
 }
 
 func TestWrite(t *testing.T) {
