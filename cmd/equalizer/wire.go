@@ -85,6 +85,9 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 		WriteTimeout:   c.Server.WriteTimeout,
 		AccessLog:      c.Log.Access,
 	}
+	for _, b := range pool.Backends {
+		s.Backends = append(s.Backends, b.Addr())
+	}
 	limitName, limit, ok := onlyLimit(c)
 	if !ok {
 		return s, nil
