@@ -130,9 +130,10 @@ func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
 
 	v.cancel()
 	<-v.done // the next flush is that of the end
+	left := v.Stats().Dirty // the bucket that was deleted, if the stop came before the flush saw that
 	create("before")
 	v.take("before", 4)
-	require.Equal(t, int64(1), v.Stats().Dirty)
+	require.Equal(t, left+1, v.Stats().Dirty)
 	require.NoError(t, v.Delete(t.Context(), "before"))
 	v.stop()
 	require.Empty(t, Load(t, s))
