@@ -129,7 +129,7 @@ func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
 	require.NoError(t, <-deleted)
 
 	v.cancel()
-	<-v.done // the next flush is that of the end
+	<-v.done                // the next flush is that of the end
 	left := v.Stats().Dirty // the bucket that was deleted, if the stop came before the flush saw that
 	create("before")
 	v.take("before", 4)
