@@ -228,7 +228,7 @@ func (p *process) stop(endTasks func()) error {
 	err := p.flushLast()
 	p.abandon()
 	if err == nil {
-		p.log.Info().Msg("stopped: every answer is given, and everything is stored")
+		p.log.Info().Msg("stopped: all that was spent is stored")
 	}
 	return err
 }
