@@ -143,7 +143,7 @@ type Store struct {
 	// Path is the bolt driver's file. Its folder is made if it isn't there.
 	Path string `toml:"path"`
 	// FlushInterval is the time between two flushes of what was spent. It is also what a crash
-	// can lose: a client regains at most what it spent in that time.
+	// can lose: a client regains at most what it spent, or earns, in that time.
 	FlushInterval time.Duration `toml:"flush_interval"`
 	// Timeout bounds each call to the store, and so how long an admin write may take.
 	Timeout time.Duration `toml:"timeout"`

@@ -174,7 +174,7 @@ func TestAWriterWhoseTablesAreGone(t *testing.T) {
 	require.NoError(t, err)
 	r.cut()
 	requireSuperseded(t, s, "its tables were emptied")
-	_, err = Open(t.Context(), o)
+	_, err = connected(t.Context(), o)
 	require.ErrorContains(t, err, "the table writer has lost its row")
 	require.True(t, IsFinal(err))
 	require.ErrorContains(t, err, u.Query().Get("schema"))
@@ -189,7 +189,7 @@ func hold(schema string) {
 	if err != nil {
 		panic(err)
 	}
-	s, err := Open(context.Background(), o)
+	s, err := connected(context.Background(), o)
 	if err != nil {
 		panic(err)
 	}
@@ -215,7 +215,7 @@ func TestASecondProcess(t *testing.T) {
 
 	o := at(t, schema)
 	o.ConnectTimeout = time.Second
-	_, err = Open(t.Context(), o)
+	_, err = connected(t.Context(), o)
 	require.ErrorIs(t, err, store.ErrHeld)
 	require.False(t, IsFinal(err))
 	require.ErrorContains(t, err, fmt.Sprintf("process %d on %s, since ", child.Process.Pid, store.Self().Host))
@@ -227,7 +227,7 @@ func TestASecondProcess(t *testing.T) {
 	o.Logger = zerolog.New(lines(logged))
 	opened := make(chan error, 1)
 	go func() {
-		s, err := Open(t.Context(), o)
+		s, err := connected(t.Context(), o)
 		if err == nil {
 			_, ok := storetest.Get(t, s, "alice")
 			if !ok {

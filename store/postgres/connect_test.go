@@ -20,7 +20,7 @@ import (
 // openError is what Open says, which is one line, names the database, and keeps the password.
 func openError(t *testing.T, o Options) error {
 	t.Helper()
-	s, err := Open(t.Context(), o)
+	s, err := connected(t.Context(), o)
 	require.Error(t, err)
 	require.Nil(t, s)
 	require.ErrorContains(t, err, "postgres "+o.database()+", schema "+o.Schema+": ")
@@ -115,10 +115,10 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 		ConnectTimeout: time.Hour, Timeout: time.Hour,
 	}
 	start := time.Now()
-	_, err := Open(within(t, 300*time.Millisecond), o)
+	_, err := connected(within(t, 300*time.Millisecond), o)
 	require.ErrorContains(t, err, "connection refused", "the reason, not that time is up")
 	o.Port = silent(t)
-	_, err = Open(within(t, 100*time.Millisecond), o)
+	_, err = connected(within(t, 100*time.Millisecond), o)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Less(t, time.Since(start), 10*time.Second)
 }
@@ -131,7 +131,7 @@ func TestOpenWaitsForTheServer(t *testing.T) {
 	o.Logger = zerolog.New(lines(logged))
 	opened := make(chan error, 1)
 	go func() {
-		s, err := Open(t.Context(), o)
+		s, err := connected(t.Context(), o)
 		if err == nil {
 			err = s.Close()
 		}

@@ -40,7 +40,7 @@ type errFinal struct{ error }
 
 func (e errFinal) Unwrap() error { return e.error }
 
-// IsFinal says of an error of Open or Connect that trying again can't help, but for somebody
+// IsFinal says of an error of New or Connect that trying again can't help, but for somebody
 // changing the configuration or the server: a wrong password, a missing database or right, a
 // newer schema, or having been superseded.
 func IsFinal(err error) bool {

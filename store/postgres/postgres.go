@@ -68,18 +68,6 @@ func New(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Open is New and Connect.
-func Open(ctx context.Context, o Options) (*Store, error) {
-	s, err := New(o)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Connect(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
-}
-
 // Close implements limiter.Store. It can't fail but for a call that doesn't end.
 func (s *Store) Close() error {
 	return s.explain(s.gate.Close(s.o.Timeout, s.letGo))

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"os"
 	"strconv"
@@ -62,7 +63,7 @@ func parse(text string) (Options, error) {
 // open opens a store for the length of a test.
 func open(t *testing.T, o Options) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), o)
+	s, err := connected(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
@@ -83,7 +84,7 @@ func TestStore(t *testing.T) {
 		schema := server.Schema(t)
 		o := at(t, schema)
 		return storetest.Place{
-			Open:    func(ctx context.Context) (limiter.Store, error) { return Open(ctx, o) },
+			Open:    func(ctx context.Context) (limiter.Store, error) { return connected(ctx, o) },
 			Durable: true,
 			Stall:   func(t *testing.T, _ limiter.Store) func() { return lockTables(t, schema) },
 		}
@@ -182,4 +183,16 @@ func TestOptionsThatAreRefused(t *testing.T) {
 	f(func(o *Options) { o.Schema = "$user" }, `schema "$user": to PostgreSQL this stands for the schema named like the user, even in quotes; want a name`)
 	f(func(o *Options) { o.SSLMode = "maybe" }, "sslmode")
 	f(func(o *Options) { o.Port = 70_000 }, "port")
+}
+
+// connected is New and Connect.
+func connected(ctx context.Context, o Options) (*Store, error) {
+	s, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Connect(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
