@@ -9,29 +9,24 @@ import (
 	"time"
 
 	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/machine"
 	"gopher-equalizer/bench/peers"
 )
 
 // Report is a whole run of the suite. Durations are in nanoseconds in JSON.
 type Report struct {
-	Command  string        `json:"command"` // what the user typed
-	Started  time.Time     `json:"started"`
-	Took     time.Duration `json:"took"`
-	Machine  []Fact        `json:"machine"`
-	Versions []Fact        `json:"versions"`
-	Rounds   int           `json:"rounds"`
-	Time     time.Duration `json:"time"`    // of a run
-	WarmUp   time.Duration `json:"warm_up"` // before each
-	Fill     time.Duration `json:"fill"`    // of requests from random clients, before the first round
-	Cells    []*Cell       `json:"cells"`
-	Idle     []Idle        `json:"idle"`
-	Notes    []string      `json:"notes"` // what was left out, and what went wrong
-}
-
-// Fact is a name and what is true of it.
-type Fact struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Command  string         `json:"command"` // what the user typed
+	Started  time.Time      `json:"started"`
+	Took     time.Duration  `json:"took"`
+	Machine  []machine.Fact `json:"machine"`
+	Versions []machine.Fact `json:"versions"`
+	Rounds   int            `json:"rounds"`
+	Time     time.Duration  `json:"time"`    // of a run
+	WarmUp   time.Duration  `json:"warm_up"` // before each
+	Fill     time.Duration  `json:"fill"`    // of requests from random clients, before the first round
+	Cells    []*Cell        `json:"cells"`
+	Idle     []Idle         `json:"idle"`
+	Notes    []string       `json:"notes"` // what was left out, and what went wrong
 }
 
 // Cell is a proxy with its limiter in one mode, under one load: a row of the report.

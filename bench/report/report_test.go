@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/machine"
 	"gopher-equalizer/bench/peers"
 )
 
@@ -37,7 +38,7 @@ func compared() *Report {
 	failing.Runs[1].Refused, failing.Runs[2].Broken = 2, 3
 	calls := 5.25
 	failing.Syscalls = &calls
-	r := &Report{Command: "make bench", Rounds: 3, Machine: []Fact{{"CPU", "fast"}}, Notes: []string{"caddy is missing"}, Cells: []*Cell{
+	r := &Report{Command: "make bench", Rounds: 3, Machine: []machine.Fact{{Name: "CPU", Value: "fast"}}, Notes: []string{"caddy is missing"}, Cells: []*Cell{
 		made("direct", peers.Base, 0, 0, 0), made("equalizer", peers.Ours, 10, 30, 45), made("nginx", peers.Other, 20, 10, 30),
 		failing, made("gone", peers.Other),
 	}, Idle: []Idle{{Proxy: "nginx", Connections: 10, Bytes: 512.4, Base: 3e6}}}

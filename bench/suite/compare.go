@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/machine"
 	"gopher-equalizer/bench/peers"
 	"gopher-equalizer/bench/report"
 )
@@ -62,7 +63,7 @@ func (c *comparison) measureAll(ctx context.Context) error {
 	for _, line := range append(c.lacking, lacking...) {
 		c.note(ctx, line)
 	}
-	c.report.Machine, c.report.Versions = machine(), versions(ctx, found, c.wrk)
+	c.report.Machine, c.report.Versions = machine.Facts(), versions(ctx, found, c.wrk)
 	for _, step := range []func(context.Context, []peers.Peer) error{c.openAll, c.idleAll, c.fillAll, c.roundsAll, c.syscallsAll} {
 		if err := step(ctx, found); err != nil {
 			return err

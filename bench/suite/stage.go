@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,11 +76,9 @@ func (s *stage) folder() (string, error) {
 
 // build makes this revision's programs, as make build does.
 func (s *stage) build(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", s.dir+"/",
-		"gopher-equalizer/cmd/equalizer", "gopher-equalizer/bench/backend", "gopher-equalizer/bench/pump")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w: %s", err, out)
+	err := child.Build(ctx, s.dir, "gopher-equalizer/cmd/equalizer", "gopher-equalizer/bench/backend", "gopher-equalizer/bench/pump")
+	if err != nil {
+		return err
 	}
 	s.built = peers.Built{Equalizer: filepath.Join(s.dir, "equalizer"), Pump: filepath.Join(s.dir, "pump"), CaddyVersion: caddyVersion}
 	return nil

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +42,7 @@ func (s *stage) launch(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	addresses, err := free(2)
+	addresses, err := child.FreeAddresses(2)
 	if err != nil {
 		return err
 	}
@@ -117,18 +116,4 @@ func (t *target) tree() (measure.Tree, error) {
 		err = fmt.Errorf("%w: %s", err, t.process.LastWords())
 	}
 	return tree, err
-}
-
-// free finds addresses that nobody listens on, so far.
-func free(n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close() // all stay taken until all are found
-		addresses = append(addresses, ln.Addr().String())
-	}
-	return addresses, nil
 }
