@@ -17,6 +17,7 @@ type Status struct {
 	Store    *StoreStatus   `json:"store"`
 	Buckets  *BucketsStatus `json:"buckets"`
 	Requests RequestsStatus `json:"requests"`
+	Runtime  RuntimeStatus  `json:"runtime"`
 }
 
 // StoreStatus is how the store and the write-behind are.
@@ -80,6 +81,14 @@ type AnswersStatus struct {
 	Redirection   int64 `json:"3xx"`
 	ClientError   int64 `json:"4xx"`
 	ServerError   int64 `json:"5xx"`
+}
+
+// RuntimeStatus is what the process holds: neither should grow while what it does stays the same.
+type RuntimeStatus struct {
+	// Goroutines counts those that live now.
+	Goroutines uint64 `json:"goroutines"`
+	// HeapBytes is the memory of all objects that live, and of those that are dead and not yet swept.
+	HeapBytes uint64 `json:"heap_bytes"`
 }
 
 func (s *Server) status(ctx *fasthttp.RequestCtx) error {

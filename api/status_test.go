@@ -21,6 +21,7 @@ func TestStatus(t *testing.T) {
 				},
 				Buckets:  &BucketsStatus{Count: 5, Managed: 2, Max: 10, OverflowTakes: 7},
 				Requests: RequestsStatus{Total: 9, InFlight: 1, Allowed: 6, Limited: 3, Answers: AnswersStatus{Successful: 6, ClientError: 3}},
+				Runtime:  RuntimeStatus{Goroutines: 12, HeapBytes: 3456},
 			}
 		}
 	})
@@ -40,7 +41,8 @@ func TestStatus(t *testing.T) {
 		"buckets": {"count": 5, "managed": 2, "max": 10, "overflow_takes": 7},
 		"requests": {"total": 9, "in_flight": 1, "connections": 0, "allowed": 6, "limited": 3,
 			"answers": {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 3, "5xx": 0},
-			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "resends": 0, "broken": 0, "panics": 0}
+			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "resends": 0, "broken": 0, "panics": 0},
+		"runtime": {"goroutines": 12, "heap_bytes": 3456}
 	}`, string(rest))
 
 	var back Status

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/metrics"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -170,7 +171,7 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 
 // status is what GET /status says of the packages.
 func (p *process) status() api.Status {
-	status := api.Status{Requests: requestsStatus(p.proxy.Stats())}
+	status := api.Status{Requests: requestsStatus(p.proxy.Stats()), Runtime: runtimeStatus()}
 	if p.limits == nil {
 		return status
 	}
@@ -194,4 +195,11 @@ func requestsStatus(s proxy.Stats) api.RequestsStatus {
 		BadGateway: s.Broken, Unavailable: s.NoBackend + s.Busy, GatewayTimeout: s.Late,
 		Resends: s.Resends, Broken: s.Cut, Panics: s.Panics,
 	}
+}
+
+// runtimeStatus asks the runtime in a way that doesn't stop the world.
+func runtimeStatus() api.RuntimeStatus {
+	samples := []metrics.Sample{{Name: "/sched/goroutines:goroutines"}, {Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(samples)
+	return api.RuntimeStatus{Goroutines: samples[0].Value.Uint64(), HeapBytes: samples[1].Value.Uint64()}
 }
