@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 		serveBackend(address)
 		return
 	}
+	tormentFlags()
 	os.Exit(testMain(m))
 }
 
@@ -224,6 +225,7 @@ type status struct {
 	Store struct {
 		Driver  string `json:"driver"`
 		Up      bool   `json:"up"`
+		Error   string `json:"error"`
 		Flushes int64  `json:"flushes"`
 		Dirty   int64  `json:"dirty"`
 	} `json:"store"`

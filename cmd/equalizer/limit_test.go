@@ -120,50 +120,6 @@ func TestKillAfterAFlush(t *testing.T) {
 	}
 }
 
-// Every admin write that was answered 2xx is there after a kill -9 at any moment.
-func TestAdminWritesOutliveAKill(t *testing.T) {
-	for name, store := range stores(t) {
-		t.Run(name, func(t *testing.T) {
-			_, flags := startBackends(t, 1)
-			for round := range 5 {
-				p := limited(t, flags, store)
-				var mu sync.Mutex
-				promised := map[string]int64{}
-				var writers sync.WaitGroup
-				for w := range 4 {
-					writers.Go(func() {
-						for n := int64(1); ; n++ {
-							id := "client-" + strconv.Itoa(round) + "-" + strconv.Itoa(w)
-							a, err := do("PUT", p.admin+"/buckets/"+id, `{"capacity":`+strconv.FormatInt(n, 10)+`,"refill":"1/1h"}`)
-							if err != nil {
-								return // killed
-							}
-							assert.Contains(t, []int{200, 201}, a.status, a.body)
-							mu.Lock()
-							promised[id] = n
-							mu.Unlock()
-						}
-					})
-				}
-				await(t, "writes", func() bool {
-					mu.Lock()
-					defer mu.Unlock()
-					return len(promised) == 4 && promised["client-"+strconv.Itoa(round)+"-0"] > int64(3*round)
-				})
-				p.kill()
-				writers.Wait()
-
-				p = limited(t, flags, store)
-				for id, n := range promised {
-					assert.GreaterOrEqual(t, p.bucket(id).Capacity, n, id)
-					assert.LessOrEqual(t, p.bucket(id).Capacity, n+1, "%s: the write under way may have come through", id)
-				}
-				p.stop()
-			}
-		})
-	}
-}
-
 // A second process on the same file or schema exits 1 and names the holder.
 func TestOneWriter(t *testing.T) {
 	for name, store := range stores(t) {

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+)
+
+// disk is where a store's file grows until it is full.
+type disk interface {
+	// path is the file's.
+	path() string
+	// fill makes it full for the process, free lets the process go on; 0: it has ended.
+	fill(pid int) error
+	free(pid int) error
+	// outlives says whether it is full for the next process too.
+	outlives() bool
+	// says is what the system's error is then.
+	says() error
+}
+
+func diskScenarios() []scenario {
+	open := func(open func(t *testing.T) disk) func(t *testing.T) (string, strain) {
+		return func(t *testing.T) (string, strain) {
+			d := open(t)
+			return d.path(), func(r *round, rng *rand.Rand) (mend func()) { return fullDisk(d, r, rng) }
+		}
+	}
+	scenarios := []scenario{{"bbolt, files that may not grow", "1/1h", 1.0 / 3600, open(openFileLimit)}}
+	if mayMount() {
+		scenarios = append(scenarios, scenario{"bbolt on a full disk", "1/1h", 1.0 / 3600, open(openTmpfs)})
+	}
+	return scenarios
+}
+
+// fullDisk has the disk full, sees that the process says so, and kills it before or after there is room again.
+func fullDisk(d disk, r *round, rng *rand.Rand) (mend func()) {
+	after(rng, 300*time.Millisecond)
+	pid := r.cmd.Process.Pid
+	require.NoError(r.t, d.fill(pid))
+	var down status
+	r.await("the store to be down", func() bool { down = r.status(); return !down.Store.Up })
+	assert.Contains(r.t, down.Store.Error, d.says().Error())
+	line := r.logs.await(r.t, "the store is down: traffic goes on, admin writes are refused, and spending is stored when it is back")
+	assert.Contains(r.t, line["error"], d.says().Error())
+	after(rng, 300*time.Millisecond)
+	if rng.IntN(2) == 0 {
+		return func() { restartWhileFull(d, r) }
+	}
+	require.NoError(r.t, d.free(pid))
+	r.await("the store to be up", func() bool { return r.status().Store.Up })
+	after(rng, 300*time.Millisecond)
+	return func() { checkFile(r.t, d.path()) }
+}
+
+// restartWhileFull has a process start on what the killed one left, before there is room again.
+func restartWhileFull(d disk, r *round) {
+	checkFile(r.t, d.path())
+	if d.outlives() {
+		launch(r.t, r.cmd.Args[1:]...).kill()
+		checkFile(r.t, d.path())
+	}
+	require.NoError(r.t, d.free(0))
+}
+
+// checkFile has bbolt look for anything that is wrong with its file.
+func checkFile(t *testing.T, path string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: deadline})
+	require.NoError(t, err)
+	defer db.Close()
+	require.NoError(t, db.View(func(tx *bbolt.Tx) error {
+		var all []error
+		for err := range tx.Check() {
+			all = append(all, err)
+		}
+		return errors.Join(all...)
+	}))
+}
+
+// tmpfs is a small file system that is mounted nowhere: it is there as long as its folder is open.
+type tmpfs struct{ folder *os.File }
+
+const tmpfsSize = 4 << 20
+
+// newTmpfs makes one, where the machine lets the tests do that.
+func newTmpfs() (tmpfs, error) {
+	config, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return tmpfs{}, err
+	}
+	defer unix.Close(config)
+	if err := unix.FsconfigSetString(config, "size", fmt.Sprint(tmpfsSize)); err != nil {
+		return tmpfs{}, err
+	}
+	if err := unix.FsconfigCreate(config); err != nil {
+		return tmpfs{}, err
+	}
+	folder, err := unix.Fsmount(config, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return tmpfs{}, err
+	}
+	return tmpfs{os.NewFile(uintptr(folder), "tmpfs")}, nil
+}
+
+func mayMount() bool {
+	d, err := newTmpfs()
+	if err != nil {
+		return false
+	}
+	return d.folder.Close() == nil
+}
+
+func openTmpfs(t *testing.T) disk {
+	d, err := newTmpfs()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = d.folder.Close() })
+	return d
+}
+
+// in is the path of a file in it that other processes can use too.
+func (d tmpfs) in(name string) string {
+	return fmt.Sprintf("/proc/%d/fd/%d/%s", os.Getpid(), d.folder.Fd(), name)
+}
+
+func (d tmpfs) path() string { return d.in("buckets.db") }
+
+func (d tmpfs) outlives() bool { return true }
+
+func (d tmpfs) says() error { return unix.ENOSPC }
+
+// fill writes another file until nothing more goes in.
+func (d tmpfs) fill(int) error {
+	ballast, err := os.Create(d.in("ballast"))
+	if err != nil {
+		return err
+	}
+	defer ballast.Close()
+	for err == nil {
+		_, err = ballast.Write(make([]byte, os.Getpagesize()))
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	return nil
+}
+
+func (d tmpfs) free(int) error { return os.Remove(d.in("ballast")) }
+
+// fileLimit is a limit on the size of the files that a process writes, which takes no rights.
+type fileLimit struct{ file string }
+
+func openFileLimit(t *testing.T) disk { return fileLimit{t.TempDir() + "/buckets.db"} }
+
+func (d fileLimit) path() string { return d.file }
+
+func (d fileLimit) outlives() bool { return false }
+
+func (d fileLimit) says() error { return unix.EFBIG }
+
+// fill leaves room for bbolt's two meta pages alone.
+func (d fileLimit) fill(pid int) error {
+	return d.limit(pid, 2*uint64(os.Getpagesize()))
+}
+
+func (d fileLimit) free(pid int) error { return d.limit(pid, unix.RLIM_INFINITY) }
+
+// limit sets the soft limit; a process that has ended has none.
+func (d fileLimit) limit(pid int, bytes uint64) error {
+	if pid == 0 {
+		return nil
+	}
+	return unix.Prlimit(pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: unix.RLIM_INFINITY}, nil)
+}

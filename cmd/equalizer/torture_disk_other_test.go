@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// diskScenarios are none where the tests can't fill a disk.
+func diskScenarios() []scenario { return nil }

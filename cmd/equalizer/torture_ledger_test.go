@@ -1,0 +1,211 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// grain is what two computations of the same tokens may differ by.
+const grain = 0.01
+
+// level is how many tokens a bucket had at a moment, at most or at least.
+type level struct {
+	tokens float64
+	at     time.Time
+}
+
+// account is what can be known of a client's bucket from outside: bounds of what it holds, from when its
+// requests were sent and when they were answered. One goroutine at a time sends a client's requests.
+type account struct {
+	capacity, rate float64 // tokens, and tokens a second
+	// slack is what the flush needn't store: tokens that are back within a flush interval.
+	slack float64
+
+	mu          sync.Mutex
+	most, least level
+	stored      level // the most that a restart may find
+}
+
+// newAccount is that of a bucket that is full.
+func newAccount(capacity, rate float64, slack time.Duration, now time.Time) *account {
+	full := level{capacity, now}
+	return &account{capacity: capacity, rate: rate, slack: rate * slack.Seconds(), most: full, least: full, stored: full}
+}
+
+// when is the level at a later moment, if nothing is spent.
+func (a *account) when(l level, at time.Time) float64 {
+	return min(a.capacity, l.tokens+a.rate*max(0, at.Sub(l.at).Seconds()))
+}
+
+// admitted notes a request that was let through. The token was spent somewhen in between: the bucket
+// holds most if that was at once, and least if it was at the end.
+func (a *account) admitted(sent, received time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if has := a.when(a.most, received); has < 1-grain {
+		return fmt.Errorf("admitted with %.3f tokens at most", has)
+	}
+	a.most = level{a.when(a.most, sent) - 1, sent}
+	a.least = level{max(0, a.when(a.least, received)-1), received}
+	return nil
+}
+
+// refused notes a request that got a 429: the bucket held less than a token somewhen in between.
+func (a *account) refused(sent, received time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if has := a.when(a.least, sent); has >= 1+grain {
+		return fmt.Errorf("refused with %.3f tokens at least", has)
+	}
+	if a.when(a.most, received) > a.when(level{1, sent}, received) {
+		a.most = level{1, sent}
+	}
+	return nil
+}
+
+// unanswered notes a request that nobody will ever know of whether it spent a token.
+func (a *account) unanswered(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.least = level{max(0, a.when(a.least, now)-1), now}
+}
+
+// finding is what a bucket was seen to hold after a restart: whole tokens, rounded down.
+type finding struct {
+	tokens         float64
+	sent, received time.Time // of the question
+}
+
+// found holds what a restart found against the bounds, and goes on from there. regained is what the crash
+// gave back for sure, of what it might have.
+func (a *account) found(f finding) (regained, bound float64, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	limit := min(a.capacity, a.when(a.stored, f.received)+a.slack)
+	live := a.when(a.most, f.received)
+	regained, bound = max(0, f.tokens-live), max(0, limit-live)
+	switch least := a.when(a.least, f.sent); {
+	case f.tokens > limit+grain:
+		err = fmt.Errorf("%.0f tokens after the restart; want %.3f at most, and without the crash there were %.3f at most", f.tokens, limit, live)
+	case f.tokens+1 <= least-grain:
+		err = fmt.Errorf("%.0f tokens after the restart; want %.3f at least", f.tokens, least)
+	}
+	a.most, a.least = level{min(a.capacity, f.tokens+1), f.received}, level{f.tokens, f.sent}
+	a.stored = a.most
+	return regained, bound, err
+}
+
+// ledger has the accounts of all clients.
+type ledger struct {
+	mu       sync.Mutex
+	accounts map[string]*account
+}
+
+func (l *ledger) add(clientID string, a *account) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accounts[clientID] = a
+}
+
+func (l *ledger) account(clientID string) *account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.accounts[clientID]
+}
+
+// forget drops all but the clients that workers keep.
+func (l *ledger) forget(workers []*worker) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	accounts := map[string]*account{}
+	for _, w := range workers {
+		for _, id := range w.kept {
+			accounts[id] = l.accounts[id]
+		}
+	}
+	l.accounts = accounts
+}
+
+// mark is what the buckets held at most at a moment.
+type mark map[*account]level
+
+func (l *ledger) mark() mark {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := make(mark, len(l.accounts))
+	for _, a := range l.accounts {
+		a.mu.Lock()
+		m[a] = a.most
+		a.mu.Unlock()
+	}
+	return m
+}
+
+// store notes that all that was spent before a mark is stored.
+func (m mark) store() {
+	for a, l := range m {
+		a.mu.Lock()
+		a.stored = l
+		a.mu.Unlock()
+	}
+}
+
+// The ledger itself finds what it is there for, and nothing else.
+func TestLedger(t *testing.T) {
+	start := time.Now()
+	at := func(seconds float64) time.Time {
+		return start.Add(time.Duration(math.Round(seconds * float64(time.Second))))
+	}
+	spend := func(a *account, n int) {
+		for range n {
+			assert.NoError(t, a.admitted(at(0), at(0)))
+		}
+	}
+	after := func(spent, unstored int, slack time.Duration, seconds, tokens float64) (regained float64, err error) {
+		l := &ledger{accounts: map[string]*account{}}
+		a := newAccount(10, 1, slack, at(0))
+		l.add("a", a)
+		spend(a, spent)
+		l.mark().store()
+		spend(a, unstored)
+		regained, _, err = a.found(finding{tokens, at(seconds), at(seconds)})
+		return regained, err
+	}
+	f := func(spent, unstored int, slack time.Duration, seconds, tokens, wantRegained float64, want string) {
+		t.Helper()
+		regained, err := after(spent, unstored, slack, seconds, tokens)
+		assert.InDelta(t, wantRegained, regained, grain)
+		if want == "" {
+			assert.NoError(t, err)
+			return
+		}
+		assert.ErrorContains(t, err, want)
+	}
+	f(5, 3, 0, 0, 2, 0, "")
+	f(5, 3, 0, 0, 5, 3, "")
+	f(5, 3, 0, 0, 6, 4, "want 5.000 at most")
+	f(5, 3, 0, 0, 0, 0, "want 2.000 at least")
+	f(5, 3, 0, 2, 7, 3, "")
+	f(5, 3, 0, 2, 8, 4, "want 7.000 at most")
+	f(5, 3, 2*time.Second, 2, 9, 5, "")
+	f(5, 3, 2*time.Second, 2, 10, 6, "want 9.000 at most")
+	f(0, 0, time.Hour, 0, 10, 0, "")
+
+	a := newAccount(2, 1, 0, at(0))
+	spend(a, 2)
+	assert.ErrorContains(t, a.admitted(at(0.1), at(0.9)), "admitted with 0.900 tokens at most")
+	assert.NoError(t, a.refused(at(0.1), at(5)))
+	assert.NoError(t, a.admitted(at(0.1), at(1)))
+	a = newAccount(2, 1, 0, at(0))
+	assert.ErrorContains(t, a.refused(at(0), at(0)), "refused with 2.000 tokens at least")
+	a.unanswered(at(0))
+	assert.ErrorContains(t, a.refused(at(0.5), at(1)), "refused with 1.500 tokens at least")
+	a.unanswered(at(0.5))
+	assert.NoError(t, a.refused(at(0.5), at(1)))
+	assert.InDelta(t, 1.5, a.when(a.most, at(1)), grain, "a refusal tells that there was less than a token")
+}

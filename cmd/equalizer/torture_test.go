@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// torment is how often, from which seed, and with a report to which folder. TestMain has flags for it.
+var torment struct {
+	rounds int
+	seed   uint64
+	report string
+}
+
+func tormentFlags() {
+	flag.IntVar(&torment.rounds, "rounds", 10, "TestTorture: how many rounds of each scenario")
+	flag.Uint64Var(&torment.seed, "seed", 0, "TestTorture: what its random moments come from; 0: another each time")
+	flag.StringVar(&torment.report, "report", "", "TestTorture: the folder for a report, in the module's")
+}
+
+// scenario is a way to torment a process and its store.
+type scenario struct {
+	name string
+	// refill is the limit's. A fast one has buckets that the flush needn't store.
+	refill string
+	rate   float64 // the same in tokens a second
+	// open makes a store for all rounds, and says what is done to it in each of them.
+	open func(t *testing.T) (store string, s strain)
+}
+
+// strain is what happens in a round, after which the process is killed. mend is called when it is dead.
+type strain func(r *round, rng *rand.Rand) (mend func())
+
+func scenarios() []scenario {
+	return append([]scenario{
+		{"bbolt", "20/s", 20, func(t *testing.T) (string, strain) {
+			return filepath.Join(t.TempDir(), "buckets.db"), killOnly
+		}},
+		{"PostgreSQL", "20/s", 20, func(t *testing.T) (string, strain) { return server.Schema(t), killOnly }},
+		{"PostgreSQL that crashes", "1/1h", 1.0 / 3600, crashingPostgres},
+	}, diskScenarios()...)
+}
+
+// Load, kill -9 at a random moment, restart: round after round on the same store. No client regains more than
+// ARCHITECTURE.md's "What can be lost" says, no admin write that was answered is lost, and no request fails
+// whatever becomes of the store.
+func TestTorture(t *testing.T) {
+	seed := cmp.Or(torment.seed, rand.Uint64())
+	t.Logf("seed %d: -args -seed %d has the same again", seed, seed)
+	report := newTortureReport(seed)
+	t.Cleanup(func() { report.write(t) })
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.run(t, seed, report.begin(s.name))
+		})
+	}
+}
+
+func (s scenario) run(t *testing.T, seed uint64, result *tortureResult) {
+	name := fnv.New64()
+	_, _ = name.Write([]byte(s.name)) // it never fails
+	rng := rand.New(rand.NewPCG(seed, name.Sum64()))
+	store, strain := s.open(t)
+	_, flags := startBackends(t, 1)
+	v := newVictims(s, rng, result)
+	args := free(append(flags, "--key", "header:X-Client", "--secret=false", "--capacity", fmt.Sprint(limitCapacity),
+		"--refill", s.refill, "--store", store, "-c", writeFile(t, fmt.Sprintf(tortureFile, flushInterval)))...)
+	p := launch(t, args...)
+	v.create(p)
+	p.stop()
+	for n := range torment.rounds {
+		if !t.Run(fmt.Sprint("round ", n+1), func(t *testing.T) { v.round(t, args, strain) }) {
+			return
+		}
+	}
+	p = launch(t, args...)
+	v.verify(p)
+	p.stop()
+	result.end(v.operators)
+}
+
+// flushInterval is short, so that many kills come in the middle of a flush.
+const flushInterval = 100 * time.Millisecond
+
+const tortureFile = `
+[store]
+flush_interval = "%v"
+timeout = "2s"
+[log]
+access = false
+`
+
+// round is a process from its start to its kill.
+type round struct {
+	*proxied
+	load *tormentedLoad
+}
+
+// round starts the process, holds what it has against what the round before left, and has the strain
+// go on under load until it is killed.
+func (v *victims) round(t *testing.T, args []string, strain strain) {
+	p := launch(t, args...)
+	v.verify(p)
+	r := &round{p, v.start(p)}
+	mend := strain(r, v.rng)
+	r.load.killing.Store(true)
+	p.kill()
+	r.load.clients.Wait()
+	mend()
+	v.result.Rounds++
+}
+
+// killOnly leaves the store alone.
+func killOnly(_ *round, rng *rand.Rand) (mend func()) {
+	after(rng, 600*time.Millisecond)
+	return func() {}
+}
+
+// after is a random time up to most. It is the moment of what comes next, nothing is waited for.
+func after(rng *rand.Rand, most time.Duration) { <-time.After(time.Duration(rng.Int64N(int64(most)))) }
+
+// crashingPostgres has the server end at once, while batches are on their way to it, and come back. The
+// process is killed while the server is away, soon after, or when all is stored again.
+func crashingPostgres(t *testing.T) (string, strain) {
+	c := newCluster(t)
+	return c.URL("equalizer"), func(r *round, rng *rand.Rand) (mend func()) {
+		after(rng, 400*time.Millisecond)
+		require.NoError(r.t, c.Crash())
+		after(rng, 400*time.Millisecond)
+		if rng.IntN(3) == 0 {
+			return func() { require.NoError(r.t, c.Run()) }
+		}
+		require.NoError(r.t, c.Run())
+		if rng.IntN(2) == 0 {
+			r.await("the store to be up", func() bool { return r.status().Store.Up })
+		}
+		after(rng, 400*time.Millisecond)
+		return func() {}
+	}
+}
