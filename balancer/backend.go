@@ -13,9 +13,10 @@ const cacheLines = 128
 
 // Backend is one address that requests are forwarded to. It lives as long as its Pool.
 type Backend struct {
-	settings BackendSettings
-	client   *fasthttp.HostClient
-	probe    probe
+	settings  BackendSettings
+	authority string
+	client    *fasthttp.HostClient
+	probe     probe
 
 	// What was found; Pool.mu guards it.
 	health      health
@@ -56,8 +57,11 @@ type BackendStatus struct {
 // URL is the backend as the operator wrote it.
 func (b *Backend) URL() string { return b.settings.URL }
 
-// Addr is where to connect to, "host:port".
+// Addr is where to connect to: "host:port", or the path of a unix socket.
 func (b *Backend) Addr() string { return b.settings.Addr }
+
+// Authority is the Host of requests for which nobody said another.
+func (b *Backend) Authority() string { return b.authority }
 
 // Client is what requests to this backend go through, as Settings.NewClient made it.
 func (b *Backend) Client() *fasthttp.HostClient { return b.client }

@@ -39,7 +39,10 @@ func NewPool(s Settings) *Pool { return newPool(s, newProbe) }
 func newPool(s Settings, newProbe func(HealthSettings, BackendSettings) probe) *Pool {
 	p := &Pool{name: s.Name, strategy: s.Strategy, health: s.Health, log: s.Logger}
 	for _, b := range s.Backends {
-		p.backends = append(p.backends, &Backend{settings: b, client: s.NewClient(b), probe: newProbe(s.Health, b)})
+		p.backends = append(p.backends, &Backend{
+			settings: b, authority: b.Authorities()[0],
+			client: s.NewClient(b), probe: newProbe(s.Health, b),
+		})
 	}
 	p.schedule.Store(&schedule{})
 	return p

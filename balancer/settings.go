@@ -1,7 +1,9 @@
 package balancer
 
 import (
+	"crypto/tls"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -30,12 +32,38 @@ type Settings struct {
 type BackendSettings struct {
 	// URL is the backend as the operator wrote it, "http://host:port": its name in logs and the API.
 	URL string
-	// Addr is what to connect to, "host:port".
+	// Addr is what to connect to: "host:port", or the path of a unix socket, which starts with a slash.
 	Addr string
+	// TLS is what connections to the backend are made with, the name to verify included; nil for plain ones.
+	TLS *tls.Config
 	// Weight is the backend's share of the requests, from 1 to 100, relative to the others'.
 	Weight int
 	// State is what the operator wants of it.
 	State State
+}
+
+// Network is what Addr is an address of: "tcp" or "unix".
+func (b BackendSettings) Network() string {
+	if strings.HasPrefix(b.Addr, "/") {
+		return "unix"
+	}
+	return "tcp"
+}
+
+// Authorities are the ways in which a URL can name the backend, "host:port" and, if the port is the scheme's own, "host" before
+// that. The first is the Host of requests for which nobody said another. A unix socket has no name, so it goes by "localhost".
+func (b BackendSettings) Authorities() []string {
+	port := ":80"
+	if b.TLS != nil {
+		port = ":443"
+	}
+	if b.Network() == "unix" {
+		return []string{"localhost"}
+	}
+	if host, ok := strings.CutSuffix(b.Addr, port); ok {
+		return []string{host, b.Addr}
+	}
+	return []string{b.Addr}
 }
 
 // HealthSettings are how backends are probed.

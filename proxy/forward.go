@@ -67,7 +67,7 @@ func (r *request) attempt(b *balancer.Backend, fresh bool) outcome {
 // send sends the request.
 func (r *request) send() outcome {
 	x := &r.exchange
-	r.head.backend = x.backend.Addr()
+	r.head.backend = x.backend.Authority()
 	x.out = appendRequestHead(x.out[:0], &r.head)
 	x.out = append(x.out, r.upload.small...)
 	if _, err := x.conn.Write(x.out); err != nil {

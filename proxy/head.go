@@ -29,7 +29,7 @@ type requestHead struct {
 	key Key
 	// host is sent as Host if it isn't "": the pool's.
 	host string
-	// backend is the backend's host:port: the Host of an HTTP/1.0 request that named none.
+	// backend is the backend's authority: the Host of an HTTP/1.0 request that named none.
 	backend string
 	// requestID is appendRequestID's.
 	requestID []byte

@@ -35,7 +35,7 @@ func (r *request) relay() {
 
 // cleanHeader makes the answer's header what the client may see.
 func (r *request) cleanHeader() {
-	hidden, answering := r.proxy.settings.Backends, [...]string{r.backend.Addr()}
+	hidden, answering := r.proxy.settings.Backends, [...]string{r.backend.Authority()}
 	if len(hidden) == 0 {
 		hidden = answering[:]
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"crypto/tls"
+	"net"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -59,7 +61,7 @@ type ClientSettings struct {
 	// MaxConnections bounds the connections to each backend. A request that finds all of them
 	// taken is answered 503.
 	MaxConnections int
-	// ConnectTimeout is for a connect, with the lookup of the name.
+	// ConnectTimeout is for a connect, with the lookup of the name and the TLS handshake.
 	ConnectTimeout time.Duration
 	// AnswerTimeout is from the end of a request to the end of the answer's header.
 	AnswerTimeout time.Duration
@@ -84,9 +86,10 @@ func NewClient(s ClientSettings) func(balancer.BackendSettings) *fasthttp.HostCl
 		Total:   s.TotalTimeout,
 	})
 	return func(b balancer.BackendSettings) *fasthttp.HostClient {
+		target := netconn.Target{Network: b.Network(), Addr: b.Addr, TLS: resuming(b.TLS)}
 		return &fasthttp.HostClient{
-			Addr:                          b.Addr,
-			Dial:                          dialer.Dial,
+			Addr:                          b.Authorities()[0],
+			Dial:                          func(string) (net.Conn, error) { return dialer.Dial(target) },
 			MaxConns:                      s.MaxConnections,
 			MaxIdleConnDuration:           s.KeepAlive,
 			ConnPoolStrategy:              fasthttp.LIFO,
@@ -96,4 +99,14 @@ func NewClient(s ClientSettings) func(balancer.BackendSettings) *fasthttp.HostCl
 			MaxIdemponentCallAttempts:     1,
 		}
 	}
+}
+
+// resuming has all of a backend's connections resume one TLS session: the later ones' handshakes need no certificates.
+func resuming(config *tls.Config) *tls.Config {
+	if config == nil {
+		return nil
+	}
+	config = config.Clone()
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	return config
 }

@@ -18,7 +18,7 @@ func dial(t *testing.T, limits BackendLimits) (*Backend, *net.TCPConn) {
 	require.NoError(t, err)
 	defer ln.Close()
 	limits.Connect = patience
-	c, err := NewDialer(limits).Dial(ln.Addr().String())
+	c, err := NewDialer(limits).Dial(tcp(ln))
 	require.NoError(t, err)
 	theirs, err := ln.Accept()
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestDialFails(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ln.Close()
-	_, err = NewDialer(BackendLimits{Connect: patience}).Dial(ln.Addr().String())
+	_, err = NewDialer(BackendLimits{Connect: patience}).Dial(tcp(ln))
 	assert.ErrorContains(t, err, "refused")
 }
 
@@ -93,7 +93,7 @@ func TestRenew(t *testing.T) {
 	require.NoError(t, err)
 	defer ln.Close()
 	d := NewDialer(BackendLimits{Connect: patience, Answer: brief})
-	c, err := d.Dial(ln.Addr().String())
+	c, err := d.Dial(tcp(ln))
 	require.NoError(t, err)
 	defer c.Close()
 	b := c.(*Backend)

@@ -64,3 +64,6 @@ func takes(t *testing.T, least time.Duration, f func()) {
 	require.GreaterOrEqual(t, took, least)
 	require.Less(t, took, least+slack)
 }
+
+// tcp is the target of a listener on TCP.
+func tcp(ln net.Listener) Target { return Target{Network: "tcp", Addr: ln.Addr().String()} }

@@ -1,0 +1,376 @@
+package netconn
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/balancer/tlstest"
+)
+
+// secured is a connection to a backend by TLS, and its other end, which has served the handshake.
+type secured struct {
+	*Backend
+	theirs *tls.Conn
+	dialed *Dialer
+}
+
+// dialTLS connects by TLS. Whatever the server's and the client's configurations don't say is as it should be.
+func dialTLS(t *testing.T, limits BackendLimits, server, client *tls.Config) secured {
+	t.Helper()
+	ca := tlstest.NewCA(t)
+	if server.Certificates == nil {
+		server.Certificates = []tls.Certificate{ca.Issue("backend.test")}
+	}
+	client.RootCAs, client.ServerName = ca.Roots(), "backend.test"
+	client.NextProtos = []string{"http/1.1"}
+	ln, accepted := serveTLS(t, server)
+	limits.Connect = patience
+	d := NewDialer(limits)
+	c, err := d.Dial(Target{Network: "tcp", Addr: ln.Addr().String(), TLS: client})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return secured{c.(*Backend), <-accepted, d}
+}
+
+// serveTLS serves the handshakes of a listener's connections. Those that fail say so by the client's error.
+func serveTLS(t *testing.T, config *tls.Config) (net.Listener, <-chan *tls.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	accepted := make(chan *tls.Conn, 10)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			c.SetDeadline(time.Now().Add(patience))
+			secure := tls.Server(c, config)
+			if secure.Handshake() != nil {
+				c.Close()
+				continue
+			}
+			accepted <- secure
+		}
+	}()
+	t.Cleanup(func() {
+		ln.Close()
+		<-ended
+		for close(accepted); ; {
+			c, ok := <-accepted
+			if !ok {
+				return
+			}
+			c.Close()
+		}
+	})
+	return ln, accepted
+}
+
+// exchange is one request and its answer.
+func (s secured) exchange(t *testing.T) {
+	t.Helper()
+	require.True(t, s.Begin())
+	send(t, s.Backend, "request")
+	expect(t, s.theirs, "request")
+	s.AwaitAnswer()
+	send(t, s.theirs, "answer")
+	expect(t, s.Backend, "answer")
+	assert.EqualValues(t, len("request"), s.Sent())
+	assert.EqualValues(t, len("answer"), s.Received())
+}
+
+func expect(t *testing.T, from io.Reader, text string) {
+	t.Helper()
+	got := make([]byte, len(text))
+	_, err := io.ReadFull(from, got)
+	require.NoError(t, err)
+	require.Equal(t, text, string(got))
+}
+
+func TestTLS(t *testing.T) {
+	var asked string
+	s := dialTLS(t, BackendLimits{}, &tls.Config{
+		NextProtos:         []string{"h2", "http/1.1"},
+		GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) { asked = h.ServerName; return nil, nil },
+	}, &tls.Config{})
+	assert.Equal(t, "backend.test", asked)
+	assert.Equal(t, "http/1.1", s.theirs.ConnectionState().NegotiatedProtocol)
+	for range 3 {
+		s.exchange(t)
+	}
+}
+
+// What a handshake fails with says what was wrong, and takes the connection with it.
+func TestTLSRefuses(t *testing.T) {
+	ca, other := tlstest.NewCA(t), tlstest.NewCA(t)
+	f := func(want string, server *tls.Config, client tls.Certificate) {
+		t.Helper()
+		ln, accepted := serveTLS(t, server)
+		config := &tls.Config{RootCAs: ca.Roots(), ServerName: "backend.test", NextProtos: []string{"http/1.1"}}
+		if client.Certificate != nil {
+			config.Certificates = []tls.Certificate{client}
+		}
+		d := NewDialer(BackendLimits{Connect: patience})
+		c, err := d.Dial(Target{Network: "tcp", Addr: ln.Addr().String(), TLS: config})
+		if want == "" {
+			require.NoError(t, err)
+			require.NoError(t, c.Close())
+			require.NoError(t, (<-accepted).Close())
+			return
+		}
+		require.ErrorContains(t, err, "TLS handshake: ")
+		assert.ErrorContains(t, err, want)
+		assert.Zero(t, d.registry.Len())
+	}
+	with := func(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
+	none := tls.Certificate{}
+	f("", with(ca.Issue("backend.test")), none)
+	f("certificate is valid for other.test, not backend.test", with(ca.Issue("other.test")), none)
+	f("certificate has expired", with(ca.IssueExpired("backend.test")), none)
+	f("certificate signed by unknown authority", with(other.Issue("backend.test")), none)
+
+	other11 := with(ca.Issue("backend.test"))
+	other11.NextProtos = []string{"other/1.1"}
+	f("no application protocol", other11, none)
+
+	asking := with(ca.Issue("backend.test"))
+	asking.ClientAuth, asking.ClientCAs = tls.RequireAndVerifyClientCert, ca.Roots()
+	f("", asking, ca.Issue("equalizer.test"))
+	asking.MaxVersion = tls.VersionTLS12 // 1.3 tells the client after the handshake
+	f("handshake failure", asking, none)
+	f("unknown certificate authority", asking, other.Issue("equalizer.test"))
+}
+
+// With TLS 1.3 the client's handshake is over before the backend has looked at its certificate.
+func TestTLSClientCertificateMissing(t *testing.T) {
+	ca := tlstest.NewCA(t)
+	ln, _ := serveTLS(t, &tls.Config{
+		Certificates: []tls.Certificate{ca.Issue("backend.test")},
+		ClientAuth:   tls.RequireAnyClientCert,
+	})
+	c, err := NewDialer(BackendLimits{Connect: patience}).Dial(Target{
+		Network: "tcp", Addr: ln.Addr().String(),
+		TLS: &tls.Config{RootCAs: ca.Roots(), ServerName: "backend.test"},
+	})
+	require.NoError(t, err)
+	defer c.Close()
+	require.True(t, c.(*Backend).Begin())
+	_, err = read(c)
+	assert.ErrorContains(t, err, "certificate required")
+	assert.Error(t, c.(*Backend).Err())
+	assert.Zero(t, c.(*Backend).Received())
+}
+
+// The handshake has no time of its own.
+func TestTLSHandshakeIsPartOfTheConnect(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	target := tcp(ln)
+	target.TLS = &tls.Config{ServerName: "backend.test"}
+	takes(t, brief, func() {
+		_, err = NewDialer(BackendLimits{Connect: brief}).Dial(target)
+	})
+	var late net.Error
+	require.True(t, errors.As(err, &late), "%v", err)
+	assert.True(t, late.Timeout())
+}
+
+// arrived waits until the system has something for us that TLS hasn't read.
+func (s secured) arrived(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return !s.probe.quiet() }, patience, time.Millisecond)
+}
+
+// A session ticket is nothing that anybody has to read.
+func TestTLSTicketsAreQuiet(t *testing.T) {
+	// Asked for a certificate, the client is sent its ticket when its handshake is over, else in the midst of it.
+	s := dialTLS(t, BackendLimits{}, &tls.Config{ClientAuth: tls.RequestClientCert},
+		&tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(1)})
+	require.True(t, s.Begin())
+	s.arrived(t)
+	assert.True(t, s.Quiet())
+	assert.True(t, s.probe.quiet(), "it was taken")
+	assert.True(t, s.Begin())
+	for range 3 {
+		s.exchange(t)
+	}
+}
+
+func TestTLSStale(t *testing.T) {
+	f := func(why string, what func(secured)) {
+		t.Helper()
+		s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
+		s.exchange(t)
+		assert.True(t, s.Quiet())
+		what(s)
+		require.Eventually(t, func() bool { return !s.Quiet() }, patience, time.Millisecond, why)
+		assert.False(t, s.Quiet(), "%s: and it stays so", why)
+		assert.False(t, s.Begin(), why)
+	}
+	f("closed", func(s secured) { s.theirs.Close() })
+	f("the alert alone", func(s secured) { require.NoError(t, s.theirs.CloseWrite()) })
+	f("closed without the alert", func(s secured) { s.theirs.NetConn().Close() })
+	f("no TLS", func(s secured) { send(t, s.theirs.NetConn(), "HTTP/1.1 408 Request Timeout\r\n\r\n") })
+	f("unsolicited", func(s secured) { send(t, s.theirs, "x") })
+}
+
+// The alert may come together with the end of the answer, and be read with that: then the network is silent.
+func TestTLSStaleFromTheAnswerOn(t *testing.T) {
+	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
+	s.exchange(t)
+	require.True(t, s.Begin())
+	send(t, s.theirs, "answer")
+	require.NoError(t, s.theirs.CloseWrite())
+	s.arrived(t)
+	for got := 0; got < len("answer"); {
+		n, err := s.Read(make([]byte, 1))
+		require.NoError(t, err, "what follows comes after the answer")
+		got += n
+	}
+	assert.False(t, s.Begin())
+	_, err := read(s)
+	assert.Equal(t, io.EOF, err)
+}
+
+// Looking takes nothing from who reads then.
+func TestTLSQuietKeepsTheAnswer(t *testing.T) {
+	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
+	require.True(t, s.Begin())
+	assert.True(t, s.Quiet())
+	send(t, s.theirs, "answer")
+	require.Eventually(t, func() bool { return !s.Quiet() }, patience, time.Millisecond)
+	n, err := s.Read(nil)
+	assert.Zero(t, n)
+	assert.NoError(t, err)
+	expect(t, s.Backend, "answer")
+	assert.EqualValues(t, len("answer"), s.Received())
+	assert.True(t, s.Quiet())
+}
+
+// An end without TLS's alert may be an attacker's doing.
+func TestTLSCut(t *testing.T) {
+	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
+	require.True(t, s.Begin())
+	send(t, s.theirs, "half")
+	s.theirs.NetConn().Close()
+	expect(t, s.Backend, "half")
+	_, err := read(s)
+	assert.Equal(t, errCut, err)
+	assert.Equal(t, errCut, s.Err())
+}
+
+// A Write that waits is woken by every tick of the registry, and must go on where it was.
+func TestTLSWriteGoesOn(t *testing.T) {
+	s := dialTLS(t, BackendLimits{Answer: brief, Idle: patience}, &tls.Config{}, &tls.Config{})
+	sent := make([]byte, 8<<20)
+	_, _ = rand.Read(sent) // never fails
+	require.True(t, s.Begin())
+	began := s.registry.now.Load()
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := s.Write(sent)
+		wrote <- err
+	}()
+	require.Eventually(t, func() bool { return s.registry.now.Load() > began+int64(5*s.registry.tick) && s.writeDue.Load() != 0 },
+		patience, time.Millisecond)
+	got := make([]byte, len(sent))
+	_, err := io.ReadFull(s.theirs, got)
+	require.NoError(t, err)
+	require.NoError(t, <-wrote)
+	assert.True(t, bytes.Equal(sent, got))
+	assert.EqualValues(t, len(sent), s.Sent())
+}
+
+func TestTLSTimeouts(t *testing.T) {
+	s := dialTLS(t, BackendLimits{Answer: brief, Idle: 2 * brief}, &tls.Config{}, &tls.Config{})
+	require.True(t, s.Begin())
+	s.AwaitAnswer()
+	takes(t, brief, func() {
+		_, err := read(s)
+		assert.ErrorIs(t, err, ErrTimeout)
+	})
+	assert.Equal(t, ErrTimeout, s.Err())
+
+	s = dialTLS(t, BackendLimits{Idle: brief}, &tls.Config{}, &tls.Config{})
+	require.True(t, s.Begin())
+	takes(t, brief, func() {
+		_, err := s.Write(make([]byte, 64<<20))
+		assert.ErrorIs(t, err, ErrTimeout)
+	})
+	assert.Equal(t, ErrTimeout, s.Err())
+	require.NoError(t, s.Close(), "with no room for an alert")
+}
+
+// Who closes says so, and a connection is replaced with all that belongs to it.
+func TestTLSClose(t *testing.T) {
+	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
+	s.exchange(t)
+	require.NoError(t, s.Close())
+	_, err := s.theirs.Read(make([]byte, 1))
+	assert.Equal(t, io.EOF, err, "the alert, not just the end")
+	assert.Zero(t, s.dialed.registry.Len())
+}
+
+func TestTLSRenew(t *testing.T) {
+	ca := tlstest.NewCA(t)
+	ln, accepted := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue("backend.test")}})
+	d := NewDialer(BackendLimits{Connect: patience})
+	c, err := d.Dial(Target{Network: "tcp", Addr: ln.Addr().String(), TLS: &tls.Config{RootCAs: ca.Roots(), ServerName: "backend.test"}})
+	require.NoError(t, err)
+	defer c.Close()
+	s := secured{c.(*Backend), <-accepted, d}
+	s.exchange(t)
+	require.NoError(t, s.Renew())
+	_, err = s.theirs.Read(make([]byte, 1))
+	assert.Equal(t, io.EOF, err)
+	s.theirs.Close()
+	s.theirs = <-accepted
+	defer s.theirs.Close()
+	s.exchange(t)
+	assert.True(t, s.Quiet())
+
+	require.NoError(t, ln.Close())
+	require.Error(t, s.Renew())
+	s.exchange(t)
+}
+
+func TestUnixSocket(t *testing.T) {
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "app.sock"))
+	require.NoError(t, err)
+	defer ln.Close()
+	target := Target{Network: "unix", Addr: ln.Addr().String()}
+	c, err := NewDialer(BackendLimits{Connect: patience}).Dial(target)
+	require.NoError(t, err)
+	defer c.Close()
+	theirs, err := ln.Accept()
+	require.NoError(t, err)
+	b := c.(*Backend)
+	for range 2 {
+		require.True(t, b.Begin())
+		send(t, b, "request")
+		expect(t, theirs, "request")
+		send(t, theirs, "answer")
+		expect(t, b, "answer")
+	}
+	theirs.Close()
+	await(t, b)
+	assert.False(t, b.Begin())
+
+	ln.Close()
+	_, err = NewDialer(BackendLimits{Connect: patience}).Dial(target)
+	assert.ErrorContains(t, err, "no such file")
+}
