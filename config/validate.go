@@ -36,6 +36,7 @@ func (r *report) server(s Server) {
 	r.duration("server.idle_timeout", s.IdleTimeout)
 	r.duration("server.read_timeout", s.ReadTimeout)
 	r.duration("server.write_timeout", s.WriteTimeout)
+	r.duration("server.tunnel_timeout", s.TunnelTimeout)
 	r.durationOrOff("server.drain_delay", s.DrainDelay)
 	r.duration("server.shutdown_timeout", s.ShutdownTimeout)
 }

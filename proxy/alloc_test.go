@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -12,16 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/valyala/fasthttp"
 )
-
-// newContext is a request as a handler gets it.
-func newContext(head string) *fasthttp.RequestCtx {
-	ctx := &fasthttp.RequestCtx{}
-	ctx.Request.Header.DisableNormalizing()
-	_ = ctx.Request.Header.Read(bufio.NewReader(strings.NewReader(head)))
-	return ctx
-}
 
 // lean is a backend that answers without allocating.
 func lean(t testing.TB, answer string) string {

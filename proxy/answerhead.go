@@ -2,100 +2,148 @@ package proxy
 
 import (
 	"bytes"
+	"strconv"
 
-	"github.com/valyala/fasthttp"
+	"gopher-equalizer/proxy/http1"
 )
 
-// answerHead is what cleanAnswer needs to know about the request and the pool.
+// answerHead is all that makes the head of a backend's answer the one that its client gets.
 type answerHead struct {
+	// answer is the head as received.
+	answer *http1.Answer
 	// scheme is how the client reached us, "http" or "https".
 	scheme string
-	// host is requestHost's.
+	// host is the host that the client named; it may be empty.
 	host []byte
 	// backends are the authorities (host:port) of the pool's backends, which stay hidden.
 	backends []string
 	// requestID is appendRequestID's.
 	requestID []byte
+	// chunked says that the body goes out in chunks.
+	chunked bool
 }
 
-// cleanAnswer makes the header that a backend sent the one that its client gets: nothing that
-// concerns only the backend's connection, no backend's authority in Location and Content-Location,
-// and X-Request-ID if the backend set none. All else stays. It forgets the backend's Connection: close and its HTTP
-// version, so look at ConnectionClose before; Transfer-Encoding and Trailer are left to fasthttp, which frames the body.
-func cleanAnswer(h *fasthttp.ResponseHeader, a *answerHead) {
-	h.ResetConnectionClose()
-	h.SetProtocol(nil)
-	var buf [8][]byte
-	seen := surveyAnswer(h, buf[:0])
-	if seen.named {
-		seen.hops = appendNamed(seen.hops, h)
+// appendAnswerHead appends the head, but for the Connection field and the empty line: nothing that
+// concerns only the backend's connection, no backend's authority in Location and Content-Location, a Date, and
+// X-Request-ID if the backend set none. All else stays as it came, in spelling and order. It doesn't allocate if dst has room.
+func appendAnswerHead(dst []byte, a *answerHead) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(a.answer.Status), 10)
+	if len(a.answer.Reason) == 0 {
+		dst = append(dst, ' ') // RFC 9112, section 4: the space is not optional.
 	}
-	a.hideBackend(h, seen.location)
-	a.hideBackend(h, seen.contentLocation)
-	if len(seen.hops) > 0 {
-		deleteFields(h, seen.hops)
-	}
-	if !seen.requestID && len(a.requestID) > 0 {
-		h.SetBytesV(headerRequestID, a.requestID)
-	}
-}
-
-// answerSurvey is what an answer's header holds that cleanAnswer may have to change. The names are as spelled,
-// alias the header, and stay good until something is deleted or added.
-type answerSurvey struct {
-	// hops are the fields that concern only the connection.
-	hops [][]byte
-	// named: Connection names more of them.
-	named bool
-	// requestID: the backend set an id.
-	requestID bool
-	// nil if the field isn't there.
-	location, contentLocation []byte
-}
-
-// surveyAnswer takes room for hops.
-func surveyAnswer(h *fasthttp.ResponseHeader, hops [][]byte) answerSurvey {
-	s := answerSurvey{hops: hops}
-	for name, value := range h.All() {
-		switch {
-		case isHop(name):
-			s.hops = append(s.hops, name)
-			s.named = s.named || is(name, "connection") && namesAny(value)
-		case is(name, "location"):
-			s.location = name
-		case is(name, "content-location"):
-			s.contentLocation = name
-		case is(name, "x-request-id"):
-			s.requestID = true
+	dst = append(dst, a.answer.Reason...)
+	dst = append(dst, "\r\n"...)
+	var hasDate, hasID bool
+	for i := range a.answer.Fields {
+		f := &a.answer.Fields[i]
+		switch answerKindOf(f.Name) {
+		case answerHop:
+			continue
+		case answerLength:
+			if a.chunked || a.answer.Status == 204 || a.answer.Interim() {
+				continue // RFC 9110, section 8.6.
+			}
+		case answerReference:
+			dst = a.appendReference(dst, f)
+			continue
+		case answerDate:
+			hasDate = true
+		case answerID:
+			hasID = true
+		case answerEndToEnd:
+			if a.answer.Named.Contains(f.Name) {
+				continue
+			}
 		}
+		dst = append(dst, f.Line...)
 	}
-	return s
+	if a.answer.Interim() {
+		return dst
+	}
+	if !hasDate {
+		dst = appendDate(dst)
+	}
+	if !hasID && len(a.requestID) > 0 {
+		dst = appendField(dst, headerRequestID, a.requestID)
+	}
+	if a.chunked {
+		dst = appendField(dst, headerTransferEncoding, "chunked")
+	}
+	return dst
 }
 
-// hideBackend has the reference in the field with this name, if there is one, point to where the client sent its
-// request, if it points to a backend.
-func (a *answerHead) hideBackend(h *fasthttp.ResponseHeader, name []byte) {
-	if name == nil {
-		return
+// answerKind is what a field of an answer's header is to a proxy.
+type answerKind byte
+
+const (
+	// answerEndToEnd is passed on, unless Connection names it.
+	answerEndToEnd answerKind = iota
+	// answerHop concerns only the connection it came on (RFC 9110, section 7.6.1).
+	answerHop
+	answerLength
+	answerReference
+	answerDate
+	answerID
+)
+
+// answerKindOf sorts a field by its name, in any case. Names are told apart by their length first.
+func answerKindOf(name []byte) answerKind {
+	kind, is := answerEndToEnd, ""
+	switch len(name) {
+	case len("te"):
+		kind, is = answerHop, "te"
+	case len("date"):
+		kind, is = answerDate, "date"
+	case len("upgrade"):
+		kind, is = answerHop, "upgrade"
+	case len("location"):
+		kind, is = answerReference, "location"
+	case len("connection"):
+		kind, is = answerHop, "connection"
+		if http1.Is(name, "keep-alive") {
+			return answerHop
+		}
+	case len("x-request-id"):
+		kind, is = answerID, "x-request-id"
+	case len("content-length"):
+		kind, is = answerLength, "content-length"
+	case len("content-location"):
+		kind, is = answerReference, "content-location"
+		if http1.Is(name, "proxy-connection") {
+			return answerHop
+		}
+	case len("transfer-encoding"):
+		kind, is = answerHop, "transfer-encoding"
+	case len("proxy-authenticate"):
+		kind, is = answerHop, "proxy-authenticate"
 	}
-	authority, path := splitReference(h.PeekBytes(name))
+	if is != "" && http1.Is(name, is) {
+		return kind
+	}
+	return answerEndToEnd
+}
+
+// appendReference writes a field with a reference, which points to where the client sent its request if it
+// points to a backend.
+func (a *answerHead) appendReference(dst []byte, f *http1.Field) []byte {
+	authority, path := splitReference(f.Value)
 	if !a.isBackend(authority) {
-		return
+		return append(dst, f.Line...)
 	}
-	var buf [512]byte
-	value := buf[:0]
+	dst = append(append(dst, f.Name...), ": "...)
 	if len(a.host) > 0 {
-		value = append(append(append(value, a.scheme...), "://"...), a.host...)
+		dst = append(append(append(dst, a.scheme...), "://"...), a.host...)
 	} else if len(path) == 0 || path[0] != '/' {
-		value = append(value, '/') // The client named no host, so it gets a path.
+		dst = append(dst, '/') // The client named no host, so it gets a path.
 	}
-	h.SetBytesKV(name, append(value, path...))
+	return append(append(dst, path...), "\r\n"...)
 }
 
 // splitReference splits an absolute URI, or one that leaves out only its scheme, after its authority.
 // The authority is empty where the reference has none, and comes without userinfo.
 func splitReference(ref []byte) (authority, path []byte) {
-	rest, ok := cutScheme(ref)
+	rest, ok := http1.CutScheme(ref)
 	if !ok {
 		rest, ok = bytes.CutPrefix(ref, []byte("//"))
 	}
@@ -120,7 +168,7 @@ func (a *answerHead) isBackend(authority []byte) bool {
 		if len(b) != n && !(len(b) > n && b[n:] == ":80") {
 			continue
 		}
-		if sameName(authority, b[:n]) {
+		if http1.SameName(authority, b[:n]) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"io"
 	"net"
 	"strings"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/valyala/fasthttp"
 )
 
 // brief is a timeout that tests wait for, and long enough for a busy machine to do what must not meet it.
@@ -170,56 +170,44 @@ func TestPanics(t *testing.T) {
 	assert.Contains(t, strings.Join(p.log.lines(), "\n"), "harness_test.go")
 }
 
-// broken panics where a backend's connection would be read.
-type broken struct{}
+// brittle panics where a client would be written to.
+type brittle struct {
+	net.Conn
+	// after is how many writes go well before.
+	after int
+}
 
-func (broken) Read([]byte) (int, error) { panic("reading went wrong") }
+func (b *brittle) Write(p []byte) (int, error) {
+	if b.after--; b.after < 0 {
+		panic("writing went wrong")
+	}
+	return b.Conn.Write(p)
+}
 
-// A panic while the answer is relayed cuts the answer, and ends the request.
-func TestPanicInBody(t *testing.T) {
-	for _, size := range []int{-2, -1, 1} {
-		p := proxyTo(t)
-		p.counters.begun.Add(1)
-		r := newRequest(p.Proxy)
-		r.ctx, r.head.header, r.answered = &fasthttp.RequestCtx{}, &fasthttp.RequestHeader{}, true
-		r.ctx.Response.Header.SetContentLength(size)
-		r.exchange.br.Reset(broken{})
-		body := &r.body
-		body.begin(r, true)
-		for range 2 {
-			_, err := io.Copy(io.Discard, chunkedBody{body})
-			require.ErrorIs(t, err, errBodyPanic)
-		}
-		require.NoError(t, body.CloseWithError(errBodyPanic))
+// A panic while an answer is relayed cuts the answer, and ends the request.
+func TestPanicInAnswer(t *testing.T) {
+	for after, answer := range []string{ok, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nxxx"} {
+		b := startBackend(t, func(c *conn, _ int) {
+			c.readRequest()
+			c.send(answer)
+			if after > 0 {
+				c.send(strings.Repeat("x", 100_000-3))
+			}
+			_, _ = c.br.ReadByte()
+		})
+		p := proxyTo(t, b.addr)
+		ours, theirs := net.Pipe()
+		p.serve(&brittle{ours, after})
+		c := &conn{Conn: theirs, t: t, br: bufio.NewReader(theirs)}
+		require.True(t, c.send(get()))
+		_, err := io.ReadAll(c.br)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return p.Stats().Connections == 0 }, patience, time.Millisecond)
 		st := p.Stats()
 		assert.EqualValues(t, 1, st.Panics)
 		assert.EqualValues(t, 1, st.Cut)
-		assert.Contains(t, p.log.lines()[0], "reading went wrong")
+		assert.Zero(t, st.InFlight)
+		assert.Contains(t, p.log.lines()[0], "writing went wrong")
+		require.NoError(t, theirs.Close())
 	}
-}
-
-// brittle panics where a client would be written to.
-type brittle struct{ net.Conn }
-
-func (brittle) Write([]byte) (int, error) { panic("writing went wrong") }
-
-// So does one while the answer goes to a client that doesn't know chunks.
-func TestPanicInRawBody(t *testing.T) {
-	b, _ := answering(t, ok)
-	p := proxyTo(t, b.addr)
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	p.counters.begun.Add(1)
-	r := newRequest(p.Proxy)
-	r.client = &client{Client: p.clients.Add(brittle{ours})}
-	defer r.client.Close()
-	r.ctx, r.head.header, r.answered = &fasthttp.RequestCtx{}, &fasthttp.RequestHeader{}, true
-	require.NoError(t, r.exchange.open(p.pool.backends[0], false))
-	r.body.begin(r, true)
-	r.copyRaw()
-	st := p.Stats()
-	assert.EqualValues(t, 1, st.Panics)
-	assert.EqualValues(t, 1, st.Cut)
-	assert.Zero(t, st.InFlight)
-	assert.Contains(t, p.log.lines()[0], "writing went wrong")
 }

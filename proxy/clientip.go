@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/valyala/fasthttp"
+	"gopher-equalizer/proxy/http1"
 )
 
 // TrustedProxies are the networks whose X-Forwarded-For is believed. It is immutable;
@@ -89,18 +89,17 @@ func (t TrustedProxies) Trusts(addr netip.Addr) bool {
 // An entry that is no address ("unknown", say) ends the walk, and the client is the proxy that reported it: the
 // last one we know. What stands further left was there before, so a client could have made it up.
 // Names with other punctuation (X_Forwarded_For) don't count: no proxy writes them, so only clients do.
-func (t TrustedProxies) ClientIP(peer netip.Addr, h *fasthttp.RequestHeader) netip.Addr {
+func (t TrustedProxies) ClientIP(peer netip.Addr, h *http1.Request) netip.Addr {
 	client := canonical(peer)
 	if !t.Trusts(client) {
 		return client
 	}
-	f := fields{rest: h.RawHeaders()}
-	for f.previous() {
-		if !is(f.name, "x-forwarded-for") {
+	for _, f := range slices.Backward(h.Fields) {
+		if !http1.Is(f.Name, "x-forwarded-for") {
 			continue
 		}
 		var more bool
-		if client, more = t.walk(client, f.value()); !more {
+		if client, more = t.walk(client, f.Value); !more {
 			break
 		}
 	}
@@ -111,7 +110,7 @@ func (t TrustedProxies) ClientIP(peer netip.Addr, h *fasthttp.RequestHeader) net
 func (t TrustedProxies) walk(client netip.Addr, list []byte) (_ netip.Addr, more bool) {
 	for len(list) > 0 {
 		comma := bytes.LastIndexByte(list, ',')
-		entry := trimSpace(list[comma+1:])
+		entry := http1.TrimSpace(list[comma+1:])
 		list = list[:max(comma, 0)]
 		if len(entry) == 0 {
 			continue // An empty element counts for nothing (RFC 9110, section 5.6.1).
@@ -133,12 +132,12 @@ func parseForwarded(entry []byte) (netip.Addr, bool) {
 	host := entry
 	if entry[0] == '[' {
 		end := bytes.IndexByte(entry, ']')
-		if end < 0 || !isPort(entry[end+1:]) {
+		if end < 0 || !http1.IsPort(entry[end+1:]) {
 			return netip.Addr{}, false
 		}
 		host = entry[1:end]
 	} else if colon := bytes.IndexByte(entry, ':'); colon >= 0 && colon == bytes.LastIndexByte(entry, ':') {
-		if !isPort(entry[colon:]) {
+		if !http1.IsPort(entry[colon:]) {
 			return netip.Addr{}, false
 		}
 		host = entry[:colon]

@@ -177,8 +177,8 @@ func FuzzClientIP(f *testing.F) {
 	trusted := trusting(f, "10.0.0.0/8", "2001:db8::/32")
 	peer := netip.MustParseAddr("10.0.0.1")
 	f.Fuzz(func(t *testing.T, first, second string) {
-		h, err := parse(get("X-Forwarded-For:"+first, "x-forwarded-for:"+second))
-		if err != nil || checkRequest(h) != nil {
+		h := parse(get("X-Forwarded-For:"+first, "x-forwarded-for:"+second))
+		if h == nil {
 			return
 		}
 		client := trusted.ClientIP(peer, h)

@@ -1,13 +1,13 @@
 package proxy
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
+	"io"
 
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
 )
 
@@ -21,9 +21,15 @@ type exchange struct {
 	// held is what AcquireConn returned, for ReleaseConn or CloseConn; fasthttp doesn't export its type.
 	held any
 	conn *netconn.Backend
-	br   *bufio.Reader
-	// out is the request's head, and its body if that is small.
+	// out is the request's head, and its body as far as it has come.
 	out []byte
+	// in[start:end] is what has come from the backend and wasn't used yet; scanned bytes of it hold no end of a head.
+	in                  []byte
+	start, end, scanned int
+
+	answer http1.Answer
+	// head is the answer's head as it came.
+	head []byte
 }
 
 // ending is how an exchange ends.
@@ -38,101 +44,105 @@ const (
 	broke
 )
 
-// endingIf is kept if keep, else dropped.
-func endingIf(keep bool) ending {
-	if keep {
-		return kept
-	}
-	return dropped
-}
-
 func (x *exchange) init() {
-	x.br = bufio.NewReaderSize(nil, answerHeaderSize)
+	x.in = make([]byte, answerHeaderSize)
 	x.out = make([]byte, 0, 2<<10)
 }
 
-// open takes a connection: any that is fit for use, or if fresh one that was never used.
-func (x *exchange) open(b *balancer.Backend, fresh bool) error {
+// open takes a connection for a client: any, or if fresh one that was never used.
+func (x *exchange) open(b *balancer.Backend, fresh bool, client *netconn.Client) error {
 	b.Begin()
-	for {
-		held, err := b.Client().AcquireConn(0, false)
-		if err != nil {
-			b.End(err != fasthttp.ErrNoFreeConns)
-			return err
-		}
-		conn := held.Conn().(*netconn.Backend)
-		if fresh {
-			err = conn.Renew()
-		}
-		if err == nil && conn.Begin() {
-			x.backend, x.held, x.conn = b, held, conn
-			x.br.Reset(conn)
-			return nil
-		}
-		b.Client().CloseConn(held)
-		if err != nil {
+	held, err := b.Client().AcquireConn(0, false)
+	if err != nil {
+		b.End(err != fasthttp.ErrNoFreeConns)
+		return err
+	}
+	conn := held.Conn().(*netconn.Backend)
+	if fresh {
+		if err := conn.Renew(); err != nil {
+			b.Client().CloseConn(held)
 			b.End(true)
 			return err
 		}
 	}
+	conn.Begin(client)
+	x.backend, x.held, x.conn = b, held, conn
+	x.start, x.end, x.scanned = 0, 0, 0
+	return nil
 }
 
-// maxInterim is how many answers that aren't final may come before the one that is.
-const maxInterim = 16
+// left is what has come from the backend and wasn't used yet.
+func (x *exchange) left() []byte { return x.in[x.start:x.end] }
 
-var errInterim = errors.New("too many interim answers")
-
-// readHeader reads the answer's header, and passes over interim ones. After that its body comes.
-func (x *exchange) readHeader(h *fasthttp.ResponseHeader) error {
-	x.conn.AwaitAnswer()
-	for range maxInterim {
-		head, err := peekHead(x.br)
-		if err == nil {
-			err = checkAnswer(head)
-		}
-		if err != nil {
-			return err
-		}
-		if h.Read(x.br) != nil {
-			return errAnswerHeader // What it says may quote the header, secrets and all.
-		}
-		if h.StatusCode() >= fasthttp.StatusOK {
-			x.conn.Relay()
-			return nil
-		}
-	}
-	return errInterim
+// ask sends what is in out, and reads the first bytes of the answer.
+func (x *exchange) ask() error {
+	n, err := x.conn.Ask(x.out, x.in)
+	x.end = n
+	return err
 }
 
-// peekHead waits for the head of an answer; it aliases br's buffer.
-func peekHead(br *bufio.Reader) ([]byte, error) {
-	for want := 1; ; want = br.Buffered() + 1 {
-		_, err := br.Peek(want)
-		arrived, _ := br.Peek(br.Buffered())
-		if end := bytes.Index(arrived, []byte("\r\n\r\n")); end >= 0 {
-			return arrived[:end+len("\r\n\r\n")], nil
+var errAnswerHeaderSize = errors.New("the answer's header is too large")
+
+// readHead reads the head of an answer, interim or not, of which a part may be there.
+func (x *exchange) readHead() error {
+	for {
+		if x.scanned < x.end-x.start {
+			if n := http1.HeadEnd(x.left(), x.scanned); n > 0 {
+				x.head = x.left()[:n]
+				x.start += n
+				x.scanned = 0
+				return x.answer.Parse(x.head)
+			}
+			x.scanned = x.end - x.start
+			if !http1.BeginsAnswer(x.left()) {
+				return http1.ErrAnswerLine
+			}
 		}
-		if err != nil {
-			return nil, noEOF(err)
+		if err := x.fill(); err != nil {
+			return noEOF(err)
 		}
 	}
 }
 
-// close ends the exchange, if there is one. A connection on which more came than the
-// answer is never kept: the next client would take it for its own answer.
+// fill waits for more of the answer's header.
+func (x *exchange) fill() error {
+	if x.end == len(x.in) {
+		if x.start == 0 {
+			return errAnswerHeaderSize
+		}
+		x.end = copy(x.in, x.left())
+		x.start = 0
+	}
+	n, err := x.conn.Read(x.in[x.end:])
+	x.end += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// noEOF makes an end that came too early the error that it is.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// close ends the exchange, if there is one.
 func (x *exchange) close(how ending) {
 	if x.backend == nil {
 		return
 	}
+	x.conn.End()
 	client := x.backend.Client()
-	if how == kept && x.br.Buffered() == 0 {
+	if how == kept {
 		give(client.ReleaseConn, x.held)
 	} else {
 		give(client.CloseConn, x.held)
 	}
 	x.backend.End(how == broke)
 	x.backend, x.held, x.conn = nil, nil, nil
-	x.br.Reset(nil)
 }
 
 // give calls to, a HostClient's ReleaseConn or CloseConn, with a connection whose type has no name here.

@@ -3,6 +3,8 @@ package proxy
 import (
 	"github.com/valyala/fasthttp"
 
+	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/problem"
 )
 
@@ -62,33 +64,48 @@ func gone() *failure {
 func (f *failure) ours() bool { return f != nil && f.status >= 500 }
 
 // fail answers with a failure, whose cause is for the log. It returns false, for the
-// steps of the pipeline that end with it.
+// steps of the pipeline that end with it. An answer that has begun is cut instead: what comes next would be taken for a part of it.
 func (r *request) fail(f *failure, cause error) bool {
-	f.problem.Write(r.ctx)
-	r.sign()
 	r.failure, r.cause = f, cause
-	if f.closes {
-		r.closeAfter()
+	r.last = r.last || f.closes
+	if r.begun {
+		r.cut()
+		return false
 	}
+	r.status = f.status
+	r.sendProblem(f.problem)
 	return false
+}
+
+// cut ends the connection in the middle of an answer.
+func (r *request) cut() {
+	r.last = true
+	r.proxy.counters.cut.Add(1)
+	if r.relayed.raw {
+		// Without a reset, what came so far would look like all of it.
+		r.session.Abort()
+	}
 }
 
 // refuse answers a request that isn't clearly one.
-func (r *request) refuse(why *refusal) bool {
-	problem.Write(r.ctx, why.problem())
-	r.closeAfter()
+func (r *request) refuse(why *http1.Refusal) bool {
+	r.last = true
+	r.unread = r.header.Version == nil
+	r.status = why.Status
+	r.sendProblem(problem.Encode(problem.Of(why.Status, why.Detail)))
 	return false
 }
 
-// sign puts the request's id into an answer of ours.
-func (r *request) sign() {
-	if len(r.head.requestID) > 0 {
-		r.ctx.Response.Header.SetBytesV(headerRequestID, r.head.requestID)
+// unreadable is why a request's head could not be read.
+func (r *request) unreadable(err error) *failure {
+	r.unread = true
+	switch err {
+	case errHeaderSize:
+		return headerTooLarge
+	case errNoRequest:
+		return badHeader
+	case netconn.ErrTimeout:
+		return headerLate
 	}
-}
-
-// closeAfter has the answer be the connection's last, and the rest of the request dropped.
-func (r *request) closeAfter() {
-	r.ctx.SetConnectionClose()
-	r.client.LeaveUnread()
+	return clientGone
 }

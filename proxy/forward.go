@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
 )
 
@@ -18,12 +19,14 @@ type outcome struct {
 	cause error
 	// resend says that the request may be sent once more.
 	resend bool
+	// stale says that nothing was sent, since the connection turned out to be unfit.
+	stale bool
 }
 
 // forward sends the request to the picked backend and reads the answer's header; once more, to another
 // backend if there is one, if that can't do harm.
 func (r *request) forward() bool {
-	out := r.prepare()
+	out := r.prepareBody()
 	if out.failure == nil {
 		out = r.attempt(r.backend, false)
 	}
@@ -45,90 +48,124 @@ func (r *request) again() outcome {
 }
 
 // attempt is one exchange with a backend, up to the answer's header. After a success the exchange is open.
+// Connections that went stale while nobody used them are none of it: each one that turns up leaves the pool.
 func (r *request) attempt(b *balancer.Backend, fresh bool) outcome {
-	if err := r.exchange.open(b, fresh); err != nil {
-		if err == fasthttp.ErrNoFreeConns {
-			return outcome{failure: backendBusy, cause: err}
+	for {
+		if err := r.exchange.open(b, fresh, r.session.Client); err != nil {
+			if err == fasthttp.ErrNoFreeConns {
+				return outcome{failure: backendBusy, cause: err}
+			}
+			return outcome{failure: lateOrBad(err), cause: err, resend: true}
 		}
-		return outcome{failure: lateOrBad(err), cause: err, resend: true}
+		began := r.clock()
+		out := r.send()
+		if out.failure == nil && !out.stale {
+			out = r.receive()
+		}
+		r.waited = r.since(began)
+		if out.stale {
+			r.exchange.close(dropped)
+			continue
+		}
+		if out.failure != nil {
+			r.endExchange(out.failure.ending())
+		}
+		return out
 	}
-	began := r.clock()
-	out := r.send()
-	if out.failure == nil || r.answeredEarly(out) {
-		out = r.receive(out)
-	}
-	r.waited = r.since(began)
-	if out.failure != nil {
-		r.exchange.close(out.failure.ending())
-	}
-	return out
 }
 
-// send sends the request.
+// send sends the request, or as much of it as has come: the rest follows while the answer is awaited.
 func (r *request) send() outcome {
 	x := &r.exchange
 	r.head.backend = x.backend.Authority()
 	x.out = appendRequestHead(x.out[:0], &r.head)
-	x.out = append(x.out, r.upload.small...)
+	x.out = append(x.out, r.upload.ready...)
+	if r.upload.complete() {
+		return r.sent(x.ask())
+	}
+	if x.conn.Stale() {
+		return outcome{stale: true}
+	}
 	if _, err := x.conn.Write(x.out); err != nil {
-		return r.broken(fmt.Errorf("sending the request: %w", err))
+		return r.sent(err)
 	}
-	if r.upload.complete {
-		return outcome{}
-	}
-	return r.sendBody()
+	r.upload.start(r)
+	return outcome{}
 }
 
-// receive reads the answer's header. If the request could not be sent to its end, as sent says, that
-// remains the outcome unless there is an answer.
-func (r *request) receive(sent outcome) outcome {
-	err := r.exchange.readHeader(&r.ctx.Response.Header)
-	switch {
-	case err == nil:
-		r.upload.refused = sent.failure != nil
+// sent is the outcome of sending.
+func (r *request) sent(err error) outcome {
+	switch err {
+	case nil:
 		return outcome{}
-	case sent.failure != nil:
-		return sent
+	case netconn.ErrStale:
+		return outcome{stale: true}
 	}
-	return r.broken(fmt.Errorf("awaiting the answer: %w", err))
+	return r.broken(fmt.Errorf("sending the request: %w", noEOF(err)))
 }
 
-// broken is the outcome when the backend broke the exchange before there was an answer.
+// maxInterim is how many answers that aren't final may come before the one that is.
+const maxInterim = 16
+
+var (
+	errInterim      = errors.New("too many interim answers")
+	errAnswerSwitch = errors.New("the answer switches protocols, and nobody asked for that")
+)
+
+// receive reads the answer's header, and passes on those of interim answers.
+func (r *request) receive() outcome {
+	x := &r.exchange
+	for range maxInterim {
+		if err := x.readHead(); err != nil {
+			return r.broken(fmt.Errorf("awaiting the answer: %w", err))
+		}
+		if !x.answer.Interim() {
+			x.conn.Relay()
+			if x.answer.Status == http1.StatusSwitching && !r.head.upgrade {
+				return outcome{failure: backendBad, cause: errAnswerSwitch}
+			}
+			return outcome{}
+		}
+		if err := r.relayInterim(); err != nil {
+			return outcome{failure: clientGone, cause: err}
+		}
+	}
+	return outcome{failure: backendBad, cause: errInterim}
+}
+
+// broken is the outcome when there is no answer.
 func (r *request) broken(err error) outcome {
+	if r.upload.stop(r); r.upload.failure != nil {
+		return outcome{failure: r.upload.failure, cause: r.upload.cause}
+	}
+	if errors.Is(err, netconn.ErrAbandoned) {
+		return outcome{failure: clientGone, cause: err}
+	}
 	return outcome{failure: lateOrBad(err), cause: err, resend: r.mayResend()}
 }
 
 // mayResend says whether sending the request again can't do harm: nothing of it was sent, or it
 // is idempotent, has no body, and not one byte came back. What is late isn't sent again: the client
-// waited long enough, and the backend may still be at it.
+// waited long enough, and the backend may still be at it. A body of which a part was sent on can't be sent again.
 func (r *request) mayResend() bool {
 	conn := r.exchange.conn
-	if conn.Err() == netconn.ErrTimeout {
+	if conn.Err() == netconn.ErrTimeout || r.upload.started {
 		return false
 	}
-	return conn.Sent() == 0 || conn.Received() == 0 && r.upload.empty() && r.idempotent()
+	return conn.Sent() == 0 || conn.Received() == 0 && !r.header.HasBody() && r.header.Idempotent()
 }
 
-// idempotent goes by RFC 9110, section 9.2.2.
-func (r *request) idempotent() bool {
-	switch string(r.head.header.Method()) {
-	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		return true
+// endExchange ends the exchange, if there is one. Its connection is kept only if the whole request was sent.
+func (r *request) endExchange(how ending) {
+	if r.exchange.backend == nil {
+		return
 	}
-	return false
-}
-
-// answeredEarly says whether there may be an answer although the request could not be sent to its
-// end: a backend may refuse a body without reading it, and its client wait for that with the rest of it.
-func (r *request) answeredEarly(sent outcome) bool {
-	conn := r.exchange.conn
-	switch {
-	case sent.resend:
-		return false
-	case sent.failure == bodyLate, conn.Err() == netconn.ErrTimeout:
-		return !conn.Quiet()
+	if r.upload.stop(r); !r.upload.complete() {
+		// The rest of the body is still to come, and nobody wants it.
+		r.last = true
+		how = max(how, dropped)
 	}
-	return sent.failure.ending() == broke
+	r.exchange.close(how)
 }
 
 // ending is what a failure means for the exchange that it happened in.

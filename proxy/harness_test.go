@@ -188,12 +188,17 @@ type fakeLimiter struct {
 	left atomic.Int64
 	mu   sync.Mutex
 	ids  []string
+	// decision is what it says each time, if it isn't nil.
+	decision *limiter.Decision
 }
 
 func (l *fakeLimiter) Take(clientID string) limiter.Decision {
 	l.mu.Lock()
 	l.ids = append(l.ids, strings.Clone(clientID))
 	l.mu.Unlock()
+	if l.decision != nil {
+		return *l.decision
+	}
 	left := l.left.Add(-1)
 	return limiter.Decision{
 		Allowed:    left >= 0,
@@ -390,12 +395,16 @@ func (c *conn) readAnswer(method string) answer {
 	return answer{resp, string(body), err}
 }
 
-// do sends a request, raw, and reads the answer.
+// do sends a request, raw, and reads the answer, past interim ones.
 func (c *conn) do(request string) answer {
 	c.t.Helper()
 	require.True(c.t, c.send(request))
 	method, _, _ := strings.Cut(request, " ")
-	return c.readAnswer(method)
+	for {
+		if a := c.readAnswer(method); a.StatusCode >= 200 || a.StatusCode == 101 {
+			return a
+		}
+	}
 }
 
 // isProblem checks that the answer is a problem of ours, and keeps the backends to itself.

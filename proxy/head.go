@@ -4,21 +4,13 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/valyala/fasthttp"
-)
-
-// What requestHead.bodySize can be besides a body's size in bytes.
-const (
-	// bodyNone: the request has no body, and its head says nothing about one.
-	bodyNone int64 = -2
-	// bodyChunked: the body's size isn't known; the forwarder writes it in chunks.
-	bodyChunked int64 = -1
+	"gopher-equalizer/proxy/http1"
 )
 
 // requestHead is all that goes into the head of one request to a backend.
 type requestHead struct {
-	// header is the request as received, and checkRequest let it pass.
-	header *fasthttp.RequestHeader
+	// header is the request as received.
+	header *http1.Request
 	// peer is who connected; client is TrustedProxies.ClientIP's answer.
 	peer, client netip.Addr
 	// trustedPeer says that the peer is a trusted proxy: what it forwarded is passed on.
@@ -33,39 +25,32 @@ type requestHead struct {
 	backend string
 	// requestID is appendRequestID's.
 	requestID []byte
-	// bodySize frames the body: a size (0 included) sends Content-Length, or it is bodyNone or bodyChunked.
-	bodySize int64
+	// upgrade says that the request's Upgrade goes on to the backend.
+	upgrade bool
 }
 
 // appendRequestHead appends the head of an HTTP/1.1 request for a backend, from the request
 // line to the empty line. What the client sent stays as it came, in spelling and order, but for
-// what concerns only this connection, forwarding headers, and Expect; ours come last.
+// what concerns only this connection, and forwarding headers; ours come last.
 // It doesn't allocate if dst has room.
 func appendRequestHead(dst []byte, r *requestHead) []byte {
 	dst = r.appendLine(dst)
 	dst = r.appendHost(dst)
-	start := len(dst)
-	dst, found := r.appendFields(dst, nil)
-	if found.names {
-		// Rare, so it is what writes twice: Connection may come after what it names.
-		named := namedFields(r.header.RawHeaders())
-		dst, _ = r.appendFields(dst[:start], &named)
-	}
+	dst, found := r.appendFields(dst)
 	dst = r.appendForwarded(dst, found)
 	dst = appendField(dst, headerRequestID, r.requestID)
-	dst = appendFraming(dst, r.bodySize)
+	dst = r.appendHops(dst)
 	return append(dst, "\r\n"...)
 }
 
 // appendLine writes the request line. An absolute target becomes a path, as origin servers
 // want it (RFC 9112, section 3.2.2); an empty path with OPTIONS means the server itself (section 3.2.4).
 func (r *requestHead) appendLine(dst []byte) []byte {
-	method := r.header.Method()
-	dst = append(dst, method...)
+	path := r.header.Path
+	dst = append(dst, r.header.Method...)
 	dst = append(dst, ' ')
-	_, path, _ := splitTarget(r.header.RequestURI())
 	switch {
-	case len(path) == 0 && string(method) == fasthttp.MethodOptions:
+	case len(path) == 0 && string(r.header.Method) == "OPTIONS":
 		dst = append(dst, '*')
 	case len(path) == 0 || path[0] == '?':
 		dst = append(dst, '/')
@@ -79,36 +64,31 @@ func (r *requestHead) appendHost(dst []byte) []byte {
 	switch {
 	case r.host != "":
 		return appendField(dst, headerHost, r.host)
-	case len(r.header.Host()) > 0:
+	case len(r.header.Host) > 0:
 		return dst
-	}
-	if authority := requestHost(r.header); len(authority) > 0 {
-		return appendField(dst, headerHost, authority)
+	case len(r.header.Authority) > 0:
+		return appendField(dst, headerHost, r.header.Authority)
 	}
 	return appendField(dst, headerHost, r.backend)
 }
 
-// found is what the client's fields said about what comes after them.
-type found struct {
-	// names: a Connection header names fields that would be passed on otherwise.
-	names bool
-	// The trusted peer's, of which the last two were passed on.
-	forwardedFor, forwardedProto, forwardedHost bool
-}
+// found is what a trusted peer's forwarding fields said.
+type found struct{ forwardedFor, forwardedProto, forwardedHost bool }
 
-// appendFields writes those of the client's fields that go on to the backend, without those in named.
-func (r *requestHead) appendFields(dst []byte, named *connectionOptions) (_ []byte, f found) {
-	line := fields{rest: r.header.RawHeaders()}
-	for line.next() {
+// appendFields writes those of the client's fields that go on to the backend.
+func (r *requestHead) appendFields(dst []byte) (_ []byte, f found) {
+	for i := range r.header.Fields {
+		line := &r.header.Fields[i]
 		keep := r.trustedPeer
-		switch kindOf(line.name) {
+		switch kindOf(line.Name) {
 		case kindEndToEnd:
-			keep = !named.contains(line.name) && !r.key.imitates(line.name)
-		case kindDropped:
+			keep = r.passes(line.Name)
+		case kindDropped, kindHop:
 			keep = false
-		case kindConnection:
-			f.names = f.names || namesAny(line.value())
-			keep = false
+		case kindTrailer:
+			keep = r.header.Size == http1.SizeChunked
+		case kindUpgrade:
+			keep = r.upgrade
 		case kindHost:
 			keep = r.host == ""
 		case kindForwardedFor:
@@ -120,10 +100,21 @@ func (r *requestHead) appendFields(dst []byte, named *connectionOptions) (_ []by
 			f.forwardedHost = r.trustedPeer
 		}
 		if keep {
-			dst = append(dst, line.line...)
+			dst = append(dst, line.Line...)
 		}
 	}
 	return dst, f
+}
+
+// passes says whether an end-to-end field goes on to the backend.
+func (r *requestHead) passes(name []byte) bool {
+	return !r.header.Named.Contains(name) && !r.key.imitates(name)
+}
+
+// passesTrailer says whether a field of the trailer section does. A backend may merge it into the header, so it must be one
+// that could have stood there; nor may it be what clients are limited by.
+func (r *requestHead) passesTrailer(f http1.Field) bool {
+	return kindOf(f.Name) == kindEndToEnd && r.passes(f.Name) && !r.key.is(f.Name)
 }
 
 // appendForwarded writes who the client is and what it asked for.
@@ -137,7 +128,7 @@ func (r *requestHead) appendForwarded(dst []byte, f found) []byte {
 	if !f.forwardedProto {
 		dst = appendField(dst, headerForwardedProto, r.scheme)
 	}
-	if host := requestHost(r.header); !f.forwardedHost && len(host) > 0 {
+	if host := r.header.RequestedHost(); !f.forwardedHost && len(host) > 0 {
 		dst = appendField(dst, headerForwardedHost, host)
 	}
 	dst = append(dst, headerRealIP+": "...)
@@ -147,26 +138,37 @@ func (r *requestHead) appendForwarded(dst []byte, f found) []byte {
 
 // appendForwardedFor joins all that a trusted peer forwarded, for the peer's address to follow.
 func (r *requestHead) appendForwardedFor(dst []byte) []byte {
-	line := fields{rest: r.header.RawHeaders()}
-	for line.next() {
-		if len(line.value()) > 0 && kindOf(line.name) == kindForwardedFor {
-			dst = append(dst, line.value()...)
+	for i := range r.header.Fields {
+		f := &r.header.Fields[i]
+		if len(f.Value) > 0 && kindOf(f.Name) == kindForwardedFor {
+			dst = append(dst, f.Value...)
 			dst = append(dst, ", "...)
 		}
 	}
 	return dst
 }
 
-func appendFraming(dst []byte, bodySize int64) []byte {
-	switch bodySize {
-	case bodyNone:
-		return dst
-	case bodyChunked:
-		return appendField(dst, headerTransferEncoding, "chunked")
+// appendHops writes what concerns the backend's connection: how the body is framed, and what the client would like.
+func (r *requestHead) appendHops(dst []byte) []byte {
+	switch size := r.header.Size; size {
+	case http1.SizeNone:
+	case http1.SizeChunked:
+		dst = appendField(dst, headerTransferEncoding, "chunked")
+	default:
+		dst = append(dst, headerContentLength+": "...)
+		dst = strconv.AppendInt(dst, size, 10)
+		dst = append(dst, "\r\n"...)
 	}
-	dst = append(dst, headerContentLength+": "...)
-	dst = strconv.AppendInt(dst, bodySize, 10)
-	return append(dst, "\r\n"...)
+	if r.header.Expect {
+		dst = appendField(dst, headerExpect, "100-continue")
+	}
+	if r.header.TrailersWelcome {
+		dst = appendField(dst, headerTE, "trailers")
+	}
+	if r.upgrade {
+		dst = appendField(dst, headerConnection, "Upgrade")
+	}
+	return dst
 }
 
 func appendField[V []byte | string](dst []byte, name string, value V) []byte {
@@ -174,29 +176,4 @@ func appendField[V []byte | string](dst []byte, name string, value V) []byte {
 	dst = append(dst, ": "...)
 	dst = append(dst, value...)
 	return append(dst, "\r\n"...)
-}
-
-// requestHost is the host that the client named, as it came: Host, or the authority of an
-// absolute target; empty for an HTTP/1.0 request that named none.
-func requestHost(h *fasthttp.RequestHeader) []byte {
-	if host := h.Host(); len(host) > 0 {
-		return host
-	}
-	authority, _, _ := splitTarget(h.RequestURI())
-	return authority
-}
-
-// expectsContinue says whether the client waits for a 100 before it sends the body. fasthttp's
-// MayContinue sees only the canonical spelling of Expect once header names are left as they came; this sees any.
-func expectsContinue(h *fasthttp.RequestHeader) bool {
-	if !h.IsHTTP11() || h.ContentLength() == 0 || h.ContentLength() == -2 {
-		return false
-	}
-	f := fields{rest: h.RawHeaders()}
-	for f.next() {
-		if is(f.name, "expect") {
-			return is(f.value(), "100-continue")
-		}
-	}
-	return false
 }

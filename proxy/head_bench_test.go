@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/proxy/http1"
 )
 
 // browser is a request as browsers send it.
@@ -34,8 +36,8 @@ const nginx = "HTTP/1.1 200 OK\r\n" +
 	"Vary: Accept-Encoding\r\n" +
 	"Accept-Ranges: bytes\r\n\r\n"
 
-// BenchmarkParse is fasthttp's part, for comparison.
-func BenchmarkParse(b *testing.B) {
+// BenchmarkParseFasthttp is what fasthttp's lenient reader takes for the same, for comparison.
+func BenchmarkParseFasthttp(b *testing.B) {
 	var h fasthttp.RequestHeader
 	h.DisableNormalizing()
 	from := strings.NewReader(browser)
@@ -49,11 +51,23 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-func BenchmarkCheckRequest(b *testing.B) {
-	h := received(b, browser)
+func BenchmarkParse(b *testing.B) {
+	var h http1.Request
+	head := []byte(browser)
 	b.ReportAllocs()
 	for b.Loop() {
-		if checkRequest(h) != nil {
+		if http1.HeadEnd(head, 0) != len(head) || h.Parse(head) != nil {
+			b.Fatal("refused")
+		}
+	}
+}
+
+func BenchmarkParseAnswer(b *testing.B) {
+	var h http1.Answer
+	head := []byte(nginx)
+	b.ReportAllocs()
+	for b.Loop() {
+		if http1.HeadEnd(head, 0) != len(head) || h.Parse(head) != nil {
 			b.Fatal("refused")
 		}
 	}
@@ -66,7 +80,6 @@ func BenchmarkAppendRequestHead(b *testing.B) {
 		client:    netip.MustParseAddr("192.0.2.1"),
 		scheme:    "http",
 		requestID: []byte("0123456789abcdef0123456789abcdef"),
-		bodySize:  bodyNone,
 	}
 	var dst []byte
 	b.ReportAllocs()
@@ -101,26 +114,17 @@ func BenchmarkAppendRequestID(b *testing.B) {
 	}
 }
 
-// BenchmarkCleanAnswer includes the copy of the answer, which is measured by itself too.
-func BenchmarkCleanAnswer(b *testing.B) {
-	from := answered(b, nginx)
+func BenchmarkAppendAnswerHead(b *testing.B) {
 	a := answerHead{
+		answer:    answered(b, nginx),
 		scheme:    "http",
 		host:      []byte("example.com"),
 		backends:  []string{"10.0.0.1:80"},
 		requestID: []byte("0123456789abcdef0123456789abcdef"),
 	}
-	var h fasthttp.ResponseHeader
-	b.Run("copy", func(b *testing.B) {
-		for b.Loop() {
-			from.CopyTo(&h)
-		}
-	})
-	b.Run("copy and clean", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			from.CopyTo(&h)
-			cleanAnswer(&h, &a)
-		}
-	})
+	var dst []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = appendAnswerHead(dst[:0], &a)
+	}
 }

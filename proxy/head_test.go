@@ -6,12 +6,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/http1"
 )
 
 // headOf is a requestHead as the forwarder fills it, for a client that came straight to us.
 func headOf(t require.TestingT, head string) *requestHead {
 	h := received(t, head)
-	require.Nil(t, checkRequest(h), "%q", head)
 	return &requestHead{
 		header:    h,
 		peer:      netip.MustParseAddr("192.0.2.1"),
@@ -19,7 +20,7 @@ func headOf(t require.TestingT, head string) *requestHead {
 		scheme:    "http",
 		backend:   "10.0.0.1:8081",
 		requestID: []byte("id"),
-		bodySize:  bodyNone,
+		upgrade:   wantsUpgrade(h.Upgrade),
 	}
 }
 
@@ -75,7 +76,7 @@ func TestHopByHopStaysHere(t *testing.T) {
 	f("CONNECTION: Keep-Alive", "keep-alive: timeout=5", "Proxy-connection: keep-alive")
 	f("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x")
 	f("Proxy-Authorization: Basic x", "proxy-authenticate: x")
-	f("TE: trailers", "te: x", "Trailer: A", "trailer: B")
+	f("TE: gzip", "te: x", "Trailer: A", "trailer: B")
 	f("Expect: 100-continue", "expect: 100-continue")
 	// Connection names fields before and after it, several times, in any case.
 	f("X-A: 1", "Connection: x-a, ,x-b", "X-b: 2", "x-A: 3", "connection:x-c", "X-C: 4")
@@ -86,7 +87,6 @@ func TestHopByHopStaysHere(t *testing.T) {
 
 func TestConnectionCannotNameWhatWeNeed(t *testing.T) {
 	r := headOf(t, "POST / HTTP/1.1\r\nConnection: Host, Content-Length, X-Forwarded-For, X-Real-IP, X-Request-ID, x-a\r\nHost: a\r\nContent-Length: 5\r\nX-A: b\r\n\r\n")
-	r.bodySize = 5
 	assert.Equal(t, "POST / HTTP/1.1\r\nHost: a\r\n"+ours("a")+"Content-Length: 5\r\n\r\n", string(appendRequestHead(nil, r)))
 
 	r = headOf(t, get("Connection: X-Forwarded-For, X-Forwarded-Proto", "X-Forwarded-For: 198.51.100.4", "X-Forwarded-Proto: https"))
@@ -167,19 +167,46 @@ func TestHostOfThePool(t *testing.T) {
 	f("GET http://a/b HTTP/1.0\r\n\r\n", "GET /b HTTP/1.1\r\nHost: internal.example\r\n"+ours("a")+"\r\n")
 }
 
-func TestFraming(t *testing.T) {
-	f := func(size int64, field string, want string) {
+func TestHops(t *testing.T) {
+	f := func(want string, fields ...string) {
 		t.Helper()
-		r := headOf(t, "POST / HTTP/1.1\r\nHost: a\r\n"+field+"\r\n\r\n")
-		r.bodySize = size
+		r := headOf(t, "POST / HTTP/1.1\r\nHost: a\r\n"+lines(fields...)+"\r\n")
 		assert.Equal(t, "POST / HTTP/1.1\r\nHost: a\r\n"+ours("a")+want+"\r\n", string(appendRequestHead(nil, r)))
 	}
-	f(0, "content-LENGTH: 0", "Content-Length: 0\r\n")
-	f(1<<40, "Content-Length: 0001099511627776", "Content-Length: 1099511627776\r\n")
-	f(bodyNone, "Content-Length: 5", "")
-	f(bodyChunked, "TRANSFER-ENCODING: Chunked", "Transfer-Encoding: chunked\r\n")
-	f(bodyChunked, "Content-Length: 5", "Transfer-Encoding: chunked\r\n")
-	f(7, "Transfer-Encoding: chunked", "Content-Length: 7\r\n")
+	f("Content-Length: 0\r\n", "content-LENGTH: 0")
+	f("Content-Length: 1099511627776\r\n", "Content-Length: 0001099511627776")
+	f("")
+	f("Transfer-Encoding: chunked\r\n", "TRANSFER-ENCODING: Chunked")
+	f("Content-Length: 5\r\nExpect: 100-continue\r\n", "expect: 100-Continue", "Content-Length: 5")
+	f("", "Expect: 100-continue")
+	f("TE: trailers\r\n", "te: gzip, Trailers", "Connection: te")
+	f("", "Connection: upgrade")
+	f("", "Upgrade: websocket")
+	f("", "Upgrade: h2c, websocket", "Connection: upgrade, http2-settings", "HTTP2-Settings: x")
+}
+
+func TestUpgradesPass(t *testing.T) {
+	r := headOf(t, "GET / HTTP/1.1\r\nuPGRADE:  webSocket\r\nHost: a\r\nConnection: keep-alive, upgrade\r\nSec-WebSocket-Key:\r\nsec-webSOCKET-version: 13\r\n\r\n")
+	assert.Equal(t, "GET / HTTP/1.1\r\nuPGRADE:  webSocket\r\nHost: a\r\nSec-WebSocket-Key:\r\nsec-webSOCKET-version: 13\r\n"+
+		ours("a")+"Connection: Upgrade\r\n\r\n", string(appendRequestHead(nil, r)))
+}
+
+func TestTrailersPass(t *testing.T) {
+	r := headOf(t, "POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\nConnection: x-private\r\nTransfer-Encoding: chunked\r\n\r\n")
+	r.key = mustKey(t, "header:X-Api-Key", true)
+	assert.Contains(t, string(appendRequestHead(nil, r)), "\r\nTrailer: X-Sum\r\n")
+	f := func(want bool, name string) {
+		t.Helper()
+		assert.Equal(t, want, r.passesTrailer(http1.Field{Name: []byte(name)}), name)
+	}
+	f(true, "X-Sum")
+	f(true, "grpc-status")
+	for _, name := range []string{
+		"X-Private", "Connection", "TE", "Trailer", "Content-Length", "Transfer-Encoding", "Host", "X-Forwarded-For", "x_forwarded_for", "X-Real-IP",
+		"X-Request-ID", "Forwarded", "X-Api-Key", "x_api_key", "Upgrade", "Proxy-Authorization",
+	} {
+		f(false, name)
+	}
 }
 
 func TestAddressesAreCanonical(t *testing.T) {
@@ -206,32 +233,6 @@ func TestAppendRequestHeadDoesNotAllocate(t *testing.T) {
 	f(headOf(t, browser))
 	f(headOf(t, get("Connection: X-A, X-B", "X-A: b", "X-B: c")))
 	r := headOf(t, get("X-Forwarded-For: a, b", "X-Forwarded-For: c"))
-	r.trustedPeer, r.bodySize, r.peer = true, 5, netip.MustParseAddr("2001:db8::1")
+	r.trustedPeer, r.peer = true, netip.MustParseAddr("2001:db8::1")
 	f(r)
-}
-
-func TestRequestHost(t *testing.T) {
-	f := func(want, head string) {
-		t.Helper()
-		assert.Equal(t, want, string(requestHost(received(t, head))))
-	}
-	f("A.b:80", "GET / HTTP/1.1\r\nhost: A.b:80\r\n\r\n")
-	f("A", "GET http://A/ HTTP/1.0\r\n\r\n")
-	f("", "GET / HTTP/1.0\r\n\r\n")
-}
-
-func TestExpectsContinue(t *testing.T) {
-	f := func(want bool, head string) {
-		t.Helper()
-		assert.Equal(t, want, expectsContinue(received(t, head)), "%q", head)
-	}
-	const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
-	f(true, post+"Expect: 100-continue\r\n\r\n")
-	f(true, post+"expect: 100-Continue\r\n\r\n")
-	f(true, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nEXPECT: 100-continue\r\n\r\n")
-	f(false, post+"\r\n")
-	f(false, post+"X-Expect: 100-continue\r\n\r\n")
-	f(false, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n")
-	f(false, "POST / HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-	f(false, get("Expect: 100-continue"))
 }

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 
-	"github.com/valyala/fasthttp"
+	"gopher-equalizer/proxy/http1"
 )
 
 // maxClientID is the longest client_id, in bytes. The admin API takes no longer one.
@@ -43,7 +44,7 @@ func ParseKey(spec string, secret bool) (Key, error) {
 	if !ok {
 		return Key{}, fmt.Errorf("unexpected key %q; want ip or header:NAME", spec)
 	}
-	if !isToken([]byte(name)) {
+	if !http1.IsToken([]byte(name)) {
 		return Key{}, fmt.Errorf("unexpected key %q: %q is no header name; want one such as header:X-Api-Key", spec, name)
 	}
 	return Key{header: name, lower: strings.ToLower(name), secret: secret}, nil
@@ -53,7 +54,7 @@ func ParseKey(spec string, secret bool) (Key, error) {
 // hyphen: X_Api_Key for X-Api-Key. Backends that make CGI variables of names can't tell the two apart, so a client
 // that sent both would be counted by one value and served by the other.
 func (k Key) imitates(name []byte) bool {
-	if len(name) != len(k.lower) || is(name, k.lower) {
+	if len(name) != len(k.lower) || k.is(name) {
 		return false
 	}
 	for i, c := range name {
@@ -64,6 +65,11 @@ func (k Key) imitates(name []byte) bool {
 	return len(name) > 0
 }
 
+// is says whether a field has the name of the key's header.
+func (k Key) is(name []byte) bool {
+	return len(name) == len(k.lower) && len(name) > 0 && http1.Is(name, k.lower)
+}
+
 // String writes the key as ParseKey reads it.
 func (k Key) String() string {
 	if k.header == "" {
@@ -72,17 +78,17 @@ func (k Key) String() string {
 	return "header:" + k.header
 }
 
-// AppendClientID appends the client_id of a request that checkRequest has let pass: 1 to 256
+// AppendClientID appends the client_id of a request that was let pass: 1 to 256
 // bytes of valid UTF-8 without control characters. clientIP is TrustedProxies.ClientIP's. It doesn't allocate
 // if dst has room for 256 bytes and, where the header is repeated, for all its values.
-func (k Key) AppendClientID(dst []byte, h *fasthttp.RequestHeader, clientIP netip.Addr) []byte {
+func (k Key) AppendClientID(dst []byte, h *http1.Request, clientIP netip.Addr) []byte {
 	if k.header == "" {
 		return appendNetwork(dst, clientIP)
 	}
-	value, count := k.find(h.RawHeaders())
+	value, count := k.find(h.Fields)
 	switch {
 	case count > 1:
-		return k.appendRepeated(dst, h.RawHeaders())
+		return k.appendRepeated(dst, h.Fields)
 	case len(value) == 0:
 		return appendNetwork(append(dst, addressPrefix...), clientIP)
 	case k.secret || !isClientID(value):
@@ -92,11 +98,10 @@ func (k Key) AppendClientID(dst []byte, h *fasthttp.RequestHeader, clientIP neti
 }
 
 // find looks for the header in any case, and counts how often it is there.
-func (k Key) find(raw []byte) (value []byte, count int) {
-	f := fields{rest: raw}
-	for f.next() {
-		if is(f.name, k.lower) {
-			value = f.value()
+func (k Key) find(fields []http1.Field) (value []byte, count int) {
+	for i := range fields {
+		if f := &fields[i]; k.is(f.Name) {
+			value = f.Value
 			count++
 		}
 	}
@@ -106,12 +111,11 @@ func (k Key) find(raw []byte) (value []byte, count int) {
 // appendRepeated hashes all the header's values, with a NUL between. No value can hold one, so no single
 // value has the same hash; joined by commas, as RFC 9110 allows, a client could have sent two and been taken for
 // the one whose value is both.
-func (k Key) appendRepeated(dst, raw []byte) []byte {
+func (k Key) appendRepeated(dst []byte, fields []http1.Field) []byte {
 	start := len(dst)
-	f := fields{rest: raw}
-	for f.next() {
-		if is(f.name, k.lower) {
-			dst = append(append(dst, f.value()...), 0)
+	for _, f := range fields {
+		if k.is(f.Name) {
+			dst = append(append(dst, f.Value...), 0)
 		}
 	}
 	joined := dst[start : len(dst)-1]
@@ -175,3 +179,6 @@ func canonicalNetwork(text string) string {
 	}
 	return text
 }
+
+// asString is b without a copy, for a callee that keeps nothing of it.
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

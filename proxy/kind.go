@@ -1,5 +1,7 @@
 package proxy
 
+import "gopher-equalizer/proxy/http1"
+
 // kind is what a field of a request's header is to a proxy.
 type kind byte
 
@@ -9,8 +11,11 @@ const (
 	// kindDropped concerns this connection only (RFC 9110, section 7.6.1), or is
 	// written anew, or must not pass.
 	kindDropped
-	// kindConnection is dropped, and names more to drop.
-	kindConnection
+	// kindHop is Connection or TE, which are written anew, from what http1.Request read in them.
+	kindHop
+	// kindTrailer says which fields come behind the body.
+	kindTrailer
+	kindUpgrade
 	kindHost
 	// kindForwardedFor is dropped here, and extended for a trusted peer.
 	kindForwardedFor
@@ -27,7 +32,7 @@ const longestKnown = len("proxy-authorization")
 // or write once all punctuation counts as a hyphen is dropped too: backends that make CGI variables
 // of names take X_Forwarded_For and Content_Length for them, and nobody whom we trust spells them so.
 func kindOf(name []byte) kind {
-	switch toLower(name[0]) {
+	switch http1.ToLower(name[0]) {
 	case 'c', 'e', 'f', 'h', 'k', 'p', 't', 'u', 'x':
 	default:
 		return kindEndToEnd // Most names: Accept, Sec-Fetch-Mode, Authorization.
@@ -45,8 +50,12 @@ func kindOf(name []byte) kind {
 func kindOfFolded(start []byte, length int) kind {
 	if length == len(start) {
 		switch string(start) {
-		case "connection":
-			return kindConnection
+		case "connection", "te":
+			return kindHop
+		case "trailer":
+			return kindTrailer
+		case "upgrade":
+			return kindUpgrade
 		case "host":
 			return kindHost
 		case "x-forwarded-for":
@@ -55,11 +64,9 @@ func kindOfFolded(start []byte, length int) kind {
 			return kindForwardedProto
 		case "x-forwarded-host":
 			return kindForwardedHost
-		case "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "transfer-encoding", "upgrade",
-			// We answer Expect ourselves, and write these anew.
-			"expect", "content-length", "x-real-ip", "x-request-id",
-			// A client's trailers end here (a backend that merges them into the header would take X_Forwarded_For from there).
-			"trailer",
+		case "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
+			// We write these anew.
+			"transfer-encoding", "expect", "content-length", "x-real-ip", "x-request-id",
 			// Nobody vouches for this one: we don't read it, and the proxy before us may have let the client's pass.
 			"forwarded":
 			return kindDropped
@@ -86,7 +93,7 @@ func fold(dst, name []byte) (folded []byte, hyphenated bool) {
 
 // foldByte is a letter in lower case, a digit as it is, and a hyphen for anything else.
 func foldByte(c byte) byte {
-	c = toLower(c)
+	c = http1.ToLower(c)
 	if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
 		return '-'
 	}

@@ -34,16 +34,16 @@ func newLimited(limit string) *limited {
 	}
 }
 
-// write makes the answer a 429 with what d says: Retry-After, the RateLimit fields and a problem. It doesn't allocate.
-func (l *limited) write(ctx *fasthttp.RequestCtx, d limiter.Decision) {
-	l.problem.Write(ctx)
-	// Its longest value is RateLimit-Policy's: the name and two numbers of at most 15 digits.
-	var buf [128]byte
-	h := &ctx.Response.Header
+// appendFields writes what d says: Retry-After and the RateLimit fields. It doesn't allocate if dst has room.
+func (l *limited) appendFields(dst []byte, d limiter.Decision) []byte {
 	wait := retrySeconds(d.RetryAfter)
-	h.SetBytesV(headerRetryAfter, strconv.AppendInt(buf[:0], wait, 10))
-	h.SetBytesV(headerRateLimit, l.appendState(buf[:0], d.Remaining, wait))
-	h.SetBytesV(headerRateLimitPolicy, l.appendPolicy(buf[:0], d.Settings))
+	dst = append(dst, headerRetryAfter+": "...)
+	dst = strconv.AppendInt(dst, wait, 10)
+	dst = append(dst, "\r\n"+headerRateLimit+": "...)
+	dst = l.appendState(dst, d.Remaining, wait)
+	dst = append(dst, "\r\n"+headerRateLimitPolicy+": "...)
+	dst = l.appendPolicy(dst, d.Settings)
+	return append(dst, "\r\n"...)
 }
 
 // appendState writes RateLimit: what is left, and in how many seconds there is more.

@@ -121,28 +121,8 @@ func (p *Proxy) acceptRest(ln net.Listener) {
 
 // serve serves a connection in a goroutine of its own, which ends with the connection.
 func (p *Proxy) serve(conn net.Conn) {
-	c := &client{Client: p.clients.Add(conn)}
-	go func() {
-		defer func() {
-			if v := recover(); v != nil {
-				p.logPanic(v)
-				_ = c.Close()
-			}
-		}()
-		// Its error was answered, logged, or is the client's going away.
-		_ = p.server.ServeConn(c)
-		if c.waiting != nil {
-			c.waiting.abandoned()
-		}
-	}()
-}
-
-// abandoned ends a request whose client was sent a 100 and went away. There is no line for it in the log: what
-// it would say is the server's again.
-func (r *request) abandoned() {
-	r.proxy.counters.finished(statusClientGone, clientGone)
-	r.reset()
-	r.proxy.requests.Put(r)
+	s := &session{Client: p.clients.Add(conn), proxy: p}
+	go s.run()
 }
 
 // Drain has every answer say Connection: close from now on. Connections are accepted and requests served as before.

@@ -1,9 +1,9 @@
 package proxy
 
 import (
-	"bytes"
-
 	"github.com/rs/zerolog"
+
+	"gopher-equalizer/proxy/http1"
 )
 
 // log writes the request's line of the access log: what it was, what came of it, and why. Nothing in it is secret: no
@@ -18,7 +18,7 @@ func (r *request) log(status int) {
 	}
 	line.Dict("request", r.describe(line.CreateDict())).
 		Int("status", status).
-		Int64("size", r.size())
+		Int64("size", r.size)
 	if d := r.since(r.started); d > 0 {
 		line.Float64("duration", d.Seconds())
 	}
@@ -35,44 +35,15 @@ func (r *request) log(status int) {
 
 // describe says what came in; of a header that could not be read, only who sent it.
 func (r *request) describe(dict *zerolog.Event) *zerolog.Event {
-	if h := r.head.header; !r.unread {
-		dict.Bytes("method", h.Method()).
-			Bytes("host", withoutUserinfo(requestHost(h))).
-			Bytes("uri", withoutUserinfo(h.RequestURI())).
-			Bytes("proto", h.Protocol())
+	if h := &r.header; !r.unread {
+		dict.Bytes("method", h.Method).
+			Bytes("host", http1.WithoutUserinfo(h.RequestedHost())).
+			Bytes("uri", http1.WithoutUserinfo(h.Target)).
+			Bytes("proto", h.Version)
 	}
 	var buf [64]byte
 	return dict.Bytes("client_ip", appendAddr(buf[:0], r.head.client)).
 		Bytes("remote_ip", appendAddr(buf[:0], r.head.peer))
-}
-
-// withoutUserinfo is a request target or a host without what stands before an @ in its authority: no password belongs into a
-// log, though only requests that are refused have one. What can't be told apart goes too.
-func withoutUserinfo(target []byte) []byte {
-	if len(target) > 0 && target[0] == '/' {
-		return target
-	}
-	start, end := 0, len(target)
-	if authority, path, ok := splitTarget(target); ok {
-		end -= len(path)
-		start = end - len(authority)
-	}
-	at := bytes.LastIndexByte(target[start:end], '@')
-	if at < 0 {
-		return target
-	}
-	return append(target[:start:start], target[start+at+1:]...)
-}
-
-// size is the size of the answer's body.
-func (r *request) size() int64 {
-	switch {
-	case r.answered:
-		return r.body.size
-	case r.head.header.IsHead():
-		return 0
-	}
-	return int64(len(r.ctx.Response.Body()))
 }
 
 // logBackend says where the request went. backend_duration is from the start of the last attempt to the answer's header.

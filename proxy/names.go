@@ -3,8 +3,13 @@ package proxy
 // The headers that we write, as we spell them.
 const (
 	headerHost             = "Host"
+	headerConnection       = "Connection"
 	headerContentLength    = "Content-Length"
+	headerContentType      = "Content-Type"
 	headerTransferEncoding = "Transfer-Encoding"
+	headerDate             = "Date"
+	headerExpect           = "Expect"
+	headerTE               = "TE"
 	headerForwardedFor     = "X-Forwarded-For"
 	headerForwardedProto   = "X-Forwarded-Proto"
 	headerForwardedHost    = "X-Forwarded-Host"

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
-	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/proxy/netconn"
 )
@@ -20,7 +19,6 @@ type Proxy struct {
 	limited  *limited
 	log      zerolog.Logger
 
-	server   *fasthttp.Server
 	clients  *netconn.Clients
 	buffers  netconn.Buffers
 	requests sync.Pool
@@ -40,35 +38,33 @@ func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
 		Idle:   s.IdleTimeout,
 		Read:   s.ReadTimeout,
 		Write:  s.WriteTimeout,
-	}, &p.buffers)
-	p.server = newServer(p)
+	})
 	p.accepting.stop = make(chan struct{})
 	return p
 }
 
 // handle takes a request all the way. Each step says whether the next one follows; one
 // that says no has answered.
-func (p *Proxy) handle(ctx *fasthttp.RequestCtx) {
-	r := p.begin(ctx)
-	defer r.end()
-	if (r.admitted || r.admit()) && r.forward() {
+func (r *request) handle() {
+	if r.read() && r.identify() && r.take() && r.pick() && r.forward() {
 		r.relay()
 	}
 }
 
-// admit are the steps that need nothing of the body. A client that awaits a 100 before it sends the
-// body gets it after these.
-func (r *request) admit() bool {
-	r.admitted = r.check() && r.identify() && r.take() && r.pick()
-	return r.admitted
-}
-
-// check refuses what isn't clearly one request, and a body that says it is too large.
-func (r *request) check() bool {
-	if refusal := checkRequest(r.head.header); refusal != nil {
+// read reads the request's head, and refuses what isn't clearly one, or has a body that says it is too large.
+func (r *request) read() bool {
+	head, err := r.readHead()
+	if err != nil {
+		return r.fail(r.unreadable(err), r.session.Err())
+	}
+	r.raw = head
+	if refusal := r.header.Parse(head); refusal != nil {
 		return r.refuse(refusal)
 	}
-	if r.proxy.tooLarge(int64(r.head.header.ContentLength())) {
+	r.session.Body()
+	r.upload.begin(r.header.Size)
+	r.last = !r.header.KeepAlive
+	if r.proxy.tooLarge(r.header.Size) {
 		return r.fail(bodyTooLarge, nil)
 	}
 	return true
@@ -78,8 +74,9 @@ func (r *request) check() bool {
 func (r *request) identify() bool {
 	s, h := &r.proxy.settings, &r.head
 	h.trustedPeer = s.Trusted.Trusts(h.peer)
-	h.client = s.Trusted.ClientIP(h.peer, h.header)
-	h.requestID = appendRequestID(r.idBuffer[:0], h.header, h.trustedPeer)
+	h.client = s.Trusted.ClientIP(h.peer, &r.header)
+	h.requestID = appendRequestID(r.idBuffer[:0], &r.header, h.trustedPeer)
+	h.upgrade = wantsUpgrade(r.header.Upgrade)
 	return true
 }
 
@@ -89,12 +86,11 @@ func (r *request) take() bool {
 	if p.limiter == nil {
 		return true
 	}
-	r.clientID = p.settings.Key.AppendClientID(r.clientID[:0], r.head.header, r.head.client)
+	r.clientID = p.settings.Key.AppendClientID(r.clientID[:0], &r.header, r.head.client)
 	r.decision = p.limiter.Take(asString(r.clientID))
 	if !r.decision.Allowed {
-		p.limited.write(r.ctx, r.decision)
-		r.sign()
 		p.counters.limited.Add(1)
+		r.sendLimited()
 	}
 	return r.decision.Allowed
 }

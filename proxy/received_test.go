@@ -1,25 +1,28 @@
 package proxy
 
 import (
-	"bufio"
 	"strings"
 
 	"github.com/stretchr/testify/require"
-	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/proxy/http1"
 )
 
-// received parses a request's head as the server does.
-func received(t require.TestingT, head string) *fasthttp.RequestHeader {
-	h, err := parse(head)
-	require.NoError(t, err, "%q", head)
+// received parses a request's head, which must pass.
+func received(t require.TestingT, head string) *http1.Request {
+	h := parse(head)
+	require.NotNil(t, h, "%q", head)
 	return h
 }
 
-func parse(head string) (*fasthttp.RequestHeader, error) {
-	h := new(fasthttp.RequestHeader)
-	h.DisableNormalizing()
-	err := h.Read(bufio.NewReaderSize(strings.NewReader(head), 64<<10))
-	return h, err
+// parse is nil for a head that isn't complete, or is refused.
+func parse(head string) *http1.Request {
+	h := new(http1.Request)
+	n := http1.HeadEnd([]byte(head), 0)
+	if n == 0 || h.Parse([]byte(head[:n])) != nil {
+		return nil
+	}
+	return h
 }
 
 // get is a GET request's head with more fields, each "Name: value".
@@ -35,17 +38,11 @@ func lines(fields ...string) string {
 	return b.String()
 }
 
-// answered parses an answer's head as the forwarder does.
-func answered(t require.TestingT, head string) *fasthttp.ResponseHeader {
-	h := new(fasthttp.ResponseHeader)
-	h.SetNoDefaultContentType(true)
-	require.NoError(t, readAnswer(h, head), "%q", head)
+// answered parses an answer's head, which must pass.
+func answered(t require.TestingT, head string) *http1.Answer {
+	h := new(http1.Answer)
+	require.NoError(t, h.Parse([]byte(head)), "%q", head)
 	return h
-}
-
-func readAnswer(h *fasthttp.ResponseHeader, head string) error {
-	h.DisableNormalizing()
-	return h.Read(bufio.NewReaderSize(strings.NewReader(head), 64<<10))
 }
 
 func mustKey(t require.TestingT, spec string, secret bool) Key {

@@ -1,111 +1,201 @@
 package proxy
 
 import (
-	"net"
+	"errors"
+	"io"
 
-	"github.com/valyala/fasthttp"
+	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/netconn"
 )
 
-// relay makes the backend's answer the client's. A body that has arrived already is copied, and the backend's
-// connection is free before the client's is written to; others are streamed.
+// relayed is an answer's body on its way to the client.
+type relayed struct {
+	body http1.Body
+	// chunked says that it goes out in chunks, raw that it goes out as it is and ends with the connection. Else its size
+	// is known.
+	chunked, raw bool
+	// none says that there is no body, whatever the header says.
+	none bool
+	// keep says that the backend's connection can be used again after it.
+	keep bool
+}
+
+// relay makes the backend's answer the client's. The backend's connection is free before the client has taken the last of it.
 func (r *request) relay() {
-	resp := &r.ctx.Response
-	r.answered = true
-	keep := !resp.Header.ConnectionClose() && !r.upload.refused
-	r.cleanHeader()
-	if r.upload.refused {
-		r.closeAfter()
+	x, b := &r.exchange, &r.relayed
+	r.status = x.answer.Status
+	if x.answer.Status == http1.StatusSwitching {
+		r.tunnel()
+		return
 	}
-	size := resp.Header.ContentLength()
-	arrived := r.exchange.br.Buffered()
-	r.body.begin(r, keep)
-	switch {
-	case r.hasNoBody():
-		r.exchange.close(endingIf(keep))
-	case size >= 0 && size <= arrived:
-		r.copyBody(size)
-	case size >= 0:
-		r.stream(&r.body, size, true)
-	case r.head.header.IsHTTP11():
-		r.stream(chunkedBody{&r.body}, -1, !r.body.arrived())
-	default:
-		r.relayRaw()
+	r.beginRelay()
+	arrived := x.left()
+	n, used, err := b.body.Decode(arrived)
+	if err != nil {
+		r.endExchange(broke)
+		r.fail(backendBad, err)
+		return
+	}
+	b.keep = b.keep && used == len(arrived)
+	if b.body.Complete() {
+		r.endRelay()
+	} else if r.header.Expect && r.upload.started && !r.upload.body.Complete() {
+		// The backend gave its answer without asking for the body, or the client has begun to send it
+		// nevertheless: there is no telling what it sends next.
+		r.last = true
+	}
+	r.out = r.appendAnswerHead(r.out[:0])
+	r.out = r.appendPiece(r.out, arrived[:n])
+	if err := r.write(r.out); err != nil {
+		r.leftBehind(err)
+		return
+	}
+	r.size += int64(n)
+	if !b.body.Complete() {
+		r.stream()
 	}
 }
 
-// cleanHeader makes the answer's header what the client may see.
-func (r *request) cleanHeader() {
+// beginRelay finds out how the body is framed, on both sides.
+func (r *request) beginRelay() {
+	a, b := &r.exchange.answer, &r.relayed
+	size := a.Size
+	b.none = !a.HasBody(r.header.IsHead())
+	b.keep = a.KeepAlive && (b.none || size != http1.SizeUntilClose)
+	b.chunked = r.header.HTTP11 && (size == http1.SizeChunked && (!b.none || r.header.IsHead()) || size == http1.SizeUntilClose && !b.none)
+	b.raw = !r.header.HTTP11 && size < 0 && !b.none
+	if b.none {
+		size = http1.SizeNone
+	}
+	b.body.Begin(size)
+	r.last = r.last || r.proxy.draining.Load()
+}
+
+// endRelay ends the exchange once the body has come. What came behind it, or is there by now, is nobody's answer, so such a
+// connection is never used again.
+func (r *request) endRelay() {
+	how := dropped
+	if r.relayed.keep {
+		how = kept
+	}
+	r.endExchange(how)
+	r.count()
+}
+
+// appendAnswerHead appends the head that the client gets.
+func (r *request) appendAnswerHead(dst []byte) []byte {
 	hidden, answering := r.proxy.settings.Backends, [...]string{r.backend.Authority()}
 	if len(hidden) == 0 {
 		hidden = answering[:]
 	}
-	cleanAnswer(&r.ctx.Response.Header, &answerHead{
+	dst = appendAnswerHead(dst, &answerHead{
+		answer:    &r.exchange.answer,
 		scheme:    r.head.scheme,
-		host:      requestHost(r.head.header),
+		host:      r.header.RequestedHost(),
 		backends:  hidden,
 		requestID: r.head.requestID,
+		chunked:   r.relayed.chunked,
 	})
+	dst = r.appendPersistence(dst, !r.relayed.raw)
+	return append(dst, "\r\n"...)
 }
 
-// hasNoBody goes by RFC 9112, section 6.3: such an answer ends with its header, whatever that says.
-func (r *request) hasNoBody() bool {
-	status := r.ctx.Response.StatusCode()
-	return r.ctx.IsHead() || status == fasthttp.StatusNoContent || status == fasthttp.StatusNotModified
-}
-
-// copyBody takes a body that has arrived.
-func (r *request) copyBody(size int) {
-	data, _ := r.exchange.br.Peek(size)
-	r.ctx.Response.SetBody(data)
-	_, _ = r.exchange.br.Discard(size)
-	r.body.size = int64(size)
-	r.exchange.close(endingIf(r.body.keep))
-}
-
-// bodyStream is what the server reads an answer's body from.
-type bodyStream = fasthttp.ReadCloserWithError
-
-// stream has the server send a body as it arrives. With flush, the header goes ahead of it: an event
-// stream's must not wait for the first event, and only an empty buffer hands a sized body over to
-// netconn.Client.ReadFrom.
-func (r *request) stream(body bodyStream, size int, flush bool) {
-	r.relayed = true
-	r.ctx.Response.SetBodyStream(body, size)
-	r.ctx.Response.ImmediateHeaderFlush = flush
-}
-
-// relayRaw sends a body of unknown length to a client that doesn't know chunks: as it is, up to
-// the connection's end. The server has no such answer, so this takes the connection from it.
-func (r *request) relayRaw() {
-	r.relayed = true
-	r.ctx.SetConnectionClose()
-	r.ctx.HijackSetNoResponse(true)
-	r.ctx.Hijack(func(net.Conn) { r.copyRaw() })
-}
-
-// copyRaw runs in a goroutine of the server's, where a panic would end the process.
-func (r *request) copyRaw() {
-	defer func(p *Proxy) {
-		if v := recover(); v != nil {
-			p.logPanic(v)
-		}
-	}(r.proxy)
-	err := r.sendRaw()
-	if err != nil {
-		// Without a reset, what came so far would look like all of it.
-		r.client.Abort()
+// appendPiece appends a piece of the body, and the body's end if it is complete.
+func (r *request) appendPiece(dst, data []byte) []byte {
+	b := &r.relayed
+	switch {
+	case !b.chunked || b.none:
+		return append(dst, data...)
+	case len(data) > 0:
+		dst = http1.AppendChunk(dst, data)
 	}
-	_ = r.body.CloseWithError(err)
+	if b.body.Complete() {
+		dst = http1.AppendTrailers(dst, b.body.Trailers, r.passesTrailer)
+	}
+	return dst
 }
 
-// sendRaw sends the answer. A panic is an error, so that the request ends by it.
-func (r *request) sendRaw() (err error) {
-	defer r.body.contain(&err)
-	h := &r.ctx.Response.Header
-	h.Del(fasthttp.HeaderTransferEncoding)
-	if _, err := r.client.Write(h.Header()); err != nil {
-		return err
+// passesTrailer says whether a field of the answer's trailer section goes on to the client: what a header would not pass on doesn't.
+func (r *request) passesTrailer(f http1.Field) bool {
+	return answerKindOf(f.Name) == answerEndToEnd && !r.exchange.answer.Named.Contains(f.Name)
+}
+
+// relayInterim passes an interim answer on. HTTP/1.0 knows none.
+func (r *request) relayInterim() error {
+	if !r.header.HTTP11 {
+		return nil
 	}
-	_, err = r.client.ReadFrom(&r.body)
+	r.out = appendAnswerHead(r.out[:0], &answerHead{
+		answer:   &r.exchange.answer,
+		scheme:   r.head.scheme,
+		host:     r.header.RequestedHost(),
+		backends: r.proxy.settings.Backends,
+	})
+	r.out = append(r.out, "\r\n"...)
+	_, err := r.session.Write(r.out)
 	return err
+}
+
+// stream sends the rest of the body, each piece as it arrives.
+func (r *request) stream() {
+	buf := r.proxy.buffers.Get()
+	defer r.proxy.buffers.Put(buf)
+	for b := &r.relayed; !b.body.Complete(); {
+		piece, n, err := r.nextPiece(buf[:])
+		if err != nil {
+			r.brokeOff(err)
+			return
+		}
+		if err := r.write(piece); err != nil {
+			r.leftBehind(err)
+			return
+		}
+		r.size += int64(n)
+	}
+}
+
+// nextPiece waits for a piece of the body, and returns it ready to be sent; n bytes of it are data.
+func (r *request) nextPiece(buf []byte) (piece []byte, n int, err error) {
+	b := &r.relayed
+	room := buf[http1.ChunkHead : len(buf)-http1.ChunkTail-len(http1.LastChunk)]
+	came, err := r.exchange.conn.Read(room)
+	if err != nil && (err != io.EOF || !b.body.End()) {
+		return nil, 0, noEOF(err)
+	}
+	n, used, err := b.body.Decode(room[:came])
+	if err != nil {
+		return nil, 0, err
+	}
+	b.keep = b.keep && used == came
+	if b.body.Complete() {
+		r.endRelay()
+	}
+	if !b.chunked {
+		return room[:n], n, nil
+	}
+	from, to := http1.FrameChunk(buf, http1.ChunkHead, n)
+	if b.body.Complete() {
+		return http1.AppendTrailers(buf[from:to], b.body.Trailers, r.passesTrailer), n, nil
+	}
+	return buf[from:to], n, nil
+}
+
+// brokeOff cuts the answer, since the rest of it doesn't come.
+func (r *request) brokeOff(err error) {
+	f := lateOrBad(err)
+	r.upload.stop(r)
+	switch {
+	case r.upload.failure != nil:
+		f, err = r.upload.failure, r.upload.cause
+	case errors.Is(err, netconn.ErrAbandoned):
+		f = clientGone
+	}
+	r.endExchange(f.ending())
+	r.fail(f, err)
+}
+
+// leftBehind ends a request whose client takes no more of the answer.
+func (r *request) leftBehind(err error) {
+	r.endExchange(dropped)
+	r.fail(clientGone, err)
 }

@@ -5,29 +5,22 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
-	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/http1"
 )
-
-// client is a client's connection as the server sees it.
-type client struct {
-	*netconn.Client
-	// waiting is the request that was admitted, and whose body was asked for by a 100.
-	waiting *request
-}
 
 // request is a request on its way, from its header to its line in the access log. It is pooled: what it
 // holds in memory serves the next request.
 type request struct {
-	proxy  *Proxy
-	client *client
-	ctx    *fasthttp.RequestCtx
+	proxy   *Proxy
+	session *session
+	in      inbox
 
+	// raw is the head as it came, and header what it says.
+	raw    []byte
+	header http1.Request
 	// What admit found out.
-	admitted bool
 	head     requestHead
 	clientID []byte
 	decision limiter.Decision
@@ -35,11 +28,18 @@ type request struct {
 
 	upload   upload
 	exchange exchange
-	body     answerBody
-	// answered says that the answer is a backend's.
-	answered bool
-	// relayed says that the answer's body is on its way, and that the request ends with it.
-	relayed bool
+
+	// out is what goes to the client next, relayed the answer's body on its way there.
+	out     []byte
+	relayed relayed
+	// status is the answer's, size how much of its body was sent. begun says that a part of the answer left.
+	status int
+	size   int64
+	begun  bool
+	// counted says that the request was counted as ended.
+	counted bool
+	// last says that the connection ends with this request.
+	last bool
 
 	// What is logged besides. unread says that there was no header to be read.
 	unread  bool
@@ -53,31 +53,44 @@ type request struct {
 }
 
 func newRequest(p *Proxy) *request {
-	r := &request{proxy: p, clientID: make([]byte, 0, maxClientID)}
+	r := &request{
+		proxy:    p,
+		in:       inbox{buf: make([]byte, p.settings.MaxHeaderBytes+inboxSpare)},
+		clientID: make([]byte, 0, maxClientID),
+		out:      make([]byte, 0, 1<<10),
+	}
 	r.exchange.init()
+	r.upload.init()
 	return r
 }
 
-// begin starts a request, or goes on with one that was admitted.
-func (p *Proxy) begin(ctx *fasthttp.RequestCtx) *request {
-	c := ctx.Conn().(*client)
-	if r := c.waiting; r != nil {
-		c.waiting = nil
-		return r
-	}
+// serve reads the request, of which the first bytes are here, and answers it. It says whether another one may follow on
+// the connection.
+func (r *request) serve() (more bool) {
+	r.begin()
+	defer func() {
+		if v := recover(); v != nil {
+			r.contain(v)
+			more = r.finish()
+		}
+	}()
+	r.handle()
+	return r.finish()
+}
+
+// begin starts a request.
+func (r *request) begin() {
+	p, peer := r.proxy, r.session.Peer()
 	p.counters.begun.Add(1)
-	r := p.requests.Get().(*request)
-	r.client, r.ctx = c, ctx
 	r.head = requestHead{
-		header: &ctx.Request.Header,
-		peer:   c.Peer(),
-		client: c.Peer(),
+		header: &r.header,
+		peer:   peer,
+		client: peer,
 		key:    p.settings.Key,
 		scheme: "http",
 		host:   p.settings.Host,
 	}
 	r.started = r.clock()
-	return r
 }
 
 // clock is the time if it is going to be logged: reading it isn't free.
@@ -96,36 +109,10 @@ func (r *request) since(begin time.Time) time.Duration {
 	return time.Since(begin)
 }
 
-// end is deferred by handle.
-func (r *request) end() {
-	r.contain(recover())
-	r.conclude()
-}
-
-// conclude finishes the request, unless its answer's body is yet to be relayed.
-func (r *request) conclude() {
-	if r.proxy.draining.Load() {
-		r.ctx.SetConnectionClose()
-	}
-	if !r.received() {
-		r.client.LeaveUnread()
-	}
-	// The server would keep the answer back if a part of the next request has come. That may take long to answer, or its
-	// client may send the rest only after this answer. See netconn.Client.SetWriteDeadline.
-	_ = r.ctx.SetWriteDeadline(time.Time{})
-	if !r.relayed {
-		r.finish()
-	}
-}
-
-// contain answers 500 after a panic with v, whatever the request was doing; nil is no panic.
+// contain answers 500 after a panic with v, whatever the request was doing.
 func (r *request) contain(v any) {
-	if v == nil {
-		return
-	}
 	r.proxy.logPanic(v)
-	r.answered, r.relayed = false, false
-	r.body.detach()
+	r.upload.stop(r)
 	r.exchange.close(dropped)
 	r.fail(panicked, fmt.Errorf("panic: %v", v))
 }
@@ -135,35 +122,41 @@ func (p *Proxy) logPanic(v any) {
 	p.log.Error().Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("a request panicked")
 }
 
-// finish counts and logs the request, and gives it back to the pool.
-func (r *request) finish() {
-	p, status := r.proxy, r.status()
-	p.counters.finished(status, r.failure)
+// finish counts and logs the request, and says whether another one may follow on its connection.
+func (r *request) finish() (more bool) {
+	p := r.proxy
+	r.count()
+	more = !r.last && r.skipBody()
+	if !more && !r.upload.body.Complete() {
+		r.session.LeaveUnread()
+	}
 	if p.settings.AccessLog || r.failure.ours() {
-		r.log(status)
+		r.log(r.status)
 	}
 	r.reset()
-	p.requests.Put(r)
+	return more
 }
 
-// status is what is logged and counted.
-func (r *request) status() int {
-	if r.failure != nil && !r.answered {
-		return r.failure.status
+// count counts the request as ended, once. It comes before the last of the answer leaves, so that whoever has the answer finds
+// it counted.
+func (r *request) count() {
+	if !r.counted {
+		r.counted = true
+		r.proxy.counters.finished(r.status, r.failure)
 	}
-	return r.ctx.Response.StatusCode()
 }
 
-// reset forgets the request, but keeps what it grew.
+// reset forgets the request, but keeps what it grew, and what came behind it.
 func (r *request) reset() {
-	r.client, r.ctx = nil, nil
-	r.admitted, r.answered, r.relayed = false, false, false
+	r.raw = nil
+	r.header.Reset()
 	r.head = requestHead{}
 	r.clientID = r.clientID[:0]
 	r.decision = limiter.Decision{}
 	r.backend = nil
 	r.upload.reset()
-	r.body.reset()
+	r.out = r.out[:0]
+	r.status, r.size, r.begun, r.counted, r.last = 0, 0, false, false, false
 	r.unread, r.started, r.waited = false, time.Time{}, 0
 	r.retries, r.failure, r.cause = 0, nil, nil
 }

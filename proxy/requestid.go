@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 
-	"github.com/valyala/fasthttp"
+	"gopher-equalizer/proxy/http1"
 )
 
 // maxRequestID is the longest X-Request-ID that is taken over from a trusted peer, in bytes.
@@ -14,7 +14,7 @@ const maxRequestID = 128
 // appendRequestID appends the id that the request has in logs, towards the backend and in the answer: the
 // X-Request-ID of a trusted peer if there is one of up to 128 visible ASCII characters, else 128 random bits in hexadecimal. It
 // doesn't allocate if dst has room for 128 bytes.
-func appendRequestID(dst []byte, h *fasthttp.RequestHeader, trustedPeer bool) []byte {
+func appendRequestID(dst []byte, h *http1.Request, trustedPeer bool) []byte {
 	if trustedPeer {
 		if id := receivedID(h); id != nil {
 			return append(dst, id...)
@@ -28,16 +28,15 @@ func appendRequestID(dst []byte, h *fasthttp.RequestHeader, trustedPeer bool) []
 }
 
 // receivedID is the request's own id; nil if it has none, several, or one that logs should be spared.
-func receivedID(h *fasthttp.RequestHeader) (id []byte) {
-	f := fields{rest: h.RawHeaders()}
-	for f.next() {
-		if !is(f.name, "x-request-id") {
+func receivedID(h *http1.Request) (id []byte) {
+	for _, f := range h.Fields {
+		if !http1.Is(f.Name, "x-request-id") {
 			continue
 		}
-		if id != nil || !isVisible(f.value()) || len(f.value()) > maxRequestID {
+		if id != nil || !isVisible(f.Value) || len(f.Value) > maxRequestID {
 			return nil
 		}
-		id = f.value()
+		id = f.Value
 	}
 	return id
 }

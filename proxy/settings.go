@@ -26,8 +26,7 @@ type Settings struct {
 	// Backends are the addresses, "host:port", that an answer's Location must not show. With none, it is
 	// the address of the backend that answered.
 	Backends []string
-	// MaxHeaderBytes bounds a request's header, and is the size of the buffer that each client's
-	// connection holds. A longer one is answered 431.
+	// MaxHeaderBytes bounds a request's header. A longer one is answered 431.
 	MaxHeaderBytes int64
 	// MaxBodyBytes bounds a request's body, 0 doesn't. A longer one is answered 413.
 	MaxBodyBytes int64
@@ -37,6 +36,8 @@ type Settings struct {
 	IdleTimeout time.Duration
 	// ReadTimeout and WriteTimeout are between bytes, of a request's body and of an answer.
 	ReadTimeout, WriteTimeout time.Duration
+	// TunnelTimeout is for how long nothing may come over a connection that was upgraded, from either side.
+	TunnelTimeout time.Duration
 	// AccessLog has each request logged, and costs two readings of the clock. Without it, only
 	// those are logged that we failed to serve.
 	AccessLog bool

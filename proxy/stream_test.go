@@ -124,8 +124,6 @@ func TestBackendBreaksInMidBody(t *testing.T) {
 	f("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx")
 	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n" + large)
 	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n" + large + "\r\n")
-	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxxx\r\n0\r\n\r\n")
-	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n2 \r\nxx\r\n0\r\n\r\n")
 	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n0\r\n")
 }
 

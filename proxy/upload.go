@@ -3,107 +3,198 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 
+	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
 )
 
-// smallBody is the largest body that is read before a connection to a backend is taken. It then goes
-// out together with the head, and can be sent again.
-const smallBody = 8 << 10
+const (
+	// smallBody is the largest body that is read before a connection to a backend is taken. It then goes
+	// out together with the head, and can be sent again.
+	smallBody = 8 << 10
+	// skippedBody is how much of a body that nobody wants is read so that the connection can be kept.
+	skippedBody = 64 << 10
+)
 
-// upload is a request's body on its way to the backend.
+// upload is a request's body on its way to the backend. What has come with the head goes out with the head; the rest
+// follows while the answer is awaited and relayed, in a goroutine that ends before the exchange does.
 type upload struct {
-	// size is as in requestHead.bodySize.
+	body http1.Body
 	size int64
-	// small is all of a small body.
-	small []byte
-	// read is how much of it came from the client; complete says that this is all.
-	read     int64
-	complete bool
-	// refused says that the backend answered without taking all of it.
-	refused bool
+	// ready is the first part of the body, framed.
+	ready []byte
+	// read is how much came from the client.
+	read int64
+	// started says that the goroutine was started, and running that it wasn't awaited yet; it says so in done.
+	started, running bool
+	done             chan struct{}
+	// all says that the whole body was sent.
+	all bool
+	// failure is the client's, if it didn't send the body as it should have, and cause is for the log.
+	failure *failure
+	cause   error
 }
 
 var errTooLarge = errors.New("the body is larger than the limit")
 
-// prepare finds out how the body is framed, and reads a small one.
-func (r *request) prepare() outcome {
+func (u *upload) init() {
+	u.done = make(chan struct{}, 1)
+	u.reset()
+}
+
+func (u *upload) begin(size int64) {
+	u.size = size
+	u.body.Begin(size)
+}
+
+// complete says that nothing of the body is left to be sent.
+func (u *upload) complete() bool { return u.body.Complete() && (!u.started || u.all) }
+
+// prepareBody takes what has come of the body, and waits for the rest of a small one.
+func (r *request) prepareBody() outcome {
 	u := &r.upload
-	u.size = bodyNone
-	if r.ctx.Request.IsBodyStream() {
-		u.size = int64(r.head.header.ContentLength())
+	err := r.takeArrived()
+	for err == nil && !u.body.Complete() && u.size >= 0 && u.size <= smallBody && !r.header.Expect {
+		if err = r.in.fill(r.session); err == nil {
+			err = r.takeArrived()
+		}
 	}
-	r.head.bodySize = u.size
-	if u.size < 0 || u.size > smallBody {
-		u.complete = u.size == bodyNone
-		return outcome{}
-	}
-	u.small = slices.Grow(u.small[:0], int(u.size))[:u.size]
-	n, err := io.ReadFull(r.ctx.RequestBodyStream(), u.small)
-	u.read = int64(n)
 	if err != nil {
 		return r.uploadFailed(err)
 	}
-	u.complete = true
+	if u.body.Complete() && u.size == http1.SizeChunked {
+		u.ready = http1.AppendTrailers(u.ready, u.body.Trailers, r.head.passesTrailer)
+	}
 	return outcome{}
 }
 
-// sendBody streams the body that prepare left to the backend, each piece as it comes: with its length if
-// that is known, else in chunks.
-func (r *request) sendBody() outcome {
+// takeArrived makes what has come of the body ready.
+func (r *request) takeArrived() error {
+	u := &r.upload
+	data, err := r.in.decode(&u.body)
+	u.read += int64(len(data))
+	if err == nil && r.proxy.tooLarge(u.read) {
+		err = errTooLarge
+	}
+	if u.size == http1.SizeChunked && len(data) > 0 {
+		u.ready = http1.AppendChunk(u.ready, data)
+	} else {
+		u.ready = append(u.ready, data...)
+	}
+	return err
+}
+
+// start begins to send the rest of the body.
+func (u *upload) start(r *request) {
+	u.started, u.running = true, true
+	go r.uploadRest()
+}
+
+// stop ends the sending of the body, wherever it is, and waits for its end. A body that was sent already is complete then.
+func (u *upload) stop(r *request) {
+	if !u.running {
+		return
+	}
+	u.running = false
+	select {
+	case <-u.done:
+		return
+	default:
+	}
+	r.session.Interrupt()
+	r.exchange.conn.Interrupt()
+	<-u.done
+	r.session.Resume()
+	r.exchange.conn.Resume()
+}
+
+// uploadRest sends the body from where it is to its end. Who awaits the answer is told when the client breaks it off; a backend
+// that takes no more may have answered, and is left alone.
+func (r *request) uploadRest() {
+	u, conn := &r.upload, r.exchange.conn
+	defer func() {
+		if v := recover(); v != nil {
+			r.proxy.logPanic(v)
+			u.failure, u.cause = panicked, fmt.Errorf("panic: %v", v)
+		}
+		if u.failure != nil {
+			conn.Interrupt()
+		}
+		u.done <- struct{}{}
+	}()
+	if err := r.sendBody(conn); err != nil {
+		out := r.uploadFailed(err)
+		u.failure, u.cause = out.failure, out.cause
+	}
+}
+
+// sendBody sends the body from where it is to its end. The error is the client's.
+func (r *request) sendBody(conn *netconn.Backend) error {
 	u := &r.upload
 	buf := r.proxy.buffers.Get()
 	defer r.proxy.buffers.Put(buf)
-	for !u.complete {
-		data, err := u.next(r.ctx.RequestBodyStream(), buf)
-		if err == nil && r.proxy.tooLarge(u.read) {
-			err = errTooLarge
+	for !u.body.Complete() {
+		data, err := r.nextBody(buf[:])
+		if err == netconn.ErrInterrupted {
+			return nil
 		}
 		if err != nil {
-			return r.uploadFailed(err)
+			return err
 		}
-		if _, err := r.exchange.conn.Write(data); err != nil {
-			return r.broken(fmt.Errorf("sending the body: %w", err))
+		if _, err := conn.Write(data); err != nil {
+			return nil
 		}
 	}
-	return outcome{}
+	u.all = true
+	conn.RequestSent()
+	return nil
 }
 
-// next reads a piece of the body, ready to be sent.
-func (u *upload) next(body io.Reader, buf *[netconn.BufferSize]byte) (data []byte, err error) {
-	n, err := body.Read(buf[chunkHead : len(buf)-chunkTail])
-	u.read += int64(n)
-	if err == io.EOF {
-		err = nil
-		u.complete = true
-		if u.size >= 0 && u.read < u.size {
-			err = io.ErrUnexpectedEOF
-		}
+// nextBody waits for a piece of the body, and returns it ready to be sent.
+func (r *request) nextBody(buf []byte) ([]byte, error) {
+	u := &r.upload
+	room := buf[http1.ChunkHead : len(buf)-http1.ChunkTail-len(http1.LastChunk)]
+	if u.size >= 0 {
+		room = room[:min(int64(len(room)), u.size-u.read)]
+	} else {
+		// What comes behind the body is the next request, and must fit into the inbox.
+		room = room[:min(len(room), r.in.spare())]
 	}
-	data = buf[chunkHead : chunkHead+n]
-	if u.size == bodyChunked {
-		data = frameChunk(buf[:], n, u.complete)
+	n, err := r.session.Read(room)
+	if err != nil {
+		return nil, noEOF(err)
 	}
-	return data, err
+	data, used, err := u.body.Decode(room[:n])
+	if err != nil {
+		return nil, err
+	}
+	r.in.put(room[used:n])
+	u.read += int64(data)
+	if r.proxy.tooLarge(u.read) {
+		return nil, errTooLarge
+	}
+	if u.size >= 0 {
+		return room[:data], nil
+	}
+	from, to := http1.FrameChunk(buf, http1.ChunkHead, data)
+	if u.body.Complete() {
+		return http1.AppendTrailers(buf[from:to], u.body.Trailers, r.head.passesTrailer), nil
+	}
+	return buf[from:to], nil
 }
 
 // uploadFailed is the outcome when the client didn't send its body as it should have.
 func (r *request) uploadFailed(err error) outcome {
-	f := clientGone
-	switch r.client.Err() {
+	switch err {
 	case netconn.ErrTimeout:
-		f = bodyLate
-	case nil:
-		f = badBody
+		return outcome{failure: bodyLate, cause: err}
+	case errTooLarge:
+		return outcome{failure: bodyTooLarge, cause: err}
 	}
-	if err == errTooLarge {
-		f = bodyTooLarge
+	if http1.Malformed(err) {
+		return outcome{failure: badBody, cause: err}
 	}
-	r.upload.complete = false
-	// What is malformed is not logged: the error may quote a trailer.
-	return outcome{failure: f, cause: r.client.Err()}
+	return outcome{failure: clientGone, cause: err}
 }
 
 // tooLarge says whether a body of size, as far as it is known, is larger than the limit.
@@ -112,13 +203,32 @@ func (p *Proxy) tooLarge(size int64) bool {
 	return limit > 0 && size > limit
 }
 
-// received says that nothing of the body is left to come from the client.
-func (r *request) received() bool {
-	n := r.head.header.ContentLength()
-	return r.upload.complete || n == 0 || n == int(bodyNone)
+// canSkipBody says whether the rest of a body that nobody wants is so short that reading it is cheaper than another connection.
+func (r *request) canSkipBody() bool {
+	u := &r.upload
+	return u.body.Complete() || !u.started && !r.header.Expect && u.size-u.read <= skippedBody
 }
 
-// empty says that there is no body, or one of no bytes.
-func (u *upload) empty() bool { return u.size == 0 || u.size == bodyNone }
+// skipBody reads the rest of a body that nobody wants. It says no if that is too much of it, or none.
+func (r *request) skipBody() bool {
+	u := &r.upload
+	if u.body.Complete() {
+		return true
+	}
+	for skipped := 0; skipped <= skippedBody && r.canSkipBody(); {
+		data, err := r.in.decode(&u.body)
+		skipped += len(data)
+		if err == nil && u.body.Complete() {
+			return true
+		}
+		if err != nil || r.in.fill(r.session) != nil {
+			return false
+		}
+	}
+	return false
+}
 
-func (u *upload) reset() { *u = upload{small: u.small[:0]} }
+func (u *upload) reset() {
+	*u = upload{body: u.body, ready: u.ready[:0], done: u.done}
+	u.body.Begin(http1.SizeChunked) // Incomplete, until a head has been read.
+}

@@ -84,6 +84,7 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 		IdleTimeout:    c.Server.IdleTimeout,
 		ReadTimeout:    c.Server.ReadTimeout,
 		WriteTimeout:   c.Server.WriteTimeout,
+		TunnelTimeout:  c.Server.TunnelTimeout,
 		AccessLog:      c.Log.Access,
 	}
 	for _, b := range pool.Backends {
@@ -103,7 +104,6 @@ func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.L
 		Settings:      limiter.Settings{Capacity: limit.Capacity, Refill: limit.Refill},
 		MaxBuckets:    int64(limit.MaxBuckets),
 		FlushInterval: c.FlushInterval,
-		Strict:        c.Durability == config.DurabilityStrict,
 		StoreTimeout:  c.Timeout,
 		LoadLater:     late,
 		Logger:        log,

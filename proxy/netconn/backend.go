@@ -2,12 +2,13 @@ package netconn
 
 import (
 	"net"
+	"sync/atomic"
 	"time"
 )
 
 // BackendLimits are how long a backend may keep us waiting. 0 is for ever.
 type BackendLimits struct {
-	// Connect is for the whole connect, the name's lookup and the TLS handshake included.
+	// Connect is for the whole connect, the name's lookup included.
 	Connect time.Duration
 	// Answer is from the end of the request to the end of the answer's header.
 	Answer time.Duration
@@ -34,47 +35,63 @@ func (d *Dialer) Dial(t Target) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{timed: timed{Conn: conn}, limits: &d.limits, target: t}
+	b := &Backend{timed: timed{link: newLink(conn)}, limits: &d.limits, target: t}
 	b.goOver(conn, secure)
 	d.registry.add(&b.timed)
 	return b, nil
 }
 
 // Backend is a connection to a backend, used for one exchange of a request and its answer after the other.
-// One goroutine at a time may use it.
+// One goroutine reads and another may write.
 type Backend struct {
 	timed
 	limits *BackendLimits
 	target Target
-	probe  *probe
 	// secure is the TLS that exchanges go through; nil without.
 	secure *secure
-	// used says that an exchange went over the connection.
-	used bool
+	// used says that an exchange went over the connection, reused that another one does now.
+	used, reused bool
 	// sent and received count the bytes of this exchange.
 	sent, received int64
 	// totalDue is when this exchange will be overdue, answerDue when its answer's header will; 0 is never.
-	totalDue, answerDue int64
-	relaying            bool
+	totalDue  int64
+	answerDue atomic.Int64
+	relaying  bool
 }
 
 // goOver has the next exchange go over a connection that nothing was sent on.
 func (b *Backend) goOver(conn net.Conn, secure *secure) {
-	b.probe, b.secure, b.used = newProbe(conn), secure, false
+	b.secure, b.used = secure, false
 	if secure != nil {
-		secure.carrier.carry(b)
+		secure.carrier.carry(b, conn)
 	}
 }
 
-// Begin starts an exchange. False says that the connection can't be used for it: since the last exchange
-// the backend has closed it, or sent what nobody asked for.
-func (b *Backend) Begin() bool {
-	b.sent, b.received, b.err = 0, 0, nil
-	b.totalDue, b.answerDue = b.in(b.limits.Total), 0
+// Begin starts an exchange for a client, whose leaving ends it; nil is nobody who could leave.
+func (b *Backend) Begin(client *Client) {
+	b.sent, b.received = 0, 0
+	b.readErr, b.writeErr = nil, nil
+	b.totalDue = b.in(b.limits.Total)
+	b.answerDue.Store(0)
 	b.relaying = false
-	reused := b.used
-	b.used = true
-	return !reused || b.Quiet()
+	b.reused, b.used = b.used, true
+	b.timed.client.Store(client)
+	b.Resume()
+}
+
+// End ends an exchange. The connection may wait for the next one.
+func (b *Backend) End() { b.timed.client.Store(nil) }
+
+// Stale says that the connection can't be used for the exchange: since the last one the backend has closed
+// it, or sent what nobody asked for. Ask looks by itself.
+func (b *Backend) Stale() bool { return b.reused && !b.quiet() }
+
+// quiet says that the backend has sent nothing that wasn't read, and closed nothing.
+func (b *Backend) quiet() bool {
+	if b.secure != nil {
+		return b.secure.quiet()
+	}
+	return b.link.quiet()
 }
 
 // Renew connects anew, and closes the connection before, unless no exchange went over that: the next one can't find the
@@ -99,27 +116,72 @@ func (b *Backend) Sent() int64 { return b.sent }
 // Received is how many bytes came back in this exchange.
 func (b *Backend) Received() int64 { return b.received }
 
-// AwaitAnswer says that the request was sent: from now on the answer's header may take limits.Answer.
-func (b *Backend) AwaitAnswer() { b.answerDue = b.in(b.limits.Answer) }
+// awaitAnswer says that the request was sent: from now on the answer's header may take limits.Answer.
+func (b *Backend) awaitAnswer() { b.answerDue.Store(b.in(b.limits.Answer)) }
 
-// Quiet says that the backend has sent nothing that wasn't read, and closed nothing. Where the system
-// can't tell, it is taken to be.
-func (b *Backend) Quiet() bool {
+// RequestSent says that the request was sent to its end, while another goroutine awaits the answer already: from now on its header
+// may take limits.Answer.
+func (b *Backend) RequestSent() {
+	b.awaitAnswer()
+	b.wakeRead() // It waits for as long as the request took.
+}
+
+// Ask sends the request, or the first part of it, and reads the first bytes of the answer into in. It fails with ErrStale,
+// and sends nothing, if the connection is Stale.
+func (b *Backend) Ask(out, in []byte) (int, error) {
+	b.awaitAnswer()
 	if b.secure != nil {
-		return b.secure.quiet()
+		if b.Stale() {
+			return 0, ErrStale
+		}
+		return b.askOn(out, in)
 	}
-	return b.probe.quiet()
+	due := b.due()
+	for {
+		b.beginRead(due)
+		sent, n, err := b.link.ask(out, in, b.reused)
+		n, err = b.endRead(n, err, due)
+		b.sent += int64(sent)
+		b.received += int64(n)
+		switch {
+		case err == errWoken && sent == 0:
+		case err == errWoken, err == nil && n == 0:
+			return b.askOn(out[sent:], in)
+		default:
+			b.readErr = err
+			return n, err
+		}
+	}
+}
+
+// askOn sends the rest of what Ask was to send, and reads.
+func (b *Backend) askOn(rest, in []byte) (int, error) {
+	if len(rest) > 0 {
+		if _, err := b.Write(rest); err != nil {
+			return 0, err
+		}
+		b.awaitAnswer()
+	}
+	return b.Read(in)
 }
 
 // Relay says that the answer's header was read: from now on limits.Idle is between the bytes of its body.
 func (b *Backend) Relay() { b.relaying = true }
 
+// due is when a Read that begins now will be overdue.
+func (b *Backend) due() int64 {
+	if b.relaying {
+		return soonest(b.in(b.limits.Idle), b.totalDue)
+	}
+	return soonest(b.answerDue.Load(), b.totalDue)
+}
+
 // Read reads the answer.
 func (b *Backend) Read(p []byte) (n int, err error) {
 	if b.secure == nil {
 		n, err = b.receive(p)
-	} else if n, err = b.secure.Read(p); err != nil && b.err != ErrTimeout {
-		b.err = err
+	} else if n, err = b.secure.Read(p); err != nil && b.readErr != ErrTimeout {
+		b.readErr = err
 	}
 	b.received += int64(n)
 	return n, err
@@ -127,19 +189,22 @@ func (b *Backend) Read(p []byte) (n int, err error) {
 
 // receive reads from the network.
 func (b *Backend) receive(p []byte) (int, error) {
-	due := b.answerDue
-	if b.relaying {
-		due = b.in(b.limits.Idle)
+	for {
+		n, err := b.readUntil(p, b.due())
+		if err == errWoken {
+			continue // RequestSent may have changed what is due.
+		}
+		b.readErr = err
+		return n, err
 	}
-	return b.read(p, soonest(due, b.totalDue))
 }
 
 // Write sends a part of the request.
 func (b *Backend) Write(p []byte) (n int, err error) {
 	if b.secure == nil {
 		n, err = b.transmit(p)
-	} else if n, err = b.secure.Write(p); err != nil && b.err != ErrTimeout {
-		b.err = err
+	} else if n, err = b.secure.Write(p); err != nil && b.writeErr != ErrTimeout {
+		b.writeErr = err
 	}
 	b.sent += int64(n)
 	return n, err
@@ -150,7 +215,7 @@ func (b *Backend) transmit(p []byte) (int, error) { return b.write(p, b.limits.I
 
 // endTLS says by TLS that the connection ends, unless it is broken.
 func (b *Backend) endTLS() {
-	if b.secure != nil && b.err == nil {
+	if b.secure != nil && b.Err() == nil {
 		b.secure.close()
 	}
 }

@@ -42,7 +42,7 @@ func TestDialFails(t *testing.T) {
 func TestSentAndReceived(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{})
 	for range 2 {
-		require.True(t, b.Begin())
+		b.Begin(nil)
 		assert.Zero(t, b.Sent())
 		assert.Zero(t, b.Received())
 		send(t, b, "four")
@@ -57,23 +57,25 @@ func TestSentAndReceived(t *testing.T) {
 // await waits until the system has what the other end did.
 func await(t *testing.T, b *Backend) {
 	t.Helper()
-	require.Eventually(t, func() bool { return !b.Quiet() }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return !b.quiet() }, patience, time.Millisecond)
 }
 
 func TestStale(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{})
-	require.True(t, b.Begin())
-	assert.True(t, b.Quiet())
-	require.True(t, b.Begin())
+	b.Begin(nil)
+	assert.True(t, b.quiet())
+	b.Begin(nil)
 	theirs.Close()
 	await(t, b)
-	assert.False(t, b.Begin(), "closed")
+	b.Begin(nil)
+	assert.True(t, b.Stale(), "closed")
 
 	b, theirs = dial(t, BackendLimits{})
-	require.True(t, b.Begin())
+	b.Begin(nil)
 	send(t, theirs, "x")
 	await(t, b)
-	assert.False(t, b.Begin(), "unsolicited")
+	b.Begin(nil)
+	assert.True(t, b.Stale(), "unsolicited")
 	got, err := read(b)
 	require.NoError(t, err)
 	assert.Equal(t, "x", got, "looking takes nothing")
@@ -84,7 +86,8 @@ func TestNewIsNeverStale(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{})
 	theirs.Close()
 	await(t, b)
-	assert.True(t, b.Begin())
+	b.Begin(nil)
+	assert.False(t, b.Stale())
 }
 
 // A connection that was used is replaced by one that wasn't, and stays in the registry's care.
@@ -102,7 +105,7 @@ func TestRenew(t *testing.T) {
 	defer first.Close()
 
 	require.NoError(t, b.Renew(), "nothing was sent on it")
-	require.True(t, b.Begin())
+	b.Begin(nil)
 	send(t, b, "x")
 	require.NoError(t, b.Renew())
 	got, err := io.ReadAll(first)
@@ -112,15 +115,16 @@ func TestRenew(t *testing.T) {
 	require.NoError(t, err)
 	defer second.Close()
 
-	require.True(t, b.Begin())
+	b.Begin(nil)
 	assert.Zero(t, b.Sent())
-	b.AwaitAnswer()
+	b.RequestSent()
 	_, err = read(b)
 	assert.Equal(t, ErrTimeout, err)
 	assert.Equal(t, 1, d.registry.Len())
 	second.Close()
 	await(t, b)
-	assert.False(t, b.Begin(), "the probe looks at the new one")
+	b.Begin(nil)
+	assert.True(t, b.Stale(), "it looks at the new one")
 
 	ln.Close()
 	assert.ErrorContains(t, b.Renew(), "refused")
@@ -129,8 +133,8 @@ func TestRenew(t *testing.T) {
 // The header has its time from the request's end, however many bytes come.
 func TestAnswerThatTrickles(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Answer: brief, Idle: patience})
-	require.True(t, b.Begin())
-	b.AwaitAnswer()
+	b.Begin(nil)
+	b.RequestSent()
 	takes(t, brief, func() {
 		for err := error(nil); err == nil; _, err = read(b) {
 			send(t, theirs, "x")
@@ -141,8 +145,8 @@ func TestAnswerThatTrickles(t *testing.T) {
 
 func TestBackendThatStops(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Answer: brief, Idle: 4 * brief})
-	require.True(t, b.Begin())
-	b.AwaitAnswer()
+	b.Begin(nil)
+	b.RequestSent()
 	send(t, theirs, "x")
 	_, err := read(b)
 	require.NoError(t, err)
@@ -151,13 +155,13 @@ func TestBackendThatStops(t *testing.T) {
 		_, err := read(b)
 		assert.Equal(t, ErrTimeout, err)
 	})
-	require.True(t, b.Begin())
+	b.Begin(nil)
 	assert.NoError(t, b.Err(), "the last exchange's errors are past")
 }
 
 func TestBackendThatDoesNotRead(t *testing.T) {
 	b, _ := dial(t, BackendLimits{Idle: brief})
-	require.True(t, b.Begin())
+	b.Begin(nil)
 	takes(t, brief, func() {
 		_, err := b.Write([]byte(strings.Repeat("x", 64<<20)))
 		assert.Equal(t, ErrTimeout, err)
@@ -168,8 +172,8 @@ func TestBackendThatDoesNotRead(t *testing.T) {
 // The total bounds what the time between bytes doesn't.
 func TestTotal(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Answer: patience, Idle: patience, Total: brief})
-	require.True(t, b.Begin())
-	b.AwaitAnswer()
+	b.Begin(nil)
+	b.RequestSent()
 	b.Relay()
 	takes(t, brief, func() {
 		for err := error(nil); err == nil; _, err = read(b) {
@@ -178,7 +182,7 @@ func TestTotal(t *testing.T) {
 	})
 	assert.Equal(t, ErrTimeout, b.Err())
 
-	b.Begin()
+	b.Begin(nil)
 	takes(t, brief, func() {
 		_, err := b.Write([]byte(strings.Repeat("x", 64<<20)))
 		assert.Equal(t, ErrTimeout, err)
@@ -189,10 +193,10 @@ func TestExchangesDoNotAllocate(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Answer: patience, Idle: patience, Total: patience})
 	buf := make([]byte, 1)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
-		b.Begin()
+		b.Begin(nil)
 		_, _ = b.Write(buf)
 		_, _ = theirs.Read(buf)
-		b.AwaitAnswer()
+		b.awaitAnswer()
 		_, _ = theirs.Write(buf)
 		_, _ = b.Read(buf)
 	}))

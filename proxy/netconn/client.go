@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,19 +41,17 @@ const (
 // Clients are the connections of clients.
 type Clients struct {
 	*Registry
-	limits  ClientLimits
-	buffers *Buffers
+	limits ClientLimits
 }
 
-// NewClients makes a registry for the connections of clients, which copy bodies through buffers.
-func NewClients(limits ClientLimits, buffers *Buffers) *Clients {
-	return &Clients{newRegistry(limits.Header, limits.Idle, limits.Read, limits.Write), limits, buffers}
+// NewClients makes a registry for the connections of clients.
+func NewClients(limits ClientLimits) *Clients {
+	return &Clients{newRegistry(limits.Header, limits.Idle, limits.Read, limits.Write), limits}
 }
 
 // Client is the connection of a client. One goroutine may use it.
 //
-// The server that reads requests from it must say where they begin and end: Active when
-// the first byte of one is there, SetReadDeadline when its header is, and Idle when it is answered.
+// Await reads a request's first bytes, Read the rest of its header and, after Body, its body; after Idle comes the next one.
 type Client struct {
 	timed
 	all       *Clients
@@ -67,11 +66,13 @@ type Client struct {
 	unread bool
 	// abort says that the close is to be a reset.
 	abort bool
+	// gone says that the client has left while it was waited for a backend.
+	gone atomic.Bool
 }
 
 // Add takes a client's connection under the registry's care. The caller must Close it.
 func (all *Clients) Add(conn net.Conn) *Client {
-	c := &Client{timed: timed{Conn: conn}, all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
+	c := &Client{timed: timed{link: newLink(conn)}, all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
 	all.add(&c.timed)
 	return c
 }
@@ -87,32 +88,24 @@ func addrOf(addr net.Addr) netip.Addr {
 // Peer is the address of who connected, unmapped; the zero Addr if it isn't an IP address.
 func (c *Client) Peer() netip.Addr { return c.peer }
 
-// Active says that a request has begun: its first byte was read.
-func (c *Client) Active() {
-	c.phase = header
-	c.headerDue = c.in(c.all.limits.Header)
-}
+// Body says that a request's header was read, and that what is read next is its body.
+func (c *Client) Body() { c.phase = body }
 
 // Idle says that a request was read to its end and answered, and that the next one may come.
 func (c *Client) Idle() {
 	c.phase = awaiting
 	c.unread = false
 	c.served = true
+	c.readErr = nil
+	c.gone.Store(false)
+	c.Resume()
 }
 
-// SetReadDeadline says that a request's header was read; the time doesn't matter. It is
-// the only sign of it that fasthttp gives a connection, by way of RequestConfig.ReadTimeout.
-func (c *Client) SetReadDeadline(time.Time) error {
-	c.phase = body
-	return nil
+// Begin says that the first bytes of a request are there, as after Await.
+func (c *Client) Begin() {
+	c.phase = header
+	c.headerDue = c.in(c.all.limits.Header)
 }
-
-// SetWriteDeadline does nothing: the registry looks after the time of writes. fasthttp flushes an answer at once, though
-// the next request is there, if its write deadline was set; the proxy sets one for that.
-func (c *Client) SetWriteDeadline(time.Time) error { return nil }
-
-// ReadingBody says that the present request's header was read.
-func (c *Client) ReadingBody() bool { return c.phase == body }
 
 // LeaveUnread says that the request's body won't be read to its end. If the connection is closed after
 // it, Close lets the client finish sending, within bounds: closing with bytes unread
@@ -123,51 +116,57 @@ func (c *Client) LeaveUnread() { c.unread = true }
 // a close would be its end.
 func (c *Client) Abort() { c.abort = true }
 
-// Read reads what the client sends. While no request is under way, it returns io.EOF when the client was idle
-// for too long, or the registry is closing and nothing comes; then nobody waits for an answer.
+// Read reads more of a request: of its header until that is overdue, of its body for as long as bytes come.
 func (c *Client) Read(p []byte) (int, error) {
-	switch c.phase {
-	case awaiting:
-		return c.await(p)
-	case header:
+	if c.phase == header {
 		return c.read(p, c.headerDue)
-	default:
-		return c.read(p, c.in(c.all.limits.Read))
 	}
+	return c.read(p, c.in(c.all.limits.Read))
 }
 
-// await reads the first bytes of a request.
-func (c *Client) await(p []byte) (int, error) {
+// Await reads the first bytes of a request, into what l lends. It returns io.EOF when the client was idle
+// for too long, or the registry is closing and nothing comes: then nobody waits for an answer. After an error, what was
+// lent may be lent still.
+func (c *Client) Await(l Lender) (int, error) {
 	limit := c.all.limits.Header
 	if c.served {
 		limit = c.all.limits.Idle
 	}
 	due := c.in(limit)
 	for !c.registry.closing.Load() {
-		n, err := c.readUntil(p, due)
+		c.beginRead(due)
+		n, err := c.link.readLent(l)
+		n, err = c.endRead(n, err, due)
 		switch {
 		case err == ErrTimeout:
 			return 0, io.EOF
+		case err == nil:
+			c.Begin()
+			return n, nil
 		case err != errWoken:
 			return n, err
 		}
 	}
-	return c.lastAwait(p)
+	n, err := c.lastAwait(l)
+	if n > 0 {
+		c.Begin()
+	}
+	return n, err
 }
 
 // lastAwait gives a request that is under way the chance to arrive before the connection closes.
-func (c *Client) lastAwait(p []byte) (int, error) {
+func (c *Client) lastAwait(l Lender) (int, error) {
 	end := time.Now().Add(nextRequestGrace)
 	if first := c.connected.Add(firstRequestGrace); !c.served && first.After(end) {
 		end = first
 	}
 	for {
-		if err := c.Conn.SetReadDeadline(end); err != nil {
+		if err := c.link.SetReadDeadline(end); err != nil {
 			return 0, err
 		}
-		n, err := c.Conn.Read(p)
+		n, err := c.link.readLent(l)
 		if n > 0 {
-			return n, errors.Join(err, c.Conn.SetReadDeadline(never))
+			return n, errors.Join(err, c.link.SetReadDeadline(never))
 		}
 		// A deadline before the end is the one that CloseIdle woke us with.
 		if !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(end) {
@@ -178,32 +177,6 @@ func (c *Client) lastAwait(p []byte) (int, error) {
 
 // Write sends all of p.
 func (c *Client) Write(p []byte) (int, error) { return c.write(p, c.all.limits.Write, 0) }
-
-// ReadFrom sends what r has, each piece as soon as it is there.
-//
-// It is the end of bufio.Writer.ReadFrom once that has an empty buffer, which would otherwise keep what
-// trickles until it has 4 KB.
-func (c *Client) ReadFrom(r io.Reader) (sent int64, err error) {
-	buf := c.all.buffers.Get()
-	defer c.all.buffers.Put(buf)
-	for {
-		n, rerr := r.Read(buf[:])
-		if n > 0 {
-			m, werr := c.Write(buf[:n])
-			sent += int64(m)
-			if werr != nil {
-				return sent, werr
-			}
-		}
-		switch rerr {
-		case nil:
-		case io.EOF:
-			return sent, nil
-		default:
-			return sent, rerr
-		}
-	}
-}
 
 // Close closes the connection, so that an answer that was written arrives.
 func (c *Client) Close() error {

@@ -1,7 +1,6 @@
 package netconn
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -30,7 +29,6 @@ func begin(t *testing.T, c *Client, theirs net.Conn, text string) {
 	got, err := read(c)
 	require.NoError(t, err)
 	require.Equal(t, text, got)
-	c.Active()
 }
 
 func TestPeer(t *testing.T) {
@@ -89,7 +87,7 @@ func TestHeaderThatTrickles(t *testing.T) {
 func TestBodyThatStops(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: brief, Read: 4 * brief})
 	begin(t, c, theirs, "G")
-	require.NoError(t, c.SetReadDeadline(time.Now()))
+	c.Body()
 	takes(t, 4*brief, func() {
 		_, err := read(c)
 		assert.Equal(t, ErrTimeout, err)
@@ -120,7 +118,7 @@ func TestStalledWritesEndInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 2 * time.Second
 		ours, theirs := net.Pipe()
-		c := NewClients(ClientLimits{Write: limit}, &Buffers{}).Add(ours)
+		c := NewClients(ClientLimits{Write: limit}).Add(ours)
 		go func() { _, _ = theirs.Read(make([]byte, 1)) }()
 		begin := time.Now()
 		_, err := c.Write([]byte("two"))
@@ -177,37 +175,6 @@ func TestWakingIsAHint(t *testing.T) {
 	assert.Equal(t, "again", again)
 }
 
-// A piece is sent when it is there, not when a buffer is full.
-func TestReadFromSendsPieces(t *testing.T) {
-	_, c, theirs := client(t, ClientLimits{})
-	r, w := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		_, err := bufio.NewWriter(c).ReadFrom(r)
-		done <- err
-	}()
-	for _, piece := range []string{"one", "two", "three"} {
-		send(t, pipe{w}, piece)
-		buf := make([]byte, len(piece))
-		_, err := io.ReadFull(theirs, buf)
-		require.NoError(t, err)
-		assert.Equal(t, piece, string(buf))
-	}
-	broken := errors.New("broken")
-	w.CloseWithError(broken)
-	assert.Equal(t, broken, <-done)
-}
-
-// pipe is a pipe's end as a connection.
-type pipe struct{ *io.PipeWriter }
-
-func (pipe) Read([]byte) (int, error)         { panic("not for reading") }
-func (pipe) LocalAddr() net.Addr              { return nil }
-func (pipe) RemoteAddr() net.Addr             { return nil }
-func (pipe) SetDeadline(time.Time) error      { return nil }
-func (pipe) SetReadDeadline(time.Time) error  { return nil }
-func (pipe) SetWriteDeadline(time.Time) error { return nil }
-
 func TestCloseIdle(t *testing.T) {
 	all, c, theirs := client(t, ClientLimits{})
 	begin(t, c, theirs, "G")
@@ -260,7 +227,7 @@ func TestCloseIdleAwaitsFirstRequests(t *testing.T) {
 }
 
 func TestWaitAndCut(t *testing.T) {
-	all := NewClients(ClientLimits{}, &Buffers{})
+	all := NewClients(ClientLimits{})
 	require.NoError(t, all.Wait(t.Context()), "there is nothing to wait for")
 	one, _ := pair(t)
 	two, _ := pair(t)
@@ -323,10 +290,10 @@ func TestAbort(t *testing.T) {
 func TestReadingAndWritingDoNotAllocate(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: patience, Idle: patience, Read: patience, Write: patience})
 	buf := make([]byte, 1)
+	var from Lender = lent(buf)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		_, _ = theirs.Write(buf)
-		_, _ = c.Read(buf)
-		c.Active()
+		_, _ = c.Await(from)
 		_, _ = c.Write(buf)
 		_, _ = theirs.Read(buf)
 		c.Idle()

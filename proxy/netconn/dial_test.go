@@ -82,10 +82,10 @@ func serveTLS(t *testing.T, config *tls.Config) (net.Listener, <-chan *tls.Conn)
 // exchange is one request and its answer.
 func (s secured) exchange(t *testing.T) {
 	t.Helper()
-	require.True(t, s.Begin())
+	s.Begin(nil)
 	send(t, s.Backend, "request")
 	expect(t, s.theirs, "request")
-	s.AwaitAnswer()
+	s.RequestSent()
 	send(t, s.theirs, "answer")
 	expect(t, s.Backend, "answer")
 	assert.EqualValues(t, len("request"), s.Sent())
@@ -167,7 +167,7 @@ func TestTLSClientCertificateMissing(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer c.Close()
-	require.True(t, c.(*Backend).Begin())
+	c.(*Backend).Begin(nil)
 	_, err = read(c)
 	assert.ErrorContains(t, err, "certificate required")
 	assert.Error(t, c.(*Backend).Err())
@@ -192,7 +192,7 @@ func TestTLSHandshakeIsPartOfTheConnect(t *testing.T) {
 // arrived waits until the system has something for us that TLS hasn't read.
 func (s secured) arrived(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return !s.probe.quiet() }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return !s.link.quiet() }, patience, time.Millisecond)
 }
 
 // A session ticket is nothing that anybody has to read.
@@ -200,11 +200,12 @@ func TestTLSTicketsAreQuiet(t *testing.T) {
 	// Asked for a certificate, the client is sent its ticket when its handshake is over, else in the midst of it.
 	s := dialTLS(t, BackendLimits{}, &tls.Config{ClientAuth: tls.RequestClientCert},
 		&tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(1)})
-	require.True(t, s.Begin())
+	s.Begin(nil)
 	s.arrived(t)
-	assert.True(t, s.Quiet())
-	assert.True(t, s.probe.quiet(), "it was taken")
-	assert.True(t, s.Begin())
+	assert.True(t, s.quiet())
+	assert.True(t, s.link.quiet(), "it was taken")
+	s.Begin(nil)
+	assert.False(t, s.Stale())
 	for range 3 {
 		s.exchange(t)
 	}
@@ -215,11 +216,12 @@ func TestTLSStale(t *testing.T) {
 		t.Helper()
 		s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
 		s.exchange(t)
-		assert.True(t, s.Quiet())
+		assert.True(t, s.quiet())
 		what(s)
-		require.Eventually(t, func() bool { return !s.Quiet() }, patience, time.Millisecond, why)
-		assert.False(t, s.Quiet(), "%s: and it stays so", why)
-		assert.False(t, s.Begin(), why)
+		require.Eventually(t, func() bool { return !s.quiet() }, patience, time.Millisecond, why)
+		assert.False(t, s.quiet(), "%s: and it stays so", why)
+		s.Begin(nil)
+		assert.True(t, s.Stale(), why)
 	}
 	f("closed", func(s secured) { s.theirs.Close() })
 	f("the alert alone", func(s secured) { require.NoError(t, s.theirs.CloseWrite()) })
@@ -232,7 +234,7 @@ func TestTLSStale(t *testing.T) {
 func TestTLSStaleFromTheAnswerOn(t *testing.T) {
 	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
 	s.exchange(t)
-	require.True(t, s.Begin())
+	s.Begin(nil)
 	send(t, s.theirs, "answer")
 	require.NoError(t, s.theirs.CloseWrite())
 	s.arrived(t)
@@ -241,7 +243,8 @@ func TestTLSStaleFromTheAnswerOn(t *testing.T) {
 		require.NoError(t, err, "what follows comes after the answer")
 		got += n
 	}
-	assert.False(t, s.Begin())
+	s.Begin(nil)
+	assert.True(t, s.Stale())
 	_, err := read(s)
 	assert.Equal(t, io.EOF, err)
 }
@@ -249,22 +252,22 @@ func TestTLSStaleFromTheAnswerOn(t *testing.T) {
 // Looking takes nothing from who reads then.
 func TestTLSQuietKeepsTheAnswer(t *testing.T) {
 	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
-	require.True(t, s.Begin())
-	assert.True(t, s.Quiet())
+	s.Begin(nil)
+	assert.True(t, s.quiet())
 	send(t, s.theirs, "answer")
-	require.Eventually(t, func() bool { return !s.Quiet() }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return !s.quiet() }, patience, time.Millisecond)
 	n, err := s.Read(nil)
 	assert.Zero(t, n)
 	assert.NoError(t, err)
 	expect(t, s.Backend, "answer")
 	assert.EqualValues(t, len("answer"), s.Received())
-	assert.True(t, s.Quiet())
+	assert.True(t, s.quiet())
 }
 
 // An end without TLS's alert may be an attacker's doing.
 func TestTLSCut(t *testing.T) {
 	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
-	require.True(t, s.Begin())
+	s.Begin(nil)
 	send(t, s.theirs, "half")
 	s.theirs.NetConn().Close()
 	expect(t, s.Backend, "half")
@@ -278,7 +281,7 @@ func TestTLSWriteGoesOn(t *testing.T) {
 	s := dialTLS(t, BackendLimits{Answer: brief, Idle: patience}, &tls.Config{}, &tls.Config{})
 	sent := make([]byte, 8<<20)
 	_, _ = rand.Read(sent) // never fails
-	require.True(t, s.Begin())
+	s.Begin(nil)
 	began := s.registry.now.Load()
 	wrote := make(chan error, 1)
 	go func() {
@@ -297,8 +300,8 @@ func TestTLSWriteGoesOn(t *testing.T) {
 
 func TestTLSTimeouts(t *testing.T) {
 	s := dialTLS(t, BackendLimits{Answer: brief, Idle: 2 * brief}, &tls.Config{}, &tls.Config{})
-	require.True(t, s.Begin())
-	s.AwaitAnswer()
+	s.Begin(nil)
+	s.RequestSent()
 	takes(t, brief, func() {
 		_, err := read(s)
 		assert.ErrorIs(t, err, ErrTimeout)
@@ -306,7 +309,7 @@ func TestTLSTimeouts(t *testing.T) {
 	assert.Equal(t, ErrTimeout, s.Err())
 
 	s = dialTLS(t, BackendLimits{Idle: brief}, &tls.Config{}, &tls.Config{})
-	require.True(t, s.Begin())
+	s.Begin(nil)
 	takes(t, brief, func() {
 		_, err := s.Write(make([]byte, 64<<20))
 		assert.ErrorIs(t, err, ErrTimeout)
@@ -341,7 +344,7 @@ func TestTLSRenew(t *testing.T) {
 	s.theirs = <-accepted
 	defer s.theirs.Close()
 	s.exchange(t)
-	assert.True(t, s.Quiet())
+	assert.True(t, s.quiet())
 
 	require.NoError(t, ln.Close())
 	require.Error(t, s.Renew())
@@ -360,7 +363,7 @@ func TestUnixSocket(t *testing.T) {
 	require.NoError(t, err)
 	b := c.(*Backend)
 	for range 2 {
-		require.True(t, b.Begin())
+		b.Begin(nil)
 		send(t, b, "request")
 		expect(t, theirs, "request")
 		send(t, theirs, "answer")
@@ -368,7 +371,8 @@ func TestUnixSocket(t *testing.T) {
 	}
 	theirs.Close()
 	await(t, b)
-	assert.False(t, b.Begin())
+	b.Begin(nil)
+	assert.True(t, b.Stale())
 
 	ln.Close()
 	_, err = NewDialer(BackendLimits{Connect: patience}).Dial(target)

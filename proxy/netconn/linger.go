@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"errors"
 	"io"
 	"time"
 )
@@ -13,8 +14,7 @@ const (
 
 // linger ends our side, and drops what the client sends until it ends its own, within bounds.
 func (c *Client) linger() {
-	conn, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || conn.CloseWrite() != nil {
+	if c.CloseWrite() != nil {
 		return
 	}
 	rest := rest{&c.timed, c.in(lingerTime)}
@@ -31,7 +31,18 @@ func (r rest) Read(p []byte) (int, error) { return r.conn.read(p, r.due) }
 
 // reset makes the coming close a reset.
 func (c *Client) reset() {
-	if conn, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+	if conn, ok := c.link.inner().(interface{ SetLinger(sec int) error }); ok {
 		_ = conn.SetLinger(0)
 	}
+}
+
+var errNoHalfClose = errors.New("this kind of connection can't be closed on one side only")
+
+// CloseWrite ends our side of the connection.
+func (t *timed) CloseWrite() error {
+	conn, ok := t.link.inner().(interface{ CloseWrite() error })
+	if !ok {
+		return errNoHalfClose
+	}
+	return conn.CloseWrite()
 }

@@ -7,10 +7,11 @@ import (
 	"syscall"
 )
 
-// probe looks at what a backend sent while nobody read, without taking it.
+// probe looks at what the other side sent while nobody read, without taking it.
 type probe struct {
 	raw   syscall.RawConn
 	look  func(fd uintptr)
+	n     int
 	found error
 	buf   [1]byte
 }
@@ -21,11 +22,11 @@ func newProbe(conn net.Conn) *probe {
 	if sc, ok := conn.(syscall.Conn); ok {
 		p.raw, _ = sc.SyscallConn()
 	}
-	p.look = func(fd uintptr) { _, _, p.found = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK) }
+	p.look = func(fd uintptr) { p.n, _, p.found = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK) }
 	return p
 }
 
-// quiet says that the backend neither sent anything nor closed the connection. It doesn't wait: the
+// quiet says that the other side neither sent anything nor closed. It doesn't wait: the
 // descriptor is non-blocking.
 func (p *probe) quiet() bool {
 	if p.raw == nil {
@@ -35,4 +36,9 @@ func (p *probe) quiet() bool {
 		return false
 	}
 	return p.found == syscall.EAGAIN || p.found == syscall.EINTR
+}
+
+// left says that nothing will come any more. What came before the end and wasn't read hides it.
+func (p *probe) left() bool {
+	return !p.quiet() && (p.raw == nil || p.found != nil || p.n == 0)
 }

@@ -11,7 +11,8 @@ import (
 // The bounds of a registry's tick: how late a timeout may be, against the work of looking.
 const (
 	minTick = 10 * time.Millisecond
-	maxTick = time.Second
+	// maxTick also bounds for how long a client that left keeps a backend at work: up to two ticks.
+	maxTick = 250 * time.Millisecond
 	// ticksPerTimeout is how often the shortest timeout is looked at while it runs.
 	ticksPerTimeout = 8
 )
@@ -85,7 +86,7 @@ func (r *Registry) Cut() int {
 	defer r.mu.Unlock()
 	for t := range r.conns {
 		// The owner still has to Close, and finds out by an error that it was cut.
-		_ = t.Conn.Close()
+		_ = t.link.Close()
 	}
 	return len(r.conns)
 }
@@ -107,8 +108,8 @@ func (r *Registry) add(t *timed) {
 func (r *Registry) replace(t *timed, conn net.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_ = t.Conn.Close()
-	t.Conn = conn
+	_ = t.link.Close()
+	t.link = newLink(conn)
 }
 
 // remove lets a connection go, and does nothing if it is gone already.
@@ -142,11 +143,24 @@ func (r *Registry) wakeOverdue() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for t := range r.conns {
-		if overdue(t.readDue.Load(), now) {
+		due := t.readDue.Load()
+		if overdue(due, now) || due != 0 && due == t.seenDue && t.abandoned() {
 			t.wakeRead()
 		}
+		t.seenDue = due
 		if overdue(t.writeDue.Load(), now) {
 			t.wakeWrite()
 		}
 	}
+}
+
+// abandoned says whether the client that waits for what t reads has left. It is asked of Reads that wait for more than
+// a tick already, and the client is told.
+func (t *timed) abandoned() bool {
+	c := t.client.Load()
+	if c == nil || !c.left() {
+		return false
+	}
+	c.gone.Store(true)
+	return true
 }

@@ -80,10 +80,10 @@ type carrier struct {
 	closing bool
 }
 
-// carry has TLS go over a Backend from now on.
-func (c *carrier) carry(b *Backend) {
+// carry has TLS go over a Backend from now on, which goes over conn.
+func (c *carrier) carry(b *Backend, conn net.Conn) {
 	c.backend = b
-	c.poller.watch(c.Conn)
+	c.poller.watch(conn)
 }
 
 func (c *carrier) Read(p []byte) (n int, err error) {

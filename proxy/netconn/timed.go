@@ -2,7 +2,7 @@ package netconn
 
 import (
 	"errors"
-	"net"
+	"math"
 	"os"
 	"sync/atomic"
 	"time"
@@ -21,20 +21,54 @@ func (timeout) Temporary() bool { return false }
 // errWoken says that a Read was woken without being overdue.
 var errWoken = errors.New("woken")
 
+// ErrInterrupted is what a Read or a Write fails with after Interrupt.
+var ErrInterrupted = errors.New("interrupted")
+
+// ErrAbandoned is what a Read from a backend fails with when the client that waits for the answer has left.
+var ErrAbandoned = errors.New("the client left")
+
+// waits is when a Read will be overdue that may take for ever: it is under way all the same.
+const waits = math.MaxInt64
+
 // timed is a connection whose Reads and Writes a registry wakes when they are overdue. One goroutine
-// reads and writes, save for the wake functions.
+// reads and another may write.
 type timed struct {
-	net.Conn
+	link
 	registry *Registry
-	// readDue and writeDue are when the Read or Write that runs now will be overdue, by the registry's clock; 0 is never.
+	// readDue and writeDue are when the Read or Write that runs now will be overdue, by the registry's clock; 0 if none runs.
 	readDue, writeDue atomic.Int64
-	// err is what the last Read or Write failed with.
-	err error
+	// interrupted has Reads and Writes fail.
+	interrupted atomic.Bool
+	// client is who waits for what is read here; nil if nobody does.
+	client atomic.Pointer[Client]
+	// seenDue is readDue as the last tick saw it.
+	seenDue int64
+	// readErr and writeErr are what the last Read and the last Write failed with.
+	readErr, writeErr error
 }
 
-// Err is what the connection failed with, io.EOF included; nil if it didn't. Parsers wrap it
-// in ways that errors.Is can't see through.
-func (t *timed) Err() error { return t.err }
+// Err is what the connection failed with, io.EOF included; nil if it didn't. Who reads and who writes
+// must be done.
+func (t *timed) Err() error {
+	if t.readErr != nil {
+		return t.readErr
+	}
+	return t.writeErr
+}
+
+// Interrupt has the Read and the Write that run now fail with ErrInterrupted, and all later ones that would wait, until Resume.
+func (t *timed) Interrupt() {
+	t.interrupted.Store(true)
+	t.wakeRead()
+	t.wakeWrite()
+}
+
+// Resume ends Interrupt.
+func (t *timed) Resume() {
+	if t.interrupted.Load() {
+		t.interrupted.Store(false)
+	}
+}
 
 // overdue says whether something due is late now.
 func overdue(due, now int64) bool { return due != 0 && due <= now }
@@ -55,18 +89,25 @@ const nextTick = 1
 func (t *timed) late(due int64) bool { return overdue(due, t.registry.now.Load()) }
 
 // wakeRead and wakeWrite interrupt a Read or a Write, now or when the next begins.
-func (t *timed) wakeRead()  { _ = t.Conn.SetReadDeadline(past) }
-func (t *timed) wakeWrite() { _ = t.Conn.SetWriteDeadline(past) }
+func (t *timed) wakeRead()  { _ = t.link.SetReadDeadline(past) }
+func (t *timed) wakeWrite() { _ = t.link.SetWriteDeadline(past) }
 
 var (
 	past  = time.Unix(1, 0)
 	never = time.Time{}
 )
 
-// readUntil reads, or fails with ErrTimeout once due has passed. It returns errWoken if it was woken before.
-func (t *timed) readUntil(p []byte, due int64) (int, error) {
+// beginRead notes that a Read begins, which will be overdue at due; 0 is never.
+func (t *timed) beginRead(due int64) {
+	if due == 0 {
+		due = waits
+	}
 	t.readDue.Store(due)
-	n, err := t.Conn.Read(p)
+}
+
+// endRead makes what a Read returned what the caller gets: ErrTimeout once due has passed, and errWoken if it was woken
+// before for no reason that stands.
+func (t *timed) endRead(n int, err error, due int64) (int, error) {
 	t.readDue.Store(0)
 	if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, err
@@ -74,10 +115,24 @@ func (t *timed) readUntil(p []byte, due int64) (int, error) {
 	if t.late(due) {
 		return 0, ErrTimeout
 	}
-	if err := t.Conn.SetReadDeadline(never); err != nil {
+	// The reasons are looked at after that: a wake-up that comes in between would be lost with the deadline.
+	if err := t.link.SetReadDeadline(never); err != nil {
 		return 0, err
 	}
+	if t.interrupted.Load() {
+		return 0, ErrInterrupted
+	}
+	if c := t.client.Load(); c != nil && c.gone.Load() {
+		return 0, ErrAbandoned
+	}
 	return 0, errWoken
+}
+
+// readUntil reads, or fails like endRead.
+func (t *timed) readUntil(p []byte, due int64) (int, error) {
+	t.beginRead(due)
+	n, err := t.link.Read(p)
+	return t.endRead(n, err, due)
 }
 
 // read reads like readUntil, and goes on when it was woken.
@@ -88,7 +143,7 @@ func (t *timed) read(p []byte, due int64) (int, error) {
 			continue
 		}
 		if err != nil {
-			t.err = err
+			t.readErr = err
 		}
 		return n, err
 	}
@@ -98,7 +153,7 @@ func (t *timed) read(p []byte, due int64) (int, error) {
 func (t *timed) write(p []byte, limit time.Duration, due int64) (int, error) {
 	n, err := t.writeUntil(p, limit, due)
 	if err != nil {
-		t.err = err
+		t.writeErr = err
 	}
 	return n, err
 }
@@ -111,7 +166,7 @@ func (t *timed) writeUntil(p []byte, limit time.Duration, due int64) (n int, err
 	for {
 		last := t.late(stalled)
 		t.writeDue.Store(min(stalled, nextTick))
-		m, err := t.Conn.Write(p[n:])
+		m, err := t.link.Write(p[n:])
 		t.writeDue.Store(0)
 		n += m
 		switch {
@@ -122,8 +177,11 @@ func (t *timed) writeUntil(p []byte, limit time.Duration, due int64) (n int, err
 		case m > 0:
 			stalled = soonest(t.in(limit), due)
 		}
-		if err := t.Conn.SetWriteDeadline(never); err != nil {
+		if err := t.link.SetWriteDeadline(never); err != nil {
 			return n, err
+		}
+		if t.interrupted.Load() {
+			return n, ErrInterrupted
 		}
 	}
 }
@@ -138,7 +196,7 @@ func soonest(a, b int64) int64 {
 
 // close closes the connection and leaves the registry.
 func (t *timed) close() error {
-	err := t.Conn.Close()
+	err := t.link.Close()
 	t.registry.remove(t)
 	return err
 }

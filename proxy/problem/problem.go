@@ -53,6 +53,12 @@ type Encoded struct {
 	body   []byte
 }
 
+// Status is the HTTP status code.
+func (e Encoded) Status() int { return e.status }
+
+// Body is the JSON, which must not be changed.
+func (e Encoded) Body() []byte { return e.body }
+
 // Encode makes p's JSON once and for all.
 func Encode(p Problem) Encoded { return Encoded{status: p.Status, body: Append(nil, p)} }
 

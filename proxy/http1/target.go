@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ func splitTarget(target []byte) (authority, path []byte, ok bool) {
 	if len(target) > 0 && target[0] == '/' || string(target) == "*" {
 		return nil, target, true
 	}
-	rest, ok := cutScheme(target)
+	rest, ok := CutScheme(target)
 	if !ok {
 		return nil, nil, false
 	}
@@ -24,10 +24,10 @@ func splitTarget(target []byte) (authority, path []byte, ok bool) {
 	return rest[:end], rest[end:], true
 }
 
-// cutScheme cuts off "http://" or "https://", in any case.
-func cutScheme(uri []byte) (rest []byte, ok bool) {
+// CutScheme cuts off "http://" or "https://", in any case.
+func CutScheme(uri []byte) (rest []byte, ok bool) {
 	for _, scheme := range [...]string{"http://", "https://"} {
-		if len(uri) >= len(scheme) && is(uri[:len(scheme)], scheme) {
+		if len(uri) >= len(scheme) && Is(uri[:len(scheme)], scheme) {
 			return uri[len(scheme):], true
 		}
 	}
@@ -51,13 +51,13 @@ func isTarget(b []byte) bool {
 func isHost(b []byte) bool {
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')
-		return end > 0 && isIPv6(b[1:end]) && isPort(b[end+1:])
+		return end > 0 && isIPv6(b[1:end]) && IsPort(b[end+1:])
 	}
 	name := b
 	if colon := bytes.IndexByte(b, ':'); colon >= 0 {
 		name = b[:colon]
 	}
-	return isHostName(name) && isPort(b[len(name):])
+	return isHostName(name) && IsPort(b[len(name):])
 }
 
 func isHostName(b []byte) bool {
@@ -69,15 +69,33 @@ func isHostName(b []byte) bool {
 	return len(b) > 0
 }
 
-// isPort says whether b is nothing, or a colon and a port.
-func isPort(b []byte) bool {
-	return len(b) == 0 || b[0] == ':' && isDigits(b[1:], 5)
+// IsPort says whether b is nothing, or a colon and a port.
+func IsPort(b []byte) bool {
+	return len(b) == 0 || b[0] == ':' && IsDigits(b[1:], 5)
 }
 
 func isIPv6(b []byte) bool {
-	addr, err := netip.ParseAddr(asString(b))
+	addr, err := netip.ParseAddr(text(b))
 	return err == nil && addr.Is6() && addr.Zone() == ""
 }
 
-// asString is b without a copy, for a callee that keeps nothing of it.
-func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+// text is b without a copy, for a callee that keeps nothing of it.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// WithoutUserinfo is a request target or a host without what stands before an @ in its authority: no password belongs into a
+// log, though only requests that are refused have one. What can't be told apart goes too.
+func WithoutUserinfo(target []byte) []byte {
+	if len(target) > 0 && target[0] == '/' {
+		return target
+	}
+	start, end := 0, len(target)
+	if authority, path, ok := splitTarget(target); ok {
+		end -= len(path)
+		start = end - len(authority)
+	}
+	at := bytes.LastIndexByte(target[start:end], '@')
+	if at < 0 {
+		return target
+	}
+	return append(target[:start:start], target[start+at+1:]...)
+}

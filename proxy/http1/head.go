@@ -1,0 +1,82 @@
+package http1
+
+import "bytes"
+
+// MaxFields is how many header lines a message may have. Browsers send some 20.
+const MaxFields = 128
+
+// What the size of a body can be besides a number of bytes.
+const (
+	// SizeNone: the message has no body, and its head says nothing about one.
+	SizeNone int64 = -2
+	// SizeChunked: the body comes in chunks.
+	SizeChunked int64 = -1
+	// SizeUntilClose: an answer's body ends with the connection.
+	SizeUntilClose int64 = -3
+)
+
+// Field is a header line.
+type Field struct {
+	// Line is all of it as it came, with its CRLF.
+	Line []byte
+	// Name is in the spelling that came; Value is without the white space around it.
+	Name, Value []byte
+}
+
+// HeadEnd is how long the head is that b begins with, up to and with its empty line; 0 if that hasn't come. from is how much of
+// b was looked at before. Lines that end in a bare LF count here, so that such a head is complete, and can be refused.
+func HeadEnd(b []byte, from int) int {
+	for at := max(0, from-2); ; {
+		lf := bytes.IndexByte(b[at:], '\n')
+		if lf < 0 {
+			return 0
+		}
+		at += lf + 1
+		switch rest := b[at:]; {
+		case len(rest) > 0 && rest[0] == '\n':
+			return at + 1
+		case len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n':
+			return at + 2
+		}
+	}
+}
+
+// cutLine cuts the first line off b. line comes without its CRLF; ok is false if it doesn't end in one.
+func cutLine(b []byte) (line, rest []byte, ok bool) {
+	lf := bytes.IndexByte(b, '\n')
+	if lf < 1 || b[lf-1] != '\r' {
+		return nil, nil, false
+	}
+	return b[:lf-1], b[lf+1:], true
+}
+
+// What is wrong with a field.
+type fieldFault int
+
+const (
+	fieldFine fieldFault = iota
+	fieldUnended
+	fieldFolded
+	fieldNameless
+	fieldControl
+)
+
+// cutField cuts the first header line off b.
+func cutField(b []byte) (f Field, rest []byte, fault fieldFault) {
+	line, rest, ok := cutLine(b)
+	if !ok {
+		return f, nil, fieldUnended
+	}
+	if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+		return f, nil, fieldFolded
+	}
+	colon := tokenLength(line)
+	if colon == 0 || colon == len(line) || line[colon] != ':' {
+		return f, nil, fieldNameless
+	}
+	f = Field{Line: b[:len(line)+2], Name: line[:colon], Value: TrimSpace(line[colon+1:])}
+	if !IsFieldValue(f.Value) {
+		return f, nil, fieldControl
+	}
+	return f, rest, fieldFine
+}

@@ -1,0 +1,337 @@
+package http1
+
+import "bytes"
+
+// Refusal is why a request goes no further: what its client is told. The connection must be
+// closed after it, since where the next request begins is anybody's guess.
+type Refusal struct {
+	// Status is 400, 417, 431, 501 or 505.
+	Status int
+	// Detail says what was wrong with the request, and is fit for its client.
+	Detail string
+}
+
+// The statuses of refusals.
+const (
+	statusBadRequest         = 400
+	statusExpectationFailed  = 417
+	statusTooManyFields      = 431
+	statusNotImplemented     = 501
+	statusVersionUnsupported = 505
+)
+
+func bad(detail string) *Refusal { return &Refusal{statusBadRequest, detail} }
+
+// Request is the head of a request. It aliases the bytes that it was parsed from.
+type Request struct {
+	// Method, Target and Version are as they came.
+	Method, Target, Version []byte
+	// Authority and Path are the target's: Authority is nil unless the target is absolute. Path may then be
+	// empty, and is "*" for a request to the server itself.
+	Authority, Path []byte
+	// HTTP11 says that the version is HTTP/1.1; else it is HTTP/1.0.
+	HTTP11 bool
+	// Fields are the header lines in their order.
+	Fields []Field
+	// Host is the Host field's value; nil if there is none.
+	Host []byte
+	// Size is the body's: a number of bytes, SizeChunked or SizeNone.
+	Size int64
+	// KeepAlive says that the client wants to send more requests on the connection.
+	KeepAlive bool
+	// Expect says that the client awaits a 100 before it sends the body.
+	Expect bool
+	// Upgrade is what the client would like to speak instead; nil if nothing, or if Connection doesn't say so too.
+	Upgrade []byte
+	// Named are the Connection options that may name fields, in all at most MaxOptions.
+	Named Options
+	// TrailersWelcome says that the client reads trailers (TE: trailers).
+	TrailersWelcome bool
+
+	seen framing
+}
+
+// framing is what has been seen of the fields that say where a request begins, where it ends, and for
+// whom it is.
+type framing struct {
+	hosts, lengths, codings     int
+	length, coding              []byte
+	upgrade                     []byte
+	closes, keeps, wantsUpgrade bool
+	expects, oddExpect          bool
+}
+
+// Reset forgets the request. Its memory serves the next one. (Assigning a whole Request would clear some 400 bytes of
+// Named each time.)
+func (r *Request) Reset() {
+	r.Method, r.Target, r.Version, r.Authority, r.Path, r.Host, r.Upgrade = nil, nil, nil, nil, nil, nil, nil
+	r.Fields = r.Fields[:0]
+	r.Size = SizeNone
+	r.HTTP11, r.KeepAlive, r.Expect, r.TrailersWelcome = false, false, false, false
+	r.Named.n = 0
+	r.seen = framing{}
+}
+
+// Parse reads a head, all of it, as HeadEnd has found it. It is one pass over the bytes as they were received; nil
+// lets the request pass. Empty lines before the request line are taken (RFC 9112, section 2.2). Of what it allocates
+// for the first request, the next ones have the use.
+//
+// After a refusal r holds what was read until then, for the log.
+func (r *Request) Parse(head []byte) *Refusal {
+	r.Reset()
+	for bytes.HasPrefix(head, crlf) {
+		head = head[len(crlf):]
+	}
+	line, rest, ok := cutLine(head)
+	if !ok {
+		return bad("the request line doesn't end in CRLF")
+	}
+	if refusal := r.parseLine(line); refusal != nil {
+		return refusal
+	}
+	if refusal := r.parseFields(rest); refusal != nil {
+		return refusal
+	}
+	if refusal := r.checkHost(); refusal != nil {
+		return refusal
+	}
+	return r.checkBody()
+}
+
+var crlf = []byte("\r\n")
+
+// parseLine reads the request line: three parts and single spaces between them.
+func (r *Request) parseLine(line []byte) *Refusal {
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	if !IsToken(method) {
+		return bad("the method is not a token")
+	}
+	r.Method = method
+	space := bytes.LastIndexByte(rest, ' ')
+	if space < 0 || !isVersion(rest[space+1:]) {
+		return bad("the request line is not a method, a target and a version")
+	}
+	r.Target, r.Version = rest[:space], rest[space+1:]
+	r.HTTP11 = string(r.Version) == "HTTP/1.1"
+	if !r.HTTP11 && string(r.Version) != "HTTP/1.0" {
+		return &Refusal{statusVersionUnsupported, "want HTTP/1.1 or HTTP/1.0"}
+	}
+	return r.parseTarget()
+}
+
+// isVersion says whether b has the form of a version (RFC 9112, section 2.3).
+func isVersion(b []byte) bool {
+	const form = "HTTP/1.1"
+	return len(b) == len(form) && string(b[:5]) == form[:5] && b[6] == '.' && IsDigits(b[5:6], 1) && IsDigits(b[7:], 1)
+}
+
+func (r *Request) parseTarget() *Refusal {
+	if string(r.Method) == "CONNECT" {
+		return &Refusal{statusNotImplemented, "CONNECT is not for this server"}
+	}
+	var known bool
+	r.Authority, r.Path, known = splitTarget(r.Target)
+	switch {
+	case string(r.Target) == "*" && string(r.Method) != "OPTIONS":
+		return bad("the target * is for OPTIONS only")
+	case !isTarget(r.Target):
+		return bad("the request target holds a byte that must be percent-encoded")
+	case !known:
+		return &Refusal{statusNotImplemented, "the request target is neither a path nor an http or https URI"}
+	}
+	return nil
+}
+
+// parseFields reads each header line by itself, and keeps what must be checked together.
+func (r *Request) parseFields(rest []byte) *Refusal {
+	for !bytes.Equal(rest, crlf) {
+		f, after, fault := cutField(rest)
+		switch fault {
+		case fieldUnended:
+			return bad("a header line doesn't end in CRLF")
+		case fieldFolded:
+			return bad("a header line is folded")
+		case fieldNameless:
+			return bad("a header name is not a token")
+		case fieldControl:
+			return bad("a control character in a header value")
+		}
+		if len(r.Fields) == MaxFields {
+			return &Refusal{statusTooManyFields, "too many header fields"}
+		}
+		r.Fields = append(r.Fields, f)
+		if refusal := r.note(f); refusal != nil {
+			return refusal
+		}
+		rest = after
+	}
+	return nil
+}
+
+// note keeps what the request's framing hangs on. Names are told apart by their length first: most are none of these.
+func (r *Request) note(f Field) *Refusal {
+	s := &r.seen
+	switch len(f.Name) {
+	case len("te"):
+		if Is(f.Name, "te") {
+			r.TrailersWelcome = r.TrailersWelcome || listHas(f.Value, "trailers")
+		}
+	case len("host"):
+		if Is(f.Name, "host") {
+			s.hosts++
+			r.Host = f.Value
+		}
+	case len("expect"):
+		if Is(f.Name, "expect") {
+			s.expects = true
+			s.oddExpect = s.oddExpect || !Is(f.Value, "100-continue")
+		}
+	case len("upgrade"):
+		if Is(f.Name, "upgrade") {
+			s.upgrade = f.Value
+		}
+	case len("connection"):
+		if Is(f.Name, "connection") {
+			return r.noteOptions(f.Value)
+		}
+	case len("content-length"):
+		if Is(f.Name, "content-length") {
+			s.lengths++
+			s.length = f.Value
+		}
+	case len("transfer-encoding"):
+		if Is(f.Name, "transfer-encoding") {
+			s.codings++
+			s.coding = f.Value
+		}
+	}
+	return nil
+}
+
+func (r *Request) noteOptions(list []byte) *Refusal {
+	for len(list) > 0 {
+		var option []byte
+		option, list = NextElement(list)
+		switch {
+		case len(option) == 0:
+		case !IsToken(option):
+			return bad("a Connection option is not a token")
+		case Is(option, "close"):
+			r.seen.closes = true
+		case Is(option, "keep-alive"):
+			r.seen.keeps = true
+		case Is(option, "upgrade"):
+			r.seen.wantsUpgrade = true
+		case !r.Named.add(option):
+			return bad("Connection names too many fields")
+		}
+	}
+	return nil
+}
+
+// checkHost checks for whom the request is: Host is there, unless with HTTP/1.0, makes sense,
+// and says what an absolute target says.
+func (r *Request) checkHost() *Refusal {
+	switch hosts := r.seen.hosts; {
+	case hosts > 1:
+		return bad("more than one Host")
+	case hosts == 0 && r.HTTP11:
+		return bad("no Host")
+	case hosts == 1 && !isHost(r.Host):
+		return bad("Host is not a name or an address, with or without a port")
+	case r.Authority != nil && !isHost(r.Authority):
+		return bad("the request target's host is not a name or an address, with or without a port")
+	case r.Authority != nil && hosts == 1 && !SameName(r.Authority, r.Host):
+		return bad("Host and the request target's host differ")
+	}
+	return nil
+}
+
+// checkBody checks that there is one way only to find the end of the body.
+func (r *Request) checkBody() *Refusal {
+	s := &r.seen
+	switch {
+	case s.lengths > 1:
+		return bad("more than one Content-Length")
+	case s.lengths == 1 && !IsDigits(s.length, 18):
+		return bad("Content-Length is not a size")
+	case s.codings > 1 || s.codings == 1 && !Is(s.coding, "chunked"):
+		return bad("Transfer-Encoding is not exactly chunked")
+	case s.codings == 1 && s.lengths == 1:
+		return bad("both Transfer-Encoding and Content-Length")
+	case s.codings == 1 && !r.HTTP11:
+		return bad("Transfer-Encoding with HTTP/1.0")
+	case s.oddExpect && r.HTTP11:
+		return &Refusal{statusExpectationFailed, "Expect is not 100-continue"}
+	}
+	r.conclude()
+	return nil
+}
+
+// conclude says what the fields come to.
+func (r *Request) conclude() {
+	s := &r.seen
+	switch {
+	case s.codings == 1:
+		r.Size = SizeChunked
+	case s.lengths == 1:
+		r.Size = parseSize(s.length)
+	default:
+		r.Size = SizeNone
+	}
+	r.KeepAlive = !s.closes && (r.HTTP11 || s.keeps)
+	r.Expect = s.expects && r.HTTP11 && r.HasBody()
+	if s.wantsUpgrade && r.HTTP11 {
+		r.Upgrade = s.upgrade
+	}
+}
+
+// HasBody says that there is a body, of at least one byte or of unknown size.
+func (r *Request) HasBody() bool { return r.Size > 0 || r.Size == SizeChunked }
+
+// IsHead says that the answer's body is not to be sent.
+func (r *Request) IsHead() bool { return string(r.Method) == "HEAD" }
+
+// Idempotent goes by RFC 9110, section 9.2.2.
+func (r *Request) Idempotent() bool {
+	switch string(r.Method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// RequestedHost is the host that the client named, as it came: Host, or the authority of an absolute target; empty for an
+// HTTP/1.0 request that named none.
+func (r *Request) RequestedHost() []byte {
+	if len(r.Host) > 0 {
+		return r.Host
+	}
+	return r.Authority
+}
+
+// parseSize reads digits that IsDigits let pass, at most 18.
+func parseSize(digits []byte) (n int64) {
+	for _, c := range digits {
+		n = 10*n + int64(c-'0')
+	}
+	return n
+}
+
+// listHas says whether a comma-separated list has this element, in any case.
+func listHas(list []byte, lower string) bool {
+	for len(list) > 0 {
+		var element []byte
+		if element, list = NextElement(list); Is(element, lower) {
+			return true
+		}
+	}
+	return false
+}
+
+// BeginsRequest says whether b, the first bytes of what should be a request, can be the beginning of one: a method, and then
+// a space. It is for those that wait for the rest of a head: another protocol's may never come.
+func BeginsRequest(b []byte) bool {
+	n := tokenLength(b)
+	return n == len(b) || n > 0 && b[n] == ' '
+}

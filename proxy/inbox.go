@@ -1,0 +1,105 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"gopher-equalizer/proxy/http1"
+)
+
+// inboxSpare is how much an inbox holds besides the largest header.
+const inboxSpare = 4 << 10
+
+// inbox is what has come from a client and wasn't used yet.
+type inbox struct {
+	buf []byte
+	// start and end are where it is in buf, and from start on scanned bytes hold no end of a head.
+	start, end, scanned int
+	// head is where the head of the request ends that is being served: before it nothing is written.
+	head int
+}
+
+func (in *inbox) room() []byte  { return in.buf[in.end:] }
+func (in *inbox) bytes() []byte { return in.buf[in.start:in.end] }
+func (in *inbox) size() int     { return in.end - in.start }
+func (in *inbox) clear()        { in.start, in.end, in.scanned, in.head = 0, 0, 0, 0 }
+
+// shift moves what is there to the front, over the head before.
+func (in *inbox) shift() {
+	n := copy(in.buf, in.bytes())
+	in.clear()
+	in.end = n
+}
+
+// skipEmptyLines goes on behind those that may come before a request (RFC 9112, section 2.2).
+func (in *inbox) skipEmptyLines() {
+	for bytes.HasPrefix(in.bytes(), []byte("\r\n")) {
+		in.start += len("\r\n")
+	}
+}
+
+// rewind makes room behind the head once all is used.
+func (in *inbox) rewind() {
+	if in.start == in.end {
+		in.start, in.end = in.head, in.head
+	}
+}
+
+// spare is how many bytes put has room for: inboxSpare at least once all is used.
+func (in *inbox) spare() int {
+	in.rewind()
+	return len(in.room())
+}
+
+// put adds what was read beyond a body's end.
+func (in *inbox) put(b []byte) { in.end += copy(in.room(), b) }
+
+// fill waits for more.
+func (in *inbox) fill(from io.Reader) error {
+	in.rewind()
+	n, err := from.Read(in.room())
+	in.end += n
+	return noEOF(err)
+}
+
+// decode takes what is there of a body, and returns the data.
+func (in *inbox) decode(body *http1.Body) ([]byte, error) {
+	arrived := in.bytes()
+	n, used, err := body.Decode(arrived)
+	in.start += used
+	return arrived[:n], err
+}
+
+// errHeaderSize says that a header is larger than the limit.
+var errHeaderSize = errors.New("the header is larger than the limit")
+
+// readHead reads the request's head into the inbox, and takes it out. It returns io.ErrUnexpectedEOF if the client ended
+// before the head did.
+func (r *request) readHead() ([]byte, error) {
+	in := &r.in
+	limit := int(r.proxy.settings.MaxHeaderBytes)
+	for {
+		if in.skipEmptyLines(); in.scanned < in.size() {
+			if n := http1.HeadEnd(in.bytes(), in.scanned); n > 0 && n <= limit {
+				head := in.bytes()[:n]
+				in.start += n
+				in.head = in.start
+				return head, nil
+			}
+			in.scanned = in.size()
+		}
+		switch {
+		case in.size() > 0 && !http1.BeginsRequest(in.bytes()):
+			return in.bytes(), errNoRequest
+		case in.size() >= limit, len(in.room()) == 0:
+			return nil, errHeaderSize
+		}
+		if err := in.fill(r.session); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// errNoRequest says that what came can't be a request, whatever follows.
+var errNoRequest = errors.New("what came is not a request")

@@ -1,0 +1,64 @@
+package netconn
+
+import (
+	"errors"
+	"net"
+)
+
+// ErrStale says that a connection can't be used again: since the last exchange the other side has closed it, or
+// has sent what nobody asked for.
+var ErrStale = errors.New("the connection went stale")
+
+// Lender lends the memory that a connection's next bytes are read into, so that who waits for them need not hold any.
+type Lender interface {
+	// Lend is called when bytes may have come.
+	Lend() []byte
+	// GiveBack is called when none had, and the wait goes on.
+	GiveBack()
+}
+
+// link is a connection in one of two ways: plain, on any system, and raw where that exists. One goroutine
+// reads and another may write.
+type link interface {
+	net.Conn
+	// readLent is Read into what l lends. When it fails, that may still be lent.
+	readLent(l Lender) (int, error)
+	// ask sends out and reads what comes back into in: n bytes of it. It may return after sending a part of out, and
+	// with n == 0 and no error. With reused, it first makes sure that nothing has come, or it sends nothing
+	// and fails with ErrStale.
+	ask(out, in []byte, reused bool) (sent, n int, err error)
+	// quiet says that the other side neither sent anything that wasn't read nor closed. Where the system can't tell, it
+	// is taken to be.
+	quiet() bool
+	// left says that the other side has ended the connection, or its half of it. Where the system can't tell, it has not.
+	left() bool
+	// inner is the connection as package net made it.
+	inner() net.Conn
+}
+
+// plain is a link by what package net offers: it tries to read, and waits if there is nothing.
+type plain struct {
+	net.Conn
+	probe *probe
+}
+
+func newPlain(conn net.Conn) *plain { return &plain{conn, newProbe(conn)} }
+
+func (p *plain) readLent(l Lender) (int, error) { return p.Conn.Read(l.Lend()) }
+
+func (p *plain) ask(out, in []byte, reused bool) (sent, n int, err error) {
+	if reused && !p.quiet() {
+		return 0, 0, ErrStale
+	}
+	if sent, err = p.Conn.Write(out); err != nil {
+		return sent, 0, err
+	}
+	n, err = p.Conn.Read(in)
+	return sent, n, err
+}
+
+func (p *plain) quiet() bool { return p.probe.quiet() }
+
+func (p *plain) left() bool { return p.probe.left() }
+
+func (p *plain) inner() net.Conn { return p.Conn }

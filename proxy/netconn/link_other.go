@@ -1,0 +1,7 @@
+//go:build !linux
+
+package netconn
+
+import "net"
+
+func newLink(conn net.Conn) link { return newPlain(conn) }

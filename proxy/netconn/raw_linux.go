@@ -1,0 +1,261 @@
+package netconn
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// raw is a link that talks to the kernel itself, and lets package net do the waiting only.
+//
+// Two things make net.Conn dearer than it has to be for a proxy. It tells the scheduler of every read and write, since they might
+// block; on a non-blocking socket they can't, so here they are raw system calls. And an exchange with a backend reads
+// in vain: an answer is never there yet when the request has just left. So ask sends the request from within the call that waits
+// for the answer, and reads when something is there.
+//
+// The hazards of that, and what is done about them:
+//
+//   - A descriptor's number may belong to another connection once this one is closed. All system calls are made from callbacks of
+//     syscall.RawConn, which holds the descriptor for so long.
+//   - The poller tells of an arrival once, and RawConn.Read forgets what it told before. Who waits without having found the
+//     socket empty after RawConn.Read began may wait for ever. All reads here find it empty first; ask does by looking for what
+//     shouldn't be there (ErrStale), which it has to do anyway.
+//   - A write may be taken in part. The rest goes through package net, which waits.
+//   - A deadline, which is how a registry wakes a connection, ends RawConn.Read between its callbacks. ask says how much it sent.
+//   - Close waits for callbacks. None of them waits for anything.
+type raw struct {
+	net.Conn
+	rc syscall.RawConn
+
+	in struct {
+		call
+		lender Lender
+		try    func(fd uintptr) bool
+		lent   func(fd uintptr) bool
+	}
+	out struct {
+		call
+		try func(fd uintptr) bool
+	}
+	asking struct {
+		out, in []byte
+		reused  bool
+		// sent is how much of out was; began says that it was tried.
+		sent         int
+		began, stale bool
+		try          func(fd uintptr) bool
+	}
+	sight struct {
+		poll  [1]unix.PollFd
+		empty bool
+		peer  func(fd uintptr)
+		peek  func(fd uintptr)
+	}
+}
+
+// call is a system call under way and its result.
+type call struct {
+	buf   []byte
+	n     int
+	errno syscall.Errno
+}
+
+func (c *call) begin(buf []byte) { c.buf, c.n, c.errno = buf, 0, 0 }
+
+func (c *call) end() { c.buf = nil }
+
+func newLink(conn net.Conn) link {
+	var rc syscall.RawConn
+	var err error
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		rc, err = conn.SyscallConn()
+	case *net.UnixConn:
+		rc, err = conn.SyscallConn()
+	default:
+		return newPlain(conn)
+	}
+	if err != nil {
+		return newPlain(conn) // It is closed, and will say so.
+	}
+	r := &raw{Conn: conn, rc: rc}
+	// Made once: a closure for each call would be an allocation.
+	r.in.try, r.in.lent, r.out.try, r.asking.try = r.tryRead, r.tryLent, r.tryWrite, r.tryAsk
+	r.sight.peer, r.sight.peek = r.lookForPeer, r.lookForBytes
+	return r
+}
+
+func (r *raw) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	r.in.begin(p)
+	err := r.rc.Read(r.in.try)
+	r.in.end()
+	return r.in.received(err)
+}
+
+// received is what a Read returns after RawConn.Read returned err.
+func (c *call) received(err error) (int, error) {
+	switch {
+	case err != nil:
+		return 0, err
+	case c.errno != 0:
+		return 0, os.NewSyscallError("read", c.errno)
+	case c.n == 0:
+		return 0, io.EOF
+	}
+	return c.n, nil
+}
+
+func (r *raw) tryRead(fd uintptr) bool {
+	r.in.n, r.in.errno = sysRead(fd, r.in.buf)
+	return r.in.errno != syscall.EAGAIN
+}
+
+func (r *raw) readLent(l Lender) (int, error) {
+	r.in.begin(nil)
+	r.in.lender = l
+	err := r.rc.Read(r.in.lent)
+	r.in.end()
+	r.in.lender = nil
+	return r.in.received(err)
+}
+
+func (r *raw) tryLent(fd uintptr) bool {
+	r.in.n, r.in.errno = sysRead(fd, r.in.lender.Lend())
+	if r.in.errno == syscall.EAGAIN {
+		r.in.lender.GiveBack()
+		return false
+	}
+	return true
+}
+
+func (r *raw) Write(p []byte) (int, error) {
+	r.out.begin(p)
+	err := r.rc.Write(r.out.try)
+	r.out.end()
+	n := r.out.n
+	switch {
+	case err != nil:
+		return 0, err
+	case r.out.errno != 0:
+		return 0, os.NewSyscallError("write", r.out.errno)
+	case n < len(p):
+		m, err := r.Conn.Write(p[n:])
+		return n + m, err
+	}
+	return n, nil
+}
+
+// tryWrite tries once: what isn't taken is for package net.
+func (r *raw) tryWrite(fd uintptr) bool {
+	r.out.n, r.out.errno = sysWrite(fd, r.out.buf)
+	if r.out.errno == syscall.EAGAIN {
+		r.out.n, r.out.errno = 0, 0
+	}
+	return true
+}
+
+func (r *raw) ask(out, in []byte, reused bool) (sent, n int, err error) {
+	a := &r.asking
+	a.out, a.in, a.reused, a.sent, a.began, a.stale = out, in, reused, 0, false, false
+	r.in.begin(in)
+	err = r.rc.Read(a.try)
+	r.in.end()
+	a.out, a.in = nil, nil
+	switch {
+	case a.stale:
+		return 0, 0, ErrStale
+	case err == nil && r.in.errno == 0 && a.sent < len(out):
+		return a.sent, 0, nil
+	}
+	n, err = r.in.received(err)
+	return a.sent, n, err
+}
+
+// tryAsk first sends, and then reads each time that something may be there.
+func (r *raw) tryAsk(fd uintptr) bool {
+	a := &r.asking
+	if a.began {
+		return r.tryRead(fd)
+	}
+	a.began = true
+	empty := isEmpty(fd)
+	if !empty && a.reused {
+		a.stale = true
+		return true
+	}
+	a.sent, r.in.errno = sysWrite(fd, a.out)
+	if r.in.errno == syscall.EAGAIN {
+		a.sent, r.in.errno = 0, 0
+	}
+	if r.in.errno != 0 || a.sent < len(a.out) {
+		return true
+	}
+	return !empty && r.tryRead(fd)
+}
+
+func (r *raw) inner() net.Conn { return r.Conn }
+
+func (r *raw) quiet() bool {
+	err := r.rc.Control(r.sight.peek)
+	return err == nil && r.sight.empty
+}
+
+func (r *raw) lookForBytes(fd uintptr) { r.sight.empty = isEmpty(fd) }
+
+func (r *raw) left() bool {
+	if r.rc.Control(r.sight.peer) != nil {
+		return false // It is closed on our side.
+	}
+	return r.sight.poll[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+}
+
+func (r *raw) lookForPeer(fd uintptr) {
+	r.sight.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
+	if _, err := unix.Poll(r.sight.poll[:], 0); err != nil {
+		r.sight.poll[0].Revents = 0
+	}
+}
+
+// isEmpty says that there is nothing to be read, not even an end.
+func isEmpty(fd uintptr) bool {
+	var b [1]byte
+	_, errno := sysReceive(fd, b[:], syscall.MSG_PEEK)
+	return errno == syscall.EAGAIN
+}
+
+// sysRead, sysReceive and sysWrite are the system calls, for descriptors that don't block. The scheduler isn't told.
+
+func sysRead(fd uintptr, b []byte) (int, syscall.Errno) { return sysReceive(fd, b, 0) }
+
+func sysReceive(fd uintptr, b []byte, flags uintptr) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), 0
+		case syscall.EINTR:
+			continue
+		}
+		return 0, errno
+	}
+}
+
+func sysWrite(fd uintptr, b []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), 0
+		case syscall.EINTR:
+			continue
+		}
+		return 0, errno
+	}
+}

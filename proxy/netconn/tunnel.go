@@ -1,0 +1,131 @@
+package netconn
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Tunnel copies bytes both ways between a client and a backend. It ends when both sides have ended; when one has, and the other has sent
+// nothing more for lingerTime; when neither has sent anything for limit, 0 being for ever; or when a connection breaks. It
+// returns how many bytes went down to the client, and the error if it wasn't ended by the two. The caller closes both. While a
+// side is silent it holds no buffer.
+func Tunnel(client *Client, backend *Backend, limit time.Duration, buffers *Buffers) (down int64, err error) {
+	backend.End() // A client that has sent its last byte is still there.
+	t := &tunnel{clock: &client.registry.now, limit: limit, buffers: buffers}
+	t.touch()
+	up := &flow{tunnel: t, from: &client.timed, to: &backend.timed, patience: backend.limits.Idle}
+	back := &flow{tunnel: t, from: &backend.timed, to: &client.timed, patience: client.all.limits.Write}
+	var running sync.WaitGroup
+	running.Go(func() { up.run(back) })
+	back.run(up)
+	running.Wait()
+	return back.bytes, errors.Join(up.err, back.err)
+}
+
+// tunnel is what the two directions share.
+type tunnel struct {
+	clock   *atomic.Int64
+	limit   time.Duration
+	buffers *Buffers
+	// active is when the last bytes came, by the clock.
+	active atomic.Int64
+	// ending says that one direction has ended.
+	ending atomic.Bool
+}
+
+func (t *tunnel) touch() { t.active.Store(t.clock.Load()) }
+
+// left is for how long the tunnel may still be silent; ok is false if that is for ever.
+func (t *tunnel) left() (left time.Duration, ok bool) {
+	limit := t.limit
+	if t.ending.Load() && (limit == 0 || limit > lingerTime) {
+		limit = lingerTime
+	}
+	return limit - time.Duration(t.clock.Load()-t.active.Load()), limit > 0
+}
+
+// flow is one direction of a tunnel.
+type flow struct {
+	*tunnel
+	from, to *timed
+	// patience is how long a write may take without progress.
+	patience time.Duration
+	buf      *[BufferSize]byte
+	bytes    int64
+	err      error
+}
+
+// Lend and GiveBack are Lender's.
+func (f *flow) Lend() []byte {
+	if f.buf == nil {
+		f.buf = f.buffers.Get()
+	}
+	return f.buf[:]
+}
+
+// GiveBack is called while nothing comes.
+func (f *flow) GiveBack() {
+	if f.buf != nil {
+		f.buffers.Put(f.buf)
+		f.buf = nil
+	}
+}
+
+// run copies until its end, and has the other direction come to its own.
+func (f *flow) run(other *flow) {
+	defer f.GiveBack()
+	err := f.copy()
+	f.touch()
+	f.ending.Store(true)
+	if err == io.EOF && f.to.CloseWrite() == nil {
+		other.from.wakeRead() // It has less time from now on.
+		return
+	}
+	if err != io.EOF && err != ErrInterrupted {
+		f.err = err
+	}
+	f.from.Interrupt()
+	f.to.Interrupt()
+}
+
+func (f *flow) copy() error {
+	for {
+		n, err := f.read()
+		if n > 0 {
+			m, werr := f.to.write(f.buf[:n], f.patience, 0)
+			f.bytes += int64(m)
+			if werr != nil {
+				return werr
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// read waits for bytes until the tunnel as a whole has been silent for too long.
+func (f *flow) read() (int, error) {
+	for {
+		left, ok := f.left()
+		var due int64
+		switch {
+		case ok && left <= 0:
+			return 0, ErrTimeout
+		case ok:
+			due = f.from.in(left)
+		}
+		f.from.beginRead(due)
+		n, err := f.from.link.readLent(f)
+		n, err = f.from.endRead(n, err, due)
+		if n > 0 {
+			f.touch()
+		}
+		if err != errWoken && err != ErrTimeout {
+			return n, err
+		}
+	}
+}

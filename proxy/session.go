@@ -1,0 +1,79 @@
+package proxy
+
+import "gopher-equalizer/proxy/netconn"
+
+// session is a client's connection and the requests that come on it, one after the other. While none has come it holds no
+// memory but its own.
+type session struct {
+	*netconn.Client
+	proxy *Proxy
+	// request is the one that is being read or answered; nil while nothing of one has come.
+	request *request
+}
+
+// run serves the connection until one side has enough of it.
+func (s *session) run() {
+	defer s.Close()
+	for s.await() {
+		if !s.request.serve() {
+			break
+		}
+		s.next()
+	}
+	s.release()
+}
+
+// Lend and GiveBack are netconn.Lender's.
+func (s *session) Lend() []byte {
+	if s.request == nil {
+		s.request = s.proxy.requests.Get().(*request)
+		s.request.session = s
+	}
+	return s.request.in.room()
+}
+
+// GiveBack is called when nothing had come after all.
+func (s *session) GiveBack() { s.release() }
+
+func (s *session) release() {
+	if r := s.request; r != nil {
+		s.request = nil
+		r.session = nil
+		r.in.clear()
+		if r.in.buf != nil { // Else a tunnel has given its memory up.
+			s.proxy.requests.Put(r)
+		}
+	}
+}
+
+// await waits for the first bytes of a request, unless those came with the one before. It says no at the connection's end.
+func (s *session) await() bool {
+	if s.request != nil {
+		s.Begin()
+		return true
+	}
+	for {
+		n, err := s.Await(s)
+		if err != nil {
+			return false
+		}
+		s.request.in.end += n
+		if s.request.in.skipEmptyLines(); s.request.in.size() > 0 {
+			return true
+		}
+		// Empty lines behind a body, as old clients send them, are no request.
+		s.Idle()
+		s.release()
+	}
+}
+
+// next readies the connection for another request, of which a part may be here.
+func (s *session) next() {
+	s.Idle()
+	in := &s.request.in
+	if in.skipEmptyLines(); in.size() == 0 {
+		s.release()
+		return
+	}
+	in.shift()
+}

@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"slices"
+
+	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/netconn"
+)
+
+// wantsUpgrade says whether a request's Upgrade goes on to the backend. HTTP/2 by way of an upgrade doesn't: what came in it would
+// be requests that nobody checked and counted.
+func wantsUpgrade(list []byte) bool {
+	any := false
+	for len(list) > 0 {
+		var protocol []byte
+		protocol, list = http1.NextElement(list)
+		if http1.Is(protocol, "h2c") || http1.Is(protocol, "h2") {
+			return false
+		}
+		any = any || len(protocol) > 0
+	}
+	return any
+}
+
+// tunnel passes the backend's 101 on as it came, and then bytes both ways, until one side has ended or nothing came
+// for TunnelTimeout. Neither connection is used for anything else after that.
+func (r *request) tunnel() {
+	r.last = true
+	if r.upload.stop(r); !r.upload.complete() {
+		r.endExchange(broke)
+		r.fail(backendBad, errAnswerSwitch)
+		return
+	}
+	if err := r.openTunnel(); err != nil {
+		r.leftBehind(err)
+		return
+	}
+	r.lighten()
+	down, err := netconn.Tunnel(r.session.Client, r.exchange.conn, r.proxy.settings.TunnelTimeout, &r.proxy.buffers)
+	r.size += down
+	r.cause = err
+	r.exchange.close(dropped)
+}
+
+// openTunnel sends the 101, and what came on either side behind the heads.
+func (r *request) openTunnel() error {
+	x := &r.exchange
+	r.out = append(append(r.out[:0], x.head...), x.left()...)
+	r.size = int64(len(x.left()))
+	if err := r.write(r.out); err != nil {
+		return err
+	}
+	if r.in.size() == 0 {
+		return nil
+	}
+	_, err := x.conn.Write(r.in.bytes())
+	return err
+}
+
+// lighten gives up all large buffers: a tunnel may be open for days. What will be logged is copied.
+func (r *request) lighten() {
+	r.raw = slices.Clone(r.raw)
+	_ = r.header.Parse(r.raw)
+	r.in.buf, r.exchange.in, r.exchange.head = nil, nil, nil
+	r.exchange.answer.Reset()
+}
