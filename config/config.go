@@ -139,14 +139,24 @@ const (
 	StoreMemory   = "memory"   // nothing outlives the process
 )
 
+// What a crash does to buckets.
+const (
+	DurabilityInterval = "interval" // it gives back what was spent since the last flush
+	DurabilityStrict   = "strict"   // it gives back nothing, and takes away what was reserved
+)
+
 // Store is where buckets outlive the process.
 type Store struct {
 	// Driver is StoreBolt, StorePostgres or StoreMemory.
 	Driver string `toml:"driver"`
 	// Path is the bolt driver's file. Its folder is made if it isn't there.
 	Path string `toml:"path"`
+	// Durability is DurabilityInterval or DurabilityStrict. Strict reserves tokens in the store ahead of
+	// spending them: it costs clients up to a capacity after a crash, and while the store is away
+	// those who have spent what is reserved are refused.
+	Durability string `toml:"durability"`
 	// FlushInterval is the time between two flushes of what was spent. It is also what a crash
-	// can lose: a client regains at most what it spent, or earns, in that time.
+	// can lose: a client regains at most what it spent, and earns, in that time.
 	FlushInterval time.Duration `toml:"flush_interval"`
 	// Timeout bounds each call to the store, and so how long an admin write may take.
 	Timeout time.Duration `toml:"timeout"`

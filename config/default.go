@@ -26,6 +26,7 @@ func Default() Config {
 		Store: Store{
 			Driver:          StoreBolt,
 			Path:            "data/equalizer.db",
+			Durability:      DurabilityInterval,
 			FlushInterval:   time.Second,
 			Timeout:         5 * time.Second,
 			ConnectTimeout:  30 * time.Second,

@@ -96,6 +96,10 @@ required_at_start = "yes"
 	f(`path = "a\u0000b"`, `store.path: "a\x00b" has a NUL in it; want a file's path`)
 	f(`flush_interval = "9ms"`, "store.flush_interval: 9ms is out of range; want 10ms to 1h, the spending that a crash may give back")
 	f(`flush_interval = "2h"`, "store.flush_interval: 2h is out of range; want 10ms to 1h, the spending that a crash may give back")
+	f(`durability = "paranoid"`, `store.durability: unexpected "paranoid"; want interval or strict`)
+	f("durability = \"strict\"\ndriver = \"memory\"", `store.durability: "strict" with driver = "memory", which forgets what was spent at every start; want bolt or postgres, or "interval"`)
+	f("durability = \"strict\"\nrequired_at_start = false", `store.durability: "strict" with required_at_start = false, which spends before it is known what is reserved; want true, or "interval"`)
+	require.Equal(t, DurabilityStrict, accepted(t, pool+"[store]\ndurability = \"strict\"\n").Store.Durability)
 	accepted(t, pool+"[store]\ndriver = \"memory\"\npath = \"\"\n")
 	accepted(t, pool+"[store]\ndriver = \"postgres\"\npath = \"\"\n")
 }

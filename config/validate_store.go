@@ -9,6 +9,7 @@ import (
 func (r *report) store(s Store) {
 	r.oneOf("store.driver", s.Driver, StoreBolt, StorePostgres, StoreMemory)
 	r.storePath(s)
+	r.durability(s)
 	r.flushInterval("store.flush_interval", s.FlushInterval)
 	r.duration("store.timeout", s.Timeout)
 	r.duration("store.connect_timeout", s.ConnectTimeout)
@@ -26,6 +27,19 @@ func (r *report) storePath(s Store) {
 		r.add(key, `there is none; want a file's path, such as "data/equalizer.db"`)
 	case s.Driver == StoreBolt && strings.HasSuffix(s.Path, "/"):
 		r.add(key, "%s is a folder; want a file's path", show(s.Path))
+	}
+}
+
+// durability refuses strict where nothing could keep its promise.
+func (r *report) durability(s Store) {
+	const key = "store.durability"
+	r.oneOf(key, s.Durability, DurabilityInterval, DurabilityStrict)
+	switch {
+	case s.Durability != DurabilityStrict:
+	case s.Driver == StoreMemory:
+		r.add(key, `"strict" with driver = "memory", which forgets what was spent at every start; want bolt or postgres, or "interval"`)
+	case !s.RequiredAtStart:
+		r.add(key, `"strict" with required_at_start = false, which spends before it is known what is reserved; want true, or "interval"`)
 	}
 }
 

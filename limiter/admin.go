@@ -12,7 +12,7 @@ import (
 // nothing was changed; after ErrInDoubt, Get says what is.
 func (s *Service) Create(ctx context.Context, clientID string, c Change) (Snapshot, error) {
 	snap, _, err := s.put(ctx, clientID, func(present *bucket) (plan, error) {
-		if present != nil && present.managed {
+		if present != nil && present.has(managed) {
 			return plan{}, ErrManaged
 		}
 		if c.Tokens == nil {
@@ -87,6 +87,9 @@ func (s *Service) put(ctx context.Context, clientID string, planFor func(present
 	p.at, p.creates = was.at, !ok
 	p.stored = p.arrival(was)
 	record := p.rate.record(clientID, true, p.content(was), wall)
+	if s.o.Strict {
+		record.Reserved = everything() // takers go on while it is written
+	}
 	if err := s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{clientID, &record, p}); err != nil {
 		return Snapshot{}, false, err
 	}
@@ -160,7 +163,7 @@ func (s *Service) apply(clientID string, p plan) Snapshot {
 	now := s.clock.Monotonic()
 	b := s.table.replace(clientID, p.rate, true, now, p.arrival)
 	b.set(stored)
-	if max(b.arrival.Load(), now) != max(p.stored, now) {
+	if arrival := max(b.arrival.Load(), now); arrival != max(p.stored, now) || s.o.Strict && arrival > now {
 		s.table.redirty(b, now)
 	}
 	snap, _ := b.snapshot(now, s.clock.Wall()) // alive: the write lock is held, and the reaper leaves managed ones alone

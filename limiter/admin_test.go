@@ -23,7 +23,7 @@ func TestCreate(t *testing.T) {
 	}
 	assert.Equal(t, want, snap)
 	row := f.store.all()["test1234"]
-	assert.Equal(t, Record{"test1234", true, want.Settings, 5, dawn}, row, "stored before it is answered")
+	assert.Equal(t, Record{ClientID: "test1234", Managed: true, Settings: want.Settings, Tokens: 5, At: dawn}, row, "stored before it is answered")
 	assert.Equal(t, 5, f.admitted("test1234", 20))
 
 	_, err = f.Create(ctx, "test1234", Change{})

@@ -15,8 +15,7 @@ type bucket struct {
 	rate     *rate
 	clientID string
 	next     *bucket       // in the list of dirty buckets; its queuer's, then the flusher's
-	marks    atomic.Uint32 // dirty, stored
-	managed  bool
+	marks    atomic.Uint64 // dirty, stored, managed, and the limit of reserve.go
 }
 
 // dead stands in bucket.arrival from the kill on. Real arrival times are never negative.
@@ -25,14 +24,21 @@ const dead = math.MinInt64
 const (
 	// dirty: there is spending that isn't stored, and the bucket is in the dirty list, or in a
 	// flusher's hands before its value was read.
-	dirty uint32 = 1 << iota
+	dirty uint64 = 1 << iota
 	// stored: the store may have a row of it.
 	stored
+	// managed: an operator wrote it. This one never changes.
+	managed
+	// limited: the limit of reserve.go holds.
+	limited
 )
 
-func newBucket(clientID string, r *rate, arrival int64, managed bool) *bucket {
-	b := &bucket{rate: r, clientID: clientID, managed: managed}
+func newBucket(clientID string, r *rate, arrival int64, isManaged bool) *bucket {
+	b := &bucket{rate: r, clientID: clientID}
 	b.arrival.Store(arrival)
+	if isManaged {
+		b.marks.Store(managed)
+	}
 	return b
 }
 
@@ -74,7 +80,7 @@ func (b *bucket) killIfFull(now int64) bool {
 }
 
 // exists says whether the bucket holds anything: an unmanaged one that is full does not.
-func (b *bucket) exists(tat, now int64) bool { return b.managed || tat > now }
+func (b *bucket) exists(tat, now int64) bool { return b.has(managed) || tat > now }
 
 // snapshot is the bucket at now; false if it is dead.
 func (b *bucket) snapshot(now int64, wall time.Time) (Snapshot, bool) {
@@ -83,7 +89,7 @@ func (b *bucket) snapshot(now int64, wall time.Time) (Snapshot, bool) {
 		return Snapshot{}, false
 	}
 	return Snapshot{
-		ClientID: b.clientID, Settings: b.rate.Settings, Managed: b.managed,
+		ClientID: b.clientID, Settings: b.rate.Settings, Managed: b.has(managed),
 		Tokens: b.rate.credit(tat, now) / b.rate.cost, LastRefill: wall,
 	}, true
 }
@@ -91,14 +97,14 @@ func (b *bucket) snapshot(now int64, wall time.Time) (Snapshot, bool) {
 // record is the bucket with this tat as a store keeps it; wall is the time of day at now.
 func (b *bucket) record(tat, now int64, wall time.Time) Record {
 	was := b.rate.holding(tat, now)
-	return b.rate.record(b.clientID, b.managed, was.credit, wall.Add(nanoseconds(was.at-now)))
+	return b.rate.record(b.clientID, b.has(managed), was.credit, wall.Add(nanoseconds(was.at-now)))
 }
 
-func (b *bucket) has(mark uint32) bool { return b.marks.Load()&mark != 0 }
+func (b *bucket) has(mark uint64) bool { return b.marks.Load()&mark != 0 }
 
-func (b *bucket) clear(mark uint32) { b.marks.And(^mark) }
+func (b *bucket) clear(mark uint64) { b.marks.And(^mark) }
 
 // set reports whether the mark was not there before.
-func (b *bucket) set(mark uint32) bool { return b.marks.Or(mark)&mark == 0 }
+func (b *bucket) set(mark uint64) bool { return b.marks.Or(mark)&mark == 0 }
 
 func nanoseconds(n int64) time.Duration { return time.Duration(n) }

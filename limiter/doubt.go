@@ -50,5 +50,5 @@ func (s *Service) settle(ctx context.Context) error {
 // same says whether the store gave back what was written.
 func (r Record) same(other Record) bool {
 	return r.ClientID == other.ClientID && r.Managed == other.Managed && r.Settings == other.Settings &&
-		r.Tokens == other.Tokens && r.At.Equal(other.At)
+		r.Tokens == other.Tokens && r.Reserved == other.Reserved && r.At.Equal(other.At)
 }

@@ -33,6 +33,7 @@ func (c *fakeClock) advance(d time.Duration) { c.mono.Add(int64(d)) }
 type fakeStore struct {
 	mu        sync.Mutex
 	rows      map[string]Record
+	running   bool // the last batch was none that stops
 	writes    int
 	onWrite   func(Batch) error
 	onGet     func() error
@@ -75,6 +76,12 @@ func (s *fakeStore) Get(_ context.Context, clientID string) (Record, bool, error
 	return r, ok, nil
 }
 
+func (s *fakeStore) Stopped(context.Context) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.running, nil
+}
+
 func (s *fakeStore) Write(_ context.Context, b Batch) error {
 	s.mu.Lock()
 	onWrite := s.onWrite
@@ -93,6 +100,7 @@ func (s *fakeStore) Write(_ context.Context, b Batch) error {
 		for _, id := range b.Deletes {
 			delete(s.rows, id)
 		}
+		s.running = !b.Stopped
 	}
 	return err
 }

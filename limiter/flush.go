@@ -18,6 +18,9 @@ const reapInterval = time.Second
 // closeRetry is the time between the first two attempts of the last flush; each is twice the one before it.
 const closeRetry, maxCloseRetry = 100 * time.Millisecond, 2 * time.Second
 
+// earlyFlush is the share of the flush interval after which a flush begins that a taker waits for.
+const earlyFlush = 20
+
 // maxRetry is the longest time between two attempts to reach a store that is down.
 const maxRetry = 15 * time.Second
 
@@ -36,17 +39,23 @@ func (s *Service) flushLoop(ctx context.Context) {
 	timer := time.NewTimer(s.o.FlushInterval)
 	defer timer.Stop()
 	failures := 0
-	for {
+	for wake := s.wake; ; {
 		select {
 		case <-ctx.Done():
 			return
+		case <-wake:
+			wake = nil // once, or ever more of it would put the flush off
+			timer.Reset(s.o.FlushInterval / earlyFlush)
+			continue
 		case <-timer.C:
 		}
 		start := s.clock.Monotonic()
 		if s.flush(ctx, s.o.FlushInterval) != nil {
 			failures++
+			wake = nil // a store that is down has its pause
 		} else {
 			failures = 0
+			wake = s.wake
 		}
 		took := nanoseconds(s.clock.Monotonic() - start)
 		if took > s.o.FlushInterval {
@@ -125,59 +134,16 @@ func (s *Service) flushGroup(ctx context.Context, group []*bucket, since int64, 
 		return err
 	}
 	defer s.writing.unlock()
-	batch, unstored := s.collect(group, horizon)
-	if err := s.write(ctx, batch); err != nil {
-		s.uncollect(group, since)
+	c := s.collect(group, horizon)
+	if err := s.write(ctx, c.batch); err != nil {
+		s.uncollect(c, group, since, err)
 		if ctx.Err() != nil {
 			s.batch = max(minFlushBatch, len(group)/2)
 		}
 		return err
 	}
-	for _, b := range unstored {
-		b.clear(stored)
-	}
+	c.stored()
 	return nil
-}
-
-// collect reads the values of marked buckets. The mark goes first: a take that comes in
-// between is either in the value, or marks the bucket again.
-//
-// An unmanaged bucket that is full holds nothing, and one that is full within horizon is full before
-// a restart could ask: it is not written, and its row, if it may have one, is deleted. unstored are
-// those that have none once the batch is written.
-func (s *Service) collect(group []*bucket, horizon time.Duration) (batch Batch, unstored []*bucket) {
-	now := s.clock.Monotonic()
-	wall := s.clock.Wall() // read after now: what lies between isn't credited twice
-	batch.Puts = make([]Record, 0, len(group))
-	for _, b := range group {
-		b.clear(dirty)
-		tat := b.arrival.Load()
-		switch {
-		case tat == dead: // whoever killed it saw to the row
-		case b.managed || tat > now+int64(horizon):
-			b.set(stored)
-			batch.Puts = append(batch.Puts, b.record(tat, now, wall))
-		default:
-			if b.has(stored) {
-				batch.Deletes = append(batch.Deletes, b.clientID)
-				unstored = append(unstored, b)
-			}
-			if tat > now {
-				s.table.redirty(b, now)
-			}
-		}
-	}
-	return batch, unstored
-}
-
-// uncollect makes the buckets of a batch that was not written dirty again. Whether they
-// have a row is unknown, so they keep the mark that they may.
-func (s *Service) uncollect(group []*bucket, since int64) {
-	for _, b := range group {
-		if b.arrival.Load() != dead {
-			s.table.redirty(b, since)
-		}
-	}
 }
 
 // write sends a batch to the store and notes how it answered. The caller holds the write lock.
@@ -185,12 +151,18 @@ func (s *Service) write(ctx context.Context, batch Batch) error {
 	if len(batch.Puts)+len(batch.Deletes) == 0 {
 		return nil
 	}
+	return s.writeAlways(ctx, batch)
+}
+
+// writeAlways is write of a batch that says something even if it is empty.
+func (s *Service) writeAlways(ctx context.Context, batch Batch) error {
 	err := s.store.Write(ctx, batch)
 	s.storeAnswered(err)
 	return err
 }
 
-// Close ends admin writes, which answer ErrClosed from then on, and stores what is dirty.
+// Close ends admin writes, which answer ErrClosed from then on, and stores what is dirty, and that
+// this was an orderly stop.
 // Run must have returned, and takers must be done. The error says how many buckets
 // were not flushed, and why.
 func (s *Service) Close(ctx context.Context) error {
@@ -200,7 +172,7 @@ func (s *Service) Close(ctx context.Context) error {
 	s.closed = true
 	s.writing.unlock()
 	for retry := closeRetry; ; retry = min(2*retry, maxCloseRetry) {
-		err := s.flush(ctx, 0)
+		err := s.flushLast(ctx)
 		if err == nil {
 			return nil
 		}
@@ -212,10 +184,32 @@ func (s *Service) Close(ctx context.Context) error {
 	}
 }
 
-func (s *Service) notFlushed(why error) error {
-	dirty, _ := s.table.dirtyStats()
-	if dirty == 1 {
-		return fmt.Errorf("1 bucket not flushed: %w", why)
+// flushLast leaves nothing dirty, and then notes the stop.
+func (s *Service) flushLast(ctx context.Context) error {
+	if err := s.flush(ctx, 0); err != nil {
+		return err
 	}
-	return fmt.Errorf("%d buckets not flushed: %w", dirty, why)
+	return s.note(ctx, Batch{Stopped: true})
+}
+
+// note writes a batch without buckets.
+func (s *Service) note(ctx context.Context, batch Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
+	defer cancel()
+	if err := s.lockSettled(ctx); err != nil {
+		return err
+	}
+	defer s.writing.unlock()
+	return s.writeAlways(ctx, batch)
+}
+
+func (s *Service) notFlushed(why error) error {
+	switch dirty, _ := s.table.dirtyStats(); dirty {
+	case 0:
+		return fmt.Errorf("all buckets are flushed, but not the note that this is a stop and no crash: %w", why)
+	case 1:
+		return fmt.Errorf("1 bucket not flushed: %w", why)
+	default:
+		return fmt.Errorf("%d buckets not flushed: %w", dirty, why)
+	}
 }

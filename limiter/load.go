@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -14,24 +15,37 @@ const loadProgress = 1_000_000
 // errNotLoaded refuses admin writes: they would not know what they change.
 var errNotLoaded = errors.New("the stored buckets have not been read yet")
 
+var errStrictLater = errors.New("strict: what is reserved must be read before anything is spent, so the store must be there at the start")
+
 // load fills the table from the store. Each bucket is credited with what it earned since it
-// was stored, at the settings it was stored with; then the present ones apply.
+// was stored, at the settings it was stored with; then the present ones apply. After a crash what
+// was reserved counts as spent, and if the service is strict, clients without a bucket start empty.
 func (s *Service) load(ctx context.Context) error {
 	var n atomic.Int64
 	ctx, stop := whileItMoves(ctx, s.o.StoreTimeout, &n)
 	defer stop()
 	start := s.clock.Monotonic()
-	err := s.store.Load(ctx, func(r Record) error {
+	stopped, err := s.store.Stopped(ctx)
+	if err != nil {
+		return fmt.Errorf("read how the last run ended: %w", err)
+	}
+	l := loader{s, stopped}
+	err = s.store.Load(ctx, func(r Record) error {
 		if n.Add(1)%loadProgress == 0 {
 			s.log.Info().Int64("buckets", n.Load()).Msg("loading")
 		}
-		return s.table.restore(r, s.clock.Monotonic(), s.clock.Wall())
+		return l.restore(r)
 	})
 	if err != nil {
 		return fmt.Errorf("load the buckets: %w", err)
 	}
+	if s.o.Strict {
+		if err := s.beginStrict(ctx, stopped); err != nil {
+			return err
+		}
+	}
 	s.loaded.Store(true)
-	s.log.Info().Int64("buckets", n.Load()).Dur("duration", nanoseconds(s.clock.Monotonic()-start)).Msg("buckets loaded")
+	s.log.Info().Int64("buckets", n.Load()).Bool("after_a_stop", stopped).Dur("duration", nanoseconds(s.clock.Monotonic()-start)).Msg("buckets loaded")
 	return nil
 }
 
@@ -75,20 +89,48 @@ func (s *Service) loadIfLate(ctx context.Context) error {
 	return err
 }
 
+// beginStrict notes in the store that this run has not stopped, before anything can be spent. Who has no bucket
+// after a crash starts empty: it may have spent all it had.
+func (s *Service) beginStrict(ctx context.Context, stopped bool) error {
+	if !stopped {
+		s.table.startEmpty(s.clock.Monotonic())
+	}
+	s.flushEarly() // what isn't reserved can't be spent
+	if err := s.note(ctx, Batch{}); err != nil {
+		return fmt.Errorf("note the start: %w", err)
+	}
+	return nil
+}
+
+// startEmpty has clients without a bucket start with nothing: they start with what their overflow bucket holds.
+func (t *table) startEmpty(now int64) {
+	for i := range t.overflow {
+		t.overflow[i].arrival.Store(now + t.defaults.span)
+	}
+}
+
+// loader puts stored buckets into the table.
+type loader struct {
+	*Service
+	stopped bool // the last run ended in order
+}
+
 // restore puts a stored bucket into the table. What changed by loading is dirty, and so is what the clock
-// contradicts; and an unmanaged bucket that is full, whose row the flush then deletes, and the reaper it.
+// contradicts, or has too little reserved; and an unmanaged bucket that is full, whose row the flush then
+// deletes, and the reaper it.
 //
 // If the store comes late the client may have a bucket already: what it spent of that is
 // taken from the stored one. A bucket marked stored was restored by a load that broke off.
-func (t *table) restore(r Record, now int64, wall time.Time) error {
+func (l loader) restore(r Record) error {
 	if err := r.Settings.Validate(); err != nil {
 		return fmt.Errorf("client %q: %w", r.ClientID, err)
 	}
+	t, now, wall := l.table, l.clock.Monotonic(), l.clock.Wall()
 	if b, _ := t.shard(t.hash(r.ClientID)).buckets.Load(r.ClientID); b != nil && b.has(stored) {
 		return nil
 	}
 	was, is := t.ratesOf(r)
-	credit := was.convert(creditOf(r, was, wall), is)
+	credit := was.convert(creditOf(r, was, wall, l.stopped), is)
 	late := false
 	b := t.replace(r.ClientID, is, r.Managed, now, func(live holding) int64 {
 		if live.rate != nil {
@@ -98,10 +140,27 @@ func (t *table) restore(r Record, now int64, wall time.Time) error {
 		return is.tat(credit, live.at)
 	})
 	b.set(stored)
-	if late || was != is || r.At.After(wall) || !r.Managed && credit == is.span {
+	short := l.o.Strict && l.restoreLimit(b, r, was, now, wall)
+	if late || short || was != is || r.At.After(wall) || !r.Managed && credit == is.span {
 		t.redirty(b, now)
 	}
 	return nil
+}
+
+// restoreLimit gives a bucket the limit that its row sets, if it sets one. short says that little of it is left. Under
+// other settings than the row's nothing can be spent before the row is written again.
+func (l loader) restoreLimit(b *bucket, r Record, was *rate, now int64, wall time.Time) (short bool) {
+	if math.IsInf(r.Reserved, 1) {
+		return false
+	}
+	if was != b.rate {
+		b.setLimit(0)
+		return true
+	}
+	left := was.fromTokens(r.Tokens) + earnedBy(r, wall) - was.reserved(r.Reserved) // after a crash, by now
+	limit := now + was.span - left
+	b.setLimit(limit)
+	return limit-max(b.arrival.Load(), now) < l.reserve(was)*was.cost/2
 }
 
 // ratesOf is what a record was stored with, and what its bucket is to have.
@@ -118,7 +177,18 @@ func (t *table) ratesOf(r Record) (was, is *rate) {
 
 // creditOf is what a record holds by now. A clock that stepped back earns nothing and costs
 // nothing; one that stepped forward fills the bucket at most.
-func creditOf(r Record, was *rate, wall time.Time) int64 {
-	earned := min(max(0, int64(wall.Sub(r.At))), was.span)
-	return min(was.span, was.fromTokens(r.Tokens)+earned)
+func creditOf(r Record, was *rate, wall time.Time, stopped bool) int64 {
+	held := was.fromTokens(r.Tokens)
+	if !stopped {
+		if math.IsInf(r.Reserved, 1) {
+			return 0
+		}
+		held -= was.reserved(r.Reserved)
+	}
+	return min(was.span, max(0, held+earnedBy(r, wall)))
+}
+
+// earnedBy is the time since the record's tokens were counted, and at most what could fill any bucket.
+func earnedBy(r Record, wall time.Time) int64 {
+	return min(max(0, int64(wall.Sub(r.At))), maxSpan)
 }

@@ -18,8 +18,10 @@ type Options struct {
 	// which are neither stored nor listed; managed buckets are always loaded.
 	MaxBuckets int64
 	// FlushInterval is the time between the beginnings of two flushes. A crash loses what was
-	// spent since the last one.
+	// spent since the last one, unless the service is Strict.
 	FlushInterval time.Duration
+	// Strict has a crash give back nothing: see reserve.go. It can't be had with LoadLater.
+	Strict bool
 	// StoreTimeout bounds every call to the store, and so how long an admin write waits.
 	StoreTimeout time.Duration
 	// LoadLater opens without the store's buckets: Run loads them as soon as the store is there.
@@ -45,6 +47,7 @@ type Service struct {
 	store Store
 
 	writing writeLock
+	wake    chan struct{}                // has the flusher begin early: something is to be reserved
 	batch   int                          // the flusher's: how many buckets it writes at once
 	closed  bool                         // under writing: no more admin writes
 	loaded  atomic.Bool                  // set once
@@ -70,9 +73,13 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 		o: o, log: o.Logger, clock: o.Clock, store: s,
 		table:   newTable(newRate(o.Settings), o.MaxBuckets),
 		writing: make(writeLock, 1),
+		wake:    make(chan struct{}, 1),
 		batch:   flushBatch,
 	}
 	service.flushingSince.Store(never)
+	if o.LoadLater && o.Strict {
+		return nil, errStrictLater
+	}
 	if o.LoadLater {
 		why := errNotLoaded.Error()
 		service.storeError.Store(&why)
@@ -88,7 +95,28 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 // clientID may alias a request's buffer: it is copied before it is kept. It never waits for a
 // lock or a store, and allocates nothing for a client that has a bucket.
 func (s *Service) Take(clientID string) Decision {
+	if s.o.Strict {
+		return s.takeReserved(clientID)
+	}
 	return s.table.take(clientID, s.clock.Monotonic())
+}
+
+// takeReserved refuses what isn't reserved yet, and has that be reserved soon.
+func (s *Service) takeReserved(clientID string) Decision {
+	d, short := s.table.takeReserved(clientID, s.clock.Monotonic())
+	if short {
+		d.RetryAfter = max(d.RetryAfter, s.o.FlushInterval)
+		s.flushEarly()
+	}
+	return d
+}
+
+// flushEarly brings the next flush near.
+func (s *Service) flushEarly() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is on its way
+	}
 }
 
 // Defaults are the settings of an unknown client's bucket.

@@ -17,6 +17,10 @@ type Record struct {
 	// Tokens are those that the bucket held at At, from 0 to Settings.Capacity, with
 	// the fraction of the token that was being earned.
 	Tokens float64
+	// Reserved are those of Tokens, and of what is earned after At, that the client may spend before
+	// its next record is stored, 0 or more; +Inf is all of them. A start that follows a crash counts
+	// them as spent.
+	Reserved float64
 	// At is the wall time at which Tokens were counted, UTC, in whole microseconds.
 	At time.Time
 }
@@ -28,6 +32,9 @@ type Batch struct {
 	Puts []Record
 	// Deletes are removed; one that isn't there is no error.
 	Deletes []string
+	// Stopped notes that this is the last batch of a writer that stops in order. Every other
+	// batch that is applied, an empty one too, takes that note away.
+	Stopped bool
 }
 
 // Store keeps buckets over restarts. The Service calls it from one goroutine at a time,
@@ -38,7 +45,7 @@ type Batch struct {
 //   - Write applies a whole batch or nothing. nil: it is durable. An error that wraps
 //     ErrInDoubt: it may be applied, now or until the next call to the store succeeds,
 //     which outwaits whatever is left of it. Any other error: it is not applied and never will be.
-//   - Get and Load see all that was written by Writes that returned nil.
+//   - Get, Load and Stopped see all that was written by Writes that returned nil.
 //   - There is one writer: opening a store that another process holds fails.
 type Store interface {
 	// Load calls yield with every record, in no particular order, and stops at its first
@@ -46,6 +53,9 @@ type Store interface {
 	Load(ctx context.Context, yield func(Record) error) error
 	// Get reads one record; false where there is none.
 	Get(ctx context.Context, clientID string) (Record, bool, error)
+	// Stopped says whether the last batch that was applied was a writer's last one. A store that nothing was
+	// ever written to says so too.
+	Stopped(ctx context.Context) (bool, error)
 	// Write applies a batch in one transaction.
 	Write(ctx context.Context, batch Batch) error
 	// Close lets go of the file or the connection, and of the claim to be the one writer.

@@ -111,17 +111,17 @@ func (t *table) find(clientID string, now int64) (b *bucket, tat int64, ok bool)
 // replace puts a bucket where the client's present one was, if any. arrival is given what that
 // held at its end, and says what the arrival time of the new one is to be.
 // Callers hold the write lock, so that only takers and the reaper are at work meanwhile.
-func (t *table) replace(clientID string, r *rate, managed bool, now int64, arrival func(was holding) int64) *bucket {
+func (t *table) replace(clientID string, r *rate, isManaged bool, now int64, arrival func(was holding) int64) *bucket {
 	s := t.shard(t.hash(clientID))
 	for {
 		old, ok := s.buckets.Load(clientID)
 		if !ok {
-			fresh := newBucket(clientID, r, arrival(holding{at: now}), managed)
+			fresh := newBucket(clientID, r, arrival(holding{at: now}), isManaged)
 			if _, loaded := s.buckets.LoadOrStore(clientID, fresh); loaded {
 				continue // a taker was faster: its bucket is the one to replace
 			}
 			t.count.Add(1)
-			t.countManaged(false, managed)
+			t.countManaged(false, isManaged)
 			return fresh
 		}
 		was, ok := old.kill(now)
@@ -129,9 +129,9 @@ func (t *table) replace(clientID string, r *rate, managed bool, now int64, arriv
 			runtime.Gosched() // the reaper is removing it
 			continue
 		}
-		fresh := newBucket(clientID, r, arrival(was), managed)
+		fresh := newBucket(clientID, r, arrival(was), isManaged)
 		s.buckets.Store(clientID, fresh)
-		t.countManaged(old.managed, managed)
+		t.countManaged(old.has(managed), isManaged)
 		return fresh
 	}
 }
@@ -158,7 +158,7 @@ func (t *table) drop(s *shard, b *bucket) {
 		return current, !loaded || current == b
 	})
 	t.count.Add(-1)
-	t.countManaged(b.managed, false)
+	t.countManaged(b.has(managed), false)
 }
 
 func (t *table) countManaged(was, is bool) {
@@ -172,12 +172,14 @@ func (t *table) countManaged(was, is bool) {
 }
 
 // reap drops the buckets of one shard that hold nothing. One that has a row in the store
-// is queued for the flush instead, which deletes the row: a later reap drops it.
+// is queued for the flush instead, which deletes the row: a later reap drops it. A managed
+// one with a limit is queued too, since a full one needs none.
 func (t *table) reap(s *shard, now int64) {
 	s.buckets.Range(func(_ string, b *bucket) bool {
 		switch {
-		case b.managed || b.has(dirty) || b.arrival.Load() > now:
-		case b.has(stored):
+		case b.has(dirty) || b.arrival.Load() > now:
+		case b.has(managed) && !b.has(limited):
+		case b.has(managed | stored):
 			s.dirty.add(b, now)
 		case b.killIfFull(now):
 			t.drop(s, b)

@@ -28,13 +28,16 @@ var (
 )
 
 // Check says what is wrong with a record that was read from a store, and names the client: no
-// bucket can have settings that don't validate, nor a negative or infinite number of tokens.
+// bucket can have settings that don't validate, nor a negative or infinite number of tokens; all that it has can be reserved.
 func Check(r limiter.Record) error {
 	if err := r.Settings.Validate(); err != nil {
 		return fmt.Errorf("client %q: %w", r.ClientID, err)
 	}
 	if r.Tokens < 0 || math.IsNaN(r.Tokens) || math.IsInf(r.Tokens, 0) {
 		return fmt.Errorf("client %q: %v tokens can't be", r.ClientID, r.Tokens)
+	}
+	if r.Reserved < 0 || math.IsNaN(r.Reserved) {
+		return fmt.Errorf("client %q: %v reserved tokens can't be", r.ClientID, r.Reserved)
 	}
 	return nil
 }

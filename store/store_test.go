@@ -36,6 +36,21 @@ func TestCheck(t *testing.T) {
 	f(10, math.Inf(1), "+Inf tokens")
 }
 
+func TestCheckOfWhatIsReserved(t *testing.T) {
+	r := limiter.Record{
+		ClientID: "alice",
+		Settings: limiter.Settings{Capacity: 1, Refill: limiter.Refill{Amount: 1, Per: time.Second}},
+	}
+	for _, reserved := range []float64{0, 0.5, 7, math.Inf(1)} {
+		r.Reserved = reserved
+		require.NoError(t, store.Check(r))
+	}
+	for _, reserved := range []float64{-1, math.Inf(-1), math.NaN()} {
+		r.Reserved = reserved
+		require.ErrorContains(t, store.Check(r), "reserved tokens can't be")
+	}
+}
+
 func TestHolderSaysWho(t *testing.T) {
 	h := store.Holder{Host: "web-1", PID: 4711, Since: time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC)}
 	require.Equal(t, "process 4711 on web-1, since 2026-11-23T07:21:02Z", h.String())

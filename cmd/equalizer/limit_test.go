@@ -120,6 +120,37 @@ func TestKillAfterAFlush(t *testing.T) {
 	}
 }
 
+// A strict process that is killed gives back nothing: its clients have lost what was reserved, and who has no
+// row may have spent everything. One that failed to start, or was stopped, is no crash.
+func TestKillOfAStrictProcess(t *testing.T) {
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			_, flags := startBackends(t, 1)
+			flags = append(flags, "-c", writeFile(t, "[store]\ndurability = \"strict\"\n"))
+			p := limited(t, flags, store)
+			for range 3 {
+				require.Equal(t, 200, p.get("/", "X-Client", "row").status)
+			}
+			p.flushed()
+			p.stop()
+			failed := spawn(t, free(append(flags, "--key", "header:X-Client", "--capacity", "10", "--refill", "1/1m", "--store", store, "--listen", "203.0.113.1:1")...)...)
+			require.Equal(t, 1, failed.wait())
+
+			p = limited(t, flags, store)
+			require.Equal(t, int64(7), p.bucket("row").Tokens)
+			for range 10 {
+				require.Equal(t, 200, p.get("/", "X-Client", "no row").status)
+			}
+			p.kill()
+			p = limited(t, flags, store)
+			assert.Equal(t, int64(2), p.bucket("row").Tokens)
+			assert.Equal(t, 429, p.get("/", "X-Client", "no row").status)
+			assert.Equal(t, 429, p.get("/", "X-Client", "never seen").status)
+			p.stop()
+		})
+	}
+}
+
 // A second process on the same file or schema exits 1 and names the holder.
 func TestOneWriter(t *testing.T) {
 	for name, store := range stores(t) {

@@ -84,6 +84,7 @@ func serve(ctx context.Context, c config.Config, t terminal, listen func(string)
 	at, err := p.start(ctx, background)
 	if err != nil {
 		endTasks()
+		p.stopUnserved()
 		p.abandon()
 		if ctx.Err() != nil {
 			p.log.Info().Msg("stopped before it was ready")
@@ -242,6 +243,17 @@ func (p *process) flushLast() error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.Server.ShutdownTimeout)
 	defer cancel()
 	return p.limits.Close(ctx)
+}
+
+// stopUnserved ends a start that failed. Nothing was spent, so there is nothing to store; but if it is strict, the
+// next start would take it for a crash.
+func (p *process) stopUnserved() {
+	if p.config.Store.Durability != config.DurabilityStrict {
+		return
+	}
+	if err := p.flushLast(); err != nil {
+		p.log.Warn().Err(err).Msg("the next start will count what is reserved as spent")
+	}
 }
 
 // abandon closes what was opened, as far as the start came.

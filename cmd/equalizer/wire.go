@@ -104,6 +104,7 @@ func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.L
 		Settings:      limiter.Settings{Capacity: limit.Capacity, Refill: limit.Refill},
 		MaxBuckets:    int64(limit.MaxBuckets),
 		FlushInterval: c.FlushInterval,
+		Strict:        c.Durability == config.DurabilityStrict,
 		StoreTimeout:  c.Timeout,
 		LoadLater:     late,
 		Logger:        log,

@@ -13,13 +13,17 @@ import (
 
 // A value is, one after the other:
 //
-//	flags     1 byte: bit 0 is Managed, the others are 0
+//	flags     1 byte: bit 0 is Managed, bit 1 says that something is reserved, the others are 0
 //	capacity  uvarint
 //	amount    uvarint, of the refill
 //	per       uvarint, of the refill, in nanoseconds
 //	tokens    8 bytes, IEEE 754, big endian
 //	at        varint, Unix time in microseconds
-const flagManaged = 1
+//	reserved  8 bytes, IEEE 754, big endian, where the flag says so
+const (
+	flagManaged = 1 << iota
+	flagReserved
+)
 
 // errValue is wrapped when a value can't be decoded.
 var errValue = errors.New("its value makes no sense")
@@ -29,18 +33,25 @@ func appendValue(dst []byte, r limiter.Record) []byte {
 	if r.Managed {
 		flags |= flagManaged
 	}
+	if r.Reserved != 0 {
+		flags |= flagReserved
+	}
 	dst = append(dst, flags)
 	dst = binary.AppendUvarint(dst, uint64(r.Settings.Capacity))
 	dst = binary.AppendUvarint(dst, uint64(r.Settings.Refill.Amount))
 	dst = binary.AppendUvarint(dst, uint64(r.Settings.Refill.Per))
 	dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(r.Tokens))
-	return binary.AppendVarint(dst, r.At.UnixMicro())
+	dst = binary.AppendVarint(dst, r.At.UnixMicro())
+	if r.Reserved != 0 {
+		dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(r.Reserved))
+	}
+	return dst
 }
 
 // decodeValue reads what appendValue wrote. Errors name the client.
 func decodeValue(clientID string, value []byte) (limiter.Record, error) {
 	d := decoder{rest: value}
-	flags := d.bytes(1)
+	flags := d.bytes(1)[0]
 	r := limiter.Record{
 		ClientID: clientID,
 		Settings: limiter.Settings{
@@ -48,15 +59,18 @@ func decodeValue(clientID string, value []byte) (limiter.Record, error) {
 			Refill:   limiter.Refill{Amount: d.positive(), Per: time.Duration(d.positive())},
 		},
 	}
-	r.Tokens = math.Float64frombits(binary.BigEndian.Uint64(d.bytes(8)))
+	r.Tokens = d.float()
 	r.At = time.UnixMicro(d.varint()).UTC()
+	if flags&flagReserved != 0 {
+		r.Reserved = d.float()
+	}
 	switch {
 	case d.failed || len(d.rest) > 0:
 		return limiter.Record{}, fmt.Errorf("client %q: %w: %x", clientID, errValue, value)
-	case flags[0]&^flagManaged != 0:
-		return limiter.Record{}, fmt.Errorf("client %q: %w: unknown flags %#x", clientID, errValue, flags[0])
+	case flags&^(flagManaged|flagReserved) != 0:
+		return limiter.Record{}, fmt.Errorf("client %q: %w: unknown flags %#x", clientID, errValue, flags)
 	}
-	r.Managed = flags[0]&flagManaged != 0
+	r.Managed = flags&flagManaged != 0
 	if err := store.Check(r); err != nil {
 		return limiter.Record{}, err
 	}
@@ -89,6 +103,8 @@ func (d *decoder) positive() int64 {
 	d.advance(n)
 	return int64(u)
 }
+
+func (d *decoder) float() float64 { return math.Float64frombits(binary.BigEndian.Uint64(d.bytes(8))) }
 
 func (d *decoder) varint() int64 {
 	i, n := binary.Varint(d.rest)

@@ -61,7 +61,10 @@ func TestDecodeRefuses(t *testing.T) {
 		f(whole[:n], "makes no sense")
 	}
 	f(append(whole, 0), "makes no sense")
-	f(append([]byte{2}, whole[1:]...), "unknown flags 0x2")
+	f(append([]byte{4}, whole[1:]...), "unknown flags 0x4")
+	f(append([]byte{flagReserved}, whole[1:]...), "makes no sense")
+	f(vary(func(r *limiter.Record) { r.Reserved = -1 }), "reserved tokens can't be")
+	f(vary(func(r *limiter.Record) { r.Reserved = math.NaN() }), "reserved tokens can't be")
 	f(vary(func(r *limiter.Record) { r.Settings.Capacity = 0 }), "capacity 0")
 	f(vary(func(r *limiter.Record) { r.Settings.Capacity = -1 }), "makes no sense")
 	f(vary(func(r *limiter.Record) { r.Settings.Refill.Per = 0 }), "refill")
@@ -73,6 +76,7 @@ func FuzzDecodeValue(f *testing.F) {
 	settings := limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Minute}}
 	f.Add(appendValue(nil, limiter.Record{Settings: settings, Tokens: 9.5, At: time.Unix(1795418462, 0)}))
 	f.Add(appendValue(nil, limiter.Record{Settings: settings, Managed: true, At: time.Unix(-1, 0)}))
+	f.Add(appendValue(nil, limiter.Record{Settings: settings, Reserved: math.Inf(1), At: time.Unix(1, 0)}))
 	f.Add([]byte{})
 	f.Add([]byte{0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, value []byte) {

@@ -14,8 +14,11 @@ import (
 // goroutine: one that was left behind must not call yield.
 const loadPage = 1000
 
-// errNoBuckets is returned for a file that lost its contents.
-var errNoBuckets = errors.New("damaged: no buckets in it")
+// What is returned for a file that lost its contents.
+var (
+	errNoBuckets = errors.New("damaged: no buckets in it")
+	errNoMeta    = errors.New("damaged: no schema in it")
+)
 
 // Load implements limiter.Store, in the order of the client_ids.
 func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) error {
@@ -83,6 +86,21 @@ func (s *Store) Get(ctx context.Context, clientID string) (limiter.Record, bool,
 	}
 	r, ok := <-found
 	return r, ok, nil
+}
+
+// Stopped implements limiter.Store.
+func (s *Store) Stopped(ctx context.Context) (bool, error) {
+	found := make(chan bool, 1)
+	err := s.use(ctx, func(context.Context) error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			found <- isStopped(tx)
+			return nil
+		})
+	})
+	if err != nil {
+		return false, s.wrap(fmt.Errorf("read: %w", err))
+	}
+	return <-found, nil
 }
 
 func (s *Store) view(ctx context.Context, read func(*bbolt.Bucket) error) error {

@@ -10,14 +10,16 @@ import (
 )
 
 // schemaVersion is the layout that this package writes: a bucket "meta" with the numbers below,
-// and a bucket "buckets" from client_id to value (encode.go).
-const schemaVersion = 1
+// and a bucket "buckets" from client_id to value (encode.go). Version 1 had nothing reserved, and no note of
+// how its writer ended.
+const schemaVersion = 2
 
 // The names in the file.
 const (
 	metaName    = "meta"
 	bucketsName = "buckets"
 	versionName = "version" // the layout
+	stoppedName = "stopped" // 1 after a writer's last batch, at an orderly stop
 	epochName   = "epoch"   // how often the file was claimed: who finds another epoch than its own was superseded
 )
 
@@ -32,6 +34,9 @@ func claimSchema(tx *bbolt.Tx) (epoch uint64, err error) {
 	if err := checkVersion(meta); err != nil {
 		return 0, err
 	}
+	if err := putNumber(meta, versionName, schemaVersion); err != nil {
+		return 0, err
+	}
 	epoch, _ = number(meta, epochName)
 	return epoch + 1, putNumber(meta, epochName, epoch+1)
 }
@@ -44,6 +49,9 @@ func initSchema(tx *bbolt.Tx) (meta *bbolt.Bucket, err error) {
 		return nil, err
 	}
 	if meta, err = tx.CreateBucket([]byte(metaName)); err != nil {
+		return nil, err
+	}
+	if err := putNumber(meta, stoppedName, 1); err != nil {
 		return nil, err
 	}
 	return meta, putNumber(meta, versionName, schemaVersion)
@@ -82,4 +90,28 @@ func number(b *bbolt.Bucket, name string) (n uint64, ok bool) {
 
 func putNumber(b *bbolt.Bucket, name string, n uint64) error {
 	return b.Put([]byte(name), binary.BigEndian.AppendUint64(nil, n))
+}
+
+func isStopped(tx *bbolt.Tx) bool {
+	meta := tx.Bucket([]byte(metaName))
+	if meta == nil {
+		return false
+	}
+	n, _ := number(meta, stoppedName)
+	return n == 1
+}
+
+// noteStopped changes the note if it says something else.
+func noteStopped(tx *bbolt.Tx, stopped bool) error {
+	if isStopped(tx) == stopped {
+		return nil
+	}
+	meta := tx.Bucket([]byte(metaName))
+	if meta == nil {
+		return errNoMeta
+	}
+	if stopped {
+		return putNumber(meta, stoppedName, 1)
+	}
+	return putNumber(meta, stoppedName, 0)
 }

@@ -80,10 +80,32 @@ func TestANewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	edit(t, path, func(tx *bbolt.Tx) error { return putNumber(tx.Bucket([]byte(metaName)), versionName, schemaVersion+1) })
 	before, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.ErrorContains(t, openError(t, path), "newer version of this program: its schema is 2, and this one knows up to 1")
+	require.ErrorContains(t, openError(t, path), "newer version of this program: its schema is 3, and this one knows up to 2")
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, before, after)
+}
+
+// A file of version 1 is read as it is, and nobody knows how its writer ended.
+func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
+	path := filled(t)
+	edit(t, path, func(tx *bbolt.Tx) error {
+		meta := tx.Bucket([]byte(metaName))
+		if err := meta.Delete([]byte(stoppedName)); err != nil {
+			return err
+		}
+		return putNumber(meta, versionName, 1)
+	})
+	s := open(t, path)
+	require.Len(t, storetest.Load(t, s), 2000)
+	stopped, err := s.Stopped(t.Context())
+	require.NoError(t, err)
+	require.False(t, stopped)
+	require.NoError(t, s.db.View(func(tx *bbolt.Tx) error {
+		version, _ := number(tx.Bucket([]byte(metaName)), versionName)
+		require.Equal(t, uint64(schemaVersion), version)
+		return nil
+	}))
 }
 
 func TestADamagedRecordIsNamed(t *testing.T) {

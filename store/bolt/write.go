@@ -28,8 +28,8 @@ func changes(batch limiter.Batch) []change {
 
 // Write implements limiter.Store.
 func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
-	all := changes(batch)
-	err := s.use(ctx, func(ctx context.Context) error { return s.apply(ctx, all) })
+	all, stopped := changes(batch), batch.Stopped
+	err := s.use(ctx, func(ctx context.Context) error { return s.apply(ctx, all, stopped) })
 	if errors.Is(err, errLeftBehind) {
 		err = fmt.Errorf("%w: %w", limiter.ErrInDoubt, err)
 	}
@@ -40,10 +40,13 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 }
 
 // apply writes all changes in one transaction, unless ctx is over when it comes to the commit.
-func (s *Store) apply(ctx context.Context, all []change) error {
+func (s *Store) apply(ctx context.Context, all []change, stopped bool) error {
 	committing, txid := false, 0
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		if err := put(tx, all); err != nil {
+			return err
+		}
+		if err := noteStopped(tx, stopped); err != nil {
 			return err
 		}
 		if err := context.Cause(ctx); err != nil {

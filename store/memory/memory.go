@@ -11,12 +11,13 @@ import (
 // Store keeps buckets in a map. It fails only when it is closed, or a call's context is over.
 type Store struct {
 	gate    *gate.Gate
-	records map[string]limiter.Record // by whoever is let in by the gate
+	records map[string]limiter.Record // by whoever is let in by the gate, as is what follows
+	stopped bool
 }
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{gate: gate.New(), records: map[string]limiter.Record{}}
+	return &Store{gate: gate.New(), records: map[string]limiter.Record{}, stopped: true}
 }
 
 // Load implements limiter.Store. yield must not call the store.
@@ -50,6 +51,17 @@ func (s *Store) Get(ctx context.Context, clientID string) (limiter.Record, bool,
 	return r, ok, nil
 }
 
+// Stopped implements limiter.Store.
+func (s *Store) Stopped(ctx context.Context) (bool, error) {
+	_, cancel, err := s.gate.Enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer cancel()
+	defer s.gate.Leave()
+	return s.stopped, nil
+}
+
 // Write implements limiter.Store. "Durable" means: until the process ends.
 func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 	_, cancel, err := s.gate.Enter(ctx)
@@ -64,6 +76,7 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 	for _, clientID := range batch.Deletes {
 		delete(s.records, clientID)
 	}
+	s.stopped = batch.Stopped
 	return nil
 }
 

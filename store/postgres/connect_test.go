@@ -74,7 +74,7 @@ func TestErrorsThatTimeDoesNotMend(t *testing.T) {
 	require.NoError(t, s.Close())
 
 	run("INSERT INTO clerks.schema_version VALUES (99)")
-	f(func(*Options) {}, "newer version of this program: its schema is 99, and this one knows up to 1; upgrade")
+	f(func(*Options) {}, "newer version of this program: its schema is 99, and this one knows up to 2; upgrade")
 }
 
 // silent is a server that takes connections and says nothing.

@@ -34,6 +34,25 @@ func TestMigrationsAreAppliedOnce(t *testing.T) {
 	require.Equal(t, versions, latest)
 }
 
+// A schema of version 1 keeps its rows, and nobody knows how its writer ended.
+func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
+	schema := server.Schema(t)
+	s := open(t, at(t, schema))
+	storetest.Write(t, s, put(storetest.Record("alice", 1)))
+	require.NoError(t, s.Close())
+	_, err := pgtest.Connect(t, schema).Exec(t.Context(), `
+		ALTER TABLE buckets DROP COLUMN reserved; ALTER TABLE writer DROP COLUMN stopped;
+		DELETE FROM schema_version WHERE version > 1`)
+	require.NoError(t, err)
+	s = open(t, at(t, schema))
+	row, ok := storetest.Get(t, s, "alice")
+	require.True(t, ok)
+	require.Equal(t, storetest.Record("alice", 1), row)
+	stopped, err := s.Stopped(t.Context())
+	require.NoError(t, err)
+	require.False(t, stopped)
+}
+
 // A migration that fails leaves nothing of itself, so that it can be tried again.
 func TestAMigrationIsWholeOrNothing(t *testing.T) {
 	schema := server.Schema(t)

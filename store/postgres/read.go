@@ -13,7 +13,7 @@ import (
 )
 
 const recordSQL = `
-SELECT b.client_id, b.managed, s.capacity, s.refill, b.tokens, b.counted_at
+SELECT b.client_id, b.managed, s.capacity, s.refill, b.tokens, coalesce(b.reserved, 0), b.counted_at
 FROM buckets b LEFT JOIN settings s ON s.id = b.settings_id`
 
 // Get implements limiter.Store.
@@ -31,6 +31,14 @@ func (s *Store) Get(ctx context.Context, clientID string) (r limiter.Record, ok 
 		return wrapf(err, "read")
 	})
 	return r, ok, err
+}
+
+// Stopped implements limiter.Store.
+func (s *Store) Stopped(ctx context.Context) (stopped bool, err error) {
+	err = s.call(ctx, func(ctx context.Context, c *session) error {
+		return wrapf(c.conn.QueryRow(ctx, "SELECT stopped FROM writer").Scan(&stopped), "read how the last writer ended")
+	})
+	return stopped, err
 }
 
 // Load implements limiter.Store. It streams the rows, however many there are.
@@ -97,7 +105,7 @@ func toRecord(row pgx.CollectableRow) (limiter.Record, error) {
 		refill   *string
 		at       time.Time
 	)
-	if err := row.Scan(&r.ClientID, &r.Managed, &capacity, &refill, &r.Tokens, &at); err != nil {
+	if err := row.Scan(&r.ClientID, &r.Managed, &capacity, &refill, &r.Tokens, &r.Reserved, &at); err != nil {
 		return limiter.Record{}, fmt.Errorf("a row that can't be read: %w", err)
 	}
 	if capacity == nil || refill == nil {

@@ -19,10 +19,12 @@ const (
 	fenceSQL = `SELECT FROM writer WHERE epoch = $1 FOR SHARE`
 
 	putSQL = `
-INSERT INTO buckets (client_id, managed, settings_id, tokens, counted_at)
-SELECT * FROM unnest($1::text[], $2::boolean[], $3::integer[], $4::double precision[], $5::timestamptz[])
+INSERT INTO buckets (client_id, managed, settings_id, tokens, counted_at, reserved)
+SELECT * FROM unnest($1::text[], $2::boolean[], $3::integer[], $4::double precision[], $5::timestamptz[], $6::double precision[])
 ON CONFLICT (client_id) DO UPDATE SET managed = excluded.managed, settings_id = excluded.settings_id,
-	tokens = excluded.tokens, counted_at = excluded.counted_at`
+	tokens = excluded.tokens, counted_at = excluded.counted_at, reserved = excluded.reserved`
+
+	stoppedSQL = `UPDATE writer SET stopped = $1 WHERE stopped <> $1`
 
 	deleteSQL = `DELETE FROM buckets WHERE client_id = ANY ($1::text[])`
 )
@@ -41,7 +43,7 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 }
 
 func (c *session) write(ctx context.Context, batch limiter.Batch) error {
-	if len(batch.Puts)+len(batch.Deletes) == 0 {
+	if len(batch.Puts)+len(batch.Deletes) == 0 && c.says(batch.Stopped) {
 		return nil
 	}
 	if err := c.intern(ctx, batch.Puts); err != nil {
@@ -61,6 +63,9 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 	if len(batch.Deletes) > 0 {
 		work.Queue(deleteSQL, batch.Deletes)
 	}
+	if !c.says(batch.Stopped) {
+		work.Queue(stoppedSQL, batch.Stopped)
+	}
 	results := c.conn.SendBatch(ctx, work)
 	tx := results.Tx()
 	if err := results.Close(); err != nil {
@@ -71,8 +76,15 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 		_ = tx.Rollback(ctx)
 		return err
 	}
-	return commitError(tx.Commit(ctx))
+	err := commitError(tx.Commit(ctx))
+	if err == nil {
+		c.stopped = &batch.Stopped
+	}
+	return err
 }
+
+// says reports whether it is known that the store says so of its last writer.
+func (c *session) says(stopped bool) bool { return c.stopped != nil && *c.stopped == stopped }
 
 // columns are the records as the arrays of putSQL.
 func (c *session) columns(puts []limiter.Record) []any {
@@ -82,12 +94,16 @@ func (c *session) columns(puts []limiter.Record) []any {
 		settings  = make([]int32, len(puts))
 		tokens    = make([]float64, len(puts))
 		countedAt = make([]time.Time, len(puts))
+		reserved  = make([]*float64, len(puts))
 	)
 	for i, r := range puts {
 		clientIDs[i], managed[i], settings[i] = r.ClientID, r.Managed, c.settings[r.Settings]
 		tokens[i], countedAt[i] = r.Tokens, r.At
+		if r.Reserved != 0 {
+			reserved[i] = &puts[i].Reserved
+		}
 	}
-	return []any{clientIDs, managed, settings, tokens, countedAt}
+	return []any{clientIDs, managed, settings, tokens, countedAt, reserved}
 }
 
 // whoInstead adds to the error of a writer that was superseded who took its place.

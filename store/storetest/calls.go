@@ -57,10 +57,12 @@ func aLoadStopsWhenItsContextEnds(t *testing.T, place Place) {
 // calls makes each call of a store that takes a context.
 func calls(ctx context.Context, s limiter.Store, batch limiter.Batch) map[string]error {
 	_, _, getErr := s.Get(ctx, "alice")
+	_, stoppedErr := s.Stopped(ctx)
 	return map[string]error{
-		"Get":   getErr,
-		"Load":  s.Load(ctx, func(limiter.Record) error { return nil }),
-		"Write": s.Write(ctx, batch),
+		"Get":     getErr,
+		"Stopped": stoppedErr,
+		"Load":    s.Load(ctx, func(limiter.Record) error { return nil }),
+		"Write":   s.Write(ctx, batch),
 	}
 }
 
@@ -115,8 +117,12 @@ func whatHangsEndsWithItsContext(t *testing.T, place Place) {
 		_, _, err := s.Get(ctx, "alice")
 		return err
 	}
+	stopped := func(ctx context.Context) error {
+		_, err := s.Stopped(ctx)
+		return err
+	}
 	load := func(ctx context.Context) error { return s.Load(ctx, func(limiter.Record) error { return nil }) }
-	for _, call := range []func(context.Context) error{read, load} {
+	for _, call := range []func(context.Context) error{read, stopped, load} {
 		require.ErrorIs(t, stalled(t, place, s, call), context.DeadlineExceeded)
 		requireContents(t, s, []limiter.Record{Record("alice", 1)})
 	}

@@ -68,6 +68,32 @@ func nothingWhereNothingWasWritten(t *testing.T, place Place) {
 	}
 }
 
+func howTheLastWriterEnded(t *testing.T, place Place) {
+	s := Open(t, place)
+	stopped := func(want bool, when string) {
+		t.Helper()
+		got, err := s.Stopped(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, got, when)
+	}
+	stopped(true, "nobody ever wrote")
+	Write(t, s, limiter.Batch{})
+	stopped(false, "an empty batch says that somebody is there")
+	Write(t, s, limiter.Batch{Stopped: true})
+	stopped(true, "the last one was said to be")
+	s = Reopen(t, place, s)
+	stopped(true, "over a restart")
+	batch := puts(Record("alice", 1))
+	Write(t, s, batch)
+	stopped(false, "buckets again")
+	s = Reopen(t, place, s)
+	stopped(false, "no stop before the restart")
+	batch.Stopped = true
+	Write(t, s, batch)
+	stopped(true, "with buckets in it")
+	requireContents(t, s, batch.Puts)
+}
+
 // aStoreIsAMap compares a store with a map over random batches.
 func aStoreIsAMap(t *testing.T, place Place) {
 	s := Open(t, place)

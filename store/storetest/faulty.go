@@ -88,6 +88,14 @@ func (f *Faulty) Get(ctx context.Context, clientID string) (limiter.Record, bool
 	return f.store.Get(ctx, clientID)
 }
 
+// Stopped implements limiter.Store.
+func (f *Faulty) Stopped(ctx context.Context) (bool, error) {
+	if err := f.arrive(ctx); err != nil {
+		return false, err
+	}
+	return f.store.Stopped(ctx)
+}
+
 // Write implements limiter.Store, as the next fault of the Queue says.
 func (f *Faulty) Write(ctx context.Context, batch limiter.Batch) error {
 	if err := f.arriveToWrite(ctx); err != nil {

@@ -60,6 +60,8 @@ func extremes() []limiter.Record {
 		vary(func(r *limiter.Record) { r.Tokens = math.Nextafter(1, 0) }),
 		vary(func(r *limiter.Record) { r.Tokens = math.SmallestNonzeroFloat64 }),
 		vary(func(r *limiter.Record) { r.Tokens = 1.0 / 3 }),
+		vary(func(r *limiter.Record) { r.Reserved = math.Inf(1) }),
+		vary(func(r *limiter.Record) { r.Reserved = 50; r.Tokens = 0.5 }),
 		vary(func(r *limiter.Record) { r.At = time.Unix(0, 0).UTC() }),
 		vary(func(r *limiter.Record) { r.At = time.Date(1969, 12, 31, 23, 59, 59, 999_999_000, time.UTC) }),
 		vary(func(r *limiter.Record) { r.At = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC) }),
@@ -91,6 +93,7 @@ func anyRecord(clientIDs []string) *rapid.Generator[limiter.Record] {
 			Managed:  rapid.Bool().Draw(t, "managed"),
 			Settings: limiter.Settings{Capacity: capacity, Refill: refill},
 			Tokens:   rapid.Float64Range(0, float64(capacity)).Draw(t, "tokens"),
+			Reserved: rapid.OneOf(rapid.Just(0.0), rapid.Just(math.Inf(1)), rapid.Float64Range(0, 1e9)).Draw(t, "reserved"),
 			At:       time.UnixMicro(rapid.Int64Range(0, 253402300799999999).Draw(t, "at")).UTC(),
 		}
 	})

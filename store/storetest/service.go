@@ -27,12 +27,17 @@ type service struct {
 // serve opens a Service that flushes all the time.
 func serve(t *testing.T, s limiter.Store, settings limiter.Settings) *service {
 	t.Helper()
+	return serveWith(t, s, limiter.Options{Settings: settings})
+}
+
+// serveWith is serve with some options chosen.
+func serveWith(t *testing.T, s limiter.Store, o limiter.Options) *service {
+	t.Helper()
+	o.MaxBuckets, o.FlushInterval, o.StoreTimeout = 1000, time.Millisecond, patience
 	faulty := NewFaulty(s)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	opened, err := limiter.Open(ctx, limiter.Options{
-		Settings: settings, MaxBuckets: 1000, FlushInterval: time.Millisecond, StoreTimeout: patience,
-	}, faulty)
+	opened, err := limiter.Open(ctx, o, faulty)
 	require.NoError(t, err)
 	v := &service{Service: opened, t: t, store: faulty, done: make(chan struct{})}
 	background, stop := context.WithCancel(t.Context())
@@ -40,6 +45,12 @@ func serve(t *testing.T, s limiter.Store, settings limiter.Settings) *service {
 	go func() { v.Run(background); close(v.done) }()
 	t.Cleanup(func() { stop(); <-v.done })
 	return v
+}
+
+// crash ends the service with nothing more stored.
+func (v *service) crash() {
+	v.cancel()
+	<-v.done
 }
 
 // stop ends the service with everything stored.
@@ -180,6 +191,31 @@ func anAmbiguousFlushLosesNothing(t *testing.T, place Place) {
 	row, ok := Get(t, s, "alice")
 	require.True(t, ok)
 	require.InDelta(t, 5, row.Tokens, 0.01)
+}
+
+// A strict service that isn't stopped in order starts again with what was reserved taken off, and with nothing where
+// there is no row. After a stop everything is as it was.
+func aCrashOfAStrictServiceGivesNothingBack(t *testing.T, place Place) {
+	s := Open(t, place)
+	strict := limiter.Options{Settings: defaults(), Strict: true}
+	v := serveWith(t, s, strict)
+	v.take("alice", 2)
+	require.Eventually(t, func() bool { _, ok := Get(t, s, "alice"); return ok && v.Stats().Dirty == 0 }, patience, time.Millisecond)
+	v.crash()
+
+	s = Reopen(t, place, s)
+	v = serveWith(t, s, strict)
+	require.Equal(t, int64(3), v.tokens("alice"), "10 - 2 spent - 5 reserved")
+	require.False(t, v.Take("bob").Allowed, "who may have spent everything starts empty")
+	require.Eventually(t, func() bool { return v.Take("alice").Allowed }, patience, time.Millisecond, "it is reserved anew")
+	v.stop()
+
+	s = Reopen(t, place, s)
+	v = serveWith(t, s, strict)
+	require.Equal(t, int64(2), v.tokens("alice"))
+	v.take("alice", 1)
+	v.take("carol", 10)
+	v.stop()
 }
 
 // Other defaults after a restart: unmanaged buckets keep their tokens, cut to the new capacity, and get the

@@ -39,6 +39,7 @@ func Run(t *testing.T, open Opener) {
 	f("a put replaces", aPutReplaces)
 	f("a delete removes", aDeleteRemoves)
 	f("nothing is where nothing was written", nothingWhereNothingWasWritten)
+	f("how the last writer ended", howTheLastWriterEnded)
 	f("a store is a map", aStoreIsAMap)
 	f("a load gives each record once", aLoadGivesEachRecordOnce)
 	f("a load stops at the error of yield", aLoadStopsAtTheErrorOfYield)
@@ -55,6 +56,7 @@ func Run(t *testing.T, open Opener) {
 	f("a deleted managed bucket is not put again", aDeletedManagedBucketIsNotPutAgain)
 	f("an ambiguous admin write is settled", anAmbiguousAdminWriteIsSettled)
 	f("an ambiguous flush loses nothing", anAmbiguousFlushLosesNothing)
+	f("a crash of a strict service gives nothing back", aCrashOfAStrictServiceGivesNothingBack)
 	f("changed defaults over a restart", changedDefaultsOverARestart)
 }
 
