@@ -1,21 +1,26 @@
 package limiter
 
 import (
+	"encoding/binary"
+	"fmt"
 	"math"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // bucket is one client's tokens. Its settings never change: an admin write, a deletion and
 // a reap all kill it first, and then replace it or take it out of the table. A taker
 // that comes upon a dead bucket looks up again. So nobody sees settings and tokens that don't
 // belong together, and nobody spends from a bucket that is gone.
+//
+// The client_id lies behind it in the same piece of memory, and the map's key is a string over that: one
+// object a client, and what a take compares is next to what it writes. Only newBucket makes one.
 type bucket struct {
-	arrival  atomic.Int64 // the theoretical arrival time, or dead
-	rate     *rate
-	clientID string
-	next     *bucket       // in the list of dirty buckets; its queuer's, then the flusher's
-	marks    atomic.Uint64 // dirty, stored, managed, and the limit of reserve.go
+	arrival atomic.Int64 // the theoretical arrival time, or dead
+	rate    *rate
+	next    *bucket       // in the list of dirty buckets; its queuer's, then the flusher's
+	marks   atomic.Uint64 // dirty, stored, managed, the length of the client_id, and the limit of reserve.go
 }
 
 // dead stands in bucket.arrival from the kill on. Real arrival times are never negative.
@@ -33,29 +38,95 @@ const (
 	limited
 )
 
+// Above those in bucket.marks is the length of a short client_id, or long, which never changes; the limit
+// is above that.
+const (
+	idShift, idMask = 4, 0x1f
+	shortID         = 16
+	long            = idMask
+	flags           = 1<<9 - 1
+)
+
+// newBucket copies clientID, which may alias a buffer.
 func newBucket(clientID string, r *rate, arrival int64, isManaged bool) *bucket {
-	b := &bucket{rate: r, clientID: clientID}
+	b := room(len(clientID))
+	b.rate = r
 	b.arrival.Store(arrival)
+	b.setClientID(clientID)
 	if isManaged {
-		b.marks.Store(managed)
+		b.set(managed)
 	}
 	return b
 }
 
-// take spends a token if there is one. false: the bucket is dead, look up again.
-// A refusal writes nothing, so that a client over its limit costs a read.
-func (b *bucket) take(now int64) (d Decision, alive bool) {
+// room is a bucket with space for a client_id of n bytes, in the sizes that Go's allocator hands out: 48 bytes for
+// IPv4 addresses, 64 for IPv6 prefixes, 112 for SHA-256 digests.
+func room(n int) *bucket {
+	switch {
+	case n <= shortID:
+		return before[[shortID]byte]()
+	case n <= 30:
+		return before[[2 + 30]byte]()
+	case n <= 46:
+		return before[[2 + 46]byte]()
+	case n <= 78:
+		return before[[2 + 78]byte]()
+	case n <= 142:
+		return before[[2 + 142]byte]()
+	case n <= MaxClientID:
+		return before[[2 + MaxClientID]byte]()
+	}
+	panic(fmt.Sprintf("limiter: a client_id of %d bytes; want at most %d", n, MaxClientID))
+}
+
+// before is a bucket with this much behind it.
+func before[Rest any]() *bucket {
+	return &new(struct {
+		bucket
+		_ Rest
+	}).bucket
+}
+
+// behind is where the client_id begins, or the length of a long one, which is two bytes.
+func (b *bucket) behind() *byte { return (*byte)(unsafe.Add(unsafe.Pointer(b), unsafe.Sizeof(*b))) }
+
+func (b *bucket) setClientID(id string) {
+	n := len(id)
+	if n <= shortID {
+		b.marks.Store(uint64(n) << idShift)
+		copy(unsafe.Slice(b.behind(), n), id)
+		return
+	}
+	b.marks.Store(long << idShift)
+	space := unsafe.Slice(b.behind(), 2+n)
+	binary.NativeEndian.PutUint16(space, uint16(n))
+	copy(space[2:], id)
+}
+
+// clientID lies in the bucket, which it keeps from being collected.
+func (b *bucket) clientID() string {
+	n := b.marks.Load() >> idShift & idMask
+	if n != long {
+		return unsafe.String(b.behind(), n)
+	}
+	length := unsafe.Slice(b.behind(), 2)
+	return unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(b.behind()), 2)), binary.NativeEndian.Uint16(length))
+}
+
+// take spends a token if there is one, and returns the arrival time from then on. It is dead if the bucket
+// is: look up again. A refusal writes nothing, so that a client over its limit costs a read.
+func (b *bucket) take(now int64) (tat int64, allowed bool) {
 	for {
 		tat := b.arrival.Load()
 		if tat == dead {
-			return Decision{}, false
+			return dead, false
 		}
 		next, ok := b.rate.spend(tat, now)
 		if !ok {
-			return b.rate.decision(false, tat, now), true
+			return tat, false
 		}
 		if b.arrival.CompareAndSwap(tat, next) {
-			return b.rate.decision(true, next, now), true
+			return next, true
 		}
 	}
 }
@@ -89,7 +160,7 @@ func (b *bucket) snapshot(now int64, wall time.Time) (Snapshot, bool) {
 		return Snapshot{}, false
 	}
 	return Snapshot{
-		ClientID: b.clientID, Settings: b.rate.Settings, Managed: b.has(managed),
+		ClientID: b.clientID(), Settings: b.rate.Settings, Managed: b.has(managed),
 		Tokens: b.rate.credit(tat, now) / b.rate.cost, LastRefill: wall,
 	}, true
 }
@@ -97,7 +168,7 @@ func (b *bucket) snapshot(now int64, wall time.Time) (Snapshot, bool) {
 // record is the bucket with this tat as a store keeps it; wall is the time of day at now.
 func (b *bucket) record(tat, now int64, wall time.Time) Record {
 	was := b.rate.holding(tat, now)
-	return b.rate.record(b.clientID, b.has(managed), was.credit, wall.Add(nanoseconds(was.at-now)))
+	return b.rate.record(b.clientID(), b.has(managed), was.credit, wall.Add(nanoseconds(was.at-now)))
 }
 
 func (b *bucket) has(mark uint64) bool { return b.marks.Load()&mark != 0 }

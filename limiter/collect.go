@@ -34,7 +34,7 @@ func (s *Service) collect(group []*bucket, horizon time.Duration) *collected {
 			group[i] = s.collectPut(c, b, tat)
 		default:
 			if b.has(stored) {
-				c.batch.Deletes = append(c.batch.Deletes, b.clientID)
+				c.batch.Deletes = append(c.batch.Deletes, b.clientID())
 				c.unstored = append(c.unstored, b)
 			}
 			if tat > c.now {

@@ -71,14 +71,14 @@ func (t *table) takeDirty() []*bucket {
 	for i := range t.shards {
 		all = t.shards[i].dirty.takeAll(all)
 	}
-	slices.SortFunc(all, func(a, b *bucket) int { return strings.Compare(a.clientID, b.clientID) })
+	slices.SortFunc(all, func(a, b *bucket) int { return strings.Compare(a.clientID(), b.clientID()) })
 	return all
 }
 
 // redirty queues a bucket whose mark was cleared, and whose value then wasn't stored. A taker may have
 // queued it meanwhile; it has been dirty for longer than that.
 func (t *table) redirty(b *bucket, since int64) {
-	l := &t.shard(t.hash(b.clientID)).dirty
+	l := &t.shardOf(b.clientID()).dirty
 	l.add(b, since)
 	l.noteSince(since)
 }
@@ -86,7 +86,7 @@ func (t *table) redirty(b *bucket, since int64) {
 // putBack queues buckets that takeDirty gave and that are still marked.
 func (t *table) putBack(group []*bucket, since int64) {
 	for _, b := range group {
-		t.shard(t.hash(b.clientID)).dirty.push(b, since)
+		t.shardOf(b.clientID()).dirty.push(b, since)
 	}
 }
 

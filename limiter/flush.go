@@ -12,8 +12,8 @@ import (
 // minFlushBatch, when a store is too slow for so many in its timeout, and doubled after a flush that came through.
 const flushBatch, minFlushBatch = 10_000, 100
 
-// reapInterval is the time between two shards; a whole pass takes shardCount of them.
-const reapInterval = time.Second
+// reapPass is the time in which the reaper looks at every shard once, one after the other.
+const reapPass = time.Minute
 
 // closeRetry is the time between the first two attempts of the last flush; each is twice the one before it.
 const closeRetry, maxCloseRetry = 100 * time.Millisecond, 2 * time.Second
@@ -78,14 +78,14 @@ func (s *Service) untilNext(took time.Duration, failures int) time.Duration {
 }
 
 func (s *Service) reapLoop(ctx context.Context) {
-	ticker := time.NewTicker(reapInterval)
+	ticker := time.NewTicker(reapPass / time.Duration(len(s.table.shards)))
 	defer ticker.Stop()
 	for i := 0; ; i++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			s.table.reap(&s.table.shards[i%shardCount], s.clock.Monotonic())
+			s.table.reap(&s.table.shards[i%len(s.table.shards)], s.clock.Monotonic())
 		}
 	}
 }

@@ -598,7 +598,7 @@ func TestRunReapsWhatIsFull(t *testing.T) {
 		s, stop := real(t, store)
 		defer stop()
 		s.Take("a")
-		time.Sleep(time.Minute + 3*shardCount*reapInterval)
+		time.Sleep(time.Minute + 3*reapPass)
 		synctest.Wait()
 		assert.Zero(t, s.Stats().Buckets)
 		assert.Empty(t, store.all())

@@ -30,7 +30,7 @@ func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 			continue
 		}
 		// Replaced since the pass, or deleted.
-		if snap, err := s.Get(b.clientID); err == nil {
+		if snap, err := s.Get(b.clientID()); err == nil {
 			page = append(page, snap)
 		}
 	}
@@ -42,18 +42,18 @@ func (s *Service) first(after string, n int) (buckets []*bucket, more bool) {
 	kept := make(lastFirst, 0, n)
 	s.table.each(s.clock.Monotonic(), func(b *bucket) {
 		switch {
-		case b.clientID <= after:
+		case b.clientID() <= after:
 		case len(kept) < n:
 			heap.Push(&kept, b)
 		default:
 			more = true
-			if n > 0 && b.clientID < kept[0].clientID {
+			if n > 0 && b.clientID() < kept[0].clientID() {
 				kept[0] = b
 				heap.Fix(&kept, 0)
 			}
 		}
 	})
-	slices.SortFunc(kept, func(a, b *bucket) int { return strings.Compare(a.clientID, b.clientID) })
+	slices.SortFunc(kept, func(a, b *bucket) int { return strings.Compare(a.clientID(), b.clientID()) })
 	return kept, more
 }
 
@@ -61,7 +61,7 @@ func (s *Service) first(after string, n int) (buckets []*bucket, more bool) {
 type lastFirst []*bucket
 
 func (h lastFirst) Len() int           { return len(h) }
-func (h lastFirst) Less(i, j int) bool { return h[i].clientID > h[j].clientID }
+func (h lastFirst) Less(i, j int) bool { return h[i].clientID() > h[j].clientID() }
 func (h lastFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 func (h *lastFirst) Push(x any)        { *h = append(*h, x.(*bucket)) }
 

@@ -125,8 +125,11 @@ func (l loader) restore(r Record) error {
 	if err := r.Settings.Validate(); err != nil {
 		return fmt.Errorf("client %q: %w", r.ClientID, err)
 	}
+	if n := len(r.ClientID); n > MaxClientID {
+		return fmt.Errorf("client %q: its client_id has %d bytes, want at most %d", r.ClientID, n, MaxClientID)
+	}
 	t, now, wall := l.table, l.clock.Monotonic(), l.clock.Wall()
-	if b, _ := t.shard(t.hash(r.ClientID)).buckets.Load(r.ClientID); b != nil && b.has(stored) {
+	if b, _ := t.shardOf(r.ClientID).buckets.Load(r.ClientID); b != nil && b.has(stored) {
 		return nil
 	}
 	was, is := t.ratesOf(r)

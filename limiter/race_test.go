@@ -28,7 +28,7 @@ func together(a, b func()) {
 // A take that comes while the reaper drops the bucket is not forgotten with it.
 func TestTakeAgainstTheReaper(t *testing.T) {
 	f := newFixture(t)
-	s := f.table.shard(f.table.hash("a"))
+	s := f.table.shardOf("a")
 	for range rounds {
 		f.table.take("a", f.clock.Monotonic())
 		f.clock.advance(time.Minute) // full

@@ -17,14 +17,11 @@ import (
 // is new is set before its row is written, and together with a new bucket in the place of the old one: a taker that
 // has not seen the limit meets a dead bucket.
 
-// limitShift is where the limit begins in bucket.marks. Its lowest bits are cut off, which costs a
-// client up to 256 ns of refill.
-const limitShift = 8
-
-const flags = 1<<limitShift - 1
-
 // everything is reserved: after a crash the bucket starts empty.
 func everything() float64 { return math.Inf(1) }
+
+// limitCut is how much of a limit bucket.marks have no room for. It costs a client up to 256 ns of refill.
+const limitCut = 1<<8 - 1
 
 // limit is the arrival time that no take may pass; never where there is none.
 func (b *bucket) limit() int64 {
@@ -32,14 +29,14 @@ func (b *bucket) limit() int64 {
 	if marks&limited == 0 {
 		return never
 	}
-	return int64(marks &^ flags)
+	return int64(marks &^ flags >> 1)
 }
 
 // setLimit is called by those who hold the write lock; takers may set flags meanwhile.
 func (b *bucket) setLimit(limit int64) {
 	for {
 		marks := b.marks.Load()
-		if b.marks.CompareAndSwap(marks, uint64(max(0, limit))&^flags|marks&flags|limited) {
+		if b.marks.CompareAndSwap(marks, uint64(max(0, limit))&^limitCut<<1|marks&flags|limited) {
 			return
 		}
 	}
@@ -48,7 +45,7 @@ func (b *bucket) setLimit(limit int64) {
 // takeReserved is take for buckets that may have limits. short says that there was a token that
 // isn't reserved yet; the bucket is in the dirty list then, so that a flush reserves it.
 func (t *table) takeReserved(clientID string, now int64) (d Decision, short bool) {
-	hash := t.hash(clientID)
+	hash := t.hasher.hash(clientID)
 	s := t.shard(hash)
 	for {
 		b, ok := s.buckets.Load(clientID)
@@ -111,10 +108,10 @@ func (t *table) limit(b *bucket, now, reserve int64) (fresh *bucket, tat int64) 
 		return nil, 0
 	}
 	tat = b.rate.tat(was.credit, was.at)
-	fresh = newBucket(b.clientID, b.rate, tat, b.has(managed))
+	fresh = newBucket(b.clientID(), b.rate, tat, b.has(managed))
 	fresh.set(b.marks.Load() & stored)
 	fresh.setLimit(max(tat, now) + reserve)
-	t.shard(t.hash(b.clientID)).buckets.Store(b.clientID, fresh)
+	t.shardOf(b.clientID()).buckets.Store(fresh.clientID(), fresh)
 	return fresh, tat
 }
 

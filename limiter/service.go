@@ -92,7 +92,7 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 }
 
 // Take spends one token of the client's bucket, which it creates for a client that has none.
-// clientID may alias a request's buffer: it is copied before it is kept. It never waits for a
+// clientID is 1 to MaxClientID bytes and may alias a request's buffer: it is copied before it is kept. It never waits for a
 // lock or a store, and allocates nothing for a client that has a bucket.
 func (s *Service) Take(clientID string) Decision {
 	if s.o.Strict {

@@ -17,6 +17,9 @@ type Decision struct {
 	Settings Settings
 }
 
+// MaxClientID is the length in bytes that a client_id may have.
+const MaxClientID = 256
+
 // Snapshot is one bucket as operators see it.
 type Snapshot struct {
 	// ClientID says whose bucket it is: 1 to 256 bytes of valid UTF-8.

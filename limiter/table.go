@@ -1,17 +1,29 @@
 package limiter
 
 import (
-	"hash/maphash"
+	"math/bits"
 	"runtime"
-	"strings"
 	"sync/atomic"
 
 	"github.com/puzpuzpuz/xsync/v3"
 )
 
-// shardCount maps instead of one: a map that grows makes all its writers wait, so each
-// should be small, and so should the share of clients that it makes wait.
-const shardCount = 64
+// shardCapacity is how many buckets a shard holds at max_buckets. A map that grows makes its writers wait, new clients
+// that is: many small maps make fewer of them wait, and for less long. A map has a power of two of rows of 64 bytes,
+// and doubles them at 3.75 buckets a row: 30,000 buckets are a little below that at 8,192 rows, so that
+// the maps are at their densest when the table is full.
+const shardCapacity, minShardCapacity = 30_000, 100
+
+// A table has minShards, unless it is for very few buckets, and maxShards at most.
+const minShards, maxShards = 64, 1024
+
+func shardsFor(maxBuckets int64) int64 {
+	capacity := int64(shardCapacity)
+	for maxBuckets/capacity < minShards && capacity/2 >= minShardCapacity {
+		capacity /= 2
+	}
+	return min(maxShards, (maxBuckets+capacity-1)/capacity)
+}
 
 // overflowCount buckets are shared by the clients that come past the cap.
 const overflowCount = 1024
@@ -20,8 +32,8 @@ const overflowCount = 1024
 type table struct {
 	defaults *rate
 	max      int64
-	seed     maphash.Seed
-	shards   [shardCount]shard
+	hasher   hasher
+	shards   []shard
 
 	count         atomic.Int64
 	managed       atomic.Int64
@@ -36,9 +48,9 @@ type shard struct {
 }
 
 func newTable(defaults *rate, maxBuckets int64) *table {
-	t := &table{defaults: defaults, max: maxBuckets, seed: maphash.MakeSeed()}
+	t := &table{defaults: defaults, max: maxBuckets, hasher: newHasher(), shards: make([]shard, shardsFor(maxBuckets))}
 	for i := range t.shards {
-		t.shards[i].buckets = xsync.NewMapOf[string, *bucket]()
+		t.shards[i].buckets = xsync.NewMapOfWithHasher[string, *bucket](t.hasher.ofMap)
 		t.shards[i].dirty.since.Store(never)
 	}
 	for i := range t.overflow {
@@ -48,30 +60,36 @@ func newTable(defaults *rate, maxBuckets int64) *table {
 	return t
 }
 
-func (t *table) hash(clientID string) uint64 { return maphash.String(t.seed, clientID) }
+// shard goes by the hash's upper bits; its map goes by the lower ones.
+func (t *table) shard(hash uint64) *shard {
+	i, _ := bits.Mul64(hash, uint64(len(t.shards)))
+	return &t.shards[i]
+}
 
-func (t *table) shard(hash uint64) *shard { return &t.shards[hash%shardCount] }
+func (t *table) shardOf(clientID string) *shard { return t.shard(t.hasher.hash(clientID)) }
 
-// overflowOf uses other bits of the hash than shard does.
+// overflowOf goes by bits between those.
 func (t *table) overflowOf(hash uint64) *bucket { return &t.overflow[hash>>32%overflowCount] }
 
 // take spends one of the client's tokens. clientID may alias a buffer: it is copied
 // before it is kept.
 func (t *table) take(clientID string, now int64) Decision {
-	hash := t.hash(clientID)
+	hash := t.hasher.hash(clientID)
 	s := t.shard(hash)
 	for {
 		b, ok := s.buckets.Load(clientID)
 		if !ok {
 			b = t.admit(s, hash, clientID, now)
 		}
-		if d, alive := b.take(now); alive {
-			if d.Allowed && !b.has(dirty) {
-				s.dirty.add(b, now)
-			}
-			return d
+		tat, allowed := b.take(now)
+		if tat == dead {
+			runtime.Gosched() // whoever killed it is about to replace or remove it
+			continue
 		}
-		runtime.Gosched() // whoever killed it is about to replace or remove it
+		if allowed && !b.has(dirty) {
+			s.dirty.add(b, now)
+		}
+		return b.rate.decision(allowed, tat, now)
 	}
 }
 
@@ -79,23 +97,34 @@ func (t *table) take(clientID string, now int64) Decision {
 // A client that comes out of overflow starts with what its overflow bucket holds.
 func (t *table) admit(s *shard, hash uint64, clientID string, now int64) *bucket {
 	shared := t.overflowOf(hash)
-	if t.count.Add(1) > t.max {
-		t.count.Add(-1)
+	if !t.reserve() {
 		t.overflowTakes.Add(1)
 		return shared
 	}
-	clientID = strings.Clone(clientID)
 	fresh := newBucket(clientID, t.defaults, max(now, shared.arrival.Load()), false)
-	b, loaded := s.buckets.LoadOrStore(clientID, fresh)
+	b, loaded := s.buckets.LoadOrStore(fresh.clientID(), fresh)
 	if loaded {
 		t.count.Add(-1)
 	}
 	return b
 }
 
+// reserve counts one bucket more, if there may be one more. Past the cap it writes nothing that takers share.
+func (t *table) reserve() bool {
+	for {
+		n := t.count.Load()
+		if n >= t.max {
+			return false
+		}
+		if t.count.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
 // find is the client's bucket if it exists at now, with the arrival time at which it was seen.
 func (t *table) find(clientID string, now int64) (b *bucket, tat int64, ok bool) {
-	s := t.shard(t.hash(clientID))
+	s := t.shardOf(clientID)
 	for {
 		b, ok := s.buckets.Load(clientID)
 		if !ok {
@@ -112,12 +141,12 @@ func (t *table) find(clientID string, now int64) (b *bucket, tat int64, ok bool)
 // held at its end, and says what the arrival time of the new one is to be.
 // Callers hold the write lock, so that only takers and the reaper are at work meanwhile.
 func (t *table) replace(clientID string, r *rate, isManaged bool, now int64, arrival func(was holding) int64) *bucket {
-	s := t.shard(t.hash(clientID))
+	s := t.shardOf(clientID)
 	for {
 		old, ok := s.buckets.Load(clientID)
 		if !ok {
 			fresh := newBucket(clientID, r, arrival(holding{at: now}), isManaged)
-			if _, loaded := s.buckets.LoadOrStore(clientID, fresh); loaded {
+			if _, loaded := s.buckets.LoadOrStore(fresh.clientID(), fresh); loaded {
 				continue // a taker was faster: its bucket is the one to replace
 			}
 			t.count.Add(1)
@@ -130,7 +159,7 @@ func (t *table) replace(clientID string, r *rate, isManaged bool, now int64, arr
 			continue
 		}
 		fresh := newBucket(clientID, r, arrival(was), isManaged)
-		s.buckets.Store(clientID, fresh)
+		s.buckets.Store(fresh.clientID(), fresh)
 		t.countManaged(old.has(managed), isManaged)
 		return fresh
 	}
@@ -138,7 +167,7 @@ func (t *table) replace(clientID string, r *rate, isManaged bool, now int64, arr
 
 // remove kills the client's bucket, if any, and takes it out.
 func (t *table) remove(clientID string, now int64) {
-	s := t.shard(t.hash(clientID))
+	s := t.shardOf(clientID)
 	for {
 		b, ok := s.buckets.Load(clientID)
 		if !ok {
@@ -154,7 +183,7 @@ func (t *table) remove(clientID string, now int64) {
 
 // drop takes a bucket that the caller killed out of its map.
 func (t *table) drop(s *shard, b *bucket) {
-	s.buckets.Compute(b.clientID, func(current *bucket, loaded bool) (*bucket, bool) {
+	s.buckets.Compute(b.clientID(), func(current *bucket, loaded bool) (*bucket, bool) {
 		return current, !loaded || current == b
 	})
 	t.count.Add(-1)

@@ -107,7 +107,7 @@ func TestOverflow(t *testing.T) {
 
 func sameOverflow(t *table, clientID string) string {
 	for i := 0; ; i++ {
-		if other := "other-" + strconv.Itoa(i); t.overflowOf(t.hash(other)) == t.overflowOf(t.hash(clientID)) {
+		if other := "other-" + strconv.Itoa(i); t.overflowOf(t.hasher.hash(other)) == t.overflowOf(t.hasher.hash(clientID)) {
 			return other
 		}
 	}
