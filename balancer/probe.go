@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +12,7 @@ import (
 
 // newProbe makes the probe that the settings ask for.
 func newProbe(h HealthSettings, b BackendSettings) probe {
-	d := dialer{addr: b.Addr, timeout: h.Timeout}
+	d := dialer{BackendSettings: b, timeout: h.Timeout}
 	if h.Type == HealthTCP {
 		return d.probe
 	}
@@ -20,17 +21,19 @@ func newProbe(h HealthSettings, b BackendSettings) probe {
 
 // dialer connects to a backend for a probe, directly: no environment variable puts a proxy in between.
 type dialer struct {
-	addr string
+	BackendSettings
 	// timeout is what the contexts are bounded by; for messages only.
 	timeout time.Duration
 }
 
 // dial errors are fit for operators, who see the backend's name beside them.
 func (d dialer) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+	conn, err := new(net.Dialer).DialContext(ctx, d.Network(), d.Addr)
 	switch {
-	case err == nil:
+	case err == nil && d.TLS == nil:
 		return conn, nil
+	case err == nil:
+		return d.handshake(ctx, conn)
 	case timedOut(err):
 		return nil, fmt.Errorf("connect: no connection within %v", d.timeout)
 	default:
@@ -38,7 +41,21 @@ func (d dialer) dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// probe is the TCP probe: it connects, and that is all.
+// handshake makes TLS over a connection, and closes it if that fails.
+func (d dialer) handshake(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	secure := tls.Client(conn, d.TLS)
+	err := secure.HandshakeContext(ctx)
+	if err == nil {
+		return secure, nil
+	}
+	_ = conn.Close() // the handshake's error says more
+	if timedOut(err) {
+		return nil, fmt.Errorf("TLS handshake: no end within %v", d.timeout)
+	}
+	return nil, fmt.Errorf("TLS handshake: %w", cause(err))
+}
+
+// probe is the TCP probe: it connects, with the handshake if the backend has TLS, and that is all.
 func (d dialer) probe(ctx context.Context) (string, error) {
 	started := time.Now()
 	conn, err := d.dial(ctx)
@@ -62,10 +79,11 @@ func timedOut(err error) bool {
 	return errors.As(err, &late) && late.Timeout()
 }
 
-// cause leaves out the addresses that the net package writes before what went wrong.
+// cause leaves out the addresses that the net package writes before what went wrong. What the backend said by a TLS alert
+// has none.
 func cause(err error) error {
 	var op *net.OpError
-	if errors.As(err, &op) {
+	if errors.As(err, &op) && op.Net != "" {
 		return op.Err
 	}
 	return err

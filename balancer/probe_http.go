@@ -38,7 +38,7 @@ type httpProbe struct {
 func newHTTPProbe(h HealthSettings, d dialer) httpProbe {
 	host := h.Host
 	if host == "" {
-		host = d.addr
+		host = d.Authorities()[0]
 	}
 	request := "GET " + h.Path + " HTTP/1.1\r\n" +
 		"Host: " + host + "\r\n" +
@@ -94,9 +94,13 @@ func cutWith(ctx context.Context, conn net.Conn) (release func()) {
 	}
 }
 
-// ask sends the request, and reads the answer's header into answer.
+// ask sends the request, and reads the answer's header into answer. fasthttp would take whatever goes wrong before the first
+// byte for the connection's end, and not tell what a TLS alert says.
 func (p httpProbe) ask(w io.Writer, r *bufio.Reader, answer *fasthttp.Response) error {
 	if _, err := w.Write(p.request); err != nil {
+		return err
+	}
+	if _, err := r.Peek(1); err != nil {
 		return err
 	}
 	return answer.Read(r)
@@ -123,7 +127,7 @@ func (p httpProbe) explain(err error, r *bufio.Reader) error {
 	case errors.Is(err, io.EOF):
 		return errors.New("the connection was closed before the answer's header ended")
 	case errors.As(err, &op):
-		return op.Err
+		return cause(op)
 	case errors.As(err, &large):
 		return fmt.Errorf("the answer's header is over %d bytes", maxProbeHeader)
 	}

@@ -32,6 +32,13 @@ func backend(t *testing.T, host string, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	require.NoError(t, err)
+	serveOn(t, ln, serve)
+	return ln.Addr().String()
+}
+
+// serveOn is backend on a listener.
+func serveOn(t *testing.T, ln net.Listener, serve func(net.Conn)) {
+	t.Helper()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -45,7 +52,6 @@ func backend(t *testing.T, host string, serve func(net.Conn)) (addr string) {
 		}
 	}()
 	t.Cleanup(func() { ln.Close(); <-ended })
-	return ln.Addr().String()
 }
 
 // says reads a request's header and answers with those bytes.
@@ -75,9 +81,14 @@ func untilClosed(conn net.Conn) { io.Copy(io.Discard, conn) }
 // ask probes the address once.
 func ask(t *testing.T, h HealthSettings, addr string) (string, error) {
 	t.Helper()
+	return askBackend(t, h, BackendSettings{Addr: addr})
+}
+
+func askBackend(t *testing.T, h HealthSettings, b BackendSettings) (string, error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), h.Timeout)
 	defer cancel()
-	return newProbe(h, BackendSettings{Addr: addr})(ctx)
+	return newProbe(h, b)(ctx)
 }
 
 func httpHealth(timeout time.Duration, statuses ...StatusRange) HealthSettings {

@@ -30,7 +30,7 @@ type Settings struct {
 
 // BackendSettings are one address that requests are forwarded to.
 type BackendSettings struct {
-	// URL is the backend as the operator wrote it, "http://host:port": its name in logs and the API.
+	// URL is the backend as the operator wrote it, "http://host:port" or the like: its name in logs and the API.
 	URL string
 	// Addr is what to connect to: "host:port", or the path of a unix socket, which starts with a slash.
 	Addr string
@@ -73,7 +73,7 @@ type HealthSettings struct {
 	// Path is what an HTTP probe asks for, with the query if there is one. It is sent as it is:
 	// it must start with a slash and have no spaces or control characters.
 	Path string
-	// Host is what an HTTP probe says as Host, sent as it is too; "" stands for the backend's address.
+	// Host is what an HTTP probe says as Host, sent as it is too; "" stands for the first of the backend's Authorities.
 	Host string
 	// Statuses are those of a backend that is alive; with none, every status below 500 is.
 	Statuses []StatusRange
@@ -95,7 +95,8 @@ type HealthType string
 const (
 	// HealthHTTP asks for a path and judges the answer's status.
 	HealthHTTP HealthType = "http"
-	// HealthTCP only connects. A process that hangs still passes: its kernel accepts for it.
+	// HealthTCP only connects, with the handshake if the backend has TLS. Without, a process that hangs still passes: its kernel
+	// accepts for it.
 	HealthTCP HealthType = "tcp"
 )
 

@@ -68,7 +68,7 @@ type Pool struct {
 	Backends []Backend `toml:"backends"`
 	// Host is sent as Host to the backends instead of the client's. "": the client's.
 	Host string `toml:"host"`
-	// ConnectTimeout bounds a connect to a backend; past it the request goes to another.
+	// ConnectTimeout bounds a connect to a backend, with the TLS handshake; past it the request goes to another.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 	// AnswerTimeout is how long a backend may take until its answer's header is there; past it: 504.
 	AnswerTimeout time.Duration `toml:"answer_timeout"`
@@ -79,13 +79,16 @@ type Pool struct {
 	TotalTimeout time.Duration `toml:"total_timeout"`
 	// MaxConnections bounds the connections to each backend; with none free: 503.
 	MaxConnections int `toml:"max_connections"`
+	// TLS is for the backends by https.
+	TLS TLS `toml:"tls"`
 	// Health is how the backends are probed.
 	Health Health `toml:"health"`
 }
 
 // Backend is one address that requests are forwarded to.
 type Backend struct {
-	// URL is http://HOST or http://HOST:PORT; the port is 80 by default. See [Backend.Addr].
+	// URL is http://HOST:PORT, https://HOST:PORT or unix:///PATH; the ports are 80 and 443 by default. See [Backend.Addr] and
+	// [Backend.ServerName].
 	URL string `toml:"url"`
 	// Weight is the backend's share of the requests relative to the others', 1 to 100.
 	Weight int `toml:"weight"`
@@ -93,10 +96,25 @@ type Backend struct {
 	State balancer.State `toml:"state"`
 }
 
+// TLS is how the certificates of a pool's https backends are verified, and what is shown to them. Files are PEM, and are read
+// at the start.
+type TLS struct {
+	// CA is a file with the authorities that are trusted, and no others then. "": the system's.
+	CA string `toml:"ca"`
+	// ServerName is the name asked for (SNI), and the one that the certificates must be for. "": each URL's host.
+	ServerName string `toml:"server_name"`
+	// Cert is a file with the certificate that is shown to backends that ask for one, and with what lies between it and its
+	// authority; Key is the one with its key. "": none.
+	Cert string `toml:"cert"`
+	Key  string `toml:"key"`
+	// Verify says whether certificates are verified. If not, who sits in between can read and change everything.
+	Verify bool `toml:"verify"`
+}
+
 // Health is how a pool's backends are probed. A dead one is found out within
 // Fall * Interval + Timeout.
 type Health struct {
-	// Type is what a probe does: ask for a path, or only connect.
+	// Type is what a probe does: ask for a path, or only connect, by TLS where requests go by TLS.
 	Type balancer.HealthType `toml:"type"`
 	// Path is what an HTTP probe asks for.
 	Path string `toml:"path"`

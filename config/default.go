@@ -53,6 +53,7 @@ func DefaultPool() Pool {
 		AnswerTimeout:  60 * time.Second,
 		IdleTimeout:    60 * time.Second,
 		MaxConnections: 1024,
+		TLS:            TLS{Verify: true},
 		Health: Health{
 			Type:     balancer.HealthHTTP,
 			Path:     "/",

@@ -71,18 +71,30 @@ func FuzzParseDuration(f *testing.F) {
 	})
 }
 
-// FuzzParseBackend: an accepted URL has an address that reads back as itself.
+// FuzzParseBackend: an accepted URL has an address that reads back as itself, and a name to verify only by https.
 func FuzzParseBackend(f *testing.F) {
-	for _, seed := range []string{"http://localhost:8081", "http://[::1%a]", "http://a.b.", "http://1.2.3.4:0", "http://:80"} {
+	for _, seed := range []string{
+		"http://localhost:8081", "http://[::1%a]", "http://a.b.", "http://1.2.3.4:0", "http://:80",
+		"https://a", "HTTPS://[::1%a]:1", "unix:///run/app.sock", "unix:///a/../b", "unix:///a%2fb", "unix://a",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, url string) {
-		addr := DefaultBackend(url).Addr()
-		if addr == "" {
+		addr, name := DefaultBackend(url).Addr(), DefaultBackend(url).ServerName()
+		scheme, _, _ := strings.Cut(strings.ToLower(url), "://")
+		switch {
+		case addr == "":
+			require.Empty(t, name)
 			return
+		case scheme == "unix":
+			require.Equal(t, url[len("unix://"):], addr)
+		default:
+			require.NotContains(t, addr, "/")
+			require.NotContains(t, addr, "@")
 		}
-		require.Equal(t, addr, DefaultBackend("http://"+addr).Addr())
-		require.NotContains(t, addr, "/")
-		require.NotContains(t, addr, "@")
+		require.Equal(t, addr, DefaultBackend(scheme+"://"+addr).Addr())
+		require.Equal(t, name, DefaultBackend(scheme+"://"+addr).ServerName())
+		require.Equal(t, scheme == "https", name != "")
+		require.NotContains(t, name, "%")
 	})
 }

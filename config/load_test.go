@@ -90,7 +90,7 @@ func TestProblemsNameTheFlag(t *testing.T) {
 	}}
 	file := "[server]\nlisten = 8000\n[pools.default]\nbackends = [\n\"http://a\"]\n[log]\nlevel = \"all\"\n"
 	const flags = `--listen: server.listen: ":99999": port "99999" is not a number from 0 to 65535; want HOST:PORT or :PORT, such as "127.0.0.1:8080" or ":8000"
---backend: pools.default.backends[0].url: "b": no http:// in front; want http://HOST:PORT
+--backend: pools.default.backends[0].url: "b": no http:// in front; want http://HOST:PORT, https://HOST:PORT or unix:///PATH
 --secret: limits.default.secret: means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`
 
 	_, _, err := Parse("c.toml", []byte(file), o)

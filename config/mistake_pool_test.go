@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestNumberOfPools(t *testing.T) {
 	refused(t, "[pools]\n", "c.toml:1: "+none)
 	refused(t, "[pools.a]\nbackends = [\"http://a\"]\n[pools.b]\nbackends = [\"ftp://b\"]\n",
 		"c.toml:1: pools: there are 2, a and b; want one: routes, which choose between pools, are not supported yet",
-		`c.toml:4: pools.b.backends[0].url: "ftp://b": scheme "ftp" is not http; want http://HOST:PORT`,
+		`c.toml:4: pools.b.backends[0].url: "ftp://b": scheme "ftp" is not http, https or unix; want http://HOST:PORT, https://HOST:PORT or unix:///PATH`,
 	)
 }
 
@@ -36,14 +37,13 @@ func TestBackendURLs(t *testing.T) {
 	f := func(url, why string) {
 		t.Helper()
 		refused(t, "[pools.default]\nbackends = [\n  \"http://localhost:8081\",\n  { url = \""+url+"\" },\n]\n",
-			"c.toml:4: pools.default.backends[1].url: "+why+"; want http://HOST:PORT")
+			"c.toml:4: pools.default.backends[1].url: "+why+"; want http://HOST:PORT, https://HOST:PORT or unix:///PATH")
 	}
 	f("", "there is none")
 	f("localhost:8082", `"localhost:8082": no http:// in front`)
 	f("/srv", `"/srv": no http:// in front`)
-	f("https://a", `"https://a": https to backends is not supported yet`)
-	f("ftp://x", `"ftp://x": scheme "ftp" is not http`)
-	f("://x", `"://x": scheme "" is not http`)
+	f("ftp://x", `"ftp://x": scheme "ftp" is not http, https or unix`)
+	f("://x", `"://x": scheme "" is not http, https or unix`)
 	f("http://a/", `"http://a/": a slash at the end`)
 	f("http://a/v1", `"http://a/v1": a path, but a backend gets the path that the client asked for`)
 	f("http://a?b=c", `"http://a?b=c": a query, but a backend gets the query that the client sent`)
@@ -64,8 +64,36 @@ func TestBackendURLs(t *testing.T) {
 	f("http://[::1", `"http://[::1": no closing bracket at the host's end`)
 	f("http://[a]:80", `"http://[a]:80": "[a]" is not an IPv6 address in brackets`)
 	f("http://a\\n:80", `"http://a\n:80": "a\n" is neither a host's name nor an IP address`)
+	f("https://a/v1", `"https://a/v1": a path, but a backend gets the path that the client asked for`)
+	f("https://u:hunter2@a", `"https://***@a": a user and password are not sent to backends`)
+	f("https://", `"https://": no host`)
+	f("https://a:", `"https://a:": no port`)
+	f("https://::1:443", `"https://::1:443": an IPv6 address needs brackets, as in [::1]:8000`)
 	f("http://"+strings.Repeat("a", 300), `"http://`+strings.Repeat("a", 113)+`...": "`+strings.Repeat("a", 120)+
 		`..." is neither a host's name nor an IP address`)
+}
+
+func TestBackendSockets(t *testing.T) {
+	f := func(url, why string) {
+		t.Helper()
+		refused(t, "[pools.default]\nbackends = [\""+url+"\"]\n",
+			"c.toml:2: pools.default.backends[0].url: "+why+"; want http://HOST:PORT, https://HOST:PORT or unix:///PATH")
+	}
+	f("unix:/run/app.sock", `"unix:/run/app.sock": unix: without a //`)
+	f("unix://", `"unix://": the socket's path must start with a slash`)
+	f("unix://run/app.sock", `"unix://run/app.sock": the socket's path must start with a slash`)
+	f("unix://@app", `"unix://***@app": the socket's path must start with a slash`)
+	f("unix:///", `"unix:///": no path of a socket`)
+	f("unix:///run/", `"unix:///run/": the shortest way to write this path is "/run"`)
+	f("unix:////run//../app.sock", `"unix:////run//../app.sock": the shortest way to write this path is "/app.sock"`)
+	f("unix:///run/app.sock?x", `"unix:///run/app.sock?x": a ?, # or % in the socket's path`)
+	f("unix:///run/app#1", `"unix:///run/app#1": a ?, # or % in the socket's path`)
+	f("unix:///run/my%20app", `"unix:///run/my%20app": a ?, # or % in the socket's path`)
+	f("unix:///run/a\\nb", `"unix:///run/a\nb": a control character in the socket's path`)
+	f("unix:///run/a\\u0000", `"unix:///run/a\x00": a control character in the socket's path`)
+	long := "/" + strings.Repeat("a", longestSocket)
+	f("unix://"+long, fmt.Sprintf("%s: a path of %d bytes, and the system takes %d for a socket", show("unix://"+long), len(long), longestSocket))
+	accepted(t, "[pools.default]\nbackends = [\"unix://"+long[:longestSocket]+"\", \"UNIX:///run/app@1.sock\"]\n")
 }
 
 func TestBackendAddr(t *testing.T) {
@@ -79,8 +107,52 @@ func TestBackendAddr(t *testing.T) {
 	f("http://192.0.2.1:0080", "192.0.2.1:80")
 	f("http://[2001:DB8::1]", "[2001:db8::1]:80")
 	f("http://[fe80::1%eth0]:8080", "[fe80::1%eth0]:8080")
-	f("https://a", "")
+	f("https://LocalHost", "localhost:443")
+	f("https://[::1]:8443", "[::1]:8443")
+	f("unix:///Run/App.sock", "/Run/App.sock")
+	f("ftp://a", "")
 	f("", "")
+}
+
+func TestBackendServerName(t *testing.T) {
+	f := func(url, want string) {
+		t.Helper()
+		require.Equal(t, want, DefaultBackend(url).ServerName())
+	}
+	f("https://Example.COM", "example.com")
+	f("HTTPS://example.com:8443", "example.com")
+	f("https://192.0.2.1", "192.0.2.1")
+	f("https://[2001:DB8::1]:443", "2001:db8::1")
+	f("https://[fe80::1%eth0]", "fe80::1")
+	f("http://example.com", "")
+	f("unix:///run/app.sock", "")
+	f("https://", "")
+}
+
+func TestTLSMistakes(t *testing.T) {
+	const secure = "[pools.default]\nbackends = [\"https://a\", \"http://b\"]\n"
+	const nothing = ": pools.default.tls: means nothing without a backend by https; want one, or no pools.default.tls"
+	refused(t, pool+"[pools.default.tls]\nca = \"\"\n", "c.toml:3"+nothing)
+	refused(t, pool+"tls.verify = true\n", "c.toml:3"+nothing)
+	refused(t, "[pools.default]\nbackends = [\"unix:///run/app.sock\"]\n[pools.default.tls]\nverify = false\n", "c.toml:3"+nothing)
+	refused(t, "[pools.default]\nbackends = [\"ftp://a\"]\ntls.verify = false\n",
+		`c.toml:2: pools.default.backends[0].url: "ftp://a": scheme "ftp" is not http, https or unix; want http://HOST:PORT, https://HOST:PORT or unix:///PATH`)
+	refused(t, secure+"[pools.default.tls]\nca = \"ca.pem\"\nverify = false\nserver_name = \"a:443\"\ncert = \"c.pem\"\n",
+		"c.toml:4: pools.default.tls.ca: means nothing with verify = false, which takes every certificate; want verify = true, or no ca",
+		`c.toml:6: pools.default.tls.server_name: "a:443" is neither a host's name nor an IP address; want a name that the backends' certificates are for`,
+		`c.toml:7: pools.default.tls.cert: "c.pem" is of no use without its key; want pools.default.tls.key too`,
+	)
+	refused(t, secure+"[pools.default.tls]\nkey = \"k.pem\"\nverify = \"yes\"\nname = 1\n",
+		`c.toml:4: pools.default.tls.key: "k.pem" is of no use without its certificate; want pools.default.tls.cert too`,
+		`c.toml:5: pools.default.tls.verify: "yes" is a string; want true or false`,
+		"c.toml:6: pools.default.tls.name: unknown key; want ca, cert, key, server_name or verify",
+	)
+	accepted(t, secure)
+	for _, name := range []string{"backend.internal", "192.0.2.1", "::1"} {
+		c := accepted(t, secure+"[pools.default.tls]\nca = \"ca.pem\"\nserver_name = \""+name+"\"\ncert = \"c.pem\"\nkey = \"k.pem\"\n")
+		require.Equal(t, TLS{CA: "ca.pem", ServerName: name, Cert: "c.pem", Key: "k.pem", Verify: true}, c.Pools["default"].TLS)
+	}
+	accepted(t, secure+"tls = { verify = false, server_name = \"a\" }\n")
 }
 
 func TestBackendsAreDifferent(t *testing.T) {
@@ -90,10 +162,15 @@ backends = [
   "http://b:8080",
   { url = "http://A:80", weight = 2 },
   "http://b:8080",
+  "https://B:8080",
+  "unix:///run/app.sock",
+  "unix:///run/app.sock",
 ]
 `,
 		`c.toml:5: pools.default.backends[2].url: "http://A:80" is the address of pools.default.backends[0] too; want each once, with a weight for a larger share`,
 		`c.toml:6: pools.default.backends[3].url: "http://b:8080" is the address of pools.default.backends[1] too; want each once, with a weight for a larger share`,
+		`c.toml:7: pools.default.backends[4].url: "https://B:8080" is the address of pools.default.backends[1] too; want each once, with a weight for a larger share`,
+		`c.toml:9: pools.default.backends[6].url: "unix:///run/app.sock" is the address of pools.default.backends[5] too; want each once, with a weight for a larger share`,
 	)
 }
 
@@ -112,7 +189,7 @@ weight = "2"
 		"c.toml:6: pools.default.backends[1].weight: 101 is out of range; want 1 to 100",
 		`c.toml:7: pools.default.backends[1].state: unexpected state "down"; want ready, drain or maint`,
 		`c.toml:9: pools.default.backends[2].weight: "2" is a string; want a whole number`,
-		"c.toml: pools.default.backends[2].url: there is none; want http://HOST:PORT",
+		"c.toml: pools.default.backends[2].url: there is none; want http://HOST:PORT, https://HOST:PORT or unix:///PATH",
 	)
 	c := accepted(t, `[pools.default]
 backends = [ "http://a", { url = "http://b", weight = 100, state = "maint" } ]`)

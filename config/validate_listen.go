@@ -56,7 +56,7 @@ func (r *report) listeners(c Config) {
 func (r *report) circles(listener string, own address, pools map[string]Pool) {
 	for _, name := range slices.Sorted(maps.Keys(pools)) {
 		for i, b := range pools[name].Backends {
-			if backend, err := parseBackend(b.URL); err == nil && own.reaches(backend) {
+			if backend, err := parseBackend(b.URL); err == nil && own.reaches(backend.address) {
 				r.add(element(join("pools", name)+".backends", i)+".url", "%s is this proxy's own %s; want another address", show(b.URL), listener)
 			}
 		}

@@ -33,6 +33,7 @@ func (r *report) pool(key string, p Pool) {
 	r.duration(key+".idle_timeout", p.IdleTimeout)
 	r.durationOrOff(key+".total_timeout", p.TotalTimeout)
 	r.between(key+".max_connections", p.MaxConnections, 1, 1_000_000)
+	r.tls(key+".tls", p.TLS, p.Backends)
 	r.health(key+".health", p.Health)
 }
 
@@ -56,9 +57,9 @@ func (r *report) backends(pool string, backends []Backend) {
 
 func (r *report) backend(key string, b Backend) {
 	if b.URL == "" {
-		r.add(key+".url", "there is none; want http://HOST:PORT")
+		r.add(key+".url", "there is none; want "+wantBackend)
 	} else if _, err := parseBackend(b.URL); err != nil {
-		r.add(key+".url", "%s: %v; want http://HOST:PORT", show(b.URL), err)
+		r.add(key+".url", "%s: %v; want "+wantBackend, show(b.URL), err)
 	}
 	r.between(key+".weight", b.Weight, 1, 100)
 	_, err := balancer.ParseState(string(b.State))

@@ -22,6 +22,7 @@ func (c Config) warn(r *report) {
 	r.warnAdmin(c.Admin)
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		r.warnNoneReady(join("pools", name), c.Pools[name].Backends)
+		r.warnUnverified(join("pools", name), c.Pools[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
 		r.warnKey(join("limits", name), c.Limits[name].Key)
@@ -50,6 +51,12 @@ func (r *report) warnNoneReady(pool string, backends []Backend) {
 	ready := func(b Backend) bool { return b.State == balancer.Ready }
 	if !slices.ContainsFunc(backends, ready) {
 		r.add(pool+".backends", "none is in the state ready: every request will be answered with 503")
+	}
+}
+
+func (r *report) warnUnverified(pool string, p Pool) {
+	if !p.TLS.Verify && slices.ContainsFunc(p.Backends, mayBeSecure) {
+		r.add(pool+".tls.verify", "false takes every certificate: who sits between here and the backends can read and change everything")
 	}
 }
 

@@ -26,6 +26,8 @@ func TestWarnings(t *testing.T) {
 		`c.toml:4: limits.default.key: "header:X-API-Key": a header that nothing in front authenticates limits nobody who changes it with every request`)
 	f("[pools.default]\nbackends = [\n{ url = \"http://a\", state = \"maint\" }]\n",
 		"c.toml:2: pools.default.backends: none is in the state ready: every request will be answered with 503")
+	f("[pools.default]\nbackends = [\"https://a\"]\n[pools.default.tls]\nverify = false\n",
+		"c.toml:4: pools.default.tls.verify: false takes every certificate: who sits between here and the backends can read and change everything")
 	f("[server]\ntrusted_proxies = [\"10.0.0.0/8\",\n\"0.0.0.0/0\", \"::/0\", \"junk\"]\n"+pool,
 		"c.toml:3: server.trusted_proxies[1]: 0.0.0.0/0 trusts everyone: every client can claim to be any other",
 		"c.toml:3: server.trusted_proxies[2]: ::/0 trusts everyone: every client can claim to be any other",

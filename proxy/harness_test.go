@@ -233,7 +233,13 @@ type conn struct {
 // startBackend starts a backend that serves its connections, of which serve gets those that send something.
 func startBackend(t *testing.T, serve func(c *conn, nth int)) *backend {
 	t.Helper()
-	b := &backend{t: t, ln: listen(t)}
+	return serveOn(t, listen(t), serve)
+}
+
+// serveOn is startBackend on a listener.
+func serveOn(t *testing.T, ln net.Listener, serve func(c *conn, nth int)) *backend {
+	t.Helper()
+	b := &backend{t: t, ln: ln}
 	b.addr = b.ln.Addr().String()
 	var running sync.WaitGroup
 	running.Go(func() {

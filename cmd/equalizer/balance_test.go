@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -118,6 +119,21 @@ fall = 2
 // has risen, and no idempotent request fails meanwhile.
 func TestBackendKilledUnderLoad(t *testing.T) {
 	backends, _ := startBackends(t, 3)
+	killUnderLoad(t, backends)
+}
+
+// The same over unix sockets, where a backend that is gone has left its socket behind.
+func TestUnixBackendKilledUnderLoad(t *testing.T) {
+	killUnderLoad(t, []*backend{
+		startBackend(t, "127.0.0.1:0"),
+		startBackend(t, filepath.Join(t.TempDir(), "app.sock")),
+		startBackend(t, filepath.Join(t.TempDir(), "app@2.sock")),
+	})
+}
+
+// killUnderLoad kills the second of three backends, starts it again, and kills all of them.
+func killUnderLoad(t *testing.T, backends []*backend) {
+	t.Helper()
 	p := launch(t, free("-c", configFile(t, probing, backends))...)
 	l := startLoad(8, p.proxy+"/")
 	every := func(what string, of ...*backend) {

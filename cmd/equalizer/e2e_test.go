@@ -372,7 +372,12 @@ func (l *logs) awaitText(t *testing.T, expr *regexp.Regexp) []string {
 
 // serveBackend is a backend process: it echoes the request, slowly if asked to, and says who it is.
 func serveBackend(address string) {
-	ln, err := net.Listen("tcp", address)
+	network := "tcp"
+	if strings.HasPrefix(address, "/") {
+		network = "unix"
+		_ = os.Remove(address) // a backend that was killed leaves its socket
+	}
+	ln, err := net.Listen(network, address)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -398,7 +403,7 @@ type backend struct {
 	address string
 }
 
-// startBackend starts one on an address; "127.0.0.1:0" is any free port.
+// startBackend starts one on an address; "127.0.0.1:0" is any free port, and "/tmp/x" a unix socket.
 func startBackend(t *testing.T, address string) *backend {
 	t.Helper()
 	b := &backend{t: t, cmd: exec.Command(os.Args[0])}
@@ -413,7 +418,12 @@ func startBackend(t *testing.T, address string) *backend {
 	return b
 }
 
-func (b *backend) url() string { return "http://" + b.address }
+func (b *backend) url() string {
+	if strings.HasPrefix(b.address, "/") {
+		return "unix://" + b.address
+	}
+	return "http://" + b.address
+}
 
 // kill is kill -9, awaited.
 func (b *backend) kill() {

@@ -60,7 +60,7 @@ func parseOptions(name string, args []string, t terminal) (*options, error) {
 
 // load makes the configuration that the flags ask for.
 func (o *options) load(getenv func(string) string) (config.Config, []config.Problem, error) {
-	with := config.Options{Getenv: getenv, Override: o.override, Check: checkParsers}
+	with := config.Options{Getenv: getenv, Override: o.override, Check: checkValues}
 	switch {
 	case o.given["c"] && o.file == "":
 		return config.Config{}, nil, usageError{"-c is empty; want a file"}
@@ -145,9 +145,9 @@ func (o *options) overridePool(c *config.Config, name string) {
 	c.Pools[name] = pool
 }
 
-// checkParsers finds what only the packages that use a value can judge.
-func checkParsers(c config.Config) []config.Problem {
-	var problems []config.Problem
+// checkValues finds what only those who use a value can judge.
+func checkValues(c config.Config) []config.Problem {
+	problems := checkTLSFiles(c)
 	for name, limit := range c.Limits {
 		if _, err := proxy.ParseKey(limit.Key, limit.Secret); err != nil {
 			problems = append(problems, config.Problem{Key: "limits." + name + ".key", Text: err.Error()})

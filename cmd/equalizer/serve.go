@@ -128,7 +128,10 @@ func (p *process) start(ctx, background context.Context) (addresses, error) {
 	if err := p.openLimits(ctx); err != nil {
 		return addresses{}, err
 	}
-	p.pool = newPool(p.config, p.log)
+	var err error
+	if p.pool, err = newPool(p.config, p.log); err != nil {
+		return addresses{}, err
+	}
 	if err := p.newProxy(); err != nil {
 		return addresses{}, err
 	}

@@ -26,7 +26,8 @@ Run it:
 Flags, which win over the file:
 
   -c FILE            the configuration; config/config.toml explains every key
-  --backend URL      a backend, http://HOST:PORT; give it once for each
+  --backend URL      a backend, http://HOST:PORT, https://HOST:PORT or
+                     unix:///PATH; give it once for each
   --listen ADDRESS   where to accept requests (default ":8000")
   --admin ADDRESS    where to serve the admin API (default "127.0.0.1:8080"; another
                      than a loopback address needs a token: EQUALIZER_ADMIN_TOKEN)

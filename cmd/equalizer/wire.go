@@ -42,20 +42,21 @@ func onlyLimit(c config.Config) (name string, limit config.Limit, ok bool) {
 	return name, limit, ok
 }
 
-func newPool(c config.Config, log zerolog.Logger) *balancer.Pool {
+func newPool(c config.Config, log zerolog.Logger) (*balancer.Pool, error) {
 	name, pool := onlyPool(c)
+	backends, err := backendSettings(name, pool)
+	if err != nil {
+		return nil, err
+	}
 	settings := balancer.Settings{
-		Name: name, Strategy: pool.Strategy, Logger: log,
+		Name: name, Strategy: pool.Strategy, Backends: backends, Logger: log,
 		Health: balancer.HealthSettings{
 			Type: pool.Health.Type, Path: pool.Health.Path, Host: pool.Health.Host, Statuses: pool.Health.Statuses,
 			Interval: pool.Health.Interval, Timeout: pool.Health.Timeout, Rise: pool.Health.Rise, Fall: pool.Health.Fall,
 		},
 		NewClient: proxy.NewClient(clientSettings(pool)),
 	}
-	for _, b := range pool.Backends {
-		settings.Backends = append(settings.Backends, balancer.BackendSettings{URL: b.URL, Addr: b.Addr(), Weight: b.Weight, State: b.State})
-	}
-	return balancer.NewPool(settings)
+	return balancer.NewPool(settings), nil
 }
 
 func clientSettings(pool config.Pool) proxy.ClientSettings {
@@ -70,7 +71,7 @@ func clientSettings(pool config.Pool) proxy.ClientSettings {
 }
 
 func proxySettings(c config.Config) (proxy.Settings, error) {
-	_, pool := onlyPool(c)
+	name, pool := onlyPool(c)
 	trusted, err := proxy.ParseTrustedProxies(c.Server.TrustedProxies)
 	if err != nil {
 		return proxy.Settings{}, err
@@ -87,8 +88,12 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 		TunnelTimeout:  c.Server.TunnelTimeout,
 		AccessLog:      c.Log.Access,
 	}
-	for _, b := range pool.Backends {
-		s.Backends = append(s.Backends, b.Addr())
+	backends, err := backendSettings(name, pool)
+	if err != nil {
+		return proxy.Settings{}, err
+	}
+	for _, b := range backends {
+		s.Backends = append(s.Backends, b.Authorities()...)
 	}
 	limitName, limit, ok := onlyLimit(c)
 	if !ok {
