@@ -53,6 +53,23 @@ func TestFlushWritesWhatIsDirtyInOrder(t *testing.T) {
 	assert.Len(t, batches, 2, "a refusal makes nothing dirty")
 }
 
+// What a store that ends with the process would be told, nobody could ever ask it.
+func TestVolatileStoresAreSpared(t *testing.T) {
+	f := newFixture(t)
+	o := f.options()
+	o.Volatile = true
+	f.reopen(o)
+	f.Take("a")
+	_, err := f.Create(t.Context(), "b", Change{Capacity: ptr(int64(5))})
+	require.NoError(t, err)
+	f.Take("b")
+	assert.Zero(t, f.Stats().Dirty)
+	f.mustFlush()
+	require.NoError(t, f.Close(t.Context()))
+	assert.NotContains(t, f.store.all(), "a")
+	assert.InDelta(t, 5, f.store.all()["b"].Tokens, 1e-9, "what an operator wrote is there")
+}
+
 func TestFlushMissesNothingThatIsSpentMeanwhile(t *testing.T) {
 	f := newFixture(t)
 	f.Take("a")

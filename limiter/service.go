@@ -24,6 +24,8 @@ type Options struct {
 	Strict bool
 	// StoreTimeout bounds every call to the store, and so how long an admin write waits.
 	StoreTimeout time.Duration
+	// Volatile says that the store ends with the process: spending isn't written to it, since nobody could ever read it there.
+	Volatile bool
 	// LoadLater opens without the store's buckets: Run loads them as soon as the store is there.
 	// Until then clients have what they have spent in memory only, and admin writes answer ErrStore.
 	LoadLater bool
@@ -76,6 +78,7 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 		wake:    make(chan struct{}, 1),
 		batch:   flushBatch,
 	}
+	service.table.volatile = o.Volatile
 	service.flushingSince.Store(never)
 	if o.LoadLater && o.Strict {
 		return nil, errStrictLater

@@ -32,6 +32,8 @@ const overflowCount = 1024
 type table struct {
 	defaults *rate
 	max      int64
+	// volatile has spending leave no bucket dirty.
+	volatile bool
 	hasher   hasher
 	shards   []shard
 
@@ -86,7 +88,7 @@ func (t *table) take(clientID string, now int64) Decision {
 			runtime.Gosched() // whoever killed it is about to replace or remove it
 			continue
 		}
-		if allowed && !b.has(dirty) {
+		if allowed && !t.volatile && !b.has(dirty) {
 			s.dirty.add(b, now)
 		}
 		return b.rate.decision(allowed, tat, now)

@@ -111,6 +111,7 @@ func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.L
 		FlushInterval: c.FlushInterval,
 		Strict:        c.Durability == config.DurabilityStrict,
 		StoreTimeout:  c.Timeout,
+		Volatile:      c.Driver == config.StoreMemory,
 		LoadLater:     late,
 		Logger:        log,
 	}
