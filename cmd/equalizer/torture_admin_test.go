@@ -25,8 +25,8 @@ type operator struct {
 	// promised is what a bucket may be: one state, or more after a write that was not answered, or
 	// with a 503 that says that it is unknown.
 	promised map[string][]*managed
-	// spent says that clients spend from the buckets meanwhile: then there may be fewer tokens, and where
-	// no managed bucket is there may be one of a limit's.
+	// spent says that clients spend from the buckets meanwhile, or that a crash takes what they may have
+	// spent: then there may be fewer tokens, and where no managed bucket is there may be one of a limit's.
 	spent bool
 
 	acknowledged, refused, doubted int64

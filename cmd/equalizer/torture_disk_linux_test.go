@@ -34,9 +34,9 @@ func diskScenarios() []scenario {
 			return d.path(), func(r *round, rng *rand.Rand) (mend func()) { return fullDisk(d, r, rng) }
 		}
 	}
-	scenarios := []scenario{{"bbolt, files that may not grow", "1/1h", 1.0 / 3600, open(openFileLimit)}}
+	scenarios := []scenario{{"bbolt, files that may not grow", "1/1h", 1.0 / 3600, false, open(openFileLimit)}}
 	if mayMount() {
-		scenarios = append(scenarios, scenario{"bbolt on a full disk", "1/1h", 1.0 / 3600, open(openTmpfs)})
+		scenarios = append(scenarios, scenario{"bbolt on a full disk", "1/1h", 1.0 / 3600, false, open(openTmpfs)})
 	}
 	return scenarios
 }
@@ -46,11 +46,12 @@ func fullDisk(d disk, r *round, rng *rand.Rand) (mend func()) {
 	after(rng, 300*time.Millisecond)
 	pid := r.cmd.Process.Pid
 	require.NoError(r.t, d.fill(pid))
-	var down status
-	r.await("the store to be down", func() bool { down = r.status(); return !down.Store.Up })
-	assert.Contains(r.t, down.Store.Error, d.says().Error())
 	line := r.logs.await(r.t, "the store is down: traffic goes on, admin writes are refused, and spending is stored when it is back")
 	assert.Contains(r.t, line["error"], d.says().Error())
+	// Small writes may still find room in the file, after which it is up until the next large one.
+	if store := r.status().Store; !store.Up {
+		assert.Contains(r.t, store.Error, d.says().Error())
+	}
 	after(rng, 300*time.Millisecond)
 	if rng.IntN(2) == 0 {
 		return func() { restartWhileFull(d, r) }

@@ -25,6 +25,9 @@ type account struct {
 	capacity, rate float64 // tokens, and tokens a second
 	// slack is what the flush needn't store: tokens that are back within a flush interval.
 	slack float64
+	// strict says that a crash gives nothing back, and may take all there is; and that a client may be
+	// refused before it has spent everything.
+	strict bool
 
 	mu          sync.Mutex
 	most, least level
@@ -59,6 +62,9 @@ func (a *account) admitted(sent, received time.Time) error {
 func (a *account) refused(sent, received time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.strict {
+		return nil
+	}
 	if has := a.when(a.least, sent); has >= 1+grain {
 		return fmt.Errorf("refused with %.3f tokens at least", has)
 	}
@@ -86,8 +92,11 @@ type finding struct {
 func (a *account) found(f finding) (regained, bound float64, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	limit := min(a.capacity, a.when(a.stored, f.received)+a.slack)
 	live := a.when(a.most, f.received)
+	limit := min(a.capacity, a.when(a.stored, f.received)+a.slack)
+	if a.strict {
+		limit, a.least = live, level{0, f.sent}
+	}
 	regained, bound = max(0, f.tokens-live), max(0, limit-live)
 	switch least := a.when(a.least, f.sent); {
 	case f.tokens > limit+grain:
@@ -95,8 +104,11 @@ func (a *account) found(f finding) (regained, bound float64, err error) {
 	case f.tokens+1 <= least-grain:
 		err = fmt.Errorf("%.0f tokens after the restart; want %.3f at least", f.tokens, least)
 	}
-	a.most, a.least = level{min(a.capacity, f.tokens+1), f.received}, level{f.tokens, f.sent}
-	a.stored = a.most
+	a.most = level{limit, f.received}
+	if whole := (level{min(a.capacity, f.tokens+1), f.sent}); a.when(whole, f.received) < limit {
+		a.most = whole
+	}
+	a.least, a.stored = level{f.tokens, f.received}, a.most
 	return regained, bound, err
 }
 
@@ -196,7 +208,18 @@ func TestLedger(t *testing.T) {
 	f(5, 3, 2*time.Second, 2, 10, 6, "want 9.000 at most")
 	f(0, 0, time.Hour, 0, 10, 0, "")
 
-	a := newAccount(2, 1, 0, at(0))
+	a := newAccount(10, 1, time.Second, at(0))
+	a.strict = true
+	spend(a, 8)
+	assert.NoError(t, a.refused(at(0), at(0)), "strict: it has to wait for a flush")
+	_, _, err := a.found(finding{3, at(1), at(1)})
+	assert.NoError(t, err)
+	_, _, err = a.found(finding{4, at(1), at(1)})
+	assert.ErrorContains(t, err, "want 3.000 at most")
+	_, _, err = a.found(finding{0, at(1), at(1)})
+	assert.NoError(t, err)
+
+	a = newAccount(2, 1, 0, at(0))
 	spend(a, 2)
 	assert.ErrorContains(t, a.admitted(at(0.1), at(0.9)), "admitted with 0.900 tokens at most")
 	assert.NoError(t, a.refused(at(0.1), at(5)))

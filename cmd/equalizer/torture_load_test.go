@@ -49,7 +49,7 @@ func newVictims(s scenario, rng *rand.Rand, result *tortureResult) *victims {
 		v.workers = append(v.workers, v.newWorker(fmt.Sprintf("worker-%d", i)))
 	}
 	for i, spent := range []bool{false, true} {
-		v.operators = append(v.operators, newOperator(fmt.Sprintf("operator-%d", i), v.seeded(), spent))
+		v.operators = append(v.operators, newOperator(fmt.Sprintf("operator-%d", i), v.seeded(), spent || s.strict))
 	}
 	return v
 }
@@ -62,7 +62,7 @@ func (v *victims) newWorker(name string) *worker {
 	for i := range kept {
 		for _, k := range v.kinds() {
 			w.kept = append(w.kept, w.keep(k, i))
-			v.ledger.add(w.keep(k, i), k.account())
+			v.ledger.add(w.keep(k, i), v.account(k))
 		}
 	}
 	return w
@@ -88,12 +88,14 @@ func (v *victims) kinds() []kind {
 	}
 }
 
-func (k kind) account() *account {
+func (v *victims) account(k kind) *account {
 	slack := flushInterval
 	if k.managed {
 		slack = 0 // managed buckets are always stored
 	}
-	return newAccount(float64(k.capacity), k.rate, slack, time.Now())
+	a := newAccount(float64(k.capacity), k.rate, slack, time.Now())
+	a.strict = v.scenario.strict
+	return a
 }
 
 // create gives the clients that are to be managed their settings, before the first round.
@@ -150,7 +152,7 @@ func (l *tormentedLoad) choose(w *worker) (clientID string, a *account) {
 	case n < 3:
 		w.fresh++
 		clientID = fmt.Sprintf("%s-fresh-%d", w.name, w.fresh)
-		a = l.kinds()[0].account()
+		a = l.account(l.kinds()[0])
 		l.ledger.add(clientID, a)
 		return clientID, a
 	}
@@ -253,6 +255,9 @@ func (v *victims) verify(p *proxied) {
 	received := time.Now()
 	for id, a := range v.ledger.accounts {
 		b, there := buckets[id]
+		if !there && v.scenario.strict {
+			continue // it starts empty, or has what it had: the ledger goes on
+		}
 		if !there {
 			b.Tokens = int64(a.capacity)
 		}

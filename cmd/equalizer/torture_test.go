@@ -32,6 +32,7 @@ type scenario struct {
 	// refill is the limit's. A fast one has buckets that the flush needn't store.
 	refill string
 	rate   float64 // the same in tokens a second
+	strict bool    // store.durability
 	// open makes a store for all rounds, and says what is done to it in each of them.
 	open func(t *testing.T) (store string, s strain)
 }
@@ -41,11 +42,11 @@ type strain func(r *round, rng *rand.Rand) (mend func())
 
 func scenarios() []scenario {
 	return append([]scenario{
-		{"bbolt", "20/s", 20, func(t *testing.T) (string, strain) {
-			return filepath.Join(t.TempDir(), "buckets.db"), killOnly
-		}},
-		{"PostgreSQL", "20/s", 20, func(t *testing.T) (string, strain) { return server.Schema(t), killOnly }},
-		{"PostgreSQL that crashes", "1/1h", 1.0 / 3600, crashingPostgres},
+		{"bbolt", "20/s", 20, false, plainBolt},
+		{"bbolt, strict", "20/s", 20, true, plainBolt},
+		{"PostgreSQL", "20/s", 20, false, plainPostgres},
+		{"PostgreSQL, strict", "20/s", 20, true, plainPostgres},
+		{"PostgreSQL that crashes", "1/1h", 1.0 / 3600, false, crashingPostgres},
 	}, diskScenarios()...)
 }
 
@@ -73,7 +74,7 @@ func (s scenario) run(t *testing.T, seed uint64, result *tortureResult) {
 	_, flags := startBackends(t, 1)
 	v := newVictims(s, rng, result)
 	args := free(append(flags, "--key", "header:X-Client", "--secret=false", "--capacity", fmt.Sprint(limitCapacity),
-		"--refill", s.refill, "--store", store, "-c", writeFile(t, fmt.Sprintf(tortureFile, flushInterval)))...)
+		"--refill", s.refill, "--store", store, "-c", writeFile(t, s.file()))...)
 	p := launch(t, args...)
 	v.create(p)
 	p.stop()
@@ -91,13 +92,21 @@ func (s scenario) run(t *testing.T, seed uint64, result *tortureResult) {
 // flushInterval is short, so that many kills come in the middle of a flush.
 const flushInterval = 100 * time.Millisecond
 
-const tortureFile = `
+// file is the configuration, but for what flags say.
+func (s scenario) file() string {
+	durability := "interval"
+	if s.strict {
+		durability = "strict"
+	}
+	return fmt.Sprintf(`
 [store]
-flush_interval = "%v"
+flush_interval = %q
 timeout = "2s"
+durability = %q
 [log]
 access = false
-`
+`, flushInterval, durability)
+}
 
 // round is a process from its start to its kill.
 type round struct {
@@ -118,6 +127,12 @@ func (v *victims) round(t *testing.T, args []string, strain strain) {
 	mend()
 	v.result.Rounds++
 }
+
+func plainBolt(t *testing.T) (string, strain) {
+	return filepath.Join(t.TempDir(), "buckets.db"), killOnly
+}
+
+func plainPostgres(t *testing.T) (string, strain) { return server.Schema(t), killOnly }
 
 // killOnly leaves the store alone.
 func killOnly(_ *round, rng *rand.Rand) (mend func()) {

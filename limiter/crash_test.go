@@ -1,0 +1,30 @@
+package limiter
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A bucket that the flush needn't write, and that spends a lot before the crash: it regains that, and what it would
+// have earned until it was full, which is what it earns in a flush interval at most.
+func TestACrashGivesBackWhatWasSpentAndAnIntervalsRefill(t *testing.T) {
+	f := newFixture(t)
+	o := f.options()
+	o.Settings = Settings{Capacity: 100, Refill: Refill{10, time.Second}}
+	f.reopen(o)
+	f.admitted("a", 8) // full in 800 ms
+	require.NoError(t, f.flush(context.Background(), time.Second))
+	require.NotContains(t, f.store.all(), "a")
+	f.admitted("a", 50)
+	live := f.tokens("a")
+
+	f.reopen(o)
+	f.admitted("a", 100)
+	regained := 100 - live
+	assert.Equal(t, int64(58), regained)
+	assert.LessOrEqual(t, regained, int64(50+10))
+}
