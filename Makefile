@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 PACKAGES = ./... ./.ci ./.ci/arrows
 TOOL = go tool -modfile=.ci/tools/go.mod
 
-.PHONY: help build run test torture fuzz lint fmt cover bench bench-full bench-go bench-compare
+.PHONY: help build run test torture soak fuzz lint fmt cover bench bench-full bench-go bench-compare
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ test: ## run every test with the race detector, and install what they need first
 
 torture: ## kill -9 under load and restart, 200 times in each way; ARGS="-rounds 20 -seed 7"
 	.ci/equip go test -race -count=1 -timeout 2h -v -run '^TestTorture$$' ./cmd/equalizer -args -rounds 200 -report bench/out/torture $(ARGS)
+
+soak: ## half an hour of mixed load; memory, descriptors and goroutines must end where they began; ARGS="--time 60s"
+	go run ./bench/soak $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME, 10s
 	.ci/equip .ci/fuzz $(FUZZTIME)

@@ -86,7 +86,7 @@ type AnswersStatus struct {
 // RuntimeStatus is what the process holds: neither should grow while what it does stays the same.
 type RuntimeStatus struct {
 	// Goroutines counts those that live now.
-	Goroutines uint64 `json:"goroutines"`
+	Goroutines int `json:"goroutines"`
 	// HeapBytes is the memory of all objects that live, and of those that are dead and not yet swept.
 	HeapBytes uint64 `json:"heap_bytes"`
 }

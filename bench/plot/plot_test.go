@@ -102,3 +102,17 @@ func TestShort(t *testing.T) {
 		assert.Equal(t, want, short(x))
 	}
 }
+
+func TestSeries(t *testing.T) {
+	s := Series{Title: "T", Subtitle: "S", Unit: "MB", Lines: []Line{
+		{Name: "a", Points: []Point{{0, 10}, {1, 20}, {2, 20}}},
+		{Name: "b", Points: []Point{{0, 0}, {2, 5}}},
+		{Name: "none"},
+	}}
+	svg := s.SVG()
+	assert.Equal(t, []string{"T", "S", "0", "5", "10", "15", "20", "0", "0.5", "1", "1.5", "2", "MB over minutes", "b", "a"}, valid(t, svg))
+	lines := regexp.MustCompile(`<polyline points="([^"]+)"`).FindAllSubmatch(svg, -1)
+	require.Len(t, lines, 2)
+	assert.Regexp(t, `^64.0,[\d.]+ 387.0,([\d.]+) 710.0,([\d.]+)$`, string(lines[0][1]))
+	valid(t, Series{}.SVG())
+}

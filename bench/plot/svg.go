@@ -1,4 +1,4 @@
-// Package plot draws the suite's two kinds of plots as SVG: bars with a spread, and latencies by
+// Package plot draws three kinds of plots as SVG: bars with a spread, figures over time, and latencies by
 // percentile. It looks the same on light and dark pages, and needs no script and no font.
 package plot
 
@@ -10,7 +10,7 @@ import (
 	"strconv"
 )
 
-// The measures that both plots share, in pixels.
+// The measures that all plots share, in pixels.
 const (
 	width  = 840
 	margin = 24

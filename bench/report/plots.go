@@ -74,7 +74,7 @@ func (c *Cell) points() []plot.Point {
 	var points []plot.Point
 	for i, q := range load.Quantiles() {
 		if math.Round(float64(fewest)*(1-q/100)) >= 1 && c.Summary.Latency[i].Median > 0 {
-			points = append(points, plot.Point{Percent: q, Millis: c.Summary.Latency[i].Median})
+			points = append(points, plot.Point{X: q, Y: c.Summary.Latency[i].Median})
 		}
 	}
 	return points

@@ -1,0 +1,131 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	largeSize = 1 << 20
+	// A slow answer comes in so many pieces, with such a pause before each.
+	slowPieces = 10
+	slowPause  = 50 * time.Millisecond
+)
+
+// protocol is what upgraded connections speak: lines that are sent back, and an end that
+// whoever says "bye" leaves to the other side.
+const protocol = "echo"
+
+// pattern is what bodies consist of.
+const pattern = "0123456789abcdef"
+
+func large() []byte { return bytes.Repeat([]byte(pattern), largeSize/len(pattern)) }
+
+// serveBackend is the backend's process: it prints its address and serves until it is ended.
+func serveBackend() error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(os.Stdout, ln.Addr()); err != nil {
+		return err
+	}
+	return http.Serve(ln, backend())
+}
+
+func backend() http.Handler {
+	body := large()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /small", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, pattern) })
+	mux.HandleFunc("GET /large", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) })
+	mux.HandleFunc("GET /slow", slow)
+	mux.HandleFunc("GET /cut", cut)
+	mux.HandleFunc("POST /echo", echo)
+	mux.HandleFunc("GET /upgrade", upgrade)
+	mux.HandleFunc("GET /{$}", func(http.ResponseWriter, *http.Request) {}) // probes
+	return mux
+}
+
+// slow sends its answer piece by piece, until it is done or nobody listens any more.
+func slow(w http.ResponseWriter, r *http.Request) {
+	pause := time.NewTicker(slowPause)
+	defer pause.Stop()
+	for range slowPieces {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-pause.C:
+		}
+		_, _ = io.WriteString(w, pattern)
+		_ = http.NewResponseController(w).Flush()
+	}
+}
+
+// cut breaks off in the middle of its answer.
+func cut(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", fmt.Sprint(2*len(pattern)))
+	_, _ = io.WriteString(w, pattern)
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// echo sends the body back as it comes: in chunks, if it came so.
+func echo(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength >= 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(r.ContentLength))
+	}
+	both := http.NewResponseController(w)
+	_ = both.EnableFullDuplex()
+	part := make([]byte, 16<<10)
+	for {
+		n, err := r.Body.Read(part)
+		if _, werr := w.Write(part[:n]); werr != nil || both.Flush() != nil {
+			return
+		}
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// upgrade switches to the protocol.
+func upgrade(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") != protocol || !strings.EqualFold(r.Header.Get("Connection"), "upgrade") {
+		http.Error(w, "want Upgrade: "+protocol, http.StatusUpgradeRequired)
+		return
+	}
+	conn, both, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_, _ = both.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + protocol + "\r\n\r\n")
+	if both.Flush() == nil {
+		echoLines(both)
+	}
+}
+
+func echoLines(both *bufio.ReadWriter) {
+	for {
+		line, err := both.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if _, err := both.WriteString(line); err != nil || both.Flush() != nil || line == "bye\n" {
+			return
+		}
+	}
+}

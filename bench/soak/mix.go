@@ -1,0 +1,138 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// kind is one kind of load: so many clients that each do the same every so often. What one does must come
+// out as said, or else the run fails.
+type kind struct {
+	name     string
+	about    string
+	clients  int
+	every    time.Duration
+	exchange func(ctx context.Context, c *client) error
+}
+
+// kinds is the mix: some 900 exchanges a second, so that it is the time that tells, not the load.
+func kinds() []kind {
+	return []kind{
+		{"small", "16 bytes, over connections that are kept", 8, 20 * time.Millisecond, small},
+		{"new", "16 bytes, each over a new connection", 2, 20 * time.Millisecond, onNewConnection},
+		{"large", "1 MiB, every byte of it checked", 2, 200 * time.Millisecond, largeAnswer},
+		{"slow", "answers that come in pieces over half a second", 8, time.Second, slowAnswer},
+		{"reader", "1 MiB to clients that read it in small pieces, with pauses", 4, time.Second, slowReader},
+		{"limited", "clients that send more than they may, and get 200 or 429", limitedClients, 10 * time.Millisecond, limitedClient},
+		{"upload", "256 KiB up and back, with a length", 2, 200 * time.Millisecond, upload},
+		{"chunked", "256 KiB up and back at the same time, in chunks", 2, 200 * time.Millisecond, chunkedBothWays},
+		{"aborted", "clients that go away: in the head, in a body that they send or get, and while they wait", 4, 50 * time.Millisecond, abort},
+		{"cut", "answers that the backend cuts in the middle", 1, 100 * time.Millisecond, cutAnswer},
+		{"upgraded", "upgraded connections with some lines each, which either side ends", 20, 500 * time.Millisecond, upgraded},
+	}
+}
+
+// limitedClients are those with a bucket of their own that is too small for them.
+const limitedClients = 2
+
+// patience is how long one exchange may take, a slow one included.
+const patience = 30 * time.Second
+
+// client is one client of a kind, with connections of its own.
+type client struct {
+	rng     *rand.Rand
+	n       int // of its kind, from 0
+	address string
+	http    *http.Client
+	// These count what limited clients were answered: 200 and 429.
+	admitted, limited *atomic.Int64
+}
+
+// clientIDs are how many names the clients have that aren't limited: each is used seldom enough.
+const clientIDs = 2000
+
+func (c *client) id() string { return fmt.Sprintf("client-%d", c.rng.IntN(clientIDs)) }
+
+// tally is what a kind came to.
+type tally struct {
+	kind
+	exchanges, failures atomic.Int64
+	admitted, limited   atomic.Int64
+
+	mu    sync.Mutex
+	first error // of the failures
+}
+
+// mix is the load: every kind at once.
+type mix struct {
+	address string
+	tallies []*tally
+}
+
+func newMix(address string, kinds []kind) *mix {
+	m := &mix{address: address}
+	for _, k := range kinds {
+		m.tallies = append(m.tallies, &tally{kind: k})
+	}
+	return m
+}
+
+// run keeps the load up for so long, and returns when every client has finished what it had begun and
+// closed its connections.
+func (m *mix) run(ctx context.Context, d time.Duration) {
+	over, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	var clients sync.WaitGroup
+	for _, t := range m.tallies {
+		for n := range t.clients {
+			clients.Go(func() { m.client(ctx, over, t, n) })
+		}
+	}
+	clients.Wait()
+}
+
+// client does what its kind does until over ends.
+func (m *mix) client(ctx, over context.Context, t *tally, n int) {
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	c := &client{
+		rng: rand.New(rand.NewPCG(uint64(n), rand.Uint64())), n: n, address: m.address,
+		http: &http.Client{Transport: transport}, admitted: &t.admitted, limited: &t.limited,
+	}
+	tick := time.NewTicker(t.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over.Done():
+			return
+		case <-tick.C:
+		}
+		t.note(t.try(ctx, c))
+	}
+}
+
+func (t *tally) try(ctx context.Context, c *client) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return t.exchange(ctx, c)
+}
+
+func (t *tally) note(err error) {
+	t.exchanges.Add(1)
+	if err == nil {
+		return
+	}
+	t.failures.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.first == nil {
+		t.first = err
+	}
+}

@@ -1,0 +1,115 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// keyHeader is how the proxy tells clients apart.
+const keyHeader = "X-Client"
+
+// dial opens a connection on which the client writes what it likes.
+func (c *client) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
+	if err != nil {
+		return nil, err
+	}
+	end, _ := ctx.Deadline()
+	return conn, conn.SetDeadline(end)
+}
+
+func (c *client) head(line, more string) string {
+	return line + " HTTP/1.1\r\nHost: " + c.address + "\r\n" + keyHeader + ": " + c.id() + "\r\n" + more
+}
+
+// abort sends some of a request, or all of it, reads a little if anything is to come, and is gone; every other
+// time with a reset.
+func abort(ctx context.Context, c *client) error {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if c.rng.IntN(2) == 0 {
+		if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
+			return err
+		}
+	}
+	switch c.rng.IntN(4) {
+	case 0:
+		_, err = io.WriteString(conn, c.head("GET /small", "")) // without its end
+	case 1:
+		_, err = io.WriteString(conn, c.head("POST /echo", "Content-Length: 100000\r\n\r\nsome of it"))
+	case 2:
+		_, err = io.WriteString(conn, c.head("GET /slow", "\r\n")) // and doesn't wait
+	case 3:
+		if _, err = io.WriteString(conn, c.head("GET /large", "\r\n")); err == nil {
+			_, err = io.CopyN(io.Discard, conn, 10_000)
+		}
+	}
+	return err
+}
+
+// upgraded switches protocols and has some lines come back. Then the client ends the connection, or
+// has the backend do so.
+func upgraded(ctx context.Context, c *client) error {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, c.head("GET /upgrade", "Connection: Upgrade\r\nUpgrade: "+protocol+"\r\n\r\n")); err != nil {
+		return err
+	}
+	lines := bufio.NewReader(conn)
+	answer, err := http.ReadResponse(lines, nil)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Upgrade") != protocol {
+		return fmt.Errorf("upgrades are not relayed: answered with %s; want 101 and Upgrade: %s", answer.Status, protocol)
+	}
+	return c.talk(conn, lines)
+}
+
+// talk says some lines, with pauses.
+func (c *client) talk(conn net.Conn, lines *bufio.Reader) error {
+	pause := time.NewTicker(50 * time.Millisecond)
+	defer pause.Stop()
+	for n := range 5 {
+		<-pause.C
+		if err := say(conn, lines, fmt.Sprintf("line %d of client %d\n", n, c.n)); err != nil {
+			return err
+		}
+	}
+	if c.rng.IntN(2) == 0 {
+		return nil // the client ends it
+	}
+	if err := say(conn, lines, "bye\n"); err != nil {
+		return err
+	}
+	if more, err := lines.ReadByte(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("after the backend's end came %q, %v; want %w", more, err, io.EOF)
+	}
+	return nil
+}
+
+// say has a line come back.
+func say(conn net.Conn, lines *bufio.Reader, line string) error {
+	if _, err := io.WriteString(conn, line); err != nil {
+		return err
+	}
+	got, err := lines.ReadString('\n')
+	if err == nil && got != line {
+		err = fmt.Errorf("%q came back; want %q", got, line)
+	}
+	return err
+}
