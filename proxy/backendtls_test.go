@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"path/filepath"
 	"sync/atomic"
@@ -134,6 +135,24 @@ func TestBodiesOverTLS(t *testing.T) {
 	for range 3 {
 		assert.Equal(t, body, client.do(sized(len(body))+body).body)
 	}
+}
+
+// What is tunnelled is what TLS carries, and what came ahead with the backend's 101 is a part of that.
+func TestUpgradeOverTLS(t *testing.T) {
+	p := proxyToTLS(t, func(c *conn, secure *tls.Conn) {
+		c.readHead()
+		c.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nhello ")
+		_, _ = io.Copy(secure, c.br)
+		secure.CloseWrite()
+	})
+	client := p.dial()
+	require.True(t, client.send("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nahead "))
+	assert.Contains(t, client.readHead(), "HTTP/1.1 101 ")
+	client.expect("hello ahead ")
+	require.True(t, client.send("and after"))
+	client.expect("and after")
+	require.NoError(t, client.Conn.(*net.TCPConn).CloseWrite())
+	client.expectEnd()
 }
 
 func TestUnixBackend(t *testing.T) {

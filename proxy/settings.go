@@ -23,8 +23,8 @@ type Settings struct {
 	Trusted TrustedProxies
 	// Host is sent to backends as Host; "" passes the client's.
 	Host string
-	// Backends are the addresses, "host:port", that an answer's Location must not show. With none, it is
-	// the address of the backend that answered.
+	// Backends are the authorities, such as "host:port", that an answer's Location must not show. With none, it is
+	// that of the backend that answered.
 	Backends []string
 	// MaxHeaderBytes bounds a request's header. A longer one is answered 431.
 	MaxHeaderBytes int64

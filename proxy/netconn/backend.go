@@ -8,7 +8,7 @@ import (
 
 // BackendLimits are how long a backend may keep us waiting. 0 is for ever.
 type BackendLimits struct {
-	// Connect is for the whole connect, the name's lookup included.
+	// Connect is for the whole connect, the name's lookup and the TLS handshake included.
 	Connect time.Duration
 	// Answer is from the end of the request to the end of the answer's header.
 	Answer time.Duration

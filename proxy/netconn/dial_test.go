@@ -378,3 +378,71 @@ func TestUnixSocket(t *testing.T) {
 	_, err = NewDialer(BackendLimits{Connect: patience}).Dial(target)
 	assert.ErrorContains(t, err, "no such file")
 }
+
+// A tunnel to a backend by TLS carries what is inside of it, both ways, and each way to its own end.
+func TestTLSTunnel(t *testing.T) {
+	s := dialTLS(t, BackendLimits{Idle: patience, Total: brief}, &tls.Config{ClientAuth: tls.RequestClientCert},
+		&tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(1)})
+	_, c, theirs := client(t, ClientLimits{Write: patience})
+	s.exchange(t)
+	s.Begin(nil)
+	ended := make(chan error, 1)
+	var down int64
+	go func() {
+		var err error
+		down, err = Tunnel(c, s.Backend, time.Minute, &Buffers{})
+		ended <- err
+	}()
+	sent := make([]byte, 3<<20)
+	_, _ = rand.Read(sent) // never fails
+	for _, way := range []struct{ from, to net.Conn }{{theirs, s.theirs}, {s.theirs, theirs}} {
+		go func() { _, _ = way.from.Write(sent) }()
+		got := make([]byte, len(sent))
+		_, err := io.ReadFull(way.to, got)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(sent, got))
+	}
+	began := s.registry.now.Load()
+	require.Eventually(t, func() bool { return s.registry.now.Load() > began+int64(2*brief) }, patience, time.Millisecond)
+	send(t, s.theirs, "x") // the total has passed, and bounds no tunnel
+	expect(t, theirs, "x")
+	send(t, theirs, "y")
+	expect(t, s.theirs, "y")
+
+	require.NoError(t, theirs.CloseWrite())
+	_, err := s.theirs.Read(make([]byte, 1))
+	require.Equal(t, io.EOF, err, "by TLS's alert")
+	send(t, s.theirs, "last words")
+	require.NoError(t, s.theirs.CloseWrite())
+	got, err := io.ReadAll(theirs)
+	require.NoError(t, err)
+	assert.Equal(t, "last words", string(got))
+	require.NoError(t, <-ended)
+	assert.EqualValues(t, len(sent)+len("xlast words"), down)
+}
+
+func TestTLSTunnelEnds(t *testing.T) {
+	f := func(limit time.Duration, want error, end func(s secured, theirs *net.TCPConn)) {
+		t.Helper()
+		s := dialTLS(t, BackendLimits{Answer: brief, Idle: patience}, &tls.Config{}, &tls.Config{})
+		_, c, theirs := client(t, ClientLimits{Write: brief, Header: brief})
+		s.Begin(nil)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := Tunnel(c, s.Backend, limit, &Buffers{})
+			ended <- err
+		}()
+		send(t, theirs, "x")
+		expect(t, s.theirs, "x")
+		end(s, theirs)
+		err := <-ended
+		if want == nil {
+			assert.NoError(t, err)
+		} else {
+			assert.ErrorIs(t, err, want)
+		}
+	}
+	f(brief, ErrTimeout, func(secured, *net.TCPConn) {})
+	f(time.Minute, errCut, func(s secured, _ *net.TCPConn) { s.theirs.NetConn().Close() })
+	f(time.Minute, nil, func(s secured, theirs *net.TCPConn) { s.theirs.Close(); theirs.Close() })
+}

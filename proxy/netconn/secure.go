@@ -34,6 +34,27 @@ func (s *secure) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// readLent is Read into what l lends, which it does when a byte has come.
+func (s *secure) readLent(l Lender) (int, error) {
+	if !s.has {
+		if n, err := s.Conn.Read(s.ahead[:]); n == 0 {
+			return 0, err
+		}
+	}
+	s.has = false
+	buf := l.Lend()
+	buf[0] = s.ahead[0]
+	n, _ := s.poll(buf[1:]) // tls.Conn fails with the same again
+	return 1 + n, nil
+}
+
+// poll is tls.Conn's Read, but fails with errNothing where that would wait.
+func (s *secure) poll(p []byte) (int, error) {
+	s.carrier.polling = true
+	defer func() { s.carrier.polling = false }()
+	return s.Conn.Read(p)
+}
+
 // quiet says that the backend has sent no part of an answer, and closed nothing.
 //
 // Bytes on the network don't tell: TLS 1.3 sends session tickets and key updates when it likes, which are no reason to give the
@@ -43,9 +64,7 @@ func (s *secure) quiet() bool {
 	if s.has {
 		return false
 	}
-	s.carrier.polling = true
-	n, err := s.Conn.Read(s.ahead[:])
-	s.carrier.polling = false
+	n, err := s.poll(s.ahead[:])
 	s.has = n > 0
 	return !s.has && err == errNothing
 }
@@ -54,7 +73,10 @@ func (s *secure) quiet() bool {
 const closingTime = 10 * time.Millisecond
 
 // close tells the backend that nothing more will come. Whether that arrives matters to nobody: the connection is closed anyway.
-func (s *secure) close() { _ = s.Conn.Close() }
+func (s *secure) close() {
+	s.carrier.closing = true
+	_ = s.Conn.Close()
+}
 
 // errCut says that a connection ended as an attacker in between could have made it end. An answer that goes up to the end of its
 // connection isn't complete then (RFC 9112, section 9.8).
@@ -76,7 +98,9 @@ type carrier struct {
 	poller  poller
 	// polling has Read not wait.
 	polling bool
-	// closing says that the closing alert comes next. tls.Conn's lock for writing guards it.
+	// flow is the direction of a tunnel that reads from here; nil before there is one.
+	flow *flow
+	// closing says that nothing comes any more but the closing alert.
 	closing bool
 }
 
@@ -90,6 +114,8 @@ func (c *carrier) Read(p []byte) (n int, err error) {
 	switch {
 	case c.polling:
 		n, err = c.poller.Read(p)
+	case c.flow != nil:
+		n, err = c.flow.receive(p)
 	case c.backend != nil:
 		n, err = c.backend.receive(p)
 	default:
@@ -108,10 +134,13 @@ func (c *carrier) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// SetWriteDeadline is what tls.Conn calls before and after its closing alert, and only then.
+// SetWriteDeadline is what tls.Conn calls before and after its closing alert, and only then. One that ends one direction of a
+// tunnel takes the time that any Write has.
 func (c *carrier) SetWriteDeadline(time.Time) error {
-	c.closing = true
-	return c.Conn.SetWriteDeadline(time.Now().Add(closingTime))
+	if c.closing {
+		return c.Conn.SetWriteDeadline(time.Now().Add(closingTime))
+	}
+	return nil
 }
 
 // Close leaves it to the Backend, whose connection it is.

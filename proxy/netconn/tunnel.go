@@ -18,6 +18,10 @@ func Tunnel(client *Client, backend *Backend, limit time.Duration, buffers *Buff
 	t.touch()
 	up := &flow{tunnel: t, from: &client.timed, to: &backend.timed, patience: backend.limits.Idle}
 	back := &flow{tunnel: t, from: &backend.timed, to: &client.timed, patience: client.all.limits.Write}
+	if s := backend.secure; s != nil {
+		backend.totalDue = 0 // Its Write is used, and the time for an answer is over.
+		up.encrypt, back.decrypt, s.carrier.flow = backend, s, back
+	}
 	var running sync.WaitGroup
 	running.Go(func() { up.run(back) })
 	back.run(up)
@@ -51,6 +55,9 @@ func (t *tunnel) left() (left time.Duration, ok bool) {
 type flow struct {
 	*tunnel
 	from, to *timed
+	// decrypt is the TLS that comes from from, and encrypt is whom to is to write by TLS; nil where there is none.
+	decrypt *secure
+	encrypt *Backend
 	// patience is how long a write may take without progress.
 	patience time.Duration
 	buf      *[BufferSize]byte
@@ -80,7 +87,7 @@ func (f *flow) run(other *flow) {
 	err := f.copy()
 	f.touch()
 	f.ending.Store(true)
-	if err == io.EOF && f.to.CloseWrite() == nil {
+	if err == io.EOF && f.closeWrite() == nil {
 		other.from.wakeRead() // It has less time from now on.
 		return
 	}
@@ -95,7 +102,7 @@ func (f *flow) copy() error {
 	for {
 		n, err := f.read()
 		if n > 0 {
-			m, werr := f.to.write(f.buf[:n], f.patience, 0)
+			m, werr := f.write(f.buf[:n])
 			f.bytes += int64(m)
 			if werr != nil {
 				return werr
@@ -107,8 +114,30 @@ func (f *flow) copy() error {
 	}
 }
 
+func (f *flow) write(p []byte) (int, error) {
+	if f.encrypt != nil {
+		return f.encrypt.Write(p)
+	}
+	return f.to.write(p, f.patience, 0)
+}
+
+func (f *flow) closeWrite() error {
+	if f.encrypt != nil {
+		return f.encrypt.secure.CloseWrite()
+	}
+	return f.to.CloseWrite()
+}
+
 // read waits for bytes until the tunnel as a whole has been silent for too long.
 func (f *flow) read() (int, error) {
+	if f.decrypt != nil {
+		return f.decrypt.readLent(f)
+	}
+	return f.receive(nil)
+}
+
+// receive is read from the network, into p or, if that is nil, into what the flow lends.
+func (f *flow) receive(p []byte) (n int, err error) {
 	for {
 		left, ok := f.left()
 		var due int64
@@ -119,7 +148,11 @@ func (f *flow) read() (int, error) {
 			due = f.from.in(left)
 		}
 		f.from.beginRead(due)
-		n, err := f.from.link.readLent(f)
+		if p != nil {
+			n, err = f.from.link.Read(p)
+		} else {
+			n, err = f.from.link.readLent(f)
+		}
 		n, err = f.from.endRead(n, err, due)
 		if n > 0 {
 			f.touch()
