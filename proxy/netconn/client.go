@@ -66,9 +66,18 @@ type Client struct {
 	unread bool
 	// abort says that the close is to be a reset.
 	abort bool
-	// gone says that the client has left while it was waited for a backend.
-	gone atomic.Bool
+	// stands is how the client stands while it is waited for a backend: waiting, listening or gone.
+	stands atomic.Int32
 }
+
+// How a client stands while it is waited for a backend.
+const (
+	waiting int32 = iota
+	// listening: it had ended its side when its answer began. That is no reason to stop.
+	listening
+	// gone: it has left.
+	gone
+)
 
 // Add takes a client's connection under the registry's care. The caller must Close it.
 func (all *Clients) Add(conn net.Conn) *Client {
@@ -97,8 +106,28 @@ func (c *Client) Idle() {
 	c.unread = false
 	c.served = true
 	c.readErr = nil
-	c.gone.Store(false)
+	c.stands.Store(waiting)
 	c.Resume()
+}
+
+// Answering says that the answer's first bytes are about to be sent, and that the rest may take its time. A client that has ended
+// its side by now may still listen, as scripts with nc(1) do, so that from now on only its reset counts. One that ends its
+// side later is taken to have left: nearly all have, and nothing tells the difference until something is sent to it.
+func (c *Client) Answering() {
+	if c.link.peer() == ended {
+		c.stands.Store(listening)
+	}
+}
+
+// hasLeft looks whether the client is still there.
+func (c *Client) hasLeft() bool {
+	switch c.link.peer() {
+	case broken:
+		c.stands.Store(gone)
+	case ended:
+		c.stands.CompareAndSwap(waiting, gone)
+	}
+	return c.stands.Load() == gone
 }
 
 // Begin says that the first bytes of a request are there, as after Await.

@@ -17,6 +17,17 @@ type Lender interface {
 	GiveBack()
 }
 
+// presence is what is known of the other side of a connection.
+type presence int
+
+const (
+	present presence = iota
+	// ended: it sends no more. Whether it still reads shows only when it is sent something.
+	ended
+	// broken: it doesn't, and has reset the connection.
+	broken
+)
+
 // link is a connection in one of two ways: plain, on any system, and raw where that exists. One goroutine
 // reads and another may write.
 type link interface {
@@ -30,8 +41,8 @@ type link interface {
 	// quiet says that the other side neither sent anything that wasn't read nor closed. Where the system can't tell, it
 	// is taken to be.
 	quiet() bool
-	// left says that the other side has ended the connection, or its half of it. Where the system can't tell, it has not.
-	left() bool
+	// peer says what is known of the other side. Where the system can't tell, it is present. It may be asked at any time.
+	peer() presence
 	// inner is the connection as package net made it.
 	inner() net.Conn
 }
@@ -59,6 +70,6 @@ func (p *plain) ask(out, in []byte, reused bool) (sent, n int, err error) {
 
 func (p *plain) quiet() bool { return p.probe.quiet() }
 
-func (p *plain) left() bool { return p.probe.left() }
+func (p *plain) peer() presence { return p.probe.peer() }
 
 func (p *plain) inner() net.Conn { return p.Conn }

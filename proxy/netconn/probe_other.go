@@ -11,4 +11,4 @@ func newProbe(net.Conn) *probe { return &probe{} }
 
 func (*probe) quiet() bool { return true }
 
-func (*probe) left() bool { return false }
+func (*probe) peer() presence { return present }

@@ -4,6 +4,7 @@ package netconn
 
 import (
 	"net"
+	"sync"
 	"syscall"
 )
 
@@ -13,7 +14,11 @@ type probe struct {
 	look  func(fd uintptr)
 	n     int
 	found error
+	// fault is what befell the connection after the end that was found, or 0.
+	fault int
 	buf   [1]byte
+	// mu orders calls of peer.
+	mu sync.Mutex
 }
 
 // newProbe makes the probe of a connection once, for all its life: looking must not allocate.
@@ -22,8 +27,17 @@ func newProbe(conn net.Conn) *probe {
 	if sc, ok := conn.(syscall.Conn); ok {
 		p.raw, _ = sc.SyscallConn()
 	}
-	p.look = func(fd uintptr) { p.n, _, p.found = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK) }
+	p.look = p.lookAt
 	return p
+}
+
+// lookAt looks behind an end, too: a read would find no more than that, and go on finding it after a reset.
+func (p *probe) lookAt(fd uintptr) {
+	p.n, _, p.found = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK)
+	p.fault = 0
+	if p.n == 0 && p.found == nil {
+		p.fault, p.found = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
+	}
 }
 
 // quiet says that the other side neither sent anything nor closed. It doesn't wait: the
@@ -38,7 +52,15 @@ func (p *probe) quiet() bool {
 	return p.found == syscall.EAGAIN || p.found == syscall.EINTR
 }
 
-// left says that nothing will come any more. What came before the end and wasn't read hides it.
-func (p *probe) left() bool {
-	return !p.quiet() && (p.raw == nil || p.found != nil || p.n == 0)
+// peer goes by what a read would find. What came before the end and wasn't read hides that.
+func (p *probe) peer() presence {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.quiet(), p.n > 0:
+		return present
+	case p.found == nil && p.fault == 0:
+		return ended
+	}
+	return broken
 }

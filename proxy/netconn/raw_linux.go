@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -50,6 +51,8 @@ type raw struct {
 		try          func(fd uintptr) bool
 	}
 	sight struct {
+		// mu orders calls of peer.
+		mu    sync.Mutex
 		poll  [1]unix.PollFd
 		empty bool
 		peer  func(fd uintptr)
@@ -209,11 +212,19 @@ func (r *raw) quiet() bool {
 
 func (r *raw) lookForBytes(fd uintptr) { r.sight.empty = isEmpty(fd) }
 
-func (r *raw) left() bool {
+func (r *raw) peer() presence {
+	r.sight.mu.Lock()
+	defer r.sight.mu.Unlock()
 	if r.rc.Control(r.sight.peer) != nil {
-		return false // It is closed on our side.
+		return present // It is closed on our side.
 	}
-	return r.sight.poll[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+	switch seen := r.sight.poll[0].Revents; {
+	case seen&(unix.POLLHUP|unix.POLLERR) != 0:
+		return broken
+	case seen&unix.POLLRDHUP != 0:
+		return ended
+	}
+	return present
 }
 
 func (r *raw) lookForPeer(fd uintptr) {

@@ -155,12 +155,8 @@ func (r *Registry) wakeOverdue() {
 }
 
 // abandoned says whether the client that waits for what t reads has left. It is asked of Reads that wait for more than
-// a tick already, and the client is told.
+// a tick already.
 func (t *timed) abandoned() bool {
 	c := t.client.Load()
-	if c == nil || !c.left() {
-		return false
-	}
-	c.gone.Store(true)
-	return true
+	return c != nil && c.hasLeft()
 }

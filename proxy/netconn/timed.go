@@ -122,7 +122,7 @@ func (t *timed) endRead(n int, err error, due int64) (int, error) {
 	if t.interrupted.Load() {
 		return 0, ErrInterrupted
 	}
-	if c := t.client.Load(); c != nil && c.gone.Load() {
+	if c := t.client.Load(); c != nil && c.stands.Load() == gone {
 		return 0, ErrAbandoned
 	}
 	return 0, errWoken
