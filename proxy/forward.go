@@ -121,7 +121,7 @@ func (r *request) receive() outcome {
 		}
 		if !x.answer.Interim() {
 			x.conn.Relay()
-			if x.answer.Status == http1.StatusSwitching && !r.head.upgrade {
+			if x.answer.Status == http1.StatusSwitching && !(r.head.upgrade && x.answer.HTTP11) {
 				return outcome{failure: backendBad, cause: errAnswerSwitch}
 			}
 			return outcome{}
