@@ -81,6 +81,9 @@ func serve(ctx context.Context, c config.Config, t terminal, listen func(string)
 
 	background, cancel := context.WithCancel(context.Background())
 	endTasks := func() { cancel(); p.tasks.Wait() }
+	if t.getenv("GOMAXPROCS") == "" {
+		p.tasks.Go(func() { governProcs(background, fewProcs(c.Store.Driver)) })
+	}
 	at, err := p.start(ctx, background)
 	if err != nil {
 		endTasks()

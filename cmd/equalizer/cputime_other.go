@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "time"
+
+// cpuTime is unknown on this system.
+func cpuTime() (used time.Duration, ok bool) { return 0, false }

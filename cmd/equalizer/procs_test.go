@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/config"
+)
+
+func TestGovernor(t *testing.T) {
+	const tick = 100 * time.Millisecond
+	g := governor{few: 2, all: true}
+	f := func(want bool, used float64, times int) {
+		t.Helper()
+		for range times {
+			require.Equal(t, want, g.next(used, tick))
+		}
+	}
+	f(true, 0.1, 19)
+	f(false, 0.1, 1) // calm for two seconds
+	f(false, 1.2, 50)
+	f(true, 1.4, 1) // busy
+	f(true, 0.9, 19)
+	f(true, 1.1, 1) // neither: calm begins anew
+	f(true, 0.9, 19)
+	f(false, 0.9, 1)
+	f(true, 16, 1)
+}
+
+func TestFewProcs(t *testing.T) {
+	assert.Equal(t, 1, fewProcs(config.StoreMemory))
+	assert.Equal(t, 1, fewProcs(config.StorePostgres))
+	assert.Equal(t, 2, fewProcs(config.StoreBolt))
+}
+
+// Under no load Go is given few processors, under load all, and all again at the end.
+func TestGovernProcs(t *testing.T) {
+	runtime.GOMAXPROCS(3)
+	defer runtime.SetDefaultGOMAXPROCS()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		governProcs(ctx, 1)
+	}()
+	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, time.Millisecond)
+	for begin := time.Now(); runtime.GOMAXPROCS(0) == 1; {
+		require.Less(t, time.Since(begin), time.Minute)
+	}
+	cancel()
+	<-done
+	assert.Equal(t, runtime.NumCPU(), runtime.GOMAXPROCS(0))
+}
