@@ -162,10 +162,12 @@ func (r *requestHead) appendHops(dst []byte) []byte {
 	if r.header.Expect {
 		dst = appendField(dst, headerExpect, "100-continue")
 	}
-	if r.header.TrailersWelcome {
-		dst = appendField(dst, headerTE, "trailers")
-	}
-	if r.upgrade {
+	switch te := r.header.TrailersWelcome; {
+	case te && r.upgrade:
+		dst = append(dst, headerTE+": trailers\r\n"+headerConnection+": TE, Upgrade\r\n"...)
+	case te: // Who sends TE must say that it is for this connection only (RFC 9110, section 10.1.4).
+		dst = append(dst, headerTE+": trailers\r\n"+headerConnection+": TE\r\n"...)
+	case r.upgrade:
 		dst = appendField(dst, headerConnection, "Upgrade")
 	}
 	return dst

@@ -179,7 +179,7 @@ func TestHops(t *testing.T) {
 	f("Transfer-Encoding: chunked\r\n", "TRANSFER-ENCODING: Chunked")
 	f("Content-Length: 5\r\nExpect: 100-continue\r\n", "expect: 100-Continue", "Content-Length: 5")
 	f("", "Expect: 100-continue")
-	f("TE: trailers\r\n", "te: gzip, Trailers", "Connection: te")
+	f("TE: trailers\r\nConnection: TE\r\n", "te: gzip, Trailers", "Connection: te")
 	f("", "Connection: upgrade")
 	f("", "Upgrade: websocket")
 	f("", "Upgrade: h2c, websocket", "Connection: upgrade, http2-settings", "HTTP2-Settings: x")
@@ -189,6 +189,12 @@ func TestUpgradesPass(t *testing.T) {
 	r := headOf(t, "GET / HTTP/1.1\r\nuPGRADE:  webSocket\r\nHost: a\r\nConnection: keep-alive, upgrade\r\nSec-WebSocket-Key:\r\nsec-webSOCKET-version: 13\r\n\r\n")
 	assert.Equal(t, "GET / HTTP/1.1\r\nuPGRADE:  webSocket\r\nHost: a\r\nSec-WebSocket-Key:\r\nsec-webSOCKET-version: 13\r\n"+
 		ours("a")+"Connection: Upgrade\r\n\r\n", string(appendRequestHead(nil, r)))
+}
+
+func TestAnUpgradeWithTrailersWelcome(t *testing.T) {
+	r := headOf(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, te\r\nUpgrade: websocket\r\nTE: trailers\r\n\r\n")
+	assert.Equal(t, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"+ours("a")+"TE: trailers\r\nConnection: TE, Upgrade\r\n\r\n",
+		string(appendRequestHead(nil, r)))
 }
 
 func TestTrailersPass(t *testing.T) {

@@ -36,6 +36,7 @@ func (in *inbox) shift() {
 func (in *inbox) skipEmptyLines() {
 	for bytes.HasPrefix(in.bytes(), []byte("\r\n")) {
 		in.start += len("\r\n")
+		in.scanned = 0 // It may have been half of the line.
 	}
 }
 

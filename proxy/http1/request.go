@@ -330,8 +330,8 @@ func listHas(list []byte, lower string) bool {
 }
 
 // BeginsRequest says whether b, the first bytes of what should be a request, can be the beginning of one: a method, and then
-// a space. It is for those that wait for the rest of a head: another protocol's may never come.
+// a space; or half of an empty line before it. It is for those that wait for the rest of a head: another protocol's may never come.
 func BeginsRequest(b []byte) bool {
 	n := tokenLength(b)
-	return n == len(b) || n > 0 && b[n] == ' '
+	return n == len(b) || n > 0 && b[n] == ' ' || string(b) == "\r"
 }

@@ -308,6 +308,8 @@ func TestBeginsRequest(t *testing.T) {
 	f(true, "G")
 	f(true, "GET")
 	f(true, "GET /\x00")
+	f(true, "\r")
+	f(false, "\rG")
 	f(false, "\x16\x03\x01")
 	f(false, " GET")
 	f(false, "GET\r")
