@@ -1,0 +1,64 @@
+package strict
+
+import (
+	"bufio"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Answer is one answer, whole; with Status below 200, and 101 apart, it is an interim one.
+type Answer struct {
+	Version string
+	Status  int
+	Fields  Fields
+	Body
+	// UntilClose says that only the end of the connection ends the body.
+	UntilClose bool
+}
+
+// Interim says that another answer follows.
+func (a *Answer) Interim() bool { return a.Status < 200 && a.Status != 101 }
+
+// ReadAnswer reads an answer to a request with this method. io.EOF is the end where one could begin; ErrCut the end within
+// one. The answer comes with any error, as far as it was read, and is nil only if its first line was not.
+func ReadAnswer(br *bufio.Reader, method string) (*Answer, error) {
+	a, err := readStatusLine(br)
+	if err != nil {
+		return nil, err
+	}
+	if a.Fields, err = readFields(br); err != nil {
+		return a, err
+	}
+	size, chunked, err := a.Fields.length(a.Version == "HTTP/1.1")
+	switch {
+	case err != nil:
+		return a, err
+	case a.Status < 200, a.Status == 204, a.Status == 304, method == "HEAD":
+		return a, nil
+	case chunked:
+		return a, a.readChunks(br)
+	case size >= 0:
+		a.Data, err = readSized(br, size)
+		return a, err
+	}
+	a.UntilClose = true
+	a.Data, err = io.ReadAll(io.LimitReader(br, maxBody))
+	return a, err
+}
+
+func readStatusLine(br *bufio.Reader) (*Answer, error) {
+	line, err := readLine(br)
+	if err != nil {
+		return nil, err
+	}
+	version, rest, _ := strings.Cut(line, " ")
+	code, reason, _ := strings.Cut(rest, " ")
+	status, err := strconv.Atoi(code)
+	switch {
+	case version != "HTTP/1.1" && version != "HTTP/1.0",
+		err != nil, len(code) != 3, status < 100, status > 999, !isText(reason):
+		return nil, malformed("the status line %q", line)
+	}
+	return &Answer{Version: version, Status: status}, nil
+}

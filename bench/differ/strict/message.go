@@ -1,0 +1,212 @@
+package strict
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Malformed is why bytes are no message.
+type Malformed struct{ Why string }
+
+func (m Malformed) Error() string { return "malformed: " + m.Why }
+
+func malformed(format string, args ...any) error { return Malformed{fmt.Sprintf(format, args...)} }
+
+// ErrCut is the end of the bytes within a message.
+var ErrCut = errors.New("the message is cut off")
+
+// Field is a header or trailer line: the name as it came, the value without the white space around it.
+type Field struct{ Name, Value string }
+
+// Fields are those of a header or a trailer section, in order.
+type Fields []Field
+
+// All are the values of the fields with this name, in any case.
+func (f Fields) All(name string) (values []string) {
+	for _, field := range f {
+		if strings.EqualFold(field.Name, name) {
+			values = append(values, field.Value)
+		}
+	}
+	return values
+}
+
+// Has says whether a list-valued field has an element, in any case.
+func (f Fields) Has(name, element string) bool {
+	for _, list := range f.All(name) {
+		for e := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.Trim(e, " \t"), element) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Body is what follows a header.
+type Body struct {
+	Data     []byte
+	Chunked  bool
+	Trailers Fields
+}
+
+// maxLine bounds a line: more is malformed. It is far beyond what the proxies let pass.
+const maxLine = 1 << 20
+
+// readLine reads a line and takes off its CRLF; no other end will do. io.EOF is the end before its first byte.
+func readLine(br *bufio.Reader) (string, error) {
+	var line []byte
+	for {
+		part, err := br.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return cutEnd(string(line))
+		case err != bufio.ErrBufferFull && len(line) == 0:
+			return "", err
+		case err != bufio.ErrBufferFull:
+			return "", cut(err)
+		case len(line) > maxLine:
+			return "", malformed("a line of more than %d bytes", maxLine)
+		}
+	}
+}
+
+func cutEnd(line string) (string, error) {
+	line, ok := strings.CutSuffix(line, "\r\n")
+	if !ok {
+		return "", malformed("a line ends in a bare LF: %q", line)
+	}
+	if strings.ContainsAny(line, "\r\x00") {
+		return "", malformed("a bare CR or a NUL: %q", line)
+	}
+	return line, nil
+}
+
+// cut makes the end of the bytes ErrCut.
+func cut(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return ErrCut
+	}
+	return err
+}
+
+// readFields reads lines up to and with the empty one.
+func readFields(br *bufio.Reader) (fields Fields, err error) {
+	for {
+		line, err := readLine(br)
+		if err != nil {
+			return nil, cut(err)
+		}
+		if line == "" {
+			return fields, nil
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || !IsToken(name) || !isText(value) {
+			return nil, malformed("the line %q", line)
+		}
+		fields = append(fields, Field{name, strings.Trim(value, " \t")})
+	}
+}
+
+// length says what follows a header: size bytes, or chunks, or (-1) nothing is said.
+func (f Fields) length(http11 bool) (size int64, chunked bool, err error) {
+	lengths, codings := f.All("Content-Length"), f.All("Transfer-Encoding")
+	switch {
+	case len(lengths)+len(codings) == 0:
+		return -1, false, nil
+	case len(lengths)+len(codings) > 1:
+		return 0, false, malformed("Content-Length %q with Transfer-Encoding %q", lengths, codings)
+	case len(codings) == 1 && (!strings.EqualFold(codings[0], "chunked") || !http11):
+		return 0, false, malformed("Transfer-Encoding %q", codings)
+	case len(codings) == 1:
+		return 0, true, nil
+	}
+	if strings.Trim(lengths[0], "0123456789") != "" {
+		return 0, false, malformed("Content-Length %q", lengths)
+	}
+	size, err = strconv.ParseInt(lengths[0], 10, 64)
+	if err != nil {
+		return 0, false, malformed("Content-Length %q", lengths)
+	}
+	return size, false, nil
+}
+
+// maxBody bounds a body: more isn't kept, and is malformed.
+const maxBody = 64 << 20
+
+// readSized reads a body of known size; what came of a body that is cut off comes with the error.
+func readSized(br *bufio.Reader, size int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(br, min(size, maxBody)))
+	switch {
+	case err != nil:
+		return data, cut(err)
+	case int64(len(data)) < min(size, maxBody):
+		return data, ErrCut
+	case size > maxBody:
+		return data, malformed("a body of %d bytes", size)
+	}
+	return data, nil
+}
+
+// readChunks reads a chunked body with its trailers.
+func (b *Body) readChunks(br *bufio.Reader) error {
+	b.Chunked = true
+	for {
+		size, err := readChunkSize(br)
+		if err != nil {
+			return err
+		}
+		if size == 0 {
+			b.Trailers, err = readFields(br)
+			return err
+		}
+		data, err := readSized(br, size)
+		b.Data = append(b.Data, data...)
+		if err != nil {
+			return err
+		}
+		switch line, err := readLine(br); {
+		case err != nil:
+			return cut(err)
+		case line != "":
+			return malformed("a chunk of %d bytes is followed by %q", size, line)
+		}
+	}
+}
+
+func readChunkSize(br *bufio.Reader) (int64, error) {
+	line, err := readLine(br)
+	if err != nil {
+		return 0, cut(err)
+	}
+	digits, extension, _ := strings.Cut(line, ";")
+	if strings.Trim(digits, "0123456789abcdefABCDEF") != "" || !isText(extension) {
+		return 0, malformed("the chunk size %q", line)
+	}
+	size, err := strconv.ParseInt(digits, 16, 64)
+	if err != nil {
+		return 0, malformed("the chunk size %q", line)
+	}
+	return size, nil
+}
+
+// IsToken says whether s is a token (RFC 9110, section 5.6.2).
+func IsToken(s string) bool {
+	const token = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	return s != "" && strings.Trim(s, token) == ""
+}
+
+// isText says whether s holds no control character but tabs.
+func isText(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}

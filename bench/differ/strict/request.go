@@ -1,0 +1,72 @@
+package strict
+
+import (
+	"bufio"
+	"strings"
+)
+
+// Request is one request, whole.
+type Request struct {
+	Method, Target, Version string
+	Fields                  Fields
+	Body
+}
+
+// ReadRequest reads a request. io.EOF is the end where one could begin; ErrCut the end within one. The request comes
+// with any other error too, as far as it was read, and is nil only if its first line was not.
+//
+// Before the body is read, head is called, if there is one: the moment for a 100.
+func ReadRequest(br *bufio.Reader, head func(*Request)) (*Request, error) {
+	r, err := readRequestLine(br)
+	if err != nil {
+		return nil, err
+	}
+	if r.Fields, err = readFields(br); err != nil {
+		return r, err
+	}
+	if hosts := r.Fields.All("Host"); len(hosts) > 1 || len(hosts) == 0 && r.Version == "HTTP/1.1" {
+		return r, malformed("Host %q", hosts)
+	}
+	size, chunked, err := r.Fields.length(r.Version == "HTTP/1.1")
+	if err != nil {
+		return r, err
+	}
+	if head != nil {
+		head(r)
+	}
+	if chunked {
+		return r, r.readChunks(br)
+	}
+	r.Data, err = readSized(br, max(size, 0))
+	return r, err
+}
+
+// readRequestLine reads the request line.
+func readRequestLine(br *bufio.Reader) (*Request, error) {
+	line, err := readLine(br)
+	if err != nil {
+		return nil, err
+	}
+	parts := strings.Split(line, " ")
+	if len(parts) != 3 {
+		return nil, malformed("the request line %q", line)
+	}
+	r := &Request{Method: parts[0], Target: parts[1], Version: parts[2]}
+	switch {
+	case !IsToken(r.Method), r.Target == "", !isVisible(r.Target):
+		return nil, malformed("the request line %q", line)
+	case r.Version != "HTTP/1.1" && r.Version != "HTTP/1.0":
+		return nil, malformed("the version in %q", line)
+	}
+	return r, nil
+}
+
+// isVisible says whether s is visible ASCII only, as a request target must be.
+func isVisible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
