@@ -20,16 +20,20 @@ func nameLogFields() {
 	zerolog.DurationFieldUnit = time.Second
 }
 
-// newLogger logs to w as the configuration, which was validated, says.
-func newLogger(c config.Log, w io.Writer) zerolog.Logger {
+// newLogger logs to w as the configuration, which was validated, says. The caller must close it after the last line.
+func newLogger(c config.Log, w io.Writer) (log zerolog.Logger, closeLog func()) {
 	level, err := zerolog.ParseLevel(c.Level)
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
+	closeLog = func() {}
 	if c.Format == "console" {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
+	} else {
+		lines := newLogLines(w)
+		w, closeLog = lines, lines.close
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+	return zerolog.New(w).Level(level).With().Timestamp().Logger(), closeLog
 }
 
 // isTerminal says whether a person is looking: colours in a file are noise. https://no-color.org is honoured.

@@ -33,10 +33,11 @@ func runProxy(ctx context.Context, args []string, t terminal) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(c.Log, t.stderr)
+	log, closeLog := newLogger(c.Log, t.stderr)
 	for _, w := range warnings {
 		log.Warn().Msg(w.String())
 	}
+	closeLog()
 	return serve(ctx, c, t, listenOn, func(addresses) {})
 }
 
@@ -76,7 +77,9 @@ type process struct {
 func serve(ctx context.Context, c config.Config, t terminal, listen func(string) (net.Listener, error), ready func(addresses)) error {
 	ctx, stopWatching := watchSignals(ctx, t)
 	defer stopWatching()
-	p := &process{config: c, log: newLogger(c.Log, t.stderr), listen: listen, started: time.Now(), failed: make(chan error, 2)}
+	log, closeLog := newLogger(c.Log, t.stderr)
+	defer closeLog()
+	p := &process{config: c, log: log, listen: listen, started: time.Now(), failed: make(chan error, 2)}
 	p.phase.Store(api.Starting)
 
 	background, cancel := context.WithCancel(context.Background())
