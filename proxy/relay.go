@@ -39,7 +39,7 @@ func (r *request) relay() {
 	b.keep = b.keep && used == len(arrived)
 	if b.body.Complete() {
 		r.endRelay()
-	} else if r.header.Expect && r.upload.started && !r.upload.body.Complete() {
+	} else if r.header.Expect && !r.upload.settled() {
 		// The backend gave its answer without asking for the body, or the client has begun to send it
 		// nevertheless: there is no telling what it sends next.
 		r.last = true

@@ -90,17 +90,25 @@ func (u *upload) start(r *request) {
 	go r.uploadRest()
 }
 
+// settled says, without waiting, that the whole body was sent.
+func (u *upload) settled() bool {
+	if u.running {
+		select {
+		case <-u.done:
+			u.running = false
+		default:
+			return false
+		}
+	}
+	return u.complete()
+}
+
 // stop ends the sending of the body, wherever it is, and waits for its end. A body that was sent already is complete then.
 func (u *upload) stop(r *request) {
-	if !u.running {
+	if u.settled(); !u.running {
 		return
 	}
 	u.running = false
-	select {
-	case <-u.done:
-		return
-	default:
-	}
 	r.session.Interrupt()
 	r.exchange.conn.Interrupt()
 	<-u.done

@@ -1,0 +1,36 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// An answer may begin, without a 100, while the client that announced to await one sends the body nevertheless. Whether it is sent
+// to its end isn't known yet then, and the connection ends with the answer.
+func TestAnswerBeginsWhileTheBodyIsSent(t *testing.T) {
+	const size = 1 << 20
+	b := startBackend(t, func(c *conn, _ int) {
+		c.readHead()
+		_, _ = c.br.ReadByte()
+		c.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n")
+		for range size - 1 {
+			_, _ = c.br.ReadByte()
+		}
+		c.send("3\r\nend\r\n0\r\n\r\n")
+	})
+	p := proxyTo(t, b.addr)
+	for range 20 {
+		c := p.dial()
+		sent := make(chan bool)
+		go func() {
+			sent <- c.send(strings.Replace(sized(size), "\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n", 1) + strings.Repeat("x", size))
+		}()
+		a := c.readAnswer("POST")
+		require.NoError(t, a.err)
+		assert.Equal(t, "earlyend", a.body)
+		assert.True(t, <-sent)
+	}
+}
