@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 PACKAGES = ./... ./.ci ./.ci/arrows
 TOOL = go tool -modfile=.ci/tools/go.mod
 
-.PHONY: help build run test torture soak fuzz lint fmt cover bench bench-full bench-go bench-compare
+.PHONY: help build run test torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-go bench-compare
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,7 @@ run: ## run the demo: the proxy in front of three sample backends
 
 test: ## run every test with the race detector, and install what they need first
 	.ci/equip go test -race -timeout 10m $(PACKAGES)
+	cd bench/limiters && go test -race -timeout 10m ./...
 
 torture: ## kill -9 under load and restart, 200 times in each way; ARGS="-rounds 20 -seed 7"
 	.ci/equip go test -race -count=1 -timeout 2h -v -run '^TestTorture$$' ./cmd/equalizer -args -rounds 200 -report bench/out/torture $(ARGS)
@@ -29,6 +30,7 @@ fuzz: ## run every fuzz target for FUZZTIME, 10s
 
 lint: ## check the format, go vet, staticcheck and the import arrows
 	.ci/lint $(PACKAGES)
+	cd bench/limiters && go vet ./... && go tool -modfile=../../.ci/tools/go.mod staticcheck ./...
 
 fmt: ## format with gofumpt
 	$(TOOL) gofumpt -w .
@@ -42,6 +44,9 @@ bench: ## compare with nginx and HAProxy, installed first if missing; ARGS="--he
 
 bench-full: ## the same under every load there is, for about an hour; it says first how long
 	.ci/peers go run ./bench/suite --full $(ARGS)
+
+bench-limiters: ## the limiter in memory beside others, against its bars; wants 4 GB and some minutes
+	cd bench/limiters && go run . $(ARGS)
 
 bench-go: ## run the Go benchmarks of the hot paths; BENCH=Take chooses, BENCH=Large wants gigabytes
 	.ci/gobench

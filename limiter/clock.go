@@ -13,12 +13,12 @@ type Clock interface {
 
 type systemClock struct{ start time.Time }
 
-func newSystemClock() Clock { return systemClock{time.Now()} }
+func newSystemClock() Clock { return &systemClock{time.Now()} }
 
 // Monotonic uses time.Since, which reads the monotonic clock alone: half of what time.Now costs.
-func (c systemClock) Monotonic() int64 { return int64(time.Since(c.start)) }
+func (c *systemClock) Monotonic() int64 { return int64(time.Since(c.start)) }
 
-func (c systemClock) Wall() time.Time { return time.Now().UTC() }
+func (c *systemClock) Wall() time.Time { return time.Now().UTC() }
 
 // storedTime is a moment as records carry it: whole microseconds, which is what
 // PostgreSQL keeps. It is rounded up, so that a later start credits no more than was earned.

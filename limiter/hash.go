@@ -10,14 +10,14 @@ import (
 
 // hasher turns client_ids into hashes that clients can't foresee: it has keys of its own for each table. A take
 // needs two, for the shard and in the shard's map; so what is short, addresses for one, is hashed by
-// a single multiplication (the step of wyhash), which costs less than half of what maphash does.
+// two multiplications (the steps of wyhash), which cost half of what maphash does.
 type hasher struct {
-	low, high uint64
-	seed      maphash.Seed
+	low, high, last uint64
+	seed            maphash.Seed
 }
 
 func newHasher() hasher {
-	return hasher{rand.Uint64(), rand.Uint64(), maphash.MakeSeed()}
+	return hasher{rand.Uint64(), rand.Uint64(), rand.Uint64() | 1, maphash.MakeSeed()}
 }
 
 // hash has all its bits depend on all of id.
@@ -28,7 +28,12 @@ func (h *hasher) hash(id string) uint64 {
 	}
 	b := unsafe.Slice(unsafe.StringData(id), n)
 	first, last := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
-	high, low := bits.Mul64(first^h.low, last^h.high^uint64(n))
+	return fold(fold(first^h.low, last^h.high)^uint64(n), h.last)
+}
+
+// fold mixes two words into one.
+func fold(a, b uint64) uint64 {
+	high, low := bits.Mul64(a, b)
 	return high ^ low
 }
 

@@ -56,11 +56,8 @@ func (r *rate) spend(tat, now int64) (int64, bool) {
 // decision describes a bucket with this tat at now.
 func (r *rate) decision(allowed bool, tat, now int64) Decision {
 	credit := r.credit(tat, now)
-	d := Decision{Allowed: allowed, Remaining: credit / r.cost, Settings: r.Settings}
-	if credit < r.cost {
-		d.RetryAfter = nanoseconds(r.cost - credit)
-	}
-	return d
+	retryAfter := nanoseconds(max(0, r.cost-credit))
+	return Decision{allowed, credit / r.cost, retryAfter, &r.Settings}
 }
 
 // record is a bucket with this credit as a store keeps it; wall is when it had it.

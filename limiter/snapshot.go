@@ -13,8 +13,8 @@ type Decision struct {
 	Remaining int64
 	// RetryAfter is how long until the next whole token is there: 0 while one is.
 	RetryAfter time.Duration
-	// Settings are the bucket's, for the RateLimit fields and logs.
-	Settings Settings
+	// Settings are the bucket's, for the RateLimit fields and logs. They are not to be written to.
+	Settings *Settings
 }
 
 // MaxClientID is the length in bytes that a client_id may have.

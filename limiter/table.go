@@ -9,13 +9,13 @@ import (
 )
 
 // shardCapacity is how many buckets a shard holds at max_buckets. A map that grows makes its writers wait, new clients
-// that is: many small maps make fewer of them wait, and for less long. A map has a power of two of rows of 64 bytes,
-// and doubles them at 3.75 buckets a row: 30,000 buckets are a little below that at 8,192 rows, so that
+// that is: many small maps make fewer of them wait, and for less long. Too many don't fit into the first cache. A map has a power of two of rows of 64 bytes,
+// and doubles them at 3.75 buckets a row: 60,000 buckets are a little below that at 16,384 rows, so that
 // the maps are at their densest when the table is full.
-const shardCapacity, minShardCapacity = 30_000, 100
+const shardCapacity, minShardCapacity = 60_000, 100
 
 // A table has minShards, unless it is for very few buckets, and maxShards at most.
-const minShards, maxShards = 64, 1024
+const minShards, maxShards = 64, 512
 
 func shardsFor(maxBuckets int64) int64 {
 	capacity := int64(shardCapacity)

@@ -16,9 +16,9 @@ import (
 func TestTake(t *testing.T) {
 	f := newFixture(t)
 	d := f.Take("a")
-	assert.Equal(t, Decision{Allowed: true, Remaining: 9, Settings: f.Defaults()}, d, "the first request pays one token")
+	assert.Equal(t, Decision{Allowed: true, Remaining: 9, Settings: ptr(f.Defaults())}, d, "the first request pays one token")
 	assert.Equal(t, 9, f.admitted("a", 20))
-	assert.Equal(t, Decision{RetryAfter: time.Minute, Settings: f.Defaults()}, f.Take("a"))
+	assert.Equal(t, Decision{RetryAfter: time.Minute, Settings: ptr(f.Defaults())}, f.Take("a"))
 	f.clock.advance(time.Minute - 1)
 	assert.Equal(t, time.Duration(1), f.Take("a").RetryAfter)
 	f.clock.advance(1)

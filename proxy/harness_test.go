@@ -204,7 +204,7 @@ func (l *fakeLimiter) Take(clientID string) limiter.Decision {
 		Allowed:    left >= 0,
 		Remaining:  max(0, left),
 		RetryAfter: time.Second,
-		Settings:   limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Second}},
+		Settings:   &limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Second}},
 	}
 }
 

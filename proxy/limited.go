@@ -42,7 +42,7 @@ func (l *limited) appendFields(dst []byte, d limiter.Decision) []byte {
 	dst = append(dst, "\r\n"+headerRateLimit+": "...)
 	dst = l.appendState(dst, d.Remaining, wait)
 	dst = append(dst, "\r\n"+headerRateLimitPolicy+": "...)
-	dst = l.appendPolicy(dst, d.Settings)
+	dst = l.appendPolicy(dst, *d.Settings)
 	return append(dst, "\r\n"...)
 }
 

@@ -23,7 +23,7 @@ func bucketSettings(t require.TestingT, capacity int64, refill string) limiter.S
 }
 
 func TestLimited(t *testing.T) {
-	l := &fakeLimiter{decision: &limiter.Decision{RetryAfter: 59_200 * time.Millisecond, Settings: bucketSettings(t, 10, "1/1m")}}
+	l := &fakeLimiter{decision: &limiter.Decision{RetryAfter: 59_200 * time.Millisecond, Settings: new(bucketSettings(t, 10, "1/1m"))}}
 	s := settings()
 	s.Limit = "default"
 	c := startProxy(t, s, &fakePool{}, l).dial()
@@ -47,7 +47,7 @@ func TestLimited(t *testing.T) {
 func TestLimitedFields(t *testing.T) {
 	f := func(name string, s limiter.Settings, d limiter.Decision, retryAfter, state, policy string) {
 		t.Helper()
-		d.Settings = s
+		d.Settings = &s
 		want := lines("Retry-After: "+retryAfter, "RateLimit: "+state, "RateLimit-Policy: "+policy)
 		assert.Equal(t, want, string(newLimited(name).appendFields(nil, d)))
 	}
@@ -101,14 +101,14 @@ func TestFillSeconds(t *testing.T) {
 func TestLimitedDoesNotAllocate(t *testing.T) {
 	var dst []byte
 	l := newLimited("default")
-	d := limiter.Decision{RetryAfter: time.Minute, Settings: bucketSettings(t, 10, "1/1m")}
+	d := limiter.Decision{RetryAfter: time.Minute, Settings: new(bucketSettings(t, 10, "1/1m"))}
 	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = l.appendFields(dst[:0], d) }))
 }
 
 func BenchmarkLimited(b *testing.B) {
 	var dst []byte
 	l := newLimited("default")
-	d := limiter.Decision{RetryAfter: time.Minute, Settings: bucketSettings(b, 10, "1/1m")}
+	d := limiter.Decision{RetryAfter: time.Minute, Settings: new(bucketSettings(b, 10, "1/1m"))}
 	b.ReportAllocs()
 	for b.Loop() {
 		dst = l.appendFields(dst[:0], d)

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// knownClients are those that go on taking while the others come.
+const knownClients = 1_000
+
+// arrivals is the rows of takes on known keys while new keys come as fast as one goroutine can bring them.
+func (s *suite) arrivals() error {
+	service, err := openService(plenty(), int64(s.allClients+knownClients))
+	if err != nil {
+		return err
+	}
+	for n := range uint64(knownClients) {
+		service.Take(newVisitor(s.allClients+knownClients, 0).client(n))
+	}
+	quiet := &histogram{}
+	var done atomic.Bool
+	time.AfterFunc(s.quiet, func() { done.Store(true) })
+	takeKnown(service.Take, &done, quiet)
+
+	done.Store(false)
+	took := make(chan time.Duration, 1)
+	go func() {
+		start, v := time.Now(), newVisitor(s.allClients, 0)
+		for n := range uint64(s.allClients) {
+			service.Take(v.client(knownClients + n))
+		}
+		done.Store(true)
+		took <- time.Since(start)
+	}()
+	busy := &histogram{}
+	takeKnown(service.Take, &done, busy)
+	title := fmt.Sprintf("takes on %s known keys while %s new keys arrive", count(knownClients), count(s.allClients))
+	s.row(title+": p99.999, ms", "<= 1", "<= 0.1", []float64{milliseconds(busy.quantile(0.99999))})
+	s.row(title+": longest, ms", "<= 20", "<= 5", []float64{milliseconds(busy.longest)})
+	s.note("%s keys arrived in %v. Of %s takes meanwhile, the median took %v, p99.9 %v. Before that, with nothing arriving, p99.999 of %s was %v and the longest took %v: that is the machine.",
+		count(s.allClients), (<-took).Round(time.Millisecond), count(int(busy.total)), busy.quantile(0.5), busy.quantile(0.999),
+		count(int(quiet.total)), quiet.quantile(0.99999), quiet.longest)
+	return nil
+}
+
+func takeKnown[D any](take func(string) D, done *atomic.Bool, h *histogram) {
+	v := newVisitor(knownClients, 1)
+	for last := time.Now(); !done.Load(); {
+		take(v.next())
+		now := time.Now()
+		h.add(now.Sub(last))
+		last = now
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }

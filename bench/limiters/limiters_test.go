@@ -1,0 +1,84 @@
+package main
+
+import (
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain makes this binary the load's process where it is started as that.
+func TestMain(m *testing.M) {
+	if os.Getenv(loadVariable) != "" {
+		exit(serveLoad(os.Stdin, os.Stdout))
+	}
+	os.Exit(m.Run())
+}
+
+// All of it, with tiny numbers: every figure of the issue's table is there.
+func TestSuite(t *testing.T) {
+	s := &suite{
+		fewClients: 100, manyClients: 1000, allClients: 2000,
+		takes: 1000, rounds: 2, quiet: time.Millisecond, gcWindow: 200 * time.Millisecond, gcRounds: 1, log: io.Discard,
+	}
+	folder := filepath.Join(t.TempDir(), "out")
+	require.NoError(t, s.run("", folder))
+	report, err := os.ReadFile(filepath.Join(folder, "report.md"))
+	require.NoError(t, err)
+	for _, figure := range []string{
+		"Take, 100 clients / bare loop", "Take, 100 clients / golang.org/x/time/rate", "Take refused", "allocations a take",
+		"Take, 1k clients / bare loop", "one hot key", "bytes a bucket, 16-byte keys, 1k", "bytes a bucket, 16-byte keys, 2k",
+		"p99.999, ms", "longest, ms", "p99.9 of proxied requests",
+	} {
+		assert.Contains(t, string(report), figure)
+	}
+	for _, r := range s.rows {
+		for _, v := range r.measured {
+			assert.False(t, math.IsNaN(v) || math.IsInf(v, 0), "%s: %v", r.figure, v)
+		}
+	}
+	require.ErrorContains(t, s.run("nonsense", folder), `"nonsense" names no part`)
+}
+
+// What is compared does limit: one token is spent once.
+func TestOursRefuses(t *testing.T) {
+	take, err := openOurs(stingy())
+	require.NoError(t, err)
+	assert.True(t, take("a"))
+	assert.False(t, take("a"))
+}
+
+func TestHistogramIsAtMostASixteenthOff(t *testing.T) {
+	for _, d := range []time.Duration{0, 1, 15, 16, 31, 32, 33, 999, 1000, 123_456_789, time.Hour} {
+		assert.LessOrEqual(t, least(class(d)), d)
+		assert.Greater(t, least(class(d)+1), d)
+		assert.LessOrEqual(t, least(class(d)+1)-least(class(d)), max(1, d/16))
+	}
+	var h histogram
+	for i := range 1000 {
+		h.add(time.Duration(i+1) * time.Microsecond)
+	}
+	assert.InEpsilon(t, 500*time.Microsecond, h.quantile(0.5), 0.07)
+	assert.InEpsilon(t, 999*time.Microsecond, h.quantile(0.999), 0.07)
+	assert.Equal(t, 1000*time.Microsecond, h.longest)
+	assert.Equal(t, h.longest, h.quantile(1))
+}
+
+func TestVerdict(t *testing.T) {
+	f := func(want string, measured ...float64) {
+		t.Helper()
+		assert.Equal(t, want, row{"x", "<= 1.15", "<= 1.0", measured}.verdict())
+	}
+	f("aim met", 0.9, 1, 3)
+	f("bar met", 1.1)
+	f("**missed**", 1.2, 1.1, 1.3)
+	assert.Equal(t, "bar met", row{"x", "0", "", []float64{0}}.verdict())
+	assert.Equal(t, "1.1 [1, 3]", spread([]float64{3, 1, 1.1}))
+	assert.True(t, strings.HasPrefix(number(123.4), "123"))
+}
