@@ -61,7 +61,8 @@ func echoTLS(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, seen)
 }
 
-// launchSecure runs the proxy in front of backends, probes them every interval, and has these lines in [pools.default.tls].
+// launchSecure runs the proxy in front of backends, probes them every interval, which is also how long a probe may take, and has
+// these lines in [pools.default.tls].
 func launchSecure(t *testing.T, interval string, lines string, urls ...string) *proxied {
 	t.Helper()
 	return launch(t, free("-c", writeFile(t, fmt.Sprintf(`
@@ -71,14 +72,18 @@ backends = ["%s"]
 %s
 [pools.default.health]
 interval = %q
-timeout = "200ms"
+timeout = %q
 rise = 1
 fall = 1
-`, strings.Join(urls, `", "`), lines, interval)))...)
+`, strings.Join(urls, `", "`), lines, interval, interval)))...)
 }
 
-// rarely is an interval in which only the first probe takes place.
-const rarely = "24h"
+const (
+	// rarely is an interval in which only the first probe takes place.
+	rarely = "24h"
+	// often is short, but long enough for a probe on a machine that is busy.
+	often = "1s"
+)
 
 func TestBackendsByTLS(t *testing.T) {
 	ca := tlstest.NewCA(t)
@@ -121,7 +126,7 @@ func TestBadCertificates(t *testing.T) {
 	good := ca.Issue("app.test")
 	b := startSecure(t, "127.0.0.1", good, &tls.Config{SessionTicketsDisabled: true})
 	lines := fmt.Sprintf("ca = %q\nserver_name = \"app.test\"", ca.File())
-	unprobed, probed := launchSecure(t, rarely, lines, b.url), launchSecure(t, "200ms", lines, b.url)
+	unprobed, probed := launchSecure(t, rarely, lines, b.url), launchSecure(t, often, lines, b.url)
 	defer unprobed.stop()
 	defer probed.stop()
 	f := func(want string, bad tls.Certificate) {
@@ -137,12 +142,12 @@ func TestBadCertificates(t *testing.T) {
 			})
 		}
 		probed.await(want, func() bool { return strings.Contains(probed.lastProbe(), want) })
-		assert.Equal(t, 503, probed.get("/").status)
+		probed.await("nobody to be asked", func() bool { return probed.get("/").status == 503 })
 
 		b.cert.Store(&good)
 		assert.Equal(t, 200, unprobed.get("/").status)
 		probed.await("it to rise", func() bool { return strings.HasPrefix(probed.lastProbe(), "200 in ") })
-		assert.Equal(t, 200, probed.get("/").status)
+		probed.await("it to be asked", func() bool { return probed.get("/").status == 200 })
 	}
 	f("certificate is valid for other.test, not app.test", ca.Issue("other.test"))
 	f("certificate has expired or is not yet valid", ca.IssueExpired("app.test"))
@@ -182,7 +187,7 @@ func TestClientCertificates(t *testing.T) {
 	defer with.stop()
 	assert.Contains(t, with.get("/").body, " client=equalizer.test")
 
-	without := launchSecure(t, "200ms", lines, b.url)
+	without := launchSecure(t, often, lines, b.url)
 	defer without.stop()
 	assert.Contains(t, without.lastProbe(), "certificate required")
 	assert.Equal(t, 503, without.get("/").status)
