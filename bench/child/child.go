@@ -6,6 +6,7 @@ package child
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -42,7 +43,8 @@ type Process struct {
 
 // Start starts a program. It ends with Stop, or with the suite's own process.
 func Start(p Program) (*Process, error) {
-	log, err := os.Create(filepath.Join(p.Dir, "output.log"))
+	// To its end, wherever that is: the file may be cleared meanwhile.
+	log, err := os.OpenFile(filepath.Join(p.Dir, "output.log"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +130,15 @@ func (c *Process) LastWords() string {
 	}
 	return last
 }
+
+// Lines are how many the program has printed since it started, or since Clear.
+func (c *Process) Lines() (int64, error) {
+	text, err := os.ReadFile(c.log)
+	return int64(bytes.Count(text, []byte("\n"))), err
+}
+
+// Clear forgets what the program has printed, and frees the disk of it.
+func (c *Process) Clear() error { return os.Truncate(c.log, 0) }
 
 // Ended reports whether the program has ended.
 func (c *Process) Ended() bool {

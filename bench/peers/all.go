@@ -21,11 +21,12 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 	every := []load.Key{load.NoKey, load.OneKey, load.RandomKeys}
 	off := every[:1]
 	equalizer := Peer{
-		Name: "equalizer", Role: Ours, Program: b.Equalizer, Keys: every,
+		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every,
 		config: "equalizer.toml", store: "memory", args: func(s site) []string { return []string{"-c", s.config} },
 	}
-	durable := equalizer
-	durable.Name, durable.Keys, durable.store = "equalizer, on disk", every[1:], "bolt"
+	logging, durable := equalizer, equalizer
+	logging.Name, logging.Variant, logging.Keys, logging.access = Logging, true, []load.Key{load.NoKey, load.RandomKeys}, true
+	durable.Name, durable.Variant, durable.Keys, durable.store = Durable, true, every[1:], "bolt"
 
 	all = []Peer{
 		{Name: "direct", Role: Base, Keys: off},
@@ -33,6 +34,7 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 			return append([]string{"-listen", s.Listen}, s.Backends...)
 		}},
 		equalizer,
+		logging,
 		durable,
 	}
 	for _, other := range installed(every) {

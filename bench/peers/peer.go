@@ -23,6 +23,13 @@ var files embed.FS
 // Role is what a peer is there for.
 type Role string
 
+// The names of our own peers, by which reports hold them against each other.
+const (
+	Equalizer = "equalizer"
+	Logging   = "equalizer, access log"
+	Durable   = "equalizer, on disk"
+)
+
 // The roles.
 const (
 	Ours  Role = "ours"
@@ -38,9 +45,11 @@ type Peer struct {
 	Program string // the executable; none for Base
 	Version string
 	Keys    []load.Key // what its limiter can be asked to do; NoKey: it is off
+	Variant bool       // does more than the others do: it is there for what that costs
 
 	config string // its file in this folder, if it has one
 	store  string // for that file
+	access bool   // for that file: a line of log for every request
 	args   func(site) []string
 }
 
@@ -55,6 +64,7 @@ type site struct {
 	Limited       bool
 	Root          bool // nginx gives up root if it isn't told to keep it, and then can't get at Dir
 	Store         string
+	Access        bool
 	config        string
 }
 
@@ -63,7 +73,7 @@ type site struct {
 func (p Peer) Prepare(dir, listen, admin string, backends []string, limited bool) (child.Program, error) {
 	s := site{
 		Dir: dir, Listen: listen, Admin: admin, Backends: backends, Limited: limited,
-		Root: os.Geteuid() == 0, Store: p.store,
+		Root: os.Geteuid() == 0, Store: p.store, Access: p.access,
 	}
 	if p.config != "" {
 		s.config = filepath.Join(dir, p.config)

@@ -27,8 +27,12 @@ func (r *Report) Markdown(w io.Writer) error {
 		"name":        name,
 		"spread":      writeSpread,
 		"number":      writeNumber,
-		"megabytes":   func(bytes int64) string { return fixed(float64(bytes)/1e6, 1) },
+		"megabytes":   func(bytes float64) string { return fixed(bytes/1e6, 1) },
 		"duration":    func(d time.Duration) string { return d.Round(100 * time.Millisecond).String() },
+		"percent":     writePercent,
+		"yes":         writeYes,
+		"limit":       writeLimit,
+		"stability":   r.stability,
 		"totals":      r.totals,
 		"cpuPlot":     func(s load.Shape) string { return CPUPlot(s) },
 		"latencyPlot": func(s load.Shape) string { return LatencyPlot(s) },
@@ -58,8 +62,47 @@ func writeSpread(spread any, decimals int) string {
 			return none
 		}
 		s = *v
+	case *Ratio:
+		if v == nil {
+			return none
+		}
+		s = v.Spread
 	}
 	return fmt.Sprintf("%s (%s-%s)", fixed(s.Median, decimals), fixed(s.Min, decimals), fixed(s.Max, decimals))
+}
+
+// writePercent is a fraction as "3.1 %".
+func writePercent(fraction *float64) string {
+	if fraction == nil {
+		return none
+	}
+	return fixed(100**fraction, 1) + " %"
+}
+
+// writeLimit is a bar or an aim, with the decimals that ratios have.
+func writeLimit(b Bar, most float64) string {
+	if b.Unit != "" {
+		return fixed(most, 0) + " " + b.Unit
+	}
+	return fixed(most, 2)
+}
+
+func writeYes(so bool) string {
+	if so {
+		return "yes"
+	}
+	return "**no**"
+}
+
+// stability is how noisy our ratios are, all together.
+func (r *Report) stability() string {
+	all := r.noises()
+	if len(all) == 0 {
+		return "Fewer than three rounds don't tell how noisy the ratios are."
+	}
+	s := Over(all)
+	return fmt.Sprintf("Of the %d ratios of ours to the cheapest peer in this report, the noise is %s for the median one and %s for the noisiest.",
+		len(all), writePercent(&s.Median), writePercent(&s.Max))
 }
 
 func writeNumber(n *float64, decimals int) string {
@@ -82,10 +125,13 @@ func (r *Report) totals() string {
 	answered, refused, broken, open, counted := r.Totals()
 	text := fmt.Sprintf("%s requests were answered, %s of them with an error status; %s broke. The backends counted %s. ",
 		load.Thousands(answered), load.Thousands(refused), load.Thousands(broken), load.Thousands(counted))
+	if n := r.logged(); n > 0 {
+		text += fmt.Sprintf("The access log had %s lines. ", load.Thousands(n))
+	}
 	text += fmt.Sprintf("When runs ended, up to %s requests were open: one for each of wrk's connections.\n", load.Thousands(open))
 	wrong := r.Mismatches()
 	if len(wrong) == 0 {
-		return text + "In every single run the two agree within what was open."
+		return text + "In every single run these agree within what was open."
 	}
 	for _, w := range wrong {
 		text += "\n- " + w
@@ -93,13 +139,27 @@ func (r *Report) totals() string {
 	return text
 }
 
-// Mismatches names the runs in which the backends counted what the load can't have sent.
+// logged are the lines of access logs, of all runs.
+func (r *Report) logged() (lines int64) {
+	for _, c := range r.Cells {
+		for _, run := range c.Runs {
+			lines += run.Logged
+		}
+	}
+	return lines
+}
+
+// Mismatches names the runs in which the backends or the access log counted what the load can't have sent.
 func (r *Report) Mismatches() []string {
 	var wrong []string
 	for _, c := range r.Cells {
-		for i, run := range c.Runs {
+		for _, run := range c.Runs {
+			in := fmt.Sprintf("%s, limiter %s, %s, round %d", c.Proxy, c.Limiter, c.Load, run.Round)
 			if err := run.Check(run.Counted); err != nil {
-				wrong = append(wrong, fmt.Sprintf("%s, limiter %s, %s, round %d: %v", c.Proxy, c.Limiter, c.Load, i+1, err))
+				wrong = append(wrong, fmt.Sprintf("%s: the backends %v", in, err))
+			}
+			if err := run.Check(run.Logged); err != nil && c.Proxy == peers.Logging {
+				wrong = append(wrong, fmt.Sprintf("%s: the access log %v", in, err))
 			}
 		}
 	}

@@ -24,6 +24,7 @@ type Report struct {
 	Time     time.Duration  `json:"time"`    // of a run
 	WarmUp   time.Duration  `json:"warm_up"` // before each
 	Fill     time.Duration  `json:"fill"`    // of requests from random clients, before the first round
+	Bars     []Bar          `json:"bars"`
 	Cells    []*Cell        `json:"cells"`
 	Idle     []Idle         `json:"idle"`
 	Notes    []string       `json:"notes"` // what was left out, and what went wrong
@@ -46,7 +47,8 @@ type Cell struct {
 type Run struct {
 	Round int `json:"round"` // from 1
 	load.Outcome
-	Counted int64 `json:"counted"` // requests, by the backends
+	Counted int64 `json:"counted"`          // requests, by the backends
+	Logged  int64 `json:"logged,omitempty"` // requests, by the lines of the proxy's access log, if it keeps one
 	// What the proxy's processes took. Zero where there is no proxy.
 	CPU  time.Duration `json:"cpu"`
 	Peak int64         `json:"peak"` // bytes resident at most
@@ -55,7 +57,7 @@ type Run struct {
 // Summary is what a cell's runs come to.
 type Summary struct {
 	CPU   *Spread `json:"cpu,omitempty"`   // microseconds per request
-	Ratio *Spread `json:"ratio,omitempty"` // of CPU, to the peer that is cheapest under the same load
+	Ratio *Ratio  `json:"ratio,omitempty"` // of CPU, to the peer that is cheapest under the same load
 
 	Rate     Spread   `json:"rate"` // answers per second
 	P50      Spread   `json:"p50"`  // milliseconds
@@ -71,28 +73,11 @@ type Summary struct {
 type Idle struct {
 	Proxy       string  `json:"proxy"`
 	Connections int     `json:"connections"`
-	Bytes       float64 `json:"bytes"` // of resident memory, per connection
-	Base        int64   `json:"base"`  // bytes resident without them
+	Bytes       Spread  `json:"bytes"` // of resident memory, per connection, of some processes one after the other
+	Base        float64 `json:"base"`  // bytes resident without them: the median
 }
 
-// Spread is a figure over all rounds.
-type Spread struct {
-	Median float64 `json:"median"`
-	Min    float64 `json:"min"`
-	Max    float64 `json:"max"`
-}
-
-func spread(runs []Run, figure func(Run) float64) Spread {
-	var all []float64
-	for _, r := range runs {
-		all = append(all, figure(r))
-	}
-	slices.Sort(all)
-	n := len(all)
-	return Spread{Median: (all[(n-1)/2] + all[n/2]) / 2, Min: all[0], Max: all[n-1]}
-}
-
-// Summarise fills in the cells' summaries.
+// Summarise fills in the cells' summaries, and the bars.
 func (r *Report) Summarise() {
 	for _, c := range r.Cells {
 		if len(c.Runs) > 0 {
@@ -101,9 +86,10 @@ func (r *Report) Summarise() {
 	}
 	for _, c := range r.Cells {
 		if cheapest := r.cheapest(c); cheapest != nil && c.Summary != nil && c.Summary.CPU != nil {
-			c.Summary.Ratio = c.ratio(cheapest)
+			c.Summary.Ratio = ratio(c, cheapest, Run.micros)
 		}
 	}
+	r.Bars = r.bars()
 }
 
 func (c *Cell) sum() *Summary {
@@ -131,6 +117,9 @@ func (r Run) micros() float64 {
 	return float64(r.CPU) / float64(time.Microsecond) / float64(r.Answered)
 }
 
+// p99 is in milliseconds.
+func (r Run) p99() float64 { return r.Latency[slices.Index(load.Quantiles(), 99)] }
+
 // cheapest is the peer that did the same as this cell for the least CPU per request, nil if
 // none did.
 func (r *Report) cheapest(than *Cell) (least *Cell) {
@@ -141,21 +130,6 @@ func (r *Report) cheapest(than *Cell) (least *Cell) {
 		}
 	}
 	return least
-}
-
-// ratio compares run by run: those of one round were made within a minute, and a machine that was
-// slower then was so for both.
-func (c *Cell) ratio(to *Cell) *Spread {
-	other := map[int]Run{}
-	for _, run := range to.Runs {
-		other[run.Round] = run
-	}
-	both := slices.DeleteFunc(slices.Clone(c.Runs), func(r Run) bool { return other[r.Round].CPU == 0 })
-	if len(both) == 0 {
-		return nil
-	}
-	ratio := spread(both, func(r Run) float64 { return r.micros() / other[r.Round].micros() })
-	return &ratio
 }
 
 // Loads are those of the cells, in the order in which they come up.

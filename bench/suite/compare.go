@@ -85,7 +85,7 @@ func (c *comparison) note(ctx context.Context, line string) {
 	c.report.Notes = append(c.report.Notes, line)
 }
 
-// openAll starts every peer, once for each mode of its limiter, and plans the cells.
+// openAll starts every peer, once for each mode of its limiter, and says how long all of it takes.
 func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
 	for _, key := range []load.Key{load.NoKey, load.OneKey, load.RandomKeys} {
 		for _, p := range found {
@@ -100,18 +100,23 @@ func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
 			c.targets = append(c.targets, t)
 		}
 	}
+	c.planAll()
+	c.warn(fmt.Sprintf("%d runs of %v, about %v in all", c.runs(), c.time, c.expected().Round(time.Second)))
+	return nil
+}
+
+// planAll plans the cells: each load with each target that it is for.
+func (c *comparison) planAll() {
 	for _, s := range c.shapes {
 		if s.Rate == 0 && c.wrk == nil {
 			continue // noted
 		}
 		for _, t := range c.targets {
-			if t.key == load.NoKey || s.limited {
+			if slices.Contains(s.keys, t.key) && (!t.Variant || s.variants) {
 				c.plan(s, t)
 			}
 		}
 	}
-	c.say(fmt.Sprintf("%d runs of %v, about %v in all", c.rounds*len(c.cells), c.time, c.expected().Round(time.Second)))
-	return nil
 }
 
 func (c *comparison) plan(s shape, t *target) {
@@ -120,16 +125,14 @@ func (c *comparison) plan(s shape, t *target) {
 	c.cells = append(c.cells, cell{row, t, s})
 }
 
-// roundsAll runs every cell, over and over. Each round begins with another one, so that nobody
-// always follows the same.
 func (c *comparison) roundsAll(ctx context.Context, _ []peers.Peer) error {
 	for round := range c.rounds {
-		first := round * len(c.cells) / c.rounds
-		for i, cell := range slices.Concat(c.cells[first:], c.cells[:first]) {
+		cells := c.turn(round)
+		for i, cell := range cells {
 			if ctx.Err() != nil || c.gone(ctx, cell.target) {
 				continue
 			}
-			c.say(fmt.Sprintf("round %d of %d, run %d of %d: %s", round+1, c.rounds, i+1, len(c.cells), cell))
+			c.say(fmt.Sprintf("round %d of %d, run %d of %d: %s", round+1, c.rounds, i+1, len(cells), cell))
 			run, err := c.measure(ctx, cell)
 			if err != nil {
 				c.note(ctx, fmt.Sprintf("%s, round %d: %v", cell, round+1, err))
@@ -163,6 +166,9 @@ func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, er
 	if err != nil {
 		return run, err
 	}
+	if err := cell.target.forget(); err != nil {
+		return run, err
+	}
 	taken, err := begin(cell.target)
 	if err != nil {
 		return run, err
@@ -175,6 +181,9 @@ func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, er
 	}
 	after, err := c.settled(ctx)
 	run.Counted = sum(after) - sum(before)
+	if err == nil && cell.Proxy == peers.Logging {
+		run.Logged, err = cell.target.logged(ctx, run.Answered)
+	}
 	if err == nil && run.Answered == 0 {
 		err = fmt.Errorf("nothing was answered, and %d requests broke", run.Broken)
 	}

@@ -18,18 +18,25 @@ import (
 // requests, but what a request takes hardly differs between them.
 func (c *comparison) callsTime() time.Duration { return min(c.time, 500*time.Millisecond) }
 
-// overhead is what a run takes in addition to its time: starting wrk, settling.
-const overhead = 150 * time.Millisecond
+// idleTimes is how often it is seen what idle connections cost.
+const idleTimes = 3
+
+// What a run takes in addition to its time: starting wrk, settling. And what opening a connection takes, to be
+// answered once. Both are what a run of the suite with two cores took.
+const (
+	overhead   = 150 * time.Millisecond
+	connecting = 500 * time.Microsecond
+)
 
 // expected is about how long all that is still to do takes.
 func (c *comparison) expected() time.Duration {
-	d := time.Duration(c.rounds*len(c.cells)) * (c.time + c.warmUp + overhead)
+	d := time.Duration(c.runs()) * (c.time + c.warmUp + overhead)
 	for _, t := range c.targets {
 		if t.key == load.RandomKeys {
 			d += c.fill
 		}
-		if t.key == load.NoKey {
-			d += time.Duration(c.idle) * 500 * time.Microsecond
+		if t.key == load.NoKey && idles(t.Peer) {
+			d += idleTimes * (time.Duration(c.idle)*connecting + overhead)
 		}
 	}
 	for _, cell := range c.cells {
@@ -40,15 +47,18 @@ func (c *comparison) expected() time.Duration {
 	return d
 }
 
+// idles reports whether it is seen what idle connections cost a peer.
+func idles(p peers.Peer) bool { return p.Can(load.NoKey) && p.Role != peers.Base && !p.Variant }
+
 // idleAll sees what open connections cost each proxy, in processes of their own that have done
 // nothing else.
 func (c *comparison) idleAll(ctx context.Context, found []peers.Peer) error {
 	for _, p := range found {
-		if !p.Can(load.NoKey) || p.Role == peers.Base || ctx.Err() != nil {
+		if !idles(p) || ctx.Err() != nil {
 			continue
 		}
 		c.say(fmt.Sprintf("%d idle connections: %s", c.idle, p.Name))
-		idle, err := c.idleOne(ctx, p)
+		idle, err := c.idlePeer(ctx, p)
 		if err != nil {
 			c.note(ctx, fmt.Sprintf("%s, idle connections: %v", p.Name, err))
 			continue
@@ -58,27 +68,39 @@ func (c *comparison) idleAll(ctx context.Context, found []peers.Peer) error {
 	return nil
 }
 
-func (c *comparison) idleOne(ctx context.Context, p peers.Peer) (report.Idle, error) {
+func (c *comparison) idlePeer(ctx context.Context, p peers.Peer) (report.Idle, error) {
+	var bases, each []float64
+	for range idleTimes {
+		before, after, err := c.idleOne(ctx, p)
+		if err != nil {
+			return report.Idle{}, err
+		}
+		bases, each = append(bases, float64(before)), append(each, float64(after-before)/float64(c.idle))
+	}
+	return report.Idle{Proxy: p.Name, Connections: c.idle, Base: report.Over(bases).Median, Bytes: report.Over(each)}, nil
+}
+
+// idleOne is what is resident in a process before and after its connections.
+func (c *comparison) idleOne(ctx context.Context, p peers.Peer) (before, after int64, err error) {
 	t, err := c.open(ctx, p, load.NoKey)
 	if err != nil {
-		return report.Idle{}, err
+		return 0, 0, err
 	}
 	defer t.close()
 	tree, err := t.tree()
 	if err != nil {
-		return report.Idle{}, err
+		return 0, 0, err
 	}
-	before, err := tree.Resident()
-	if err != nil {
-		return report.Idle{}, err
+	if before, err = tree.Resident(); err != nil {
+		return 0, 0, err
 	}
 	open, err := load.OpenIdle(ctx, t.address, c.idle)
 	if err != nil {
-		return report.Idle{}, err
+		return 0, 0, err
 	}
 	defer open.Close()
-	after, err := tree.Resident()
-	return report.Idle{Proxy: p.Name, Connections: c.idle, Base: before, Bytes: float64(after-before) / float64(c.idle)}, err
+	after, err = tree.Resident()
+	return before, after, err
 }
 
 // fillAll puts many clients into the limiters' tables before anything is measured: that is how

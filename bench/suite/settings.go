@@ -28,16 +28,20 @@ type settings struct {
 // shape is a load, and what else to do with it.
 type shape struct {
 	load.Shape
-	limited bool // also with the limiter on
-	calls   bool // also under strace
+	keys     []load.Key // the limiter's modes
+	variants bool       // also on those of our peers that are Variants
+	calls    bool       // also under strace
 }
+
+// every are all modes of the limiter.
+func every() []load.Key { return []load.Key{load.NoKey, load.OneKey, load.RandomKeys} }
 
 const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, Caddy.
 
   --full      the whole matrix; says first how long that takes
   --caddy     Caddy too: go builds it first, which takes minutes the first time
-  --rounds N  rounds, 1 to 100 (default 3; 5 with --full)
-  --time D    the time of a run, 100ms to 1m (default 1.5s; 3s with --full)
+  --rounds N  rounds, 1 to 100 (default 5)
+  --time D    the time of a run, 100ms to 1m (default 1s; 1.5s with --full)
   --results   keep the report under bench/results/DATE-quick or DATE-full; otherwise
               it is in bench/out/quick or bench/out/full until the next run
 
@@ -88,39 +92,50 @@ func (s settings) check() error {
 	return nil
 }
 
-// quick is what make bench runs: five minutes at most.
+// quick is what make bench runs: five minutes at most. Many short rounds make steadier ratios than few long ones.
 func quick() settings {
 	return settings{
-		rounds: 3, time: 1500 * time.Millisecond, warmUp: 400 * time.Millisecond, fill: 4 * time.Second, idle: 1000,
+		rounds: 5, time: time.Second, warmUp: 200 * time.Millisecond, fill: 4 * time.Second, idle: 1000,
 		shapes: []shape{
-			{Shape: load.Shape{Connections: 64, Size: load.Small}, limited: true, calls: true},
-			{Shape: load.Shape{Rate: 2000, Size: load.Small}, limited: true, calls: true},
+			{Shape: load.Shape{Connections: 64, Size: load.Small}, keys: every(), variants: true, calls: true},
+			{Shape: load.Shape{Rate: 2000, Size: load.Small}, keys: every(), variants: true, calls: true},
 		},
 	}
 }
 
-// whole is the matrix: every number of connections and rate, every size, connections that are
-// kept and new ones. Limiters only make a difference to the head, so they see small answers. The largest
-// answers come last, as what they leave in memory is there to stay.
+// whole is the matrix: every number of connections and rate, every size, connections that are kept and new ones, in 25
+// minutes. So it is not crossed where that tells little: larger answers are without the limiter and with the
+// one that costs the most; 1 MiB has no single connection and, as it is more than loopback carries, no
+// rate; new connections are 64 at a time. What our variants cost, and system calls, are seen where quick sees them.
+//
+// The largest answers come last, as what they leave in memory is there to stay.
 func whole() settings {
-	s := settings{rounds: 5, time: 3 * time.Second, warmUp: 500 * time.Millisecond, fill: 30 * time.Second, idle: 5000}
-	for _, size := range []load.Size{load.Small, load.Ten, load.Mega} {
-		small := size == load.Small
-		for _, renew := range []bool{false, true} {
-			for _, c := range []int{1, 8, 64, 512} {
-				s.shapes = append(s.shapes, shape{
-					Shape:   load.Shape{Connections: c, Size: size, New: renew},
-					limited: small && !renew, calls: c == 64,
-				})
-			}
-		}
-		for _, rate := range []int{2000, 8000} {
-			if size != load.Mega { // more than loopback carries
-				s.shapes = append(s.shapes, shape{Shape: load.Shape{Rate: rate, Size: size}, limited: small, calls: small})
-			}
+	s := settings{rounds: 5, time: 1500 * time.Millisecond, warmUp: 200 * time.Millisecond, fill: 10 * time.Second, idle: 5000}
+	s.shapes = quick().shapes
+	add := func(keys []load.Key, shapes ...load.Shape) {
+		for _, one := range shapes {
+			s.shapes = append(s.shapes, shape{Shape: one, keys: keys})
 		}
 	}
+	off := []load.Key{load.NoKey}
+	costly := []load.Key{load.NoKey, load.RandomKeys}
+	add(every(), closed(load.Small, 1, 8, 512)...)
+	add(every(), load.Shape{Rate: 8000, Size: load.Small})
+	add(costly, closed(load.Ten, 1, 8, 64, 512)...)
+	add(costly, load.Shape{Rate: 2000, Size: load.Ten}, load.Shape{Rate: 8000, Size: load.Ten})
+	for _, size := range []load.Size{load.Small, load.Ten} {
+		add(off, load.Shape{Connections: 64, Size: size, New: true})
+	}
+	add(costly, closed(load.Mega, 8, 64, 512)...)
 	return s
+}
+
+// closed are closed loops, for each of some numbers of connections.
+func closed(size load.Size, connections ...int) (shapes []load.Shape) {
+	for _, c := range connections {
+		shapes = append(shapes, load.Shape{Connections: c, Size: size})
+	}
+	return shapes
 }
 
 // typed is a command that does the same again.

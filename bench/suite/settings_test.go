@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/peers"
+	"gopher-equalizer/bench/report"
 )
 
 func TestFlags(t *testing.T) {
@@ -20,7 +23,7 @@ func TestFlags(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "bench/out/quick", s.out)
 	assert.Equal(t, "make bench", s.command)
-	assert.Equal(t, 3, s.rounds)
+	assert.Equal(t, []any{5, time.Second}, []any{s.rounds, s.time})
 	assert.Len(t, s.shapes, 2)
 
 	s, err = parse([]string{"--full", "--caddy", "--rounds", "2", "--time=200ms", "--results"})
@@ -61,18 +64,80 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 }
 
 func TestTheWholeMatrix(t *testing.T) {
-	seen := map[load.Shape]bool{}
-	limited := 0
+	seen := map[load.Shape]shape{}
 	for _, s := range whole().shapes {
-		assert.False(t, seen[s.Shape], s)
-		seen[s.Shape] = true
-		if s.limited {
-			limited++
+		assert.NotContains(t, seen, s.Shape)
+		assert.Contains(t, s.keys, load.NoKey)
+		seen[s.Shape] = s
+	}
+	assert.Len(t, seen, 4+2+4+2+2+3)
+	for _, s := range quick().shapes {
+		assert.Equal(t, s, seen[s.Shape])
+	}
+	for _, size := range []load.Size{load.Small, load.Ten} {
+		for _, c := range []int{1, 8, 64, 512} {
+			assert.Contains(t, seen[load.Shape{Connections: c, Size: size}].keys, load.RandomKeys)
+		}
+		for _, rate := range []int{2000, 8000} {
+			assert.Contains(t, seen[load.Shape{Rate: rate, Size: size}].keys, load.RandomKeys)
+		}
+		assert.Contains(t, seen, load.Shape{Connections: 64, Size: size, New: true})
+	}
+}
+
+// stations are the targets that a machine with nginx and HAProxy has, without starting them.
+func stations() (targets []*target) {
+	off := []load.Key{load.NoKey}
+	others := []peers.Peer{
+		{Name: "direct", Role: peers.Base, Keys: off},
+		{Name: "byte pump", Role: peers.Floor, Keys: off},
+		{Name: peers.Equalizer, Role: peers.Ours, Keys: every()},
+		{Name: peers.Logging, Role: peers.Ours, Variant: true, Keys: []load.Key{load.NoKey, load.RandomKeys}},
+		{Name: peers.Durable, Role: peers.Ours, Variant: true, Keys: every()[1:]},
+		{Name: "nginx", Role: peers.Other, Keys: every()},
+		{Name: "haproxy", Role: peers.Other, Keys: every()},
+	}
+	for _, key := range every() {
+		for _, p := range others {
+			if p.Can(key) {
+				targets = append(targets, &target{Peer: p, key: key})
+			}
 		}
 	}
-	assert.Len(t, seen, 4*3*2+2*2)
-	assert.Equal(t, 4+2, limited)
-	for _, s := range quick().shapes {
-		assert.True(t, seen[s.Shape], s)
+	return targets
+}
+
+func planned(s settings) *comparison {
+	c := &comparison{settings: s, stage: &stage{wrk: &load.Wrk{}}, targets: stations()}
+	c.planAll()
+	return c
+}
+
+func TestHowLongItTakes(t *testing.T) {
+	assert.Less(t, planned(quick()).expected(), 285*time.Second) // and then there is building
+	assert.Less(t, planned(whole()).expected(), 25*time.Minute)
+}
+
+func TestTurns(t *testing.T) {
+	c := planned(quick())
+	runs := map[*report.Cell]int{}
+	for round := range c.rounds {
+		cells := c.turn(round)
+		for i, one := range cells {
+			runs[one.Cell]++
+			again := slices.IndexFunc(cells[i:], func(other cell) bool { return !one.same(other) })
+			if again >= 0 {
+				assert.False(t, slices.ContainsFunc(cells[i+again:], one.same), "round %d: %s has others between it and its like", round, one)
+			}
+		}
 	}
+	require.Len(t, runs, len(c.cells))
+	for row, n := range runs {
+		want := c.rounds
+		if row.Role == peers.Base || row.Role == peers.Floor {
+			want = 3
+		}
+		assert.Equal(t, want, n, row.Proxy)
+	}
+	assert.NotEqual(t, c.turn(0)[0].Load, c.turn(4)[0].Load)
 }

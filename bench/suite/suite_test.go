@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,9 +32,9 @@ func tiny(t *testing.T) settings {
 		command: "make bench", out: filepath.Join(t.TempDir(), "out"),
 		rounds: 2, time: 100 * time.Millisecond, warmUp: 10 * time.Millisecond, fill: 100 * time.Millisecond, idle: 20,
 		shapes: []shape{
-			{Shape: load.Shape{Connections: 8, Size: load.Small}, limited: true, calls: true},
-			{Shape: load.Shape{Rate: 300, Size: load.Small}},
-			{Shape: load.Shape{Connections: 2, Size: load.Ten, New: true}},
+			{Shape: load.Shape{Connections: 8, Size: load.Small}, keys: every(), variants: true, calls: true},
+			{Shape: load.Shape{Rate: 300, Size: load.Small}, keys: []load.Key{load.NoKey, load.RandomKeys}, variants: true},
+			{Shape: load.Shape{Connections: 2, Size: load.Ten, New: true}, keys: []load.Key{load.NoKey}},
 		},
 	}
 }
@@ -92,6 +94,7 @@ func TestTheSuite(t *testing.T) {
 		assert.Positive(t, i.Base, i.Proxy)
 	}
 	assert.Len(t, r.Idle, len(has("nginx", "haproxy"))+2) // with us and the byte pump
+	bars(t, r)
 	page(t, s.out, r)
 }
 
@@ -112,22 +115,28 @@ func has(programs ...string) (there []string) {
 func cells(t *testing.T) int {
 	t.Helper()
 	others := len(has("nginx", "haproxy"))
-	off, limited := 3+others, 2*(2+others)
+	off, one, random := 3+others, 2+others, 3+others // the variants are in the limiter's; in off, the access log is not
+	rate := off + 1 + random
 	if len(has("wrk")) == 0 {
-		return off
+		return rate
 	}
-	return 3*off + limited
+	return off + 1 + one + random + rate + off
 }
 
 // filled sees that a cell has all its figures, and that they add up.
 func filled(t *testing.T, s settings, r report.Report, c *report.Cell) {
-	require.Len(t, c.Runs, s.rounds, "%v", r.Notes)
+	rounds := s.rounds
+	if c.Role == peers.Base || c.Role == peers.Floor {
+		rounds = 1 // of two
+	}
+	require.Len(t, c.Runs, rounds, "%v", r.Notes)
 	for _, run := range c.Runs {
 		assert.Positive(t, run.Answered)
 		assert.Zero(t, run.Failures())
 		if c.Load.Rate > 0 { // nothing is left open: they must be the same
 			assert.Equal(t, run.Answered, run.Counted)
 		}
+		assert.Equal(t, c.Proxy == peers.Logging, run.Logged > 0)
 	}
 	require.NotNil(t, c.Summary)
 	for _, at := range append(c.Summary.Latency, c.Summary.Rate, c.Summary.P50, c.Summary.P90, c.Summary.P99, c.Summary.P999) {
@@ -139,7 +148,7 @@ func filled(t *testing.T, s settings, r report.Report, c *report.Cell) {
 	ordered(t, *c.Summary.CPU)
 	ordered(t, *c.Summary.Peak)
 	if len(has("nginx", "haproxy")) > 0 {
-		ordered(t, *c.Summary.Ratio)
+		ordered(t, c.Summary.Ratio.Spread)
 	}
 	if c.Load == s.shapes[0].Shape && !strings.Contains(strings.Join(r.Notes, "\n"), "system calls") {
 		require.NotNil(t, c.Syscalls)
@@ -152,6 +161,31 @@ func ordered(t *testing.T, s report.Spread) {
 	assert.Positive(t, s.Min)
 	assert.LessOrEqual(t, s.Min, s.Median)
 	assert.LessOrEqual(t, s.Median, s.Max)
+}
+
+// bars sees that every bar is there for which there was somebody to compare with, and that they are the figures of
+// the cells.
+func bars(t *testing.T, r report.Report) {
+	t.Helper()
+	closed := len(has("wrk"))
+	want := 2*(closed+1) + 1 // the access log's, and the idle connections'
+	if len(has("nginx", "haproxy")) > 0 {
+		want += closed + 1
+	}
+	want += len(has("nginx")) // p99 at the rate
+	assert.Len(t, r.Bars, want)
+	for _, b := range r.Bars {
+		assert.Equal(t, []bool{b.Median <= b.Most, b.Median <= b.Aim}, []bool{b.Held, b.Reached}, b.Figure)
+		if b.Unit != "" {
+			continue // a few connections may fit into what was resident before
+		}
+		ordered(t, b.Spread)
+		if b.Figure == "CPU per request" {
+			assert.True(t, slices.ContainsFunc(r.Cells, func(c *report.Cell) bool {
+				return c.Proxy == peers.Equalizer && b.Under == c.Load.String()+"; limiter "+string(c.Limiter) && c.Summary.Ratio.Spread == b.Spread
+			}), b.Under)
+		}
+	}
 }
 
 // page sees that the Markdown has a row for every cell, that no column is empty, and that its plots
@@ -168,6 +202,10 @@ func page(t *testing.T, dir string, r report.Report) {
 		}
 	}
 	assert.Equal(t, len(r.Cells), rows)
+	assert.Contains(t, string(text), fmt.Sprintf("%d of %d bars are held", r.Held(), len(r.Bars)))
+	for _, b := range r.Bars {
+		assert.Contains(t, string(text), fmt.Sprintf("\n| %s | %s | ", b.Figure, b.Under))
+	}
 	for name := range r.Plots() {
 		assert.Contains(t, string(text), "("+name+")")
 		assert.FileExists(t, filepath.Join(dir, name))

@@ -94,10 +94,38 @@ func (s *stage) prove(ctx context.Context, t *target) error {
 	for i := range after {
 		got[i] = after[i] - before[i]
 	}
+	if t.Name == peers.Logging {
+		if _, err := t.logged(ctx, int64(2*len(s.backends))); err != nil {
+			return err
+		}
+	}
 	if slices.Min(got) != 2 || slices.Max(got) != 2 {
 		return fmt.Errorf("the backends got %v requests; want 2 each", got)
 	}
 	return nil
+}
+
+// logged is how many lines of access log there are since forget, once there are at least so many: a line is written
+// after the answer that it tells of.
+func (t *target) logged(ctx context.Context, least int64) (lines int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err = t.process.Await(ctx, func() error {
+		var err error
+		if lines, err = t.process.Lines(); err == nil && lines < least {
+			err = fmt.Errorf("its access log has %d lines; want at least %d", lines, least)
+		}
+		return err
+	})
+	return lines, err
+}
+
+// forget empties the access log, if there is one: it gets long, and is to be counted from here on.
+func (t *target) forget() error {
+	if t.Name != peers.Logging {
+		return nil
+	}
+	return t.process.Clear()
 }
 
 func (t *target) close() {

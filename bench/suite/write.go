@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -39,6 +40,9 @@ func (c *comparison) write(r report.Report) error {
 		if err := os.WriteFile(filepath.Join(c.out, name), content, 0o644); err != nil {
 			return err
 		}
+	}
+	if len(r.Bars) > 0 {
+		c.warn(fmt.Sprintf("%d of %d bars are held", r.Held(), len(r.Bars)))
 	}
 	c.warn("the report: " + filepath.Join(c.out, markdownFile))
 	return nil

@@ -1,0 +1,121 @@
+//go:build linux
+
+package report
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/peers"
+)
+
+// under1M is a cell whose limiter knows 1M keys.
+func under1M(shape load.Shape, c *Cell) *Cell {
+	c.Limiter, c.Load = load.RandomKeys, shape
+	return c
+}
+
+// held are ours, nginx and HAProxy under one load, with ours at 9, 10 and 11 to 10 each.
+func held(shape load.Shape) []*Cell {
+	return []*Cell{
+		under1M(shape, made(peers.Equalizer, peers.Ours, 9, 10, 11)),
+		under1M(shape, made("nginx", peers.Other, 10, 10, 10)), under1M(shape, made("haproxy", peers.Other, 20, 20, 20)),
+	}
+}
+
+func TestTheBarOfEachLoad(t *testing.T) {
+	f := func(shape load.Shape, bar, aim float64) {
+		t.Helper()
+		r := Report{Cells: held(shape)}
+		r.Summarise()
+		require.NotEmpty(t, r.Bars)
+		got := r.Bars[0]
+		assert.Equal(t, []any{"CPU per request", shape.String() + "; limiter 1M keys", "nginx"}, []any{got.Figure, got.Under, got.Against})
+		assert.Equal(t, Spread{Median: 1, Min: 0.9, Max: 1.1}, got.Spread)
+		assert.Equal(t, []any{bar, aim, bar >= 1, aim >= 1}, []any{got.Most, got.Aim, got.Held, got.Reached})
+	}
+	f(load.Shape{Connections: 8, Size: load.Small}, 1, 0.9)
+	f(load.Shape{Rate: 2000, Size: load.Small}, 1, 0.9)
+	f(load.Shape{Connections: 64, Size: load.Ten}, 1.05, 0.95)
+	f(load.Shape{Connections: 512, Size: load.Mega}, 0.6, 0.5)
+}
+
+func TestLoadsWithoutABar(t *testing.T) {
+	f := func(cells []*Cell) {
+		t.Helper()
+		r := Report{Cells: cells}
+		r.Summarise()
+		assert.Empty(t, r.Bars)
+	}
+	f(held(load.Shape{Connections: 1, Size: load.Small}))
+	f(held(load.Shape{Connections: 64, Size: load.Small, New: true}))
+	f(held(load.Shape{Connections: 64, Size: load.Small})[:1]) // there is nobody to compare with
+	f([]*Cell{made(peers.Equalizer, peers.Ours, 10), made("nginx", peers.Other, 10)})
+}
+
+func TestTheOtherBars(t *testing.T) {
+	shape := load.Shape{Rate: 8000, Size: load.Small}
+	cells := held(shape)
+	for i := range cells[1].Runs {
+		cells[1].Runs[i].Latency[15] *= 2
+	}
+	off := made(peers.Equalizer, peers.Ours, 10, 10, 10)
+	off.Load = shape
+	logging := made(peers.Logging, peers.Ours, 11, 12, 13)
+	logging.Load = shape
+	r := Report{
+		Cells: append(cells, off, logging, under1M(shape, made(peers.Logging, peers.Ours))),
+		Idle:  []Idle{{Proxy: "nginx"}, {Proxy: peers.Equalizer, Connections: 5000, Bytes: Spread{10240, 5120, 20480}}},
+	}
+	r.Summarise()
+	require.Len(t, r.Bars, 4) // of the log with 1M keys nothing ran
+	bars := map[string]Bar{}
+	for _, b := range r.Bars {
+		bars[b.Figure] = b
+	}
+	p99 := bars["p99"]
+	assert.Equal(t, []any{0.5, "nginx", true, true}, []any{p99.Median, p99.Against, p99.Held, p99.Reached})
+	log := bars["CPU per request, access log on"]
+	assert.Equal(t, []any{1.2, "access log off", 1.15, 1.08, false}, []any{log.Median, log.Against, log.Most, log.Aim, log.Held})
+	idle := bars["memory per idle connection"]
+	assert.Equal(t, []any{Spread{10, 5, 20}, "5,000 connections", true, false}, []any{idle.Spread, idle.Under, idle.Held, idle.Reached})
+	assert.Equal(t, 3, r.Held())
+
+	var page strings.Builder
+	require.NoError(t, r.Markdown(&page))
+	for _, want := range []string{
+		"3 of 4 bars are held",
+		"| CPU per request | 8,000/s, small; limiter 1M keys | nginx | 1.00 (0.90-1.10) | 7.2 % | 1.00 | 0.90 | yes | **no** |\n",
+		"| CPU per request, access log on | 8,000/s, small; limiter off | access log off | 1.20 (1.10-1.30) | 6.0 % | 1.15 | 1.08 | **no** | **no** |\n",
+		"| memory per idle connection | 5,000 connections | - | 10.00 (5.00-20.00) KiB | - | 16 KiB | 6 KiB | yes | **no** |\n",
+		"Of the 1 ratios of ours",
+	} {
+		assert.Contains(t, page.String(), want)
+	}
+}
+
+func TestNoise(t *testing.T) {
+	f := func(want float64, figures ...float64) {
+		t.Helper()
+		require.NotNil(t, noise(figures))
+		assert.InDelta(t, want, *noise(figures), 1e-9)
+	}
+	f(0, 2, 2, 2)
+	f(1.25/math.Sqrt(3)/2, 1, 2, 3) // their deviation is 1, their median 2
+	f(1.25/math.Sqrt(3)/2, 100, 300, 200)
+	assert.Nil(t, noise([]float64{1, 2}))
+}
+
+func TestTheAccessLogMustAddUp(t *testing.T) {
+	c := made(peers.Logging, peers.Ours, 10, 10)
+	c.Runs[0].Logged, c.Runs[1].Logged = 1000, 990
+	r := Report{Cells: []*Cell{c}}
+	require.Len(t, r.Mismatches(), 1)
+	assert.Contains(t, r.Mismatches()[0], "equalizer, access log, limiter off, c = 8, small, round 2: the access log counted 990 requests; want 1000 to 1000")
+	assert.Contains(t, r.totals(), "The access log had 1,990 lines.")
+}
