@@ -113,6 +113,6 @@ func TestSeries(t *testing.T) {
 	assert.Equal(t, []string{"T", "S", "0", "5", "10", "15", "20", "0", "0.5", "1", "1.5", "2", "MB over minutes", "b", "a"}, valid(t, svg))
 	lines := regexp.MustCompile(`<polyline points="([^"]+)"`).FindAllSubmatch(svg, -1)
 	require.Len(t, lines, 2)
-	assert.Regexp(t, `^64.0,[\d.]+ 387.0,([\d.]+) 710.0,([\d.]+)$`, string(lines[0][1]))
+	assert.Regexp(t, `^64.0,[\d.]+ 367.0,([\d.]+) 670.0,([\d.]+)$`, string(lines[0][1]))
 	valid(t, Series{}.SVG())
 }
