@@ -1,0 +1,27 @@
+package proxy
+
+import (
+	"io"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+func BenchmarkLog(b *testing.B) {
+	pool := poolOf(b, clientSettings(), lean(b, ok))
+	p := New(settings(), pool, allowAll{}, zerolog.New(io.Discard).With().Timestamp().Logger())
+	r := newRequest(p)
+	if r.header.Parse([]byte(browser)) != nil {
+		b.Fatal("refused")
+	}
+	r.head = requestHead{header: &r.header, peer: netip.MustParseAddr("192.0.2.1"), client: netip.MustParseAddr("192.0.2.1"), requestID: []byte("0123456789abcdef0123456789abcdef")}
+	r.clientID, r.backend = []byte("client-1234567"), pool.backends[0]
+	r.started, r.waited, r.size = time.Now(), 123456, 12345
+	r.decision.Allowed = true
+	b.ReportAllocs()
+	for b.Loop() {
+		r.log(200)
+	}
+}
