@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"text/template"
@@ -31,10 +30,10 @@ type tortureReport struct {
 	Started  time.Time
 	Took     time.Duration
 	Machine  []machine.Fact
+	Revision string
 	Failed   bool
 	Interval time.Duration
 
-	mu      sync.Mutex
 	Results []*tortureResult
 }
 
@@ -58,14 +57,13 @@ type tortureResult struct {
 func newTortureReport(seed uint64) *tortureReport {
 	return &tortureReport{
 		Command: fmt.Sprintf("make torture ARGS=\"-rounds %d -seed %d\"", torment.rounds, seed),
-		Seed:    seed, Rounds: torment.rounds, Started: time.Now(), Interval: flushInterval, Machine: machine.Facts(),
+		Seed:    seed, Rounds: torment.rounds, Started: time.Now(), Interval: flushInterval, Machine: machine.Facts(), Revision: machine.Revision(context.Background()),
 	}
 }
 
-func (r *tortureReport) begin(scenario string) *tortureResult {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	result := &tortureResult{Scenario: scenario, started: time.Now()}
+// row is a scenario's, in the order in which they are asked for.
+func (r *tortureReport) row(scenario string) *tortureResult {
+	result := &tortureResult{Scenario: scenario}
 	r.Results = append(r.Results, result)
 	return result
 }
@@ -101,9 +99,8 @@ func (r *tortureReport) write(t *testing.T) {
 	r.Took, r.Failed = time.Since(r.Started), t.Failed()
 	var page strings.Builder
 	require.NoError(t, template.Must(template.New("torture").Funcs(template.FuncMap{
-		"seconds":  func(d time.Duration) string { return d.Round(time.Second).String() },
-		"version":  runtime.Version,
-		"revision": func() string { return machine.Revision(context.Background()) },
+		"seconds": func(d time.Duration) string { return d.Round(time.Second).String() },
+		"version": runtime.Version,
 	}).Parse(torturePage)).Execute(&page, r))
 	t.Log("\n" + page.String())
 	if torment.report == "" {

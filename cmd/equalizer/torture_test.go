@@ -59,14 +59,16 @@ func TestTorture(t *testing.T) {
 	report := newTortureReport(seed)
 	t.Cleanup(func() { report.write(t) })
 	for _, s := range scenarios() {
+		result := report.row(s.name)
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			s.run(t, seed, report.begin(s.name))
+			s.run(t, seed, result)
 		})
 	}
 }
 
 func (s scenario) run(t *testing.T, seed uint64, result *tortureResult) {
+	result.started = time.Now()
 	name := fnv.New64()
 	_, _ = name.Write([]byte(s.name)) // it never fails
 	rng := rand.New(rand.NewPCG(seed, name.Sum64()))
