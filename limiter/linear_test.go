@@ -1,0 +1,301 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What takers and operators see of one client's bucket is as if their calls came one after the other, each at some
+// moment between its begin and its end: nothing is seen late or in part, and no token is spent
+// twice. The clock stands, so that a model can say what each call has to answer.
+
+// call is what is asked of the bucket; c is for Create, Put and Patch.
+type call struct {
+	op string
+	c  Change
+}
+
+// answer is what is seen. Admin writes also return the bucket as it is a moment later, which isn't compared.
+type answer struct {
+	err              error
+	allowed, created bool
+	managed          bool
+	capacity, tokens int64
+}
+
+// content is the model's bucket. An unmanaged one has the defaults' capacity, and doesn't exist while it is full.
+type content struct {
+	managed          bool
+	capacity, tokens int64
+}
+
+const linearCapacity = 4
+
+func freshContent() content { return content{false, linearCapacity, linearCapacity} }
+
+func (b content) exists() bool { return b.managed || b.tokens < b.capacity }
+
+func linearModel() porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return freshContent() },
+		Step: func(state, input, output any) (bool, any) {
+			return state.(content).step(input.(call), output.(answer))
+		},
+		DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v -> %+v", input, output) },
+	}
+}
+
+// step says whether the answer can be, and what the bucket is then.
+func (b content) step(in call, out answer) (bool, content) {
+	switch in.op {
+	case "take":
+		return b.take(out)
+	case "get":
+		seen := content{out.managed, out.capacity, out.tokens}
+		return b.exists() == (out.err == nil) && (out.err != nil || seen == b), b
+	case "delete":
+		return b.exists() == (out.err == nil), b.after(out.err, freshContent())
+	case "create":
+		tokens := *in.c.Capacity
+		if in.c.Tokens != nil {
+			tokens = *in.c.Tokens
+		}
+		return b.managed == (out.err != nil), b.after(out.err, content{true, *in.c.Capacity, tokens})
+	case "patch":
+		return b.exists() == (out.err == nil), b.after(out.err, b.changed(in.c))
+	}
+	if out.err == nil && out.created {
+		return !b.managed, b.recreated(in.c)
+	}
+	return b.exists() && out.err == nil, b.changed(in.c)
+}
+
+func (b content) after(err error, changed content) content {
+	if err != nil {
+		return b
+	}
+	return changed
+}
+
+func (b content) take(out answer) (bool, content) {
+	if b.tokens == 0 {
+		return !out.allowed && out.tokens == 0 && out.capacity == b.capacity, b
+	}
+	b.tokens--
+	return out.allowed && out.tokens == b.tokens && out.capacity == b.capacity, b
+}
+
+// changed keeps the tokens, unless there are to be others.
+func (b content) changed(c Change) content {
+	b.managed = true
+	if c.Capacity != nil {
+		b.capacity = *c.Capacity
+	}
+	b.tokens = min(b.tokens, b.capacity)
+	if c.Tokens != nil {
+		b.tokens = *c.Tokens
+	}
+	return b
+}
+
+// recreated is a bucket that was made where there was none when the call was checked. It lacks what its client
+// spent between that and the change.
+func (b content) recreated(c Change) content {
+	spent := b.capacity - b.tokens
+	b.tokens = b.capacity
+	fresh := b.changed(c)
+	if c.Tokens == nil {
+		fresh.tokens = max(0, fresh.capacity-spent)
+	}
+	return fresh
+}
+
+// recorder notes what was called and answered, by a clock that only counts.
+type recorder struct {
+	t     *testing.T
+	clock atomic.Int64
+
+	mu      sync.Mutex
+	history []porcupine.Operation
+}
+
+func (r *recorder) do(who int, in call, do func() answer) {
+	begin := r.clock.Add(1)
+	out := do()
+	end := r.clock.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.history = append(r.history, porcupine.Operation{ClientId: who, Input: in, Call: begin, Output: out, Return: end})
+}
+
+func (r *recorder) linearizable() bool {
+	return porcupine.CheckOperations(linearModel(), r.history)
+}
+
+// ask makes the call of the real thing.
+func (f *fixture) ask(id string, in call) answer {
+	ctx := context.Background()
+	var out answer
+	switch in.op {
+	case "take":
+		return answerOf(f.Take(id))
+	case "get":
+		snap, err := f.Get(id)
+		return answer{err: err, managed: snap.Managed, capacity: snap.Capacity, tokens: snap.Tokens}
+	case "delete":
+		out.err = f.Delete(ctx, id)
+	case "create":
+		_, out.err = f.Create(ctx, id, in.c)
+	case "patch":
+		_, out.err = f.Patch(ctx, id, in.c)
+	case "put":
+		_, out.created, out.err = f.Put(ctx, id, in.c)
+	}
+	wanted := out.err == nil || errors.Is(out.err, ErrNotFound) || errors.Is(out.err, ErrManaged)
+	assert.True(f.t, wanted, "%s: %v", in.op, out.err)
+	return out
+}
+
+func answerOf(d Decision) answer {
+	return answer{allowed: d.Allowed, capacity: d.Settings.Capacity, tokens: d.Remaining}
+}
+
+// anyWrite is an operator's call at random.
+func anyWrite(random *rand.Rand) call {
+	capacity := random.Int64N(6) + 1
+	c := Change{Capacity: &capacity}
+	if random.IntN(2) == 0 {
+		c.Tokens = ptr(random.Int64N(capacity + 1))
+	}
+	return call{[]string{"create", "put", "patch", "delete", "delete"}[random.IntN(5)], c}
+}
+
+func newLinearFixture(t *testing.T) *fixture {
+	f := newFixture(t)
+	o := f.options()
+	o.Settings = Settings{linearCapacity, Refill{1, time.Minute}}
+	f.reopen(o)
+	return f
+}
+
+func TestBucketsAreLinearizable(t *testing.T) {
+	f := newLinearFixture(t)
+	stop := make(chan struct{})
+	var background sync.WaitGroup
+	background.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				assert.NoError(t, f.flush(context.Background(), 0))
+				f.reapAll()
+			}
+		}
+	})
+	for n := range 300 {
+		r := &recorder{t: t}
+		id := fmt.Sprintf("client-%d", n)
+		var all sync.WaitGroup
+		for who := range 4 {
+			all.Go(func() {
+				random := rand.New(rand.NewPCG(uint64(n), uint64(who)))
+				for range 12 {
+					in := call{op: []string{"take", "take", "get"}[random.IntN(3)]}
+					if who < 2 {
+						in = anyWrite(random)
+					}
+					r.do(who, in, func() answer { return f.ask(id, in) })
+				}
+			})
+		}
+		all.Wait()
+		require.True(t, r.linearizable(), "round %d: %+v", n, r.history)
+	}
+	close(stop)
+	background.Wait()
+}
+
+// The checker sees what a take would do wrong that came between the two halves of something.
+func TestLinearizabilityIsChecked(t *testing.T) {
+	capacity := func(n int64) Change { return Change{Capacity: &n} }
+	f := func(name string, want bool, race func(f *fixture, s *shard, b *bucket) Decision) {
+		t.Helper()
+		fix := newLinearFixture(t)
+		r := &recorder{t: t}
+		ask := func(in call) { r.do(0, in, func() answer { return fix.ask("a", in) }) }
+		ask(call{"create", capacity(1)})
+		s := fix.table.shardOf("a")
+		b, _ := s.buckets.Load("a")
+		r.do(1, call{op: "take"}, func() answer { // it has looked the bucket up; the other comes first
+			d := race(fix, s, b)
+			ask(call{op: "take"})
+			return answerOf(d)
+		})
+		assert.Equal(t, want, r.linearizable(), name)
+	}
+	one := func(b *bucket, now int64) Decision {
+		tat, allowed := b.take(now)
+		return b.rate.decision(allowed, tat, now)
+	}
+	f("as it is", true, func(f *fixture, _ *shard, b *bucket) Decision { return one(b, f.clock.Monotonic()) })
+	f("a take that isn't one step", false, func(f *fixture, _ *shard, b *bucket) Decision {
+		before := b.arrival.Load()
+		d := one(b, f.clock.Monotonic())
+		b.arrival.Store(before)
+		return d
+	})
+	f("a change that doesn't kill", false, func(f *fixture, s *shard, b *bucket) Decision {
+		s.buckets.Store(b.clientID(), newBucket(b.clientID(), b.rate, b.arrival.Load(), true))
+		return one(b, f.clock.Monotonic())
+	})
+	f("settings of one bucket, tokens of another", false, func(f *fixture, _ *shard, b *bucket) Decision {
+		d := one(b, f.clock.Monotonic())
+		d.Settings = ptr(f.Defaults())
+		return d
+	})
+}
+
+// A history that was true and is falsified in one answer is refused.
+func TestFalsifiedHistoryIsRefused(t *testing.T) {
+	f := newLinearFixture(t)
+	r := &recorder{t: t}
+	capacity := int64(2)
+	for _, in := range []call{
+		{op: "take"}, {"put", Change{Capacity: &capacity}}, {op: "take"}, {op: "take"}, {op: "take"}, {op: "get"}, {op: "delete"},
+		{op: "take"}, {"create", Change{Capacity: &capacity}}, {op: "get"}, {"patch", Change{Tokens: ptr(int64(0))}}, {op: "take"},
+	} {
+		r.do(0, in, func() answer { return f.ask("a", in) })
+	}
+	require.True(t, r.linearizable())
+	for i, o := range r.history {
+		was := o.Output.(answer)
+		falsified := was
+		switch o.Input.(call).op {
+		case "take":
+			falsified.allowed = !was.allowed
+		case "get":
+			falsified.tokens++
+		case "put":
+			falsified.created = !was.created
+		default:
+			falsified.err = ErrManaged
+			if was.err != nil {
+				falsified.err = nil
+			}
+		}
+		r.history[i].Output = falsified
+		assert.False(t, r.linearizable(), "%+v -> %+v", o.Input, falsified)
+		r.history[i].Output = was
+	}
+}
