@@ -80,11 +80,13 @@ func (s *Service) untilNext(took time.Duration, failures int) time.Duration {
 func (s *Service) reapLoop(ctx context.Context) {
 	ticker := time.NewTicker(reapPass / time.Duration(len(s.table.shards)))
 	defer ticker.Stop()
+	var news overflowNews
 	for i := 0; ; i++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			news.tell(s)
 			s.table.reap(&s.table.shards[i%len(s.table.shards)], s.clock.Monotonic())
 		}
 	}

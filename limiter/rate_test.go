@@ -47,6 +47,51 @@ func TestTakeKeepsTheBoundInEveryWindow(t *testing.T) {
 	})
 }
 
+// A client that asks whenever it may gets all it is owed, in every window: what the bucket held and what it earned at the rounded
+// cost, less one token at most. And never more than what it held and what the refill is as it was written, AMOUNT/PER.
+func TestGreedyClientGetsWhatItIsOwed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySettings(t)
+		if s.Capacity = max(2, s.Capacity); s.Validate() != nil {
+			s.Refill.Per /= 2 // two of these tokens would take too long
+		}
+		require.NoError(t, s.Validate())
+		r := newRate(s)
+		start := rapid.Int64Range(0, 1<<60).Draw(t, "start")
+		held := rapid.Int64Range(0, min(s.Capacity, 20)).Draw(t, "held")
+		b := newBucket("client", r, r.tat(held*r.cost, start), false)
+		now, got := start, int64(0)
+		for range rapid.IntRange(1, 40).Draw(t, "visits") {
+			for allowed := true; allowed; {
+				if _, allowed = b.take(now); allowed {
+					got++
+				}
+			}
+			earned := (now - start) / r.cost
+			require.GreaterOrEqual(t, got, held+earned-1, "held back")
+			require.LessOrEqual(t, got, held+earned, "given away")
+			// got - held <= elapsed * Amount / Per, without rounding
+			most := new(big.Int).Mul(big.NewInt(now-start), big.NewInt(s.Refill.Amount))
+			require.LessOrEqual(t, new(big.Int).Mul(big.NewInt(got-held), big.NewInt(int64(s.Refill.Per))).Cmp(most), 0, "faster than it was written")
+			// It comes again before the bucket is full, so that nothing it earns is cut.
+			now += rapid.Int64Range(0, min(r.span-r.cost, 15*r.cost, (1<<60)/40)).Draw(t, "gap")
+		}
+	})
+}
+
+// Of a refill as it was written, rounding the cost up takes less than one in a thousand.
+func TestRoundingCostsLessThanAThousandth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		refill := anyRefill(t)
+		// cost * Amount / Per, from 1 to 1.001
+		scaled := new(big.Int).Mul(big.NewInt(refill.Cost()), big.NewInt(refill.Amount))
+		per := big.NewInt(int64(refill.Per))
+		require.GreaterOrEqual(t, scaled.Cmp(per), 0)
+		least := new(big.Int).Mul(scaled, big.NewInt(1000))
+		require.Negative(t, least.Cmp(new(big.Int).Mul(per, big.NewInt(1001))))
+	})
+}
+
 // The same against an ideal bucket with fractions, refilled at the rounded cost: what the ideal
 // one admits, ours admits, and no more.
 func TestTakeIsTheIdealTokenBucket(t *testing.T) {

@@ -34,7 +34,7 @@ type suite struct {
 func full() *suite {
 	return &suite{
 		fewClients: 10_000, manyClients: 1_000_000, allClients: 10_000_000,
-		takes: 200_000, rounds: 41, quiet: 5 * time.Second, gcWindow: 10 * time.Second, gcRounds: 3,
+		takes: 200_000, rounds: 41, quiet: 5 * time.Second, gcWindow: time.Minute, gcRounds: 1,
 	}
 }
 

@@ -1,0 +1,131 @@
+package limiter
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// Whoever comes and goes past the cap, no client is admitted more than capacity + refill * t in any window: not by
+// moving between overflow and a bucket of its own. And a bucket that isn't full is never lost.
+func TestOverflowKeepsTheBound(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		f := newFixture(t)
+		o := f.options()
+		o.Settings.Capacity, o.MaxBuckets = 3, 4
+		f.reopen(o)
+		admitted := map[string][]int64{}
+		for range rapid.IntRange(1, 150).Draw(rt, "steps") {
+			before := live(f)
+			switch rapid.IntRange(0, 9).Draw(rt, "step") {
+			case 0:
+				f.clock.advance(time.Duration(rapid.IntRange(1, 200).Draw(rt, "seconds")) * time.Second)
+				before = live(f)
+			case 1:
+				f.mustFlush()
+			case 2:
+				f.reapAll()
+			default:
+				id := fmt.Sprint("client-", rapid.IntRange(0, 11).Draw(rt, "client"))
+				if f.Take(id).Allowed {
+					admitted[id] = append(admitted[id], f.clock.Monotonic())
+				}
+			}
+			for id := range before {
+				require.Contains(rt, live(f), id, "a bucket that isn't full is there until it is")
+			}
+			require.LessOrEqual(rt, f.Stats().Buckets, o.MaxBuckets)
+		}
+		for id, times := range admitted {
+			for i, from := range times {
+				for j := i; j < len(times); j++ {
+					require.LessOrEqual(rt, int64(j-i+1), 3+(times[j]-from)/int64(time.Minute), id)
+				}
+			}
+		}
+	})
+}
+
+// live are the clients whose buckets aren't full.
+func live(f *fixture) map[string]bool {
+	ids := map[string]bool{}
+	f.table.each(f.clock.Monotonic(), func(b *bucket) { ids[b.clientID()] = true })
+	return ids
+}
+
+func TestOverflowAllocatesAndMarksNothing(t *testing.T) {
+	f := newFixture(t)
+	o := f.options()
+	o.MaxBuckets = 1
+	f.reopen(o)
+	f.Take("a")
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		f.clock.advance(time.Minute)
+		f.Take("b")
+	}))
+	assert.Equal(t, int64(1), f.Stats().Dirty)
+	assert.Equal(t, int64(101), f.Stats().OverflowTakes)
+}
+
+// logged can be read while it is written to.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) count(message string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), message)
+}
+
+// However long it lasts it is logged once, and again only after there was room in between.
+func TestOverflowIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out logged
+		s, err := Open(context.Background(), Options{
+			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 2,
+			FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.New(&out),
+		}, newFakeStore())
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { s.Run(ctx); close(done) }()
+		crowd := func() {
+			for range 100 {
+				for _, id := range []string{"a", "b", "c", "d"} {
+					s.Take(id)
+				}
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+			}
+		}
+		const reached, room = "max_buckets are reached", "there is room"
+		crowd()
+		assert.Equal(t, 1, out.count(reached))
+		assert.Zero(t, out.count(room))
+		time.Sleep(20 * reapPass)
+		synctest.Wait()
+		assert.Equal(t, 1, out.count(room))
+		crowd()
+		assert.Equal(t, 2, out.count(reached))
+		cancel()
+		<-done
+	})
+}
