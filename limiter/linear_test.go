@@ -272,8 +272,18 @@ func TestFalsifiedHistoryIsRefused(t *testing.T) {
 	r := &recorder{t: t}
 	capacity := int64(2)
 	for _, in := range []call{
-		{op: "take"}, {"put", Change{Capacity: &capacity}}, {op: "take"}, {op: "take"}, {op: "take"}, {op: "get"}, {op: "delete"},
-		{op: "take"}, {"create", Change{Capacity: &capacity}}, {op: "get"}, {"patch", Change{Tokens: ptr(int64(0))}}, {op: "take"},
+		{op: "take"},
+		{"put", Change{Capacity: &capacity}},
+		{op: "take"},
+		{op: "take"},
+		{op: "take"},
+		{op: "get"},
+		{op: "delete"},
+		{op: "take"},
+		{"create", Change{Capacity: &capacity}},
+		{op: "get"},
+		{"patch", Change{Tokens: ptr(int64(0))}},
+		{op: "take"},
 	} {
 		r.do(0, in, func() answer { return f.ask("a", in) })
 	}

@@ -43,17 +43,17 @@ type table struct {
 	overflowTakes atomic.Int64
 }
 
+// shard is small: what every take goes by fits into the first cache.
 type shard struct {
 	buckets *xsync.MapOf[string, *bucket]
-	dirty   dirtyList
-	_       [64]byte // keeps one shard's dirty list off the cache line of the next one's map
+	dirty   *dirtyList
 }
 
 func newTable(defaults *rate, maxBuckets int64) *table {
 	t := &table{defaults: defaults, max: maxBuckets, hasher: newHasher(), shards: make([]shard, shardsFor(maxBuckets))}
 	for i := range t.shards {
 		t.shards[i].buckets = xsync.NewMapOfWithHasher[string, *bucket](t.hasher.ofMap)
-		t.shards[i].dirty.since.Store(never)
+		t.shards[i].dirty = newDirtyList()
 	}
 	for i := range t.overflow {
 		t.overflow[i].rate = defaults
