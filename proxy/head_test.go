@@ -20,7 +20,7 @@ func headOf(t require.TestingT, head string) *requestHead {
 		scheme:    "http",
 		backend:   "10.0.0.1:8081",
 		requestID: []byte("id"),
-		upgrade:   wantsUpgrade(h.Upgrade),
+		upgrade:   wantsUpgrade(h),
 	}
 }
 

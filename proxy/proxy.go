@@ -76,7 +76,7 @@ func (r *request) identify() bool {
 	h.trustedPeer = s.Trusted.Trusts(h.peer)
 	h.client = s.Trusted.ClientIP(h.peer, &r.header)
 	h.requestID = appendRequestID(r.idBuffer[:0], &r.header, h.trustedPeer)
-	h.upgrade = wantsUpgrade(r.header.Upgrade)
+	h.upgrade = wantsUpgrade(&r.header)
 	return true
 }
 

@@ -117,7 +117,7 @@ func (u *upload) stop(r *request) {
 }
 
 // uploadRest sends the body from where it is to its end. Who awaits the answer is told when the client breaks it off; a backend
-// that takes no more may have answered, and is left alone.
+// that takes no more may have answered, and has the time for it that any has.
 func (r *request) uploadRest() {
 	u, conn := &r.upload, r.exchange.conn
 	defer func() {
@@ -150,6 +150,7 @@ func (r *request) sendBody(conn *netconn.Backend) error {
 			return err
 		}
 		if _, err := conn.Write(data); err != nil {
+			conn.RequestSent() // as far as it ever will be
 			return nil
 		}
 	}

@@ -168,6 +168,24 @@ func TestEarlyAnswerWithoutClose(t *testing.T) {
 	transport.CloseIdleConnections()
 }
 
+// One that neither reads nor answers has as long for its answer as any other.
+func TestBackendTakesNoUpload(t *testing.T) {
+	release := make(chan struct{})
+	b := startBackend(t, func(c *conn, _ int) {
+		c.readHead()
+		<-release
+	})
+	defer close(release)
+	cs := clientSettings()
+	cs.IdleTimeout, cs.AnswerTimeout = brief, brief
+	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
+	c := p.dial()
+	require.True(t, c.send(sized(64<<20)))
+	go func() { _, _ = io.Copy(c.Conn, &zeros{64 << 20}) }() // until the connection ends
+	p.isProblem(c.readAnswer("POST"), 504, "backend-late")
+	assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures)
+}
+
 // So is one that answers a client which pauses its body.
 func TestEarlyAnswerWhileUploadPauses(t *testing.T) {
 	f := func(request, answer string, status int) {

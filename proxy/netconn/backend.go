@@ -119,7 +119,7 @@ func (b *Backend) Received() int64 { return b.received }
 // awaitAnswer says that the request was sent: from now on the answer's header may take limits.Answer.
 func (b *Backend) awaitAnswer() { b.answerDue.Store(b.in(b.limits.Answer)) }
 
-// RequestSent says that the request was sent to its end, while another goroutine awaits the answer already: from now on its header
+// RequestSent says that nothing more of the request will be sent, while another goroutine awaits the answer already: from now on its header
 // may take limits.Answer.
 func (b *Backend) RequestSent() {
 	b.awaitAnswer()
