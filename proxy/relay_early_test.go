@@ -15,7 +15,7 @@ func TestAnswerBeginsWhileTheBodyIsSent(t *testing.T) {
 	b := startBackend(t, func(c *conn, _ int) {
 		c.readHead()
 		_, _ = c.br.ReadByte()
-		c.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n")
+		c.send("HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n")
 		for range size - 1 {
 			_, _ = c.br.ReadByte()
 		}
