@@ -69,6 +69,7 @@ func TestAnswersWithoutBody(t *testing.T) {
 	}
 	f("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n")
 	f("HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+	f("HEAD", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n")
 	f("HEAD", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n")
 	f("GET", "HTTP/1.1 204 No Content\r\nA: b\r\n\r\n", "HTTP/1.1 204 No Content\r\nA: b\r\n\r\n")
 	f("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nEtag: \"1\"\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nEtag: \"1\"\r\n\r\n")

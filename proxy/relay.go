@@ -64,8 +64,8 @@ func (r *request) beginRelay() {
 	a, b := &r.exchange.answer, &r.relayed
 	size := a.Size
 	b.none = !a.HasBody(r.header.IsHead())
-	b.keep = a.KeepAlive && (b.none || size != http1.SizeUntilClose)
-	b.chunked = r.header.HTTP11 && (size == http1.SizeChunked && (!b.none || r.header.IsHead()) || size == http1.SizeUntilClose && !b.none)
+	b.keep = a.KeepAlive && (b.none || size != http1.SizeUntilClose) && !a.Contradicts()
+	b.chunked = r.header.HTTP11 && (size == http1.SizeChunked && (!b.none || a.HasBody(false)) || size == http1.SizeUntilClose && !b.none)
 	b.raw = !r.header.HTTP11 && size < 0 && !b.none
 	if b.none {
 		size = http1.SizeNone
@@ -135,7 +135,8 @@ func (r *request) relayInterim() error {
 		backends: r.proxy.settings.Backends,
 	})
 	r.out = append(r.out, "\r\n"...)
-	_, err := r.session.Write(r.out)
+	n, err := r.session.Write(r.out)
+	r.begun = err != nil && n > 0 // Half of it is there, and nothing may follow.
 	return err
 }
 

@@ -93,9 +93,10 @@ func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 	f := func(request, answer string) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
-			begun := make(chan struct{})
+			closed, begun := make(chan struct{}), make(chan struct{})
 			b := startBackend(t, func(c *conn, _ int) {
 				c.readRequest()
+				c.wait(closed)
 				c.send(answer)
 				c.wait(begun)
 				c.send("more")
@@ -104,6 +105,7 @@ func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 			c := p.dial()
 			require.True(t, c.send(request))
 			c.closeWrite()
+			close(closed)
 			require.NotEmpty(t, c.nextHead())
 			c.expect("x")
 			<-time.After(5 * brief) // Not a wait for something: this is the slow backend.

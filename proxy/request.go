@@ -156,6 +156,7 @@ func (r *request) reset() {
 	r.backend = nil
 	r.upload.reset()
 	r.out = r.out[:0]
+	r.relayed.raw = false
 	r.status, r.size, r.begun, r.counted, r.last = 0, 0, false, false, false
 	r.unread, r.started, r.waited = false, time.Time{}, 0
 	r.retries, r.failure, r.cause = 0, nil, nil

@@ -166,7 +166,7 @@ func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, er
 	if err != nil {
 		return run, err
 	}
-	if err := cell.target.forget(); err != nil {
+	if err := cell.target.forget(ctx); err != nil {
 		return run, err
 	}
 	taken, err := begin(cell.target)

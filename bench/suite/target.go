@@ -120,12 +120,30 @@ func (t *target) logged(ctx context.Context, least int64) (lines int64, err erro
 	return lines, err
 }
 
-// forget empties the access log, if there is one: it gets long, and is to be counted from here on.
-func (t *target) forget() error {
+// logDelay is more than a line of the access log may be written after its request.
+const logDelay = 250 * time.Millisecond
+
+// forget empties the access log, if there is one: it gets long, and is to be counted from here on. Lines of requests that
+// have ended must not come after that, so it waits until none do.
+func (t *target) forget(ctx context.Context) error {
 	if t.Name != peers.Logging {
 		return nil
 	}
-	return t.process.Clear()
+	for last := int64(-1); ; {
+		lines, err := t.process.Lines()
+		if err != nil {
+			return err
+		}
+		if lines == last {
+			return t.process.Clear()
+		}
+		last = lines
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(logDelay):
+		}
+	}
 }
 
 func (t *target) close() {

@@ -139,6 +139,10 @@ func (a *Answer) Interim() bool { return a.Status < 200 && a.Status != StatusSwi
 // StatusSwitching is 101: the connection speaks something else from here on.
 const StatusSwitching = 101
 
+// Contradicts says that the header announces a body where there can be none (RFC 9110, section 15.3.5): it may come nevertheless, and
+// later than the head.
+func (a *Answer) Contradicts() bool { return a.Status == 204 && (a.Size > 0 || a.Size == SizeChunked) }
+
 // HasBody says whether a body follows the head, given the request's method. It goes by RFC 9112, section 6.3:
 // some answers end with their header, whatever that says.
 func (a *Answer) HasBody(head bool) bool {

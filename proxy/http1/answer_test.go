@@ -62,6 +62,21 @@ func TestAnswersWithABody(t *testing.T) {
 	f(false, false, "HTTP/1.1 100 x\r\n\r\n")
 }
 
+func TestContradictions(t *testing.T) {
+	f := func(want bool, text string) {
+		t.Helper()
+		var a Answer
+		require.NoError(t, a.Parse([]byte(text)))
+		assert.Equal(t, want, a.Contradicts(), "%q", text)
+	}
+	f(true, "HTTP/1.1 204 x\r\nContent-Length: 1\r\n\r\n")
+	f(true, "HTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\n")
+	f(false, "HTTP/1.1 204 x\r\nContent-Length: 0\r\n\r\n")
+	f(false, "HTTP/1.1 204 x\r\n\r\n")
+	f(false, "HTTP/1.1 304 x\r\nContent-Length: 1\r\n\r\n")
+	f(false, "HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n")
+}
+
 func TestBeginsAnswer(t *testing.T) {
 	for _, b := range []string{"", "H", "HTTP/1", "HTTP/1.", "HTTP/1.1 200"} {
 		assert.True(t, BeginsAnswer([]byte(b)), b)
