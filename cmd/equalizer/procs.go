@@ -10,7 +10,7 @@ import (
 
 // Go's scheduler wakes another thread for each one that a connection wakes, in case there is more to do than that. Under little load
 // there isn't, and the waking costs more than the work. So as long as few processors have enough to spare, Go is given no
-// more: on two cores, that takes 15 % off what a request costs at 2,000 and 8,000 a second (bench/results).
+// more: on two cores, that took 15 % off what a request cost at 2,000 and 8,000 a second.
 const (
 	// loadInterval is how often the load is looked at, and how long a burst may wait for the other processors.
 	loadInterval = 100 * time.Millisecond
