@@ -17,7 +17,7 @@ type discard struct{}
 
 func (discard) Load(context.Context, func(limiter.Record) error) error { return nil }
 func (discard) Write(context.Context, limiter.Batch) error             { return nil }
-func (discard) Stopped(context.Context) (bool, error)                  { return true, nil }
+func (discard) Stopped(context.Context) (time.Time, error)             { return time.Unix(0, 0), nil }
 func (discard) Close() error                                           { return nil }
 func (discard) Get(context.Context, string) (limiter.Record, bool, error) {
 	return limiter.Record{}, false, nil

@@ -20,7 +20,8 @@ type collected struct {
 // between is either in the value, or marks the bucket again. Buckets that get a limit are replaced in group.
 //
 // An unmanaged bucket that is full holds nothing, and one that is full within horizon is full before
-// a restart could ask: it is not written, and its row, if it may have one, is deleted.
+// a restart could ask: it is not written, and its row, if it may have one, is deleted. But for a while after a
+// crash clients without a row are not full, so everything is written.
 func (s *Service) collect(group []*bucket, horizon time.Duration) *collected {
 	c := &collected{now: s.clock.Monotonic()}
 	c.wall = s.clock.Wall() // read after now: what lies between isn't credited twice
@@ -30,7 +31,7 @@ func (s *Service) collect(group []*bucket, horizon time.Duration) *collected {
 		tat := b.arrival.Load()
 		switch {
 		case tat == dead: // whoever killed it saw to the row
-		case b.has(managed) || tat > c.now+int64(horizon):
+		case b.has(managed) || tat > c.now+int64(horizon) || c.now < s.table.emptyUntil:
 			group[i] = s.collectPut(c, b, tat)
 		default:
 			if b.has(stored) {

@@ -33,14 +33,16 @@ func (c *fakeClock) advance(d time.Duration) { c.mono.Add(int64(d)) }
 type fakeStore struct {
 	mu        sync.Mutex
 	rows      map[string]Record
-	running   bool // the last batch was none that stops
+	stopped   time.Time // of the last batch
 	writes    int
 	onWrite   func(Batch) error
 	onGet     func() error
 	doubtKeep bool // a write in doubt was applied
 }
 
-func newFakeStore() *fakeStore { return &fakeStore{rows: map[string]Record{}} }
+func newFakeStore() *fakeStore {
+	return &fakeStore{rows: map[string]Record{}, stopped: time.Unix(0, 0)}
+}
 
 // hook makes writes call onWrite first, and fail with what it says; nil: no more.
 func (s *fakeStore) hook(onWrite func(Batch) error) {
@@ -76,10 +78,10 @@ func (s *fakeStore) Get(_ context.Context, clientID string) (Record, bool, error
 	return r, ok, nil
 }
 
-func (s *fakeStore) Stopped(context.Context) (bool, error) {
+func (s *fakeStore) Stopped(context.Context) (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.running, nil
+	return s.stopped, nil
 }
 
 func (s *fakeStore) Write(_ context.Context, b Batch) error {
@@ -100,7 +102,7 @@ func (s *fakeStore) Write(_ context.Context, b Batch) error {
 		for _, id := range b.Deletes {
 			delete(s.rows, id)
 		}
-		s.running = !b.Stopped
+		s.stopped = b.Stopped
 	}
 	return err
 }

@@ -99,7 +99,7 @@ func (s *Service) reapLoop(ctx context.Context) {
 // An unmanaged bucket that is full again within horizon is not written, but stays dirty until it is full
 // or spends more.
 func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
-	if err := s.loadIfLate(ctx); err != nil {
+	if err := s.ready(ctx); err != nil {
 		s.flushErrors.Add(1)
 		return err
 	}
@@ -107,7 +107,7 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 	s.flushingSince.Store(since)
 	defer s.flushingSince.Store(never)
 	group := s.table.takeDirty()
-	for first := true; len(group) > 0 || first && s.doubt.Load() != nil; first = false {
+	for len(group) > 0 {
 		if err := ctx.Err(); err != nil {
 			s.table.putBack(group, since)
 			return err
@@ -123,6 +123,21 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 	s.batch = min(flushBatch, 2*s.batch)
 	s.lastFlush.Store(s.clock.Wall().UnixMicro())
 	s.flushes.Add(1)
+	return nil
+}
+
+// ready has the store's buckets in memory, and no admin write in doubt. What comes of that may be dirty, so it is
+// for the flush that follows.
+func (s *Service) ready(ctx context.Context) error {
+	if err := s.loadIfLate(ctx); err != nil || s.doubt.Load() == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StoreTimeout)
+	defer cancel()
+	if err := s.lockSettled(ctx); err != nil {
+		return err
+	}
+	s.writing.unlock()
 	return nil
 }
 
@@ -191,7 +206,12 @@ func (s *Service) flushLast(ctx context.Context) error {
 	if err := s.flush(ctx, 0); err != nil {
 		return err
 	}
-	return s.note(ctx, Batch{Stopped: true})
+	stopped := longAgo()
+	now, wall := s.clock.Monotonic(), s.clock.Wall()
+	if untilFull := s.table.emptyUntil - now; untilFull > 0 {
+		stopped = storedTime(wall.Add(nanoseconds(untilFull)))
+	}
+	return s.note(ctx, Batch{Stopped: stopped})
 }
 
 // note writes a batch without buckets.

@@ -756,3 +756,33 @@ func TestCloseWaitsForAStoreThatComesBack(t *testing.T) {
 		assert.Len(t, store.all(), 1)
 	})
 }
+
+// An admin write that comes in the middle of a flush waits for the batch under way, and not for the ones after it.
+func TestAnAdminWriteWaitsForOneBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, err := Open(context.Background(), Options{
+			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 1000, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.Nop(),
+		}, store)
+		require.NoError(t, err)
+		s.batch = minFlushBatch
+		for i := range 5 * minFlushBatch {
+			s.Take(fmt.Sprintf("client-%03d", i))
+		}
+		var sizes []int
+		store.hook(func(b Batch) error {
+			sizes = append(sizes, len(b.Puts))
+			time.Sleep(time.Second)
+			return nil
+		})
+		flushed := make(chan error)
+		go func() { flushed <- s.flush(context.Background(), 0) }()
+		time.Sleep(1500 * time.Millisecond) // in the second batch
+		start := time.Now()
+		_, err = s.Create(context.Background(), "new", Change{})
+		require.NoError(t, err)
+		assert.Equal(t, 1500*time.Millisecond, time.Since(start), "the rest of a batch, and its own write")
+		require.NoError(t, <-flushed)
+		assert.Equal(t, []int{100, 100, 1, 100, 100, 100}, sizes)
+	})
+}

@@ -29,7 +29,7 @@ func (s *Service) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read how the last run ended: %w", err)
 	}
-	l := loader{s, stopped}
+	l := loader{s, !stopped.IsZero()}
 	err = s.store.Load(ctx, func(r Record) error {
 		if n.Add(1)%loadProgress == 0 {
 			s.log.Info().Int64("buckets", n.Load()).Msg("loading")
@@ -39,13 +39,15 @@ func (s *Service) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load the buckets: %w", err)
 	}
+	s.startEmpty(stopped)
 	if s.o.Strict {
-		if err := s.beginStrict(ctx, stopped); err != nil {
-			return err
+		s.flushEarly() // what isn't reserved can't be spent
+		if err := s.note(ctx, Batch{}); err != nil {
+			return fmt.Errorf("note the start, before anything is spent: %w", err)
 		}
 	}
 	s.loaded.Store(true)
-	s.log.Info().Int64("buckets", n.Load()).Bool("after_a_stop", stopped).Dur("duration", nanoseconds(s.clock.Monotonic()-start)).Msg("buckets loaded")
+	s.log.Info().Int64("buckets", n.Load()).Bool("after_a_stop", l.stopped).Dur("duration", nanoseconds(s.clock.Monotonic()-start)).Msg("buckets loaded")
 	return nil
 }
 
@@ -89,23 +91,22 @@ func (s *Service) loadIfLate(ctx context.Context) error {
 	return err
 }
 
-// beginStrict notes in the store that this run has not stopped, before anything can be spent. Who has no bucket
-// after a crash starts empty: it may have spent all it had.
-func (s *Service) beginStrict(ctx context.Context, stopped bool) error {
-	if !stopped {
-		s.table.startEmpty(s.clock.Monotonic())
+// startEmpty has clients without a bucket start with nothing, if the last run may have forgotten what they spent: in
+// a crash of a strict one, or of one before it, so short a time ago that an empty bucket would not be full yet. They start with
+// what their overflow bucket holds.
+func (s *Service) startEmpty(stopped time.Time) {
+	t, now := s.table, s.clock.Monotonic()
+	empty := min(t.defaults.span, max(0, int64(stopped.Sub(s.clock.Wall()))))
+	if stopped.IsZero() && s.o.Strict {
+		empty = t.defaults.span
 	}
-	s.flushEarly() // what isn't reserved can't be spent
-	if err := s.note(ctx, Batch{}); err != nil {
-		return fmt.Errorf("note the start: %w", err)
+	if empty == 0 {
+		return
 	}
-	return nil
-}
-
-// startEmpty has clients without a bucket start with nothing: they start with what their overflow bucket holds.
-func (t *table) startEmpty(now int64) {
+	t.emptyUntil = now + empty
 	for i := range t.overflow {
-		t.overflow[i].arrival.Store(now + t.defaults.span)
+		b := &t.overflow[i]
+		b.arrival.Store(max(b.arrival.Load(), t.emptyUntil))
 	}
 }
 
@@ -144,7 +145,8 @@ func (l loader) restore(r Record) error {
 	})
 	b.set(stored)
 	short := l.o.Strict && l.restoreLimit(b, r, was, now, wall)
-	if late || short || was != is || r.At.After(wall) || !r.Managed && credit == is.span {
+	taken := !l.stopped && r.Reserved > 0 // or else an orderly stop would leave the row as it is
+	if late || short || taken || was != is || r.At.After(wall) || !r.Managed && credit == is.span {
 		t.redirty(b, now)
 	}
 	return nil

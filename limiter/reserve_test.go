@@ -169,7 +169,7 @@ func TestStrictNeedsTheStoreAtTheStart(t *testing.T) {
 	require.ErrorContains(t, err, "the store must be there at the start")
 	f.store.hook(func(Batch) error { return errors.New("read only") })
 	_, err = Open(context.Background(), f.strict(), f.store)
-	require.ErrorContains(t, err, "note the start: read only")
+	require.ErrorContains(t, err, "note the start, before anything is spent: read only")
 }
 
 // Takers that race with the flush that gives their bucket a limit spend nothing past it, and nothing twice.

@@ -65,8 +65,27 @@ type Service struct {
 // Open loads what the store holds, unless that is to come later, and returns a Service that
 // serves it. The caller must Run it, and Close it at the end; the store stays the caller's to close.
 func Open(ctx context.Context, o Options, s Store) (*Service, error) {
+	service, err := newService(o, s)
+	if err != nil {
+		return nil, err
+	}
+	if o.LoadLater {
+		why := errNotLoaded.Error()
+		service.storeError.Store(&why)
+		return service, nil
+	}
+	if err := service.load(ctx); err != nil {
+		return nil, err
+	}
+	return service, nil
+}
+
+func newService(o Options, s Store) (*Service, error) {
 	if err := o.Settings.Validate(); err != nil {
 		return nil, fmt.Errorf("default settings: %w", err)
+	}
+	if o.LoadLater && o.Strict {
+		return nil, errStrictLater
 	}
 	if o.Clock == nil {
 		o.Clock = newSystemClock()
@@ -80,17 +99,6 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 	}
 	service.table.volatile = o.Volatile
 	service.flushingSince.Store(never)
-	if o.LoadLater && o.Strict {
-		return nil, errStrictLater
-	}
-	if o.LoadLater {
-		why := errNotLoaded.Error()
-		service.storeError.Store(&why)
-		return service, nil
-	}
-	if err := service.load(ctx); err != nil {
-		return nil, err
-	}
 	return service, nil
 }
 

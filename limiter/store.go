@@ -32,10 +32,14 @@ type Batch struct {
 	Puts []Record
 	// Deletes are removed; one that isn't there is no error.
 	Deletes []string
-	// Stopped notes that this is the last batch of a writer that stops in order. Every other
-	// batch that is applied, an empty one too, takes that note away.
-	Stopped bool
+	// Stopped, unless it is zero, notes that this is the last batch of a writer that stops in order, and from
+	// when on clients without a record have a full bucket, in whole microseconds. Every other batch that
+	// is applied, an empty one too, takes that note away.
+	Stopped time.Time
 }
+
+// longAgo is the Stopped of a writer whose clients without a record have full buckets, whatever the clock will say.
+func longAgo() time.Time { return time.UnixMicro(1).UTC() }
 
 // Store keeps buckets over restarts. The Service calls it from one goroutine at a time,
 // but for Close, which may come at any moment and ends a call under way. Every call ends
@@ -53,9 +57,9 @@ type Store interface {
 	Load(ctx context.Context, yield func(Record) error) error
 	// Get reads one record; false where there is none.
 	Get(ctx context.Context, clientID string) (Record, bool, error)
-	// Stopped says whether the last batch that was applied was a writer's last one. A store that nothing was
-	// ever written to says so too.
-	Stopped(ctx context.Context) (bool, error)
+	// Stopped is what the last batch that was applied noted: zero if its writer meant to go on. For a store that
+	// nothing was ever written to it is some time in the past.
+	Stopped(ctx context.Context) (time.Time, error)
 	// Write applies a batch in one transaction.
 	Write(ctx context.Context, batch Batch) error
 	// Close lets go of the file or the connection, and of the claim to be the one writer.

@@ -34,8 +34,10 @@ type table struct {
 	max      int64
 	// volatile has spending leave no bucket dirty.
 	volatile bool
-	hasher   hasher
-	shards   []shard
+	// emptyUntil is when a bucket that started empty, since a crash may have forgotten its client, would be full.
+	emptyUntil int64
+	hasher     hasher
+	shards     []shard
 
 	count         atomic.Int64
 	managed       atomic.Int64
@@ -203,14 +205,17 @@ func (t *table) countManaged(was, is bool) {
 }
 
 // reap drops the buckets of one shard that hold nothing. One that has a row in the store
-// is queued for the flush instead, which deletes the row: a later reap drops it. A managed
-// one with a limit is queued too, since a full one needs none.
+// is queued for the flush instead, which deletes the row: a later reap drops it. One with
+// a limit is queued too, since a full one needs none.
 func (t *table) reap(s *shard, now int64) {
 	s.buckets.Range(func(_ string, b *bucket) bool {
 		switch {
 		case b.has(dirty) || b.arrival.Load() > now:
-		case b.has(managed) && !b.has(limited):
-		case b.has(managed | stored):
+		case b.has(limited):
+			s.dirty.add(b, now)
+		case b.has(managed):
+		case now < t.emptyUntil: // its client would start over with less
+		case b.has(stored):
 			s.dirty.add(b, now)
 		case b.killIfFull(now):
 			t.drop(s, b)

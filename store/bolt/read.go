@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -89,16 +90,17 @@ func (s *Store) Get(ctx context.Context, clientID string) (limiter.Record, bool,
 }
 
 // Stopped implements limiter.Store.
-func (s *Store) Stopped(ctx context.Context) (bool, error) {
-	found := make(chan bool, 1)
+func (s *Store) Stopped(ctx context.Context) (time.Time, error) {
+	found := make(chan time.Time, 1)
 	err := s.use(ctx, func(context.Context) error {
 		return s.db.View(func(tx *bbolt.Tx) error {
-			found <- isStopped(tx)
-			return nil
+			stopped, err := stoppedAt(tx)
+			found <- stopped
+			return err
 		})
 	})
 	if err != nil {
-		return false, s.wrap(fmt.Errorf("read: %w", err))
+		return time.Time{}, s.wrap(fmt.Errorf("read: %w", err))
 	}
 	return <-found, nil
 }

@@ -3,6 +3,7 @@ package bolt
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -19,7 +20,7 @@ const (
 	metaName    = "meta"
 	bucketsName = "buckets"
 	versionName = "version" // the layout
-	stoppedName = "stopped" // 1 after a writer's last batch, at an orderly stop
+	stoppedName = "stopped" // limiter.Batch.Stopped of the last batch, in Unix microseconds; 0 is zero
 	epochName   = "epoch"   // how often the file was claimed: who finds another epoch than its own was superseded
 )
 
@@ -92,26 +93,28 @@ func putNumber(b *bbolt.Bucket, name string, n uint64) error {
 	return b.Put([]byte(name), binary.BigEndian.AppendUint64(nil, n))
 }
 
-func isStopped(tx *bbolt.Tx) bool {
+// stoppedAt is what the last batch noted.
+func stoppedAt(tx *bbolt.Tx) (time.Time, error) {
 	meta := tx.Bucket([]byte(metaName))
 	if meta == nil {
-		return false
+		return time.Time{}, errNoMeta
 	}
-	n, _ := number(meta, stoppedName)
-	return n == 1
+	micros, _ := number(meta, stoppedName)
+	if micros == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMicro(int64(micros)).UTC(), nil
 }
 
 // noteStopped changes the note if it says something else.
-func noteStopped(tx *bbolt.Tx, stopped bool) error {
-	if isStopped(tx) == stopped {
-		return nil
+func noteStopped(tx *bbolt.Tx, stopped time.Time) error {
+	was, err := stoppedAt(tx)
+	if err != nil || was.Equal(stopped) {
+		return err
 	}
-	meta := tx.Bucket([]byte(metaName))
-	if meta == nil {
-		return errNoMeta
+	var micros uint64
+	if !stopped.IsZero() {
+		micros = uint64(stopped.UnixMicro())
 	}
-	if stopped {
-		return putNumber(meta, stoppedName, 1)
-	}
-	return putNumber(meta, stoppedName, 0)
+	return putNumber(tx.Bucket([]byte(metaName)), stoppedName, micros)
 }

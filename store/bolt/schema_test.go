@@ -100,7 +100,7 @@ func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
 	require.Len(t, storetest.Load(t, s), 2000)
 	stopped, err := s.Stopped(t.Context())
 	require.NoError(t, err)
-	require.False(t, stopped)
+	require.Zero(t, stopped)
 	require.NoError(t, s.db.View(func(tx *bbolt.Tx) error {
 		version, _ := number(tx.Bucket([]byte(metaName)), versionName)
 		require.Equal(t, uint64(schemaVersion), version)

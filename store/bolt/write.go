@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -40,7 +41,7 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 }
 
 // apply writes all changes in one transaction, unless ctx is over when it comes to the commit.
-func (s *Store) apply(ctx context.Context, all []change, stopped bool) error {
+func (s *Store) apply(ctx context.Context, all []change, stopped time.Time) error {
 	committing, txid := false, 0
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		if err := put(tx, all); err != nil {

@@ -3,6 +3,7 @@ package memory
 
 import (
 	"context"
+	"time"
 
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/store/internal/gate"
@@ -12,12 +13,12 @@ import (
 type Store struct {
 	gate    *gate.Gate
 	records map[string]limiter.Record // by whoever is let in by the gate, as is what follows
-	stopped bool
+	stopped time.Time
 }
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{gate: gate.New(), records: map[string]limiter.Record{}, stopped: true}
+	return &Store{gate: gate.New(), records: map[string]limiter.Record{}, stopped: time.Unix(0, 0).UTC()}
 }
 
 // Load implements limiter.Store. yield must not call the store.
@@ -52,10 +53,10 @@ func (s *Store) Get(ctx context.Context, clientID string) (limiter.Record, bool,
 }
 
 // Stopped implements limiter.Store.
-func (s *Store) Stopped(ctx context.Context) (bool, error) {
+func (s *Store) Stopped(ctx context.Context) (time.Time, error) {
 	_, cancel, err := s.gate.Enter(ctx)
 	if err != nil {
-		return false, err
+		return time.Time{}, err
 	}
 	defer cancel()
 	defer s.gate.Leave()

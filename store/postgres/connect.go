@@ -25,7 +25,7 @@ type session struct {
 	epoch int64 // of this connection, in the writer's row
 	// ids of the settings that are known to be stored
 	settings map[limiter.Settings]int32
-	stopped  *bool // what the store says of its last writer; nil: not known
+	stopped  *time.Time // what the store says of its last writer; nil: not known
 }
 
 // Connect returns when the store is connected and the schema is its own. It tries again, for

@@ -50,7 +50,7 @@ func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
 	require.Equal(t, storetest.Record("alice", 1), row)
 	stopped, err := s.Stopped(t.Context())
 	require.NoError(t, err)
-	require.False(t, stopped)
+	require.Zero(t, stopped)
 }
 
 // A migration that fails leaves nothing of itself, so that it can be tried again.

@@ -34,9 +34,16 @@ func (s *Store) Get(ctx context.Context, clientID string) (r limiter.Record, ok 
 }
 
 // Stopped implements limiter.Store.
-func (s *Store) Stopped(ctx context.Context) (stopped bool, err error) {
+func (s *Store) Stopped(ctx context.Context) (stopped time.Time, err error) {
 	err = s.call(ctx, func(ctx context.Context, c *session) error {
-		return wrapf(c.conn.QueryRow(ctx, "SELECT stopped FROM writer").Scan(&stopped), "read how the last writer ended")
+		var at *time.Time
+		if err := c.conn.QueryRow(ctx, "SELECT stopped FROM writer").Scan(&at); err != nil {
+			return wrapf(err, "read how the last writer ended")
+		}
+		if at != nil {
+			stopped = at.UTC()
+		}
+		return nil
 	})
 	return stopped, err
 }

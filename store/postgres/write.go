@@ -24,7 +24,7 @@ SELECT * FROM unnest($1::text[], $2::boolean[], $3::integer[], $4::double precis
 ON CONFLICT (client_id) DO UPDATE SET managed = excluded.managed, settings_id = excluded.settings_id,
 	tokens = excluded.tokens, counted_at = excluded.counted_at, reserved = excluded.reserved`
 
-	stoppedSQL = `UPDATE writer SET stopped = $1 WHERE stopped <> $1`
+	stoppedSQL = `UPDATE writer SET stopped = $1::timestamptz WHERE stopped IS DISTINCT FROM $1::timestamptz`
 
 	deleteSQL = `DELETE FROM buckets WHERE client_id = ANY ($1::text[])`
 )
@@ -64,7 +64,7 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 		work.Queue(deleteSQL, batch.Deletes)
 	}
 	if !c.says(batch.Stopped) {
-		work.Queue(stoppedSQL, batch.Stopped)
+		work.Queue(stoppedSQL, orNull(batch.Stopped))
 	}
 	results := c.conn.SendBatch(ctx, work)
 	tx := results.Tx()
@@ -84,7 +84,15 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 }
 
 // says reports whether it is known that the store says so of its last writer.
-func (c *session) says(stopped bool) bool { return c.stopped != nil && *c.stopped == stopped }
+func (c *session) says(stopped time.Time) bool { return c.stopped != nil && c.stopped.Equal(stopped) }
+
+// orNull is NULL for the zero time.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
 
 // columns are the records as the arrays of putSQL.
 func (c *session) columns(puts []limiter.Record) []any {

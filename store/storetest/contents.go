@@ -3,6 +3,7 @@ package storetest
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -70,27 +71,34 @@ func nothingWhereNothingWasWritten(t *testing.T, place Place) {
 
 func howTheLastWriterEnded(t *testing.T, place Place) {
 	s := Open(t, place)
-	stopped := func(want bool, when string) {
+	at := Record("", 0).At
+	stopped := func(want time.Time, when string) {
 		t.Helper()
 		got, err := s.Stopped(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, want, got, when)
 	}
-	stopped(true, "nobody ever wrote")
+	got, err := s.Stopped(t.Context())
+	require.NoError(t, err)
+	require.False(t, got.IsZero(), "nobody ever wrote")
+	require.True(t, got.Before(at))
 	Write(t, s, limiter.Batch{})
-	stopped(false, "an empty batch says that somebody is there")
-	Write(t, s, limiter.Batch{Stopped: true})
-	stopped(true, "the last one was said to be")
+	stopped(time.Time{}, "an empty batch says that somebody is there")
+	Write(t, s, limiter.Batch{Stopped: at})
+	stopped(at, "the last one was said to be")
 	s = Reopen(t, place, s)
-	stopped(true, "over a restart")
+	stopped(at, "over a restart")
 	batch := puts(Record("alice", 1))
 	Write(t, s, batch)
-	stopped(false, "buckets again")
+	stopped(time.Time{}, "buckets again")
 	s = Reopen(t, place, s)
-	stopped(false, "no stop before the restart")
-	batch.Stopped = true
+	stopped(time.Time{}, "no stop before the restart")
+	batch.Stopped = at
 	Write(t, s, batch)
-	stopped(true, "with buckets in it")
+	stopped(at, "with buckets in it")
+	batch.Stopped = at.Add(time.Second)
+	Write(t, s, batch)
+	stopped(at.Add(time.Second), "again")
 	requireContents(t, s, batch.Puts)
 }
 

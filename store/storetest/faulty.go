@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"gopher-equalizer/limiter"
 )
@@ -89,9 +90,9 @@ func (f *Faulty) Get(ctx context.Context, clientID string) (limiter.Record, bool
 }
 
 // Stopped implements limiter.Store.
-func (f *Faulty) Stopped(ctx context.Context) (bool, error) {
+func (f *Faulty) Stopped(ctx context.Context) (time.Time, error) {
 	if err := f.arrive(ctx); err != nil {
-		return false, err
+		return time.Time{}, err
 	}
 	return f.store.Stopped(ctx)
 }

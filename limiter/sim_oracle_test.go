@@ -1,0 +1,433 @@
+package limiter
+
+import (
+	"errors"
+	"math"
+	"time"
+)
+
+// The oracle has a bucket of its own for each client, which no crash touches: it follows each token that is spent, and
+// each write of an operator, at the moment when it takes effect. What the Service has is to be the same at any time; and
+// after a start, no more above it than ARCHITECTURE.md says, and no less below it.
+
+// simClient is a client, and its true bucket.
+type simClient struct {
+	id      string
+	is      *rate
+	managed bool
+	tat     int64   // true time
+	known   *bucket // the Service's bucket that this one is like; nil: it has none
+
+	spent   int64    // tokens, ever
+	told    int64    // of them, those of takers that know
+	covered int64    // of them, those told of before a flush began that was committed, or spent before an operator's write
+	late    int64    // earned at the old refill while an operator's write was on its way, of which its row knows nothing
+	soon    int64    // earned at the new one meanwhile, as its row has it
+	pending *simPlan // an operator's write that isn't over
+}
+
+// simPlan is what an operator asked for.
+type simPlan struct {
+	change  Change
+	create  bool
+	deletes bool
+
+	written bool // the store was asked to write it, at the moment at
+	at      int64
+	spent   int64 // when it began
+	nothing bool  // there may have been no bucket by then
+	is      *rate // what comes of it
+	applied bool  // memory has it
+	inDoubt bool
+}
+
+const simRounding = int64(2 * time.Microsecond) // of a row's time, up; and of its tokens, down
+
+func (w *simWorld) true(tat int64) int64 { return tat + w.booted }
+
+// peek is the Service's bucket of a client, seen without a step.
+func (w *simWorld) peek(c *simClient) (b *bucket, tat int64) {
+	quiet := w.quiet
+	w.quiet = true
+	defer func() { w.quiet = quiet }()
+	t := w.s.table
+	if b, _ = t.shardOf(c.id).buckets.Load(c.id); b == nil {
+		return nil, 0
+	}
+	return b, b.arrival.Load()
+}
+
+func (w *simWorld) marks(b *bucket, mark uint64) bool {
+	quiet := w.quiet
+	w.quiet = true
+	defer func() { w.quiet = quiet }()
+	return b.has(mark)
+}
+
+// spent is called when a taker has spent a token of a bucket whose arrival time was old.
+func (w *simWorld) spent(b *bucket, old, tat int64) {
+	op := w.stack[len(w.stack)-1]
+	c := op.client
+	if c == nil || c.id != w.nameOf(b) {
+		w.fail("a token of %q was spent by nobody", w.nameOf(b))
+	}
+	w.observe(c, b, w.true(old))
+	w.spend(c, op, w.true(tat))
+}
+
+func (w *simWorld) nameOf(b *bucket) string {
+	quiet := w.quiet
+	w.quiet = true
+	defer func() { w.quiet = quiet }()
+	return b.clientID()
+}
+
+// spend follows a token that was spent.
+func (w *simWorld) spend(c *simClient, op *simOp, tat int64) {
+	if want := max(c.tat, op.now) + c.is.cost; tat != want {
+		w.fail("%q: spending a token came to %d, not %d", c.id, tat, want)
+	}
+	if tat-op.now > c.is.span {
+		w.fail("%q spent a token that it did not have", c.id)
+	}
+	c.tat = tat
+	c.spent++
+}
+
+// took checks what a taker was told.
+func (w *simWorld) took(c *simClient, d Decision) {
+	op := w.stack[len(w.stack)-1]
+	if !d.Allowed {
+		w.looked(c)
+	}
+	next := max(c.tat, op.now) + c.is.cost
+	b, tat := w.peek(c)
+	switch {
+	case d.Allowed:
+		w.note("take", c.id)
+		c.told++
+		if !simStepped() {
+			w.observeSpent(c, op, b, tat)
+		}
+	case next-op.now > c.is.span:
+		w.note("refused", c.id)
+	case !w.o.Strict:
+		w.fail("%q was refused a token that it had", c.id)
+	case op.changes == w.changes() && tat != dead && !w.reaches(b, next):
+		w.fail("%q was refused a token that it had, and that is reserved", c.id)
+	default:
+		w.note("not reserved", c.id)
+	}
+}
+
+// reaches says whether a bucket's limit keeps it from an arrival time.
+func (w *simWorld) reaches(b *bucket, next int64) bool {
+	w.quiet = true
+	defer func() { w.quiet = false }()
+	return b != nil && b.has(limited) && next > w.true(b.limit())
+}
+
+// observeSpent is spent where the words of a bucket don't tell: then nothing came between.
+func (w *simWorld) observeSpent(c *simClient, op *simOp, b *bucket, tat int64) {
+	if b != c.known {
+		w.adopt(c, b, c.tat)
+	}
+	w.spend(c, op, w.true(tat))
+}
+
+func simStepped() bool {
+	_, stepped := any(&new(bucket).arrival).(*steppedInt64)
+	return stepped
+}
+
+// lookAtPending follows operators' writes as soon as they have come to memory: no time must go by before.
+func (w *simWorld) lookAtPending() {
+	if w.s == nil {
+		return
+	}
+	for _, c := range w.clients {
+		switch p := c.pending; {
+		case p == nil:
+		case p.written:
+			w.looked(c)
+		default:
+			p.nothing = p.nothing || w.hasNothing(c)
+		}
+	}
+}
+
+// look compares everything.
+func (w *simWorld) look() {
+	if w.s == nil {
+		return
+	}
+	for _, c := range w.clients {
+		w.looked(c)
+		if p := c.pending; p != nil && p.inDoubt && w.s.doubt.Load() == nil {
+			c.pending = nil
+		}
+		w.compareWithStore(c)
+		w.compareReserved(c)
+	}
+}
+
+// looked compares a client's bucket with the true one.
+func (w *simWorld) looked(c *simClient) {
+	b, tat := w.peek(c)
+	switch {
+	case tat == dead && b != nil: // somebody is at it
+	case b != nil:
+		w.observe(c, b, w.true(tat))
+	case c.known == nil:
+	case c.pending != nil && c.pending.deletes && c.pending.written, !c.managed && c.tat <= w.now:
+		w.forget(c)
+	default:
+		w.fail("the bucket of %q is gone, with tokens spent", c.id)
+	}
+}
+
+// forget has a client start over.
+func (w *simWorld) forget(c *simClient) {
+	if c.pending != nil && c.pending.deletes && c.pending.written {
+		c.pending.applied = true
+	}
+	c.is, c.managed, c.known, c.tat, c.covered = newRate(w.o.Settings), false, nil, w.blank, c.spent
+}
+
+// observe compares a bucket that was seen with the true one.
+func (w *simWorld) observe(c *simClient, b *bucket, tat int64) {
+	if b != c.known {
+		w.adopt(c, b, tat)
+	}
+	if max(tat, w.now) != max(c.tat, w.now) {
+		w.fail("%q has %v of refill too many", c.id, time.Duration(max(c.tat, w.now)-max(tat, w.now)))
+	}
+	c.tat = tat // one that is full may be another's: a taker's who looked at the clock long ago
+}
+
+// adopt finds out how a bucket came to be in the place of the one that was known: an operator's write, a limit, or
+// a client that came back after its full bucket was dropped.
+func (w *simWorld) adopt(c *simClient, b *bucket, tat int64) {
+	isManaged := w.marks(b, managed)
+	if p := c.pending; p != nil && p.written && !p.applied {
+		if p.deletes && !isManaged && (c.managed || max(tat, w.now) != max(c.tat, w.now)) {
+			w.forget(c) // and it came back; if not, it was given a limit
+		}
+		if !p.deletes && isManaged && b.rate.Settings == p.is.Settings && w.follows(c, p, tat) {
+			p.applied = true
+			c.late, c.soon = c.is.convert(min(c.is.span, w.now-p.at), p.is), w.now-p.at
+			c.is, c.managed, c.tat = p.is, true, tat
+			c.covered = max(c.covered, p.spent)
+		}
+	}
+	if isManaged != c.managed || b.rate.Settings != c.is.Settings {
+		w.fail("%q has a bucket with %v, managed %v; want %v, managed %v, or what comes of %+v; it lacks %v, and the one before %v",
+			c.id, b.rate.Settings, isManaged, c.is.Settings, c.managed, c.pending, time.Duration(tat-w.now), time.Duration(c.tat-w.now))
+	}
+	c.known = b
+}
+
+// follows says whether an operator's write makes this of the true bucket.
+func (w *simWorld) follows(c *simClient, p *simPlan, tat int64) bool {
+	credit := p.is.credit(tat, w.now)
+	held := c.is.credit(c.tat, w.now)
+	lacks := p.is.span - c.is.convert(c.is.span-held, p.is)
+	switch {
+	case p.change.Tokens != nil || p.create:
+		tokens := p.is.Capacity
+		if p.change.Tokens != nil {
+			tokens = *p.change.Tokens
+		}
+		return max(tat, w.now) == max(p.is.tat(tokens*p.is.cost, p.at), w.now)
+	case p.nothing && (credit == lacks || c.spent == p.spent && credit == p.is.span):
+		return true
+	}
+	return credit == c.is.convert(held, p.is)
+}
+
+// hasNothing says whether the client has no bucket, or a full one that nobody wrote.
+func (w *simWorld) hasNothing(c *simClient) bool {
+	b, _ := w.peek(c)
+	return b == nil || !c.managed && c.tat <= w.now
+}
+
+// begin is an operator's call; writes, when it comes to the store; answered, its end.
+func (w *simWorld) begin(c *simClient, p *simPlan) {
+	p.spent = c.spent
+	c.pending = p
+}
+
+func (w *simWorld) writes() {
+	if len(w.stack) == 0 || !w.stack[len(w.stack)-1].admin {
+		return
+	}
+	c := w.stack[len(w.stack)-1].client
+	w.looked(c)
+	p := c.pending
+	p.written, p.at = true, w.now
+	p.nothing = p.nothing || w.hasNothing(c)
+	settings := c.is.Settings
+	if p.nothing || p.create {
+		settings = w.o.Settings
+	}
+	if p.change.Capacity != nil {
+		settings.Capacity, settings.Refill = *p.change.Capacity, *p.change.Refill
+	}
+	p.is = newRate(settings)
+}
+
+func (w *simWorld) answered(c *simClient, err error) {
+	w.looked(c)
+	p := c.pending
+	switch {
+	case err == nil && !p.applied:
+		w.fail("an operator's write of %q was answered, and memory does not have it", c.id)
+	case errors.Is(err, ErrInDoubt):
+		p.inDoubt = true
+		w.note("in doubt")
+		return
+	case err != nil && p.applied:
+		w.fail("an operator's write of %q was refused, and memory has it", c.id)
+	}
+	c.pending = nil
+}
+
+// compareWithStore wants the store to have what an operator wrote, and nothing that one has deleted.
+func (w *simWorld) compareWithStore(c *simClient) {
+	if c.pending != nil || len(w.store.late) > 0 {
+		return
+	}
+	row, ok := w.store.rows[c.id]
+	b, _ := w.peek(c)
+	if b == nil && ok {
+		w.fail("%q has a row and no bucket", c.id)
+	}
+	w.compareClean(c, b)
+	isManaged := ok && row.Managed
+	if isManaged != c.managed || isManaged && row.Settings != c.is.Settings {
+		w.fail("%q is managed in memory: %v, and in the store: %v; %v, %v", c.id, c.managed, isManaged, c.is.Settings, row.Settings)
+	}
+}
+
+// compareClean wants a bucket that isn't dirty to be as its row says, or to hold nothing.
+func (w *simWorld) compareClean(c *simClient, b *bucket) {
+	row, ok := w.store.rows[c.id]
+	if b == nil || w.marks(b, dirty) || row.wasRead {
+		return
+	}
+	if !ok {
+		if c.managed || c.tat > max(w.now, w.blank) {
+			w.fail("%q is clean, and has no row", c.id)
+		}
+		return
+	}
+	stored := min(c.is.span, c.is.fromTokens(row.Tokens)+max(0, w.now-row.at()))
+	if d := stored - c.is.credit(c.tat, w.now); row.Settings != c.is.Settings || d > 0 || d < -simRounding {
+		w.fail("%q is clean, and has a row of %+v with %v of refill too many", c.id, row, time.Duration(d))
+	}
+}
+
+// compareReserved wants everything that a strict service may admit to be reserved by whatever row there may be.
+func (w *simWorld) compareReserved(c *simClient) {
+	b, _ := w.peek(c)
+	if b == nil || !w.o.Strict {
+		return
+	}
+	w.quiet = true
+	limit := b.limit()
+	w.quiet = false
+	if limit != never {
+		limit = w.true(limit)
+	}
+	for _, row := range w.store.rowsOf(c.id) {
+		if math.IsInf(row.Reserved, 1) || row.wasRead || row.Settings != c.is.Settings {
+			continue
+		}
+		left := c.is.fromTokens(row.Tokens) - c.is.reserved(row.Reserved)
+		if reserved := row.at() + c.is.span - left; limit > reserved {
+			w.fail("%q may spend %v of refill more than is reserved by %+v", c.id, time.Duration(limit-reserved), row)
+		}
+	}
+}
+
+// started compares what a process begins with with the true buckets, and takes it for true from then on.
+func (w *simWorld) started(clean bool) {
+	w.blank = 0
+	if at := w.s.table.emptyUntil; at > 0 {
+		w.blank = w.true(at)
+	}
+	for _, c := range w.clients {
+		b, tat := w.peek(c)
+		is, isManaged, at := newRate(w.o.Settings), false, w.blank
+		if b != nil {
+			is, isManaged, at = b.rate, w.marks(b, managed), w.true(tat)
+		}
+		w.compareStart(c, clean, is, isManaged, at)
+		w.store.read(c.id)
+		c.late, c.soon = 0, 0
+		c.is, c.managed, c.tat, c.known, c.told, c.covered, c.pending = is, isManaged, at, b, c.spent, c.spent, nil
+	}
+}
+
+func (w *simWorld) compareStart(c *simClient, clean bool, is *rate, isManaged bool, at int64) {
+	credit := is.credit(at, w.now)
+	asBefore := isManaged == c.managed && is.Settings == c.is.Settings
+	if p := c.pending; p != nil && p.written {
+		asPlanned := p.deletes && !isManaged || !p.deletes && isManaged && is.Settings == p.is.Settings
+		switch {
+		case !asBefore && !asPlanned:
+			w.fail("%q started with %v, managed %v, which nobody wrote", c.id, is.Settings, isManaged)
+		case !asBefore && w.o.Strict && !p.deletes && credit > w.now-w.began:
+			w.fail("%q started with tokens of a write that takers may have spent", c.id)
+		case !asBefore || !w.o.Strict:
+			return // it has what was written
+		}
+	}
+	if !asBefore {
+		w.fail("%q started with %v, managed %v; want %v, managed %v", c.id, is.Settings, isManaged, c.is.Settings, c.managed)
+	}
+	if at-w.now > is.span {
+		w.fail("%q is locked out for %v", c.id, time.Duration(at-w.now-is.span))
+	}
+	held := is.credit(c.tat, w.now)
+	if high := held + w.mayRegain(c, clean); credit > high {
+		w.fail("%q regained %v of refill, %v too many; spent %d, %d of them covered, at %v; its row is %+v",
+			c.id, time.Duration(credit-held), time.Duration(credit-high), c.spent, c.covered, time.Duration(is.cost), w.store.rows[c.id])
+	}
+	if low := held - w.mayLose(c, clean); credit < low {
+		w.fail("%q lost %v of refill, %v too many; its row is %+v", c.id, time.Duration(held-credit), time.Duration(low-credit), w.store.rows[c.id])
+	}
+	if credit > held && !clean {
+		w.note("regained")
+	}
+}
+
+// mayRegain is the bound of ARCHITECTURE.md, in nanoseconds of refill.
+func (w *simWorld) mayRegain(c *simClient, clean bool) (bound int64) {
+	least, _ := w.store.skewOf(c.id)
+	bound = max(0, w.skew-least)
+	if !clean && !w.o.Strict {
+		bound += (c.spent-c.covered)*c.is.cost + c.soon
+		if !c.managed {
+			bound += int64(w.o.FlushInterval)
+		}
+	}
+	return bound
+}
+
+// mayLose is what a start may take.
+func (w *simWorld) mayLose(c *simClient, clean bool) int64 {
+	row, ok := w.store.rows[c.id]
+	_, most := w.store.skewOf(c.id)
+	back := max(0, most-w.skew)
+	if ok {
+		back = min(back, max(0, w.now+most-int64(row.At.Sub(simDawn))))
+	}
+	switch {
+	case clean || !w.o.Strict:
+		return back + c.late + simRounding
+	case !ok || math.IsInf(row.Reserved, 1):
+		return c.is.span
+	}
+	return back + c.late + c.is.reserved(row.Reserved) + simRounding
+}

@@ -1,0 +1,182 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// simStore is a store that a power failure can't harm, and that fails in every way that limiter.Store
+// allows, as the world's dice have it.
+type simStore struct {
+	w       *simWorld
+	rows    map[string]simRow
+	stopped simStop    // of the last batch
+	late    []simBatch // in doubt, and still on their way
+	away    bool
+}
+
+// simRow is a row, with what the wall clock was off by when it was counted; and the least and the most that it was off by
+// then, and at the starts that have read it since.
+type simRow struct {
+	Record
+	skew        int64
+	least, most int64
+	wasRead     bool
+}
+
+// at is when the row's tokens were counted, true time.
+func (r simRow) at() int64 { return int64(r.At.Sub(simDawn)) - r.skew }
+
+// simStop is what the last batch noted, with what the wall clock was off by at the last stop.
+type simStop struct {
+	at   time.Time
+	skew int64
+}
+
+// simBatch is a batch with what the wall clock was off by when it was made.
+type simBatch struct {
+	Batch
+	skew int64
+}
+
+var errSimAway = errors.New("away")
+
+// arrive is the way of every call to the store: it may be away; and if not, what is late is there first.
+func (s *simStore) arrive() error {
+	s.w.step(true)
+	if s.away {
+		return errSimAway
+	}
+	s.settle(true)
+	return nil
+}
+
+// settle ends what is on its way, one way or the other.
+func (s *simStore) settle(arrives bool) {
+	for _, b := range s.late {
+		if arrives {
+			s.apply(b)
+		}
+	}
+	s.late = nil
+}
+
+func (s *simStore) apply(b simBatch) {
+	s.w.note("stored", b.ids(), "deleted", b.Deletes)
+	for _, r := range b.Puts {
+		s.rows[r.ClientID] = b.row(r)
+	}
+	for _, id := range b.Deletes {
+		delete(s.rows, id)
+	}
+	if s.stopped.at = b.Stopped; !b.Stopped.IsZero() {
+		s.stopped.skew = b.skew
+	}
+}
+
+func (s *simStore) Load(_ context.Context, yield func(Record) error) error {
+	if err := s.arrive(); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
+		s.w.step(true)
+		if err := yield(s.rows[id].Record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *simStore) Get(_ context.Context, clientID string) (Record, bool, error) {
+	if err := s.arrive(); err != nil {
+		return Record{}, false, err
+	}
+	r, ok := s.rows[clientID]
+	return r.Record, ok, nil
+}
+
+func (s *simStore) Stopped(context.Context) (time.Time, error) {
+	if err := s.arrive(); err != nil {
+		return time.Time{}, err
+	}
+	return s.stopped.at, nil
+}
+
+func (s *simStore) Write(_ context.Context, batch Batch) error {
+	batch.Puts, batch.Deletes = slices.Clone(batch.Puts), slices.Clone(batch.Deletes)
+	b := simBatch{batch, s.w.skew}
+	s.w.writes()
+	if err := s.arrive(); err != nil {
+		return err
+	}
+	odds := 30
+	if len(b.Puts)+len(b.Deletes) == 1 {
+		odds = 12
+	}
+	switch s.w.dice.IntN(odds) {
+	case 0: // refused
+		return errSimAway
+	case 1: // lost on its way
+		return ErrInDoubt
+	case 2:
+		s.late = append(s.late, b)
+		s.w.step(true)
+		return ErrInDoubt
+	case 3:
+		s.apply(b)
+		s.w.step(true)
+		return ErrInDoubt
+	}
+	s.apply(b)
+	s.w.step(true) // a crash before the answer, too
+	return nil
+}
+
+func (s *simStore) Close() error { return nil }
+
+// read notes that a process has started from this row.
+func (s *simStore) read(clientID string) {
+	if row, ok := s.rows[clientID]; ok {
+		row.wasRead = true
+		row.least, row.most = min(row.least, s.w.skew), max(row.most, s.w.skew)
+		s.rows[clientID] = row
+	}
+}
+
+// skewOf is what the wall clock was off by when what a start finds of a client was counted.
+func (s *simStore) skewOf(clientID string) (least, most int64) {
+	if row, ok := s.rows[clientID]; ok {
+		return row.least, row.most
+	}
+	return s.stopped.skew, s.stopped.skew
+}
+
+func (b simBatch) row(r Record) simRow {
+	return simRow{Record: r, skew: b.skew, least: b.skew, most: b.skew}
+}
+
+// rowsOf are those that the client has, or may have in a moment.
+func (s *simStore) rowsOf(clientID string) (rows []simRow) {
+	if row, ok := s.rows[clientID]; ok {
+		rows = append(rows, row)
+	}
+	for _, b := range s.late {
+		for _, r := range b.Puts {
+			if r.ClientID == clientID {
+				rows = append(rows, b.row(r))
+			}
+		}
+	}
+	return rows
+}
+
+// ids are the clients whose rows are put.
+func (b simBatch) ids() (ids []string) {
+	for _, r := range b.Puts {
+		ids = append(ids, r.ClientID)
+	}
+	return ids
+}

@@ -1,0 +1,494 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// The simulation runs the Service itself, over a store and a clock of its own, one step at a time: nothing in it
+// depends on goroutines or on time, so a seed says all that happens. At every step, which is before and after each call to the store,
+// and in the stepped build before each access to a bucket, the dice may crash the process, let the clock run, or have somebody
+// else come in between: takers, the flusher, the reaper, an operator. The oracle is sim_oracle_test.go.
+
+// simSteps is how many steps TestSimulation takes, in worlds of simWorldSteps each.
+const (
+	simSteps      = 200_000
+	simWorldSteps = 4_000
+)
+
+// simEnv has the test take other steps, and start with another seed: "STEPS" or "STEPS,SEED".
+const simEnv = "EQUALIZER_TEST_SIMULATION"
+
+func TestSimulation(t *testing.T) {
+	steps, seed := simSteps, uint64(1)
+	if text := os.Getenv(simEnv); text != "" {
+		if _, err := fmt.Sscanf(text, "%d,%d", &steps, &seed); err != nil {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				t.Fatalf("%s=%q: want STEPS or STEPS,SEED", simEnv, text)
+			}
+			steps = n
+		}
+	}
+	total := map[string]int{}
+	for taken := 0; taken < steps; seed++ {
+		w := newSimWorld(seed)
+		if why := w.run(simWorldSteps); why != "" {
+			t.Fatalf("simulation: %s\nwith seed %d, after %d steps. Again: %s=1,%d\nthe last of what happened:\n%s",
+				why, seed, w.steps, simEnv, seed, w.story())
+		}
+		taken += w.steps
+		for what, n := range w.count {
+			total[what] += n
+		}
+		total["steps"] += w.steps
+	}
+	t.Logf("%v", total)
+	for _, what := range []string{"crash", "crash in the middle", "stop", "take", "refused", "flush", "flush that failed", "put", "delete", "in doubt", "reap", "regained"} {
+		if total[what] == 0 && steps >= simSteps {
+			t.Errorf("there was no %s", what)
+		}
+	}
+}
+
+// simWorld is everything there is.
+type simWorld struct {
+	dice  *rand.Rand
+	o     Options
+	store *simStore
+	s     *Service // nil: none is running
+
+	now    int64 // true time, in nanoseconds
+	began  int64 // when it began to load
+	booted int64 // when the process started: its monotonic clock counts from there
+	skew   int64 // of the wall clock
+
+	clients  []*simClient
+	blank    int64 // the arrival time of a client without a bucket
+	stack    []*simOp
+	quiet    bool // no steps: the oracle is looking
+	flushing bool
+	reaping  bool
+	stopping bool // takers, operators and the reaper are done
+
+	steps  int
+	count  map[string]int
+	events []simEvent
+}
+
+// simOp is an operation under way.
+type simOp struct {
+	client *simClient
+	now    int64 // the clock as it last read it, true time
+	admin  bool
+	// changes are those of limits until it began: a taker may have seen one as it was then.
+	changes int
+}
+
+// simCrash is what a crash of the process unwinds it with.
+type simCrash struct{}
+
+// simFailure is what the oracle found.
+type simFailure string
+
+// String is the change as an operator would say it.
+func (c Change) String() string {
+	text := "{"
+	if c.Capacity != nil {
+		text += fmt.Sprint("capacity ", *c.Capacity, " refill ", *c.Refill)
+	}
+	if c.Tokens != nil {
+		text += fmt.Sprint(" tokens ", *c.Tokens)
+	}
+	return text + "}"
+}
+
+// simDawn is the wall clock's time at true time 0.
+var simDawn = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
+
+func newSimWorld(seed uint64) *simWorld {
+	w := &simWorld{dice: rand.New(rand.NewPCG(seed, 5)), count: map[string]int{}}
+	w.store = &simStore{w: w, rows: map[string]simRow{}, stopped: simStop{at: time.Unix(0, 0)}}
+	w.o = Options{
+		Settings:      w.settings(),
+		MaxBuckets:    1000,
+		FlushInterval: time.Second,
+		StoreTimeout:  time.Hour,
+		Strict:        seed%2 == 0,
+		Clock:         simClock{w},
+		Logger:        zerolog.Nop(),
+	}
+	for _, id := range []string{"a", "b", "c", "d"} {
+		w.clients = append(w.clients, &simClient{id: id, is: newRate(w.o.Settings)})
+	}
+	return w
+}
+
+func (w *simWorld) settings() Settings {
+	per := []time.Duration{300 * time.Millisecond, time.Second, 7 * time.Second, time.Minute}
+	return Settings{Capacity: w.dice.Int64N(12) + 1, Refill: Refill{w.dice.Int64N(3) + 1, per[w.dice.IntN(len(per))]}}
+}
+
+// simClock is the process's.
+type simClock struct{ w *simWorld }
+
+func (c simClock) Monotonic() int64 {
+	if n := len(c.w.stack); n > 0 && !c.w.quiet {
+		c.w.stack[n-1].now = c.w.now
+	}
+	return c.w.now - c.w.booted
+}
+
+func (c simClock) Wall() time.Time { return simDawn.Add(time.Duration(c.w.now + c.w.skew)) }
+
+// run takes steps, and returns what the oracle found.
+func (w *simWorld) run(steps int) (why string) {
+	defer func() {
+		simStepper = nil
+		if p := recover(); p != nil {
+			failure, ok := p.(simFailure)
+			if !ok {
+				panic(p)
+			}
+			why = string(failure)
+		}
+	}()
+	simStepper = w
+	for w.start(true); w.steps < steps; {
+		w.steps++
+		if w.survives(w.anything) {
+			w.look()
+		} else {
+			w.note("crash in the middle")
+			w.crash()
+		}
+	}
+	return ""
+}
+
+// survives says whether the process outlived what it did.
+func (w *simWorld) survives(do func()) (alive bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			if _, ok := p.(simCrash); !ok {
+				panic(p)
+			}
+			w.stack, w.flushing, w.reaping = nil, false, false
+		}
+	}()
+	do()
+	return true
+}
+
+// anything is an operation from the outside.
+func (w *simWorld) anything() {
+	switch n := w.dice.IntN(100); {
+	case n < 50:
+		w.takes(w.someone())
+	case n < 64:
+		w.wait()
+	case n < 76:
+		w.flush()
+	case n < 82:
+		w.reap()
+	case n < 90:
+		w.administer(w.someone())
+	case n < 93:
+		w.store.away = !w.store.away
+		w.note("the store is away", w.store.away)
+	case n < 95:
+		w.skew += w.dice.Int64N(int64(20*time.Second)) - int64(10*time.Second)
+		w.note("the wall clock is off", time.Duration(w.skew))
+	case n < 96, n < 99 && w.s.doubt.Load() != nil:
+		w.stop()
+	case n < 98:
+		w.crash()
+	}
+}
+
+func (w *simWorld) someone() *simClient { return w.clients[w.dice.IntN(len(w.clients))] }
+
+func (w *simWorld) wait() {
+	longest := []time.Duration{time.Millisecond, time.Second, 10 * time.Second, 5 * time.Minute}
+	w.now += w.dice.Int64N(int64(longest[w.dice.IntN(len(longest))]))
+}
+
+// step is a moment between two instructions of the process. slow says that time may go by.
+func (w *simWorld) step(slow bool) {
+	if w.quiet {
+		return
+	}
+	w.steps++
+	w.lookAtPending()
+	switch n := w.dice.IntN(1000); {
+	case n < 2, slow && n < 12:
+		panic(simCrash{})
+	case slow && n < 100:
+		w.wait()
+	case n < 150:
+		w.between()
+	}
+}
+
+// between is what comes while something else is under way. The flusher and the reaper are one each, and nobody
+// waits here for the write lock.
+func (w *simWorld) between() {
+	if w.s == nil || w.stopping || len(w.stack) > 2 {
+		return
+	}
+	switch n := w.dice.IntN(10); {
+	case n < 6:
+		c := w.stack[len(w.stack)-1].client
+		if c == nil || w.dice.IntN(2) == 0 {
+			c = w.someone()
+		}
+		if !w.spins(c) {
+			w.takes(c)
+		}
+	case n < 7 && !w.reaping:
+		w.reap()
+	case n < 9 && !w.flushing && len(w.s.writing) == 0 && !w.anySpins():
+		w.flush()
+	case n < 10 && len(w.s.writing) == 0 && !w.anySpins():
+		w.administer(w.someone())
+	}
+}
+
+// spins says whether a taker would wait for whoever killed the bucket to go on.
+func (w *simWorld) spins(c *simClient) bool {
+	b, tat := w.peek(c)
+	return b != nil && tat == dead
+}
+
+func (w *simWorld) anySpins() bool {
+	for _, c := range w.clients {
+		if w.spins(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// changes counts what may change a limit.
+func (w *simWorld) changes() int {
+	return w.count["flush"] + w.count["flush that failed"] + w.count["put"] + w.count["delete"]
+}
+
+// during runs an operation of the Service.
+func (w *simWorld) during(op *simOp, do func()) {
+	op.now, op.changes = w.now, w.changes()
+	w.stack = append(w.stack, op)
+	do()
+	w.stack = w.stack[:len(w.stack)-1]
+}
+
+// takes are one, or as many as fit into a bucket.
+func (w *simWorld) takes(c *simClient) {
+	n := 1
+	if w.dice.IntN(5) == 0 {
+		n = int(c.is.Capacity)
+	}
+	for range n {
+		if !w.spins(c) {
+			w.take(c)
+		}
+	}
+}
+
+func (w *simWorld) take(c *simClient) {
+	w.during(&simOp{client: c}, func() {
+		w.took(c, w.s.Take(c.id))
+	})
+}
+
+func (w *simWorld) flush() {
+	covered := make([]int64, len(w.clients))
+	for i, c := range w.clients {
+		covered[i] = c.told
+	}
+	w.during(&simOp{}, func() {
+		w.flushing = true
+		defer func() { w.flushing = false }()
+		if err := w.s.flush(context.Background(), w.o.FlushInterval); err != nil {
+			w.note("flush that failed")
+			return
+		}
+		w.note("flush")
+		for i, c := range w.clients {
+			c.covered, c.late, c.soon = max(c.covered, covered[i]), 0, 0
+		}
+	})
+}
+
+// reap drops one client's bucket if it can: the shards are so that each client has one alone.
+func (w *simWorld) reap() {
+	t := w.s.table
+	w.during(&simOp{}, func() {
+		w.reaping = true
+		defer func() { w.reaping = false }()
+		w.note("reap")
+		t.reap(t.shardOf(w.someone().id), w.s.clock.Monotonic())
+	})
+}
+
+// administer is an operator's write.
+func (w *simWorld) administer(c *simClient) {
+	if c.pending != nil {
+		return // its last one is in doubt, or under way
+	}
+	w.during(&simOp{client: c, admin: true}, func() {
+		if w.dice.IntN(4) == 0 {
+			w.delete(c)
+		} else {
+			w.put(c)
+		}
+	})
+}
+
+func (w *simWorld) put(c *simClient) {
+	ctx, change := context.Background(), Change{}
+	if w.dice.IntN(2) == 0 {
+		s := w.settings()
+		change.Capacity, change.Refill = &s.Capacity, &s.Refill
+	}
+	if w.dice.IntN(2) == 0 {
+		tokens := w.dice.Int64N(change.capacity(c) + 1)
+		change.Tokens = &tokens
+	}
+	w.begin(c, &simPlan{change: change})
+	var err error
+	switch w.dice.IntN(3) {
+	case 0:
+		c.pending.create = true
+		_, err = w.s.Create(ctx, c.id, change)
+	case 1:
+		_, _, err = w.s.Put(ctx, c.id, change)
+	case 2:
+		_, err = w.s.Patch(ctx, c.id, change)
+	}
+	w.note("put", c.id, change, err)
+	w.answered(c, err)
+}
+
+// capacity is what the client has after the change, or about that: a change that asks for more tokens is refused.
+func (c Change) capacity(of *simClient) int64 {
+	if c.Capacity != nil {
+		return *c.Capacity
+	}
+	return of.is.Capacity
+}
+
+func (w *simWorld) delete(c *simClient) {
+	w.begin(c, &simPlan{deletes: true})
+	err := w.s.Delete(context.Background(), c.id)
+	w.note("delete", c.id, err)
+	w.answered(c, err)
+}
+
+// crash ends the process at once, and starts another.
+func (w *simWorld) crash() {
+	w.note("crash")
+	w.s = nil
+	w.store.settle(w.dice.IntN(2) == 0)
+	w.start(false)
+}
+
+// stop ends it in order, if the store lets it.
+func (w *simWorld) stop() {
+	var err error
+	w.during(&simOp{}, func() {
+		w.stopping = true
+		defer func() { w.stopping = false }()
+		err = w.s.flushLast(context.Background())
+	})
+	if err != nil {
+		w.note("stop that failed")
+		w.crash()
+		return
+	}
+	w.look()
+	w.note("stop")
+	w.s = nil
+	w.start(true)
+}
+
+// start runs until a process is there, however often it crashes meanwhile.
+func (w *simWorld) start(clean bool) {
+	w.store.away = false
+	for {
+		w.wait()
+		if w.dice.IntN(4) == 0 {
+			w.skew += w.dice.Int64N(int64(2*time.Minute)) - int64(time.Minute)
+		}
+		w.booted = w.now - w.dice.Int64N(int64(time.Hour))
+		s := w.boot()
+		w.began = w.now
+		var err error
+		alive := w.survives(func() { err = s.load(context.Background()) })
+		if alive && err == nil {
+			w.s = s
+			w.note("start", clean, "wall clock off", time.Duration(w.skew))
+			w.started(clean)
+			return
+		}
+		clean = clean && !w.store.stopped.at.IsZero() // it may have noted that it is there
+		w.store.settle(w.dice.IntN(2) == 0)
+		clean = clean && !w.store.stopped.at.IsZero()
+		w.store.away = false
+		if err != nil && !errors.Is(err, errSimAway) && !errors.Is(err, ErrInDoubt) {
+			w.fail("start: %v", err)
+		}
+	}
+}
+
+// boot makes a Service that has each client in a shard of its own: then the order in which a shard is gone through, which
+// is a map's, makes no difference.
+func (w *simWorld) boot() *Service {
+	w.quiet = true
+	defer func() { w.quiet = false }()
+	for {
+		s, err := newService(w.o, w.store)
+		if err != nil {
+			w.fail("%v", err)
+		}
+		shards := map[*shard]bool{}
+		for _, c := range w.clients {
+			shards[s.table.shardOf(c.id)] = true
+		}
+		if len(shards) == len(w.clients) {
+			return s
+		}
+	}
+}
+
+func (w *simWorld) note(what string, of ...any) {
+	w.count[what]++
+	w.events = append(w.events, simEvent{w.now, what, of})
+}
+
+// simEvent is for a story, which few are told.
+type simEvent struct {
+	at   int64
+	what string
+	of   []any
+}
+
+// story is the last of what happened.
+func (w *simWorld) story() (text string) {
+	for _, e := range w.events[max(0, len(w.events)-80):] {
+		text += fmt.Sprintln(append([]any{time.Duration(e.at), e.what}, e.of...)...)
+	}
+	return text
+}
+
+func (w *simWorld) fail(format string, args ...any) {
+	panic(simFailure(fmt.Sprintf(format, args...)))
+}
