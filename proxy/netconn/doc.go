@@ -6,4 +6,33 @@
 // setting a deadline in the past. Waking is a hint: who is woken looks at the clock again, and goes
 // on if it is not overdue after all. So a wake-up that comes too late, when the connection does
 // something else already, harms nothing.
+//
+// # The trick
+//
+// Below the timeouts is a link, of one of two kinds. The plain one is an ordinary net.Conn. The raw one, on Linux, makes the
+// system calls itself, and leaves the waiting to package net; the comment on raw says what that saves. Everything above
+// is the same for both, and the plain one serves on other systems, and on 386, whose system calls differ.
+//
+// # Its hazards
+//
+// Whoever makes the calls must mind what package net would have. The tests named reproduce each over both kinds of
+// link; they are in hazard_test.go, hazard_write_test.go and hazard_close_test.go.
+//
+//   - The poller tells of an arrival once, and RawConn.Read forgets what it told before. An end that came in one packet with a
+//     request or an answer isn't told of again, so who waits must first have found the socket empty after RawConn.Read began. All
+//     Reads do; ask does by looking for what shouldn't be there (ErrStale), which it has to do anyway.
+//     TestRequestAndEndInOnePacket, TestAnswerAndEndInOnePacket.
+//   - For the same reason, what a small buffer left behind isn't told of again. TestShortReadThenWait.
+//   - The system may take a part of a write. The rest goes through package net, which waits, and ask says how much
+//     it sent. TestPartialWrites, TestPartialAsk.
+//   - A wake-up ends RawConn.Read between its callbacks, when a request may have left already, and one meant for a Write may hit the
+//     next. Each call says what it did, and who goes on does so from there. TestWokenInTheMidstOfAsk, TestWokenBeforeAsk.
+//   - Close comes while another goroutine reads or writes. It ends their wait, and itself waits for callbacks, which wait
+//     for nothing. TestCloseWhileWaiting, TestCutWhileWaiting.
+//   - A peer never reads. A write waits only where a registry can wake it. TestPeerThatNeverReads, TestTunnelToClientThatNeverReads.
+//   - A client closes its half, and still reads. An end is not a failure, and peer tells it from a reset without taking a byte.
+//     TestHalfClosedClient, TestHalfClosedTunnel, TestPresence.
+//   - A descriptor's number belongs to another connection once this one is closed. System calls are made only while
+//     RawConn holds the descriptor. TestDescriptorGivenToAnother.
+//   - Clients come and go by the ten thousand, in every way. No descriptor and no goroutine stays. TestConnectsAndDisconnects.
 package netconn

@@ -34,9 +34,9 @@ type link interface {
 	net.Conn
 	// readLent is Read into what l lends. When it fails, that may still be lent.
 	readLent(l Lender) (int, error)
-	// ask sends out and reads what comes back into in: n bytes of it. It may return after sending a part of out, and
-	// with n == 0 and no error. With reused, it first makes sure that nothing has come, or it sends nothing
-	// and fails with ErrStale.
+	// ask sends out and reads what comes back into in: n bytes of it. It may have sent only a part of out, or nothing, when
+	// n == 0 without an error: the rest is for Write and Read. With reused, it first makes sure that nothing has come, or
+	// it sends nothing and fails with ErrStale.
 	ask(out, in []byte, reused bool) (sent, n int, err error)
 	// quiet says that the other side neither sent anything that wasn't read nor closed. Where the system can't tell, it
 	// is taken to be.
@@ -57,7 +57,7 @@ func newPlain(conn net.Conn) *plain { return &plain{conn, newProbe(conn)} }
 
 func (p *plain) readLent(l Lender) (int, error) { return p.Conn.Read(l.Lend()) }
 
-// ask leaves the sending to Write, which has timeouts of its own.
+// ask leaves it to Write, which is timed, and to Read: a Write in here that waits would be woken by nobody.
 func (p *plain) ask(_, _ []byte, reused bool) (sent, n int, err error) {
 	if reused && !p.quiet() {
 		return 0, 0, ErrStale

@@ -1,7 +1,6 @@
 package netconn
 
 import (
-	"net"
 	"testing"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 
 // Both ways to be a link tell a side that ended from one that is gone, and don't take what it sends.
 func TestPresence(t *testing.T) {
-	for _, of := range []func(net.Conn) link{newLink, func(c net.Conn) link { return newPlain(c) }} {
+	onBothKinds(t, func(t *testing.T, of kind) {
 		becomes := func(l link, want presence) {
 			t.Helper()
 			require.Eventually(t, func() bool { return l.peer() == want }, patience, time.Millisecond)
@@ -40,5 +39,5 @@ func TestPresence(t *testing.T) {
 
 		require.NoError(t, l.Close())
 		assert.NotEqual(t, ended, l.peer())
-	}
+	})
 }

@@ -26,6 +26,12 @@ func pair(t *testing.T) (ours, theirs *net.TCPConn) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
+	return connect(t, ln)
+}
+
+// connect is the two ends of a connection to a listener. They are closed with the test.
+func connect(t *testing.T, ln net.Listener) (ours, theirs *net.TCPConn) {
+	t.Helper()
 	c, err := net.Dial("tcp", ln.Addr().String())
 	require.NoError(t, err)
 	s, err := ln.Accept()

@@ -17,7 +17,7 @@ type probe struct {
 	// fault is what befell the connection after the end that was found, or 0.
 	fault int
 	buf   [1]byte
-	// mu orders calls of peer.
+	// mu orders looks: peer may be asked while another goroutine asks quiet.
 	mu sync.Mutex
 }
 
@@ -43,6 +43,12 @@ func (p *probe) lookAt(fd uintptr) {
 // quiet says that the other side neither sent anything nor closed. It doesn't wait: the
 // descriptor is non-blocking.
 func (p *probe) quiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.findsNothing()
+}
+
+func (p *probe) findsNothing() bool {
 	if p.raw == nil {
 		return true
 	}
@@ -57,7 +63,7 @@ func (p *probe) peer() presence {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.quiet(), p.n > 0:
+	case p.findsNothing(), p.n > 0:
 		return present
 	case p.found == nil && p.fault == 0:
 		return ended

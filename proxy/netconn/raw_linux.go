@@ -1,3 +1,5 @@
+//go:build !386
+
 package netconn
 
 import (
@@ -18,16 +20,9 @@ import (
 // in vain: an answer is never there yet when the request has just left. So ask sends the request from within the call that waits
 // for the answer, and reads when something is there.
 //
-// The hazards of that, and what is done about them:
-//
-//   - A descriptor's number may belong to another connection once this one is closed. All system calls are made from callbacks of
-//     syscall.RawConn, which holds the descriptor for so long.
-//   - The poller tells of an arrival once, and RawConn.Read forgets what it told before. Who waits without having found the
-//     socket empty after RawConn.Read began may wait for ever. All reads here find it empty first; ask does by looking for what
-//     shouldn't be there (ErrStale), which it has to do anyway.
-//   - A write may be taken in part. The rest goes through package net, which waits.
-//   - A deadline, which is how a registry wakes a connection, ends RawConn.Read between its callbacks. ask says how much it sent.
-//   - Close waits for callbacks. None of them waits for anything.
+// The package comment names the hazards of that. What they come to here: all system calls are made from callbacks of syscall.RawConn,
+// which holds the descriptor for so long; no callback waits for anything, since Close waits for callbacks; and a Read
+// finds the socket empty, in a callback, before it waits.
 type raw struct {
 	net.Conn
 	rc syscall.RawConn
