@@ -1,5 +1,7 @@
 package limiter
 
+//lint:file-ignore U1000 The stepped build of the simulation uses what this one doesn't.
+
 import (
 	"sync/atomic"
 	"unsafe"
