@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -14,12 +15,23 @@ import (
 // change is one put, or with a nil value one delete.
 type change struct{ key, value []byte }
 
+// usualSize is what most keys and values take together, and maxValue what a value takes at most, in bytes.
+const usualSize, maxValue = 64, 1 + 3*binary.MaxVarintLen64 + 8 + binary.MaxVarintLen64 + 8
+
 // changes copies a batch: the goroutine that writes it may be left behind, and the batch
 // is the caller's again when Write returns.
 func changes(batch limiter.Batch) []change {
 	all := make([]change, 0, len(batch.Puts)+len(batch.Deletes))
+	room := make([]byte, 0, len(batch.Puts)*usualSize)
 	for _, r := range batch.Puts {
-		all = append(all, change{key: []byte(r.ClientID), value: appendValue(nil, r)})
+		if cap(room)-len(room) < len(r.ClientID)+maxValue {
+			room = make([]byte, 0, len(batch.Puts)*usualSize+len(r.ClientID)+maxValue)
+		}
+		room = append(room, r.ClientID...)
+		key := room[len(room)-len(r.ClientID) : len(room) : len(room)]
+		from := len(room)
+		room = appendValue(room, r)
+		all = append(all, change{key: key, value: room[from:len(room):len(room)]})
 	}
 	for _, clientID := range batch.Deletes {
 		all = append(all, change{key: []byte(clientID)})

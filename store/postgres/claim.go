@@ -50,15 +50,32 @@ func (s *Store) claim(ctx context.Context, c *session) error {
 // commits that aren't durable, and an end of sessions (and so of our lock) that are idle.
 func (s *Store) introduce(ctx context.Context, c *session) error {
 	var b backend
-	err := c.conn.QueryRow(ctx, "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()").Scan(&b.pid, &b.start)
+	var version int
+	var name string
+	err := c.conn.QueryRow(ctx, `
+		SELECT pid, backend_start, current_setting('server_version_num')::integer, current_setting('server_version')
+		FROM pg_stat_activity WHERE pid = pg_backend_pid()`).Scan(&b.pid, &b.start, &version, &name)
 	if err != nil {
 		return fmt.Errorf("look at the connection: %w", err)
+	}
+	if err := checkVersion(version, name); err != nil {
+		return err
 	}
 	s.own = append(s.own, b)
 	_, err = c.conn.Exec(ctx, `
 		SELECT set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '0' END, false) FROM pg_settings
 		WHERE name = 'synchronous_commit' AND setting = 'off' OR name = 'idle_session_timeout'`)
 	return wrapf(err, "set up the connection")
+}
+
+// oldestVersion has MERGE.
+const oldestVersion = 150_000
+
+func checkVersion(version int, name string) error {
+	if version < oldestVersion {
+		return errFinal{fmt.Errorf("the server is PostgreSQL %s; want %d or newer", name, oldestVersion/10_000)}
+	}
+	return nil
 }
 
 // lockPoll is the time between two attempts to take the lock. Waiting for it in the server

@@ -134,6 +134,8 @@ func (o Options) config() (*pgx.ConnConfig, error) {
 		"application_name": "gopher-equalizer",
 		"search_path":      pgx.Identifier{o.Schema}.Sanitize(),
 		"timezone":         "UTC",
+		// A plan made for the arrays of one batch could be to read all of the table.
+		"plan_cache_mode": "force_generic_plan",
 		// What we leave behind must not run for ever, nor hold a lock.
 		"statement_timeout":                   timeout,
 		"lock_timeout":                        timeout,

@@ -77,6 +77,13 @@ func TestErrorsThatTimeDoesNotMend(t *testing.T) {
 	f(func(*Options) {}, "newer version of this program: its schema is 99, and this one knows up to 2; upgrade")
 }
 
+func TestOldServersAreRefused(t *testing.T) {
+	require.NoError(t, checkVersion(150_000, "15.0"))
+	err := checkVersion(140_020, "14.20")
+	require.EqualError(t, err, "the server is PostgreSQL 14.20; want 15 or newer")
+	require.True(t, IsFinal(err))
+}
+
 // silent is a server that takes connections and says nothing.
 func silent(t *testing.T) int {
 	t.Helper()
