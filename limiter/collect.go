@@ -25,7 +25,10 @@ type collected struct {
 func (s *Service) collect(group []*bucket, horizon time.Duration) *collected {
 	c := &collected{now: s.clock.Monotonic()}
 	c.wall = s.clock.Wall() // read after now: what lies between isn't credited twice
-	c.batch.Puts = make([]Record, 0, len(group))
+	if cap(s.puts) < len(group) {
+		s.puts = make([]Record, 0, len(group))
+	}
+	c.batch.Puts = s.puts[:0]
 	for i, b := range group {
 		b.clear(dirty)
 		tat := b.arrival.Load()

@@ -2,8 +2,6 @@ package limiter
 
 import (
 	"math"
-	"slices"
-	"strings"
 	"sync/atomic"
 )
 
@@ -57,29 +55,29 @@ func (l *dirtyList) noteSince(at int64) {
 	}
 }
 
-// takeAll empties the list into dst. The buckets stay marked.
-func (l *dirtyList) takeAll(dst []*bucket) []*bucket {
-	l.since.Store(never)
-	n := len(dst)
-	for b := l.head.Swap(nil); b != nil; {
-		next := b.next
-		b.next = nil // keeps no dead bucket alive
-		dst = append(dst, b)
-		b = next
+// takeAll empties the lists, each into a slice. The buckets stay marked. They lie all over the memory, so it goes along
+// all lists at once, a step each: then the processor waits for many of them together, and not for one after the other.
+func takeAll(lists []*dirtyList) [][]*bucket {
+	taken, at := make([][]*bucket, len(lists)), make([]*bucket, len(lists))
+	for i, l := range lists {
+		l.since.Store(never)
+		taken[i] = make([]*bucket, 0, l.count.Load())
+		at[i] = l.head.Swap(nil)
 	}
-	l.count.Add(int64(n - len(dst)))
-	return dst
-}
-
-// takeDirty empties every shard's list; the buckets are in the order of their client_ids,
-// which is the order that stores write fastest.
-func (t *table) takeDirty() []*bucket {
-	var all []*bucket
-	for i := range t.shards {
-		all = t.shards[i].dirty.takeAll(all)
+	for more := true; more; {
+		more = false
+		for i, b := range at {
+			if b != nil {
+				taken[i] = append(taken[i], b)
+				at[i], b.next = b.next, nil // keeps no dead bucket alive
+				more = true
+			}
+		}
 	}
-	slices.SortFunc(all, func(a, b *bucket) int { return strings.Compare(a.clientID(), b.clientID()) })
-	return all
+	for i, l := range lists {
+		l.count.Add(-int64(len(taken[i])))
+	}
+	return taken
 }
 
 // redirty queues a bucket whose mark was cleared, and whose value then wasn't stored. A taker may have
@@ -90,7 +88,7 @@ func (t *table) redirty(b *bucket, since int64) {
 	l.noteSince(since)
 }
 
-// putBack queues buckets that takeDirty gave and that are still marked.
+// putBack queues buckets that a backlog gave and that are still marked.
 func (t *table) putBack(group []*bucket, since int64) {
 	for _, b := range group {
 		t.shardOf(b.clientID()).dirty.push(b, since)

@@ -164,3 +164,9 @@ func (f *fixture) tokens(clientID string) int64 {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// allDirty takes what a flush would.
+func (f *fixture) allDirty() []*bucket {
+	dirty := f.table.takeDirty()
+	return dirty.next(dirty.left)
+}

@@ -106,19 +106,22 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 	_, since := s.table.dirtyStats()
 	s.flushingSince.Store(since)
 	defer s.flushingSince.Store(never)
-	group := s.table.takeDirty()
-	for len(group) > 0 {
+	dirty := s.table.takeDirty()
+	for group := dirty.next(s.batch); len(group) > 0; {
 		if err := ctx.Err(); err != nil {
 			s.table.putBack(group, since)
+			s.table.putBack(dirty.next(dirty.left), since)
 			return err
 		}
-		n := min(s.batch, len(group))
-		if err := s.flushGroup(ctx, group[:n], since, horizon); err != nil {
-			s.table.putBack(group[n:], since)
+		following := dirty.prepare(s.batch)
+		err := s.flushGroup(ctx, group, since, horizon)
+		group = <-following
+		if err != nil {
+			s.table.putBack(group, since)
+			s.table.putBack(dirty.next(dirty.left), since)
 			s.flushErrors.Add(1)
 			return err
 		}
-		group = group[n:]
 	}
 	s.batch = min(flushBatch, 2*s.batch)
 	s.lastFlush.Store(s.clock.Wall().UnixMicro())

@@ -1,0 +1,38 @@
+package limiter
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// However alike the client_ids are, a backlog gives all of them, once, and in their order.
+func TestBacklogIsInOrder(t *testing.T) {
+	id := rapid.OneOf(
+		rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', 0}), 1, 12, -1),
+		rapid.Map(rapid.StringOfN(rapid.RuneFrom([]rune("0123456789.")), 1, 15, -1), func(s string) string { return "198.51.100." + s }),
+		rapid.StringN(1, 20, 60),
+	)
+	rapid.Check(t, func(r *rapid.T) {
+		table := newTable(newRate(Settings{10, Refill{1, 1e9}}), 100_000)
+		want := rapid.SliceOfNDistinct(id, 0, 200, rapid.ID).Draw(r, "ids")
+		for _, id := range want {
+			table.take(id, 1)
+		}
+		slices.Sort(want)
+		dirty := table.takeDirty()
+		var got []string
+		for dirty.left > 0 {
+			for _, b := range dirty.next(rapid.IntRange(1, 50).Draw(r, "n")) {
+				got = append(got, b.clientID())
+			}
+		}
+		require.Equal(r, len(want), len(got))
+		for i := range want {
+			require.Equal(r, want[i], got[i])
+		}
+		require.Zero(r, table.takeDirty().left)
+	})
+}
