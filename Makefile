@@ -49,7 +49,7 @@ bench-limiters: ## the limiter in memory beside others, against its bars; wants 
 	cd bench/limiters && go run . $(ARGS)
 
 bench-go: ## run the Go benchmarks of the hot paths; BENCH=Take chooses, BENCH=Large wants gigabytes
-	.ci/gobench
+	.ci/equip .ci/gobench
 
 bench-compare: ## compare the Go benchmarks with those of another revision: BASE=main
 	.ci/gobench "$(BASE)"

@@ -30,7 +30,7 @@ const rowsStored, rowsDirty, rowsBatch = 2_000_000, 1_000_000, 10_000
 // BenchmarkLargeBehindPostgres is a load and three flushes, the second of which is the measured one.
 func BenchmarkLargeBehindPostgres(b *testing.B) {
 	var server pgtest.Server
-	defer server.Close()
+	b.Cleanup(server.Close)
 	place := server.Schema(b)
 	conn := pgtest.Connect(b, place)
 	open := func() limiter.Store { return openPostgres(b, place) }
@@ -106,6 +106,7 @@ func behind(b *testing.B, open func() limiter.Store, bare bareStore, wal func() 
 		begin = time.Now()
 		bare.update(half)
 		figures.update += time.Since(begin).Seconds()
+		runtime.KeepAlive(service) // or the garbage collector would have less to do for the bare loop
 		figures.rows += rowsDirty
 	}
 	b.ReportMetric(figures.rows/figures.flush, "flushed/s")
@@ -263,4 +264,64 @@ func (f *bareBolt) update(clients []string) {
 			return nil
 		}))
 	}
+}
+
+// BenchmarkLargeBehindMemory is the memory that a dirty bucket takes while the store is away: beyond a clean one's,
+// and at its most, which is while a flush tries.
+func BenchmarkLargeBehindMemory(b *testing.B) {
+	s := &away{b: b}
+	service := opened(b, s)
+	clients := names(rowsDirty)
+	for _, id := range clients {
+		service.Take(id)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	must(b, service.Close(ctx)) // all are clean
+	cancel()
+	s.away = true
+	var waiting, trying float64
+	for b.Loop() {
+		clean := heapAlloc()
+		for _, id := range clients {
+			service.Take(id)
+		}
+		waiting += float64(heapAlloc() - clean)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		if service.Close(ctx) == nil {
+			b.Fatal("the store is not away")
+		}
+		cancel()
+		trying += float64(s.heap - clean)
+		s.away = false
+		must(b, service.Close(context.Background()))
+		s.away = true
+	}
+	runtime.KeepAlive(clients)
+	b.ReportMetric(waiting/float64(b.N*rowsDirty), "B/dirty-waiting")
+	b.ReportMetric(trying/float64(b.N*rowsDirty), "B/dirty-trying")
+	b.ReportMetric(0, "ns/op")
+}
+
+// away is a store that is away, and looks at the heap while a flush tries it.
+type away struct {
+	discard
+	b    *testing.B
+	away bool
+	heap int64
+}
+
+func (s *away) Write(context.Context, limiter.Batch) error {
+	if !s.away {
+		return nil
+	}
+	s.heap = max(s.heap, heapAlloc())
+	return context.DeadlineExceeded
+}
+
+func heapAlloc() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
