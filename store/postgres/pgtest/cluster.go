@@ -147,6 +147,9 @@ func (c *Cluster) URL(schema string) string {
 	return server
 }
 
+// PID is the server's first process, whose children the others are. It must be running.
+func (c *Cluster) PID() int { return c.running.pid }
+
 // Address is where the server listens, "127.0.0.1:port".
 func (c *Cluster) Address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port))
