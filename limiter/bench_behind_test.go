@@ -47,13 +47,13 @@ func BenchmarkLargeBehindBolt(b *testing.B) {
 		must(b, err)
 		return s
 	}
-	behind(b, open, &bareBolt{b: b, path: filepath.Join(dir, "bare.db"), from: path}, nil)
+	behind(b, open, &bareBolt{b: b, path: filepath.Join(dir, "bare.db")}, nil)
 }
 
 // bareStore does what a store has to, and nothing else.
 type bareStore interface {
-	// fill makes a copy of what the store holds.
-	fill()
+	// fill stores as many rows as the store holds.
+	fill(clients []string)
 	// scan reads everything into a map.
 	scan() int
 	// update writes the rows of these clients, in their order.
@@ -69,7 +69,7 @@ func behind(b *testing.B, open func() limiter.Store, bare bareStore, wal func() 
 	}
 	must(b, service.Close(context.Background()))
 	must(b, s.Close())
-	bare.fill()
+	bare.fill(clients)
 	half := make([]string, 0, rowsDirty)
 	for i := 0; i < rowsStored; i += 2 {
 		half = append(half, clients[i])
@@ -179,7 +179,7 @@ func (p *barePostgres) exec(sql string, args ...any) {
 	must(p.b, err)
 }
 
-func (p *barePostgres) fill() {
+func (p *barePostgres) fill([]string) {
 	p.exec("CREATE TABLE bare (LIKE buckets INCLUDING ALL) WITH (fillfactor = 70)")
 	p.exec("INSERT INTO bare SELECT * FROM buckets")
 	p.exec("VACUUM ANALYZE bare")
@@ -222,21 +222,23 @@ func (p *barePostgres) update(clients []string) {
 	}
 }
 
-// bareBolt has a file with the same keys and values as ours.
+// bareBolt has a file with keys and values as long as ours.
 type bareBolt struct {
-	b          *testing.B
-	path, from string
-	db         *bbolt.DB
+	b    *testing.B
+	path string
+	db   *bbolt.DB
 }
 
-func (f *bareBolt) fill() {
-	from, err := bbolt.Open(f.from, 0o600, nil)
-	must(f.b, err)
-	must(f.b, from.View(func(tx *bbolt.Tx) error { return tx.CopyFile(f.path, 0o600) }))
-	must(f.b, from.Close())
+func (f *bareBolt) fill(clients []string) {
+	var err error
 	f.db, err = bbolt.Open(f.path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
 	must(f.b, err)
 	f.b.Cleanup(func() { _ = f.db.Close() })
+	must(f.b, f.db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucket([]byte("buckets"))
+		return err
+	}))
+	f.update(clients)
 }
 
 func (f *bareBolt) scan() int {

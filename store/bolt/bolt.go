@@ -36,6 +36,7 @@ type Options struct {
 type Store struct {
 	o    Options
 	gate *gate.Gate
+	pace pace
 
 	// What follows belongs to whoever is let in by the gate.
 	db    *bbolt.DB // nil after a failed commit, until it is opened again
@@ -48,7 +49,7 @@ type Store struct {
 // Open opens the file, and waits up to Options.ConnectTimeout while another process holds
 // it; then the error wraps store.ErrHeld and names that process.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{o: o, gate: gate.New()}
+	s := &Store{o: o, gate: gate.New(), pace: usualPace()}
 	if err := s.acquire(ctx); err != nil {
 		return nil, errors.Join(s.wrap(err), s.Close())
 	}

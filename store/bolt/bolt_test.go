@@ -76,6 +76,23 @@ func open(t *testing.T, path string) *Store {
 
 func TestStore(t *testing.T) { storetest.Run(t, place) }
 
+// All promises hold too when every batch is a recent one, and nearly every write folds.
+func TestStoreOfRecentBatches(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Place {
+		p := place(t)
+		open := p.Open
+		p.Open = func(ctx context.Context) (limiter.Store, error) {
+			s, err := open(ctx)
+			if err != nil {
+				return nil, err
+			}
+			s.(*Store).pace = hurry()
+			return s, nil
+		}
+		return p
+	})
+}
+
 func TestFileAndDirectoryAreTheOwnersOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a", "b", "equalizer.db")
 	open(t, path)

@@ -28,7 +28,7 @@ const (
 // errValue is wrapped when a value can't be decoded.
 var errValue = errors.New("its value makes no sense")
 
-func appendValue(dst []byte, r limiter.Record) []byte {
+func appendValue(dst []byte, r *limiter.Record) []byte {
 	var flags byte
 	if r.Managed {
 		flags |= flagManaged

@@ -25,7 +25,7 @@ func TestValuesRoundTrip(t *testing.T) {
 			Tokens:   rapid.Float64Range(0, float64(capacity)).Draw(t, "tokens"),
 			At:       time.UnixMicro(rapid.Int64().Draw(t, "at")).UTC(),
 		}
-		got, err := decodeValue(want.ClientID, appendValue(nil, want))
+		got, err := decodeValue(want.ClientID, appendValue(nil, &want))
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	})
@@ -37,7 +37,7 @@ func TestAValueIsSmall(t *testing.T) {
 		Tokens:   9.5,
 		At:       time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC),
 	}
-	require.LessOrEqual(t, len(appendValue(nil, r)), 26)
+	require.LessOrEqual(t, len(appendValue(nil, &r)), 26)
 }
 
 func TestDecodeRefuses(t *testing.T) {
@@ -48,7 +48,7 @@ func TestDecodeRefuses(t *testing.T) {
 	vary := func(change func(r *limiter.Record)) []byte {
 		r := good
 		change(&r)
-		return appendValue(nil, r)
+		return appendValue(nil, &r)
 	}
 	f := func(value []byte, why string) {
 		t.Helper()
@@ -56,7 +56,7 @@ func TestDecodeRefuses(t *testing.T) {
 		require.ErrorContains(t, err, `client "alice"`)
 		require.ErrorContains(t, err, why)
 	}
-	whole := appendValue(nil, good)
+	whole := appendValue(nil, &good)
 	for n := range whole {
 		f(whole[:n], "makes no sense")
 	}
@@ -74,9 +74,9 @@ func TestDecodeRefuses(t *testing.T) {
 
 func FuzzDecodeValue(f *testing.F) {
 	settings := limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Minute}}
-	f.Add(appendValue(nil, limiter.Record{Settings: settings, Tokens: 9.5, At: time.Unix(1795418462, 0)}))
-	f.Add(appendValue(nil, limiter.Record{Settings: settings, Managed: true, At: time.Unix(-1, 0)}))
-	f.Add(appendValue(nil, limiter.Record{Settings: settings, Reserved: math.Inf(1), At: time.Unix(1, 0)}))
+	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Tokens: 9.5, At: time.Unix(1795418462, 0)}))
+	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Managed: true, At: time.Unix(-1, 0)}))
+	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Reserved: math.Inf(1), At: time.Unix(1, 0)}))
 	f.Add([]byte{})
 	f.Add([]byte{0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -86,7 +86,7 @@ func FuzzDecodeValue(f *testing.F) {
 			return
 		}
 		require.NoError(t, r.Settings.Validate())
-		again, err := decodeValue("alice", appendValue(nil, r))
+		again, err := decodeValue("alice", appendValue(nil, &r))
 		require.NoError(t, err)
 		require.Equal(t, r, again)
 	})

@@ -13,7 +13,7 @@ import (
 
 // loadPage is how many records a Load reads at a time. They are yielded from the caller's
 // goroutine: one that was left behind must not call yield.
-const loadPage = 1000
+const loadPage = 10_000
 
 // What is returned for a file that lost its contents.
 var (
@@ -21,38 +21,66 @@ var (
 	errNoMeta    = errors.New("damaged: no schema in it")
 )
 
-// Load implements limiter.Store, in the order of the client_ids.
+// Load implements limiter.Store, in the order of the client_ids. A page is read while the one before it is yielded.
 func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) error {
-	after := ""
-	for {
-		page, err := s.page(ctx, after)
-		if err != nil {
-			return s.wrap(fmt.Errorf("read: %w", err))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for next := s.pageAhead(ctx, ""); ; {
+		read := <-next
+		if read.err != nil {
+			return s.wrap(fmt.Errorf("read: %w", read.err))
 		}
-		for _, r := range page {
+		last := len(read.page) < loadPage
+		if !last {
+			next = s.pageAhead(ctx, read.page[loadPage-1].ClientID)
+		}
+		for _, r := range read.page {
 			if err := yield(r); err != nil {
 				return err
 			}
 		}
-		if len(page) < loadPage {
+		if last {
 			return nil
 		}
-		after = page[len(page)-1].ClientID
 	}
+}
+
+// pageRead is what came of reading a page.
+type pageRead struct {
+	page []limiter.Record
+	err  error
+}
+
+func (s *Store) pageAhead(ctx context.Context, after string) <-chan pageRead {
+	read := make(chan pageRead, 1)
+	go func() {
+		page, err := s.page(ctx, after)
+		read <- pageRead{page, err}
+	}()
+	return read
 }
 
 // page reads the records behind a client_id; no client_id is empty.
 func (s *Store) page(ctx context.Context, after string) ([]limiter.Record, error) {
 	found := make(chan []limiter.Record, 1)
-	err := s.view(ctx, func(buckets *bbolt.Bucket) error {
-		page := make([]limiter.Record, 0, loadPage)
-		c := buckets.Cursor()
-		key, value := c.Seek([]byte(after))
-		if string(key) == after {
-			key, value = c.Next()
+	err := s.view(ctx, func(c *contents) error {
+		rows, err := c.rowsFrom(following([]byte(after)))
+		if err != nil {
+			return err
 		}
-		for ; key != nil && len(page) < loadPage; key, value = c.Next() {
-			r, err := decodeValue(string(key), value)
+		page := make([]limiter.Record, 0, loadPage)
+		for len(page) < loadPage {
+			one, err := rows.next()
+			if err != nil {
+				return err
+			}
+			if one.key == nil {
+				break
+			}
+			if len(one.value) == 0 {
+				continue
+			}
+			r, err := decodeValue(string(one.key), one.value)
 			if err != nil {
 				return err
 			}
@@ -70,11 +98,11 @@ func (s *Store) page(ctx context.Context, after string) ([]limiter.Record, error
 // Get implements limiter.Store.
 func (s *Store) Get(ctx context.Context, clientID string) (limiter.Record, bool, error) {
 	found := make(chan limiter.Record, 1)
-	err := s.view(ctx, func(buckets *bbolt.Bucket) error {
+	err := s.view(ctx, func(c *contents) error {
 		defer close(found)
-		value := buckets.Get([]byte(clientID))
-		if value == nil {
-			return nil
+		value, err := c.find([]byte(clientID))
+		if err != nil || len(value) == 0 {
+			return err
 		}
 		r, err := decodeValue(clientID, value)
 		if err == nil {
@@ -105,14 +133,14 @@ func (s *Store) Stopped(ctx context.Context) (time.Time, error) {
 	return <-found, nil
 }
 
-func (s *Store) view(ctx context.Context, read func(*bbolt.Bucket) error) error {
+func (s *Store) view(ctx context.Context, read func(*contents) error) error {
 	return s.use(ctx, func(context.Context) error {
 		return s.db.View(func(tx *bbolt.Tx) error {
-			buckets := tx.Bucket([]byte(bucketsName))
-			if buckets == nil {
-				return errNoBuckets
+			c, err := contentsOf(tx)
+			if err != nil {
+				return err
 			}
-			return read(buckets)
+			return read(c)
 		})
 	})
 }

@@ -10,17 +10,19 @@ import (
 	"gopher-equalizer/store"
 )
 
-// schemaVersion is the layout that this package writes: a bucket "meta" with the numbers below,
-// and a bucket "buckets" from client_id to value (encode.go). Version 1 had nothing reserved, and no note of
-// how its writer ended.
-const schemaVersion = 2
+// schemaVersion is the layout that this package writes: a bucket "meta" with what is below,
+// a bucket "buckets" from client_id to value (encode.go), and a bucket "recent" (recent.go). Version 1 had nothing reserved, and no note of
+// how its writer ended; version 2 had nothing recent.
+const schemaVersion = 3
 
 // The names in the file.
 const (
 	metaName    = "meta"
 	bucketsName = "buckets"
+	recentName  = "recent"
 	versionName = "version" // the layout
 	stoppedName = "stopped" // limiter.Batch.Stopped of the last batch, in Unix microseconds; 0 is zero
+	foldedName  = "folded"  // the client_id from which on the oldest recent batches are not in buckets yet
 	epochName   = "epoch"   // how often the file was claimed: who finds another epoch than its own was superseded
 )
 
@@ -33,6 +35,9 @@ func claimSchema(tx *bbolt.Tx) (epoch uint64, err error) {
 		}
 	}
 	if err := checkVersion(meta); err != nil {
+		return 0, err
+	}
+	if _, err := tx.CreateBucketIfNotExists([]byte(recentName)); err != nil {
 		return 0, err
 	}
 	if err := putNumber(meta, versionName, schemaVersion); err != nil {

@@ -12,18 +12,32 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// change is one put, or with a nil value one delete.
+// change is one put, or without a value one delete.
 type change struct{ key, value []byte }
+
+func (c change) clone() change {
+	room := append(append(make([]byte, 0, len(c.key)+len(c.value)), c.key...), c.value...)
+	return change{room[:len(c.key):len(c.key)], room[len(c.key):]}
+}
 
 // usualSize is what most keys and values take together, and maxValue what a value takes at most, in bytes.
 const usualSize, maxValue = 64, 1 + 3*binary.MaxVarintLen64 + 8 + binary.MaxVarintLen64 + 8
 
-// changes copies a batch: the goroutine that writes it may be left behind, and the batch
+// changes copies a batch, in the order of the client_ids: the goroutine that writes it may be left behind, and the batch
 // is the caller's again when Write returns.
 func changes(batch limiter.Batch) []change {
 	all := make([]change, 0, len(batch.Puts)+len(batch.Deletes))
+	deletes := batch.Deletes
+	deleteUpTo := func(clientID string) {
+		for len(deletes) > 0 && deletes[0] < clientID {
+			all = append(all, change{key: []byte(deletes[0])})
+			deletes = deletes[1:]
+		}
+	}
 	room := make([]byte, 0, len(batch.Puts)*usualSize)
-	for _, r := range batch.Puts {
+	for i := range batch.Puts {
+		r := &batch.Puts[i]
+		deleteUpTo(r.ClientID)
 		if cap(room)-len(room) < len(r.ClientID)+maxValue {
 			room = make([]byte, 0, len(batch.Puts)*usualSize+len(r.ClientID)+maxValue)
 		}
@@ -33,7 +47,7 @@ func changes(batch limiter.Batch) []change {
 		room = appendValue(room, r)
 		all = append(all, change{key: key, value: room[from:len(room):len(room)]})
 	}
-	for _, clientID := range batch.Deletes {
+	for _, clientID := range deletes {
 		all = append(all, change{key: []byte(clientID)})
 	}
 	return all
@@ -56,7 +70,11 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 func (s *Store) apply(ctx context.Context, all []change, stopped time.Time) error {
 	committing, txid := false, 0
 	err := s.db.Update(func(tx *bbolt.Tx) error {
-		if err := put(tx, all); err != nil {
+		c, err := contentsOf(tx)
+		if err != nil {
+			return err
+		}
+		if err := c.write(all, s.pace); err != nil {
 			return err
 		}
 		if err := noteStopped(tx, stopped); err != nil {
@@ -72,23 +90,4 @@ func (s *Store) apply(ctx context.Context, all []change, stopped time.Time) erro
 		return s.failedCommit(txid, err)
 	}
 	return err
-}
-
-func put(tx *bbolt.Tx, all []change) error {
-	buckets := tx.Bucket([]byte(bucketsName))
-	if buckets == nil {
-		return errNoBuckets
-	}
-	for _, c := range all {
-		var err error
-		if c.value == nil {
-			err = buckets.Delete(c.key)
-		} else {
-			err = buckets.Put(c.key, c.value)
-		}
-		if err != nil {
-			return fmt.Errorf("client %q: %w", c.key, err)
-		}
-	}
-	return nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // manyRecords is enough for a load in several parts.
-const manyRecords = 3000
+const manyRecords = 25_000
 
 func aLoadGivesEachRecordOnce(t *testing.T, place Place) {
 	s := Open(t, place)

@@ -1,0 +1,216 @@
+package bolt
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/store/storetest"
+)
+
+// hurry has every batch be recent, and folded soon.
+func hurry() pace {
+	return pace{chunk: 64, share: 1 << 40, leastBytes: 300, mostRuns: 4, stretch: 2}
+}
+
+// scratch is an empty file of ours.
+func scratch(t *testing.T) *bbolt.DB {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "equalizer.db"), 0o600, &bbolt.Options{NoSync: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { _, err := claimSchema(tx); return err }))
+	return db
+}
+
+// anyChanges are puts and deletes of some clients, in order.
+func anyChanges(clients []string) *rapid.Generator[[]change] {
+	return rapid.Custom(func(t *rapid.T) (all []change) {
+		of := rapid.SliceOfNDistinct(rapid.SampledFrom(clients), 0, len(clients), rapid.ID).Draw(t, "of")
+		for _, clientID := range slices.Sorted(slices.Values(of)) {
+			one := change{key: []byte(clientID)}
+			if rapid.IntRange(0, 3).Draw(t, "kind") > 0 {
+				one.value = rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "value")
+			}
+			all = append(all, one)
+		}
+		return all
+	})
+}
+
+// Whatever the batches and the pace, what is read is what a map would hold, from any client_id on.
+func TestRecentBatchesAreAMap(t *testing.T) {
+	db := scratch(t)
+	folds := 0
+	rapid.Check(t, func(t *rapid.T) {
+		require.NoError(t, db.Update(empty))
+		clients := rapid.SliceOfNDistinct(rapid.StringN(1, 12, 40), 3, 20, rapid.ID).Draw(t, "clients")
+		p := pace{
+			few: rapid.IntRange(0, 5).Draw(t, "few"), chunk: rapid.IntRange(1, 200).Draw(t, "chunk"), share: 1 << 40,
+			leastBytes: int64(rapid.IntRange(0, 500).Draw(t, "least")), mostRuns: rapid.Uint32Range(1, 6).Draw(t, "runs"),
+			stretch: rapid.IntRange(0, 3).Draw(t, "stretch"),
+		}
+		model := map[string][]byte{}
+		for range rapid.IntRange(1, 30).Draw(t, "writes") {
+			batch := anyChanges(clients).Draw(t, "batch")
+			for _, one := range batch {
+				delete(model, string(one.key))
+				if one.value != nil {
+					model[string(one.key)] = one.value
+				}
+			}
+			before, after := 0, 0
+			require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+				c, err := contentsOf(tx)
+				require.NoError(t, err)
+				before = len(c.generations)
+				if err := c.write(batch, p); err != nil {
+					return err
+				}
+				after = len(c.generations)
+				return nil
+			}))
+			if before == 2 && after == 1 {
+				folds++
+			}
+			requireModel(t, db, model, clients, rapid.SampledFrom(clients).Draw(t, "from"))
+		}
+	})
+	require.NotZero(t, folds)
+}
+
+// empty takes out all rows.
+func empty(tx *bbolt.Tx) error {
+	for _, name := range []string{bucketsName, recentName} {
+		if err := tx.DeleteBucket([]byte(name)); err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket([]byte(metaName)).Delete([]byte(foldedName))
+}
+
+func requireModel(t require.TestingT, db *bbolt.DB, model map[string][]byte, clients []string, from string) {
+	require.NoError(t, db.View(func(tx *bbolt.Tx) error {
+		c, err := contentsOf(tx)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(c.generations), 2)
+		var want, got []string
+		for _, clientID := range slices.Sorted(maps.Keys(model)) {
+			if clientID >= from {
+				want = append(want, fmt.Sprintf("%q %x", clientID, model[clientID]))
+			}
+		}
+		rows, err := c.rowsFrom([]byte(from))
+		require.NoError(t, err)
+		for {
+			one, err := rows.next()
+			require.NoError(t, err)
+			if one.key == nil {
+				break
+			}
+			if len(one.value) > 0 {
+				got = append(got, fmt.Sprintf("%q %x", one.key, one.value))
+			}
+		}
+		require.Equal(t, want, got)
+		for _, clientID := range clients {
+			value, err := c.find([]byte(clientID))
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(model[clientID], value), "%q: %x", clientID, value)
+		}
+		return nil
+	}))
+}
+
+// Large batches are recent until there are enough of them; then the tree has all of them, and their place is free again.
+func TestLargeBatchesAreFolded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "equalizer.db")
+	s := open(t, path)
+	s.pace.leastBytes = 1 << 20
+	records := storetest.Records(40_000)
+	most, dropped := 0, 0
+	for round := range 40 {
+		var batch limiter.Batch
+		for i := round % 8; i < len(records); i += 8 {
+			records[i].Tokens = float64(round)
+			batch.Puts = append(batch.Puts, records[i])
+		}
+		storetest.Write(t, s, batch)
+		n := 0
+		require.NoError(t, s.db.View(func(tx *bbolt.Tx) error {
+			c, err := contentsOf(tx)
+			if err == nil {
+				n = len(c.generations)
+			}
+			return err
+		}))
+		if n < most {
+			dropped++
+			most = 0
+		}
+		most = max(most, n)
+	}
+	require.GreaterOrEqual(t, dropped, 2)
+	check := func(s *Store) {
+		got := storetest.Load(t, s)
+		require.Len(t, got, len(records))
+		for _, r := range records {
+			require.Equal(t, r, got[r.ClientID])
+		}
+		for i := 0; i < len(records); i += 997 {
+			r, ok := storetest.Get(t, s, records[i].ClientID)
+			require.True(t, ok)
+			require.Equal(t, records[i], r)
+		}
+	}
+	check(s)
+	require.NoError(t, s.Close())
+	check(open(t, path))
+	require.Less(t, size(t, path), int64(16<<20))
+}
+
+func TestDamagedRecentBatchesAreNamed(t *testing.T) {
+	path := filled(t) // more than a few, so they are recent
+	edit(t, path, func(tx *bbolt.Tx) error {
+		c, err := contentsOf(tx)
+		if err != nil {
+			return err
+		}
+		require.Len(t, c.generations, 1)
+		key, chunk := c.generations[0].Cursor().First()
+		return c.generations[0].Put(key, chunk[:len(chunk)-1])
+	})
+	s := open(t, path)
+	require.ErrorIs(t, s.Load(t.Context(), func(limiter.Record) error { return nil }), errValue)
+}
+
+func FuzzCutRow(f *testing.F) {
+	f.Add(appendRow(appendRow(nil, change{key: []byte("alice"), value: []byte("v")}), change{key: []byte("bob")}))
+	f.Add([]byte{5, 'a'})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+	f.Fuzz(func(t *testing.T, chunk []byte) {
+		one, rest, err := cutRow(chunk)
+		if err != nil {
+			require.ErrorIs(t, err, errValue)
+			return
+		}
+		require.NotEmpty(t, one.key)
+		again, none, err := cutRow(appendRow(nil, one))
+		require.NoError(t, err)
+		require.Empty(t, none)
+		require.Equal(t, one.key, again.key)
+		require.True(t, bytes.Equal(one.value, again.value))
+		require.Less(t, len(rest), len(chunk))
+	})
+}
