@@ -13,7 +13,7 @@ const (
 	// linesInterval is how long a line may wait to be written with others.
 	linesInterval = 100 * time.Millisecond
 	// linesEnough is for how many bytes nobody waits any longer, linesMost how many may wait while nothing can be written.
-	linesEnough, linesMost = 64 << 10, 4 << 20
+	linesEnough, linesMost = 256 << 10, 4 << 20
 )
 
 // logLines writes log lines many at a time: a system call for each would be a tenth of what a request costs, and a reader
