@@ -72,6 +72,22 @@ func (in *inbox) decode(body *http1.Body) ([]byte, error) {
 	return arrived[:n], err
 }
 
+// takeHead takes a request's head out if all of it is there, and it isn't larger than limit.
+func (in *inbox) takeHead(limit int) []byte {
+	if in.scanned == in.size() {
+		return nil
+	}
+	n := http1.HeadEnd(in.bytes(), in.scanned)
+	if n <= 0 || n > limit {
+		in.scanned = in.size()
+		return nil
+	}
+	head := in.bytes()[:n]
+	in.start += n
+	in.head = in.start
+	return head
+}
+
 // errHeaderSize says that a header is larger than the limit.
 var errHeaderSize = errors.New("the header is larger than the limit")
 
@@ -81,14 +97,9 @@ func (r *request) readHead() ([]byte, error) {
 	in := &r.in
 	limit := int(r.proxy.settings.MaxHeaderBytes)
 	for {
-		if in.skipEmptyLines(); in.scanned < in.size() {
-			if n := http1.HeadEnd(in.bytes(), in.scanned); n > 0 && n <= limit {
-				head := in.bytes()[:n]
-				in.start += n
-				in.head = in.start
-				return head, nil
-			}
-			in.scanned = in.size()
+		in.skipEmptyLines()
+		if head := in.takeHead(limit); head != nil {
+			return head, nil
 		}
 		switch {
 		case in.size() > 0 && !http1.BeginsRequest(in.bytes()):

@@ -53,13 +53,18 @@ func (r *request) handle() {
 
 // read reads the request's head, and refuses what isn't clearly one, or has a body that says it is too large.
 func (r *request) read() bool {
-	head, err := r.readHead()
-	if err != nil {
-		return r.fail(r.unreadable(err), r.session.Err())
+	if r.status != 0 {
+		return false // A panic was answered.
 	}
-	r.raw = head
-	if refusal := r.header.Parse(head); refusal != nil {
-		return r.refuse(refusal)
+	if r.raw == nil {
+		head, err := r.readHead()
+		if err != nil {
+			return r.fail(r.unreadable(err), r.session.Err())
+		}
+		r.parse(head)
+	}
+	if r.refusal != nil {
+		return r.refuse(r.refusal)
 	}
 	r.session.Body()
 	r.upload.begin(r.header.Size)

@@ -17,9 +17,12 @@ type request struct {
 	session *session
 	in      inbox
 
-	// raw is the head as it came, and header what it says.
-	raw    []byte
-	header http1.Request
+	// raw is the head as it came, header what it says, and refusal why that is not acceptable.
+	raw     []byte
+	header  http1.Request
+	refusal *http1.Refusal
+	// whole says that all of the request is here, and that nothing else of the client is needed to answer it.
+	whole bool
 	// What admit found out.
 	head     requestHead
 	clientID []byte
@@ -64,22 +67,52 @@ func newRequest(p *Proxy) *request {
 	return r
 }
 
+// arrived looks at what is here of a request, and says whether it is whole.
+func (r *request) arrived() (whole bool) {
+	if r.in.skipEmptyLines(); r.in.size() == 0 {
+		return false
+	}
+	r.begin()
+	r.contained((*request).look)
+	return r.whole
+}
+
+func (r *request) look() {
+	if head := r.in.takeHead(int(r.proxy.settings.MaxHeaderBytes)); head != nil {
+		r.parse(head)
+		h := &r.header
+		r.whole = r.refusal == nil && h.Size == http1.SizeNone && !h.Expect && !wantsUpgrade(h)
+	}
+}
+
+func (r *request) parse(head []byte) { r.raw, r.refusal = head, r.header.Parse(head) }
+
 // serve reads the request, of which the first bytes are here, and answers it. It says whether another one may follow on
 // the connection.
 func (r *request) serve() (more bool) {
 	r.begin()
-	defer func() {
-		if v := recover(); v != nil {
-			r.contain(v)
-			more = r.finish()
-		}
-	}()
-	r.handle()
+	r.contained((*request).handle)
 	return r.finish()
 }
 
-// begin starts a request.
+// contained takes a step, and answers 500 if it panics.
+func (r *request) contained(step func(*request)) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.contain(v)
+		}
+	}()
+	step(r)
+}
+
+// isOpen says that begin was called.
+func (r *request) isOpen() bool { return r.head.header != nil }
+
+// begin starts a request, unless it was started.
 func (r *request) begin() {
+	if r.isOpen() {
+		return
+	}
 	p, peer := r.proxy, r.session.Peer()
 	p.counters.begun.Add(1)
 	r.head = requestHead{
@@ -148,7 +181,7 @@ func (r *request) count() {
 
 // reset forgets the request, but keeps what it grew, and what came behind it.
 func (r *request) reset() {
-	r.raw = nil
+	r.raw, r.refusal, r.whole = nil, nil, false
 	r.header.Reset()
 	r.head = requestHead{}
 	r.clientID = r.clientID[:0]

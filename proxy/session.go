@@ -9,21 +9,49 @@ type session struct {
 	proxy *Proxy
 	// request is the one that is being read or answered; nil while nothing of one has come.
 	request *request
+	// over says that no request follows.
+	over bool
 }
 
 // run serves the connection until one side has enough of it.
 func (s *session) run() {
 	defer s.Close()
 	for s.await() {
-		if !s.request.serve() {
-			break
-		}
-		s.next()
+		s.serve()
 	}
 	s.release()
 }
 
-// Lend and GiveBack are netconn.Lender's.
+// Serve is netconn.Server's: n bytes have come. Requests that need no more of the client, which is most, are answered.
+func (s *session) Serve(n int) (wait bool) {
+	s.request.in.end += n
+	for s.request.arrived() {
+		if s.serve(); s.over {
+			return false
+		}
+		if s.request == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// serve answers the request, and readies the connection for the next one, of which a part may be here.
+func (s *session) serve() {
+	if !s.request.serve() {
+		s.over = true
+		return
+	}
+	s.Idle()
+	in := &s.request.in
+	if in.skipEmptyLines(); in.size() == 0 {
+		s.release()
+		return
+	}
+	in.shift()
+}
+
+// Lend and GiveBack are netconn.Server's, too.
 func (s *session) Lend() []byte {
 	if s.request == nil {
 		s.request = s.proxy.requests.Get().(*request)
@@ -48,32 +76,20 @@ func (s *session) release() {
 
 // await waits for the first bytes of a request, unless those came with the one before. It says no at the connection's end.
 func (s *session) await() bool {
+	if s.over {
+		return false
+	}
 	if s.request != nil {
 		s.Begin()
 		return true
 	}
-	for {
-		n, err := s.Await(s)
-		if err != nil {
-			return false
-		}
-		s.request.in.end += n
-		if s.request.in.skipEmptyLines(); s.request.in.size() > 0 {
+	for s.Await(s) == nil && !s.over {
+		if s.request.isOpen() {
 			return true
 		}
 		// Empty lines behind a body, as old clients send them, are no request.
 		s.Idle()
 		s.release()
 	}
-}
-
-// next readies the connection for another request, of which a part may be here.
-func (s *session) next() {
-	s.Idle()
-	in := &s.request.in
-	if in.skipEmptyLines(); in.size() == 0 {
-		s.release()
-		return
-	}
-	in.shift()
+	return false
 }

@@ -49,11 +49,26 @@ func NewClients(limits ClientLimits) *Clients {
 	return &Clients{newRegistry(limits.Header, limits.Idle, limits.Read, limits.Write), limits}
 }
 
+// Server is whom a client's requests are for.
+type Server interface {
+	// Lender lends the memory that the first bytes of a request are read into.
+	Lender
+	// Serve is told of n such bytes. It may answer the request at once, if it is all there, call Idle, and have the wait go on for the
+	// next one. It must neither Read nor Close.
+	Serve(n int) (wait bool)
+}
+
 // Client is the connection of a client. One goroutine may use it.
 //
-// Await reads a request's first bytes, Read the rest of its header and, after Body, its body; after Idle comes the next one.
+// Await waits for a request's first bytes, Read reads the rest of its header and, after Body, its body; after Idle comes the next one.
 type Client struct {
 	timed
+	server Server
+	// used is Client.serve, made once.
+	used func(n int) (wait bool)
+	// due is when the wait for a request will be overdue, and again has Await wait once more.
+	due       int64
+	again     bool
 	all       *Clients
 	peer      netip.Addr
 	connected time.Time
@@ -81,7 +96,8 @@ const (
 
 // Add takes a client's connection under the registry's care. The caller must Close it.
 func (all *Clients) Add(conn net.Conn) *Client {
-	c := &Client{timed: timed{link: newLink(conn)}, all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
+	c := &Client{timed: timed{link: newLink(conn), untold: true}, all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
+	c.used = c.serve
 	all.add(&c.timed)
 	return c
 }
@@ -153,53 +169,70 @@ func (c *Client) Read(p []byte) (int, error) {
 	return c.read(p, c.in(c.all.limits.Read))
 }
 
-// Await reads the first bytes of a request, into what l lends. It returns io.EOF when the client was idle
-// for too long, or the registry is closing and nothing comes: then nobody waits for an answer. After an error, what was
-// lent may be lent still.
-func (c *Client) Await(l Lender) (int, error) {
+// Await waits for a request's first bytes, of which it tells server, until they are for Read to go on with. It returns io.EOF when the
+// client was idle for too long, or the registry is closing and nothing comes: then nobody waits for an answer. After an
+// error, what was lent may be lent still.
+func (c *Client) Await(server Server) error {
+	c.server = server
+	for {
+		c.again = false
+		if err := c.awaitOnce(); err != errWoken && (err != nil || !c.again) {
+			return err
+		}
+	}
+}
+
+func (c *Client) awaitOnce() error {
+	if c.registry.closing.Load() {
+		return c.lastAwait()
+	}
+	c.expect()
+	n, err := c.link.readEach(c.server, c.used)
+	if _, err = c.endRead(n, err, c.due); err == ErrTimeout {
+		return io.EOF
+	}
+	return err
+}
+
+// expect notes that the wait for a request begins.
+func (c *Client) expect() {
 	limit := c.all.limits.Header
 	if c.served {
 		limit = c.all.limits.Idle
 	}
-	due := c.in(limit)
-	for !c.registry.closing.Load() {
-		c.beginRead(due)
-		n, err := c.link.readLent(l)
-		n, err = c.endRead(n, err, due)
-		switch {
-		case err == ErrTimeout:
-			return 0, io.EOF
-		case err == nil:
-			c.Begin()
-			return n, nil
-		case err != errWoken:
-			return n, err
-		}
+	c.due = c.in(limit)
+	c.beginRead(c.due)
+}
+
+// serve is told of a request's first bytes. While requests are answered at once, it is all one Read of the link.
+func (c *Client) serve(n int) (wait bool) {
+	c.readDue.Store(0)
+	c.Begin()
+	c.again = c.server.Serve(n)
+	if !c.again || c.registry.closing.Load() {
+		return false
 	}
-	n, err := c.lastAwait(l)
-	if n > 0 {
-		c.Begin()
-	}
-	return n, err
+	c.expect()
+	return true
 }
 
 // lastAwait gives a request that is under way the chance to arrive before the connection closes.
-func (c *Client) lastAwait(l Lender) (int, error) {
+func (c *Client) lastAwait() error {
 	end := time.Now().Add(nextRequestGrace)
 	if first := c.connected.Add(firstRequestGrace); !c.served && first.After(end) {
 		end = first
 	}
 	for {
 		if err := c.link.SetReadDeadline(end); err != nil {
-			return 0, err
+			return err
 		}
-		n, err := c.link.readLent(l)
+		n, err := c.link.readEach(c.server, c.used)
 		if n > 0 {
-			return n, errors.Join(err, c.link.SetReadDeadline(never))
+			return errors.Join(err, c.link.SetReadDeadline(never))
 		}
 		// A deadline before the end is the one that CloseIdle woke us with.
 		if !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(end) {
-			return 0, io.EOF
+			return io.EOF
 		}
 	}
 }

@@ -16,19 +16,25 @@
 // # Its hazards
 //
 // Whoever makes the calls must mind what package net would have. The tests named reproduce each over both kinds of
-// link; they are in hazard_test.go, hazard_write_test.go and hazard_close_test.go.
+// link; they are in the files hazard_*_test.go.
 //
 //   - The poller tells of an arrival once, and RawConn.Read forgets what it told before. An end that came in one packet with a
 //     request or an answer isn't told of again, so who waits must first have found the socket empty after RawConn.Read began. All
-//     Reads do; ask does by looking for what shouldn't be there (ErrStale), which it has to do anyway.
+//     Reads do that end with their wait; ask does by looking for what shouldn't be there (ErrStale), which it has to do anyway.
 //     TestRequestAndEndInOnePacket, TestAnswerAndEndInOnePacket.
 //   - For the same reason, what a small buffer left behind isn't told of again. TestShortReadThenWait.
+//   - Requests are answered from within a RawConn.Read that then goes on, and so forgets nothing. That needs no look at the socket
+//     if the last read took all that was there, which is when it didn't fill its buffer; all but an end in the same packet, for
+//     which a registry looks once a wait. What wakes a connection, or has it close or be cut, may come while it answers.
+//     TestRequestWhileAnother, TestEndWhileAnswering, TestRequestAndEndBeforeAnswering, TestMoreThanWasLent, TestWokenWhileAnswering,
+//     TestIdleAfterAnswering, TestCloseIdleWhileAnswering, TestCutWhileAnswering.
 //   - The system may take a part of a write. The rest goes through package net, which waits, and ask says how much
 //     it sent. TestPartialWrites, TestPartialAsk.
 //   - A wake-up ends RawConn.Read between its callbacks, when a request may have left already, and one meant for a Write may hit the
 //     next. Each call says what it did, and who goes on does so from there. TestWokenInTheMidstOfAsk, TestWokenBeforeAsk.
 //   - Close comes while another goroutine reads or writes. It ends their wait, and itself waits for callbacks, which wait
-//     for nothing. TestCloseWhileWaiting, TestCutWhileWaiting.
+//     for nothing, but those that answer: so a client's connection is closed by who serves it, and others shut it down.
+//     TestCloseWhileWaiting, TestCutWhileWaiting.
 //   - A peer never reads. A write waits only where a registry can wake it. TestPeerThatNeverReads, TestTunnelToClientThatNeverReads.
 //   - A client closes its half, and still reads. An end is not a failure, and peer tells it from a reset without taking a byte.
 //     TestHalfClosedClient, TestHalfClosedTunnel, TestPresence.

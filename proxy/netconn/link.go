@@ -34,6 +34,9 @@ type link interface {
 	net.Conn
 	// readLent is Read into what l lends. When it fails, that may still be lent.
 	readLent(l Lender) (int, error)
+	// readEach is readLent again and again, for as long as used says so of the bytes that came. Used may write, but neither read
+	// nor close. An end that came in one packet with bytes may go unnoticed, until the Read is woken.
+	readEach(l Lender, used func(n int) (wait bool)) (int, error)
 	// ask sends out and reads what comes back into in: n bytes of it. It may have sent only a part of out, or nothing, when
 	// n == 0 without an error: the rest is for Write and Read. With reused, it first makes sure that nothing has come, or
 	// it sends nothing and fails with ErrStale.
@@ -43,6 +46,8 @@ type link interface {
 	quiet() bool
 	// peer says what is known of the other side. Where the system can't tell, it is present. It may be asked at any time.
 	peer() presence
+	// cut ends the connection for whoever uses it, on both sides, and waits for nobody. It must be closed still.
+	cut()
 	// inner is the connection as package net made it.
 	inner() net.Conn
 }
@@ -57,6 +62,15 @@ func newPlain(conn net.Conn) *plain { return &plain{conn, newProbe(conn)} }
 
 func (p *plain) readLent(l Lender) (int, error) { return p.Conn.Read(l.Lend()) }
 
+func (p *plain) readEach(l Lender, used func(n int) (wait bool)) (int, error) {
+	for {
+		n, err := p.readLent(l)
+		if n == 0 || !used(n) {
+			return n, err
+		}
+	}
+}
+
 // ask leaves it to Write, which is timed, and to Read: a Write in here that waits would be woken by nobody.
 func (p *plain) ask(_, _ []byte, reused bool) (sent, n int, err error) {
 	if reused && !p.quiet() {
@@ -68,5 +82,7 @@ func (p *plain) ask(_, _ []byte, reused bool) (sent, n int, err error) {
 func (p *plain) quiet() bool { return p.probe.quiet() }
 
 func (p *plain) peer() presence { return p.probe.peer() }
+
+func (p *plain) cut() { _ = p.Conn.Close() }
 
 func (p *plain) inner() net.Conn { return p.Conn }

@@ -18,11 +18,12 @@ import (
 // Two things make net.Conn dearer than it has to be for a proxy. It tells the scheduler of every read and write, since they might
 // block; on a non-blocking socket they can't, so here they are raw system calls. And an exchange with a backend reads
 // in vain: an answer is never there yet when the request has just left. So ask sends the request from within the call that waits
-// for the answer, and reads when something is there.
+// for the answer, and reads when something is there. And a request that came whole is answered from within the call that waits for
+// the next one, which isn't there yet either: what arrives meanwhile is not forgotten, so there is no need to look.
 //
 // The package comment names the hazards of that. What they come to here: all system calls are made from callbacks of syscall.RawConn,
-// which holds the descriptor for so long; no callback waits for anything, since Close waits for callbacks; and a Read
-// finds the socket empty, in a callback, before it waits.
+// which holds the descriptor for so long; no callback waits for anything, since Close waits for callbacks, but that of readEach, so that
+// only who calls it may close; and a Read finds the socket empty, in a callback, before it waits.
 type raw struct {
 	net.Conn
 	rc syscall.RawConn
@@ -30,8 +31,11 @@ type raw struct {
 	in struct {
 		call
 		lender Lender
+		size   int // of what it lent
+		used   func(n int) (wait bool)
 		try    func(fd uintptr) bool
 		lent   func(fd uintptr) bool
+		each   func(fd uintptr) bool
 	}
 	out struct {
 		call
@@ -82,7 +86,7 @@ func newLink(conn net.Conn) link {
 	}
 	r := &raw{Conn: conn, rc: rc}
 	// Made once: a closure for each call would be an allocation.
-	r.in.try, r.in.lent, r.out.try, r.asking.try = r.tryRead, r.tryLent, r.tryWrite, r.tryAsk
+	r.in.try, r.in.lent, r.in.each, r.out.try, r.asking.try = r.tryRead, r.tryLent, r.tryEach, r.tryWrite, r.tryAsk
 	r.sight.peer, r.sight.peek = r.lookForPeer, r.lookForBytes
 	return r
 }
@@ -125,12 +129,36 @@ func (r *raw) readLent(l Lender) (int, error) {
 }
 
 func (r *raw) tryLent(fd uintptr) bool {
-	r.in.n, r.in.errno = sysRead(fd, r.in.lender.Lend())
+	buf := r.in.lender.Lend()
+	r.in.size = len(buf)
+	r.in.n, r.in.errno = sysRead(fd, buf)
 	if r.in.errno == syscall.EAGAIN {
 		r.in.lender.GiveBack()
 		return false
 	}
 	return true
+}
+
+func (r *raw) readEach(l Lender, used func(n int) (wait bool)) (int, error) {
+	r.in.begin(nil)
+	r.in.lender, r.in.used = l, used
+	err := r.rc.Read(r.in.each)
+	r.in.lender, r.in.used = nil, nil
+	return r.in.received(err)
+}
+
+// tryEach reads what is there. A read that doesn't fill its buffer took all of it (epoll(7)), and what arrives later ends the wait. That
+// leaves an end which came together with the bytes: who waits in readEach is woken for those, see timed.ended.
+func (r *raw) tryEach(fd uintptr) bool {
+	for r.tryLent(fd) {
+		if r.in.n <= 0 || !r.in.used(r.in.n) {
+			return true
+		}
+		if r.in.n < r.in.size {
+			return false
+		}
+	}
+	return false
 }
 
 func (r *raw) Write(p []byte) (int, error) {
@@ -228,6 +256,10 @@ func (r *raw) lookForPeer(fd uintptr) {
 		r.sight.poll[0].Revents = 0
 	}
 }
+
+func (r *raw) cut() { _ = r.rc.Control(shutDown) }
+
+func shutDown(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }
 
 // isEmpty says that there is nothing to be read, not even an end.
 func isEmpty(fd uintptr) bool {

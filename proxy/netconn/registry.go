@@ -85,8 +85,8 @@ func (r *Registry) Cut() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for t := range r.conns {
-		// The owner still has to Close, and finds out by an error that it was cut.
-		_ = t.link.Close()
+		// The owner still has to Close, and finds out by an error or an end that it was cut.
+		t.link.cut()
 	}
 	return len(r.conns)
 }
@@ -144,7 +144,7 @@ func (r *Registry) wakeOverdue() {
 	defer r.mu.Unlock()
 	for t := range r.conns {
 		due := t.readDue.Load()
-		if overdue(due, now) || due != 0 && due == t.seenDue && t.abandoned() {
+		if overdue(due, now) || due != 0 && due == t.seenDue && (t.abandoned() || t.ended(due)) {
 			t.wakeRead()
 		}
 		t.seenDue = due
@@ -152,6 +152,15 @@ func (r *Registry) wakeOverdue() {
 			t.wakeWrite()
 		}
 	}
+}
+
+// ended says whether the other side of a connection has ended, whose Read may not have been told: see readEach. It looks once a wait.
+func (t *timed) ended(due int64) bool {
+	if !t.untold || due == t.lookedDue && due != waits {
+		return false
+	}
+	t.lookedDue = due
+	return t.link.peer() != present
 }
 
 // abandoned says whether the client that waits for what t reads has left. It is asked of Reads that wait for more than

@@ -41,8 +41,10 @@ type timed struct {
 	interrupted atomic.Bool
 	// client is who waits for what is read here; nil if nobody does.
 	client atomic.Pointer[Client]
-	// seenDue is readDue as the last tick saw it.
-	seenDue int64
+	// untold says that Reads may not be told of an end.
+	untold bool
+	// seenDue is readDue as the last tick saw it, lookedDue as it was when a tick looked whether the other side had ended.
+	seenDue, lookedDue int64
 	// readErr and writeErr are what the last Read and the last Write failed with.
 	readErr, writeErr error
 }
