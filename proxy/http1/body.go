@@ -69,6 +69,20 @@ func (b *Body) Begin(size int64) {
 // Complete says that all of the body has come.
 func (b *Body) Complete() bool { return b.complete }
 
+// Rest is how much of a sized body is to come, all of it data; 0 of any other.
+func (b *Body) Rest() int64 {
+	if b.size < 0 {
+		return 0
+	}
+	return b.left
+}
+
+// Pass says that so many bytes of the Rest have come, and were not for Decode.
+func (b *Body) Pass(n int64) {
+	b.left -= n
+	b.complete = b.left == 0
+}
+
 // Decode reads what came. It moves the data to the front of src, n bytes, and says how many bytes of src belong to the
 // body: all of them, unless it is complete. An error says that the body is malformed; the data before are good.
 func (b *Body) Decode(src []byte) (n, used int, err error) {
@@ -81,8 +95,7 @@ func (b *Body) Decode(src []byte) (n, used int, err error) {
 		return b.decodeChunks(src)
 	}
 	n = int(min(int64(len(src)), b.left))
-	b.left -= int64(n)
-	b.complete = b.left == 0
+	b.Pass(int64(n))
 	return n, n, nil
 }
 

@@ -189,9 +189,16 @@ func (b *Backend) Read(p []byte) (n int, err error) {
 
 // receive reads from the network.
 func (b *Backend) receive(p []byte) (int, error) {
+	return b.receiveBy(func() (int, error) { return b.link.Read(p) })
+}
+
+// receiveBy is receive by read, which is called again after a wake-up for no reason.
+func (b *Backend) receiveBy(read func() (int, error)) (int, error) {
 	for {
-		n, err := b.readUntil(p, b.due())
-		if err == errWoken {
+		due := b.due()
+		b.beginRead(due)
+		n, err := read()
+		if n, err = b.endRead(n, err, due); err == errWoken {
 			continue // RequestSent may have changed what is due.
 		}
 		b.readErr = err

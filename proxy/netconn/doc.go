@@ -13,6 +13,8 @@
 // system calls itself, and leaves the waiting to package net; the comment on raw says what that saves. Everything above
 // is the same for both, and the plain one serves on other systems, and on 386, whose system calls differ.
 //
+// A Splice goes further in the same way: a body passes from a backend's socket to a client's within the kernel.
+//
 // # Its hazards
 //
 // Whoever makes the calls must mind what package net would have. The tests named reproduce each over both kinds of

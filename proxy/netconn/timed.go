@@ -153,25 +153,33 @@ func (t *timed) read(p []byte, due int64) (int, error) {
 
 // write writes all of p. It fails with ErrTimeout when no byte left for limit, or once due has passed.
 func (t *timed) write(p []byte, limit time.Duration, due int64) (int, error) {
-	n, err := t.writeUntil(p, limit, due)
+	return t.push(func(n int) (int, error) { return t.link.Write(p[n:]) }, len(p), limit, due)
+}
+
+// push is write of size bytes by some, which sends some of what is left after the first n.
+func (t *timed) push(some func(n int) (int, error), size int, limit time.Duration, due int64) (int, error) {
+	n, err := t.pushUntil(some, size, limit, due)
 	if err != nil {
 		t.writeErr = err
 	}
 	return n, err
 }
 
-// writeUntil is write. Each tick wakes it while it waits. Only then does it learn whether bytes left, so it takes a stall from the
+// pushUntil is push. Each tick wakes it while it waits. Only then does it learn whether bytes left, so it takes a stall from the
 // last tick that saw some; and systems say that a connection can be written to again only when a good part of its
 // buffer is free, which may be megabytes, so a client that reads slowly is only noticed by trying.
-func (t *timed) writeUntil(p []byte, limit time.Duration, due int64) (n int, err error) {
+func (t *timed) pushUntil(some func(n int) (int, error), size int, limit time.Duration, due int64) (n int, err error) {
 	stalled := soonest(t.in(limit), due)
 	for {
 		last := t.late(stalled)
 		t.writeDue.Store(min(stalled, nextTick))
-		m, err := t.link.Write(p[n:])
+		m, err := some(n)
 		t.writeDue.Store(0)
 		n += m
 		switch {
+		case err == nil && n < size:
+			stalled = soonest(t.in(limit), due)
+			continue
 		case err == nil || !errors.Is(err, os.ErrDeadlineExceeded):
 			return n, err
 		case t.late(due), m == 0 && last:
