@@ -11,8 +11,8 @@ import (
 // ErrFull: past the cap; ErrSettings: the values can't be. For these, ErrStore and ErrClosed
 // nothing was changed; after ErrInDoubt, Get says what is.
 func (s *Service) Create(ctx context.Context, clientID string, c Change) (Snapshot, error) {
-	snap, _, err := s.put(ctx, clientID, func(present *bucket) (plan, error) {
-		if present != nil && present.has(managed) {
+	snap, _, err := s.put(ctx, clientID, func(present *sight) (plan, error) {
+		if present != nil && present.bucket.has(managed) {
 			return plan{}, ErrManaged
 		}
 		if c.Tokens == nil {
@@ -28,13 +28,13 @@ func (s *Service) Create(ctx context.Context, clientID string, c Change) (Snapsh
 // stays as it is, or is as in Create where the client has no bucket: created says which.
 // Errors are those of Create, but for ErrManaged.
 func (s *Service) Put(ctx context.Context, clientID string, c Change) (snap Snapshot, created bool, err error) {
-	return s.put(ctx, clientID, func(present *bucket) (plan, error) { return s.plan(present, c) })
+	return s.put(ctx, clientID, func(present *sight) (plan, error) { return s.plan(present, c) })
 }
 
 // Patch changes a bucket that exists, managed or not; it is managed from then on.
 // ErrNotFound: it doesn't. Other errors are those of Put.
 func (s *Service) Patch(ctx context.Context, clientID string, c Change) (Snapshot, error) {
-	snap, _, err := s.put(ctx, clientID, func(present *bucket) (plan, error) {
+	snap, _, err := s.put(ctx, clientID, func(present *sight) (plan, error) {
 		if present == nil {
 			return plan{}, ErrNotFound
 		}
@@ -49,7 +49,7 @@ func (s *Service) Delete(ctx context.Context, clientID string) error {
 		return err
 	}
 	defer s.writing.unlock()
-	if _, _, ok := s.table.find(clientID, s.clock.Monotonic()); !ok {
+	if _, ok := s.table.find(clientID, s.clock.Monotonic()); !ok {
 		return ErrNotFound
 	}
 	err := s.adminWrite(ctx, Batch{Deletes: []string{clientID}}, &doubtedWrite{clientID: clientID})
@@ -62,20 +62,18 @@ func (s *Service) Delete(ctx context.Context, clientID string) error {
 
 // put is the one way in which operators change a bucket: under the write lock, to the
 // store, then to memory. planFor is given the bucket that exists now, nil for none.
-func (s *Service) put(ctx context.Context, clientID string, planFor func(present *bucket) (plan, error)) (snap Snapshot, created bool, err error) {
+func (s *Service) put(ctx context.Context, clientID string, planFor func(present *sight) (plan, error)) (snap Snapshot, created bool, err error) {
 	if err := s.lockForAdmin(ctx); err != nil {
 		return Snapshot{}, false, err
 	}
 	defer s.writing.unlock()
 
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
-	present, tat, ok := s.table.find(clientID, now)
-	full := present == nil && s.table.count.Load() >= s.o.MaxBuckets
-	was := holding{at: now}
+	seen, ok := s.table.find(clientID, now)
+	full := seen.bucket == nil && s.table.count.Load() >= s.o.MaxBuckets
+	was, present := holding{at: now}, (*sight)(nil) // it may be there though it holds nothing
 	if ok {
-		was = present.rate.holding(tat, now)
-	} else {
-		present = nil // it may be there still, but it holds nothing
+		was, present = seen.rate.holding(seen.tat, now), &seen
 	}
 	p, err := planFor(present)
 	if err != nil {
@@ -108,7 +106,7 @@ type plan struct {
 }
 
 // plan checks the change against the bucket that it is for, nil for none.
-func (s *Service) plan(present *bucket, c Change) (plan, error) {
+func (s *Service) plan(present *sight, c Change) (plan, error) {
 	settings := s.settingsAfter(present, c)
 	if err := settings.Validate(); err != nil {
 		return plan{}, err
@@ -119,7 +117,7 @@ func (s *Service) plan(present *bucket, c Change) (plan, error) {
 	return plan{rate: newRate(settings), tokens: c.Tokens}, nil
 }
 
-func (s *Service) settingsAfter(present *bucket, c Change) Settings {
+func (s *Service) settingsAfter(present *sight, c Change) Settings {
 	settings := s.o.Settings
 	if present != nil {
 		settings = present.rate.Settings
@@ -161,13 +159,14 @@ func (p plan) arrival(was holding) int64 {
 // while the store was writing stays spent, and is dirty.
 func (s *Service) apply(clientID string, p plan) Snapshot {
 	now := s.clock.Monotonic()
-	b := s.table.replace(clientID, p.rate, true, now, p.arrival)
-	b.set(stored)
-	if arrival := max(b.arrival.Load(), now); arrival != max(p.stored, now) || s.o.Strict && arrival > now {
-		s.table.redirty(b, now)
+	c := s.table.claim(clientID)
+	defer c.release()
+	b := c.replace(p.rate, managed|stored, now, p.arrival)
+	tat := b.tat()
+	if arrival := max(tat, now); arrival != max(p.stored, now) || s.o.Strict && arrival > now {
+		c.soil(b, now)
 	}
-	snap, _ := b.snapshot(now, s.clock.Wall()) // alive: the write lock is held, and the reaper leaves managed ones alone
-	return snap
+	return sight{b, p.rate, tat}.snapshot(now, s.clock.Wall())
 }
 
 // lockForAdmin takes the write lock for an admin write.

@@ -9,7 +9,8 @@ import (
 
 // backlog is what a flush has to write: the dirty buckets of all shards, in the order of their client_ids, which is the
 // order that stores write fastest. It takes a pointer for each, and not a second one for a sort of all: each shard's
-// are sorted while they are in the processor's cache, and merged as they are asked for.
+// are sorted while they are in the processor's cache, and merged as they are asked for. A pointer says whose bucket was dirty. That may have
+// moved by the time that the flush comes to it, and the memory that it was in stays until then.
 type backlog struct {
 	runs  [][]*bucket // the dirty buckets of each shard, in order
 	heads []head      // a heap, with the run on top that begins first
@@ -23,24 +24,14 @@ type head struct {
 	run int
 }
 
-// listsAtOnce are taken from together: as many as a processor fetches from memory at a time.
-const listsAtOnce = 16
-
-// takeDirty empties every shard's list.
+// takeDirty empties every shard's list, one after the other.
 func (t *table) takeDirty() *backlog {
 	l, sorter := &backlog{}, runSorter{}
-	lists := make([]*dirtyList, 0, listsAtOnce)
-	for shards := range slices.Chunk(t.shards, listsAtOnce) {
-		lists = lists[:0]
-		for i := range shards {
-			lists = append(lists, shards[i].dirty)
-		}
-		for _, run := range takeAll(lists) {
-			if len(run) > 0 {
-				sorter.sort(run)
-				l.runs = append(l.runs, run)
-				l.left += len(run)
-			}
+	for i := range t.shards {
+		if run := t.shards[i].takeDirty(); len(run) > 0 {
+			sorter.sort(run)
+			l.runs = append(l.runs, run)
+			l.left += len(run)
 		}
 	}
 	l.order()

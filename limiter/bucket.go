@@ -1,37 +1,36 @@
 package limiter
 
 import (
-	"encoding/binary"
-	"fmt"
 	"math"
 	"sync/atomic"
 	"time"
 	"unsafe"
 )
 
-// bucket is one client's tokens. Its settings never change: an admin write, a deletion and
-// a reap all kill it first, and then replace it or take it out of the table. A taker
-// that comes upon a dead bucket looks up again. So nobody sees settings and tokens that don't
+// bucket is one client's tokens, in the memory of a version of its page. Its settings never change: an admin write,
+// a deletion and a reap all kill it first, and then put another one elsewhere, or none. A bucket that moves to
+// another version is frozen first. A taker that comes upon a dead or frozen bucket looks up again. So nobody sees settings and tokens that don't
 // belong together, and nobody spends from a bucket that is gone.
 //
-// The client_id lies behind it in the same piece of memory, and the map's key is a string over that: one
-// object a client, and what a take compares is next to what it writes. Only newBucket makes one.
+// It has no pointers, so that the garbage collector needs not look at it.
 type bucket struct {
-	arrival atomic.Int64 // the theoretical arrival time, or dead
-	rate    *rate
-	next    *bucket       // in the list of dirty buckets; its queuer's, then the flusher's
-	marks   atomic.Uint64 // dirty, stored, managed, the length of the client_id, and the limit of reserve.go
+	arrival atomic.Int64  // twice the theoretical arrival time, one more while dirty; or dead, awaited, or frozen
+	marks   atomic.Uint64 // stored, managed, the length of the client_id, and the limit of reserve.go
+	id      [shortID]byte // the client_id; or, of a long bucket, where it is
 }
 
-// dead stands in bucket.arrival from the kill on. Real arrival times are never negative.
-const dead = math.MinInt64
+// dead stands in bucket.arrival from the kill on, and awaited until the word of the bucket that this one is to take the place of
+// has come. That is frozen then: all its bits are turned over. Of a bucket that is alive they are a number that isn't negative.
+const dead, awaited = math.MinInt64, math.MinInt64 + 1
+
+// dirty in bucket.arrival: there is spending that isn't stored, and the bucket's page is in the dirty list, or the bucket is in
+// a flusher's hands before its value was read. It is there, and not among the marks, so that it comes with the spending in one
+// step: a bucket that moves can't leave one of them behind.
+const dirty int64 = 1
 
 const (
-	// dirty: there is spending that isn't stored, and the bucket is in the dirty list, or in a
-	// flusher's hands before its value was read.
-	dirty uint64 = 1 << iota
 	// stored: the store may have a row of it.
-	stored
+	stored uint64 = 1 << iota
 	// managed: an operator wrote it. This one never changes.
 	managed
 	// limited: the limit of reserve.go holds.
@@ -41,141 +40,106 @@ const (
 // Above those in bucket.marks is the length of a short client_id, or long, which never changes; the limit
 // is above that.
 const (
-	idShift, idMask = 4, 0x1f
+	idShift, idMask = 3, 0x1f
 	shortID         = 16
 	long            = idMask
-	flags           = 1<<9 - 1
+	lengthMask      = idMask << idShift
+	flags           = 1<<8 - 1
 )
 
-// newBucket copies clientID, which may alias a buffer.
-func newBucket(clientID string, r *rate, arrival int64, isManaged bool) *bucket {
-	b := room(len(clientID))
-	b.rate = r
-	b.arrival.Store(arrival)
-	b.setClientID(clientID)
-	if isManaged {
-		b.set(managed)
-	}
-	return b
+// elsewhere is what a long bucket has in the place of its client_id. Long is one whose client_id is, or whose rate
+// isn't the default one.
+type elsewhere struct {
+	offset uint32 // of the client_id, from the bucket's own place
+	rate   uint32 // in the rates of its leaf
+	length uint16
 }
 
-// room is a bucket with space for a client_id of n bytes, in the sizes that Go's allocator hands out: 48 bytes for
-// IPv4 addresses, 64 for IPv6 prefixes, 112 for SHA-256 digests.
-func room(n int) *bucket {
-	switch {
-	case n <= shortID:
-		return before[[shortID]byte]()
-	case n <= 30:
-		return before[[2 + 30]byte]()
-	case n <= 46:
-		return before[[2 + 46]byte]()
-	case n <= 78:
-		return before[[2 + 78]byte]()
-	case n <= 142:
-		return before[[2 + 142]byte]()
-	case n <= MaxClientID:
-		return before[[2 + MaxClientID]byte]()
-	}
-	panic(fmt.Sprintf("limiter: a client_id of %d bytes; want at most %d", n, MaxClientID))
-}
+func (b *bucket) elsewhere() *elsewhere { return (*elsewhere)(unsafe.Pointer(&b.id)) }
 
-// before is a bucket with this much behind it.
-func before[Rest any]() *bucket {
-	return &new(struct {
-		bucket
-		_ Rest
-	}).bucket
-}
+// length is that of the client_id, or long.
+func (b *bucket) length() uint64 { return b.marks.Load() >> idShift & idMask }
 
-// behind is where the client_id begins, or the length of a long one, which is two bytes.
-func (b *bucket) behind() *byte { return (*byte)(unsafe.Add(unsafe.Pointer(b), unsafe.Sizeof(*b))) }
-
-func (b *bucket) setClientID(id string) {
-	n := len(id)
-	if n <= shortID {
-		b.marks.Store(uint64(n) << idShift)
-		copy(unsafe.Slice(b.behind(), n), id)
-		return
-	}
-	b.marks.Store(long << idShift)
-	space := unsafe.Slice(b.behind(), 2+n)
-	binary.NativeEndian.PutUint16(space, uint16(n))
-	copy(space[2:], id)
-}
-
-// clientID lies in the bucket, which it keeps from being collected.
+// clientID lies in the bucket's version, which it keeps from being collected.
 func (b *bucket) clientID() string {
-	n := b.marks.Load() >> idShift & idMask
+	n := b.length()
 	if n != long {
-		return unsafe.String(b.behind(), n)
+		return unsafe.String(&b.id[0], n)
 	}
-	length := unsafe.Slice(b.behind(), 2)
-	return unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(b.behind()), 2)), binary.NativeEndian.Uint16(length))
+	e := b.elsewhere()
+	return unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(b), e.offset)), e.length)
 }
 
-// take spends a token if there is one, and returns the arrival time from then on. It is dead if the bucket
-// is: look up again. A refusal writes nothing, so that a client over its limit costs a read.
-func (b *bucket) take(now int64) (tat int64, allowed bool) {
+// tat is the bucket's theoretical arrival time; negative: it isn't alive.
+func (b *bucket) tat() int64 { return b.arrival.Load() >> 1 }
+
+func (b *bucket) isAlive() bool { return b.arrival.Load() >= 0 }
+
+// take spends a token if there is one, and returns the arrival time from then on. It is negative if the bucket
+// isn't alive: look up again. A refusal writes nothing, so that a client over its limit costs a read. Spending leaves the mark
+// behind, which is dirty, or 0 for none; marked is that, if it was not there before.
+func (b *bucket) take(r *rate, mark, now int64) (tat int64, allowed bool, marked int64) {
 	for {
-		tat := b.arrival.Load()
-		if tat == dead {
-			return dead, false
+		was := b.arrival.Load()
+		next, ok := r.spend(was>>1, now)
+		if !ok || was < 0 {
+			return was >> 1, false, 0
 		}
-		next, ok := b.rate.spend(tat, now)
-		if !ok {
-			return tat, false
-		}
-		if b.arrival.CompareAndSwap(tat, next) {
-			return next, true
+		if b.arrival.CompareAndSwap(was, next<<1|was&dirty|mark) {
+			return next, true, mark &^ was
 		}
 	}
 }
 
-// kill ends the bucket and returns what it held; false if it was dead before.
-func (b *bucket) kill(now int64) (was holding, ok bool) {
+// kill ends the bucket, and returns what its word was; the caller has locked its page, and found it alive.
+func (b *bucket) kill() (was int64) {
 	for {
-		tat := b.arrival.Load()
-		if tat == dead {
-			return holding{}, false
-		}
-		if b.arrival.CompareAndSwap(tat, dead) {
-			return b.rate.holding(tat, now), true
+		was := b.arrival.Load()
+		if b.arrival.CompareAndSwap(was, dead) {
+			return was
 		}
 	}
 }
 
-// killIfFull ends the bucket if it is full at now, in one step with finding it so.
+// freeze ends the bucket so that its word can be read, by whoever comes first, and returns that; dead, if it is.
+func (b *bucket) freeze() (word int64) {
+	for {
+		was := b.arrival.Load()
+		switch {
+		case was == dead:
+			return dead
+		case was < 0:
+			return ^was
+		case b.arrival.CompareAndSwap(was, ^was):
+			return was
+		}
+	}
+}
+
+// killIfFull ends the bucket if it is clean, and full at now, in one step with finding it so.
 func (b *bucket) killIfFull(now int64) bool {
-	tat := b.arrival.Load()
-	return tat != dead && tat <= now && b.arrival.CompareAndSwap(tat, dead)
+	was := b.arrival.Load()
+	return was&dirty == 0 && was>>1 <= now && b.arrival.CompareAndSwap(was, dead)
 }
 
 // exists says whether the bucket holds anything: an unmanaged one that is full does not.
 func (b *bucket) exists(tat, now int64) bool { return b.has(managed) || tat > now }
 
-// snapshot is the bucket at now; false if it is dead.
-func (b *bucket) snapshot(now int64, wall time.Time) (Snapshot, bool) {
-	tat := b.arrival.Load()
-	if tat == dead {
-		return Snapshot{}, false
-	}
-	return Snapshot{
-		ClientID: b.clientID(), Settings: b.rate.Settings, Managed: b.has(managed),
-		Tokens: b.rate.credit(tat, now) / b.rate.cost, LastRefill: wall,
-	}, true
+// record is the bucket with this tat as a store keeps it; wall is the time of day at now.
+func (b *bucket) record(r *rate, tat, now int64, wall time.Time) Record {
+	was := r.holding(tat, now)
+	return r.record(b.clientID(), b.has(managed), was.credit, wall.Add(nanoseconds(was.at-now)))
 }
 
-// record is the bucket with this tat as a store keeps it; wall is the time of day at now.
-func (b *bucket) record(tat, now int64, wall time.Time) Record {
-	was := b.rate.holding(tat, now)
-	return b.rate.record(b.clientID(), b.has(managed), was.credit, wall.Add(nanoseconds(was.at-now)))
+func (b *bucket) isDirty() bool {
+	word := b.arrival.Load()
+	return word >= 0 && word&dirty != 0
 }
 
 func (b *bucket) has(mark uint64) bool { return b.marks.Load()&mark != 0 }
 
 func (b *bucket) clear(mark uint64) { b.marks.And(^mark) }
 
-// set reports whether the mark was not there before.
-func (b *bucket) set(mark uint64) bool { return b.marks.Or(mark)&mark == 0 }
+func (b *bucket) set(mark uint64) { b.marks.Or(mark) }
 
 func nanoseconds(n int64) time.Duration { return time.Duration(n) }

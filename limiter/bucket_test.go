@@ -1,44 +1,54 @@
 package limiter
 
 import (
-	"math"
 	"runtime"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
 
-// A bucket keeps its client_id, of any length, whatever happens to its marks and its limit.
+// A bucket keeps its client_id, of any length, and its rate, whatever happens to its marks, its limit and its page.
 func TestBucketKeepsItsClientID(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		id := rapid.StringN(0, -1, MaxClientID).Draw(t, "client_id")
-		isManaged := rapid.Bool().Draw(t, "managed")
+		id := rapid.StringN(1, -1, MaxClientID).Draw(t, "client_id")
 		buffer := []byte(id + ".")
-		b := newBucket(aliasing(buffer)[:len(id)], nil, 0, isManaged)
+		defaults := newRate(Settings{10, Refill{1, 1e9}})
+		r := rapid.SampledFrom([]*rate{defaults, newRate(Settings{3, Refill{1, 1e9}})}).Draw(t, "rate")
+		c := newTable(defaults, 100).claim(aliasing(buffer)[:len(id)])
+		limit := int64(never)
+		want := map[uint64]bool{managed: rapid.Bool().Draw(t, "managed")}
+		marks := uint64(0)
+		if want[managed] {
+			marks = managed
+		}
+		b := c.create(r, marks, 1)
 		for i := range buffer {
 			buffer[i] = 'x'
 		}
-		want := map[uint64]bool{managed: isManaged}
-		limit := int64(never)
+		c.clientID = id
 		for range rapid.IntRange(0, 20).Draw(t, "changes") {
-			mark := rapid.SampledFrom([]uint64{dirty, stored, limited}).Draw(t, "mark")
-			switch rapid.IntRange(0, 2).Draw(t, "change") {
+			mark := rapid.SampledFrom([]uint64{stored, limited}).Draw(t, "mark")
+			switch rapid.IntRange(0, 3).Draw(t, "change") {
 			case 0:
 				b.clear(mark)
 				want[mark] = false
 			case 1:
 				if mark != limited {
-					require.Equal(t, !want[mark], b.set(mark))
+					b.set(mark)
 					want[mark] = true
 				}
 			case 2:
-				limit = rapid.Int64Range(0, math.MaxInt64).Draw(t, "limit")
+				limit = rapid.Int64Range(0, 1<<62).Draw(t, "limit")
 				b.setLimit(limit)
 				want[limited] = true
+			case 3:
+				counted := census{rates: c.justDefaults}
+				counted.count(id, r)
+				c.leaf = c.rebuild(c.shard, c.leaf, counted)
+				b = c.live()
 			}
 		}
 		for mark, is := range want {
@@ -50,27 +60,37 @@ func TestBucketKeepsItsClientID(t *testing.T) {
 			require.Equal(t, int64(never), b.limit())
 		}
 		require.Equal(t, id, b.clientID())
+		require.Equal(t, r.Settings, c.rateOf(b).Settings)
+		require.Equal(t, int64(1), b.tat())
 	})
 }
 
-// Both ends of every size that a bucket is made in, kept by nothing but the string.
+// The string is all that keeps the bucket, and its version.
 func TestClientIDKeepsItsBucket(t *testing.T) {
-	for _, n := range []int{1, 16, 17, 30, 31, 46, 47, 78, 79, 142, 143, MaxClientID} {
-		id := strings.Repeat("é", n)[:n]
-		held := newBucket(id, nil, 0, false).clientID()
+	for _, n := range []int{1, 7, 8, 16, 17, 79, MaxClientID} {
+		id := strings.Repeat("é", MaxClientID)[:n]
+		c := newTable(newRate(Settings{1, Refill{1, 1e9}}), 10).claim(id)
+		held := c.create(c.defaults, 0, 0).clientID()
+		c = claim{}
 		runtime.GC()
 		assert.Equal(t, id, held)
 	}
-	assert.Panics(t, func() { newBucket(strings.Repeat("x", MaxClientID+1), nil, 0, false) })
 }
 
-// What a client costs is in ARCHITECTURE.md: one object, and what the map takes.
-func TestBucketIsOneSmallObject(t *testing.T) {
-	assert.Equal(t, uintptr(32), unsafe.Sizeof(bucket{}))
-	for _, n := range []int{1, 16, 17, 71, MaxClientID} {
-		id := strings.Repeat("x", n)
-		assert.Equal(t, 1.0, testing.AllocsPerRun(100, func() { runtime.KeepAlive(newBucket(id, nil, 0, false)) }))
-	}
+// A client_id is another one's if there is any difference.
+func TestBucketIsOneClients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.StringN(1, 40, -1).Draw(t, "client_id")
+		c := newTable(newRate(Settings{1, Refill{1, 1e9}}), 10).claim(id)
+		b := c.create(c.defaults, 0, 0)
+		other := rapid.OneOf(rapid.StringN(1, 40, -1), rapid.Custom(func(t *rapid.T) string {
+			near := []byte(id)
+			near[rapid.IntRange(0, len(near)-1).Draw(t, "at")] ^= byte(rapid.IntRange(0, 255).Draw(t, "flip"))
+			return string(near)[:rapid.IntRange(len(near)-1, len(near)).Draw(t, "length")]
+		})).Draw(t, "other")
+		require.True(t, (b.clientID() == id))
+		require.Equal(t, id == other, (b.clientID() == other))
+	})
 }
 
 func TestHashDependsOnEveryByte(t *testing.T) {
@@ -90,11 +110,11 @@ func TestHashDependsOnEveryByte(t *testing.T) {
 	})
 }
 
-// Addresses that differ in little spread over shards, rows of maps and overflow buckets.
+// Addresses that differ in little spread over shards, pages, places in them and overflow buckets.
 func TestHashSpreadsAddresses(t *testing.T) {
 	const clients, groups = 1 << 16, 64
 	h := newHasher()
-	var upper, rows, tags, overflow [groups]int
+	var shards, pages, tags, homes, overflow [groups]int
 	id := []byte("10.000.000.0")
 	for n := range clients {
 		for i, v := len(id)-1, n; i > 2; i-- {
@@ -103,12 +123,13 @@ func TestHashSpreadsAddresses(t *testing.T) {
 			}
 		}
 		hash := h.hash(string(id))
-		upper[hash>>58]++
-		rows[hash>>7%groups]++
-		tags[hash%groups]++
+		shards[hash>>58]++ // and what is shifted further
+		pages[hash%groups]++
+		tags[hash>>50%groups]++
+		homes[(&version{words: groups}).home(hash)]++
 		overflow[hash>>32%groups]++
 	}
-	for _, counts := range [][groups]int{upper, rows, tags, overflow} {
+	for _, counts := range [][groups]int{shards, pages, tags, homes, overflow} {
 		for _, n := range counts {
 			// 1,024 each; 6 standard deviations are 192.
 			assert.InDelta(t, clients/groups, n, 200)

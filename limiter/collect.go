@@ -16,8 +16,8 @@ type collected struct {
 	limited  []*bucket     // had no limit before
 }
 
-// collect reads the values of marked buckets. The mark goes first: a take that comes in
-// between is either in the value, or marks the bucket again. Buckets that get a limit are replaced in group.
+// collect reads the values of buckets that were dirty. The mark is taken away with that: a take that comes
+// later marks the bucket again.
 //
 // An unmanaged bucket that is full holds nothing, and one that is full within horizon is full before
 // a restart could ask: it is not written, and its row, if it may have one, is deleted. But for a while after a
@@ -29,54 +29,68 @@ func (s *Service) collect(group []*bucket, horizon time.Duration) *collected {
 		s.puts = make([]Record, 0, len(group))
 	}
 	c.batch.Puts = s.puts[:0]
-	for i, b := range group {
-		b.clear(dirty)
-		tat := b.arrival.Load()
-		switch {
-		case tat == dead: // whoever killed it saw to the row
-		case b.has(managed) || tat > c.now+int64(horizon) || c.now < s.table.emptyUntil:
-			group[i] = s.collectPut(c, b, tat)
-		default:
-			if b.has(stored) {
-				c.batch.Deletes = append(c.batch.Deletes, b.clientID())
-				c.unstored = append(c.unstored, b)
-			}
-			if tat > c.now {
-				s.table.redirty(b, c.now)
-			}
-		}
+	for _, seen := range group {
+		s.collectBucket(c, seen, horizon)
 	}
 	return c
 }
 
-// collectPut adds a bucket's row to the batch, and returns the bucket that it is of then.
-func (s *Service) collectPut(c *collected, b *bucket, tat int64) *bucket {
+// collectBucket sees to the client of a bucket that was seen dirty. Whoever killed that saw to the row, or moved it.
+func (s *Service) collectBucket(c *collected, seen *bucket, horizon time.Duration) {
+	at := s.table.claim(seen.clientID())
+	defer at.release()
+	b := at.live()
+	if b == nil || !b.isDirty() {
+		return
+	}
+	tat := at.clean(b)
+	if b.has(managed) || tat > c.now+int64(horizon) || c.now < s.table.emptyUntil {
+		s.collectPut(c, &at, b, tat)
+		return
+	}
+	if b.has(stored) {
+		c.batch.Deletes = append(c.batch.Deletes, b.clientID())
+		c.unstored = append(c.unstored, b)
+	}
+	if tat > c.now {
+		at.soil(b, c.now)
+	}
+}
+
+// collectPut adds a bucket's row to the batch. The bucket is given a limit, if it needs one.
+func (s *Service) collectPut(c *collected, at *claim, b *bucket, tat int64) {
 	var tokens float64
 	if s.o.Strict {
-		r, newTAT, isNew := s.reserveFor(b, tat, c.now)
-		if r.bucket == nil {
-			return b // killed since its value was read
-		}
-		if isNew {
+		r := s.reserveFor(at, b, tat, c.now)
+		if r.isNew {
 			c.limited = append(c.limited, r.bucket)
 		}
 		c.reserved = append(c.reserved, r)
-		b, tat, tokens = r.bucket, newTAT, r.tokens
+		b, tat, tokens = r.bucket, r.tat, r.tokens
 	}
 	b.set(stored)
-	row := b.record(tat, c.now, c.wall)
+	row := b.record(at.rateOf(b), tat, c.now, c.wall)
 	row.Reserved = tokens
 	c.batch.Puts = append(c.batch.Puts, row)
-	return b
+}
+
+// at calls f with the bucket that stands for one that was collected: that one, or where it moved to. It is there, since the reaper drops none that may
+// have a row, and the write lock is held.
+func (t *table) at(collected *bucket, f func(b *bucket)) {
+	c := t.claim(collected.clientID())
+	defer c.release()
+	if b := c.live(); b != nil {
+		f(b)
+	}
 }
 
 // stored does in memory what the store has taken.
-func (c *collected) stored() {
+func (c *collected) stored(t *table) {
 	for _, b := range c.unstored {
-		b.clear(stored | limited)
+		t.at(b, func(b *bucket) { b.clear(stored | limited) })
 	}
 	for _, r := range c.reserved {
-		r.hold()
+		t.at(r.bucket, r.hold)
 	}
 }
 
@@ -86,12 +100,10 @@ func (c *collected) stored() {
 func (s *Service) uncollect(c *collected, group []*bucket, since int64, why error) {
 	if !errors.Is(why, ErrInDoubt) {
 		for _, b := range c.limited {
-			b.clear(limited)
+			s.table.at(b, func(b *bucket) { b.clear(limited) })
 		}
 	}
 	for _, b := range group {
-		if b.arrival.Load() != dead {
-			s.table.redirty(b, since)
-		}
+		s.table.redirty(b.clientID(), since)
 	}
 }

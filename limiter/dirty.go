@@ -5,45 +5,41 @@ import (
 	"sync/atomic"
 )
 
-// dirtyList is a lock-free stack of the buckets of one shard that have spending to store.
-// It is linked through the buckets, so it takes no memory of its own however long the store
-// is away; the dirty mark keeps a bucket from being in it twice. Only the flusher takes
+// dirtyList is a lock-free stack of the pages of one shard that have buckets with spending to store.
+// It is linked through the pages, so it takes no memory of its own however long the store
+// is away; the queued mark keeps a page from being in it twice. Only the flusher takes
 // from it, and takes all, so there is no ABA problem.
 type dirtyList struct {
-	head  atomic.Pointer[bucket]
-	count atomic.Int64
+	head  atomic.Pointer[page]
+	count atomic.Int64 // of buckets that are dirty, which whoever marks one, or takes the mark away, keeps
 	since atomic.Int64 // when the oldest entry became dirty, Clock.Monotonic; never while empty
-	_     [40]byte     // makes it a cache line, which it shares with no other list
-}
-
-func newDirtyList() *dirtyList {
-	l := &dirtyList{}
-	l.since.Store(never)
-	return l
 }
 
 // never is later than every reading of the clock.
 const never = math.MaxInt64
 
-// add marks the bucket dirty and queues it, unless it was dirty before.
-func (l *dirtyList) add(b *bucket, now int64) {
-	if b.set(dirty) {
-		l.push(b, now)
-	}
+// add counts a bucket that the caller marked dirty, and queues its page.
+func (l *dirtyList) add(p *page, now int64) {
+	l.count.Add(1)
+	l.queue(p, now)
 }
 
-// push queues a bucket that the caller marked dirty, or took out of a list, and that has
-// been dirty since then.
-func (l *dirtyList) push(b *bucket, since int64) {
-	l.count.Add(1)
+// queue puts a page into the list that has had a dirty bucket since then, unless it is there.
+func (l *dirtyList) queue(p *page, since int64) {
+	if !p.queued.Load() && p.queued.CompareAndSwap(false, true) {
+		l.push(p)
+	}
+	l.noteSince(since) // after it, so that take can't forget it while the page is here
+}
+
+func (l *dirtyList) push(p *page) {
 	for {
 		head := l.head.Load()
-		b.next = head
-		if l.head.CompareAndSwap(head, b) {
-			break
+		p.next = head
+		if l.head.CompareAndSwap(head, p) {
+			return
 		}
 	}
-	l.noteSince(since) // after it, so that takeAll can't forget it while the bucket is here
 }
 
 func (l *dirtyList) noteSince(at int64) {
@@ -55,56 +51,76 @@ func (l *dirtyList) noteSince(at int64) {
 	}
 }
 
-// takeAll empties the lists, each into a slice. The buckets stay marked. They lie all over the memory, so it goes along
-// all lists at once, a step each: then the processor waits for many of them together, and not for one after the other.
-func takeAll(lists []*dirtyList) [][]*bucket {
-	taken, at := make([][]*bucket, len(lists)), make([]*bucket, len(lists))
-	for i, l := range lists {
-		l.since.Store(never)
-		taken[i] = make([]*bucket, 0, l.count.Load())
-		at[i] = l.head.Swap(nil)
+// soil marks a bucket dirty that has been so since then. Its page is locked.
+func (s *shard) soil(p *page, b *bucket, since int64) {
+	if b.arrival.Or(dirty)&dirty == 0 {
+		s.dirty.count.Add(1)
 	}
-	for more := true; more; {
-		more = false
-		for i, b := range at {
-			if b != nil {
-				taken[i] = append(taken[i], b)
-				at[i], b.next = b.next, nil // keeps no dead bucket alive
-				more = true
-			}
+	s.dirty.queue(p, since)
+}
+
+// takeDirty empties the shard's list, and returns the buckets that are dirty. They stay marked. No bucket moves to another page meanwhile, so
+// none is missed.
+func (s *shard) takeDirty() []*bucket {
+	s.shape.Lock()
+	defer s.shape.Unlock()
+	s.dirty.since.Store(never)
+	taken := make([]*bucket, 0, max(0, s.dirty.count.Load()))
+	for p := s.dirty.head.Swap(nil); p != nil; {
+		next := p.next
+		p.next = nil
+		p.queued.Store(false) // from here on a taker queues it again
+		if l, ok := s.directory.Load(p.number); ok && l.page == p {
+			taken = p.takeDirty(s, taken)
 		}
-	}
-	for i, l := range lists {
-		l.count.Add(-int64(len(taken[i])))
+		p = next
 	}
 	return taken
 }
 
-// redirty queues a bucket whose mark was cleared, and whose value then wasn't stored. A taker may have
-// queued it meanwhile; it has been dirty for longer than that.
-func (t *table) redirty(b *bucket, since int64) {
-	l := t.shardOf(b.clientID()).dirty
-	l.add(b, since)
-	l.noteSince(since)
+// takeDirty appends those of a page, which wasn't merged into another one.
+func (p *page) takeDirty(s *shard, taken []*bucket) []*bucket {
+	l := s.lockPage(p.number)
+	defer p.mu.Unlock()
+	for b := range l.live {
+		if b.isDirty() {
+			taken = append(taken, b)
+		}
+	}
+	return taken
 }
 
-// putBack queues buckets that a backlog gave and that are still marked.
-func (t *table) putBack(group []*bucket, since int64) {
-	for _, b := range group {
-		t.shardOf(b.clientID()).dirty.push(b, since)
+// redirty queues a client's bucket whose mark was taken away, and whose value then wasn't stored. It has been dirty
+// since then.
+func (t *table) redirty(clientID string, since int64) {
+	c := t.claim(clientID)
+	defer c.release()
+	if b := c.live(); b != nil {
+		c.soil(b, since)
 	}
 }
 
-// dirtyStats is how many buckets are queued, and since when the oldest is.
+// putBack queues the pages of buckets that a backlog gave and that are still marked.
+func (t *table) putBack(group []*bucket, since int64) {
+	for _, b := range group {
+		c := t.claim(b.clientID())
+		if b := c.live(); b != nil && b.isDirty() {
+			c.shard.dirty.queue(c.page, since)
+		}
+		c.release()
+	}
+}
+
+// dirtyStats is how many buckets are dirty, and since when the oldest is that is queued.
 func (t *table) dirtyStats() (count, since int64) {
 	since = never
 	for i := range t.shards {
-		l := t.shards[i].dirty
+		l := &t.shards[i].dirty
 		n := l.count.Load()
 		count += n
 		if n > 0 {
 			since = min(since, l.since.Load())
 		}
 	}
-	return count, since
+	return max(0, count), since // a taker may be about to count what a flush has counted off
 }

@@ -165,6 +165,15 @@ func (f *fixture) tokens(clientID string) int64 {
 
 func ptr[T any](v T) *T { return &v }
 
+// cleanAll has all buckets clean.
+func (f *fixture) cleanAll() {
+	for _, b := range f.allDirty() {
+		c := f.table.claim(b.clientID())
+		c.clean(c.live())
+		c.release()
+	}
+}
+
 // allDirty takes what a flush would.
 func (f *fixture) allDirty() []*bucket {
 	dirty := f.table.takeDirty()

@@ -78,7 +78,7 @@ func (s *Service) untilNext(took time.Duration, failures int) time.Duration {
 }
 
 func (s *Service) reapLoop(ctx context.Context) {
-	ticker := time.NewTicker(reapPass / time.Duration(len(s.table.shards)))
+	ticker := time.NewTicker(reapPass / shardCount)
 	defer ticker.Stop()
 	var news overflowNews
 	for i := 0; ; i++ {
@@ -87,7 +87,7 @@ func (s *Service) reapLoop(ctx context.Context) {
 			return
 		case <-ticker.C:
 			news.tell(s)
-			s.table.reap(&s.table.shards[i%len(s.table.shards)], s.clock.Monotonic())
+			s.table.reap(&s.table.shards[i%shardCount], s.clock.Monotonic())
 		}
 	}
 }
@@ -162,7 +162,7 @@ func (s *Service) flushGroup(ctx context.Context, group []*bucket, since int64, 
 		}
 		return err
 	}
-	c.stored()
+	c.stored(s.table)
 	return nil
 }
 

@@ -8,9 +8,9 @@ import (
 	"unsafe"
 )
 
-// hasher turns client_ids into hashes that clients can't foresee: it has keys of its own for each table. A take
-// needs two, for the shard and in the shard's map; so what is short, addresses for one, is hashed by
-// two multiplications (the steps of wyhash), which cost half of what maphash does.
+// hasher turns client_ids into hashes that clients can't foresee: it has keys of its own for each table. What
+// is short, addresses for one, is hashed by two multiplications (the steps of wyhash), which cost half of what
+// maphash does.
 type hasher struct {
 	low, high, last uint64
 	seed            maphash.Seed
@@ -36,6 +36,3 @@ func fold(a, b uint64) uint64 {
 	high, low := bits.Mul64(a, b)
 	return high ^ low
 }
-
-// ofMap is for xsync's maps. It ignores the seed that they draw whenever they grow: the keys do for that.
-func (h *hasher) ofMap(id string, _ uint64) uint64 { return h.hash(id) }

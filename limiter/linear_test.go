@@ -229,38 +229,44 @@ func TestBucketsAreLinearizable(t *testing.T) {
 // The checker sees what a take would do wrong that came between the two halves of something.
 func TestLinearizabilityIsChecked(t *testing.T) {
 	capacity := func(n int64) Change { return Change{Capacity: &n} }
-	f := func(name string, want bool, race func(f *fixture, s *shard, b *bucket) Decision) {
+	f := func(name string, want bool, race func(f *fixture, c claim, b *bucket) Decision) {
 		t.Helper()
 		fix := newLinearFixture(t)
 		r := &recorder{t: t}
 		ask := func(in call) { r.do(0, in, func() answer { return fix.ask("a", in) }) }
 		ask(call{"create", capacity(1)})
-		s := fix.table.shardOf("a")
-		b, _ := s.buckets.Load("a")
+		c := fix.table.claim("a")
+		b := c.live()
+		c.release()
 		r.do(1, call{op: "take"}, func() answer { // it has looked the bucket up; the other comes first
-			d := race(fix, s, b)
+			d := race(fix, c, b)
 			ask(call{op: "take"})
 			return answerOf(d)
 		})
 		assert.Equal(t, want, r.linearizable(), name)
 	}
-	one := func(b *bucket, now int64) Decision {
-		tat, allowed := b.take(now)
-		return b.rate.decision(allowed, tat, now)
+	one := func(c claim, b *bucket, now int64) Decision {
+		r := c.rateOf(b)
+		tat, allowed, _ := b.take(r, dirty, now)
+		return r.decision(allowed, tat, now)
 	}
-	f("as it is", true, func(f *fixture, _ *shard, b *bucket) Decision { return one(b, f.clock.Monotonic()) })
-	f("a take that isn't one step", false, func(f *fixture, _ *shard, b *bucket) Decision {
+	f("as it is", true, func(f *fixture, c claim, b *bucket) Decision { return one(c, b, f.clock.Monotonic()) })
+	f("a take that isn't one step", false, func(f *fixture, c claim, b *bucket) Decision {
 		before := b.arrival.Load()
-		d := one(b, f.clock.Monotonic())
+		d := one(c, b, f.clock.Monotonic())
 		b.arrival.Store(before)
 		return d
 	})
-	f("a change that doesn't kill", false, func(f *fixture, s *shard, b *bucket) Decision {
-		s.buckets.Store(b.clientID(), newBucket(b.clientID(), b.rate, b.arrival.Load(), true))
-		return one(b, f.clock.Monotonic())
+	f("a change that doesn't kill", false, func(f *fixture, c claim, b *bucket) Decision {
+		counted := census{rates: c.rates}
+		counted.count("a", c.rateOf(b))
+		fresh := newLeaf(c.page, counted)
+		fresh.add(seed{"a", c.hash, c.rateOf(b), managed, b.arrival.Load()})
+		c.shard.directory.Store(0, fresh)
+		return one(c, b, f.clock.Monotonic())
 	})
-	f("settings of one bucket, tokens of another", false, func(f *fixture, _ *shard, b *bucket) Decision {
-		d := one(b, f.clock.Monotonic())
+	f("settings of one bucket, tokens of another", false, func(f *fixture, c claim, b *bucket) Decision {
+		d := one(c, b, f.clock.Monotonic())
 		d.Settings = ptr(f.Defaults())
 		return d
 	})

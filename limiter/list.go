@@ -25,13 +25,8 @@ func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
 	page = make([]Snapshot, 0, len(first))
 	for _, b := range first {
-		if snap, alive := b.snapshot(now, wall); alive {
-			page = append(page, snap)
-			continue
-		}
-		// Replaced since the pass, or deleted.
-		if snap, err := s.Get(b.clientID()); err == nil {
-			page = append(page, snap)
+		if seen, ok := s.table.find(b.clientID(), now); ok { // or else it was deleted since the pass
+			page = append(page, seen.snapshot(now, wall))
 		}
 	}
 	return page, more, nil

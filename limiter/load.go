@@ -106,7 +106,7 @@ func (s *Service) startEmpty(stopped time.Time) {
 	t.emptyUntil = now + empty
 	for i := range t.overflow {
 		b := &t.overflow[i]
-		b.arrival.Store(max(b.arrival.Load(), t.emptyUntil))
+		b.arrival.Store(max(b.tat(), t.emptyUntil)<<1 | dirty)
 	}
 }
 
@@ -130,42 +130,47 @@ func (l loader) restore(r Record) error {
 		return fmt.Errorf("client %q: its client_id has %d bytes, want at most %d", r.ClientID, n, MaxClientID)
 	}
 	t, now, wall := l.table, l.clock.Monotonic(), l.clock.Wall()
-	if b, _ := t.shardOf(r.ClientID).buckets.Load(r.ClientID); b != nil && b.has(stored) {
+	c := t.claim(r.ClientID)
+	defer c.release()
+	if b := c.live(); b != nil && b.has(stored) {
 		return nil
 	}
 	was, is := t.ratesOf(r)
 	credit := was.convert(creditOf(r, was, wall, l.stopped), is)
 	late := false
-	b := t.replace(r.ClientID, is, r.Managed, now, func(live holding) int64 {
+	marks := stored
+	if r.Managed {
+		marks |= managed
+	}
+	b := c.replace(is, marks, now, func(live holding) int64 {
 		if live.rate != nil {
 			late = true
 			credit = max(0, credit-live.rate.convert(live.rate.span-live.credit, is))
 		}
 		return is.tat(credit, live.at)
 	})
-	b.set(stored)
-	short := l.o.Strict && l.restoreLimit(b, r, was, now, wall)
+	short := l.o.Strict && l.restoreLimit(b, r, was, is, now, wall)
 	taken := !l.stopped && r.Reserved > 0 // or else an orderly stop would leave the row as it is
 	if late || short || taken || was != is || r.At.After(wall) || !r.Managed && credit == is.span {
-		t.redirty(b, now)
+		c.soil(b, now)
 	}
 	return nil
 }
 
 // restoreLimit gives a bucket the limit that its row sets, if it sets one. short says that little of it is left. Under
 // other settings than the row's nothing can be spent before the row is written again.
-func (l loader) restoreLimit(b *bucket, r Record, was *rate, now int64, wall time.Time) (short bool) {
+func (l loader) restoreLimit(b *bucket, r Record, was, is *rate, now int64, wall time.Time) (short bool) {
 	if math.IsInf(r.Reserved, 1) {
 		return false
 	}
-	if was != b.rate {
+	if was != is {
 		b.setLimit(0)
 		return true
 	}
 	left := was.fromTokens(r.Tokens) + earnedBy(r, wall) - was.reserved(r.Reserved) // after a crash, by now
 	limit := now + was.span - left
 	b.setLimit(limit)
-	return limit-max(b.arrival.Load(), now) < l.reserve(was)*was.cost/2
+	return limit-max(b.tat(), now) < l.reserve(was)*was.cost/2
 }
 
 // ratesOf is what a record was stored with, and what its bucket is to have.

@@ -17,7 +17,7 @@ func (n *overflowNews) tell(s *Service) {
 		n.told = true
 		s.log.Warn().Int64("max_buckets", s.o.MaxBuckets).Int64("overflow_takes", takes).
 			Msg("max_buckets are reached: clients without a bucket share some from now on; raise it if they are no flood")
-	case n.told && !began && buckets <= s.o.MaxBuckets-s.o.MaxBuckets/10:
+	case n.told && !began && buckets < s.o.MaxBuckets-s.o.MaxBuckets/10:
 		n.told = false
 		s.log.Info().Int64("max_buckets", s.o.MaxBuckets).Int64("buckets", buckets).Int64("overflow_takes", takes).
 			Msg("there is room for new buckets again")

@@ -32,15 +32,13 @@ func TestTakeAgainstTheReaper(t *testing.T) {
 	for range rounds {
 		f.table.take("a", f.clock.Monotonic())
 		f.clock.advance(time.Minute) // full
-		f.allDirty()[0].clear(dirty)
+		f.cleanAll()
 		together(
 			func() { f.table.reap(s, f.clock.Monotonic()) },
 			func() { f.Take("a") },
 		)
 		require.Equal(t, int64(9), f.tokens("a"))
-		for _, b := range f.allDirty() {
-			b.clear(dirty)
-		}
+		f.cleanAll()
 		f.clock.advance(time.Minute)
 	}
 }

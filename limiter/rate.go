@@ -16,12 +16,14 @@ type rate struct {
 	Settings
 	cost int64 // of one token
 	span int64 // Capacity * cost: the time from empty to full
+	// inverse is 2^64 / cost, rounded down: a multiplication by it takes a fraction of the time of a division.
+	inverse uint64
 }
 
 // newRate expects Settings that Validate accepts.
 func newRate(s Settings) *rate {
 	cost := s.Refill.Cost()
-	return &rate{Settings: s, cost: cost, span: s.Capacity * cost}
+	return &rate{Settings: s, cost: cost, span: s.Capacity * cost, inverse: math.MaxUint64 / uint64(cost)}
 }
 
 // credit is what a bucket with this tat holds at now.
@@ -57,7 +59,17 @@ func (r *rate) spend(tat, now int64) (int64, bool) {
 func (r *rate) decision(allowed bool, tat, now int64) Decision {
 	credit := r.credit(tat, now)
 	retryAfter := nanoseconds(max(0, r.cost-credit))
-	return Decision{allowed, credit / r.cost, retryAfter, &r.Settings}
+	return Decision{allowed, r.whole(credit), retryAfter, &r.Settings}
+}
+
+// whole is how many whole tokens so much credit is: credit / cost. As the inverse was rounded down, and credit is below 2^62, what it
+// gives is that or one less.
+func (r *rate) whole(credit int64) int64 {
+	estimate, _ := bits.Mul64(uint64(credit), r.inverse)
+	if rest := credit - int64(estimate)*r.cost; rest >= r.cost {
+		estimate++
+	}
+	return int64(estimate)
 }
 
 // record is a bucket with this credit as a store keeps it; wall is when it had it.

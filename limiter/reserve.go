@@ -1,9 +1,6 @@
 package limiter
 
-import (
-	"math"
-	"runtime"
-)
+import "math"
 
 // With Options.Strict no crash gives anything back. A row then says how many tokens its client may spend
 // before its next row is stored: those that are reserved. A bucket with such a row has a limit, which is the
@@ -20,8 +17,11 @@ import (
 // everything is reserved: after a crash the bucket starts empty.
 func everything() float64 { return math.Inf(1) }
 
-// limitCut is how much of a limit bucket.marks have no room for. It costs a client up to 256 ns of refill.
-const limitCut = 1<<8 - 1
+// limitCut is how much of a limit bucket.marks have no room for. It costs a client up to 128 ns of refill.
+const limitCut = 1<<7 - 1
+
+// limitMarks are the marks of a bucket with a limit.
+func limitMarks(limit int64) uint64 { return uint64(max(0, limit))&^limitCut<<1 | limited }
 
 // limit is the arrival time that no take may pass; never where there is none.
 func (b *bucket) limit() int64 {
@@ -32,49 +32,59 @@ func (b *bucket) limit() int64 {
 	return int64(marks &^ flags >> 1)
 }
 
-// setLimit is called by those who hold the write lock; takers may set flags meanwhile.
+// setLimit is called by those who have locked the page.
 func (b *bucket) setLimit(limit int64) {
-	for {
-		marks := b.marks.Load()
-		if b.marks.CompareAndSwap(marks, uint64(max(0, limit))&^limitCut<<1|marks&flags|limited) {
-			return
-		}
-	}
+	b.marks.Store(b.marks.Load()&flags | limitMarks(limit))
 }
 
 // takeReserved is take for buckets that may have limits. short says that there was a token that
-// isn't reserved yet; the bucket is in the dirty list then, so that a flush reserves it.
+// isn't reserved yet; the bucket is dirty then, so that a flush reserves it.
 func (t *table) takeReserved(clientID string, now int64) (d Decision, short bool) {
 	hash := t.hasher.hash(clientID)
 	s := t.shard(hash)
 	for {
-		b, ok := s.buckets.Load(clientID)
-		if !ok {
-			b = t.admit(s, hash, clientID, now)
+		l := s.leaf(hash)
+		b := l.find(hash, clientID)
+		if b == nil {
+			b, l = t.admit(clientID, now)
 		}
-		if d, short, alive := b.takeUpTo(b.limit(), now); alive {
-			if (d.Allowed || short) && !b.has(dirty) {
-				s.dirty.add(b, now)
-			}
-			return d, short
+		took := b.takeUpTo(b.limit(), l.rateOf(b, t.defaults), now)
+		if took.gone {
+			l.fetch(b, hash, clientID)
+			continue
 		}
-		runtime.Gosched()
+		if took.first {
+			s.dirty.add(l.page, now)
+		}
+		return took.Decision, took.short
 	}
 }
 
+// reservedTake is what came of a take from a bucket that may have a limit.
+type reservedTake struct {
+	Decision
+	short, first, gone bool
+}
+
 // takeUpTo is take with a limit, which was read before the arrival time: it only rises.
-func (b *bucket) takeUpTo(limit, now int64) (d Decision, short, alive bool) {
+func (b *bucket) takeUpTo(limit int64, r *rate, now int64) reservedTake {
 	for {
-		tat := b.arrival.Load()
-		if tat == dead {
-			return Decision{}, false, false
+		was := b.arrival.Load()
+		if was < 0 {
+			return reservedTake{gone: true}
 		}
-		next, ok := b.rate.spend(tat, now)
-		if !ok || next > limit {
-			return b.rate.decision(false, tat, now).within(limit-max(tat, now), b.rate), ok, true
-		}
-		if b.arrival.CompareAndSwap(tat, next) {
-			return b.rate.decision(true, next, now).within(limit-next, b.rate), false, true
+		tat := was >> 1
+		next, ok := r.spend(tat, now)
+		switch {
+		case !ok:
+			return reservedTake{Decision: r.decision(false, tat, now).within(limit-max(tat, now), r)}
+		case next > limit:
+			if was&dirty != 0 || b.arrival.CompareAndSwap(was, was|dirty) {
+				d := r.decision(false, tat, now).within(limit-max(tat, now), r)
+				return reservedTake{Decision: d, short: true, first: was&dirty == 0}
+			}
+		case b.arrival.CompareAndSwap(was, next<<1|dirty):
+			return reservedTake{Decision: r.decision(true, next, now).within(limit-next, r), first: was&dirty == 0}
 		}
 	}
 }
@@ -101,47 +111,44 @@ func (r *rate) reserved(tokens float64) int64 {
 }
 
 // limit puts a bucket with a limit in the place of one that has none, and gives its arrival time. The
-// caller holds the write lock. nil: the bucket is dead.
-func (t *table) limit(b *bucket, now, reserve int64) (fresh *bucket, tat int64) {
-	was, ok := b.kill(now)
-	if !ok {
-		return nil, 0
-	}
-	tat = b.rate.tat(was.credit, was.at)
-	fresh = newBucket(b.clientID(), b.rate, tat, b.has(managed))
-	fresh.set(b.marks.Load() & stored)
-	fresh.setLimit(max(tat, now) + reserve)
-	t.shardOf(b.clientID()).buckets.Store(fresh.clientID(), fresh)
-	return fresh, tat
+// caller holds the write lock.
+func (c *claim) limit(b *bucket, now, reserve int64) (fresh *bucket, tat int64) {
+	r := c.rateOf(b)
+	was := c.kill(b, now)
+	tat = r.tat(was.credit, was.at)
+	return c.put(r, b.marks.Load()&(stored|managed)|limitMarks(max(tat, now)+reserve), tat), tat
 }
 
 // reservation is what a row reserves.
 type reservation struct {
-	bucket *bucket
+	bucket *bucket // which may be another than before, to have a limit: then isNew
+	tat    int64
+	isNew  bool
 	tokens float64
 	limit  int64 // never: none
 }
 
 // reserveFor says what the row of a bucket is to reserve. One that is full gets everything, since its row would have to
-// be written again and again for its client to find anything when it comes. The bucket may be
-// replaced, to have a limit; nil: it is dead.
-func (s *Service) reserveFor(b *bucket, tat, now int64) (r reservation, newTAT int64, isNew bool) {
+// be written again and again for its client to find anything when it comes.
+func (s *Service) reserveFor(at *claim, b *bucket, tat, now int64) reservation {
 	if tat <= now {
-		return reservation{b, everything(), never}, tat, false
+		return reservation{bucket: b, tat: tat, tokens: everything(), limit: never}
 	}
-	tokens := s.reserve(b.rate)
-	credit := tokens * b.rate.cost
-	if isNew = !b.has(limited); isNew {
-		b, tat = s.table.limit(b, now, credit)
+	r := at.rateOf(b)
+	tokens := s.reserve(r)
+	credit := tokens * r.cost
+	isNew := !b.has(limited)
+	if isNew {
+		b, tat = at.limit(b, now, credit)
 	}
-	return reservation{b, float64(tokens), max(tat, now) + credit}, tat, isNew
+	return reservation{b, tat, isNew, float64(tokens), max(tat, now) + credit}
 }
 
 // hold sets the limit of a reservation that is stored.
-func (r reservation) hold() {
+func (r reservation) hold(b *bucket) {
 	if r.limit == never {
-		r.bucket.clear(limited)
+		b.clear(limited)
 		return
 	}
-	r.bucket.setLimit(r.limit)
+	b.setLimit(r.limit)
 }

@@ -98,14 +98,16 @@ func newService(o Options, s Store) (*Service, error) {
 		wake:    make(chan struct{}, 1),
 		batch:   flushBatch,
 	}
-	service.table.volatile = o.Volatile
+	if o.Volatile {
+		service.table.mark = 0
+	}
 	service.flushingSince.Store(never)
 	return service, nil
 }
 
 // Take spends one token of the client's bucket, which it creates for a client that has none.
 // clientID is 1 to MaxClientID bytes and may alias a request's buffer: it is copied before it is kept. It never waits for a
-// lock or a store, and allocates nothing for a client that has a bucket.
+// store, and for a client that has a bucket it waits for no lock, unless the bucket is being replaced, and allocates nothing.
 func (s *Service) Take(clientID string) Decision {
 	if s.o.Strict {
 		return s.takeReserved(clientID)
@@ -140,15 +142,12 @@ func (s *Service) Get(clientID string) (Snapshot, error) {
 	if d := s.doubt.Load(); d != nil && d.clientID == clientID {
 		return Snapshot{}, fmt.Errorf("%w: the last write of this bucket broke off, and the store has not answered since", ErrInDoubt)
 	}
-	for {
-		b, _, ok := s.table.find(clientID, s.clock.Monotonic())
-		if !ok {
-			return Snapshot{}, ErrNotFound
-		}
-		if snap, alive := b.snapshot(s.clock.Monotonic(), s.clock.Wall()); alive {
-			return snap, nil
-		}
+	now, wall := s.clock.Monotonic(), s.clock.Wall()
+	seen, ok := s.table.find(clientID, now)
+	if !ok {
+		return Snapshot{}, ErrNotFound
 	}
+	return seen.snapshot(now, wall), nil
 }
 
 // Stats is what the service is doing now.

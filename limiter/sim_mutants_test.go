@@ -16,7 +16,7 @@ import (
 const steppedSteps = "1000000"
 
 // mutantSteps are enough for the simulation to find what is wrong with any mutant.
-const mutantSteps = "600000"
+const mutantSteps = "6000000"
 
 // TestSteppedSimulation is the simulation with a step before each access to a bucket.
 func TestSteppedSimulation(t *testing.T) {
@@ -34,13 +34,13 @@ type mutant struct {
 func TestSimulationCatchesMutants(t *testing.T) {
 	for name, m := range map[string]mutant{
 		"the dirty mark is cleared after the read": {
-			"collect.go", "b.clear(dirty)\n\t\ttat := b.arrival.Load()", "tat := b.arrival.Load()\n\t\tb.clear(dirty)",
+			"claim.go", "was := b.arrival.And(^dirty)", "was := b.arrival.Load()\n\tb.arrival.And(^dirty)",
 		},
 		"no barrier after an ambiguous commit": {
 			"doubt.go", "if d == nil {", "if s.doubt.Store(nil); true {",
 		},
 		"what failed is not dirty again": {
-			"collect.go", "if b.arrival.Load() != dead {", "if b == nil {",
+			"collect.go", "\t\ts.table.redirty(b.clientID(), since)", "\t\t_ = b",
 		},
 		"what a settled write left is not for the last flush": {
 			"flush.go", "err != nil || s.doubt.Load() == nil {", "true {",
@@ -52,31 +52,52 @@ func TestSimulationCatchesMutants(t *testing.T) {
 			"load.go", "max(0, held+earnedBy(r, wall))", "held+earnedBy(r, wall)",
 		},
 		"a bucket is killed by a store": {
-			"bucket.go", "if b.arrival.CompareAndSwap(tat, dead) {", "if b.arrival.Store(dead); true {",
+			"bucket.go", "if b.arrival.CompareAndSwap(was, dead) {", "if b.arrival.Store(dead); true {",
 		},
 		"a full bucket is killed by a store": {
-			"bucket.go", "tat <= now && b.arrival.CompareAndSwap(tat, dead)", "tat <= now && func() bool { b.arrival.Store(dead); return true }()",
+			"bucket.go", "was>>1 <= now && b.arrival.CompareAndSwap(was, dead)", "was>>1 <= now && func() bool { b.arrival.Store(dead); return true }()",
 		},
 		"a dead bucket is written": {
-			"collect.go", "case tat == dead:", "case false:",
+			"collect.go", "b := at.live()\n\tif b == nil || !b.isDirty() {", "b := seen\n\tif b == nil {",
+		},
+		"a bucket that moved is not written": {
+			"collect.go", "b := at.live()", "b := seen",
+		},
+		"a bucket that moves is frozen by a store": {
+			"bucket.go", "case b.arrival.CompareAndSwap(was, ^was):", "case func() bool { b.arrival.Store(^was); return true }():",
+		},
+		"a bucket that moves is clean": {
+			"move.go", "CompareAndSwap(awaited, word)", "CompareAndSwap(awaited, word&^dirty)",
+		},
+		"a bucket that moves loses its marks": {
+			"move.go", "b.marks.Load() &^ lengthMask", "0",
+		},
+		"a page that dirty buckets move to is not queued": {
+			"move.go", "if word&dirty != 0 {", "if false {",
+		},
+		"a bucket moves again after a taker moved it": {
+			"move.go", "word := p.from.freeze()\n\t\tp.to.arrival.CompareAndSwap(awaited, word)", "word := p.from.freeze()\n\t\tp.to.arrival.Store(word)",
+		},
+		"spending is not marked": {
+			"bucket.go", "next<<1|was&dirty|mark", "next<<1|was&dirty",
 		},
 		"a reaped bucket keeps its row": {
-			"table.go", "case b.has(stored):", "case false:",
+			"reap.go", "case b.has(stored):", "case false:",
 		},
 		"an operator's write forgets what was spent meanwhile": {
 			"admin.go", "\treturn p.rate.tat(p.content(was), at)", "\treturn max(p.stored, p.rate.tat(p.content(was), at)-p.rate.cost)",
 		},
 		"an operator's write leaves what was spent meanwhile clean": {
-			"admin.go", "\t\ts.table.redirty(b, now)", "",
+			"admin.go", "\t\tc.soil(b, now)", "",
 		},
 		"a limit is raised before its row is stored": {
-			"flush.go", "c := s.collect(group, horizon)", "c := s.collect(group, horizon)\n\tc.stored()",
+			"flush.go", "c := s.collect(group, horizon)", "c := s.collect(group, horizon)\n\tc.stored(s.table)",
 		},
 		"a new limit goes in doubt": {
 			"collect.go", "if !errors.Is(why, ErrInDoubt) {", "if errors.Is(why, why) {",
 		},
 		"a new limit comes to a bucket that takers have": {
-			"reserve.go", "b, tat = s.table.limit(b, now, credit)", "b.setLimit(max(tat, now) + credit)",
+			"reserve.go", "b, tat = at.limit(b, now, credit)", "b.setLimit(max(tat, now) + credit)",
 		},
 		"who has no row starts full after a crash": {
 			"load.go", "if stopped.IsZero() && s.o.Strict {", "if s == nil {",
@@ -94,7 +115,7 @@ func TestSimulationCatchesMutants(t *testing.T) {
 			"admin.go", "record.Reserved = everything()", "record.Reserved = 0",
 		},
 		"a row of a bucket that starts empty is deleted": {
-			"collect.go", " || c.now < s.table.emptyUntil:", ":",
+			"collect.go", " || c.now < s.table.emptyUntil {", " {",
 		},
 		"a limit is restored too high": {
 			"load.go", "earnedBy(r, wall) - was.reserved(r.Reserved) // after", "0*earnedBy(r, wall) - was.reserved(r.Reserved) // after",

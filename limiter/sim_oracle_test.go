@@ -38,6 +38,7 @@ type simPlan struct {
 	nothing bool  // there may have been no bucket by then
 	is      *rate // what comes of it
 	applied bool  // memory has it
+	nop     bool  // or may have it, since it would make no difference
 	inDoubt bool
 }
 
@@ -45,23 +46,54 @@ const simRounding = int64(2 * time.Microsecond) // of a row's time, up; and of i
 
 func (w *simWorld) true(tat int64) int64 { return tat + w.booted }
 
-// peek is the Service's bucket of a client, seen without a step.
-func (w *simWorld) peek(c *simClient) (b *bucket, tat int64) {
+// peek is the Service's bucket of a client, seen without a step; inTransit says that somebody has its page locked and is about to put one there.
+func (w *simWorld) peek(c *simClient) (seen sight, inTransit bool) {
 	quiet := w.quiet
 	w.quiet = true
 	defer func() { w.quiet = quiet }()
 	t := w.s.table
-	if b, _ = t.shardOf(c.id).buckets.Load(c.id); b == nil {
-		return nil, 0
+	hash := t.hasher.hash(c.id)
+	l := t.shard(hash).leaf(hash)
+	if b := l.find(hash, c.id); b != nil {
+		return sight{b, l.rateOf(b, t.defaults), wordOf(l, b, hash, c.id) >> 1}, false
 	}
-	return b, b.arrival.Load()
+	if l.page.mu.TryLock() {
+		l.page.mu.Unlock()
+		return sight{}, false
+	}
+	return sight{}, true
 }
 
-func (w *simWorld) marks(b *bucket, mark uint64) bool {
+func (w *simWorld) isManaged(b *bucket) bool {
 	quiet := w.quiet
 	w.quiet = true
 	defer func() { w.quiet = quiet }()
-	return b.has(mark)
+	return b.has(managed)
+}
+
+// wordOf is what a bucket's word is, or will be.
+func wordOf(l leaf, b *bucket, hash uint64, clientID string) int64 {
+	word := b.arrival.Load()
+	if word == awaited {
+		for _, v := range *l.page.coming.Load() {
+			if old := v.find(hash, clientID); old != nil {
+				word = old.arrival.Load()
+			}
+		}
+	}
+	if word < 0 {
+		return ^word
+	}
+	return word
+}
+
+// seen is the bucket as a sight, seen without a step.
+func (w *simWorld) seen(b *bucket, tat int64) sight {
+	hash := w.s.table.hasher.hash(b.clientID())
+	quiet := w.quiet
+	w.quiet = true
+	defer func() { w.quiet = quiet }()
+	return sight{b, w.s.table.shard(hash).leaf(hash).rateOf(b, w.s.table.defaults), tat}
 }
 
 // spent is called when a taker has spent a token of a bucket whose arrival time was old.
@@ -71,7 +103,7 @@ func (w *simWorld) spent(b *bucket, old, tat int64) {
 	if c == nil || c.id != w.nameOf(b) {
 		w.fail("a token of %q was spent by nobody", w.nameOf(b))
 	}
-	w.observe(c, b, w.true(old))
+	w.observe(c, w.seen(b, old))
 	w.spend(c, op, w.true(tat))
 }
 
@@ -101,19 +133,19 @@ func (w *simWorld) took(c *simClient, d Decision) {
 		w.looked(c)
 	}
 	next := max(c.tat, op.now) + c.is.cost
-	b, tat := w.peek(c)
+	seen, inTransit := w.peek(c)
 	switch {
 	case d.Allowed:
 		w.note("take", c.id)
 		c.told++
 		if !simStepped() {
-			w.observeSpent(c, op, b, tat)
+			w.observeSpent(c, op, seen)
 		}
 	case next-op.now > c.is.span:
 		w.note("refused", c.id)
 	case !w.o.Strict:
 		w.fail("%q was refused a token that it had", c.id)
-	case op.changes == w.changes() && tat != dead && !w.reaches(b, next):
+	case op.changes == w.changes() && !inTransit && !w.reaches(seen.bucket, next):
 		w.fail("%q was refused a token that it had, and that is reserved", c.id)
 	default:
 		w.note("not reserved", c.id)
@@ -128,11 +160,11 @@ func (w *simWorld) reaches(b *bucket, next int64) bool {
 }
 
 // observeSpent is spent where the words of a bucket don't tell: then nothing came between.
-func (w *simWorld) observeSpent(c *simClient, op *simOp, b *bucket, tat int64) {
-	if b != c.known {
-		w.adopt(c, b, c.tat)
+func (w *simWorld) observeSpent(c *simClient, op *simOp, seen sight) {
+	if seen.bucket != c.known {
+		w.adopt(c, seen, c.tat)
 	}
-	w.spend(c, op, w.true(tat))
+	w.spend(c, op, w.true(seen.tat))
 }
 
 func simStepped() bool {
@@ -173,11 +205,11 @@ func (w *simWorld) look() {
 
 // looked compares a client's bucket with the true one.
 func (w *simWorld) looked(c *simClient) {
-	b, tat := w.peek(c)
+	seen, inTransit := w.peek(c)
 	switch {
-	case tat == dead && b != nil: // somebody is at it
-	case b != nil:
-		w.observe(c, b, w.true(tat))
+	case inTransit: // somebody is at it
+	case seen.bucket != nil:
+		w.observe(c, seen)
 	case c.known == nil:
 	case c.pending != nil && c.pending.deletes && c.pending.written, !c.managed && c.tat <= w.now:
 		w.forget(c)
@@ -195,9 +227,10 @@ func (w *simWorld) forget(c *simClient) {
 }
 
 // observe compares a bucket that was seen with the true one.
-func (w *simWorld) observe(c *simClient, b *bucket, tat int64) {
-	if b != c.known {
-		w.adopt(c, b, tat)
+func (w *simWorld) observe(c *simClient, seen sight) {
+	tat := w.true(seen.tat)
+	if seen.bucket != c.known {
+		w.adopt(c, seen, tat)
 	}
 	if max(tat, w.now) != max(c.tat, w.now) {
 		w.fail("%q has %v of refill too many", c.id, time.Duration(max(c.tat, w.now)-max(tat, w.now)))
@@ -206,25 +239,36 @@ func (w *simWorld) observe(c *simClient, b *bucket, tat int64) {
 }
 
 // adopt finds out how a bucket came to be in the place of the one that was known: an operator's write, a limit, or
-// a client that came back after its full bucket was dropped.
-func (w *simWorld) adopt(c *simClient, b *bucket, tat int64) {
-	isManaged := w.marks(b, managed)
-	if p := c.pending; p != nil && p.written && !p.applied {
+// a client that came back after its full bucket was dropped. One that is as it was has moved, or was written as it was.
+func (w *simWorld) adopt(c *simClient, seen sight, tat int64) {
+	isManaged := w.isManaged(seen.bucket)
+	asBefore := c.known != nil && isManaged == c.managed && seen.rate.Settings == c.is.Settings && max(tat, w.now) == max(c.tat, w.now)
+	switch p := c.pending; {
+	case p == nil || !p.written || p.applied:
+	case asBefore:
+		p.nop = true
+	default:
 		if p.deletes && !isManaged && (c.managed || max(tat, w.now) != max(c.tat, w.now)) {
 			w.forget(c) // and it came back; if not, it was given a limit
 		}
-		if !p.deletes && isManaged && b.rate.Settings == p.is.Settings && w.follows(c, p, tat) {
-			p.applied = true
-			c.late, c.soon = c.is.convert(min(c.is.span, w.now-p.at), p.is), w.now-p.at
-			c.is, c.managed, c.tat = p.is, true, tat
-			c.covered = max(c.covered, p.spent)
-		}
+		w.applies(c, p, seen, tat)
 	}
-	if isManaged != c.managed || b.rate.Settings != c.is.Settings {
+	if isManaged != c.managed || seen.rate.Settings != c.is.Settings {
 		w.fail("%q has a bucket with %v, managed %v; want %v, managed %v, or what comes of %+v; it lacks %v, and the one before %v",
-			c.id, b.rate.Settings, isManaged, c.is.Settings, c.managed, c.pending, time.Duration(tat-w.now), time.Duration(c.tat-w.now))
+			c.id, seen.rate.Settings, isManaged, c.is.Settings, c.managed, c.pending, time.Duration(tat-w.now), time.Duration(c.tat-w.now))
 	}
-	c.known = b
+	c.known = seen.bucket
+}
+
+// applies has an operator's write be in memory, if that is what is seen there.
+func (w *simWorld) applies(c *simClient, p *simPlan, seen sight, tat int64) {
+	if p.deletes || !w.isManaged(seen.bucket) || seen.rate.Settings != p.is.Settings || !w.follows(c, p, tat) {
+		return
+	}
+	p.applied = true
+	c.late, c.soon = c.is.convert(min(c.is.span, w.now-p.at), p.is), w.now-p.at
+	c.is, c.managed, c.tat = p.is, true, tat
+	c.covered = max(c.covered, p.spent)
 }
 
 // follows says whether an operator's write makes this of the true bucket.
@@ -247,8 +291,8 @@ func (w *simWorld) follows(c *simClient, p *simPlan, tat int64) bool {
 
 // hasNothing says whether the client has no bucket, or a full one that nobody wrote.
 func (w *simWorld) hasNothing(c *simClient) bool {
-	b, _ := w.peek(c)
-	return b == nil || !c.managed && c.tat <= w.now
+	seen, inTransit := w.peek(c)
+	return seen.bucket == nil && !inTransit || !c.managed && c.tat <= w.now
 }
 
 // begin is an operator's call; writes, when it comes to the store; answered, its end.
@@ -280,7 +324,7 @@ func (w *simWorld) answered(c *simClient, err error) {
 	w.looked(c)
 	p := c.pending
 	switch {
-	case err == nil && !p.applied:
+	case err == nil && !p.applied && !p.nop:
 		w.fail("an operator's write of %q was answered, and memory does not have it", c.id)
 	case errors.Is(err, ErrInDoubt):
 		p.inDoubt = true
@@ -298,11 +342,11 @@ func (w *simWorld) compareWithStore(c *simClient) {
 		return
 	}
 	row, ok := w.store.rows[c.id]
-	b, _ := w.peek(c)
-	if b == nil && ok {
+	seen, _ := w.peek(c)
+	if seen.bucket == nil && ok {
 		w.fail("%q has a row and no bucket", c.id)
 	}
-	w.compareClean(c, b)
+	w.compareClean(c, seen.bucket)
 	isManaged := ok && row.Managed
 	if isManaged != c.managed || isManaged && row.Settings != c.is.Settings {
 		w.fail("%q is managed in memory: %v, and in the store: %v; %v, %v", c.id, c.managed, isManaged, c.is.Settings, row.Settings)
@@ -312,7 +356,7 @@ func (w *simWorld) compareWithStore(c *simClient) {
 // compareClean wants a bucket that isn't dirty to be as its row says, or to hold nothing.
 func (w *simWorld) compareClean(c *simClient, b *bucket) {
 	row, ok := w.store.rows[c.id]
-	if b == nil || w.marks(b, dirty) || row.wasRead {
+	if b == nil || row.wasRead || w.isDirty(b) {
 		return
 	}
 	if !ok {
@@ -327,14 +371,20 @@ func (w *simWorld) compareClean(c *simClient, b *bucket) {
 	}
 }
 
+func (w *simWorld) isDirty(b *bucket) bool {
+	w.quiet = true
+	defer func() { w.quiet = false }()
+	return b.isDirty()
+}
+
 // compareReserved wants everything that a strict service may admit to be reserved by whatever row there may be.
 func (w *simWorld) compareReserved(c *simClient) {
-	b, _ := w.peek(c)
-	if b == nil || !w.o.Strict {
+	seen, _ := w.peek(c)
+	if seen.bucket == nil || !w.o.Strict {
 		return
 	}
 	w.quiet = true
-	limit := b.limit()
+	limit := seen.bucket.limit()
 	w.quiet = false
 	if limit != never {
 		limit = w.true(limit)
@@ -357,15 +407,15 @@ func (w *simWorld) started(clean bool) {
 		w.blank = w.true(at)
 	}
 	for _, c := range w.clients {
-		b, tat := w.peek(c)
+		seen, _ := w.peek(c)
 		is, isManaged, at := newRate(w.o.Settings), false, w.blank
-		if b != nil {
-			is, isManaged, at = b.rate, w.marks(b, managed), w.true(tat)
+		if seen.bucket != nil {
+			is, isManaged, at = seen.rate, w.isManaged(seen.bucket), w.true(seen.tat)
 		}
 		w.compareStart(c, clean, is, isManaged, at)
 		w.store.read(c.id)
 		c.late, c.soon = 0, 0
-		c.is, c.managed, c.tat, c.known, c.told, c.covered, c.pending = is, isManaged, at, b, c.spent, c.spent, nil
+		c.is, c.managed, c.tat, c.known, c.told, c.covered, c.pending = is, isManaged, at, seen.bucket, c.spent, c.spent, nil
 	}
 }
 
@@ -431,3 +481,5 @@ func (w *simWorld) mayLose(c *simClient, clean bool) int64 {
 	}
 	return back + c.late + c.is.reserved(row.Reserved) + simRounding
 }
+
+func (t *table) shardOf(clientID string) *shard { return t.shard(t.hasher.hash(clientID)) }

@@ -49,10 +49,25 @@ func (s *steppedInt64) Store(v int64) {
 func (s *steppedInt64) CompareAndSwap(old, v int64) bool {
 	s.step()
 	swapped := s.Int64.CompareAndSwap(old, v)
-	if swapped && simStepper != nil && v != dead {
-		simStepper.spent(bucketOf(unsafe.Pointer(s), unsafe.Offsetof(bucket{}.arrival)), old, v)
+	if swapped && simStepper != nil && old >= 0 && v >= 0 && v>>1 != old>>1 {
+		simStepper.spent(bucketOf(unsafe.Pointer(s), unsafe.Offsetof(bucket{}.arrival)), old>>1, v>>1)
 	}
 	return swapped
+}
+
+func (s *steppedInt64) Swap(v int64) int64 {
+	s.step()
+	return s.Int64.Swap(v)
+}
+
+func (s *steppedInt64) Or(mask int64) int64 {
+	s.step()
+	return s.Int64.Or(mask)
+}
+
+func (s *steppedInt64) And(mask int64) int64 {
+	s.step()
+	return s.Int64.And(mask)
 }
 
 type steppedUint64 struct{ atomic.Uint64 }

@@ -52,7 +52,7 @@ func TestSimulation(t *testing.T) {
 		total["steps"] += w.steps
 	}
 	t.Logf("%v", total)
-	for _, what := range []string{"crash", "crash in the middle", "stop", "take", "refused", "flush", "flush that failed", "put", "delete", "in doubt", "reap", "regained"} {
+	for _, what := range []string{"crash", "crash in the middle", "stop", "take", "refused", "flush", "flush that failed", "put", "delete", "in doubt", "reap", "grow", "regained"} {
 		if total[what] == 0 && steps >= simSteps {
 			t.Errorf("there was no %s", what)
 		}
@@ -126,7 +126,7 @@ func newSimWorld(seed uint64) *simWorld {
 		Clock:         simClock{w},
 		Logger:        zerolog.Nop(),
 	}
-	for _, id := range []string{"a", "b", "c", "d"} {
+	for _, id := range []string{"client-a", "client-b", "client-c", "client-d"} {
 		w.clients = append(w.clients, &simClient{id: id, is: newRate(w.o.Settings)})
 	}
 	return w
@@ -211,6 +211,8 @@ func (w *simWorld) anything() {
 		w.stop()
 	case n < 98:
 		w.crash()
+	default:
+		w.grow()
 	}
 }
 
@@ -244,34 +246,46 @@ func (w *simWorld) between() {
 	if w.s == nil || w.stopping || len(w.stack) > 2 {
 		return
 	}
-	switch n := w.dice.IntN(10); {
+	switch n := w.dice.IntN(11); {
 	case n < 6:
 		c := w.stack[len(w.stack)-1].client
 		if c == nil || w.dice.IntN(2) == 0 {
 			c = w.someone()
 		}
-		if !w.spins(c) {
+		if !w.waits(c) {
 			w.takes(c)
 		}
 	case n < 7 && !w.reaping:
 		w.reap()
-	case n < 9 && !w.flushing && len(w.s.writing) == 0 && !w.anySpins():
+	case n < 9 && !w.flushing && len(w.s.writing) == 0:
 		w.flush()
-	case n < 10 && len(w.s.writing) == 0 && !w.anySpins():
+	case n < 10 && len(w.s.writing) == 0:
 		w.administer(w.someone())
+	case n == 10:
+		w.grow()
 	}
 }
 
-// spins says whether a taker would wait for whoever killed the bucket to go on.
-func (w *simWorld) spins(c *simClient) bool {
-	b, tat := w.peek(c)
-	return b != nil && tat == dead
+// waits says whether a taker would wait for whoever has locked the client's page.
+func (w *simWorld) waits(c *simClient) bool {
+	_, inTransit := w.peek(c)
+	return inTransit
 }
 
-func (w *simWorld) anySpins() bool {
-	for _, c := range w.clients {
-		if w.spins(c) {
+// locked says whether whoever has business with the clients' shards would have to wait.
+func (w *simWorld) locked(clients ...*simClient) bool {
+	for _, c := range clients {
+		s := w.s.table.shardOf(c.id)
+		if !s.shape.TryLock() {
 			return true
+		}
+		s.shape.Unlock()
+		for number := range s.pages.Load() {
+			l, _ := s.directory.Load(number)
+			if !l.page.mu.TryLock() {
+				return true
+			}
+			l.page.mu.Unlock()
 		}
 	}
 	return false
@@ -297,7 +311,7 @@ func (w *simWorld) takes(c *simClient) {
 		n = int(c.is.Capacity)
 	}
 	for range n {
-		if !w.spins(c) {
+		if !w.waits(c) {
 			w.take(c)
 		}
 	}
@@ -310,6 +324,9 @@ func (w *simWorld) take(c *simClient) {
 }
 
 func (w *simWorld) flush() {
+	if w.locked(w.clients...) {
+		return
+	}
 	covered := make([]int64, len(w.clients))
 	for i, c := range w.clients {
 		covered[i] = c.told
@@ -330,19 +347,34 @@ func (w *simWorld) flush() {
 
 // reap drops one client's bucket if it can: the shards are so that each client has one alone.
 func (w *simWorld) reap() {
-	t := w.s.table
-	w.during(&simOp{}, func() {
+	t, c := w.s.table, w.someone()
+	if w.locked(c) {
+		return
+	}
+	w.during(&simOp{client: c}, func() {
 		w.reaping = true
 		defer func() { w.reaping = false }()
 		w.note("reap")
-		t.reap(t.shardOf(w.someone().id), w.s.clock.Monotonic())
+		t.reap(t.shardOf(c.id), w.s.clock.Monotonic())
+	})
+}
+
+// grow splits the pages of a client's shard, as if it had many more clients. The reaper merges them again.
+func (w *simWorld) grow() {
+	t, c := w.s.table, w.someone()
+	if w.locked(c) {
+		return
+	}
+	w.during(&simOp{client: c}, func() {
+		w.note("grow")
+		t.split(t.shardOf(c.id))
 	})
 }
 
 // administer is an operator's write.
 func (w *simWorld) administer(c *simClient) {
-	if c.pending != nil {
-		return // its last one is in doubt, or under way
+	if c.pending != nil || w.locked(c) || w.s.doubt.Load() != nil && w.locked(w.clients...) {
+		return // its last one is in doubt, or under way; or it would wait, or have to settle another's that would
 	}
 	w.during(&simOp{client: c, admin: true}, func() {
 		if w.dice.IntN(4) == 0 {
@@ -449,16 +481,17 @@ func (w *simWorld) start(clean bool) {
 	}
 }
 
-// boot makes a Service that has each client in a shard of its own: then the order in which a shard is gone through, which
-// is a map's, makes no difference.
+// boot makes a Service whose hashes depend on the dice alone, and that has each client in a shard of its own, or else all of them would
+// wait whenever one does.
 func (w *simWorld) boot() *Service {
 	w.quiet = true
 	defer func() { w.quiet = false }()
+	s, err := newService(w.o, w.store)
+	if err != nil {
+		w.fail("%v", err)
+	}
 	for {
-		s, err := newService(w.o, w.store)
-		if err != nil {
-			w.fail("%v", err)
-		}
+		s.table.hasher = hasher{low: w.dice.Uint64(), high: w.dice.Uint64(), last: w.dice.Uint64() | 1}
 		shards := map[*shard]bool{}
 		for _, c := range w.clients {
 			shards[s.table.shardOf(c.id)] = true

@@ -1,43 +1,25 @@
 package limiter
 
 import (
-	"math/bits"
-	"runtime"
 	"sync/atomic"
-
-	"github.com/puzpuzpuz/xsync/v3"
+	"time"
 )
-
-// shardCapacity is how many buckets a shard holds at max_buckets. A map that grows makes its writers wait, new clients
-// that is: many small maps make fewer of them wait, and for less long. Too many don't fit into the first cache. A map has a power of two of rows of 64 bytes,
-// and doubles them at 3.75 buckets a row: 60,000 buckets are a little below that at 16,384 rows, so that
-// the maps are at their densest when the table is full.
-const shardCapacity, minShardCapacity = 60_000, 100
-
-// A table has minShards, unless it is for very few buckets, and maxShards at most.
-const minShards, maxShards = 64, 512
-
-func shardsFor(maxBuckets int64) int64 {
-	capacity := int64(shardCapacity)
-	for maxBuckets/capacity < minShards && capacity/2 >= minShardCapacity {
-		capacity /= 2
-	}
-	return min(maxShards, (maxBuckets+capacity-1)/capacity)
-}
 
 // overflowCount buckets are shared by the clients that come past the cap.
 const overflowCount = 1024
 
-// table holds the buckets. Looking up, taking and marking dirty take no lock.
+// table holds the buckets. Taking from one that is there, dirty marks included, takes no lock.
 type table struct {
 	defaults *rate
-	max      int64
-	// volatile has spending leave no bucket dirty.
-	volatile bool
+	// justDefaults are the rates of most pages.
+	justDefaults *[]*rate
+	max          int64
+	// mark is dirty, or 0 where spending leaves no bucket dirty.
+	mark int64
 	// emptyUntil is when a bucket that started empty, since a crash may have forgotten its client, would be full.
 	emptyUntil int64
 	hasher     hasher
-	shards     []shard
+	shards     [shardCount]shard
 
 	count         atomic.Int64
 	managed       atomic.Int64
@@ -45,34 +27,21 @@ type table struct {
 	overflowTakes atomic.Int64
 }
 
-// shard is small: what every take goes by fits into the first cache.
-type shard struct {
-	buckets *xsync.MapOf[string, *bucket]
-	dirty   *dirtyList
-}
-
 func newTable(defaults *rate, maxBuckets int64) *table {
-	t := &table{defaults: defaults, max: maxBuckets, hasher: newHasher(), shards: make([]shard, shardsFor(maxBuckets))}
+	t := &table{defaults: defaults, justDefaults: &[]*rate{defaults}, max: maxBuckets, mark: dirty, hasher: newHasher()}
 	for i := range t.shards {
-		t.shards[i].buckets = xsync.NewMapOfWithHasher[string, *bucket](t.hasher.ofMap)
-		t.shards[i].dirty = newDirtyList()
+		t.shards[i].init(t)
 	}
 	for i := range t.overflow {
-		t.overflow[i].rate = defaults
-		t.overflow[i].set(dirty) // never stored: what is marked already is not queued
+		t.overflow[i].arrival.Store(dirty) // never stored: what is marked already is not queued
 	}
 	return t
 }
 
-// shard goes by the hash's upper bits; its map goes by the lower ones.
-func (t *table) shard(hash uint64) *shard {
-	i, _ := bits.Mul64(hash, uint64(len(t.shards)))
-	return &t.shards[i]
-}
+// shard goes by the hash's upper bits.
+func (t *table) shard(hash uint64) *shard { return &t.shards[hash>>(64-shardBits)] }
 
-func (t *table) shardOf(clientID string) *shard { return t.shard(t.hasher.hash(clientID)) }
-
-// overflowOf goes by bits between those.
+// overflowOf goes by bits between those and the ones of pages.
 func (t *table) overflowOf(hash uint64) *bucket { return &t.overflow[hash>>32%overflowCount] }
 
 // take spends one of the client's tokens. clientID may alias a buffer: it is copied
@@ -81,36 +50,39 @@ func (t *table) take(clientID string, now int64) Decision {
 	hash := t.hasher.hash(clientID)
 	s := t.shard(hash)
 	for {
-		b, ok := s.buckets.Load(clientID)
-		if !ok {
-			b = t.admit(s, hash, clientID, now)
+		l := s.leaf(hash)
+		b := l.find(hash, clientID)
+		if b == nil {
+			b, l = t.admit(clientID, now)
 		}
-		tat, allowed := b.take(now)
-		if tat == dead {
-			runtime.Gosched() // whoever killed it is about to replace or remove it
+		r := l.rateOf(b, t.defaults)
+		tat, allowed, marked := b.take(r, t.mark, now)
+		if tat < 0 {
+			l.fetch(b, hash, clientID)
 			continue
 		}
-		if allowed && !t.volatile && !b.has(dirty) {
-			s.dirty.add(b, now)
+		if marked != 0 {
+			s.dirty.add(l.page, now)
 		}
-		return b.rate.decision(allowed, tat, now)
+		return r.decision(allowed, tat, now)
 	}
 }
 
-// admit makes the bucket of a client that has none, or hands out a shared one past the cap.
+// admit finds the bucket of a client that seems to have none, makes it, or hands out a shared one past the cap.
 // A client that comes out of overflow starts with what its overflow bucket holds.
-func (t *table) admit(s *shard, hash uint64, clientID string, now int64) *bucket {
-	shared := t.overflowOf(hash)
+func (t *table) admit(clientID string, now int64) (*bucket, leaf) {
+	c := t.claim(clientID)
+	defer c.release()
+	if b := c.live(); b != nil {
+		return b, c.leaf
+	}
+	shared := t.overflowOf(c.hash)
 	if !t.reserve() {
 		t.overflowTakes.Add(1)
-		return shared
+		return shared, c.leaf
 	}
-	fresh := newBucket(clientID, t.defaults, max(now, shared.arrival.Load()), false)
-	b, loaded := s.buckets.LoadOrStore(fresh.clientID(), fresh)
-	if loaded {
-		t.count.Add(-1)
-	}
-	return b
+	b := c.create(t.defaults, 0, max(now, shared.tat()))
+	return b, c.leaf
 }
 
 // reserve counts one bucket more, if there may be one more. Past the cap it writes nothing that takers share.
@@ -126,70 +98,43 @@ func (t *table) reserve() bool {
 	}
 }
 
-// find is the client's bucket if it exists at now, with the arrival time at which it was seen.
-func (t *table) find(clientID string, now int64) (b *bucket, tat int64, ok bool) {
-	s := t.shardOf(clientID)
-	for {
-		b, ok := s.buckets.Load(clientID)
-		if !ok {
-			return nil, 0, false
-		}
-		if tat := b.arrival.Load(); tat != dead {
-			return b, tat, b.exists(tat, now)
-		}
-		runtime.Gosched()
+// sight is a bucket as it was at a moment.
+type sight struct {
+	bucket *bucket
+	rate   *rate
+	tat    int64
+}
+
+// find is the client's bucket if it exists at now.
+func (t *table) find(clientID string, now int64) (seen sight, ok bool) {
+	c := t.claim(clientID)
+	defer c.release()
+	b := c.live()
+	if b == nil {
+		return sight{}, false
+	}
+	seen = sight{b, c.rateOf(b), b.tat()}
+	return seen, b.exists(seen.tat, now)
+}
+
+// snapshot is what was seen, at now; wall is the time of day then.
+func (s sight) snapshot(now int64, wall time.Time) Snapshot {
+	return Snapshot{
+		ClientID: s.bucket.clientID(), Settings: s.rate.Settings, Managed: s.bucket.has(managed),
+		Tokens: s.rate.credit(s.tat, now) / s.rate.cost, LastRefill: wall,
 	}
 }
 
-// replace puts a bucket where the client's present one was, if any. arrival is given what that
-// held at its end, and says what the arrival time of the new one is to be.
-// Callers hold the write lock, so that only takers and the reaper are at work meanwhile.
-func (t *table) replace(clientID string, r *rate, isManaged bool, now int64, arrival func(was holding) int64) *bucket {
-	s := t.shardOf(clientID)
-	for {
-		old, ok := s.buckets.Load(clientID)
-		if !ok {
-			fresh := newBucket(clientID, r, arrival(holding{at: now}), isManaged)
-			if _, loaded := s.buckets.LoadOrStore(fresh.clientID(), fresh); loaded {
-				continue // a taker was faster: its bucket is the one to replace
-			}
-			t.count.Add(1)
-			t.countManaged(false, isManaged)
-			return fresh
-		}
-		was, ok := old.kill(now)
-		if !ok {
-			runtime.Gosched() // the reaper is removing it
-			continue
-		}
-		fresh := newBucket(clientID, r, arrival(was), isManaged)
-		s.buckets.Store(fresh.clientID(), fresh)
-		t.countManaged(old.has(managed), isManaged)
-		return fresh
-	}
-}
-
-// remove kills the client's bucket, if any, and takes it out.
+// remove takes the client's bucket away, if there is one.
 func (t *table) remove(clientID string, now int64) {
-	s := t.shardOf(clientID)
-	for {
-		b, ok := s.buckets.Load(clientID)
-		if !ok {
-			return
-		}
-		if _, ok := b.kill(now); ok {
-			t.drop(s, b)
-			return
-		}
-		runtime.Gosched()
-	}
+	c := t.claim(clientID)
+	defer c.release()
+	c.remove(now)
 }
 
-// drop takes a bucket that the caller killed out of its map.
+// drop counts a bucket that the caller killed, and puts none in its place.
 func (t *table) drop(s *shard, b *bucket) {
-	s.buckets.Compute(b.clientID(), func(current *bucket, loaded bool) (*bucket, bool) {
-		return current, !loaded || current == b
-	})
+	s.buckets.Add(-1)
 	t.count.Add(-1)
 	t.countManaged(b.has(managed), false)
 }
@@ -204,39 +149,24 @@ func (t *table) countManaged(was, is bool) {
 	}
 }
 
-// reap drops the buckets of one shard that hold nothing. One that has a row in the store
-// is queued for the flush instead, which deletes the row: a later reap drops it. One with
-// a limit is queued too, since a full one needs none.
-func (t *table) reap(s *shard, now int64) {
-	s.buckets.Range(func(_ string, b *bucket) bool {
-		switch {
-		case b.has(dirty) || b.arrival.Load() > now:
-		case b.has(limited):
-			s.dirty.add(b, now)
-		case b.has(managed):
-		case now < t.emptyUntil: // its client would start over with less
-		case b.has(stored):
-			s.dirty.add(b, now)
-		case b.killIfFull(now):
-			t.drop(s, b)
-		}
-		return true
-	})
-}
-
-// each calls f with every bucket that exists at now, in no order. One that is replaced at that
-// moment is looked up again: f misses none that is there throughout.
+// each calls f with every bucket that exists at now, once, in no order. Each page is locked meanwhile, and no bucket moves to another one, so
+// f misses none that is there throughout.
 func (t *table) each(now int64, f func(*bucket)) {
 	for i := range t.shards {
-		t.shards[i].buckets.Range(func(clientID string, b *bucket) bool {
-			tat, ok := b.arrival.Load(), true
-			if tat == dead {
-				b, tat, ok = t.find(clientID, now)
-			}
-			if ok && b.exists(tat, now) {
+		t.shards[i].each(now, f)
+	}
+}
+
+func (s *shard) each(now int64, f func(*bucket)) {
+	s.shape.Lock()
+	defer s.shape.Unlock()
+	for number := range s.pages.Load() {
+		l := s.lockPage(number)
+		for b := range l.live {
+			if b.exists(b.tat(), now) {
 				f(b)
 			}
-			return true
-		})
+		}
+		l.page.mu.Unlock()
 	}
 }
