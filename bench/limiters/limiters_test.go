@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 func TestSuite(t *testing.T) {
 	s := &suite{
 		fewClients: 100, manyClients: 1000, allClients: 2000,
-		takes: 1000, rounds: 2, quiet: time.Millisecond, gcWindow: 200 * time.Millisecond, gcRounds: 1, log: io.Discard,
+		takes: 1000, rounds: 2, quiet: time.Millisecond, reapFor: 10 * time.Millisecond, gcWindow: 200 * time.Millisecond, gcRounds: 1, log: io.Discard,
 	}
 	folder := filepath.Join(t.TempDir(), "out")
 	require.NoError(t, s.run("", folder))
@@ -34,7 +34,7 @@ func TestSuite(t *testing.T) {
 	for _, figure := range []string{
 		"Take, 100 clients / bare loop", "Take, 100 clients / golang.org/x/time/rate", "Take refused", "allocations a take",
 		"Take, 1k clients / bare loop", "one hot key", "bytes a bucket, 16-byte keys, 1k", "bytes a bucket, 16-byte keys, 2k",
-		"p99.999, ms", "longest, ms", "p99.9 of proxied requests",
+		"p99.999, ms", "longest, ms", "idle buckets are reaped: longest, ms", "p99.9 of proxied requests",
 	} {
 		assert.Contains(t, string(report), figure)
 	}

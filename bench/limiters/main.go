@@ -22,6 +22,7 @@ type suite struct {
 
 	takes, rounds int
 	quiet         time.Duration // how long the machine alone is looked at
+	reapFor       time.Duration // longer than the reaper takes
 	gcWindow      time.Duration
 	gcRounds      int
 
@@ -34,14 +35,14 @@ type suite struct {
 func full() *suite {
 	return &suite{
 		fewClients: 10_000, manyClients: 1_000_000, allClients: 10_000_000,
-		takes: 200_000, rounds: 41, quiet: 5 * time.Second, gcWindow: time.Minute, gcRounds: 1,
+		takes: 200_000, rounds: 41, quiet: 5 * time.Second, reapFor: 65 * time.Second, gcWindow: time.Minute, gcRounds: 1,
 	}
 }
 
 // parts are in the order in which they are run.
 func (s *suite) parts() []part {
 	return []part{
-		{"hot", s.hot}, {"cold", s.cold}, {"onekey", s.oneKey}, {"memory", s.memory}, {"arrivals", s.arrivals}, {"gc", s.gc},
+		{"hot", s.hot}, {"cold", s.cold}, {"onekey", s.oneKey}, {"memory", s.memory}, {"arrivals", s.arrivals}, {"reaping", s.reaping}, {"gc", s.gc},
 	}
 }
 
@@ -54,7 +55,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == loadArgument {
 		exit(serveLoad(os.Stdin, os.Stdout))
 	}
-	only := flag.String("only", "", "the parts to run, with commas: hot, cold, onekey, memory, arrivals, gc (default all)")
+	only := flag.String("only", "", "the parts to run, with commas: hot, cold, onekey, memory, arrivals, reaping, gc (default all)")
 	out := flag.String("out", "out", "the folder for report.md")
 	flag.Parse()
 	s := full()

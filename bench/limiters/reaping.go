@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/store/memory"
+)
+
+// reaping is the rows of takes on known keys while the reaper goes once through a table that is full of buckets that hold nothing any more, and drops
+// them. The known ones earn a token a millisecond, which is less than is taken from them.
+func (s *suite) reaping() error {
+	service, err := limiter.Open(context.Background(), limiter.Options{
+		Settings:   limiter.Settings{Capacity: 1 << 40, Refill: limiter.Refill{Amount: 1, Per: time.Millisecond}},
+		MaxBuckets: int64(s.allClients + knownClients), FlushInterval: time.Second, StoreTimeout: time.Minute, Volatile: true,
+	}, memory.New())
+	if err != nil {
+		return err
+	}
+	v := newVisitor(s.allClients+knownClients, 0)
+	for n := range uint64(s.allClients + knownClients) {
+		service.Take(v.client(n))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.reapFor)
+	defer cancel()
+	var done atomic.Bool
+	go func() {
+		service.Run(ctx)
+		done.Store(true)
+	}()
+	h := &histogram{}
+	takeKnown(service.Take, &done, h)
+	title := "takes on " + count(knownClients) + " known keys while " + count(s.allClients) + " idle buckets are reaped"
+	s.row(title+": p99.999, ms", "<= 1", "", []float64{milliseconds(h.quantile(0.99999))})
+	s.row(title+": longest, ms", "<= 20", "<= 5", []float64{milliseconds(h.longest)})
+	s.note("In %v, %d buckets were reaped, and %d were left.", s.reapFor, int64(s.allClients+knownClients)-service.Stats().Buckets, service.Stats().Buckets)
+	return nil
+}
