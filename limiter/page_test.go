@@ -182,3 +182,32 @@ func TestReapGivesPagesBack(t *testing.T) {
 	require.Equal(t, uint32(shardCount), pages())
 	require.Equal(t, 10, f.admitted("client-7", 11))
 }
+
+// Whoever moves a page may be interrupted once the new one is published: a taker then moves its client's bucket itself, and
+// waits for nobody. Who found the bucket before finds it frozen.
+func TestTakersMoveTheirBucketsThemselves(t *testing.T) {
+	f := newFixture(t)
+	f.admitted("a", 2)
+	f.Take("b")
+	c := f.table.claim("a")
+	before := c.live()
+	counted := census{rates: c.justDefaults}
+	for b := range c.version.live {
+		counted.count(b.clientID(), c.rateOf(b))
+	}
+	fresh := newLeaf(c.page, counted)
+	f.table.move(c.shard, []leaf{c.leaf}, func(uint64) leaf { return fresh }, func() {
+		c.shard.directory.Store(c.page.number, fresh)
+		assert.Equal(t, int64(7), f.Take("a").Remaining, "the page is locked, by nobody who goes on")
+		assert.Equal(t, int64(6), f.Take("a").Remaining)
+		tat, allowed, _ := before.take(c.defaults, dirty, 0)
+		assert.Negative(t, tat)
+		assert.False(t, allowed)
+	})
+	c.page.mu.Unlock()
+	assert.Equal(t, int64(6), f.tokens("a"))
+	assert.Equal(t, int64(9), f.tokens("b"))
+	f.mustFlush()
+	assert.Equal(t, 6.0, f.store.all()["a"].Tokens)
+	assert.Zero(t, f.Stats().Dirty)
+}

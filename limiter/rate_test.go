@@ -127,6 +127,16 @@ func TestTakeIsTheIdealTokenBucket(t *testing.T) {
 	})
 }
 
+func TestWholeIsADivision(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := newRate(anySettings(t))
+		tokens := rapid.Int64Range(0, r.Capacity-1).Draw(t, "tokens")
+		credit := tokens*r.cost + rapid.OneOf(rapid.Just(int64(0)), rapid.Just(r.cost-1), rapid.Int64Range(0, r.cost-1)).Draw(t, "part")
+		require.Equal(t, tokens, r.whole(credit))
+		require.Equal(t, r.Capacity, r.whole(r.span))
+	})
+}
+
 func TestTokensNeverStandForMoreThanTheCredit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRate(anySettings(t))
