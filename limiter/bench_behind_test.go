@@ -27,7 +27,7 @@ import (
 // rowsStored are in the store, of which every second one is dirty.
 const rowsStored, rowsDirty, rowsBatch = 2_000_000, 1_000_000, 10_000
 
-// BenchmarkLargeBehindPostgres is a load and three flushes, the second of which is the measured one.
+// BenchmarkLargeBehindPostgres is a load and a flush of half of what was loaded.
 func BenchmarkLargeBehindPostgres(b *testing.B) {
 	var server pgtest.Server
 	b.Cleanup(server.Close)

@@ -11,7 +11,7 @@ import (
 // bbolt writes a page of a tree anew for whatever changes in it. A flush of clients that came at random changes nearly every page
 // of the buckets' tree, each for a row or two. So large batches are written one behind the other first, as they are: they are recent.
 // When there are enough of them to change every page anyway, they are folded into the tree, in the order of the client_ids, a
-// stretch with each write. For a million clients who come at random that takes a fifth of the CPU, and less of the disk.
+// stretch with each write. bench/stores measures what that comes to.
 //
 // The recent batches are in up to two generations, each of them a bucket: one that is folded, and a newer one that is written to.
 // A generation's sequence is the number of bytes in it. Each batch is a run of chunks in the order of their client_ids; a chunk is
