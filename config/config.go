@@ -44,6 +44,8 @@ type Server struct {
 	// TunnelTimeout is for how long neither side of an upgraded connection (a WebSocket, say) may send anything: 0s is for ever,
 	// and keeps those whose client vanished without a word.
 	TunnelTimeout time.Duration `toml:"tunnel_timeout"`
+	// LeanConnections saves 2 KB of memory for each idle connection, at a price in CPU time for each request.
+	LeanConnections bool `toml:"lean_connections"`
 	// DrainDelay is how long to go on accepting after SIGTERM, with readiness off, so that load
 	// balancers in front notice in time. 0: no delay.
 	DrainDelay time.Duration `toml:"drain_delay"`

@@ -180,8 +180,16 @@ func TestClientCloses(t *testing.T) {
 	assert.NotContains(t, got.list()[0], "close")
 }
 
-// Requests that are sent without waiting for answers are answered in order.
+// Requests that are sent without waiting for answers are answered in order, whether they need more of the client or not.
 func TestPipelining(t *testing.T) {
+	testPipelining(t, settings())
+	lean := settings()
+	lean.Lean = true
+	testPipelining(t, lean)
+}
+
+func testPipelining(t *testing.T, s Settings) {
+	t.Helper()
 	b := startBackend(t, func(c *conn, _ int) {
 		for {
 			req := c.readRequest()
@@ -196,16 +204,21 @@ func TestPipelining(t *testing.T) {
 			c.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + path)
 		}
 	})
-	p := proxyTo(t, b.addr)
-	c := p.dial()
+	c := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil).dial()
 	var all strings.Builder
-	paths := []string{"/1", "/2", "/3", "/4"}
-	for _, path := range paths {
-		all.WriteString("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
+	paths := []string{"/1", "/2", "/3", "/4", "/5", "/6"}
+	for i, path := range paths {
+		if i%4 < 2 {
+			all.WriteString("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		} else {
+			all.WriteString("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
+		}
 	}
-	require.True(t, c.send(all.String()))
-	for _, path := range paths {
-		assert.Equal(t, path, c.readAnswer("POST").body)
+	for range 2 {
+		require.True(t, c.send(all.String()))
+		for _, path := range paths {
+			assert.Equal(t, path, c.readAnswer("POST").body)
+		}
 	}
 }
 

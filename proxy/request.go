@@ -73,7 +73,9 @@ func (r *request) arrived() (whole bool) {
 		return false
 	}
 	r.begin()
-	r.contained((*request).look)
+	if !r.proxy.settings.Lean {
+		r.contained((*request).look)
+	}
 	return r.whole
 }
 

@@ -24,9 +24,10 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every,
 		config: "equalizer.toml", store: "memory", args: func(s site) []string { return []string{"-c", s.config} },
 	}
-	logging, durable := equalizer, equalizer
+	logging, durable, lean := equalizer, equalizer, equalizer
 	logging.Name, logging.Variant, logging.Keys, logging.access = Logging, true, []load.Key{load.NoKey, load.RandomKeys}, true
 	durable.Name, durable.Variant, durable.Keys, durable.store = Durable, true, every[1:], "bolt"
+	lean.Name, lean.Variant, lean.Keys, lean.lean = Lean, true, off, true
 
 	all = []Peer{
 		{Name: "direct", Role: Base, Keys: off},
@@ -36,6 +37,7 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 		equalizer,
 		logging,
 		durable,
+		lean,
 	}
 	for _, other := range installed(every) {
 		path, err := find(other.Program)

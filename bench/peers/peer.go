@@ -28,6 +28,7 @@ const (
 	Equalizer = "equalizer"
 	Logging   = "equalizer, access log"
 	Durable   = "equalizer, on disk"
+	Lean      = "equalizer, lean"
 )
 
 // The roles.
@@ -50,6 +51,7 @@ type Peer struct {
 	config string // its file in this folder, if it has one
 	store  string // for that file
 	access bool   // for that file: a line of log for every request
+	lean   bool   // for that file: connections that take less memory
 	args   func(site) []string
 }
 
@@ -64,7 +66,7 @@ type site struct {
 	Limited       bool
 	Root          bool // nginx gives up root if it isn't told to keep it, and then can't get at Dir
 	Store         string
-	Access        bool
+	Access, Lean  bool
 	config        string
 }
 
@@ -73,7 +75,7 @@ type site struct {
 func (p Peer) Prepare(dir, listen, admin string, backends []string, limited bool) (child.Program, error) {
 	s := site{
 		Dir: dir, Listen: listen, Admin: admin, Backends: backends, Limited: limited,
-		Root: os.Geteuid() == 0, Store: p.store, Access: p.access,
+		Root: os.Geteuid() == 0, Store: p.store, Access: p.access, Lean: p.lean,
 	}
 	if p.config != "" {
 		s.config = filepath.Join(dir, p.config)

@@ -42,7 +42,7 @@ func TestAllPeers(t *testing.T) {
 		}
 		assert.Equal(t, p.Role == Base, p.Program == "", p.Name)
 	}
-	assert.Equal(t, []string{"direct", "byte pump", "equalizer", "equalizer, access log", "equalizer, on disk", "nginx", "haproxy", "caddy"}, names)
+	assert.Equal(t, []string{"direct", "byte pump", "equalizer", "equalizer, access log", "equalizer, on disk", "equalizer, lean", "nginx", "haproxy", "caddy"}, names)
 }
 
 func TestWhatIsNotInstalledIsNamed(t *testing.T) {
@@ -68,7 +68,7 @@ func prepared(t *testing.T, p Peer, limited bool) (command, configuration string
 func TestConfigurations(t *testing.T) {
 	commands := map[string]string{
 		"byte pump": "-listen 127.0.0.1:80 127.0.0.1:1 127.0.0.1:2",
-		Equalizer:   "-c DIR/equalizer.toml", Logging: "-c DIR/equalizer.toml", Durable: "-c DIR/equalizer.toml",
+		Equalizer:   "-c DIR/equalizer.toml", Logging: "-c DIR/equalizer.toml", Durable: "-c DIR/equalizer.toml", Lean: "-c DIR/equalizer.toml",
 		"nginx":   "-p DIR -e DIR/error.log -c DIR/nginx.conf",
 		"haproxy": "-db -f DIR/haproxy.cfg",
 		"caddy":   "run --adapter caddyfile --config DIR/Caddyfile",
@@ -100,7 +100,7 @@ func TestConfigurations(t *testing.T) {
 // TestOursIsAValidConfiguration also holds the comparison to its word: the same work, and what
 // is left out is as shipped.
 func TestOursIsAValidConfiguration(t *testing.T) {
-	stores := map[string]string{Equalizer: "memory", Logging: "memory", Durable: "bolt"}
+	stores := map[string]string{Equalizer: "memory", Logging: "memory", Durable: "bolt", Lean: "memory"}
 	for _, p := range all(t) {
 		if p.Role != Ours {
 			continue
@@ -113,6 +113,7 @@ func TestOursIsAValidConfiguration(t *testing.T) {
 		assert.False(t, limit.Secret)
 		assert.Equal(t, p.Name != Equalizer, p.Variant)
 		assert.Equal(t, p.Name == Logging, c.Log.Access)
+		assert.Equal(t, p.Name == Lean, c.Server.LeanConnections)
 		assert.Equal(t, "json", c.Log.Format)
 		assert.Equal(t, stores[p.Name], c.Store.Driver)
 

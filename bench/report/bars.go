@@ -65,16 +65,24 @@ func (r *Report) logBars(shape load.Shape) (bars []Bar) {
 	return bars
 }
 
-func (r *Report) idleBars() []Bar {
-	i := slices.IndexFunc(r.Idle, func(i Idle) bool { return i.Proxy == peers.Equalizer })
-	if i < 0 {
-		return nil
+// idleBars are what an idle connection takes, as shipped and by the switch that is there for it.
+func (r *Report) idleBars() (bars []Bar) {
+	for _, idle := range r.Idle {
+		figure, most := "memory per idle connection", limit{16, 6}
+		switch idle.Proxy {
+		case peers.Equalizer:
+		case peers.Lean:
+			figure, most = figure+", lean", limit{6, 6}
+		default:
+			continue
+		}
+		bytes := idle.Bytes
+		bars = append(bars, most.hold(Bar{
+			Figure: figure, Under: load.Thousands(int64(idle.Connections)) + " connections", Unit: "KiB",
+			Ratio: Ratio{Spread: Spread{Median: bytes.Median / 1024, Min: bytes.Min / 1024, Max: bytes.Max / 1024}},
+		}))
 	}
-	bytes := r.Idle[i].Bytes
-	return []Bar{limit{16, 6}.hold(Bar{
-		Figure: "memory per idle connection", Under: load.Thousands(int64(r.Idle[i].Connections)) + " connections", Unit: "KiB",
-		Ratio: Ratio{Spread: Spread{Median: bytes.Median / 1024, Min: bytes.Min / 1024, Max: bytes.Max / 1024}},
-	})}
+	return bars
 }
 
 // ratio is a bar for what two cells come to, none if one of them didn't run.

@@ -70,10 +70,14 @@ func TestTheOtherBars(t *testing.T) {
 	logging.Load = shape
 	r := Report{
 		Cells: append(cells, off, logging, under1M(shape, made(peers.Logging, peers.Ours))),
-		Idle:  []Idle{{Proxy: "nginx"}, {Proxy: peers.Equalizer, Connections: 5000, Bytes: Spread{10240, 5120, 20480}}},
+		Idle: []Idle{
+			{Proxy: "nginx"},
+			{Proxy: peers.Equalizer, Connections: 5000, Bytes: Spread{10240, 5120, 20480}},
+			{Proxy: peers.Lean, Connections: 5000, Bytes: Spread{7168, 5120, 20480}},
+		},
 	}
 	r.Summarise()
-	require.Len(t, r.Bars, 4) // of the log with 1M keys nothing ran
+	require.Len(t, r.Bars, 5) // of the log with 1M keys nothing ran
 	bars := map[string]Bar{}
 	for _, b := range r.Bars {
 		bars[b.Figure] = b
@@ -84,12 +88,14 @@ func TestTheOtherBars(t *testing.T) {
 	assert.Equal(t, []any{1.2, "access log off", 1.15, 1.08, false}, []any{log.Median, log.Against, log.Most, log.Aim, log.Held})
 	idle := bars["memory per idle connection"]
 	assert.Equal(t, []any{Spread{10, 5, 20}, "5,000 connections", true, false}, []any{idle.Spread, idle.Under, idle.Held, idle.Reached})
+	lean := bars["memory per idle connection, lean"]
+	assert.Equal(t, []any{7.0, 6.0, false}, []any{lean.Median, lean.Most, lean.Held})
 	assert.Equal(t, 3, r.Held())
 
 	var page strings.Builder
 	require.NoError(t, r.Markdown(&page))
 	for _, want := range []string{
-		"3 of 4 bars are held",
+		"3 of 5 bars are held",
 		"| CPU per request | 8,000/s, small; limiter 1M keys | nginx | 1.00 (0.90-1.10) | 7.2 % | 1.00 | 0.90 | yes | **no** |\n",
 		"| CPU per request, access log on | 8,000/s, small; limiter off | access log off | 1.20 (1.10-1.30) | 6.0 % | 1.15 | 1.08 | **no** | **no** |\n",
 		"| memory per idle connection | 5,000 connections | - | 10.00 (5.00-20.00) KiB | - | 16 KiB | 6 KiB | yes | **no** |\n",

@@ -48,7 +48,9 @@ func (c *comparison) expected() time.Duration {
 }
 
 // idles reports whether it is seen what idle connections cost a peer.
-func idles(p peers.Peer) bool { return p.Can(load.NoKey) && p.Role != peers.Base && !p.Variant }
+func idles(p peers.Peer) bool {
+	return p.Can(load.NoKey) && p.Role != peers.Base && (!p.Variant || p.Name == peers.Lean)
+}
 
 // idleAll sees what open connections cost each proxy, in processes of their own that have done
 // nothing else.

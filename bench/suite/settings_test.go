@@ -94,6 +94,7 @@ func stations() (targets []*target) {
 		{Name: peers.Equalizer, Role: peers.Ours, Keys: every()},
 		{Name: peers.Logging, Role: peers.Ours, Variant: true, Keys: []load.Key{load.NoKey, load.RandomKeys}},
 		{Name: peers.Durable, Role: peers.Ours, Variant: true, Keys: every()[1:]},
+		{Name: peers.Lean, Role: peers.Ours, Variant: true, Keys: off},
 		{Name: "nginx", Role: peers.Other, Keys: every()},
 		{Name: "haproxy", Role: peers.Other, Keys: every()},
 	}

@@ -87,6 +87,7 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 		ReadTimeout:    c.Server.ReadTimeout,
 		WriteTimeout:   c.Server.WriteTimeout,
 		TunnelTimeout:  c.Server.TunnelTimeout,
+		Lean:           c.Server.LeanConnections,
 		AccessLog:      c.Log.Access,
 	}
 	backends, err := backendSettings(name, pool)
