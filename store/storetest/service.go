@@ -135,8 +135,7 @@ func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
 	go func() { deleted <- v.Delete(context.Background(), "during") }()
 	<-deleting
 	v.take("during", 4)
-	require.Eventually(t, func() bool { return v.Stats().Dirty == 0 }, patience, time.Millisecond, "no flush has it")
-	close(release)
+	close(release) // a flush may have found it by now, and waits, or may not
 	require.NoError(t, <-deleted)
 
 	v.cancel()
