@@ -5,9 +5,11 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -209,5 +211,30 @@ func TestPanicInAnswer(t *testing.T) {
 		assert.Zero(t, st.InFlight)
 		assert.Contains(t, p.log.lines()[0], "writing went wrong")
 		require.NoError(t, theirs.Close())
+	}
+}
+
+// panicky is where a log goes that panics once.
+type panicky struct{ once sync.Once }
+
+func (p *panicky) Write(line []byte) (int, error) {
+	p.once.Do(func() { panic("logging went wrong") })
+	return len(line), nil
+}
+
+// A panic at a request's very end ends its connection, and no more than that.
+func TestPanicInTheLog(t *testing.T) {
+	for _, request := range []string{plainGet, post + "Content-Length: 4\r\n\r\nbody"} {
+		b, _ := answering(t, ok)
+		pool := poolOf(t, clientSettings(), b.addr)
+		p := New(settings(), pool, nil, zerolog.New(&panicky{}))
+		addr := run(t, p, pool)
+		nc, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		c := &conn{Conn: nc, t: t, br: bufio.NewReader(nc)}
+		assert.Equal(t, "ok", c.do(request).body)
+		c.expectEnd()
+		require.NoError(t, nc.Close())
+		assert.EqualValues(t, 1, p.Stats().Panics)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -392,4 +393,17 @@ func TestHostReachesTheBackend(t *testing.T) {
 	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n").body)
 	assert.Contains(t, got.list()[0], "\r\nHost: inside.example\r\n")
 	assert.NotContains(t, got.list()[0], "\r\nHost: shop.example\r\n")
+}
+
+// A request that began behind another one, in one packet with it, has no more time for its header than any.
+func TestHeaderTimeoutOfPipelinedRequest(t *testing.T) {
+	for _, read := range []time.Duration{time.Minute, 0} {
+		b, _ := answering(t, ok)
+		s := settings()
+		s.HeaderTimeout, s.ReadTimeout = brief, read
+		c := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil).dial()
+		require.True(t, c.send(plainGet+"GET / HT"))
+		require.Equal(t, 200, c.readAnswer("GET").StatusCode)
+		require.Equal(t, 408, c.readAnswer("GET").StatusCode)
+	}
 }

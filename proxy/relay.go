@@ -141,38 +141,43 @@ func (r *request) relayInterim() error {
 }
 
 // spliceFrom is from which size on a body goes past our memory: a pipe for it costs as much as copying some buffers does. At 1 MB
-// it takes a third off what the request costs.
+// it takes a third or more off what the request costs.
 const spliceFrom = 4 * netconn.BufferSize
 
 // stream sends the rest of the body, each piece as it arrives.
 func (r *request) stream() {
-	if b := &r.relayed; b.body.Rest() >= spliceFrom && !b.none {
+	if r.relayed.body.Rest() >= spliceFrom {
 		if s := netconn.NewSplice(r.exchange.conn, r.session.Client); s != nil {
 			defer s.Close()
-			r.splice(s)
-			return
+			if r.splice(s) {
+				return
+			}
 		}
 	}
 	r.copy()
 }
 
-// splice sends the rest of a body of known size, within the kernel.
-func (r *request) splice(s *netconn.Splice) {
+// splice sends the rest of a body of known size, within the kernel, and says no if that turns out not to be possible.
+func (r *request) splice(s *netconn.Splice) (did bool) {
 	for b := &r.relayed.body; !b.Complete(); {
 		n, err := s.Read(b.Rest())
+		if err == netconn.ErrCantSplice {
+			return false
+		}
 		if err != nil {
 			r.brokeOff(noEOF(err))
-			return
+			return true
 		}
 		if b.Pass(int64(n)); b.Complete() {
 			r.endRelay()
 		}
 		if err := s.Write(); err != nil {
 			r.leftBehind(err)
-			return
+			return true
 		}
 		r.size += int64(n)
 	}
+	return true
 }
 
 // copy sends the rest of a body through a buffer.

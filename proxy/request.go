@@ -74,12 +74,17 @@ func (r *request) arrived() (whole bool) {
 	}
 	r.begin()
 	if !r.proxy.settings.Lean {
-		r.contained((*request).look)
+		r.look()
 	}
 	return r.whole
 }
 
 func (r *request) look() {
+	defer func() {
+		if v := recover(); v != nil {
+			r.contain(v) // serve finishes it.
+		}
+	}()
 	if head := r.in.takeHead(int(r.proxy.settings.MaxHeaderBytes)); head != nil {
 		r.parse(head)
 		h := &r.header
@@ -93,18 +98,14 @@ func (r *request) parse(head []byte) { r.raw, r.refusal = head, r.header.Parse(h
 // the connection.
 func (r *request) serve() (more bool) {
 	r.begin()
-	r.contained((*request).handle)
-	return r.finish()
-}
-
-// contained takes a step, and answers 500 if it panics.
-func (r *request) contained(step func(*request)) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.contain(v)
+			more = r.finish()
 		}
 	}()
-	step(r)
+	r.handle()
+	return r.finish()
 }
 
 // isOpen says that begin was called.

@@ -49,6 +49,7 @@ func (s *session) serve() {
 		return
 	}
 	in.shift()
+	s.Begin()
 }
 
 // Lend and GiveBack are netconn.Server's, too.
@@ -80,7 +81,6 @@ func (s *session) await() bool {
 		return false
 	}
 	if s.request != nil {
-		s.Begin()
 		return true
 	}
 	for s.Await(s) == nil && !s.over {

@@ -54,7 +54,7 @@ type Server interface {
 	// Lender lends the memory that the first bytes of a request are read into.
 	Lender
 	// Serve is told of n such bytes. It may answer the request at once, if it is all there, call Idle, and have the wait go on for the
-	// next one. It must neither Read nor Close.
+	// next one; where a part of that is here already, it calls Begin, and has Await return. It must neither Read nor Close.
 	Serve(n int) (wait bool)
 }
 
@@ -67,8 +67,10 @@ type Client struct {
 	// used is Client.serve, made once.
 	used func(n int) (wait bool)
 	// due is when the wait for a request will be overdue, and again has Await wait once more.
-	due       int64
-	again     bool
+	due   int64
+	again bool
+	// endless counts the waits that are never overdue, to tell one from the other.
+	endless   int64
 	all       *Clients
 	peer      netip.Addr
 	connected time.Time
@@ -200,7 +202,10 @@ func (c *Client) expect() {
 	if c.served {
 		limit = c.all.limits.Idle
 	}
-	c.due = c.in(limit)
+	if c.due = c.in(limit); c.due == 0 {
+		c.endless++
+		c.due = waits - c.endless
+	}
 	c.beginRead(c.due)
 }
 

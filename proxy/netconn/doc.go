@@ -27,7 +27,7 @@
 //   - For the same reason, what a small buffer left behind isn't told of again. TestShortReadThenWait.
 //   - Requests are answered from within a RawConn.Read that then goes on, and so forgets nothing. That needs no look at the socket
 //     if the last read took all that was there, which is when it didn't fill its buffer; all but an end in the same packet, for
-//     which a registry looks once a wait. What wakes a connection, or has it close or be cut, may come while it answers.
+//     which a registry looks once a wait, so that it shows up to half a second late. What wakes a connection, or has it close or be cut, may come while it answers.
 //     TestRequestWhileAnother, TestEndWhileAnswering, TestRequestAndEndBeforeAnswering, TestMoreThanWasLent, TestWokenWhileAnswering,
 //     TestIdleAfterAnswering, TestCloseIdleWhileAnswering, TestCutWhileAnswering.
 //   - The system may take a part of a write. The rest goes through package net, which waits, and ask says how much

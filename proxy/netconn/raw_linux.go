@@ -147,8 +147,9 @@ func (r *raw) readEach(l Lender, used func(n int) (wait bool)) (int, error) {
 	return r.in.received(err)
 }
 
-// tryEach reads what is there. A read that doesn't fill its buffer took all of it (epoll(7)), and what arrives later ends the wait. That
-// leaves an end which came together with the bytes: who waits in readEach is woken for those, see timed.ended.
+// tryEach reads what is there. A read that doesn't fill its buffer took all of it (epoll(7); urgent data, which HTTP has none of, apart), and
+// what arrives later ends the wait. That leaves an end which came together with the bytes: who waits in readEach is woken for
+// those after a tick or two, see timed.ended.
 func (r *raw) tryEach(fd uintptr) bool {
 	for r.tryLent(fd) {
 		if r.in.n <= 0 || !r.in.used(r.in.n) {

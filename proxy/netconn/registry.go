@@ -156,7 +156,7 @@ func (r *Registry) wakeOverdue() {
 
 // ended says whether the other side of a connection has ended, whose Read may not have been told: see readEach. It looks once a wait.
 func (t *timed) ended(due int64) bool {
-	if !t.untold || due == t.lookedDue && due != waits {
+	if !t.untold || due == t.lookedDue {
 		return false
 	}
 	t.lookedDue = due

@@ -1,5 +1,10 @@
 package netconn
 
+import "errors"
+
+// ErrCantSplice says that the kernel doesn't do it after all. Nothing was taken from the backend.
+var ErrCantSplice = errors.New("splice is not possible here")
+
 // Splice takes the bytes of a body from a backend to a client without a copy of them in our memory.
 type Splice struct {
 	from *Backend
@@ -31,7 +36,8 @@ func NewSplice(from *Backend, to *Client) *Splice {
 	return &Splice{from, to, p}
 }
 
-// Read waits for bytes of the body, and takes so many at most. Each time, Write comes next.
+// Read waits for bytes of the body, and takes so many at most. Each time, Write comes next; but after ErrCantSplice, the
+// backend's own Read.
 func (s *Splice) Read(most int64) (n int, err error) {
 	n, err = s.from.receiveBy(func() (int, error) { return s.pipe.fill(s.from.link, int(min(most, spliceMost))) })
 	s.from.received += int64(n)
@@ -47,5 +53,6 @@ func (s *Splice) Write() error {
 // Close gives back what the kernel lent, and anything in it.
 func (s *Splice) Close() { s.pipe.close() }
 
-// spliceMost bounds what is asked for at once. A pipe takes what its slots have room for, which may be more or less than its size.
+// spliceMost bounds what is asked for at once. A pipe takes what its slots have room for, which may be more or less than its size: it has 16
+// slots, or 2 where a user without privileges has a thousand pipes already (pipe(7), pipe-user-pages-soft).
 const spliceMost = 1 << 20

@@ -43,6 +43,10 @@ func (p *kernelPipe) fill(from link, most int) (int, error) {
 	p.begin(nil)
 	p.most = most
 	err := from.(*raw).rc.Read(p.tryFill)
+	switch p.errno {
+	case syscall.EINVAL, syscall.ENOSYS, syscall.EPERM, syscall.EACCES: // An odd kernel, or a sandbox.
+		return 0, ErrCantSplice
+	}
 	n, err := p.received(err)
 	p.full += n
 	return n, err
