@@ -26,11 +26,9 @@ const (
 	// tops are the upper bits of a word's tags. One that is 0 says that there is no bucket.
 	tops = 0x8080808080808080
 	ones = 0x0101010101010101
-	// noBucket is the tag in places at the end that are not there.
-	noBucket = 0xff
 )
 
-// tagOf is never noBucket.
+// tagOf is never 0xff, which is the tag of places at the end that are not there.
 func tagOf(hash uint64) uint64 { return 0x80 | min(hash>>50&0x7f, 0x7e) }
 
 // home is the word in which to begin to look. Where one is full, what belongs to it is in those behind it.
@@ -174,7 +172,7 @@ func newVersion(e extent) (*version, extent) {
 	v := (*version)(unsafe.Pointer(&memory[0]))
 	v.words, v.first = uint32(e.words()), uint32(e.first())
 	if rest := e.buckets % perWord; rest != 0 {
-		v.tags(v.words - 1).Store(^uint64(0) << (8 * rest)) // noBucket
+		v.tags(v.words - 1).Store(^uint64(0) << (8 * rest))
 	}
 	e.bytes += 8*len(memory) - e.size()
 	return v, e
