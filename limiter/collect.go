@@ -30,9 +30,30 @@ func (s *Service) collect(group []*bucket, horizon time.Duration) *collected {
 	}
 	c.batch.Puts = s.puts[:0]
 	for _, seen := range group {
-		s.collectBucket(c, seen, horizon)
+		if !s.collectAsSeen(c, seen, horizon) {
+			s.collectBucket(c, seen, horizon)
+		}
 	}
 	return c
+}
+
+// collectAsSeen does for most buckets, without locking their pages, what collectBucket does for all: for one that is still where it was
+// seen, has a row, gets no limit, and has nothing that is elsewhere.
+func (s *Service) collectAsSeen(c *collected, b *bucket, horizon time.Duration) bool {
+	word := b.arrival.Load()
+	if word < 0 || word&dirty == 0 || s.o.Strict || !b.has(stored) || b.length() == long || !s.isToBeStored(c, b, word>>1, horizon) {
+		return false
+	}
+	if !b.arrival.CompareAndSwap(word, word&^dirty) {
+		return false
+	}
+	s.table.shard(s.table.hasher.hash(b.clientID())).dirty.count.Add(-1)
+	c.batch.Puts = append(c.batch.Puts, b.record(s.table.defaults, word>>1, c.now, c.wall))
+	return true
+}
+
+func (s *Service) isToBeStored(c *collected, b *bucket, tat int64, horizon time.Duration) bool {
+	return b.has(managed) || tat > c.now+int64(horizon) || c.now < s.table.emptyUntil
 }
 
 // collectBucket sees to the client of a bucket that was seen dirty. Whoever killed that saw to the row, or moved it.
@@ -44,7 +65,7 @@ func (s *Service) collectBucket(c *collected, seen *bucket, horizon time.Duratio
 		return
 	}
 	tat := at.clean(b)
-	if b.has(managed) || tat > c.now+int64(horizon) || c.now < s.table.emptyUntil {
+	if s.isToBeStored(c, b, tat, horizon) {
 		s.collectPut(c, &at, b, tat)
 		return
 	}

@@ -18,7 +18,9 @@ func (t *table) move(s *shard, from []leaf, into func(hash uint64) leaf, publish
 			id := b.clientID()
 			hash := t.hasher.hash(id)
 			to := into(hash)
-			to.page.coming.Store(&versions)
+			if to.page.coming.Load() == nil {
+				to.page.coming.Store(&versions)
+			}
 			fresh := to.add(seed{id, hash, l.rateOf(b, t.defaults), b.marks.Load() &^ lengthMask, awaited})
 			passages = append(passages, passage{b, fresh, to.page})
 		}

@@ -63,8 +63,8 @@ func TestSimulationCatchesMutants(t *testing.T) {
 		"a bucket that moved is not written": {
 			"collect.go", "b := at.live()", "b := seen",
 		},
-		"a bucket that moves is frozen by a store": {
-			"bucket.go", "case b.arrival.CompareAndSwap(was, ^was):", "case func() bool { b.arrival.Store(^was); return true }():",
+		"a bucket that moved is spent from": {
+			"bucket.go", "if !ok || was < 0 {", "if !ok || was == dead {",
 		},
 		"a bucket that moves is clean": {
 			"move.go", "CompareAndSwap(awaited, word)", "CompareAndSwap(awaited, word&^dirty)",
@@ -115,7 +115,7 @@ func TestSimulationCatchesMutants(t *testing.T) {
 			"admin.go", "record.Reserved = everything()", "record.Reserved = 0",
 		},
 		"a row of a bucket that starts empty is deleted": {
-			"collect.go", " || c.now < s.table.emptyUntil {", " {",
+			"collect.go", " || c.now < s.table.emptyUntil\n", "\n",
 		},
 		"a limit is restored too high": {
 			"load.go", "earnedBy(r, wall) - was.reserved(r.Reserved) // after", "0*earnedBy(r, wall) - was.reserved(r.Reserved) // after",

@@ -49,7 +49,7 @@ func (s *steppedInt64) Store(v int64) {
 func (s *steppedInt64) CompareAndSwap(old, v int64) bool {
 	s.step()
 	swapped := s.Int64.CompareAndSwap(old, v)
-	if swapped && simStepper != nil && old >= 0 && v >= 0 && v>>1 != old>>1 {
+	if swapped && simStepper != nil && old != awaited && v >= 0 && v>>1 != old>>1 {
 		simStepper.spent(bucketOf(unsafe.Pointer(s), unsafe.Offsetof(bucket{}.arrival)), old>>1, v>>1)
 	}
 	return swapped

@@ -191,6 +191,8 @@ func (w *simWorld) survives(do func()) (alive bool) {
 // anything is an operation from the outside.
 func (w *simWorld) anything() {
 	switch n := w.dice.IntN(100); {
+	case w.s.doubt.Load() != nil && n%10 == 0:
+		w.stop()
 	case n < 50:
 		w.takes(w.someone())
 	case n < 64:
@@ -207,7 +209,7 @@ func (w *simWorld) anything() {
 	case n < 95:
 		w.skew += w.dice.Int64N(int64(20*time.Second)) - int64(10*time.Second)
 		w.note("the wall clock is off", time.Duration(w.skew))
-	case n < 96, n < 99 && w.s.doubt.Load() != nil:
+	case n < 96:
 		w.stop()
 	case n < 98:
 		w.crash()

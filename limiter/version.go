@@ -154,10 +154,10 @@ func (e extent) with(clientID string, isLong bool) extent {
 	return e
 }
 
-// spacious has room for some more of the same: a version is copied about eight times for each that its page grows by, which
-// takes less time than memory that lies idle is worth.
+// spacious has room for some more of the same: about four buckets are copied for each by which a page grows, and a tenth of the memory
+// lies idle.
 func (e extent) spacious() extent {
-	return extent{e.buckets + max(4, e.buckets/8), e.bytes + e.bytes/8}
+	return extent{e.buckets + max(4, e.buckets/4), e.bytes + e.bytes/4}
 }
 
 // newVersion has room for e, and for what else fits into the piece of memory that Go's allocator hands out for that: it has
