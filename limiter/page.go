@@ -128,8 +128,8 @@ func (l leaf) addLong(b *bucket, s seed, index int) {
 // fetch has an awaited bucket's word come, if it isn't there by now.
 func (l leaf) fetch(b *bucket, hash uint64, clientID string) {
 	coming := l.page.coming.Load()
-	if coming == nil {
-		return
+	if coming == nil || b.arrival.Load() != awaited {
+		return // It has come: what is coming now is from here, and of the next move.
 	}
 	for _, v := range *coming {
 		if old := v.find(hash, clientID); old != nil {

@@ -104,6 +104,8 @@ func (t *table) split(s *shard) {
 
 	l := s.lockPage(number)
 	defer l.page.mu.Unlock()
+	high.mu.Lock() // From the moment it is in the directory, it can be found, and claimed.
+	defer high.mu.Unlock()
 	var counted [2]census
 	for i := range counted {
 		counted[i].rates = t.justDefaults
