@@ -74,7 +74,7 @@ func (c *contents) write(all []change, p pace) error {
 	if len(c.generations) == 0 && len(all) <= p.few {
 		return c.toTree(all)
 	}
-	if err := c.fold(p.stretch*len(all) + p.few/10); err != nil || len(all) == 0 {
+	if err := c.fold(c.stretch(len(all), p)); err != nil || len(all) == 0 {
 		return err
 	}
 	newest, run, err := c.newest(p)
@@ -141,6 +141,16 @@ func (g generation) append(run uint32, all []change, p pace) error {
 func appendRow(chunk []byte, one change) []byte {
 	chunk = append(binary.AppendUvarint(chunk, uint64(len(one.key))), one.key...)
 	return append(binary.AppendUvarint(chunk, uint64(len(one.value))), one.value...)
+}
+
+// stretch is how many rows a write of n changes folds: so many that mostRuns writes fold all of a generation, however small they are. Else
+// small writes that come behind a peak would be ever more runs.
+func (c *contents) stretch(n int, p pace) int {
+	rows := p.stretch*n + p.few/10
+	if len(c.generations) > 1 {
+		rows = max(rows, int(c.generations[0].Sequence()/usualSize/uint64(p.mostRuns)))
+	}
+	return rows
 }
 
 // fold puts the next n rows of a generation that has enough into the tree. The meta bucket says how far it is. What is folded

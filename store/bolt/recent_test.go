@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -213,4 +214,42 @@ func FuzzCutRow(f *testing.F) {
 		require.True(t, bytes.Equal(one.value, again.value))
 		require.Less(t, len(rest), len(chunk))
 	})
+}
+
+// However small the writes are that come behind a peak, they don't become ever more runs.
+func TestSmallWritesBehindAPeak(t *testing.T) {
+	db := scratch(t)
+	p := usualPace()
+	p.mostRuns, p.leastBytes, p.share = 20, 64<<10, 1<<40
+	value := append([]byte{1}, make([]byte, 29)...)
+	update := func(clients ...int) (generations int, run uint32) {
+		var all []change
+		for _, n := range clients {
+			all = append(all, change{fmt.Appendf(nil, "client-%08d", n), value})
+		}
+		require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+			c, err := contentsOf(tx)
+			require.NoError(t, err)
+			return c.write(all, p)
+		}))
+		require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+			c, err := contentsOf(tx)
+			require.NoError(t, err)
+			generations = len(c.generations)
+			_, run, err = c.newest(pace{mostRuns: math.MaxUint32, leastBytes: math.MaxInt64, share: 1})
+			return err
+		}))
+		return generations, run
+	}
+	peak := make([]int, 20_000)
+	for i := range peak {
+		peak[i] = i
+	}
+	for generations := 0; generations < 2; {
+		generations, _ = update(peak...)
+	}
+	for range 10 * p.mostRuns {
+		_, run := update(7)
+		require.LessOrEqual(t, run, 3*p.mostRuns)
+	}
 }
