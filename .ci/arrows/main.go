@@ -15,7 +15,7 @@
 //	deploy             none: it holds nothing but tests
 //
 // A package outside of these folders is refused, and so is a package for tests (storetest,
-// pgtest) in anything else. What tests import is theirs: the limiter's may want a real store.
+// pgtest) in anything else but what is below bench, which measures with a real server. What tests import is theirs: the limiter's may want a real store.
 package main
 
 import (

@@ -22,7 +22,7 @@ func TestArrowsOfTheDesignAreAllowed(t *testing.T) {
 	f("proxy", "limiter", "balancer", "proxy/problem", "proxy/netconn")
 	f("api", "limiter", "balancer", "proxy/problem")
 	f("bench", "limiter", "balancer", "config", "store/memory", "proxy", "api")
-	f("bench/plot", "bench", "proxy")
+	f("bench/plot", "bench", "proxy", "store/postgres/pgtest")
 	f("cmd/equalizer", "limiter", "balancer", "config", "store/bolt", "proxy", "api", "bench", "cmd/internal/demo")
 	f("deploy")
 }

@@ -81,7 +81,8 @@ type run struct {
 func (r *run) seek(from []byte) {
 	r.from = from
 	target := append(bytes.Clone(r.number), from...)
-	key, chunk := r.cursor.Seek(target)
+	key, _ := r.cursor.Seek(target)
+	var chunk []byte
 	if key == nil {
 		key, chunk = r.cursor.Last()
 	} else if key, chunk = r.cursor.Prev(); !bytes.HasPrefix(key, r.number) {
