@@ -93,7 +93,7 @@ func TestTheSuite(t *testing.T) {
 	for _, i := range r.Idle {
 		assert.Positive(t, i.Base, i.Proxy)
 	}
-	assert.Len(t, r.Idle, len(has("nginx", "haproxy"))+2) // with us and the byte pump
+	assert.Len(t, r.Idle, len(has("nginx", "haproxy"))+3) // with us, twice, and the byte pump
 	bars(t, r)
 	page(t, s.out, r)
 }
@@ -115,12 +115,12 @@ func has(programs ...string) (there []string) {
 func cells(t *testing.T) int {
 	t.Helper()
 	others := len(has("nginx", "haproxy"))
-	off, one, random := 3+others, 2+others, 3+others // the variants are in the limiter's; in off, the access log is not
-	rate := off + 1 + random
+	off, one, random := 3+others, 2+others, 3+others // the variants are in the limiter's; in off, the access log and lean are not
+	rate := off + 2 + random
 	if len(has("wrk")) == 0 {
 		return rate
 	}
-	return off + 1 + one + random + rate + off
+	return off + 2 + one + random + rate + off
 }
 
 // filled sees that a cell has all its figures, and that they add up.
@@ -168,7 +168,7 @@ func ordered(t *testing.T, s report.Spread) {
 func bars(t *testing.T, r report.Report) {
 	t.Helper()
 	closed := len(has("wrk"))
-	want := 2*(closed+1) + 1 // the access log's, and the idle connections'
+	want := 2*(closed+1) + 2 // the access log's, and the idle connections', lean ones too
 	if len(has("nginx", "haproxy")) > 0 {
 		want += closed + 1
 	}
