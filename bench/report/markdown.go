@@ -66,7 +66,9 @@ func writeSpread(spread any, decimals int) string {
 		if v == nil {
 			return none
 		}
-		s = v.Spread
+		s = Spread{v.Value, v.Min, v.Max}
+	case Ratio:
+		s = Spread{v.Value, v.Min, v.Max}
 	}
 	return fmt.Sprintf("%s (%s-%s)", fixed(s.Median, decimals), fixed(s.Min, decimals), fixed(s.Max, decimals))
 }

@@ -42,7 +42,7 @@ func (r *Report) cpu(shape load.Shape) plot.Bars {
 		group := &b.Groups[len(b.Groups)-1]
 		note := ""
 		if c.Summary.Ratio != nil {
-			note = "x " + fixed(c.Summary.Ratio.Median, 2)
+			note = "x " + fixed(c.Summary.Ratio.Value, 2)
 		}
 		cpu := c.Summary.CPU
 		group.Bars = append(group.Bars, plot.Bar{

@@ -86,7 +86,7 @@ func (r *Report) Summarise() {
 	}
 	for _, c := range r.Cells {
 		if cheapest := r.cheapest(c); cheapest != nil && c.Summary != nil && c.Summary.CPU != nil {
-			c.Summary.Ratio = ratio(c, cheapest, Run.micros)
+			c.Summary.Ratio = compare(c, cheapest, Run.micros, leasts)
 		}
 	}
 	r.Bars = r.bars()
@@ -125,7 +125,7 @@ func (r Run) p99() float64 { return r.Latency[slices.Index(load.Quantiles(), 99)
 func (r *Report) cheapest(than *Cell) (least *Cell) {
 	for _, c := range r.Cells {
 		same := c.Role == peers.Other && c.Load == than.Load && c.Limiter == than.Limiter
-		if same && c.Summary != nil && (least == nil || c.Summary.CPU.Median < least.Summary.CPU.Median) {
+		if same && c.Summary != nil && (least == nil || c.Summary.CPU.Min < least.Summary.CPU.Min) {
 			least = c
 		}
 	}

@@ -14,11 +14,13 @@ type Spread struct {
 	Max    float64 `json:"max"`
 }
 
-// Ratio is one figure over another, round by round.
+// Ratio is one figure over another.
 type Ratio struct {
-	Spread
-	// Noise is the standard error of the median, as a fraction of it: how far that of another run like this is
-	// likely to be from it, as far as the rounds tell. Nil with fewer than three of them.
+	Value float64 `json:"value"`
+	Min   float64 `json:"min"` // of the rounds, each on its own
+	Max   float64 `json:"max"`
+	// Noise is how far off, as a fraction, the value would be at most without one of the rounds. Nil with fewer than three
+	// of them.
 	Noise *float64 `json:"noise,omitempty"`
 }
 
@@ -37,39 +39,59 @@ func spread(runs []Run, figure func(Run) float64) Spread {
 	return Over(all)
 }
 
-// ratio compares run by run: those of one round were made within seconds, and a machine that was slower then was so for
-// both. Nil if no round has both.
-func ratio(of, to *Cell, figure func(Run) float64) *Ratio {
+// pair are two cells' figures of one round, whose runs were made within seconds.
+type pair struct{ of, to float64 }
+
+func (p pair) ratio() float64 { return p.of / p.to }
+
+// leasts is the least of one cell over the least of the other. It is how costs are compared: what else a machine does only ever
+// adds to them. It does so for minutes, and not to everybody alike, so that a median is of such times as often as not.
+func leasts(rounds []pair) float64 {
+	least := rounds[0]
+	for _, p := range rounds[1:] {
+		least = pair{min(least.of, p.of), min(least.to, p.to)}
+	}
+	return least.ratio()
+}
+
+// middle is the median of the rounds' own ratios.
+func middle(rounds []pair) float64 { return Over(ratios(rounds)).Median }
+
+func ratios(rounds []pair) (all []float64) {
+	for _, p := range rounds {
+		all = append(all, p.ratio())
+	}
+	return all
+}
+
+// compare is what two cells come to by the rounds that both have. Nil if there are none.
+func compare(of, to *Cell, figure func(Run) float64, value func([]pair) float64) *Ratio {
 	other := map[int]float64{}
 	for _, run := range to.Runs {
 		other[run.Round] = figure(run)
 	}
-	var all []float64
+	var rounds []pair
 	for _, run := range of.Runs {
 		if o := other[run.Round]; o > 0 {
-			all = append(all, figure(run)/o)
+			rounds = append(rounds, pair{figure(run), o})
 		}
 	}
-	if len(all) == 0 {
+	if len(rounds) == 0 {
 		return nil
 	}
-	return &Ratio{Spread: Over(all), Noise: noise(all)}
+	spread := Over(ratios(rounds))
+	return &Ratio{Value: value(rounds), Min: spread.Min, Max: spread.Max, Noise: noise(rounds, value)}
 }
 
-// noise takes the median's standard error for 1.25 times the mean's, which it is where figures are spread normally. A
-// round that was disturbed makes it too large rather than too small.
-func noise(figures []float64) *float64 {
-	n := float64(len(figures))
-	if n < 3 {
+// noise leaves out one round after the other.
+func noise(rounds []pair, value func([]pair) float64) *float64 {
+	if len(rounds) < 3 {
 		return nil
 	}
-	var sum, squares float64
-	for _, f := range figures {
-		sum += f
+	var most float64
+	for i := range rounds {
+		without := value(slices.Concat(rounds[:i], rounds[i+1:]))
+		most = max(most, math.Abs(without/value(rounds)-1))
 	}
-	for _, f := range figures {
-		squares += (f - sum/n) * (f - sum/n)
-	}
-	relative := 1.25 * math.Sqrt(squares/(n-1)/n) / Over(figures).Median
-	return &relative
+	return &most
 }
