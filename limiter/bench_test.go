@@ -149,7 +149,7 @@ func xrateTaker() func(string) {
 	return func(clientID string) {
 		l, ok := limiters.Load(clientID)
 		if !ok {
-			l, _ = limiters.LoadOrStore(string([]byte(clientID)), xrate.NewLimiter(1_000_000, 1<<40))
+			l, _ = limiters.LoadOrStore(string([]byte(clientID)), xrate.NewLimiter(1_000_000, 1<<30))
 		}
 		l.Allow()
 	}

@@ -116,6 +116,16 @@ func (b *bucket) freeze() (word int64) {
 	}
 }
 
+// delay has a live bucket be full no earlier than that.
+func (b *bucket) delay(tat int64) {
+	for {
+		was := b.arrival.Load()
+		if was>>1 >= tat || b.arrival.CompareAndSwap(was, tat<<1|was&dirty) {
+			return
+		}
+	}
+}
+
 // killIfFull ends the bucket if it is clean, and full at now, in one step with finding it so.
 func (b *bucket) killIfFull(now int64) bool {
 	was := b.arrival.Load()

@@ -53,7 +53,7 @@ func (s *Service) collectAsSeen(c *collected, b *bucket, horizon time.Duration) 
 }
 
 func (s *Service) isToBeStored(c *collected, b *bucket, tat int64, horizon time.Duration) bool {
-	return b.has(managed) || tat > c.now+int64(horizon) || c.now < s.table.emptyUntil
+	return b.has(managed) || tat > c.now+int64(horizon) || c.now < s.table.emptyUntil.Load()
 }
 
 // collectBucket sees to the client of a bucket that was seen dirty. Whoever killed that saw to the row, or moved it.

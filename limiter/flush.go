@@ -106,6 +106,7 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 	_, since := s.table.dirtyStats()
 	s.flushingSince.Store(since)
 	defer s.flushingSince.Store(never)
+	defer func() { clear(s.puts[:cap(s.puts)]) }() // or their client_ids would keep the versions that they lie in
 	dirty := s.table.takeDirty()
 	for group := dirty.next(s.batch); len(group) > 0; {
 		if err := ctx.Err(); err != nil {
@@ -211,7 +212,7 @@ func (s *Service) flushLast(ctx context.Context) error {
 	}
 	stopped := longAgo()
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
-	if untilFull := s.table.emptyUntil - now; untilFull > 0 {
+	if untilFull := s.table.emptyUntil.Load() - now; untilFull > 0 {
 		stopped = storedTime(wall.Add(nanoseconds(untilFull)))
 	}
 	return s.note(ctx, Batch{Stopped: stopped})

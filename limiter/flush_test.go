@@ -17,7 +17,11 @@ import (
 func TestFlushWritesWhatIsDirtyInOrder(t *testing.T) {
 	f := newFixture(t)
 	var batches []Batch
-	f.store.hook(func(b Batch) error { batches = append(batches, b); return nil })
+	f.store.hook(func(b Batch) error {
+		b.Puts = slices.Clone(b.Puts)
+		batches = append(batches, b)
+		return nil
+	})
 	for _, id := range []string{"c", "a", "b"} {
 		f.Take(id)
 		f.Take(id)

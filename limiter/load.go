@@ -103,10 +103,9 @@ func (s *Service) startEmpty(stopped time.Time) {
 	if empty == 0 {
 		return
 	}
-	t.emptyUntil = now + empty
+	t.emptyUntil.Store(now + empty)
 	for i := range t.overflow {
-		b := &t.overflow[i]
-		b.arrival.Store(max(b.tat(), t.emptyUntil)<<1 | dirty)
+		t.overflow[i].delay(now + empty)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 )
@@ -44,6 +45,24 @@ func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, tat, was.tat)
 	}
+}
+
+// What a flush leaves behind keeps no version from being collected.
+func TestAFlushKeepsNoVersion(t *testing.T) {
+	f := newFixture(t)
+	f.Take("a")
+	f.mustFlush()
+	c := f.table.claim("a")
+	old := weak.Make(c.version)
+	counted := census{rates: c.justDefaults}
+	counted.count("a", c.defaults)
+	f.table.rebuild(c.shard, c.leaf, counted)
+	c.release()
+	c = claim{}
+	clear(f.store.rows)
+	runtime.GC()
+	require.Nil(t, old.Value())
+	require.Equal(t, int64(9), f.tokens("a"))
 }
 
 // A taker that is late holds the version before the present one, and must not freeze what is about to move on.

@@ -14,12 +14,23 @@ func (t *table) reap(s *shard, now int64) {
 
 // mayReap looks whether it is worth to lock the page.
 func (t *table) mayReap(l leaf, now int64) bool {
-	for b := range l.live {
-		if t.idle(b, now) {
-			return true
+	alive, all := 0, 0
+	for b := range l.buckets {
+		all++
+		if b.isAlive() {
+			if t.idle(b, now) {
+				return true
+			}
+			alive++
 		}
 	}
-	return false
+	return l.isLargeFor(alive, all)
+}
+
+// isLargeFor says whether a version of which so many buckets are alive, of all that were put there, takes far more memory than they need. Without
+// a dead one it would be made as large again.
+func (v *version) isLargeFor(alive, all int) bool {
+	return alive < all && v.words > 1 && alive < int(v.words)*perWord/2
 }
 
 // idle says whether a bucket is full, and something is to be done about it.
@@ -28,20 +39,21 @@ func (t *table) idle(b *bucket, now int64) bool {
 		return false
 	}
 	// As long as clients start with less than a full bucket, a full one is something to have.
-	return b.has(limited) || !b.has(managed) && now >= t.emptyUntil
+	return b.has(limited) || !b.has(managed) && now >= t.emptyUntil.Load()
 }
 
 func (t *table) reapPage(s *shard, number uint32, now int64) {
 	l := s.lockPage(number)
 	defer l.page.mu.Unlock()
-	kept, before := census{rates: t.justDefaults}, s.buckets.Load()
-	for b := range l.live {
-		if t.idle(b, now) && t.reapBucket(s, l, b, now) {
+	kept, all := census{rates: t.justDefaults}, 0
+	for b := range l.buckets {
+		all++
+		if !b.isAlive() || t.idle(b, now) && t.reapBucket(s, l, b, now) {
 			continue
 		}
 		kept.count(b.clientID(), l.rateOf(b, t.defaults))
 	}
-	if s.buckets.Load() < before && l.words > 1 && kept.buckets < int(l.words)*perWord/2 {
+	if l.isLargeFor(kept.buckets, all) {
 		t.rebuild(s, l, kept) // gives memory back
 	}
 }

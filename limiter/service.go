@@ -51,7 +51,7 @@ type Service struct {
 	writing writeLock
 	wake    chan struct{}                // has the flusher begin early: something is to be reserved
 	batch   int                          // the flusher's: how many buckets it writes at once
-	puts    []Record                     // under writing: room for a batch
+	puts    []Record                     // the flusher's: room for a batch
 	closed  bool                         // under writing: no more admin writes
 	loaded  atomic.Bool                  // set once
 	doubt   atomic.Pointer[doubtedWrite] // written under writing

@@ -115,7 +115,7 @@ func TestSimulationCatchesMutants(t *testing.T) {
 			"admin.go", "record.Reserved = everything()", "record.Reserved = 0",
 		},
 		"a row of a bucket that starts empty is deleted": {
-			"collect.go", " || c.now < s.table.emptyUntil\n", "\n",
+			"collect.go", " || c.now < s.table.emptyUntil.Load()\n", "\n",
 		},
 		"a limit is restored too high": {
 			"load.go", "earnedBy(r, wall) - was.reserved(r.Reserved) // after", "0*earnedBy(r, wall) - was.reserved(r.Reserved) // after",

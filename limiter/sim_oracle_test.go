@@ -403,7 +403,7 @@ func (w *simWorld) compareReserved(c *simClient) {
 // started compares what a process begins with with the true buckets, and takes it for true from then on.
 func (w *simWorld) started(clean bool) {
 	w.blank = 0
-	if at := w.s.table.emptyUntil; at > 0 {
+	if at := w.s.table.emptyUntil.Load(); at > 0 {
 		w.blank = w.true(at)
 	}
 	for _, c := range w.clients {

@@ -50,7 +50,9 @@ func (s *steppedInt64) CompareAndSwap(old, v int64) bool {
 	s.step()
 	swapped := s.Int64.CompareAndSwap(old, v)
 	if swapped && simStepper != nil && old != awaited && v >= 0 && v>>1 != old>>1 {
-		simStepper.spent(bucketOf(unsafe.Pointer(s), unsafe.Offsetof(bucket{}.arrival)), old>>1, v>>1)
+		if b := bucketOf(unsafe.Pointer(s), unsafe.Offsetof(bucket{}.arrival)); simStepper.nameOf(b) != "" {
+			simStepper.spent(b, old>>1, v>>1)
+		}
 	}
 	return swapped
 }

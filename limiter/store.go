@@ -50,6 +50,7 @@ func longAgo() time.Time { return time.UnixMicro(1).UTC() }
 //     ErrInDoubt: it may be applied, now or until the next call to the store succeeds,
 //     which outwaits whatever is left of it. Any other error: it is not applied and never will be.
 //   - Get, Load and Stopped see all that was written by Writes that returned nil.
+//   - A batch is the Service's again when Write returns. What is kept of it is copied, client_ids too: they lie in large pieces of memory.
 //   - There is one writer: opening a store that another process holds fails.
 type Store interface {
 	// Load calls yield with every record, in no particular order, and stops at its first

@@ -16,8 +16,9 @@ type table struct {
 	max          int64
 	// mark is dirty, or 0 where spending leaves no bucket dirty.
 	mark int64
-	// emptyUntil is when a bucket that started empty, since a crash may have forgotten its client, would be full.
-	emptyUntil int64
+	// emptyUntil is when a bucket that started empty, since a crash may have forgotten its client, would be full. A late load sets it while the
+	// reaper reads it.
+	emptyUntil atomic.Int64
 	hasher     hasher
 	shards     [shardCount]shard
 

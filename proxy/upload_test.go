@@ -99,7 +99,7 @@ func TestBodyTooLarge(t *testing.T) {
 	}
 	f(sized(11))
 	f(sized(11) + "x")
-	f(sized(1<<40) + "x")
+	f(sized(1<<30) + "x")
 	f(post + "Content-Length: 11\r\nExpect: 100-continue\r\n\r\n")
 	f(post + "Content-Length: 11\r\nexpect: 100-Continue\r\n\r\n")
 	f(post + "Content-Length: 11\r\n\r\n" + strings.Repeat("x", 1<<20))

@@ -92,7 +92,7 @@ func openXRate() (taker, error) {
 	return func(clientID string) bool {
 		l, ok := limiters.Load(clientID)
 		if !ok {
-			l, _ = limiters.LoadOrStore(strings.Clone(clientID), rate.NewLimiter(1_000_000, 1<<40))
+			l, _ = limiters.LoadOrStore(strings.Clone(clientID), rate.NewLimiter(1_000_000, 1<<30))
 		}
 		return l.Allow()
 	}, nil

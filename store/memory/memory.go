@@ -3,6 +3,7 @@ package memory
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"gopher-equalizer/limiter"
@@ -72,6 +73,7 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 	defer cancel()
 	defer s.gate.Leave()
 	for _, r := range batch.Puts {
+		r.ClientID = strings.Clone(r.ClientID) // which may lie in a large piece of the caller's memory
 		s.records[r.ClientID] = r
 	}
 	for _, clientID := range batch.Deletes {
