@@ -1,6 +1,7 @@
 package limiter
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -35,4 +36,27 @@ func TestBacklogIsInOrder(t *testing.T) {
 		}
 		require.Zero(r, table.takeDirty().left)
 	})
+}
+
+// A page may have far more buckets than it should while nobody gets to split it.
+func TestBacklogOfAHugePage(t *testing.T) {
+	table := newTable(newRate(Settings{10, Refill{1, 1e9}}), 100_000)
+	s := &table.shards[0]
+	var want []string
+	s.shape.Lock()
+	for n := 0; len(want) < 1000; n++ {
+		if id := fmt.Sprint("client-", n); table.shardOf(id) == s {
+			want = append(want, id)
+			table.take(id, 1)
+		}
+	}
+	s.shape.Unlock()
+	require.Equal(t, uint32(1), s.pages.Load())
+	slices.Sort(want)
+	dirty := table.takeDirty()
+	var got []string
+	for _, b := range dirty.next(dirty.left) {
+		got = append(got, b.clientID())
+	}
+	require.Equal(t, want, got)
 }

@@ -60,32 +60,21 @@ func (s *shard) soil(p *page, b *bucket, since int64) {
 }
 
 // takeDirty empties the shard's list, and returns the buckets that are dirty. They stay marked. No bucket moves to another page meanwhile, so
-// none is missed.
-func (s *shard) takeDirty() []*bucket {
+// none is missed; a page that was merged into another one since it was queued has none.
+func (s *shard) takeDirty() run {
 	s.shape.Lock()
 	defer s.shape.Unlock()
 	s.dirty.since.Store(never)
-	taken := make([]*bucket, 0, max(0, s.dirty.count.Load()))
+	taken := run{places: make([]place, 0, max(0, s.dirty.count.Load()))}
 	for p := s.dirty.head.Swap(nil); p != nil; {
 		next := p.next
 		p.next = nil
 		p.queued.Store(false) // from here on a taker queues it again
 		if l, ok := s.directory.Load(p.number); ok && l.page == p {
-			taken = p.takeDirty(s, taken)
+			taken.addPage(s.lockPage(p.number).version)
+			p.mu.Unlock()
 		}
 		p = next
-	}
-	return taken
-}
-
-// takeDirty appends those of a page, which wasn't merged into another one.
-func (p *page) takeDirty(s *shard, taken []*bucket) []*bucket {
-	l := s.lockPage(p.number)
-	defer p.mu.Unlock()
-	for b := range l.live {
-		if b.isDirty() {
-			taken = append(taken, b)
-		}
 	}
 	return taken
 }

@@ -94,9 +94,10 @@ func holdsExactly(t *rapid.T, table *table, crowd []string, want map[string]held
 	require.Equal(t, int64(len(want)), s.buckets.Load())
 	require.Equal(t, int64(dirtyOnes), s.dirty.count.Load())
 	var queued []string
-	for _, b := range s.takeDirty() {
-		queued = append(queued, b.clientID())
-		require.True(t, want[b.clientID()].dirty)
+	for r := s.takeDirty(); len(r.places) > 0; {
+		id := r.next().clientID()
+		queued = append(queued, id)
+		require.True(t, want[id].dirty)
 	}
 	require.Len(t, queued, dirtyOnes, "each is queued, and once")
 	listed := 0
