@@ -10,57 +10,42 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
+
+	"gopher-equalizer/bench/program"
 )
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == backendMode {
 		fmt.Fprintln(os.Stderr, serveBackend())
-		os.Exit(exitFailed)
+		os.Exit(program.ExitFailed)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	soaking().Main()
 }
 
-// Exit codes besides 0.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
+func soaking() program.Program[settings] {
+	return program.Program[settings]{Name: "soak", Usage: fmt.Sprintf(usage, strings.Join(names(kinds()), ",")), Parse: parse, Do: soakAndReport}
+}
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(stdout, usage, strings.Join(names(kinds()), ","))
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "soak: %v\nRun with --help for usage.\n", err)
-		return exitUsage
-	}
+// soakAndReport fails if anything didn't end where it began, with a line for each.
+func soakAndReport(ctx context.Context, s settings, stderr io.Writer) error {
 	say := func(format string, args ...any) { fmt.Fprintf(stderr, "soak: "+format+"\n", args...) }
 	r, err := soak(ctx, s, say)
 	if err != nil {
-		say("%v", err)
-		return exitFailed
+		return err
 	}
 	if err := r.write(s.out); err != nil {
-		say("%v", err)
-		return exitFailed
+		return err
 	}
 	say("the report is in %s", s.out)
 	for _, wrong := range r.Wrong {
 		say("FAILED: %s", wrong)
 	}
 	if len(r.Wrong) > 0 {
-		return exitFailed
+		return errors.New("what it holds didn't end where it began")
 	}
-	return 0
+	return nil
 }

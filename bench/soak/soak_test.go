@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/bench/program"
 )
 
 // TestMain makes this test binary the backend too.
@@ -109,8 +111,8 @@ func TestParse(t *testing.T) {
 	bad(`unexpected argument "x"; want flags only`, "x")
 
 	var out, errs bytes.Buffer
-	assert.Zero(t, run(t.Context(), []string{"--help"}, &out, &errs))
+	assert.Zero(t, soaking().Run(t.Context(), []string{"--help"}, &out, &errs))
 	assert.Contains(t, out.String(), "default all: small,new,")
-	assert.Equal(t, exitUsage, run(t.Context(), []string{"x"}, &out, &errs))
+	assert.Equal(t, program.ExitUsage, soaking().Run(t.Context(), []string{"x"}, &out, &errs))
 	assert.Contains(t, errs.String(), "want flags only")
 }

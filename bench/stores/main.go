@@ -8,48 +8,23 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"gopher-equalizer/bench/load"
+	"gopher-equalizer/bench/program"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { stores().Main() }
 
-// Exit codes besides 0.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, usage)
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "stores: %v\nRun with --help for usage.\n", err)
-		return exitUsage
-	}
-	say := func(format string, args ...any) { fmt.Fprintf(stderr, "stores: "+format+"\n", args...) }
-	if err := compare(ctx, s, say); err != nil {
-		say("%v", err)
-		return exitFailed
-	}
-	return 0
+func stores() program.Program[settings] {
+	return program.Program[settings]{Name: "stores", Usage: usage, Parse: parse, Do: func(ctx context.Context, s settings, stderr io.Writer) error {
+		return compare(ctx, s, func(format string, args ...any) { fmt.Fprintf(stderr, "stores: "+format+"\n", args...) })
+	}}
 }
 
 // settings say what to run.

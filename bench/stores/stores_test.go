@@ -17,6 +17,7 @@ import (
 
 	"gopher-equalizer/bench/load"
 	"gopher-equalizer/bench/measure"
+	"gopher-equalizer/bench/program"
 )
 
 // TestTheComparison runs all of it, with a load for which nothing needs to be installed.
@@ -63,7 +64,7 @@ func TestBadFlags(t *testing.T) {
 	f := func(want string, args ...string) {
 		t.Helper()
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, exitUsage, run(t.Context(), args, &stdout, &stderr))
+		assert.Equal(t, program.ExitUsage, stores().Run(t.Context(), args, &stdout, &stderr))
 		assert.Contains(t, stderr.String(), want)
 		assert.Empty(t, stdout.String())
 	}
@@ -75,7 +76,7 @@ func TestBadFlags(t *testing.T) {
 
 func TestHelpNamesEveryFlag(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	assert.Zero(t, run(t.Context(), []string{"--help"}, &stdout, &stderr))
+	assert.Zero(t, stores().Run(t.Context(), []string{"--help"}, &stdout, &stderr))
 	code, err := os.ReadFile("main.go")
 	require.NoError(t, err)
 	flags := regexp.MustCompile(`flags\.\w+\((?:&[\w.]+, )?"(\w+)"`).FindAllSubmatch(code, -1)

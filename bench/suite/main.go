@@ -7,42 +7,10 @@
 //	go run ./bench/suite --full    # the whole matrix
 package main
 
-import (
-	"context"
-	"errors"
-	"flag"
-	"fmt"
-	"io"
-	"os"
-	"os/signal"
-	"syscall"
-)
+import "gopher-equalizer/bench/program"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { suite().Main() }
 
-// Exit codes besides 0.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, usage)
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "bench: %v\nRun with --help for usage.\n", err)
-		return exitUsage
-	}
-	if err := compare(ctx, s, stderr); err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return exitFailed
-	}
-	return 0
+func suite() program.Program[settings] {
+	return program.Program[settings]{Name: "bench", Usage: usage, Parse: parse, Do: compare}
 }

@@ -15,6 +15,7 @@ import (
 
 	"gopher-equalizer/bench/load"
 	"gopher-equalizer/bench/peers"
+	"gopher-equalizer/bench/program"
 	"gopher-equalizer/bench/report"
 )
 
@@ -37,7 +38,7 @@ func TestBadFlags(t *testing.T) {
 	f := func(want string, args ...string) {
 		t.Helper()
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, exitUsage, run(t.Context(), args, &stdout, &stderr))
+		assert.Equal(t, program.ExitUsage, suite().Run(t.Context(), args, &stdout, &stderr))
 		assert.Contains(t, stderr.String(), want)
 		assert.Empty(t, stdout.String())
 	}
@@ -52,7 +53,7 @@ func TestBadFlags(t *testing.T) {
 
 func TestHelpNamesEveryFlag(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	assert.Zero(t, run(t.Context(), []string{"--help"}, &stdout, &stderr))
+	assert.Zero(t, suite().Run(t.Context(), []string{"--help"}, &stdout, &stderr))
 	assert.Empty(t, stderr.String())
 	code, err := os.ReadFile("settings.go")
 	require.NoError(t, err)
