@@ -16,7 +16,7 @@ import (
 const steppedSteps = "1000000"
 
 // mutantSteps are enough for the simulation to find what is wrong with any mutant.
-const mutantSteps = "6000000"
+const mutantSteps = "20000000"
 
 // TestSteppedSimulation is the simulation with a step before each access to a bucket.
 func TestSteppedSimulation(t *testing.T) {
@@ -77,6 +77,12 @@ func TestSimulationCatchesMutants(t *testing.T) {
 		},
 		"a bucket moves again after a taker moved it": {
 			"move.go", "word := p.from.freeze()\n\t\tp.to.arrival.CompareAndSwap(awaited, word)", "word := p.from.freeze()\n\t\tp.to.arrival.Store(word)",
+		},
+		"the page that a split adds is not locked": {
+			"shard.go", "high.mu.Lock() // From the moment it is in the directory, it can be found, and claimed.\n\tdefer high.mu.Unlock()", "",
+		},
+		"a taker that is late moves a bucket before its page moves": {
+			"page.go", "coming == nil || b.arrival.Load() != awaited", "coming == nil",
 		},
 		"spending is not marked": {
 			"bucket.go", "next<<1|was&dirty|mark", "next<<1|was&dirty",

@@ -23,6 +23,7 @@ type simClient struct {
 	covered int64    // of them, those told of before a flush began that was committed, or spent before an operator's write
 	late    int64    // earned at the old refill while an operator's write was on its way, of which its row knows nothing
 	soon    int64    // earned at the new one meanwhile, as its row has it
+	writes  int      // of operators, that memory has
 	pending *simPlan // an operator's write that isn't over
 }
 
@@ -57,11 +58,7 @@ func (w *simWorld) peek(c *simClient) (seen sight, inTransit bool) {
 	if b := l.find(hash, c.id); b != nil {
 		return sight{b, l.rateOf(b, t.defaults), wordOf(l, b, hash, c.id) >> 1}, false
 	}
-	if l.page.mu.TryLock() {
-		l.page.mu.Unlock()
-		return sight{}, false
-	}
-	return sight{}, true
+	return sight{}, !w.claimable(c)
 }
 
 func (w *simWorld) isManaged(b *bucket) bool {
@@ -266,6 +263,7 @@ func (w *simWorld) applies(c *simClient, p *simPlan, seen sight, tat int64) {
 		return
 	}
 	p.applied = true
+	c.writes++
 	c.late, c.soon = c.is.convert(min(c.is.span, w.now-p.at), p.is), w.now-p.at
 	c.is, c.managed, c.tat = p.is, true, tat
 	c.covered = max(c.covered, p.spent)

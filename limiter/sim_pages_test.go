@@ -6,7 +6,20 @@ func (w *simWorld) waits(c *simClient) bool {
 	return inTransit
 }
 
-// locked says whether whoever has business with the clients' shards would have to wait.
+// claimable says whether nobody has the client's page locked. Pages may be added to its shard meanwhile.
+func (w *simWorld) claimable(c *simClient) bool {
+	hash := w.s.table.hasher.hash(c.id)
+	p := w.s.table.shard(hash).leaf(hash).page
+	if !p.mu.TryLock() {
+		return false
+	}
+	p.mu.Unlock()
+	return true
+}
+
+func (w *simWorld) unclaimable(c *simClient) bool { return !w.claimable(c) }
+
+// locked says whether whoever has business with all of the clients' shards would have to wait.
 func (w *simWorld) locked(clients ...*simClient) bool {
 	for _, c := range clients {
 		s := w.s.table.shardOf(c.id)
@@ -27,7 +40,7 @@ func (w *simWorld) locked(clients ...*simClient) bool {
 
 // grow splits the pages of a client's shard, as if it had many more clients. The reaper merges them again.
 func (w *simWorld) grow() {
-	t, c := w.s.table, w.someone()
+	t, c := w.s.table, w.sameOrOther()
 	if w.locked(c) {
 		return
 	}

@@ -20,12 +20,14 @@ func simStep(word unsafe.Pointer, offset uintptr) {
 	if w == nil || w.quiet {
 		return
 	}
-	w.quiet = true
-	somebodys := bucketOf(word, offset).clientID() != ""
-	w.quiet = false
-	if somebodys {
-		w.step(false)
+	b := bucketOf(word, offset)
+	if w.nameOf(b) == "" {
+		return
 	}
+	if n := len(w.stack); n > 0 && w.stack[n-1].taker != nil {
+		w.stack[n-1].taker.at = b
+	}
+	w.step(false)
 }
 
 func bucketOf(word unsafe.Pointer, offset uintptr) *bucket {

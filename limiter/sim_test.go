@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -74,6 +75,7 @@ type simWorld struct {
 	clients  []*simClient
 	blank    int64 // the arrival time of a client without a bucket
 	stack    []*simOp
+	late     []*simLate
 	quiet    bool // no steps: the oracle is looking
 	flushing bool
 	reaping  bool
@@ -89,6 +91,7 @@ type simOp struct {
 	client *simClient
 	now    int64 // the clock as it last read it, true time
 	admin  bool
+	taker  *simTaker // nil: it is none
 	// changes are those of limits until it began: a taker may have seen one as it was then.
 	changes int
 }
@@ -164,7 +167,7 @@ func (w *simWorld) run(steps int) (why string) {
 	simStepper = w
 	for w.start(true); w.steps < steps; {
 		w.steps++
-		if w.survives(w.anything) {
+		if w.survives(func() { w.anything(); w.waitForLate() }) {
 			w.look()
 		} else {
 			w.note("crash in the middle")
@@ -181,6 +184,7 @@ func (w *simWorld) survives(do func()) (alive bool) {
 			if _, ok := p.(simCrash); !ok {
 				panic(p)
 			}
+			w.endLate()
 			w.stack, w.flushing, w.reaping = nil, false, false
 		}
 	}()
@@ -232,6 +236,9 @@ func (w *simWorld) step(slow bool) {
 	}
 	w.steps++
 	w.lookAtPending()
+	if w.interrupts() {
+		return
+	}
 	switch n := w.dice.IntN(1000); {
 	case n < 2, slow && n < 12:
 		panic(simCrash{})
@@ -248,14 +255,16 @@ func (w *simWorld) between() {
 	if w.s == nil || w.stopping || len(w.stack) > 2 {
 		return
 	}
-	switch n := w.dice.IntN(11); {
+	switch n := w.dice.IntN(14); {
 	case n < 6:
-		c := w.stack[len(w.stack)-1].client
-		if c == nil || w.dice.IntN(2) == 0 {
-			c = w.someone()
-		}
-		if !w.waits(c) {
+		if c := w.sameOrOther(); !w.waits(c) {
 			w.takes(c)
+		}
+	case n > 11:
+		w.goOn()
+	case n > 10:
+		if c := w.sameOrOther(); !w.waits(c) {
+			w.takeLate(c)
 		}
 	case n < 7 && !w.reaping:
 		w.reap()
@@ -266,6 +275,18 @@ func (w *simWorld) between() {
 	case n == 10:
 		w.grow()
 	}
+}
+
+// sameOrOther is the client of what is under way, or any one.
+func (w *simWorld) sameOrOther() *simClient {
+	n := w.dice.IntN(3)
+	switch {
+	case n == 0 && len(w.late) > 0:
+		return w.late[0].client
+	case n < 2 && len(w.stack) > 0 && w.stack[len(w.stack)-1].client != nil:
+		return w.stack[len(w.stack)-1].client
+	}
+	return w.someone()
 }
 
 // changes counts what may change a limit.
@@ -281,32 +302,13 @@ func (w *simWorld) during(op *simOp, do func()) {
 	w.stack = w.stack[:len(w.stack)-1]
 }
 
-// takes are one, or as many as fit into a bucket.
-func (w *simWorld) takes(c *simClient) {
-	n := 1
-	if w.dice.IntN(5) == 0 {
-		n = int(c.is.Capacity)
-	}
-	for range n {
-		if !w.waits(c) {
-			w.take(c)
-		}
-	}
-}
-
-func (w *simWorld) take(c *simClient) {
-	w.during(&simOp{client: c}, func() {
-		w.took(c, w.s.Take(c.id))
-	})
-}
-
 func (w *simWorld) flush() {
 	if w.locked(w.clients...) {
 		return
 	}
-	covered := make([]int64, len(w.clients))
+	began := make([]simClient, len(w.clients))
 	for i, c := range w.clients {
-		covered[i] = c.told
+		began[i] = *c
 	}
 	w.during(&simOp{}, func() {
 		w.flushing = true
@@ -317,14 +319,17 @@ func (w *simWorld) flush() {
 		}
 		w.note("flush")
 		for i, c := range w.clients {
-			c.covered, c.late, c.soon = max(c.covered, covered[i]), 0, 0
+			c.covered = max(c.covered, began[i].told)
+			if c.writes == began[i].writes {
+				c.late, c.soon = 0, 0
+			}
 		}
 	})
 }
 
 // reap drops one client's bucket if it can: the shards are so that each client has one alone.
 func (w *simWorld) reap() {
-	t, c := w.s.table, w.someone()
+	t, c := w.s.table, w.sameOrOther()
 	if w.locked(c) {
 		return
 	}
@@ -338,7 +343,7 @@ func (w *simWorld) reap() {
 
 // administer is an operator's write.
 func (w *simWorld) administer(c *simClient) {
-	if c.pending != nil || w.locked(c) || w.s.doubt.Load() != nil && w.locked(w.clients...) {
+	if c.pending != nil || !w.claimable(c) || w.s.doubt.Load() != nil && slices.ContainsFunc(w.clients, w.unclaimable) {
 		return // its last one is in doubt, or under way; or it would wait, or have to settle another's that would
 	}
 	w.during(&simOp{client: c, admin: true}, func() {

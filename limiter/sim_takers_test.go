@@ -1,0 +1,130 @@
+package limiter
+
+import "iter"
+
+// What comes between two steps of an operation is over before it goes on, but for takers: some are interrupted
+// themselves, and go on while something else is under way that began after them. They hold no lock then.
+
+// simTaker is what there is to know of a taker under way.
+type simTaker struct {
+	at        *bucket // whose word it is about to access
+	steps     int
+	interrupt func() // nil: it comes at the wrong moment for that
+}
+
+// simLate is a taker that was interrupted.
+type simLate struct {
+	client *simClient
+	*simTaker
+	next func() (struct{}, bool) // goes on; true: it was interrupted again
+	stop func()
+}
+
+// mostSteps are far more than a taker makes, whatever others do meanwhile. One that makes more waits for somebody.
+const mostSteps = 200
+
+// takes are one, or as many as fit into a bucket.
+func (w *simWorld) takes(c *simClient) {
+	n := 1
+	if w.dice.IntN(5) == 0 {
+		n = int(c.is.Capacity)
+	}
+	for range n {
+		if !w.waits(c) {
+			w.take(c)
+		}
+	}
+}
+
+func (w *simWorld) take(c *simClient) {
+	w.during(&simOp{client: c, taker: &simTaker{}}, func() {
+		w.took(c, w.s.Take(c.id))
+	})
+}
+
+// takeLate is take by somebody who may be interrupted.
+func (w *simWorld) takeLate(c *simClient) {
+	late := &simLate{client: c, simTaker: &simTaker{}}
+	late.next, late.stop = iter.Pull(func(yield func(struct{}) bool) {
+		op := &simOp{client: c, taker: late.simTaker}
+		late.interrupt = func() {
+			w.stack = w.stack[:len(w.stack)-1]
+			if !yield(struct{}{}) {
+				panic(simCrash{})
+			}
+			op.changes = -1 // a flush that isn't over may have raised the limit
+			w.stack = append(w.stack, op)
+		}
+		w.during(op, func() { w.took(c, w.s.Take(c.id)) })
+	})
+	w.resume(late)
+}
+
+// interrupts says whether a taker was interrupted at this step.
+func (w *simWorld) interrupts() bool {
+	if len(w.stack) == 0 {
+		return false
+	}
+	op := w.stack[len(w.stack)-1]
+	if op.taker == nil {
+		return false
+	}
+	if op.taker.steps++; op.taker.steps > mostSteps {
+		w.fail("a taker of %q waits for somebody who was interrupted", op.client.id)
+	}
+	if op.taker.interrupt == nil || w.dice.IntN(3) > 0 || !w.claimable(op.client) { // it may have locked the page itself
+		return false
+	}
+	w.note("interrupted")
+	op.taker.interrupt()
+	return true
+}
+
+func (w *simWorld) resume(late *simLate) {
+	if _, interrupted := late.next(); interrupted {
+		w.late = append(w.late, late)
+	}
+}
+
+// goOn has one of the late go on, unless it would wait: one whose bucket is dead by now comes for the page's lock.
+func (w *simWorld) goOn() {
+	if len(w.late) == 0 {
+		return
+	}
+	i := w.dice.IntN(len(w.late))
+	late := w.late[i]
+	if !w.claimable(late.client) && (w.waits(late.client) || w.isDead(late.at)) {
+		return
+	}
+	w.late = append(w.late[:i:i], w.late[i+1:]...)
+	w.resume(late)
+}
+
+func (w *simWorld) isDead(b *bucket) bool {
+	quiet := w.quiet
+	w.quiet = true
+	defer func() { w.quiet = quiet }()
+	return b.arrival.Load() == dead
+}
+
+// waitForLate has all of the late come to their end.
+func (w *simWorld) waitForLate() {
+	for len(w.late) > 0 {
+		w.goOn()
+	}
+}
+
+// endLate has them end with the process.
+func (w *simWorld) endLate() {
+	for _, late := range w.late {
+		func() {
+			defer func() {
+				if _, ok := recover().(simCrash); !ok {
+					panic("the taker was not interrupted")
+				}
+			}()
+			late.stop()
+		}()
+	}
+	w.late = nil
+}
