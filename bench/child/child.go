@@ -115,20 +115,26 @@ func (c *Process) Await(ctx context.Context, ready func() error) error {
 	}
 }
 
-// LastWords is the last line that the program printed.
+// lastLines are how many LastWords has: HAProxy says what is wrong two lines before its last.
+const lastLines = 3
+
+// LastWords are the last lines that the program printed, as one.
 func (c *Process) LastWords() string {
 	file, err := os.Open(c.log)
 	if err != nil {
 		return err.Error()
 	}
 	defer file.Close()
-	last := "it said nothing"
+	var last []string
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		if line := strings.TrimSpace(lines.Text()); line != "" {
-			last = line
+			last = append(last[max(0, len(last)+1-lastLines):], line)
 		}
 	}
-	return last
+	if len(last) == 0 {
+		return "it said nothing"
+	}
+	return strings.Join(last, " | ")
 }
 
 // Lines are how many the program has printed since it started, or since Clear.

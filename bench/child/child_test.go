@@ -79,11 +79,16 @@ func TestAwait(t *testing.T) {
 }
 
 func TestAwaitTellsWhyAProgramEnded(t *testing.T) {
-	p, err := shell(t, "echo first; echo no such $GREETING >&2; exit 1", nil)
-	require.NoError(t, err)
-	err = p.Await(t.Context(), func() error { return errors.New("never") })
-	assert.EqualError(t, err, "sh ended: no such hi")
-	p.Stop()
+	f := func(script, want string) {
+		t.Helper()
+		p, err := shell(t, script, nil)
+		require.NoError(t, err)
+		assert.EqualError(t, p.Await(t.Context(), func() error { return errors.New("never") }), want)
+		p.Stop()
+	}
+	f("exit 1", "sh ended: it said nothing")
+	f("echo no such $GREETING >&2; exit 1", "sh ended: no such hi")
+	f("echo version; echo; echo line 7: what; echo an error; echo; echo the end", "sh ended: line 7: what | an error | the end")
 }
 
 func TestLinesSinceClear(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gopher-equalizer/bench/load"
@@ -52,11 +53,16 @@ func idles(p peers.Peer) bool {
 	return p.Can(load.NoKey) && p.Role != peers.Base && (!p.Variant || p.Name == peers.Lean)
 }
 
+// opened reports whether a peer without a limiter was started. If not, it was said why.
+func (c *comparison) opened(p peers.Peer) bool {
+	return slices.ContainsFunc(c.targets, func(t *target) bool { return t.Name == p.Name && t.key == load.NoKey })
+}
+
 // idleAll sees what open connections cost each proxy, in processes of their own that have done
 // nothing else.
 func (c *comparison) idleAll(ctx context.Context, found []peers.Peer) error {
 	for _, p := range found {
-		if !idles(p) || ctx.Err() != nil {
+		if !idles(p) || !c.opened(p) || ctx.Err() != nil {
 			continue
 		}
 		c.say(fmt.Sprintf("%d idle connections: %s", c.idle, p.Name))

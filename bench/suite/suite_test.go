@@ -234,6 +234,7 @@ func TestAPeerThatDoesNotStart(t *testing.T) {
 	assert.ErrorContains(t, compare(ctx, s, &out), "interrupted")
 	alone(t, tmp)
 	assert.Contains(t, out.text.String(), "bench: nginx, limiter 1 key: left out: nginx ended: broken\n")
+	assert.Equal(t, 3, strings.Count(out.text.String(), "broken"), "once for each mode of the limiter")
 	assert.Contains(t, out.text.String(), "run 2 of")
 	assert.NoDirExists(t, s.out)
 }
