@@ -61,7 +61,7 @@ func (b Bars) SVG() []byte {
 	distance := step(most, 6)
 	for at := 0.0; at <= most; at += distance {
 		c.line(scale(at), top, scale(at), height-36, grid, 1)
-		c.text(scale(at), height-18, faint, `text-anchor="middle" font-size="12"`, plain(at))
+		c.text(scale(at), height-18, faint, `text-anchor="middle" font-size="12"`, short1(at))
 	}
 	c.text(width-margin, height-18, faint, `text-anchor="end" font-size="12"`, b.Unit)
 	y := float64(top)

@@ -79,9 +79,17 @@ func (c *canvas) milliMarks(f frame) {
 				continue
 			}
 			c.line(plotLeft, f.y(at), width-plotRight, f.y(at), grid, 1)
-			c.text(plotLeft-8, f.y(at)+4, faint, `text-anchor="end" font-size="12"`, short1(at)+" ms")
+			c.text(plotLeft-8, f.y(at)+4, faint, `text-anchor="end" font-size="12"`, duration(at))
 		}
 	}
+}
+
+// duration has room left of the plot whatever it is.
+func duration(millis float64) string {
+	if millis >= 1000 {
+		return short1(millis/1000) + " s"
+	}
+	return short1(millis) + " ms"
 }
 
 // short1 writes a mark without the noise of binary fractions: 0.02, 5, 200.

@@ -42,6 +42,11 @@ func TestBars(t *testing.T) {
 	}, valid(t, bars.SVG()))
 }
 
+func TestMarksAreRound(t *testing.T) {
+	bars := Bars{Groups: []Group{{Bars: []Bar{{Value: 0.55, Max: 0.55}}}}}
+	assert.Equal(t, []string{"0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.550"}, valid(t, bars.SVG()))
+}
+
 func TestBarsAreAsLongAsTheirValues(t *testing.T) {
 	svg := Bars{Groups: []Group{{Bars: []Bar{{Value: 1, Max: 1}, {Value: 2, Max: 2}, {Value: 4, Max: 4}}}}}.SVG()
 	var lengths []float64
@@ -66,6 +71,9 @@ func TestLatency(t *testing.T) {
 	assert.NotContains(t, texts, "nothing")
 	assert.NotContains(t, texts, "99.99 %")
 	assert.NotContains(t, texts, "200 ms")
+
+	l.Lines[0].Points[2].Y = 2500
+	assert.Subset(t, valid(t, l.SVG()), []string{"1 ms", "100 ms", "1 s"})
 }
 
 func TestNamesDoNotOverlap(t *testing.T) {

@@ -29,7 +29,7 @@ func (r *Report) Plots() map[string][]byte {
 func (r *Report) cpu(shape load.Shape) plot.Bars {
 	b := plot.Bars{
 		Title:    "CPU per request: " + shape.String(),
-		Subtitle: "User and kernel time of the proxy's processes: median over the rounds, whiskers from least to most",
+		Subtitle: "User and kernel time of the proxy's processes: median of the rounds, from least to most; x: over the cheapest peer",
 		Unit:     "us",
 	}
 	for _, c := range r.Under(shape) {
@@ -83,8 +83,8 @@ func (c *Cell) points() []plot.Point {
 // style is a proxy's own, in every plot. The colours are Okabe and Ito's, which everybody can
 // tell apart.
 func style(c *Cell) plot.Style {
-	if c.Role == peers.Ours && c.Proxy != "equalizer" {
-		return plot.Style{Colour: "#56b4e9"}
+	if c.Role == peers.Ours && c.Proxy != peers.Equalizer {
+		return plot.Style{Colour: "#56b4e9", Dashed: c.Proxy == peers.Lean}
 	}
 	if c.Role == peers.Ours {
 		return plot.Style{Colour: "#0072b2", Bold: true}

@@ -156,6 +156,16 @@ func (r *Report) Under(shape load.Shape) []*Cell {
 	return under
 }
 
+// Modes are cells of one load, the first of each limiter mode: the load is made in the same way for all of them.
+func (r *Report) Modes(shape load.Shape) (first []*Cell) {
+	for _, c := range r.Under(shape) {
+		if len(first) == 0 || first[len(first)-1].Limiter != c.Limiter {
+			first = append(first, c)
+		}
+	}
+	return first
+}
+
 // Totals are the requests of all runs: those answered, those refused, those that broke, those
 // that may have been open at a run's end, and those that the backends counted.
 func (r *Report) Totals() (answered, refused, broken, open, counted int64) {

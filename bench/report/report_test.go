@@ -92,7 +92,7 @@ func TestMarkdown(t *testing.T) {
 		"    make bench\n", "| CPU | fast |", "- caddy is missing\n", "## c = 8, small\n", "](cpu-c8-small.svg)", "](latency-c8-small.svg)",
 		"| off | **equalizer** | 30.0 (10.0-45.0) | 1.00 (0.50-3.00) | 1,000 (1,000-1,000) | 8.000 (7.000-9.000) |",
 		"| off | direct | - | - | 1,000 ", "| 5 | 5.0 (5.0-5.0) | 5.2 |", "| off | gone | did not run |",
-		"Load by `wrk -c8`", "| nginx | 10 | 512 (500-600) | 3.0 |", "12,000 requests were answered, 2 of them with an error status; 3 broke.",
+		"\nLoad by\n\n- `wrk -c8`, limiter off\n\n", "| nginx | 10 | 512 (500-600) | 3.0 |", "12,000 requests were answered, 2 of them with an error status; 3 broke.",
 		"In every single run these agree", "None of the loads that have one ran",
 	} {
 		assert.Contains(t, text, want)
@@ -103,6 +103,22 @@ func TestMarkdown(t *testing.T) {
 			assert.Equal(t, columns, strings.Count(line, "|"), line)
 		}
 	}
+}
+
+func TestEveryModeOfTheLimiterHasItsCommand(t *testing.T) {
+	var cells []*Cell
+	for _, key := range []load.Key{load.RandomKeys, load.NoKey} {
+		for _, proxy := range []string{"equalizer", "nginx"} {
+			c := made(proxy, peers.Other, 10)
+			c.Limiter, c.Command = key, "wrk "+string(key)
+			cells = append(cells, c)
+		}
+	}
+	r := Report{Cells: cells}
+	r.Summarise()
+	var page strings.Builder
+	require.NoError(t, r.Markdown(&page))
+	assert.Contains(t, page.String(), "\nLoad by\n\n- `wrk off`, limiter off\n- `wrk 1M keys`, limiter 1M keys\n\n")
 }
 
 func TestWhatDoesNotAddUpIsNamed(t *testing.T) {
@@ -126,6 +142,7 @@ func TestPlots(t *testing.T) {
 	assert.Contains(t, cpu, ">x 1.00<")
 	assert.NotContains(t, cpu, ">direct<")
 	assert.NotContains(t, cpu, ">gone<")
+	assert.Contains(t, cpu, "x: over the cheapest peer<")
 	assert.Contains(t, latency, ">direct<")
 	assert.Contains(t, latency, ">99.9 %<")
 	assert.NotContains(t, latency, ">99.99 %<") // of 1,000 requests, that is none

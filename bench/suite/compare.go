@@ -120,7 +120,7 @@ func (c *comparison) planAll() {
 }
 
 func (c *comparison) plan(s shape, t *target) {
-	row := &report.Cell{Proxy: t.Name, Role: t.Role, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape)}
+	row := &report.Cell{Proxy: t.Name, Role: t.Role, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape, t.key)}
 	c.report.Cells = append(c.report.Cells, row)
 	c.cells = append(c.cells, cell{row, t, s})
 }
@@ -209,10 +209,22 @@ func (c *comparison) closeTargets() {
 }
 
 // describe is how a load is put on a proxy, for the report.
-func (c *comparison) describe(s load.Shape) string {
-	o := load.Order{Shape: s, Target: "PROXY", Time: c.time}
+func (c *comparison) describe(s load.Shape, key load.Key) string {
 	if s.Rate > 0 {
-		return fmt.Sprintf("vegeta attack -rate=%d/s -duration=%v -keepalive=%t, as a library", s.Rate, c.time, !s.New)
+		from := map[load.Key]string{load.OneKey: "client-1", load.RandomKeys: "client-RANDOM"}[key]
+		if from != "" {
+			from = fmt.Sprintf(" -header='%s: %s'", load.KeyHeader, from)
+		}
+		return fmt.Sprintf("vegeta attack -rate=%d/s -duration=%v -keepalive=%t%s, as a library", s.Rate, c.time, !s.New, from)
 	}
-	return strings.Join(c.wrk.Command(o), " ") + fmt.Sprintf(", interrupted after %v", c.time)
+	args := c.wrk.Command(load.Order{Shape: s, Key: key, Target: "PROXY", Time: c.time})
+	if key == load.RandomKeys {
+		args[len(args)-1] = "SEED" // another one for each run
+	}
+	for i, arg := range args {
+		if strings.Contains(arg, " ") {
+			args[i] = "'" + arg + "'"
+		}
+	}
+	return strings.Join(args, " ") + fmt.Sprintf(", interrupted after %v", c.time)
 }

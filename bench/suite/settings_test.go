@@ -115,6 +115,28 @@ func planned(s settings) *comparison {
 	return c
 }
 
+func TestHowALoadIsMadeIsWrittenDown(t *testing.T) {
+	commands := map[load.Shape]map[load.Key]string{}
+	for _, cell := range planned(quick()).cells {
+		if commands[cell.Load] == nil {
+			commands[cell.Load] = map[load.Key]string{}
+		}
+		commands[cell.Load][cell.Limiter] = cell.Command
+	}
+	const wrk, url, then = "wrk -t1 -c64 -d3s --timeout 5s -s .", "http://PROXY/small", ", interrupted after 1s"
+	assert.Equal(t, map[load.Key]string{
+		load.NoKey:      wrk + " " + url + then,
+		load.OneKey:     wrk + " -H 'X-Api-Key: client-1' " + url + then,
+		load.RandomKeys: wrk + " " + url + " -- random X-Api-Key 1000000 SEED" + then,
+	}, commands[load.Shape{Connections: 64, Size: load.Small}])
+	const vegeta, library = "vegeta attack -rate=2000/s -duration=1s -keepalive=true", ", as a library"
+	assert.Equal(t, map[load.Key]string{
+		load.NoKey:      vegeta + library,
+		load.OneKey:     vegeta + " -header='X-Api-Key: client-1'" + library,
+		load.RandomKeys: vegeta + " -header='X-Api-Key: client-RANDOM'" + library,
+	}, commands[load.Shape{Rate: 2000, Size: load.Small}])
+}
+
 func TestHowLongItTakes(t *testing.T) {
 	assert.Less(t, planned(quick()).expected(), 285*time.Second) // and then there is building
 	assert.Less(t, planned(whole()).expected(), 25*time.Minute)
