@@ -30,7 +30,11 @@ type Program[S any] struct {
 
 // Main runs the program until it is done or interrupted, and ends the process.
 func (p Program[S]) Main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signals = append(signals, syscall.SIGHUP) // the terminal was closed
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	os.Exit(p.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -1,16 +1,62 @@
 package program
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
+
+// TestMain is also the program of TestSignals.
+func TestMain(m *testing.M) {
+	if os.Getenv("WAITS") == "" {
+		os.Exit(m.Run())
+	}
+	Program[int]{
+		Name: "wait", Parse: func([]string) (int, error) { return 0, nil },
+		Do: func(ctx context.Context, _ int, stderr io.Writer) error {
+			fmt.Fprintln(stderr, "waits")
+			<-ctx.Done()
+			return context.Cause(ctx)
+		},
+	}.Main()
+}
+
+func TestSignals(t *testing.T) {
+	f := func(want, command string, signals ...os.Signal) {
+		t.Helper()
+		cmd := exec.Command("/bin/sh", "-c", command, os.Args[0])
+		cmd.Env = append(os.Environ(), "WAITS=yes")
+		stderr, err := cmd.StderrPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		said := bufio.NewReader(stderr)
+		line, err := said.ReadString('\n')
+		require.NoError(t, err)
+		assert.Equal(t, "waits\n", line)
+		for _, s := range signals {
+			require.NoError(t, cmd.Process.Signal(s))
+		}
+		rest, err := io.ReadAll(said)
+		require.NoError(t, err)
+		assert.Equal(t, "wait: "+want+" signal received\n", string(rest))
+		assert.ErrorContains(t, cmd.Wait(), "exit status 1")
+	}
+	f("interrupt", "exec $0", os.Interrupt)
+	f("terminated", "exec $0", syscall.SIGTERM)
+	f("hangup", "exec $0", syscall.SIGHUP)
+	f("terminated", "trap '' HUP; exec $0", syscall.SIGHUP, syscall.SIGTERM) // as by nohup
+}
 
 func TestProgram(t *testing.T) {
 	p := Program[int]{
