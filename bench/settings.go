@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -112,13 +113,21 @@ func checkURL(name, text string) error {
 	var parse *url.Error
 	switch {
 	case errors.As(err, &parse):
-		return fmt.Errorf("%s is no URL: %w", name, parse.Err) // without the text, which may hold a password
+		return fmt.Errorf("%s is no URL: %w; want http://HOST:PORT/PATH, or https", name, parse.Err) // without the text, which may hold a password
 	case u.User != nil:
 		return fmt.Errorf("%s %q has a user in it; want an Authorization header for that", name, u.Redacted())
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return fmt.Errorf("%s %q; want http://HOST:PORT/PATH, or https", name, text)
+	case !isPort(u.Port()):
+		return fmt.Errorf("%s %q has port %s; want 1 to 65535", name, text, u.Port())
 	}
 	return nil
+}
+
+// isPort reports whether there can be such a port. Digits are all that a URL has there; none are the scheme's own.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 // total is how many requests the run sends at most, the warm-up's too.

@@ -99,5 +99,8 @@ func (s Side) outcomes() string {
 	for _, reason := range sortedKeys(s.Errors) {
 		parts = append(parts, fmt.Sprintf("%s: %d", reason, s.Errors[reason]))
 	}
+	if len(parts) == 0 {
+		return "no request ended"
+	}
 	return strings.Join(parts, ", ")
 }

@@ -42,7 +42,9 @@ func TestTallyAddsUp(t *testing.T) {
 }
 
 func TestTallyOfNothing(t *testing.T) {
-	assert.Equal(t, Side{URL: "u", Answers: map[int]int{}, Errors: map[string]int{}}, newTally("direct", "u", time.Second).done())
+	nothing := newTally("direct", "u", time.Second).done()
+	assert.Equal(t, Side{URL: "u", Answers: map[int]int{}, Errors: map[string]int{}}, nothing)
+	assert.Equal(t, "no request ended", nothing.outcomes())
 }
 
 func TestReasonsAreBounded(t *testing.T) {
