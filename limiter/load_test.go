@@ -3,14 +3,259 @@ package limiter
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+func TestRestart(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	_, err := f.Create(ctx, "managed", Change{Capacity: ptr(int64(15)), Tokens: ptr(int64(5)), Refill: &Refill{1, time.Hour}})
+	require.NoError(t, err)
+	f.admitted("spent", 10)
+	f.admitted("managed", 2)
+	f.mustFlush()
+	f.admitted("managed", 1) // lost by the crash
+
+	f.reopen(f.options())
+	assert.Equal(t, int64(3), f.tokens("managed"))
+	assert.Zero(t, f.tokens("spent"))
+	assert.Equal(t, int64(1), f.Stats().Managed)
+
+	f.clock.advance(3 * time.Minute)
+	f.reopen(f.options())
+	assert.Equal(t, int64(3), f.tokens("spent"), "what was earned while it was down is credited")
+}
+
+func TestRestartWithTheWallClockStepped(t *testing.T) {
+	for name, test := range map[string]struct {
+		step time.Duration
+		want int64
+	}{
+		"back":    {-time.Hour, 4}, // as it was stored: neither credited nor locked out
+		"forward": {1000 * time.Hour, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			_, err := f.Create(context.Background(), "a", Change{Tokens: ptr(int64(4))})
+			require.NoError(t, err)
+			f.clock.skew.Store(int64(test.step))
+			f.reopen(f.options())
+			assert.Equal(t, test.want, f.tokens("a"))
+			assert.Equal(t, int(test.want), f.admitted("a", 50))
+		})
+	}
+}
+
+func TestRestartWithChangedDefaults(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	_, err := f.Create(ctx, "managed", Change{Tokens: ptr(int64(4))})
+	require.NoError(t, err)
+	f.admitted("unmanaged", 10)
+	f.mustFlush()
+	f.clock.advance(2 * time.Minute)
+
+	o := f.options()
+	o.Settings = Settings{Capacity: 5, Refill: Refill{1, time.Second}}
+	f.reopen(o)
+	assert.Equal(t, int64(2), f.tokens("unmanaged"), "earned at the stored refill up to now")
+	assert.Equal(t, int64(6), f.tokens("managed"), "a managed bucket keeps its own settings")
+	f.clock.advance(time.Second)
+	assert.Equal(t, int64(3), f.tokens("unmanaged"), "then at the new one")
+	f.clock.advance(time.Hour)
+	_, err = f.Get("unmanaged")
+	require.ErrorIs(t, err, ErrNotFound, "full at the new capacity")
+
+	f.reopen(o)
+	f.mustFlush()
+	assert.NotContains(t, f.store.all(), "unmanaged", "a row that holds nothing goes")
+
+	// The new settings are stored with the tokens that they apply to, not apart from them.
+	f.admitted("other", 5)
+	f.mustFlush()
+	assert.Equal(t, o.Settings, f.store.all()["other"].Settings)
+}
+
+// A long time at the old settings fills the old capacity at most, however large the new one is.
+func TestRestartWithALargerCapacity(t *testing.T) {
+	f := newFixture(t)
+	f.admitted("a", 5)
+	f.mustFlush()
+	f.clock.advance(1000 * time.Hour)
+	o := f.options()
+	o.Settings.Capacity = 1000
+	f.reopen(o)
+	assert.Equal(t, int64(10), f.tokens("a"))
+	f.mustFlush()
+	assert.Equal(t, o.Settings, f.store.all()["a"].Settings, "what the new settings changed is dirty")
+}
+
+// A row that was stored while the clock was wrong is corrected, not believed at every start.
+func TestRestartWithARowOfTheFuture(t *testing.T) {
+	f := newFixture(t)
+	f.clock.skew.Store(int64(1000 * time.Hour))
+	_, err := f.Create(context.Background(), "a", Change{Tokens: ptr(int64(0))})
+	require.NoError(t, err)
+	f.clock.skew.Store(0)
+	f.reopen(f.options())
+	f.mustFlush()
+	f.clock.advance(3 * time.Minute)
+	f.reopen(f.options())
+	assert.Equal(t, int64(3), f.tokens("a"))
+}
+
+// A store that hangs doesn't hang the start; one that is slow may take its time.
+func TestLoadOfAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &loading{fakeStore: newFakeStore(), rows: 5, pause: 900 * time.Millisecond}
+		o := Options{Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop()}
+		start := time.Now()
+		s, err := Open(context.Background(), o, store)
+		require.NoError(t, err)
+		assert.Equal(t, int64(5), s.Stats().Buckets)
+		assert.Equal(t, 4500*time.Millisecond, time.Since(start))
+
+		store.pause = time.Hour
+		start = time.Now()
+		_, err = Open(context.Background(), o, store)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "nothing came for 1s")
+		assert.LessOrEqual(t, time.Since(start), 2*time.Second)
+	})
+}
+
+// loading pauses before each row.
+type loading struct {
+	*fakeStore
+	rows  int
+	pause time.Duration
+}
+
+func (s *loading) Load(ctx context.Context, yield func(Record) error) error {
+	for i := range s.rows {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(s.pause):
+		}
+		r := Record{ClientID: fmt.Sprint(i), Managed: true, Settings: Settings{10, Refill{1, time.Minute}}, Tokens: 1, At: time.Now().UTC()}
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A load that comes late and takes long counts what is spent meanwhile, and writes to the store wait for it.
+func TestLateLoadCountsWhatIsSpentMeanwhile(t *testing.T) {
+	f := newFixture(t)
+	f.admitted("a", 1)
+	f.mustFlush()
+	o := f.options()
+	o.LoadLater = true
+	f.reopen(o)
+	f.Service.store = &meanwhile{f.store, func() {
+		f.clock.advance(10 * time.Minute)
+		assert.Equal(t, 10, f.admitted("a", 20))
+		assert.Len(t, f.writing, 1, "the write lock is held")
+	}}
+	f.mustFlush()
+	assert.False(t, f.Take("a").Allowed)
+}
+
+// meanwhile does something when a load has begun.
+type meanwhile struct {
+	*fakeStore
+	do func()
+}
+
+func (s *meanwhile) Load(ctx context.Context, yield func(Record) error) error {
+	s.do()
+	return s.fakeStore.Load(ctx, yield)
+}
+
+func TestLoadRefusesWhatCantBe(t *testing.T) {
+	f := newFixture(t)
+	f.store.rows["odd"] = Record{ClientID: "odd", Settings: Settings{Capacity: -1}}
+	_, err := Open(context.Background(), f.options(), f.store)
+	require.ErrorIs(t, err, ErrSettings)
+	assert.ErrorContains(t, err, `client "odd"`)
+}
+
+func TestManagedBucketsAreLoadedPastTheCap(t *testing.T) {
+	f := newFixture(t)
+	for i := range 5 {
+		_, err := f.Create(context.Background(), fmt.Sprint(i), Change{})
+		require.NoError(t, err)
+	}
+	o := f.options()
+	o.MaxBuckets = 2
+	f.reopen(o)
+	assert.Equal(t, int64(5), f.Stats().Managed)
+}
+
+func TestStoreThatComesLate(t *testing.T) {
+	f := newFixture(t)
+	ctx := context.Background()
+	f.admitted("both", 4)
+	_, err := f.Create(ctx, "managed", Change{Capacity: ptr(int64(20)), Tokens: ptr(int64(15))})
+	require.NoError(t, err)
+	f.mustFlush()
+
+	o := f.options()
+	o.LoadLater = true
+	f.reopen(o)
+	assert.False(t, f.Stats().StoreUp)
+	f.admitted("both", 3)
+	f.admitted("managed", 2)
+	f.admitted("new", 1)
+	_, err = f.Create(ctx, "another", Change{})
+	require.ErrorIs(t, err, ErrStore)
+	require.ErrorIs(t, err, errNotLoaded)
+
+	// The load breaks off after each row once; what was restored is not restored again.
+	f.Service.store = &breaking{fakeStore: f.store}
+	for range 2 {
+		require.Error(t, f.flush(ctx, 0))
+		assert.False(t, f.Stats().StoreUp)
+	}
+	f.mustFlush()
+	assert.Equal(t, int64(3), f.tokens("both"), "10 - 4 before the restart - 3 after it")
+	assert.Equal(t, int64(13), f.tokens("managed"))
+	assert.Equal(t, int64(9), f.tokens("new"))
+	assert.Equal(t, 3.0, f.store.all()["both"].Tokens)
+	assert.Equal(t, 13.0, f.store.all()["managed"].Tokens)
+	assert.Equal(t, int64(3), f.Stats().Buckets)
+	assert.Equal(t, int64(1), f.Stats().Managed)
+	_, err = f.Create(ctx, "another", Change{})
+	require.NoError(t, err)
+}
+
+// breaking breaks its n-th load off after n rows.
+type breaking struct {
+	*fakeStore
+	loads int
+}
+
+func (s *breaking) Load(ctx context.Context, yield func(Record) error) error {
+	s.loads++
+	rows := 0
+	return s.fakeStore.Load(ctx, func(r Record) error {
+		if rows++; rows > s.loads && s.loads < 3 || s.loads == 2 {
+			return errors.New("connection reset")
+		}
+		return yield(r)
+	})
+}
 
 // again loads the same record so many times, which is enough for what counts them.
 type again struct {

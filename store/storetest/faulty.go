@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,6 +119,7 @@ func (f *Faulty) Write(ctx context.Context, batch limiter.Batch) error {
 	case AppliedLate:
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		batch.Puts, batch.Deletes = slices.Clone(batch.Puts), slices.Clone(batch.Deletes)
 		f.late = append(f.late, batch)
 	}
 	return fault.Err

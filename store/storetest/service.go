@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -33,7 +35,7 @@ func serve(t *testing.T, s limiter.Store, settings limiter.Settings) *service {
 // serveWith is serve with some options chosen.
 func serveWith(t *testing.T, s limiter.Store, o limiter.Options) *service {
 	t.Helper()
-	o.MaxBuckets, o.FlushInterval, o.StoreTimeout = 1000, time.Millisecond, patience
+	o.MaxBuckets, o.FlushInterval, o.StoreTimeout = 20_000, time.Millisecond, patience
 	faulty := NewFaulty(s)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -107,46 +109,81 @@ func aServiceFindsItsBucketsAgain(t *testing.T, place Place) {
 func aDeleteDuringAFlushStays(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, defaults())
-	reading, release := make(chan struct{}), make(chan struct{})
-	v.store.Queue(Fault{Before: func(context.Context, limiter.Batch) { close(reading); <-release }})
+	reading := newPause()
+	v.store.Queue(reading.fault())
 	v.take("alice", 4)
-	<-reading
+	<-reading.reached
 	deleted := make(chan error, 1)
 	go func() { deleted <- v.Delete(context.Background(), "alice") }()
-	close(release)
+	close(reading.release)
 	require.NoError(t, <-deleted)
 	v.stop()
 	require.Empty(t, Load(t, s))
 }
 
-// The delete of a managed bucket, which a flush would put whatever it holds, comes while the
-// bucket is dirty: before a flush takes it, or between that and the flush's reading of it.
+// The delete of a managed bucket, which a flush would put whatever it holds, comes while the bucket is dirty: between a flush's
+// finding it and that flush's reading of it, or before a flush finds it.
 func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
 	s := Open(t, place)
-	v := serve(t, s, defaults())
-	create := func(clientID string) {
-		_, err := v.Create(t.Context(), clientID, limiter.Change{})
-		require.NoError(t, err)
+	v := serve(t, s, limiter.Settings{Capacity: 10_000, Refill: defaults().Refill})
+	for !v.deleteBetweenBatches("zoe") { // it is for the scheduler to say who comes first
+		_, stored := Get(t, s, "zoe")
+		require.False(t, stored)
 	}
-	create("during")
-	deleting, release := make(chan struct{}), make(chan struct{})
-	v.store.Queue(Fault{Before: func(context.Context, limiter.Batch) { close(deleting); <-release }})
-	deleted := make(chan error, 1)
-	go func() { deleted <- v.Delete(context.Background(), "during") }()
-	<-deleting
-	v.take("during", 4)
-	close(release) // a flush may have found it by now, and waits, or may not
-	require.NoError(t, <-deleted)
+	_, stored := Get(t, s, "zoe")
+	require.False(t, stored)
 
 	v.cancel()
-	<-v.done                // the next flush is that of the end
-	left := v.Stats().Dirty // the bucket that was deleted, if the stop came before the flush saw that
-	create("before")
-	v.take("before", 4)
-	require.Equal(t, left+1, v.Stats().Dirty)
-	require.NoError(t, v.Delete(t.Context(), "before"))
+	<-v.done // the next flush is that of the end
+	dirty := v.Stats().Dirty
+	v.create("zoe")
+	v.take("zoe", 4)
+	require.Equal(t, dirty+1, v.Stats().Dirty)
+	require.NoError(t, v.Delete(t.Context(), "zoe"))
 	v.stop()
-	require.Empty(t, Load(t, s))
+	require.NotContains(t, Load(t, s), "zoe")
+}
+
+func (v *service) create(clientID string) {
+	v.t.Helper()
+	_, err := v.Create(v.t.Context(), clientID, limiter.Change{})
+	require.NoError(v.t, err)
+}
+
+// pause is a Write that waits before it is applied.
+type pause struct{ reached, release chan struct{} }
+
+func newPause() pause { return pause{make(chan struct{}), make(chan struct{})} }
+
+func (p pause) fault() Fault {
+	return Fault{Before: func(context.Context, limiter.Batch) { close(p.reached); <-p.release }}
+}
+
+// deleteBetweenBatches has a flush write more buckets than go into a batch, of which the client's is in the last one, and deletes that while
+// the first is on its way to the store; and says whether the delete came to the store before the second.
+func (v *service) deleteBetweenBatches(clientID string) (between bool) {
+	v.t.Helper()
+	const batch = 10_000
+	v.create(clientID)
+	require.Eventually(v.t, func() bool { return v.Stats().Dirty == 0 }, patience, time.Millisecond)
+	before, first, second := newPause(), newPause(), make(chan limiter.Batch, 1)
+	v.store.Queue(before.fault())
+	v.take("a", 1)
+	<-before.reached // by a flush that has no more than that
+	for n := range batch {
+		v.take(fmt.Sprintf("client-%05d", n), 1)
+	}
+	v.take(clientID, 4)
+	v.store.Queue(first.fault(), Fault{Before: func(_ context.Context, b limiter.Batch) { second <- b }})
+	close(before.release)
+	<-first.reached
+	deleted := make(chan error, 1)
+	go func() { deleted <- v.Delete(context.Background(), clientID) }()
+	runtime.Gosched()
+	close(first.release)
+	between = len((<-second).Deletes) == 1
+	require.NoError(v.t, <-deleted)
+	return between
 }
 
 // A write in doubt is settled by what the store has, whether it was applied, lost, or comes late.

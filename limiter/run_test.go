@@ -1,0 +1,222 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// real is a Service on the time of a synctest bubble, with its Run under way.
+func real(t *testing.T, store *fakeStore) (s *Service, stop func()) {
+	s, err := Open(context.Background(), Options{
+		Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 1000,
+		FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
+	}, store)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { s.Run(ctx); close(done) }()
+	return s, func() { cancel(); <-done }
+}
+
+func TestRunFlushesEveryInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, stop := real(t, store)
+		s.Take("a")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.Equal(t, int64(1), s.Stats().Flushes)
+		assert.Len(t, store.all(), 1)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, int64(11), s.Stats().Flushes)
+		stop()
+		require.NoError(t, s.Close(context.Background()))
+	})
+}
+
+func TestRunReapsWhatIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, stop := real(t, store)
+		defer stop()
+		s.Take("a")
+		time.Sleep(time.Minute + 3*reapPass)
+		synctest.Wait()
+		assert.Zero(t, s.Stats().Buckets)
+		assert.Empty(t, store.all())
+	})
+}
+
+func TestRunBacksOffAndComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		store.hook(func(Batch) error { return errors.New("away") })
+		s, stop := real(t, store)
+		defer stop()
+		s.Take("a")
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		tries := s.Stats().FlushErrors
+		assert.Less(t, tries, int64(100), "a store that is down is not asked every second")
+		assert.Greater(t, tries, int64(30), "but every %v at least", maxRetry)
+		assert.Positive(t, s.Stats().Dirty)
+		assert.Equal(t, 10*time.Minute, s.Stats().Lag)
+		store.hook(nil)
+		time.Sleep(maxRetry)
+		synctest.Wait()
+		assert.Zero(t, s.Stats().Dirty)
+		assert.True(t, s.Stats().StoreUp)
+	})
+}
+
+// How long spending has waited is told while the store hangs, and while its client goes on spending.
+func TestLagGrowsWhileTheStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, stop := real(t, store)
+		s.Take("a")
+		store.hook(func(Batch) error {
+			time.Sleep(time.Second + 1)
+			s.Take("a") // refused or not, it is queued again before the flush gives it back
+			return context.DeadlineExceeded
+		})
+		for waited := time.Second; waited < 20*time.Second; waited += time.Second {
+			time.Sleep(time.Second)
+			assert.InDelta(t, waited.Seconds(), s.Stats().Lag.Seconds(), 0.01)
+		}
+		store.hook(nil)
+		stop()
+	})
+}
+
+func TestRunCountsFlushesThatOutlastTheirInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		inside := 0
+		store.hook(func(Batch) error {
+			inside++
+			assert.Equal(t, 1, inside, "one at a time")
+			time.Sleep(2500 * time.Millisecond)
+			inside--
+			return nil
+		})
+		s, stop := real(t, store)
+		s.Take("a")
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, int64(1), s.Stats().FlushOverruns)
+		stop()
+	})
+}
+
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, stop := real(t, store)
+		s.Take("a")
+		stop()
+		require.NoError(t, s.Close(context.Background()))
+		assert.Contains(t, store.all(), "a")
+		_, err := s.Create(context.Background(), "b", Change{})
+		require.ErrorIs(t, err, ErrClosed)
+		require.ErrorIs(t, s.Delete(context.Background(), "a"), ErrClosed)
+	})
+}
+
+func TestCloseWithTheStoreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		store.hook(func(Batch) error { return errors.New("away") })
+		s, stop := real(t, store)
+		s.Take("a")
+		s.Take("b")
+		stop()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		err := s.Close(ctx)
+		require.ErrorContains(t, err, "2 buckets not flushed")
+		require.ErrorContains(t, err, "away")
+	})
+}
+
+// The last flush is tried again soon, however rare flushes are.
+func TestCloseTriesAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, err := Open(context.Background(), Options{
+			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 10, FlushInterval: time.Hour, StoreTimeout: time.Second, Logger: zerolog.Nop(),
+		}, store)
+		require.NoError(t, err)
+		s.Take("a")
+		failed := false
+		store.hook(func(Batch) error {
+			if !failed {
+				failed = true
+				return errors.New("connection reset")
+			}
+			return nil
+		})
+		start := time.Now()
+		require.NoError(t, s.Close(context.Background()))
+		assert.LessOrEqual(t, time.Since(start), time.Second)
+	})
+}
+
+func TestCloseWaitsForAStoreThatComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		failures := 3
+		store.hook(func(Batch) error {
+			if failures--; failures >= 0 {
+				return errors.New("away")
+			}
+			return nil
+		})
+		s, stop := real(t, store)
+		s.Take("a")
+		stop()
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		require.NoError(t, s.Close(ctx))
+		assert.Len(t, store.all(), 1)
+	})
+}
+
+// An admin write that comes in the middle of a flush waits for the batch under way, and not for the ones after it.
+func TestAnAdminWriteWaitsForOneBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, err := Open(context.Background(), Options{
+			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 1000, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.Nop(),
+		}, store)
+		require.NoError(t, err)
+		s.batch = minFlushBatch
+		for i := range 5 * minFlushBatch {
+			s.Take(fmt.Sprintf("client-%03d", i))
+		}
+		var sizes []int
+		store.hook(func(b Batch) error {
+			sizes = append(sizes, len(b.Puts))
+			time.Sleep(time.Second)
+			return nil
+		})
+		flushed := make(chan error)
+		go func() { flushed <- s.flush(context.Background(), 0) }()
+		time.Sleep(1500 * time.Millisecond) // in the second batch
+		start := time.Now()
+		_, err = s.Create(context.Background(), "new", Change{})
+		require.NoError(t, err)
+		assert.Equal(t, 1500*time.Millisecond, time.Since(start), "the rest of a batch, and its own write")
+		require.NoError(t, <-flushed)
+		assert.Equal(t, []int{100, 100, 1, 100, 100, 100}, sizes)
+	})
+}
