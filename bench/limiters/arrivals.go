@@ -37,10 +37,10 @@ func (s *suite) arrivals() error {
 	takeKnown(service.Take, &done, busy)
 	title := fmt.Sprintf("takes on %s known keys while %s new keys arrive", count(knownClients), count(s.allClients))
 	s.row(title+": p99.999, ms", "<= 1", "<= 0.1", []float64{milliseconds(busy.quantile(0.99999))})
-	s.row(title+": longest, ms", "<= 20", "<= 5", []float64{milliseconds(busy.longest)})
+	s.row(title+": longest, ms", "<= 20", "<= 5", []float64{milliseconds(busy.Longest)})
 	s.note("%s keys arrived in %v. Of %s takes meanwhile, the median took %v, p99.9 %v. Before that, with nothing arriving, p99.999 of %s was %v and the longest took %v: that is the machine.",
-		count(s.allClients), (<-took).Round(time.Millisecond), count(int(busy.total)), busy.quantile(0.5), busy.quantile(0.999),
-		count(int(quiet.total)), quiet.quantile(0.99999), quiet.longest)
+		count(s.allClients), (<-took).Round(time.Millisecond), count(int(busy.Total)), busy.quantile(0.5), busy.quantile(0.999),
+		count(int(quiet.Total)), quiet.quantile(0.99999), quiet.Longest)
 	return nil
 }
 

@@ -1,134 +1,126 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"runtime"
-	"sync/atomic"
+	"strconv"
 	"time"
-
-	"github.com/rs/zerolog"
-
-	"gopher-equalizer/balancer"
-	"gopher-equalizer/limiter"
-	"gopher-equalizer/proxy"
 )
 
-// gc is the row of what collecting garbage among so many buckets costs the requests of a proxy that shares the
-// process with them. Clients and backend are another process. Windows with and without
-// the buckets alternate, and in each of them the garbage is collected once: in a proxy that serves known clients it is
-// so every two minutes, when the runtime insists.
-func (s *suite) gc() error {
-	child, err := startLoad()
-	if err != nil {
-		return err
-	}
-	defer child.stop()
-	p, err := startProxy(child.backend)
-	if err != nil {
-		return err
-	}
-	defer p.stop()
+// collectEvery is how often the garbage is taken to be collected. In a proxy that serves known clients it is every two minutes, when
+// the runtime insists.
+const collectEvery = time.Minute
 
-	var with, without, cycles []float64
-	for range s.gcRounds {
-		for _, buckets := range []int{0, s.allClients} {
-			if err := p.limiter.fill(buckets); err != nil {
-				return err
-			}
-			runtime.GC()
-			got, took, err := s.window(child, p.address)
-			if err != nil {
-				return err
-			}
-			if buckets == 0 {
-				without = append(without, got.P999)
-				continue
-			}
-			with, cycles = append(with, got.P999), append(cycles, milliseconds(took))
+// gc is the row of what collecting garbage among so many buckets costs the requests of a proxy that shares a process with them. Two proxies
+// stand side by side, one with the buckets and one with none, and take turns of a few seconds at one load, so that
+// what else the machine does hits both. In every second turn the garbage is collected, once, so that there are
+// many collections to tell from; what they are to all requests is computed from how often there is one.
+func (s *suite) gc() error {
+	sender, err := startChild(loadRole)
+	if err != nil {
+		return err
+	}
+	defer sender.stop()
+	var proxies [2]*child
+	for i, buckets := range [2]int{0, s.allClients} {
+		if proxies[i], err = startChild(proxyRole, sender.address, strconv.Itoa(buckets)); err != nil {
+			return err
+		}
+		defer proxies[i].stop()
+		if _, err := requests(sender, proxies[i], s.gcTurn); err != nil { // connects
+			return err
 		}
 	}
-	s.row(fmt.Sprintf("p99.9 of proxied requests, %s buckets / none, one collection in %v", count(s.allClients), s.gcWindow),
-		"<= 1.2", "", ratios(with, without))
-	s.table(fmt.Sprintf("proxied requests at %d a second: p99.9 in ms", loadRate), map[string][]float64{
-		"with no buckets": without, "with " + count(s.allClients) + " buckets": with,
-	})
-	s.note("One collection with %s buckets took %s ms.", count(s.allClients), spread(cycles))
+	var p999 [2][]float64
+	var sums [2]gcSide
+	for range s.gcRounds {
+		round, err := s.gcRound(sender, proxies)
+		if err != nil {
+			return err
+		}
+		for i := range round {
+			p999[i] = append(p999[i], milliseconds(round[i].quantile(s.gcTurn, 0.999)))
+			sums[i].merge(&round[i])
+		}
+	}
+	s.gcReport(p999, sums)
 	return nil
 }
 
-// window is what clients saw while the garbage was collected once, and how long that took.
-func (s *suite) window(child *load, address string) (loadResult, time.Duration, error) {
-	took := make(chan time.Duration, 1)
-	timer := time.AfterFunc(s.gcWindow/4, func() {
-		start := time.Now()
-		runtime.GC()
-		took <- time.Since(start)
-	})
-	got, err := child.run(address, s.gcWindow)
-	if err != nil {
-		timer.Stop()
-		return got, 0, err
+func (s *suite) gcReport(p999 [2][]float64, sums [2]gcSide) {
+	names := [2]string{"with no buckets", "with " + count(s.allClients) + " buckets"}
+	s.row(fmt.Sprintf("p99.9 of proxied requests, %s buckets / none, one collection in %v", count(s.allClients), collectEvery),
+		"<= 1.2", "", ratios(p999[1], p999[0]))
+	s.table(fmt.Sprintf("proxied requests at %d a second: p99.9 in ms", loadRate), map[string][]float64{names[0]: p999[0], names[1]: p999[1]})
+	for i, name := range names {
+		side := &sums[i]
+		s.note("Requests %s: p99.9 %v; within %v of a collection p99 %v, p99.9 %v, the longest %v; else p99 %v, p99.9 %v, the longest %v. A collection took %s ms.",
+			name, side.quantile(s.gcTurn, 0.999), s.gcTurn,
+			side.collecting.quantile(0.99), side.collecting.quantile(0.999), side.collecting.Longest,
+			side.others.quantile(0.99), side.others.quantile(0.999), side.others.Longest, spread(side.took))
 	}
-	return got, <-took, nil
 }
 
-// swapped is a limiter whose buckets can be exchanged while the proxy runs.
-type swapped struct {
-	service atomic.Pointer[limiter.Service]
+// gcSide is what the clients of one proxy saw, in the turns in which garbage was collected and in the others.
+type gcSide struct {
+	collecting, others histogram
+	took               []float64 // of each collection, in ms
 }
 
-func (l *swapped) Take(clientID string) limiter.Decision { return l.service.Load().Take(clientID) }
+// quantile is that of all requests.
+func (g *gcSide) quantile(turn time.Duration, q float64) time.Duration {
+	return mixed(&g.others, &g.collecting, min(1, turn.Seconds()/collectEvery.Seconds()), q)
+}
 
-func (l *swapped) fill(buckets int) error {
-	l.service.Store(nil) // or else two tables are held while the next one fills
-	service, err := openService(plenty(), int64(buckets)+loadConnections)
-	if err != nil {
+func (g *gcSide) merge(other *gcSide) {
+	g.collecting.merge(&other.collecting)
+	g.others.merge(&other.others)
+	g.took = append(g.took, other.took...)
+}
+
+// gcRound is turns of both proxies, neither of which is always the first.
+func (s *suite) gcRound(sender *child, proxies [2]*child) (round [2]gcSide, err error) {
+	for turn := range 2 * s.gcTurns {
+		for n := range proxies {
+			i := (n + turn/2) % 2
+			if err := s.gcTurnOf(&round[i], sender, proxies[i], turn%2 == 0); err != nil {
+				return round, err
+			}
+		}
+	}
+	return round, nil
+}
+
+// gcTurnOf is one turn of requests to a proxy, which collects its garbage meanwhile, or doesn't.
+func (s *suite) gcTurnOf(side *gcSide, sender, p *child, collects bool) error {
+	if !collects {
+		h, err := requests(sender, p, s.gcTurn)
+		if err == nil {
+			side.others.merge(h)
+		}
 		return err
 	}
-	v := newVisitor(buckets, 0)
-	for n := range uint64(buckets) {
-		service.Take(v.client(n))
+	var took time.Duration
+	collected := make(chan error, 1)
+	timer := time.AfterFunc(s.gcTurn/4, func() { collected <- p.ask("collect", &took) })
+	h, err := requests(sender, p, s.gcTurn)
+	if err != nil {
+		timer.Stop()
+		return err
 	}
-	l.service.Store(service)
-	return nil
+	side.collecting.merge(h)
+	err = <-collected
+	side.took = append(side.took, milliseconds(took))
+	return err
 }
 
-// running is a proxy on loopback.
-type running struct {
-	address string
-	limiter *swapped
-	stop    func()
-}
-
-func startProxy(backend string) (*running, error) {
-	l := &swapped{}
-	key, err := proxy.ParseKey("header:X-Client", false)
-	if err != nil {
+// requests is a turn of requests to one proxy.
+func requests(sender, p *child, d time.Duration) (*histogram, error) {
+	var r loadResult
+	if err := sender.ask(loadRequest{p.address, d}, &r); err != nil {
 		return nil, err
 	}
-	pool := balancer.NewPool(balancer.Settings{
-		Name: "bench", Strategy: balancer.RoundRobin,
-		Backends:  []balancer.BackendSettings{{URL: "http://" + backend, Addr: backend, Weight: 1, State: balancer.Ready}},
-		Health:    balancer.HealthSettings{Type: balancer.HealthTCP, Timeout: time.Second},
-		NewClient: proxy.NewClient(proxy.ClientSettings{MaxConnections: 2 * loadConnections}),
-	})
-	pool.Probe(context.Background())
-	p := proxy.New(proxy.Settings{Limit: "bench", Key: key, MaxHeaderBytes: 16 << 10}, pool, l, zerolog.New(io.Discard))
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+	if r.Failed > 0 || r.Latencies.Total == 0 {
+		return nil, fmt.Errorf("%d of %d requests failed", r.Failed, r.Latencies.Total)
 	}
-	served := make(chan error, 1)
-	go func() { served <- p.Serve(ln) }()
-	stop := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		_ = errors.Join(ln.Close(), p.Shutdown(ctx)) // however it ends, the figures are taken
-		<-served
-	}
-	return &running{ln.Addr().String(), l, stop}, nil
+	return &r.Latencies, nil
 }

@@ -5,52 +5,61 @@ import (
 	"time"
 )
 
-// histogram counts durations in classes of one in sixteen.
+// histogram counts durations in classes of one in perOctave.
 type histogram struct {
-	counts  [64 * 16]int64
-	total   int64
-	longest time.Duration
+	Counts  [64 * perOctave]int64
+	Total   int64
+	Longest time.Duration
 }
 
+const octaveBits, perOctave = 6, 1 << octaveBits
+
 func (h *histogram) add(d time.Duration) {
-	h.counts[class(d)]++
-	h.total++
-	h.longest = max(h.longest, d)
+	h.Counts[class(d)]++
+	h.Total++
+	h.Longest = max(h.Longest, d)
 }
 
 func class(d time.Duration) int {
 	n := uint64(max(d, 0))
-	if n < 16 {
+	if n < perOctave {
 		return int(n)
 	}
-	shift := bits.Len64(n) - 5
-	return shift*16 + int(n>>shift)
+	shift := bits.Len64(n) - octaveBits - 1
+	return shift*perOctave + int(n>>shift)
 }
 
 // least is the shortest duration of a class.
 func least(class int) time.Duration {
-	if class < 32 {
+	if class < 2*perOctave {
 		return time.Duration(class)
 	}
-	shift := class/16 - 1
-	return time.Duration(16+class%16) << shift
+	shift := class/perOctave - 1
+	return time.Duration(perOctave+class%perOctave) << shift
 }
 
-// quantile is no shorter than q of all, from 0 to 1, up to a sixteenth too long.
-func (h *histogram) quantile(q float64) time.Duration {
-	rest := int64(q * float64(h.total))
-	for i, n := range h.counts {
-		if rest -= n; rest < 0 {
-			return min(h.longest, least(i+1))
+// quantile is no shorter than q of all, from 0 to 1, up to one in perOctave too long.
+func (h *histogram) quantile(q float64) time.Duration { return mixed(h, h, 0, q) }
+
+// mixed is the quantile of durations of which a share are like b's, and the rest like a's.
+func mixed(a, b *histogram, share, q float64) time.Duration {
+	for i := range a.Counts {
+		if q -= (1-share)*a.fraction(i) + share*b.fraction(i); q < 0 {
+			return min(max(a.Longest, b.Longest), least(i+1))
 		}
 	}
-	return h.longest
+	return max(a.Longest, b.Longest)
+}
+
+// fraction is how many are of a class, of all.
+func (h *histogram) fraction(class int) float64 {
+	return float64(h.Counts[class]) / float64(max(1, h.Total))
 }
 
 func (h *histogram) merge(other *histogram) {
-	for i, n := range other.counts {
-		h.counts[i] += n
+	for i, n := range other.Counts {
+		h.Counts[i] += n
 	}
-	h.total += other.total
-	h.longest = max(h.longest, other.longest)
+	h.Total += other.Total
+	h.Longest = max(h.Longest, other.Longest)
 }

@@ -23,8 +23,9 @@ type suite struct {
 	takes, rounds int
 	quiet         time.Duration // how long the machine alone is looked at
 	reapFor       time.Duration // longer than the reaper takes
-	gcWindow      time.Duration
-	gcRounds      int
+	// In a round each proxy has gcTurns turns of gcTurn in which garbage is collected, and as many in which it isn't.
+	gcRounds, gcTurns int
+	gcTurn            time.Duration
 
 	log    io.Writer
 	rows   []row
@@ -35,7 +36,7 @@ type suite struct {
 func full() *suite {
 	return &suite{
 		fewClients: 10_000, manyClients: 1_000_000, allClients: 10_000_000,
-		takes: 200_000, rounds: 41, quiet: 5 * time.Second, reapFor: 65 * time.Second, gcWindow: time.Minute, gcRounds: 1,
+		takes: 200_000, rounds: 41, quiet: 5 * time.Second, reapFor: 65 * time.Second, gcRounds: 5, gcTurns: 4, gcTurn: 2500 * time.Millisecond,
 	}
 }
 
@@ -52,8 +53,8 @@ type part struct {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == loadArgument {
-		exit(serveLoad(os.Stdin, os.Stdout))
+	if served, err := serveRole(); served {
+		exit(err)
 	}
 	only := flag.String("only", "", "the parts to run, with commas: hot, cold, onekey, memory, arrivals, reaping, gc (default all)")
 	out := flag.String("out", "out", "the folder for report.md")

@@ -39,9 +39,9 @@ func (s *suite) reaping() error {
 	takeKnown(service.Take, &done, h)
 	title := "takes on " + count(knownClients) + " known keys while " + count(s.allClients) + " idle buckets are reaped"
 	s.row(title+": p99.999, ms", "<= 1", "", []float64{milliseconds(h.quantile(0.99999))})
-	s.row(title+": longest, ms", "<= 20", "<= 5", []float64{milliseconds(h.longest)})
+	s.row(title+": longest, ms", "<= 20", "<= 5", []float64{milliseconds(h.Longest)})
 	left := service.Stats().Buckets
 	s.note("In %v, %d buckets were reaped, and %d were left. p99.9 of takes meanwhile was %v. For as long before that, with nothing reaped, p99.999 was %v and the longest took %v: that is the machine.",
-		s.reapFor, int64(s.allClients+knownClients)-left, left, h.quantile(0.999), quiet.quantile(0.99999), quiet.longest)
+		s.reapFor, int64(s.allClients+knownClients)-left, left, h.quantile(0.999), quiet.quantile(0.99999), quiet.Longest)
 	return nil
 }

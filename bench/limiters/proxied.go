@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/proxy"
+)
+
+// serveProxy is the process of a proxy on loopback whose limiter has so many buckets. Whatever it is asked, it collects its
+// garbage, and says how long that took.
+func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
+	n, err := strconv.Atoi(buckets)
+	if err != nil {
+		return err
+	}
+	limiter, err := openService(plenty(), int64(n)+loadConnections)
+	if err != nil {
+		return err
+	}
+	v := newVisitor(n, 0)
+	for n := range uint64(n) {
+		limiter.Take(v.client(n))
+	}
+	key, err := proxy.ParseKey("header:X-Client", false)
+	if err != nil {
+		return err
+	}
+	pool := balancer.NewPool(balancer.Settings{
+		Name: "bench", Strategy: balancer.RoundRobin,
+		Backends:  []balancer.BackendSettings{{URL: "http://" + backend, Addr: backend, Weight: 1, State: balancer.Ready}},
+		Health:    balancer.HealthSettings{Type: balancer.HealthTCP, Timeout: time.Second},
+		NewClient: proxy.NewClient(proxy.ClientSettings{MaxConnections: 2 * loadConnections}),
+	})
+	pool.Probe(context.Background())
+	p := proxy.New(proxy.Settings{Limit: "bench", Key: key, MaxHeaderBytes: 16 << 10}, pool, limiter, zerolog.New(io.Discard))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- p.Serve(ln) }()
+	runtime.GC()
+	err = answer(ln.Addr().String(), in, out, func(string) time.Duration {
+		start := time.Now()
+		runtime.GC()
+		return time.Since(start)
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = errors.Join(ln.Close(), p.Shutdown(ctx)) // however it ends, the figures are taken
+	<-served
+	return err
+}
