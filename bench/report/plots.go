@@ -26,10 +26,11 @@ func (r *Report) Plots() map[string][]byte {
 	return files
 }
 
+// cpu has the leasts, as the ratios beside them are of those.
 func (r *Report) cpu(shape load.Shape) plot.Bars {
 	b := plot.Bars{
 		Title:    "CPU per request: " + shape.String(),
-		Subtitle: "User and kernel time of the proxy's processes: median of the rounds, from least to most; x: over the cheapest peer",
+		Subtitle: "User and kernel time of the proxy's processes: least of the rounds, whiskers to the most; x: over the cheapest peer",
 		Unit:     "us",
 	}
 	for _, c := range r.Under(shape) {
@@ -46,7 +47,7 @@ func (r *Report) cpu(shape load.Shape) plot.Bars {
 		}
 		cpu := c.Summary.CPU
 		group.Bars = append(group.Bars, plot.Bar{
-			Name: c.Proxy, Value: cpu.Median, Min: cpu.Min, Max: cpu.Max, Note: note, Style: style(c),
+			Name: c.Proxy, Value: cpu.Min, Min: cpu.Min, Max: cpu.Max, Note: note, Style: style(c),
 		})
 	}
 	return b
