@@ -42,7 +42,7 @@ cover: ## run every test and tell how much of the code they reach
 bench: ## compare with nginx and HAProxy, installed first if missing; ARGS="--help" for more
 	.ci/peers go run ./bench/suite $(ARGS)
 
-bench-full: ## the same under every load there is, for about 30 minutes; it says first how long
+bench-full: ## the same under every load there is, for about half an hour; it says first how long
 	.ci/peers go run ./bench/suite --full $(ARGS)
 
 bench-limiters: ## the limiter in memory beside others, against its bars; wants 4 GB and some minutes

@@ -21,7 +21,7 @@ type Report struct {
 	Machine  []machine.Fact `json:"machine"`
 	Versions []machine.Fact `json:"versions"`
 	Rounds   int            `json:"rounds"`
-	Time     time.Duration  `json:"time"`    // of a run; at constant rates it is twice that
+	Time     time.Duration  `json:"time"`    // of a run
 	WarmUp   time.Duration  `json:"warm_up"` // before each
 	Fill     time.Duration  `json:"fill"`    // of requests from random clients, before the first round
 	Bars     []Bar          `json:"bars"`

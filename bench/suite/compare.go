@@ -101,7 +101,7 @@ func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
 		}
 	}
 	c.planAll()
-	c.warn(fmt.Sprintf("%d runs, about %v in all", c.runs(), c.expected().Round(time.Second)))
+	c.warn(fmt.Sprintf("%d runs of %v, about %v in all", c.runs(), c.time, c.expected().Round(time.Second)))
 	return nil
 }
 
@@ -173,7 +173,7 @@ func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, er
 	if err != nil {
 		return run, err
 	}
-	if run.Outcome, err = c.put(ctx, c.order(cell, c.length(cell.Load))); err != nil {
+	if run.Outcome, err = c.put(ctx, c.order(cell, c.time)); err != nil {
 		return run, err
 	}
 	if run.CPU, run.Peak, err = taken.end(); err != nil {
@@ -215,9 +215,9 @@ func (c *comparison) describe(s load.Shape, key load.Key) string {
 		if from != "" {
 			from = fmt.Sprintf(" -header='%s: %s'", load.KeyHeader, from)
 		}
-		return fmt.Sprintf("vegeta attack -rate=%d/s -duration=%v -keepalive=%t%s, as a library", s.Rate, c.length(s), !s.New, from)
+		return fmt.Sprintf("vegeta attack -rate=%d/s -duration=%v -keepalive=%t%s, as a library", s.Rate, c.time, !s.New, from)
 	}
-	args := c.wrk.Command(load.Order{Shape: s, Key: key, Target: "PROXY", Time: c.length(s)})
+	args := c.wrk.Command(load.Order{Shape: s, Key: key, Target: "PROXY", Time: c.time})
 	if key == load.RandomKeys {
 		args[len(args)-1] = "SEED" // another one for each run
 	}
@@ -226,5 +226,5 @@ func (c *comparison) describe(s load.Shape, key load.Key) string {
 			args[i] = "'" + arg + "'"
 		}
 	}
-	return strings.Join(args, " ") + fmt.Sprintf(", interrupted after %v", c.length(s))
+	return strings.Join(args, " ") + fmt.Sprintf(", interrupted after %v", c.time)
 }

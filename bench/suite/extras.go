@@ -31,12 +31,7 @@ const (
 
 // expected is about how long all that is still to do takes.
 func (c *comparison) expected() time.Duration {
-	var d time.Duration
-	for round := range c.rounds {
-		for _, cell := range c.turn(round) {
-			d += c.length(cell.Load) + c.warmUp + overhead
-		}
-	}
+	d := time.Duration(c.runs()) * (c.time + c.warmUp + overhead)
 	for _, t := range c.targets {
 		if t.key == load.RandomKeys {
 			d += c.fill

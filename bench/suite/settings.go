@@ -18,19 +18,11 @@ type settings struct {
 	out     string // the folder for the report
 	caddy   bool
 	rounds  int
-	time    time.Duration // of a run with wrk
+	time    time.Duration // of a run
 	warmUp  time.Duration // before each
 	fill    time.Duration // of requests from random clients, once, so that tables are large
 	idle    int           // connections, to see what they cost
 	shapes  []shape
-}
-
-// length is how long a run takes. At a constant rate it is twice as long, as there are so much fewer requests to tell from.
-func (s settings) length(l load.Shape) time.Duration {
-	if l.Rate > 0 {
-		return 2 * s.time
-	}
-	return s.time
 }
 
 // shape is a load, and what else to do with it.
@@ -48,9 +40,8 @@ const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, 
 
   --full      the whole matrix; says first how long that takes
   --caddy     Caddy too: go builds it first, which takes minutes the first time
-  --rounds N  rounds, 1 to 100 (default 5)
-  --time D    the time of a run, 100ms to 1m (default 1s; 1.5s with --full);
-              at constant rates it is twice that
+  --rounds N  rounds, 1 to 100 (default 9; 7 with --full)
+  --time D    the time of a run, 100ms to 1m (default 700ms; 1s with --full)
   --results   keep the report under bench/results/DATE-quick or DATE-full; otherwise
               it is in bench/out/quick or bench/out/full until the next run
 
@@ -101,10 +92,11 @@ func (s settings) check() error {
 	return nil
 }
 
-// quick is what make bench runs: five minutes at most. Many short rounds make steadier ratios than few long ones.
+// quick is what make bench runs: five minutes at most. Many short rounds make steadier ratios than few long ones: a run of two
+// seconds is as far from the next one as a run of one is.
 func quick() settings {
 	return settings{
-		rounds: 5, time: time.Second, warmUp: 200 * time.Millisecond, fill: 4 * time.Second, idle: 1000,
+		rounds: 9, time: 700 * time.Millisecond, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000,
 		shapes: []shape{
 			{Shape: load.Shape{Connections: 64, Size: load.Small}, keys: every(), variants: true, calls: true},
 			{Shape: load.Shape{Rate: 2000, Size: load.Small}, keys: every(), calls: true},
@@ -112,14 +104,14 @@ func quick() settings {
 	}
 }
 
-// whole is the matrix: every number of connections and rate, every size, connections that are kept and new ones, in 30
-// minutes. So it is not crossed where that tells little: larger answers are without the limiter and with the
+// whole is the matrix: every number of connections and rate, every size, connections that are kept and new ones, in half
+// an hour. So it is not crossed where that tells little: larger answers are without the limiter and with the
 // one that costs the most; 1 MiB has no single connection and, as it is more than loopback carries, no
 // rate; new connections are 64 at a time. What our variants cost, and system calls, are seen under quick's loads.
 //
 // The largest answers come last, as what they leave in memory is there to stay.
 func whole() settings {
-	s := settings{rounds: 5, time: 1500 * time.Millisecond, warmUp: 200 * time.Millisecond, fill: 10 * time.Second, idle: 5000}
+	s := settings{rounds: 7, time: time.Second, warmUp: 200 * time.Millisecond, fill: 10 * time.Second, idle: 5000}
 	s.shapes = quick().shapes
 	for i := range s.shapes {
 		s.shapes[i].variants = true

@@ -24,7 +24,7 @@ func TestFlags(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "bench/out/quick", s.out)
 	assert.Equal(t, "make bench", s.command)
-	assert.Equal(t, []any{5, time.Second}, []any{s.rounds, s.time})
+	assert.Equal(t, []any{9, 700 * time.Millisecond}, []any{s.rounds, s.time})
 	assert.Len(t, s.shapes, 2)
 
 	s, err = parse([]string{"--full", "--caddy", "--rounds", "2", "--time=200ms", "--results"})
@@ -124,13 +124,13 @@ func TestHowALoadIsMadeIsWrittenDown(t *testing.T) {
 		}
 		commands[cell.Load][cell.Limiter] = cell.Command
 	}
-	const wrk, url, then = "wrk -t1 -c64 -d3s --timeout 5s -s .", "http://PROXY/small", ", interrupted after 1s"
+	const wrk, url, then = "wrk -t1 -c64 -d2s --timeout 5s -s .", "http://PROXY/small", ", interrupted after 700ms"
 	assert.Equal(t, map[load.Key]string{
 		load.NoKey:      wrk + " " + url + then,
 		load.OneKey:     wrk + " -H 'X-Api-Key: client-1' " + url + then,
 		load.RandomKeys: wrk + " " + url + " -- random X-Api-Key 1000000 SEED" + then,
 	}, commands[load.Shape{Connections: 64, Size: load.Small}])
-	const vegeta, library = "vegeta attack -rate=2000/s -duration=2s -keepalive=true", ", as a library"
+	const vegeta, library = "vegeta attack -rate=2000/s -duration=700ms -keepalive=true", ", as a library"
 	assert.Equal(t, map[load.Key]string{
 		load.NoKey:      vegeta + library,
 		load.OneKey:     vegeta + " -header='X-Api-Key: client-1'" + library,
@@ -160,9 +160,9 @@ func TestTurns(t *testing.T) {
 	for row, n := range runs {
 		want := c.rounds
 		if row.Role == peers.Base || row.Role == peers.Floor {
-			want = 3
+			want = 5
 		}
 		assert.Equal(t, want, n, row.Proxy)
 	}
-	assert.NotEqual(t, c.turn(0)[0].Load, c.turn(4)[0].Load)
+	assert.NotEqual(t, c.turn(0)[0].Load, c.turn(c.rounds - 1)[0].Load)
 }
