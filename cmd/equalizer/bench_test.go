@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -67,6 +68,19 @@ func TestParseBench(t *testing.T) {
 	_, _, err := parseBench([]string{"--help"}, terminal{stdout: &out})
 	require.ErrorIs(t, err, flag.ErrHelp)
 	assert.Equal(t, benchUsage, out.String())
+}
+
+func TestWhichHelpIsPointedTo(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		var errs bytes.Buffer
+		assert.Equal(t, exitUsage, run(t.Context(), args, terminal{stdout: io.Discard, stderr: &errs}))
+		assert.Contains(t, errs.String(), "\nRun '"+want+" --help' for usage.\n")
+	}
+	f("equalizer bench", "bench", "--rate", "fast")
+	f("equalizer bench", "bench")
+	f("equalizer", "--rate", "fast")
+	f("equalizer", "check", "--rate", "fast")
 }
 
 // benchCommand runs `equalizer bench` to its end.

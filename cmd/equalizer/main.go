@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, t terminal) int {
 	case errors.Is(err, flag.ErrHelp):
 		return 0 // the help was printed
 	case errors.As(err, &misuse):
-		fmt.Fprintf(t.stderr, "equalizer: %v\nRun 'equalizer --help' for usage.\n", err)
+		fmt.Fprintf(t.stderr, "equalizer: %v\nRun '%s --help' for usage.\n", err, described(args))
 		return exitUsage
 	}
 	fmt.Fprintf(t.stderr, "equalizer: %v\n", err)
@@ -84,6 +84,14 @@ func command(ctx context.Context, args []string, t terminal) error {
 		return usageError{fmt.Sprintf("unexpected command %q; want demo, check, bench, healthcheck, version, or flags to run the proxy", name)}
 	}
 	return runProxy(ctx, args, t)
+}
+
+// described is the command whose help has the flags that args are about.
+func described(args []string) string {
+	if len(args) > 0 && args[0] == "bench" {
+		return "equalizer bench"
+	}
+	return "equalizer"
 }
 
 // usageError is a command line that says nothing that could be done.
