@@ -17,12 +17,12 @@ const (
 )
 
 // logLines writes log lines many at a time: a system call for each would be a tenth of what a request costs, and a reader
-// that has stopped would stop the requests. Warnings and errors are written at once, with what waits before them. Lines that find
-// no room are lost, and counted.
+// that has stopped would stop the requests. Warnings and errors are written at once, with what waits before them, or as soon as the
+// write that runs is over. Lines that find no room are lost, and counted.
 type logLines struct {
 	out     io.Writer
-	writing sync.Mutex // one Write at a time, in order
-	full    chan struct{}
+	writing sync.Mutex    // one Write at a time, in order
+	full    chan struct{} // that there is something to write now
 	stop    chan struct{}
 	stopped chan struct{}
 
@@ -44,14 +44,16 @@ func (l *logLines) Write(line []byte) (int, error) { return l.WriteLevel(zerolog
 
 // WriteLevel takes a line of a level.
 func (l *logLines) WriteLevel(level zerolog.Level, line []byte) (int, error) {
-	if enough := l.add(line); enough {
+	enough, urgent := l.add(line), level > zerolog.InfoLevel
+	switch {
+	case urgent && l.writing.TryLock():
+		defer l.writing.Unlock()
+		return len(line), l.flushLocked()
+	case urgent, enough:
 		select {
 		case l.full <- struct{}{}:
 		default:
 		}
-	}
-	if level > zerolog.InfoLevel {
-		return len(line), l.flush()
 	}
 	return len(line), nil
 }
@@ -87,6 +89,10 @@ func (l *logLines) run() {
 func (l *logLines) flush() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	return l.flushLocked()
+}
+
+func (l *logLines) flushLocked() error {
 	l.mu.Lock()
 	lines, lost := l.lines, l.lost
 	l.lines, l.spare, l.lost = l.spare[:0], nil, 0

@@ -109,6 +109,26 @@ func TestLogLinesThatFindNoRoom(t *testing.T) {
 	})
 }
 
+// Nor do those wait that have an error to log: they would all, if a backend broke at that time.
+func TestErrorsWhileNothingCanBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &written{hold: make(chan struct{})}
+		l := newLogLines(w)
+		_, _ = l.Write([]byte("first\n"))
+		time.Sleep(2 * linesInterval) // It is being written.
+		_, _ = l.Write([]byte("before\n"))
+		_, err := l.WriteLevel(zerolog.ErrorLevel, []byte("error\n"))
+		require.NoError(t, err)
+		begin := time.Now()
+		close(w.hold)
+		synctest.Wait()
+		text, _ := w.all()
+		assert.Equal(t, "first\nbefore\nerror\n", text)
+		assert.Zero(t, time.Since(begin), "at once when there is a way")
+		l.close()
+	})
+}
+
 func TestLoggingDoesNotAllocate(t *testing.T) {
 	l := newLogLines(&written{})
 	defer l.close()
