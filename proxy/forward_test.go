@@ -181,6 +181,35 @@ func TestClientCloses(t *testing.T) {
 	assert.NotContains(t, got.list()[0], "close")
 }
 
+// A client that has sent more than its last request gets the answer to that nevertheless: closing with bytes unread would reset the
+// connection, and take what the client has not read yet.
+func TestRequestsBehindTheLast(t *testing.T) {
+	for name, head := range map[string]string{
+		"close": "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"1.0":   "GET / HTTP/1.0\r\nHost: x\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			arrived, more := make(chan struct{}), make(chan struct{})
+			b := startBackend(t, func(c *conn, _ int) {
+				c.readRequest()
+				close(arrived)
+				<-more
+				c.send(ok)
+			})
+			c := proxyTo(t, b.addr).dial()
+			require.True(t, c.send(head))
+			<-arrived
+			require.True(t, c.send("GET /behind HTTP/1.1\r\nHost: x\r\n\r\n"))
+			close(more)
+			assert.Equal(t, "ok", c.readAnswer("GET").body)
+			c.expectEnd()
+			require.True(t, c.send("GET /late HTTP/1.1\r\nHost: x\r\n\r\n"), "it may still finish sending")
+			require.NoError(t, c.Close())
+			assert.EqualValues(t, 1, b.conns.Load())
+		})
+	}
+}
+
 // Requests that are sent without waiting for answers are answered in order, whether they need more of the client or not.
 func TestPipelining(t *testing.T) {
 	testPipelining(t, settings())

@@ -163,7 +163,7 @@ func (r *request) finish() (more bool) {
 	p := r.proxy
 	r.count()
 	more = !r.last && r.skipBody()
-	if !more && !r.upload.body.Complete() {
+	if !more && r.leavesUnread() {
 		r.session.LeaveUnread()
 	}
 	if p.settings.AccessLog || r.failure.ours() {
@@ -171,6 +171,11 @@ func (r *request) finish() (more bool) {
 	}
 	r.reset()
 	return more
+}
+
+// leavesUnread says that the client sends more than will be read: the rest of its body, or requests behind the last one.
+func (r *request) leavesUnread() bool {
+	return !r.upload.body.Complete() || r.failure != clientGone && (r.in.size() > 0 || r.session.HasMore())
 }
 
 // count counts the request as ended, once. It comes before the last of the answer leaves, so that whoever has the answer finds

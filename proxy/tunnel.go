@@ -70,6 +70,7 @@ func (r *request) openTunnel() error {
 		return nil
 	}
 	_, err := x.conn.Write(r.in.bytes())
+	r.in.clear()
 	return err
 }
 

@@ -154,8 +154,11 @@ func (c *Client) Begin() {
 	c.headerDue = c.in(c.all.limits.Header)
 }
 
-// LeaveUnread says that the request's body won't be read to its end. If the connection is closed after
-// it, Close lets the client finish sending, within bounds: closing with bytes unread
+// HasMore says that the client has sent more than was read, or ended its side.
+func (c *Client) HasMore() bool { return !c.link.quiet() }
+
+// LeaveUnread says that not all will be read that the client sends: the rest of a request's body, or another request. If the
+// connection is closed after it, Close lets the client finish sending, within bounds: closing with bytes unread
 // resets the connection, and the client may lose the answer that it had not read yet.
 func (c *Client) LeaveUnread() { c.unread = true }
 
