@@ -28,7 +28,7 @@ soak: ## half an hour of mixed load; memory, descriptors and goroutines must end
 fuzz: ## run every fuzz target for FUZZTIME, 10s
 	.ci/equip .ci/fuzz $(FUZZTIME)
 
-lint: ## check the format, go vet, staticcheck and the import arrows
+lint: ## check the format, go vet, staticcheck, the import arrows and builds for other systems
 	.ci/lint $(PACKAGES)
 	cd bench/limiters && go vet ./... && go tool -modfile=../../.ci/tools/go.mod staticcheck ./...
 

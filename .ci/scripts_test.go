@@ -95,23 +95,29 @@ func TestLintRunsEveryCheckAndNamesThoseThatFail(t *testing.T) {
 		"go vet ./... ./x",
 		"go tool -modfile=.ci/tools/go.mod staticcheck ./... ./x",
 		"go run ./.ci/arrows",
+		"go vet ./... ./x",
+		"go build -o /dev/null ./cmd/equalizer",
+		"go build -o /dev/null ./cmd/equalizer",
 	}
-	f := func(script string, wantCode int, want string) {
+	f := func(script string, wantCode int, want string, calls []string) {
 		t.Helper()
 		m := newMachine(t)
-		m.stub("bin/go", "case $* in "+script+" esac")
+		m.stub("bin/go", "case $GOOS$GOARCH:$* in "+script+" esac")
 		out, errs, code := m.run("./lint", "./...", "./x")
 		assert.Equal(t, wantCode, code)
 		assert.Contains(t, out+errs, want)
-		assert.Equal(t, all, m.calls())
+		assert.Equal(t, calls, m.calls())
 	}
-	f("", 0, "lint: clean\n")
-	f("*gofumpt*) echo a.go ;;", 1, "not formatted, make fmt does it:\na.go\n")
-	f("*gofumpt*) exit 2 ;;", 1, "lint: failed: gofumpt\n")
-	f("vet*) exit 1 ;;", 1, "lint: failed: vet\n")
-	f("*staticcheck*) exit 1 ;;", 1, "lint: failed: staticcheck\n")
-	f("run*) exit 1 ;;", 1, "lint: failed: arrows\n")
-	f("vet*|*staticcheck*) exit 1 ;;", 1, "lint: failed: vet staticcheck\n")
+	f("", 0, "lint: clean\n", all)
+	f("*gofumpt*) echo a.go ;;", 1, "not formatted, make fmt does it:\na.go\n", all)
+	f("*gofumpt*) exit 2 ;;", 1, "lint: failed: gofumpt\n", all)
+	f(":vet*) exit 1 ;;", 1, "lint: failed: vet\n", all)
+	f("*staticcheck*) exit 1 ;;", 1, "lint: failed: staticcheck\n", all)
+	f(":run*) exit 1 ;;", 1, "lint: failed: arrows\n", all)
+	f("386:vet*) exit 1 ;;", 1, "lint: failed: elsewhere\n", all[:5])
+	f("darwin:build*) exit 1 ;;", 1, "lint: failed: elsewhere\n", all[:6])
+	f("windows:build*) exit 1 ;;", 1, "lint: failed: elsewhere\n", all)
+	f(":vet*|*staticcheck*) exit 1 ;;", 1, "lint: failed: vet staticcheck\n", all)
 }
 
 func TestMakeListsEveryTarget(t *testing.T) {
