@@ -161,7 +161,7 @@ func (c *comparison) syscalls(ctx context.Context, cell cell) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	before, err := c.settled(ctx)
+	before, err := c.settled(ctx, still(cell.Load))
 	if err != nil {
 		return 0, err
 	}
@@ -174,7 +174,7 @@ func (c *comparison) syscalls(ctx context.Context, cell cell) (float64, error) {
 	if err = errors.Join(failed, err); err != nil {
 		return 0, err
 	}
-	after, err := c.settled(ctx)
+	after, err := c.settled(ctx, still(cell.Load))
 	if err != nil {
 		return 0, err
 	}

@@ -112,18 +112,18 @@ func (s *stage) counts(ctx context.Context) ([]int64, error) {
 	return c.Requests, json.Unmarshal(text, &c)
 }
 
-// settled are the counts once they stand still: a load that has ended may have left requests
+// settled are the counts once they were the same so many times, 10 ms apart: a load that has ended may have left requests
 // on their way.
-func (s *stage) settled(ctx context.Context) ([]int64, error) {
+func (s *stage) settled(ctx context.Context, times int) ([]int64, error) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	last, err := s.counts(ctx)
-	for still := 0; err == nil && still < 3; {
+	for same := 0; err == nil && same < times; {
 		<-tick.C
 		var now []int64
 		now, err = s.counts(ctx)
-		if still++; !slices.Equal(now, last) {
-			still = 0
+		if same++; !slices.Equal(now, last) {
+			same = 0
 		}
 		last = now
 	}
