@@ -45,7 +45,7 @@ type pair struct{ of, to float64 }
 func (p pair) ratio() float64 { return p.of / p.to }
 
 // leasts is the least of one cell over the least of the other. It is how costs are compared: what else a machine does only ever
-// adds to them. It does so for minutes, and not to everybody alike, so that a median is of such times as often as not.
+// adds to them. It does so for up to a minute at a time, and not to everybody alike, so that a median is of such times as often as not.
 func leasts(rounds []pair) float64 {
 	least := rounds[0]
 	for _, p := range rounds[1:] {
