@@ -43,6 +43,6 @@ func BenchmarkLargeDrop(b *testing.B) {
 			})
 		}
 		b.StartTimer()
-		update(func(c *contents) error { return c.drop(nil) })
+		update(func(c *contents) error { return c.drop(nil, p) })
 	}
 }

@@ -2,8 +2,7 @@ package bolt
 
 import (
 	"bytes"
-	"encoding/binary"
-	"fmt"
+	"slices"
 
 	"go.etcd.io/bbolt"
 )
@@ -16,37 +15,50 @@ type rows interface {
 
 // rowsFrom are all that is stored, from a client_id on, and deletions among them.
 func (c *contents) rowsFrom(from []byte) (*merge, error) {
-	var all []rows
-	for _, g := range c.generations {
-		all = append(g.runs(from), all...)
+	return newMerge(c.newestFirst(from))
+}
+
+func (c *contents) newestFirst(from []byte) (all []rows) {
+	for _, g := range slices.Backward(c.generations) {
+		all = append(all, g.runs(from)...)
 	}
-	return newMerge(append(all, &treeRows{cursor: c.tree.Cursor(), from: from}))
+	return append(all, newRun(c.base.Bucket, nil, from))
 }
 
 // find is a client's row, nil if it has none.
 func (c *contents) find(clientID []byte) (value []byte, err error) {
-	for i := len(c.generations) - 1; i >= 0; i-- {
-		for _, run := range c.generations[i].runs(clientID) {
-			one, err := run.next()
-			if err != nil {
-				return nil, err
-			}
-			if bytes.Equal(one.key, clientID) {
-				return one.value, nil
-			}
+	for _, r := range c.newestFirst(clientID) {
+		one, err := r.next()
+		if err != nil || bytes.Equal(one.key, clientID) {
+			return one.value, err
 		}
 	}
-	return c.tree.Get(clientID), nil
+	return nil, nil
 }
 
-// treeRows are those of the tree.
-type treeRows struct {
+// runs are those of a generation, from a client_id on, the newest first.
+func (g generation) runs(from []byte) (all []rows) {
+	if g.old() {
+		return []rows{&oldRows{cursor: g.Cursor(), from: from}}
+	}
+	for key, _ := g.Cursor().Last(); key != nil; {
+		number := key[:runNumber]
+		all = append(all, newRun(g.Bucket, number, from))
+		older := g.Cursor()
+		older.Seek(number)
+		key, _ = older.Prev()
+	}
+	return all
+}
+
+// oldRows are those of a bucket in which each has a key of its own.
+type oldRows struct {
 	cursor *bbolt.Cursor
 	from   []byte
 	begun  bool
 }
 
-func (r *treeRows) next() (change, error) {
+func (r *oldRows) next() (change, error) {
 	if r.begun {
 		key, value := r.cursor.Next()
 		return change{key, value}, nil
@@ -56,48 +68,25 @@ func (r *treeRows) next() (change, error) {
 	return change{key, value}, nil
 }
 
-// runs are those of a generation, from a client_id on, the newest first.
-func (g generation) runs(from []byte) (all []rows) {
-	for key, _ := g.Cursor().Last(); key != nil; {
-		r := &run{cursor: g.Cursor(), number: key[:runNumber]}
-		r.seek(from)
-		all = append(all, r)
-		older := g.Cursor()
-		older.Seek(r.number)
-		key, _ = older.Prev()
-	}
-	return all
-}
-
-// run is a batch.
+// run is the rows of some chunks whose keys begin alike, from a client_id on.
 type run struct {
 	cursor *bbolt.Cursor
-	number []byte
+	prefix []byte
 	chunk  []byte // what is left of it
-	from   []byte // rows before it are passed over
+	from   []byte
 }
 
-// seek begins with the last chunk that begins before the client_id, or with the first.
-func (r *run) seek(from []byte) {
-	r.from = from
-	target := append(bytes.Clone(r.number), from...)
-	key, _ := r.cursor.Seek(target)
-	var chunk []byte
-	if key == nil {
-		key, chunk = r.cursor.Last()
-	} else if key, chunk = r.cursor.Prev(); !bytes.HasPrefix(key, r.number) {
-		key, chunk = r.cursor.Seek(target)
-	}
-	if bytes.HasPrefix(key, r.number) {
-		r.chunk = chunk
-	}
+func newRun(b *bbolt.Bucket, prefix, from []byte) *run {
+	r := &run{cursor: b.Cursor(), prefix: prefix, from: from}
+	_, r.chunk = seekChunk(r.cursor, prefix, from)
+	return r
 }
 
 func (r *run) next() (change, error) {
 	for {
 		if len(r.chunk) == 0 {
 			key, chunk := r.cursor.Next()
-			if !bytes.HasPrefix(key, r.number) {
+			if key == nil || !bytes.HasPrefix(key, r.prefix) {
 				return change{}, nil
 			}
 			r.chunk = chunk
@@ -108,31 +97,10 @@ func (r *run) next() (change, error) {
 		}
 		r.chunk = rest
 		if bytes.Compare(one.key, r.from) >= 0 {
+			r.from = nil
 			return one, nil
 		}
 	}
-}
-
-// cutRow takes a row off the front of a chunk.
-func cutRow(chunk []byte) (one change, rest []byte, err error) {
-	one.key, rest = cutBytes(chunk)
-	if len(one.key) == 0 || rest == nil {
-		return change{}, nil, fmt.Errorf("a batch that was written lately: %w: %.64x", errValue, chunk)
-	}
-	if one.value, rest = cutBytes(rest); rest == nil {
-		return change{}, nil, fmt.Errorf("client %q: %w", one.key, errValue)
-	}
-	return one, rest, nil
-}
-
-// cutBytes takes bytes behind their length off the front; rest is nil if they aren't there.
-func cutBytes(from []byte) (field, rest []byte) {
-	length, n := binary.Uvarint(from)
-	if n <= 0 || uint64(len(from)-n) < length {
-		return nil, nil
-	}
-	end := n + int(length)
-	return from[n:end:end], from[end:]
 }
 
 // merge is several rows in one order, with the newest of each client.

@@ -2,32 +2,23 @@ package bolt
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"go.etcd.io/bbolt"
 )
 
-// bbolt writes a page of a tree anew for whatever changes in it. A flush of clients that came at random changes nearly every page
-// of the buckets' tree, each for a row or two. So large batches are written one behind the other first, as they are: they are recent.
-// When there are enough of them to change every page anyway, they are folded into the tree, in the order of the client_ids, a
-// stretch with each write. bench/stores measures what that comes to.
+// A flush of clients that came at random changes nearly every chunk of the base, each in a row or a few. So all but small batches are
+// written one behind the other first, as they are: they are recent. When there are enough of them to change every chunk anyway, they
+// are folded into the base, in the order of the client_ids, a stretch with each write. bench/stores measures what that comes to.
 //
 // The recent batches are in up to two generations, each of them a bucket: one that is folded, and a newer one that is written to.
-// A generation's sequence is the number of bytes in it. Each batch is a run of chunks in the order of their client_ids; a chunk is
-// rows, one after the other:
-//
-//	uvarint  length of the client_id
-//	bytes    client_id
-//	uvarint  length of the value; 0: the row is deleted
-//	bytes    value
-//
-// A chunk's key is its run's number, in 4 bytes, big endian, and the client_id that it begins with.
+// A generation's sequence is the number of bytes in it. Each batch is a run of chunks; a chunk's key begins with its run's number, in
+// 4 bytes, big endian.
 const runNumber = 4
 
 // pace says when batches are recent, and for how long.
 type pace struct {
-	few   int // batches of so many changes go to the tree, if nothing is recent
+	few   int // batches of so many changes go to the base, if nothing is recent
 	chunk int // bytes in a chunk, or a row more
 	// A generation has enough when it is a share of the file and has leastBytes, or when it has mostRuns.
 	share      int64
@@ -38,30 +29,37 @@ type pace struct {
 }
 
 func usualPace() pace {
-	return pace{few: 1000, chunk: 16 << 10, share: 4, leastBytes: 4 << 20, mostRuns: 512, stretch: 2}
+	return pace{few: 100, chunk: 16 << 10, share: 3, leastBytes: 4 << 20, mostRuns: 512, stretch: 2}
 }
 
 // contents are a file's buckets within a transaction.
 type contents struct {
-	tx                 *bbolt.Tx
-	meta, tree, recent *bbolt.Bucket
-	generations        []generation // the oldest first
+	tx           *bbolt.Tx
+	meta, recent *bbolt.Bucket
+	base         base
+	generations  []generation // the oldest first
 }
 
 type generation struct {
-	name []byte // a number in 8 bytes, big endian
+	name []byte // a number in 8 bytes, big endian; nil if it is old
 	*bbolt.Bucket
 }
 
+// old says that these are the rows of a file of version 3 or older, each of which has a key of its own. They are folded like others.
+func (g generation) old() bool { return g.name == nil }
+
 func contentsOf(tx *bbolt.Tx) (*contents, error) {
 	c := &contents{
-		tx: tx, meta: tx.Bucket([]byte(metaName)), tree: tx.Bucket([]byte(bucketsName)), recent: tx.Bucket([]byte(recentName)),
+		tx: tx, meta: tx.Bucket([]byte(metaName)), base: base{tx.Bucket([]byte(baseName))}, recent: tx.Bucket([]byte(recentName)),
 	}
 	switch {
 	case c.meta == nil:
 		return nil, errNoMeta
-	case c.tree == nil || c.recent == nil:
+	case c.base.Bucket == nil || c.recent == nil:
 		return nil, errNoBuckets
+	}
+	if old := tx.Bucket([]byte(bucketsName)); old != nil {
+		c.generations = append(c.generations, generation{nil, old})
 	}
 	return c, c.recent.ForEachBucket(func(name []byte) error {
 		c.generations = append(c.generations, generation{slices.Clone(name), c.recent.Bucket(name)})
@@ -72,9 +70,9 @@ func contentsOf(tx *bbolt.Tx) (*contents, error) {
 // write applies a batch, which is in the order of the client_ids.
 func (c *contents) write(all []change, p pace) error {
 	if len(c.generations) == 0 && len(all) <= p.few {
-		return c.toTree(all)
+		return c.base.apply(all, p.chunk)
 	}
-	if err := c.fold(c.stretch(len(all), p)); err != nil || len(all) == 0 {
+	if err := c.fold(c.stretch(len(all), p), p); err != nil || len(all) == 0 {
 		return err
 	}
 	newest, run, err := c.newest(p)
@@ -84,27 +82,11 @@ func (c *contents) write(all []change, p pace) error {
 	return newest.append(run, all, p)
 }
 
-// toTree puts rows into the tree, or takes them out.
-func (c *contents) toTree(all []change) error {
-	for _, one := range all {
-		var err error
-		if len(one.value) == 0 {
-			err = c.tree.Delete(one.key)
-		} else {
-			err = c.tree.Put(one.key, one.value)
-		}
-		if err != nil {
-			return fmt.Errorf("client %q: %w", one.key, err)
-		}
-	}
-	return nil
-}
-
 // newest is the generation to write to, and the number that the next run in it has. One that has enough is followed by another, but
 // not before the one before it is folded.
 func (c *contents) newest(p pace) (newest generation, run uint32, err error) {
 	number := uint64(0)
-	if n := len(c.generations); n > 0 {
+	if n := len(c.generations); n > 0 && !c.generations[n-1].old() {
 		newest = c.generations[n-1]
 		if last, _ := newest.Cursor().Last(); last != nil {
 			run = binary.BigEndian.Uint32(last) + 1
@@ -138,24 +120,23 @@ func (g generation) append(run uint32, all []change, p pace) error {
 	return g.SetSequence(bytes)
 }
 
-func appendRow(chunk []byte, one change) []byte {
-	chunk = append(binary.AppendUvarint(chunk, uint64(len(one.key))), one.key...)
-	return append(binary.AppendUvarint(chunk, uint64(len(one.value))), one.value...)
-}
-
 // stretch is how many rows a write of n changes folds: so many that mostRuns writes fold all of a generation, however small they are. Else
 // small writes that come behind a peak would be ever more runs.
 func (c *contents) stretch(n int, p pace) int {
 	rows := p.stretch*n + p.few/10
 	if len(c.generations) > 1 {
-		rows = max(rows, int(c.generations[0].Sequence()/usualSize/uint64(p.mostRuns)))
+		bytes := c.generations[0].Sequence()
+		if c.generations[0].old() {
+			bytes = uint64(c.tx.Size())
+		}
+		rows = max(rows, int(bytes/usualSize/uint64(p.mostRuns)))
 	}
 	return rows
 }
 
-// fold puts the next n rows of a generation that has enough into the tree. The meta bucket says how far it is. What is folded
-// stays recent too, until all of the generation is: a newer row in the tree there is none.
-func (c *contents) fold(n int) error {
+// fold puts the next n rows of a generation that has enough into the base. The meta bucket says how far it is. What is folded
+// stays recent too, until all of the generation is: a newer row in the base there is none.
+func (c *contents) fold(n int, p pace) error {
 	if len(c.generations) < 2 || n == 0 {
 		return nil
 	}
@@ -171,11 +152,11 @@ func (c *contents) fold(n int) error {
 			return err
 		}
 		if one.key == nil {
-			return c.drop(stretch)
+			return c.drop(stretch, p)
 		}
-		stretch = append(stretch, one.clone())
+		stretch = append(stretch, one)
 	}
-	if err := c.toTree(stretch); err != nil {
+	if err := c.base.apply(stretch, p.chunk); err != nil {
 		return err
 	}
 	return c.meta.Put([]byte(foldedName), following(stretch[n-1].key))
@@ -183,13 +164,19 @@ func (c *contents) fold(n int) error {
 
 // drop ends the oldest generation, of which these rows were left. It is in one transaction, however large the file: a generation
 // has some 2 * mostRuns runs at most, and to drop the 0.5 GB that those are took 0.12 s (make bench-go BENCH=LargeDrop).
-func (c *contents) drop(left []change) error {
-	if err := c.toTree(left); err != nil {
+func (c *contents) drop(left []change, p pace) error {
+	if err := c.base.apply(left, p.chunk); err != nil {
 		return err
 	}
 	oldest := c.generations[0]
 	c.generations = c.generations[1:]
-	if err := c.recent.DeleteBucket(oldest.name); err != nil {
+	var err error
+	if oldest.old() {
+		err = c.tx.DeleteBucket([]byte(bucketsName))
+	} else {
+		err = c.recent.DeleteBucket(oldest.name)
+	}
+	if err != nil {
 		return err
 	}
 	return c.meta.Delete([]byte(foldedName))

@@ -90,7 +90,7 @@ func TestRecentBatchesAreAMap(t *testing.T) {
 
 // empty takes out all rows.
 func empty(tx *bbolt.Tx) error {
-	for _, name := range []string{bucketsName, recentName} {
+	for _, name := range []string{baseName, recentName} {
 		if err := tx.DeleteBucket([]byte(name)); err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func requireModel(t require.TestingT, db *bbolt.DB, model map[string][]byte, cli
 	}))
 }
 
-// Large batches are recent until there are enough of them; then the tree has all of them, and their place is free again.
+// Large batches are recent until there are enough of them; then the base has all of them, and their place is free again.
 func TestLargeBatchesAreFolded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "equalizer.db")
 	s := open(t, path)
@@ -181,19 +181,28 @@ func TestLargeBatchesAreFolded(t *testing.T) {
 	require.Less(t, size(t, path), int64(16<<20))
 }
 
-func TestDamagedRecentBatchesAreNamed(t *testing.T) {
-	path := filled(t) // more than a few, so they are recent
-	edit(t, path, func(tx *bbolt.Tx) error {
-		c, err := contentsOf(tx)
-		if err != nil {
-			return err
+func TestDamagedChunksAreNamed(t *testing.T) {
+	f := func(name string, of func(c *contents) *bbolt.Bucket) {
+		path := filled(t)
+		s := open(t, path)
+		s.pace = hurry()
+		for range 2 * s.pace.mostRuns {
+			storetest.Write(t, s, limiter.Batch{Puts: storetest.Records(500)})
 		}
-		require.Len(t, c.generations, 1)
-		key, chunk := c.generations[0].Cursor().First()
-		return c.generations[0].Put(key, chunk[:len(chunk)-1])
-	})
-	s := open(t, path)
-	require.ErrorIs(t, s.Load(t.Context(), func(limiter.Record) error { return nil }), errValue)
+		require.NoError(t, s.Close())
+		edit(t, path, func(tx *bbolt.Tx) error {
+			c, err := contentsOf(tx)
+			require.NoError(t, err, name)
+			b := of(c)
+			key, chunk := b.Cursor().First()
+			return b.Put(key, chunk[:len(chunk)-1])
+		})
+		s = open(t, path)
+		s.pace = hurry()
+		require.ErrorIs(t, s.Load(t.Context(), func(limiter.Record) error { return nil }), errValue, name)
+	}
+	f("base", func(c *contents) *bbolt.Bucket { return c.base.Bucket })
+	f("recent", func(c *contents) *bbolt.Bucket { return c.generations[0].Bucket })
 }
 
 func FuzzCutRow(f *testing.F) {

@@ -10,19 +10,20 @@ import (
 	"gopher-equalizer/store"
 )
 
-// schemaVersion is the layout that this package writes: a bucket "meta" with what is below,
-// a bucket "buckets" from client_id to value (encode.go), and a bucket "recent" (recent.go). Version 1 had nothing reserved, and no note of
-// how its writer ended; version 2 had nothing recent.
-const schemaVersion = 3
+// schemaVersion is the layout that this package writes: a bucket "meta" with what is below, a bucket "base" (base.go), and a bucket "recent"
+// (recent.go). Version 1 had nothing reserved, and no note of how its writer ended; version 2 had nothing recent; version 3 had no base, but
+// a bucket "buckets" from client_id to value, which is there until all of it is folded.
+const schemaVersion = 4
 
 // The names in the file.
 const (
 	metaName    = "meta"
+	baseName    = "base"
 	bucketsName = "buckets"
 	recentName  = "recent"
 	versionName = "version" // the layout
 	stoppedName = "stopped" // limiter.Batch.Stopped of the last batch, in Unix microseconds; 0 is zero
-	foldedName  = "folded"  // the client_id from which on the oldest recent batches are not in buckets yet
+	foldedName  = "folded"  // the client_id from which on the oldest generation is not in the base yet
 	epochName   = "epoch"   // how often the file was claimed: who finds another epoch than its own was superseded
 )
 
@@ -34,14 +35,14 @@ func claimSchema(tx *bbolt.Tx) (epoch uint64, err error) {
 			return 0, err
 		}
 	}
-	if err := checkVersion(meta); err != nil {
+	version, err := checkVersion(meta)
+	if err != nil {
 		return 0, err
 	}
-	if _, err := tx.CreateBucketIfNotExists([]byte(recentName)); err != nil {
-		return 0, err
-	}
-	if err := putNumber(meta, versionName, schemaVersion); err != nil {
-		return 0, err
+	if version < schemaVersion {
+		if err := upgrade(tx, meta); err != nil {
+			return 0, err
+		}
 	}
 	epoch, _ = number(meta, epochName)
 	return epoch + 1, putNumber(meta, epochName, epoch+1)
@@ -51,27 +52,37 @@ func initSchema(tx *bbolt.Tx) (meta *bbolt.Bucket, err error) {
 	if name, _ := tx.Cursor().First(); name != nil {
 		return nil, fmt.Errorf("a bbolt file of another program (it has a bucket %q): choose another path", name)
 	}
-	if _, err := tx.CreateBucket([]byte(bucketsName)); err != nil {
-		return nil, err
-	}
 	if meta, err = tx.CreateBucket([]byte(metaName)); err != nil {
 		return nil, err
 	}
 	if err := putNumber(meta, stoppedName, 1); err != nil {
 		return nil, err
 	}
-	return meta, putNumber(meta, versionName, schemaVersion)
+	return meta, upgrade(tx, meta)
 }
 
-func checkVersion(meta *bbolt.Bucket) error {
+// upgrade makes what is missing in the file. How far a generation was folded says nothing when there is an older one than it.
+func upgrade(tx *bbolt.Tx, meta *bbolt.Bucket) error {
+	for _, name := range []string{baseName, recentName} {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+			return err
+		}
+	}
+	if err := meta.Delete([]byte(foldedName)); err != nil {
+		return err
+	}
+	return putNumber(meta, versionName, schemaVersion)
+}
+
+func checkVersion(meta *bbolt.Bucket) (version uint64, err error) {
 	version, ok := number(meta, versionName)
 	switch {
 	case !ok:
-		return fmt.Errorf("a bbolt file of another program, or a damaged one: no schema version in it")
+		return 0, fmt.Errorf("a bbolt file of another program, or a damaged one: no schema version in it")
 	case version > schemaVersion:
-		return fmt.Errorf("written by a newer version of this program: its schema is %d, and this one knows up to %d; upgrade", version, schemaVersion)
+		return 0, fmt.Errorf("written by a newer version of this program: its schema is %d, and this one knows up to %d; upgrade", version, schemaVersion)
 	}
-	return nil
+	return version, nil
 }
 
 // checkSchema demands that the file is still the one that was claimed.

@@ -3,6 +3,7 @@ package bolt
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -80,20 +81,80 @@ func TestANewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	edit(t, path, func(tx *bbolt.Tx) error { return putNumber(tx.Bucket([]byte(metaName)), versionName, schemaVersion+1) })
 	before, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.ErrorContains(t, openError(t, path), "newer version of this program: its schema is 4, and this one knows up to 3")
+	require.ErrorContains(t, openError(t, path), "newer version of this program: its schema is 5, and this one knows up to 4")
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 }
 
-// A file of version 1 is read as it is, and nobody knows how its writer ended.
-func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
+// asVersion3 makes the file what version 3 would have left of it: rows with a key of their own, and newer ones that are recent and were about to be folded.
+func asVersion3(t *testing.T, path string) {
+	edit(t, path, func(tx *bbolt.Tx) error {
+		c, err := contentsOf(tx)
+		require.NoError(t, err)
+		require.Len(t, c.generations, 1)
+		rows, err := c.rowsFrom(nil)
+		require.NoError(t, err)
+		old, err := tx.CreateBucket([]byte(bucketsName))
+		require.NoError(t, err)
+		for i := 0; ; i++ {
+			one, err := rows.next()
+			require.NoError(t, err)
+			if one.key == nil {
+				break
+			}
+			if i%3 == 0 {
+				one.value = slices.Clone(one.value)
+				one.value[0] ^= flagManaged // is out of date
+			}
+			require.NoError(t, old.Put(one.key, one.value))
+		}
+		require.NoError(t, tx.DeleteBucket([]byte(baseName)))
+		require.NoError(t, c.meta.Put([]byte(foldedName), []byte("m")))
+		return putNumber(c.meta, versionName, 3)
+	})
+}
+
+// A file of version 3 has all its rows from the beginning. They become part of the base with what is written.
+func TestAFileOfVersion3(t *testing.T) {
 	path := filled(t)
+	s := open(t, path)
+	want := storetest.Load(t, s)
+	require.NoError(t, s.Close())
+	asVersion3(t, path)
+	s = open(t, path)
+	hasOld := func() (has bool) {
+		require.NoError(t, s.db.View(func(tx *bbolt.Tx) error { has = tx.Bucket([]byte(bucketsName)) != nil; return nil }))
+		return has
+	}
+	gone := storetest.Records(2000)[1].ClientID
+	storetest.Write(t, s, limiter.Batch{Deletes: []string{gone}})
+	delete(want, gone)
+	for i := 0; hasOld(); i++ {
+		if i%20 == 0 {
+			require.Equal(t, want, storetest.Load(t, s))
+		}
+		_, found := storetest.Get(t, s, gone)
+		require.False(t, found)
+		r := storetest.Records(2000)[2]
+		r.Tokens = float64(i % 5)
+		want[r.ClientID] = r
+		storetest.Write(t, s, limiter.Batch{Puts: []limiter.Record{r}})
+		require.Less(t, i, 2000)
+	}
+	require.Equal(t, want, storetest.Load(t, s))
+	require.NoError(t, s.Close())
+	require.Equal(t, want, storetest.Load(t, open(t, path)))
+}
+
+// Of a file of version 1 nobody knows how its writer ended.
+func TestAFileOfVersion1(t *testing.T) {
+	path := filled(t)
+	asVersion3(t, path)
 	edit(t, path, func(tx *bbolt.Tx) error {
 		meta := tx.Bucket([]byte(metaName))
-		if err := meta.Delete([]byte(stoppedName)); err != nil {
-			return err
-		}
+		require.NoError(t, meta.Delete([]byte(stoppedName)))
+		require.NoError(t, tx.DeleteBucket([]byte(recentName)))
 		return putNumber(meta, versionName, 1)
 	})
 	s := open(t, path)
@@ -112,7 +173,7 @@ func TestADamagedRecordIsNamed(t *testing.T) {
 	path := filled(t)
 	clientID := "damaged"
 	edit(t, path, func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(bucketsName)).Put([]byte(clientID), []byte("garbage"))
+		return tx.Bucket([]byte(baseName)).Put([]byte(clientID), appendRow(nil, change{[]byte(clientID), []byte("garbage")}))
 	})
 	s := open(t, path)
 	require.ErrorContains(t, s.Load(t.Context(), func(limiter.Record) error { return nil }), clientID)

@@ -12,16 +12,8 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// change is one put, or without a value one delete.
-type change struct{ key, value []byte }
-
-func (c change) clone() change {
-	room := append(append(make([]byte, 0, len(c.key)+len(c.value)), c.key...), c.value...)
-	return change{room[:len(c.key):len(c.key)], room[len(c.key):]}
-}
-
-// usualSize is what most keys and values take together, and maxValue what a value takes at most, in bytes.
-const usualSize, maxValue = 64, 1 + 3*binary.MaxVarintLen64 + 8 + binary.MaxVarintLen64 + 8
+// maxValue is what a value takes at most, in bytes.
+const maxValue = 1 + 3*binary.MaxVarintLen64 + 8 + binary.MaxVarintLen64 + 8
 
 // changes copies a batch, in the order of the client_ids: the goroutine that writes it may be left behind, and the batch
 // is the caller's again when Write returns.

@@ -1,0 +1,96 @@
+package bolt
+
+import (
+	"bytes"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// base is what is stored of every client, what is recent apart. A chunk's key is a client_id.
+type base struct{ *bbolt.Bucket }
+
+// apply makes changes, which are in the order of the client_ids. A chunk that gets larger than size is split, and one that gets much smaller
+// becomes part of the next one.
+func (b base) apply(all []change, size int) error {
+	var room []byte
+	for len(all) > 0 {
+		s, err := b.merge(all, size, room[:0])
+		if err != nil {
+			return err
+		}
+		if err := b.replace(s, size); err != nil {
+			return err
+		}
+		all = all[s.changes:]
+		room = s.rows
+	}
+	return nil
+}
+
+// span is some chunks, one behind the other, with changes made to them.
+type span struct {
+	keys    [][]byte // of the chunks as they were
+	first   []byte   // is to be the key of what comes in their place
+	rows    []byte
+	changes int // how many were made
+}
+
+// merge makes the first of the changes: all those in the chunk of the first one.
+func (b base) merge(all []change, size int, room []byte) (s span, err error) {
+	cursor := b.Cursor()
+	key, chunk := seekChunk(cursor, nil, all[0].key)
+	s = span{first: all[0].key, rows: room}
+	if key != nil && bytes.Compare(key, s.first) < 0 {
+		s.first = key
+	}
+	for {
+		var next, nextChunk []byte
+		if key != nil {
+			s.keys = append(s.keys, key)
+			next, nextChunk = cursor.Next()
+		}
+		n := len(all)
+		if next != nil {
+			n, _ = slices.BinarySearchFunc(all, next, func(one change, key []byte) int { return bytes.Compare(one.key, key) })
+		}
+		if s.rows, err = appendMerged(s.rows, chunk, all[:n]); err != nil {
+			return span{}, err
+		}
+		s.changes += n
+		if next == nil || len(s.rows) >= size/4 {
+			return s, nil
+		}
+		all, key, chunk = all[n:], next, nextChunk
+	}
+}
+
+// replace puts the rows of a span where its chunks were.
+func (b base) replace(s span, size int) error {
+	for _, key := range s.keys {
+		if len(s.rows) > 0 && bytes.Equal(key, s.first) {
+			continue
+		}
+		if err := b.Delete(key); err != nil {
+			return err
+		}
+	}
+	pieces, err := split(s.rows, size)
+	if err != nil {
+		return err
+	}
+	for i, piece := range pieces {
+		key := s.first
+		if i > 0 {
+			row, _, err := cutRow(piece)
+			if err != nil {
+				return err
+			}
+			key = row.key
+		}
+		if err := b.Put(key, bytes.Clone(piece)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
