@@ -36,7 +36,7 @@ type suite struct {
 func full() *suite {
 	return &suite{
 		fewClients: 10_000, manyClients: 1_000_000, allClients: 10_000_000,
-		takes: 200_000, rounds: 41, quiet: 5 * time.Second, reapFor: 65 * time.Second, gcRounds: 5, gcTurns: 4, gcTurn: 2500 * time.Millisecond,
+		takes: 200_000, rounds: 41, quiet: 5 * time.Second, reapFor: 65 * time.Second, gcRounds: 8, gcTurns: 4, gcTurn: 2500 * time.Millisecond,
 	}
 }
 
