@@ -16,14 +16,21 @@ import (
 type fakeClock struct {
 	mono atomic.Int64
 	skew atomic.Int64 // how far the wall clock was stepped
+	// untilJump is how many readings it is until the one before which a second passes; 0 or less: none.
+	untilJump atomic.Int64
 }
 
 var dawn = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 
-func (c *fakeClock) Monotonic() int64 { return c.mono.Load() }
+func (c *fakeClock) Monotonic() int64 {
+	if c.untilJump.Add(-1) == 0 {
+		c.advance(time.Second)
+	}
+	return c.mono.Load()
+}
 
 func (c *fakeClock) Wall() time.Time {
-	return dawn.Add(time.Duration(c.mono.Load() + c.skew.Load()))
+	return dawn.Add(time.Duration(c.Monotonic() + c.skew.Load()))
 }
 
 func (c *fakeClock) advance(d time.Duration) { c.mono.Add(int64(d)) }

@@ -95,8 +95,9 @@ func (s *Service) loadIfLate(ctx context.Context) error {
 // a crash of a strict one, or of one before it, so short a time ago that an empty bucket would not be full yet. They start with
 // what their overflow bucket holds.
 func (s *Service) startEmpty(stopped time.Time) {
-	t, now := s.table, s.clock.Monotonic()
-	empty := min(t.defaults.span, max(0, int64(stopped.Sub(s.clock.Wall()))))
+	t, wall := s.table, s.clock.Wall()
+	now := s.clock.Monotonic() // read after wall, as in restore
+	empty := min(t.defaults.span, max(0, int64(stopped.Sub(wall))))
 	if stopped.IsZero() && s.o.Strict {
 		empty = t.defaults.span
 	}
@@ -128,7 +129,8 @@ func (l loader) restore(r Record) error {
 	if n := len(r.ClientID); n > MaxClientID {
 		return fmt.Errorf("client %q: its client_id has %d bytes, want at most %d", r.ClientID, n, MaxClientID)
 	}
-	t, now, wall := l.table, l.clock.Monotonic(), l.clock.Wall()
+	t, wall := l.table, l.clock.Wall()
+	now := l.clock.Monotonic() // read after wall: what lies between isn't credited twice
 	c := t.claim(r.ClientID)
 	defer c.release()
 	if b := c.live(); b != nil && b.has(stored) {
@@ -148,7 +150,7 @@ func (l loader) restore(r Record) error {
 		}
 		return is.tat(credit, live.at)
 	})
-	short := l.o.Strict && l.restoreLimit(b, r, was, is, now, wall)
+	short := l.o.Strict && l.restoreLimit(b, r, was, is)
 	taken := !l.stopped && r.Reserved > 0 // or else an orderly stop would leave the row as it is
 	if late || short || taken || was != is || r.At.After(wall) || !r.Managed && credit == is.span {
 		c.soil(b, now)
@@ -158,7 +160,7 @@ func (l loader) restore(r Record) error {
 
 // restoreLimit gives a bucket the limit that its row sets, if it sets one. short says that little of it is left. Under
 // other settings than the row's nothing can be spent before the row is written again.
-func (l loader) restoreLimit(b *bucket, r Record, was, is *rate, now int64, wall time.Time) (short bool) {
+func (l loader) restoreLimit(b *bucket, r Record, was, is *rate) (short bool) {
 	if math.IsInf(r.Reserved, 1) {
 		return false
 	}
@@ -166,6 +168,8 @@ func (l loader) restoreLimit(b *bucket, r Record, was, is *rate, now int64, wall
 		b.setLimit(0)
 		return true
 	}
+	// In this order: what lies between is not reserved twice.
+	now, wall := l.clock.Monotonic(), l.clock.Wall()
 	left := was.fromTokens(r.Tokens) + earnedBy(r, wall) - was.reserved(r.Reserved) // after a crash, by now
 	limit := now + was.span - left
 	b.setLimit(limit)

@@ -55,6 +55,60 @@ func TestRestartWithTheWallClockStepped(t *testing.T) {
 	}
 }
 
+// The process may be interrupted before any reading of its clocks. The time that passes then is credited once at most.
+func TestTimeGoesByBetweenTwoReadings(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		reached := true
+		for reading := int64(1); reached; reading++ {
+			f := newFixture(t)
+			f.clock.untilJump.Store(reading)
+			o := f.options()
+			o.Settings, o.Strict = Settings{100, Refill{1, time.Second}}, strict
+			f.reopen(o)
+			spent, crashed := f.admitted("a", 10), int64(-1)
+			for n, step := range strings.Fields("flush stop start crash stop start change flush crash") {
+				if step == "crash" && strict {
+					spent += f.admitted("a", 100)
+					crashed = f.clock.Monotonic()
+				}
+				f.step(step, o)
+				at := fmt.Sprintf("strict %v, a second before reading %d, at step %d, %s", strict, reading, n, step)
+				require.LessOrEqual(t, f.tokens("a"), 100-int64(spent)+f.clock.Monotonic()/int64(time.Second), at)
+				if crashed >= 0 {
+					require.LessOrEqual(t, int64(f.admitted(at, 3)), (f.clock.Monotonic()-crashed)/int64(time.Second), at)
+				}
+			}
+			reached = f.clock.untilJump.Load() <= 0
+		}
+	}
+}
+
+func (f *fixture) step(name string, o Options) {
+	switch ctx := context.Background(); name {
+	case "flush":
+		f.mustFlush()
+	case "stop":
+		require.NoError(f.t, f.Close(ctx))
+	case "change":
+		_, err := f.Patch(ctx, "a", Change{Capacity: ptr(int64(100))})
+		require.NoError(f.t, err)
+	case "start", "crash":
+		f.reopen(o)
+	}
+}
+
+// A taker may have read the clock after the flusher did. What it spent was not there yet then.
+func TestRestartAfterAFlushWithAnOlderClock(t *testing.T) {
+	f := newFixture(t)
+	for range 10 {
+		f.table.take("a", int64(time.Hour)) // the takers are an hour ahead
+	}
+	f.mustFlush()
+	f.clock.advance(time.Hour)
+	f.reopen(f.options())
+	assert.Zero(t, f.tokens("a"))
+}
+
 func TestRestartWithChangedDefaults(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
