@@ -56,6 +56,28 @@ func TestOverflowKeepsTheBound(t *testing.T) {
 	})
 }
 
+// Overflow buckets are stored nowhere.
+func TestAStartForgetsOverflow(t *testing.T) {
+	f := func(strict, stop bool, want int) {
+		t.Helper()
+		f := newFixture(t)
+		o := f.options()
+		o.Strict, o.MaxBuckets = strict, 1
+		f.reopen(o)
+		f.Take("known")
+		require.Equal(t, 10, f.admitted("in overflow", 11))
+		if stop {
+			require.NoError(t, f.Close(context.Background()))
+		}
+		f.reopen(o)
+		assert.Equal(t, want, f.admitted("in overflow", 11))
+	}
+	f(false, false, 10)
+	f(false, true, 10)
+	f(true, false, 0)
+	f(true, true, 10)
+}
+
 // live are the clients whose buckets aren't full.
 func live(f *fixture) map[string]bool {
 	ids := map[string]bool{}
