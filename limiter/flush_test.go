@@ -112,6 +112,22 @@ func TestFlushInBatches(t *testing.T) {
 	assert.Len(t, f.store.all(), clients)
 }
 
+// What a flush had not come to when it was told to stop is for the last one.
+func TestAStopBetweenTwoBatchesLosesNothing(t *testing.T) {
+	f := newFixture(t)
+	const clients = 200
+	for n := range clients {
+		f.Take(fmt.Sprint("client-", n))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	f.batch = 3
+	f.store.hook(func(Batch) error { cancel(); return nil })
+	require.ErrorIs(t, f.flush(ctx, 0), context.Canceled)
+	require.Len(t, f.store.all(), 3)
+	require.NoError(t, f.Close(context.Background()))
+	assert.Len(t, f.store.all(), clients)
+}
+
 func compareIDs(a, b Record) int {
 	if a.ClientID < b.ClientID {
 		return -1

@@ -70,6 +70,42 @@ func TestTakesAgainstTheFlush(t *testing.T) {
 	}
 }
 
+// A bucket that becomes dirty while a flush looks through its page for others is in this flush or in the next one.
+func TestABucketBecomesDirtyWhileItsPageIsTaken(t *testing.T) {
+	table := newTable(newRate(Settings{600_000, Refill{1, time.Hour}}), 1000)
+	s := table.shardOf("first")
+	var others []string
+	for n := 0; len(others) < 60; n++ {
+		if id := fmt.Sprint("other-", n); table.shardOf(id) == s {
+			others = append(others, id)
+		}
+	}
+	clean := func(r run) (ids []string) {
+		for len(r.places) > 0 {
+			c := table.claim(r.next().clientID())
+			ids = append(ids, c.clientID)
+			c.clean(c.live())
+			c.release()
+		}
+		return ids
+	}
+	for _, id := range others {
+		table.take(id, 1)
+	}
+	clean(s.takeDirty())
+	for n := range rounds {
+		late := others[n%50 : n%50+10]
+		table.take("first", 1)
+		var taken run
+		together(func() { taken = s.takeDirty() }, func() {
+			for _, id := range late {
+				table.take(id, 1)
+			}
+		})
+		require.Subset(t, append(clean(taken), clean(s.takeDirty())...), late)
+	}
+}
+
 // Whatever is taken while the bucket is changed is spent from what comes of it: not a token is won or lost.
 func TestTakesAgainstChangesAreExact(t *testing.T) {
 	f := newFixture(t)

@@ -98,6 +98,7 @@ func TestStrictAfterOtherRules(t *testing.T) {
 		t.Helper()
 		f.reopen(o)
 		assert.Equal(t, tokens, f.tokens("a"))
+		assert.Equal(t, int64(1), f.Stats().Dirty, "it needn't be refused first")
 		assert.Zero(t, f.admitted("a", 1))
 		f.mustFlush()
 		assert.Equal(t, int(o.Settings.Capacity+1)/2, f.admitted("a", 20))

@@ -42,6 +42,9 @@ func TestSimulationCatchesMutants(t *testing.T) {
 		"what failed is not dirty again": {
 			"collect.go", "\t\ts.table.redirty(b.clientID(), since)", "\t\t_ = b",
 		},
+		"what a flush did not come to is not queued again": {
+			"flush.go", "\t\t\ts.table.putBack(group, since)\n\t\t\ts.table.putBack(dirty.next(dirty.left), since)\n\t\t\ts.flushErrors", "\t\t\t_ = group\n\t\t\ts.flushErrors",
+		},
 		"what a settled write left is not for the last flush": {
 			"flush.go", "err != nil || s.doubt.Load() == nil {", "true {",
 		},

@@ -208,7 +208,7 @@ func (w *simWorld) looked(c *simClient) {
 	case seen.bucket != nil:
 		w.observe(c, seen)
 	case c.known == nil:
-	case c.pending != nil && c.pending.deletes && c.pending.written, !c.managed && c.tat <= w.now:
+	case c.pending != nil && c.pending.deletes && c.pending.written, !c.managed && max(c.tat, w.blank) <= w.now:
 		w.forget(c)
 	default:
 		w.fail("the bucket of %q is gone, with tokens spent", c.id)

@@ -310,6 +310,7 @@ func (w *simWorld) flush() {
 	for i, c := range w.clients {
 		began[i] = *c
 	}
+	w.s.batch = 1 + w.dice.IntN(len(w.clients))
 	w.during(&simOp{}, func() {
 		w.flushing = true
 		defer func() { w.flushing = false }()
