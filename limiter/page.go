@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// page is some hundred clients, whose hashes end alike. Whoever adds or kills a bucket, moves it, or changes its marks, has the page
+// page is some two hundred clients, whose hashes end alike. Whoever adds or kills a bucket, moves it, or changes its marks, has the page
 // locked. Takers don't: they look for the client's bucket, and only if there is none do they come for the lock, and
 // learn what is true. A bucket that is on its way to another version they move themselves, since whoever is at it may have
 // been interrupted.
