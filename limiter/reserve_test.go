@@ -89,6 +89,24 @@ func TestStrictStop(t *testing.T) {
 	assert.Equal(t, int64(2), f.tokens("a"), "the start is noted before anything is spent")
 }
 
+// Half the capacity is less than what this client earns between two flushes.
+func TestStrictClientAtItsFullRateMeetsNoLimit(t *testing.T) {
+	f := newStrictFixture(t)
+	o := f.strict()
+	o.Settings = Settings{150, Refill{100, time.Second}}
+	require.NoError(t, f.Close(context.Background()))
+	f.reopen(o)
+	require.Equal(t, 150, f.admitted("a", 150))
+	for range 5 {
+		require.NoError(t, f.flush(context.Background(), o.FlushInterval))
+		require.Contains(t, f.store.all(), "a")
+		for range 100 {
+			f.clock.advance(10 * time.Millisecond)
+			require.True(t, f.Take("a").Allowed)
+		}
+	}
+}
+
 // Whoever was counted under other rules has nothing reserved until it is written again.
 func TestStrictAfterOtherRules(t *testing.T) {
 	f := newFixture(t)
