@@ -76,6 +76,26 @@ func requireBase(t require.TestingT, b base, model map[string][]byte, size int) 
 	require.True(t, slices.Equal(slices.Sorted(maps.Keys(model)), got), "%q", got)
 }
 
+// A change takes only its own chunk to be written again, as long as that isn't too small.
+func TestAChangeLeavesOtherChunksAlone(t *testing.T) {
+	db := scratch(t)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		b := base{tx.Bucket([]byte(baseName))}
+		const size = 1000
+		var all []change
+		for i := range 1000 {
+			all = append(all, change{fmt.Appendf(nil, "client-%04d", i), make([]byte, 20)})
+		}
+		require.NoError(t, b.apply(all, size))
+		for _, one := range all {
+			s, err := b.merge([]change{one}, size, nil)
+			require.NoError(t, err)
+			require.Len(t, s.keys, 1)
+		}
+		return nil
+	}))
+}
+
 func TestChunksAreSplitEvenly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 300).Draw(t, "rows")

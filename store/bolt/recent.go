@@ -45,7 +45,7 @@ type generation struct {
 	*bbolt.Bucket
 }
 
-// old says that these are the rows of a file of version 3 or older, each of which has a key of its own. They are folded like others.
+// old says that these are the rows of a file of version 3 or older, each of which has a key of its own. They are folded first, and moved, not copied.
 func (g generation) old() bool { return g.name == nil }
 
 func contentsOf(tx *bbolt.Tx) (*contents, error) {
@@ -135,7 +135,8 @@ func (c *contents) stretch(n int, p pace) int {
 }
 
 // fold puts the next n rows of a generation that has enough into the base. The meta bucket says how far it is. What is folded
-// stays recent too, until all of the generation is: a newer row in the base there is none.
+// stays recent too, until all of the generation is: a newer row in the base there is none. Only what is old is taken away at once, as there is no
+// bound to it: to drop all of it in one transaction might take longer than a write may, whenever it is tried again.
 func (c *contents) fold(n int, p pace) error {
 	if len(c.generations) < 2 || n == 0 {
 		return nil
@@ -159,7 +160,19 @@ func (c *contents) fold(n int, p pace) error {
 	if err := c.base.apply(stretch, p.chunk); err != nil {
 		return err
 	}
+	if oldest.old() {
+		return oldest.remove(stretch)
+	}
 	return c.meta.Put([]byte(foldedName), following(stretch[n-1].key))
+}
+
+func (g generation) remove(rows []change) error {
+	for _, one := range rows {
+		if err := g.Delete(one.key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drop ends the oldest generation, of which these rows were left. It is in one transaction, however large the file: a generation

@@ -53,21 +53,21 @@ func TestRecentBatchesAreAMap(t *testing.T) {
 	folds := 0
 	rapid.Check(t, func(t *rapid.T) {
 		require.NoError(t, db.Update(empty))
-		clients := rapid.SliceOfNDistinct(rapid.StringN(1, 12, 40), 3, 20, rapid.ID).Draw(t, "clients")
+		name := rapid.OneOf(rapid.StringN(1, 12, 40), rapid.StringOfN(rapid.RuneFrom([]rune{0, 'a'}), 1, 4, -1)) // the latter are close to each other
+		clients := rapid.SliceOfNDistinct(name, 3, 20, rapid.ID).Draw(t, "clients")
 		p := pace{
 			few: rapid.IntRange(0, 5).Draw(t, "few"), chunk: rapid.IntRange(1, 200).Draw(t, "chunk"), share: 1 << 40,
-			leastBytes: int64(rapid.IntRange(0, 500).Draw(t, "least")), mostRuns: rapid.Uint32Range(1, 6).Draw(t, "runs"),
+			leastBytes: int64(rapid.IntRange(0, 500).Draw(t, "least")), mostRuns: rapid.SampledFrom([]uint32{1, 2, 3, 6, 1000}).Draw(t, "runs"),
 			stretch: rapid.IntRange(0, 3).Draw(t, "stretch"),
 		}
 		model := map[string][]byte{}
+		if rapid.Bool().Draw(t, "upgraded") {
+			require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return upgraded(t, tx, clients, model) }))
+			requireModel(t, db, model, clients, "")
+		}
 		for range rapid.IntRange(1, 30).Draw(t, "writes") {
 			batch := anyChanges(clients).Draw(t, "batch")
-			for _, one := range batch {
-				delete(model, string(one.key))
-				if one.value != nil {
-					model[string(one.key)] = one.value
-				}
-			}
+			apply(model, batch)
 			before, after := 0, 0
 			require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
 				c, err := contentsOf(tx)
@@ -88,8 +88,44 @@ func TestRecentBatchesAreAMap(t *testing.T) {
 	require.NotZero(t, folds)
 }
 
+func apply(model map[string][]byte, batch []change) {
+	for _, one := range batch {
+		delete(model, string(one.key))
+		if one.value != nil {
+			model[string(one.key)] = one.value
+		}
+	}
+}
+
+// upgraded makes an empty file have what version 3 may have left: an old generation, and up to two newer ones.
+func upgraded(t *rapid.T, tx *bbolt.Tx, clients []string, model map[string][]byte) error {
+	old, err := tx.CreateBucket([]byte(bucketsName))
+	require.NoError(t, err)
+	for _, one := range anyChanges(clients).Draw(t, "old") {
+		if one.value != nil {
+			apply(model, []change{one})
+			require.NoError(t, old.Put(one.key, one.value))
+		}
+	}
+	for i := range rapid.IntRange(0, 2).Draw(t, "generations") {
+		b, err := tx.Bucket([]byte(recentName)).CreateBucket([]byte{0, 0, 0, 0, 0, 0, 1, byte(i)})
+		require.NoError(t, err)
+		for run := range rapid.Uint32Range(1, 2).Draw(t, "runs") {
+			batch := anyChanges(clients).Draw(t, "batch")
+			apply(model, batch)
+			require.NoError(t, generation{nil, b}.append(run, batch, hurry()))
+		}
+	}
+	return nil
+}
+
 // empty takes out all rows.
 func empty(tx *bbolt.Tx) error {
+	if tx.Bucket([]byte(bucketsName)) != nil {
+		if err := tx.DeleteBucket([]byte(bucketsName)); err != nil {
+			return err
+		}
+	}
 	for _, name := range []string{baseName, recentName} {
 		if err := tx.DeleteBucket([]byte(name)); err != nil {
 			return err
@@ -101,11 +137,25 @@ func empty(tx *bbolt.Tx) error {
 	return tx.Bucket([]byte(metaName)).Delete([]byte(foldedName))
 }
 
+// requireMoved demands that what was folded of an old generation is in it no more.
+func requireMoved(t require.TestingT, c *contents) {
+	if len(c.generations) == 0 || !c.generations[0].old() {
+		return
+	}
+	if left, _ := c.generations[0].Cursor().First(); left != nil {
+		one, err := newRun(c.base.Bucket, nil, left).next()
+		require.NoError(t, err)
+		require.Nil(t, one.key, "%q is left", left)
+	}
+}
+
 func requireModel(t require.TestingT, db *bbolt.DB, model map[string][]byte, clients []string, from string) {
 	require.NoError(t, db.View(func(tx *bbolt.Tx) error {
 		c, err := contentsOf(tx)
 		require.NoError(t, err)
-		require.LessOrEqual(t, len(c.generations), 2)
+		recent := slices.DeleteFunc(slices.Clone(c.generations), generation.old)
+		require.LessOrEqual(t, len(recent), 2)
+		requireMoved(t, c)
 		var want, got []string
 		for _, clientID := range slices.Sorted(maps.Keys(model)) {
 			if clientID >= from {
@@ -190,24 +240,34 @@ func TestDamagedChunksAreNamed(t *testing.T) {
 			storetest.Write(t, s, limiter.Batch{Puts: storetest.Records(500)})
 		}
 		require.NoError(t, s.Close())
+		last := ""
 		edit(t, path, func(tx *bbolt.Tx) error {
 			c, err := contentsOf(tx)
 			require.NoError(t, err, name)
 			b := of(c)
-			key, chunk := b.Cursor().First()
+			key, chunk := b.Cursor().Last()
+			for rest := chunk; len(rest) > 0; {
+				var row change
+				row, rest, err = cutRow(rest)
+				require.NoError(t, err)
+				last = string(row.key)
+			}
 			return b.Put(key, chunk[:len(chunk)-1])
 		})
 		s = open(t, path)
 		s.pace = hurry()
 		require.ErrorIs(t, s.Load(t.Context(), func(limiter.Record) error { return nil }), errValue, name)
+		_, _, err := s.Get(t.Context(), last)
+		require.ErrorIs(t, err, errValue, name)
 	}
 	f("base", func(c *contents) *bbolt.Bucket { return c.base.Bucket })
-	f("recent", func(c *contents) *bbolt.Bucket { return c.generations[0].Bucket })
+	f("recent", func(c *contents) *bbolt.Bucket { return c.generations[len(c.generations)-1].Bucket })
 }
 
 func FuzzCutRow(f *testing.F) {
 	f.Add(appendRow(appendRow(nil, change{key: []byte("alice"), value: []byte("v")}), change{key: []byte("bob")}))
 	f.Add([]byte{5, 'a'})
+	f.Add([]byte{0, 1, 'v'})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, chunk []byte) {
 		one, rest, err := cutRow(chunk)

@@ -40,6 +40,9 @@ func claimSchema(tx *bbolt.Tx) (epoch uint64, err error) {
 		return 0, err
 	}
 	if version < schemaVersion {
+		if tx.Bucket([]byte(bucketsName)) == nil {
+			return 0, errNoBuckets
+		}
 		if err := upgrade(tx, meta); err != nil {
 			return 0, err
 		}

@@ -87,7 +87,8 @@ func TestANewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// asVersion3 makes the file what version 3 would have left of it: rows with a key of their own, and newer ones that are recent and were about to be folded.
+// asVersion3 makes the file what version 3 would have left of it: rows with a key of their own, and newer ones of every third client, which are
+// recent and all but folded.
 func asVersion3(t *testing.T, path string) {
 	edit(t, path, func(tx *bbolt.Tx) error {
 		c, err := contentsOf(tx)
@@ -97,6 +98,7 @@ func asVersion3(t *testing.T, path string) {
 		require.NoError(t, err)
 		old, err := tx.CreateBucket([]byte(bucketsName))
 		require.NoError(t, err)
+		var newer []change
 		for i := 0; ; i++ {
 			one, err := rows.next()
 			require.NoError(t, err)
@@ -104,18 +106,24 @@ func asVersion3(t *testing.T, path string) {
 				break
 			}
 			if i%3 == 0 {
+				newer = append(newer, one)
 				one.value = slices.Clone(one.value)
 				one.value[0] ^= flagManaged // is out of date
 			}
 			require.NoError(t, old.Put(one.key, one.value))
 		}
 		require.NoError(t, tx.DeleteBucket([]byte(baseName)))
+		recent, err := c.recent.CreateBucket([]byte("87654321"))
+		require.NoError(t, err)
+		require.NoError(t, generation{nil, recent}.append(0, newer, usualPace()))
+		require.NoError(t, c.recent.DeleteBucket(c.generations[0].name))
 		require.NoError(t, c.meta.Put([]byte(foldedName), []byte("m")))
 		return putNumber(c.meta, versionName, 3)
 	})
 }
 
-// A file of version 3 has all its rows from the beginning. They become part of the base with what is written.
+// A file of version 3 has all its rows from the beginning. They become part of the base with what is written, in mostRuns writes however
+// small these are.
 func TestAFileOfVersion3(t *testing.T) {
 	path := filled(t)
 	s := open(t, path)
@@ -123,6 +131,7 @@ func TestAFileOfVersion3(t *testing.T) {
 	require.NoError(t, s.Close())
 	asVersion3(t, path)
 	s = open(t, path)
+	s.pace.few, s.pace.mostRuns = 10, 8
 	hasOld := func() (has bool) {
 		require.NoError(t, s.db.View(func(tx *bbolt.Tx) error { has = tx.Bucket([]byte(bucketsName)) != nil; return nil }))
 		return has
@@ -131,16 +140,14 @@ func TestAFileOfVersion3(t *testing.T) {
 	storetest.Write(t, s, limiter.Batch{Deletes: []string{gone}})
 	delete(want, gone)
 	for i := 0; hasOld(); i++ {
-		if i%20 == 0 {
-			require.Equal(t, want, storetest.Load(t, s))
-		}
+		require.Less(t, i, int(s.pace.mostRuns))
+		require.Equal(t, want, storetest.Load(t, s))
 		_, found := storetest.Get(t, s, gone)
 		require.False(t, found)
 		r := storetest.Records(2000)[2]
 		r.Tokens = float64(i % 5)
 		want[r.ClientID] = r
 		storetest.Write(t, s, limiter.Batch{Puts: []limiter.Record{r}})
-		require.Less(t, i, 2000)
 	}
 	require.Equal(t, want, storetest.Load(t, s))
 	require.NoError(t, s.Close())
@@ -167,6 +174,28 @@ func TestAFileOfVersion1(t *testing.T) {
 		require.Equal(t, uint64(schemaVersion), version)
 		return nil
 	}))
+	storetest.Write(t, s, limiter.Batch{Deletes: []string{storetest.Records(1)[0].ClientID}})
+	require.Len(t, storetest.Load(t, s), 1999)
+}
+
+// A file that lost a bucket must not pass for one in which nothing is stored.
+func TestFilesWithoutTheirBuckets(t *testing.T) {
+	f := func(name string, old bool) {
+		path := filled(t)
+		if old {
+			asVersion3(t, path)
+		}
+		edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(name)) })
+		s, err := Open(t.Context(), options(path))
+		if err == nil {
+			err = s.Load(t.Context(), func(limiter.Record) error { return nil })
+			require.NoError(t, s.Close())
+		}
+		require.ErrorIs(t, err, errNoBuckets, name)
+	}
+	f(baseName, false)
+	f(recentName, false)
+	f(bucketsName, true)
 }
 
 func TestADamagedRecordIsNamed(t *testing.T) {
