@@ -18,7 +18,7 @@ const runNumber = 4
 
 // pace says when batches are recent, and for how long.
 type pace struct {
-	few   int // batches of so many changes go to the base, if nothing is recent
+	few   int // batches of so many changes go to the base, if nothing is recent: to be recent would cost them more CPU
 	chunk int // bytes in a chunk, or a row more
 	// A generation has enough when it is a share of the file and has leastBytes, or when it has mostRuns.
 	share      int64
@@ -29,7 +29,7 @@ type pace struct {
 }
 
 func usualPace() pace {
-	return pace{few: 100, chunk: 16 << 10, share: 3, leastBytes: 4 << 20, mostRuns: 512, stretch: 2}
+	return pace{few: 10, chunk: 16 << 10, share: 3, leastBytes: 4 << 20, mostRuns: 512, stretch: 2}
 }
 
 // contents are a file's buckets within a transaction.

@@ -131,7 +131,7 @@ func TestAFileOfVersion3(t *testing.T) {
 	require.NoError(t, s.Close())
 	asVersion3(t, path)
 	s = open(t, path)
-	s.pace.few, s.pace.mostRuns = 10, 8
+	s.pace.mostRuns = 8
 	hasOld := func() (has bool) {
 		require.NoError(t, s.db.View(func(tx *bbolt.Tx) error { has = tx.Bucket([]byte(bucketsName)) != nil; return nil }))
 		return has
