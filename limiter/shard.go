@@ -13,7 +13,7 @@ import (
 const shardBits, shardCount = 4, 1 << shardBits
 
 // pageFill is how many buckets a page has on average. With half as many, ten million buckets took the garbage collector twice as long; with more, a
-// flush of few buckets would look through ever more for them: among ten million, that of 42,000 takes a tenth longer than with half as many.
+// flush of few buckets would look through ever more for them.
 const pageFill = 192
 
 // shard is a table of pages that grows and shrinks by one page at a time (linear hashing, Litwin 1980): a client's page is numbered by
