@@ -46,17 +46,17 @@ func (s *suite) gc() error {
 func (s *suite) gcReport(rounds [][2]gcSide) {
 	const q = 0.999
 	names := [2]string{"with no buckets", "with " + count(s.allClients) + " buckets"}
-	var ratios []float64
+	var most [2][]float64 // of all rounds but one
 	figures := map[string][]float64{}
 	for i := range rounds {
-		most := pooled(slices.Concat(rounds[:i], rounds[i+1:]))
-		ratios = append(ratios, float64(most[1].quantile(s.gcTurn, q))/float64(most[0].quantile(s.gcTurn, q)))
+		others := pooled(slices.Concat(rounds[:i], rounds[i+1:]))
 		for side, name := range names {
+			most[side] = append(most[side], milliseconds(others[side].quantile(s.gcTurn, q)))
 			figures[name] = append(figures[name], milliseconds(rounds[i][side].quantile(s.gcTurn, q)))
 		}
 	}
 	s.row(fmt.Sprintf("p99.9 of proxied requests, %s buckets / none, one collection in %v; all rounds but one at a time", count(s.allClients), collectEvery),
-		"<= 1.2", "", ratios)
+		"<= 1.2", "", ratios(most[1], most[0]))
 	s.table(fmt.Sprintf("proxied requests at %d a second: p99.9 in ms", loadRate), figures)
 	all := pooled(rounds)
 	for i, name := range names {

@@ -15,7 +15,7 @@ type base struct{ *bbolt.Bucket }
 func (b base) apply(all []change, size int) error {
 	var room []byte
 	for len(all) > 0 {
-		s, err := b.merge(all, size, room[:0])
+		s, err := b.spanOf(all, size, room[:0])
 		if err != nil {
 			return err
 		}
@@ -36,8 +36,8 @@ type span struct {
 	changes int // how many were made
 }
 
-// merge makes the first of the changes: all those in the chunk of the first one.
-func (b base) merge(all []change, size int, room []byte) (s span, err error) {
+// spanOf makes the first of the changes: all those in the chunk of the first one, and in the next ones while what comes of that is too small.
+func (b base) spanOf(all []change, size int, room []byte) (s span, err error) {
 	cursor := b.Cursor()
 	key, chunk := seekChunk(cursor, nil, all[0].key)
 	s = span{first: all[0].key, rows: room}

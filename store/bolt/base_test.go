@@ -88,7 +88,7 @@ func TestAChangeLeavesOtherChunksAlone(t *testing.T) {
 		}
 		require.NoError(t, b.apply(all, size))
 		for _, one := range all {
-			s, err := b.merge([]change{one}, size, nil)
+			s, err := b.spanOf([]change{one}, size, nil)
 			require.NoError(t, err)
 			require.Len(t, s.keys, 1)
 		}

@@ -24,7 +24,7 @@ type pace struct {
 	share      int64
 	leastBytes int64
 	mostRuns   uint32
-	// A write of n changes folds stretch*n rows, and a few: more than it writes, so that a generation is folded before the next has enough.
+	// A write of n changes folds stretch*n rows: more than it writes, so that a generation is folded before the next has enough.
 	stretch int
 }
 
@@ -123,7 +123,7 @@ func (g generation) append(run uint32, all []change, p pace) error {
 // stretch is how many rows a write of n changes folds: so many that mostRuns writes fold all of a generation, however small they are. Else
 // small writes that come behind a peak would be ever more runs.
 func (c *contents) stretch(n int, p pace) int {
-	rows := p.stretch*n + p.few/10
+	rows := p.stretch * n
 	if len(c.generations) > 1 {
 		bytes := c.generations[0].Sequence()
 		if c.generations[0].old() {

@@ -12,6 +12,7 @@ import (
 // Malformed is why bytes are no message.
 type Malformed struct{ Why string }
 
+// Error implements error.
 func (m Malformed) Error() string { return "malformed: " + m.Why }
 
 func malformed(format string, args ...any) error { return Malformed{fmt.Sprintf(format, args...)} }
