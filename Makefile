@@ -2,9 +2,12 @@ FUZZTIME ?= 10s
 
 # ./... leaves out the folders that start with a dot.
 PACKAGES = ./... ./.ci ./.ci/arrows
+# The programs that measure are a module of their own.
+LAB = bench/lab
+
 TOOL = go tool -modfile=.ci/tools/go.mod
 
-.PHONY: help build run test torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-go bench-compare
+.PHONY: help build run test torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-stores differ bench-go bench-compare
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -17,20 +20,21 @@ run: ## run the demo: the proxy in front of three sample backends
 
 test: ## run every test with the race detector, and install what they need first
 	.ci/equip go test -race -timeout 10m $(PACKAGES)
-	cd bench/limiters && go test -race -timeout 10m ./...
+	cd $(LAB) && ../../.ci/equip go test -race -timeout 10m ./...
 
 torture: ## kill -9 under load and restart, 200 times in each way; ARGS="-rounds 20 -seed 7"
 	.ci/equip go test -race -count=1 -timeout 2h -v -run '^TestTorture$$' ./cmd/equalizer -args -rounds 200 -report bench/out/torture $(ARGS)
 
 soak: ## half an hour of mixed load; memory, descriptors and goroutines must end where they began; ARGS="--time 60s"
-	go run ./bench/soak $(ARGS)
+	cd $(LAB) && go run ./soak $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME, 10s
 	.ci/equip .ci/fuzz $(FUZZTIME)
+	cd $(LAB) && ../../.ci/fuzz $(FUZZTIME)
 
 lint: ## check the format, go vet, staticcheck, the import arrows and builds for other systems
 	.ci/lint $(PACKAGES)
-	cd bench/limiters && go vet ./... && go tool -modfile=../../.ci/tools/go.mod staticcheck ./...
+	cd $(LAB) && go vet ./... && go tool -modfile=../../.ci/tools/go.mod staticcheck ./...
 
 fmt: ## format with gofumpt
 	$(TOOL) gofumpt -w .
@@ -40,13 +44,19 @@ cover: ## run every test and tell how much of the code they reach
 	go tool cover -func=coverage.out | tail -n 1
 
 bench: ## compare with nginx and HAProxy, installed first if missing; ARGS="--help" for more
-	.ci/peers go run ./bench/suite $(ARGS)
+	cd $(LAB) && ../../.ci/peers go run ./suite $(ARGS)
 
 bench-full: ## the same under every load there is, for about half an hour; it says first how long
-	.ci/peers go run ./bench/suite --full $(ARGS)
+	cd $(LAB) && ../../.ci/peers go run ./suite --full $(ARGS)
 
 bench-limiters: ## the limiter in memory beside others, against its bars; wants 4 GB and some minutes
-	cd bench/limiters && go run . $(ARGS)
+	cd $(LAB) && go run ./limiters $(ARGS)
+
+bench-stores: ## what surviving a restart costs: the stores beside each other, for four minutes
+	cd $(LAB) && ../../.ci/peers ../../.ci/equip go run ./stores $(ARGS)
+
+differ: ## play malformed messages through this proxy, nginx and HAProxy, and write down how they differ
+	cd $(LAB) && ../../.ci/peers go run ./differ
 
 bench-go: ## run the Go benchmarks of the hot paths; BENCH=Take chooses, BENCH=Large wants gigabytes
 	.ci/equip .ci/gobench

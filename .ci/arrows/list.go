@@ -11,8 +11,13 @@ import (
 	"strings"
 )
 
-// Package is one package of the module, by its path in the module, with the module's
-// packages that it imports.
+// module is the product's, and modules are the folders of those that are checked.
+const module = "gopher-equalizer"
+
+func modules() []string { return []string{".", "bench/lab"} }
+
+// Package is one package of ours, by its path from the product's root, with those of ours that
+// it imports.
 type Package struct {
 	Path    string
 	Imports []string
@@ -22,12 +27,23 @@ type Package struct {
 type listed struct {
 	ImportPath string
 	Imports    []string
-	Module     struct{ Path string }
 }
 
-// list asks the go command for the module's packages.
+// list asks the go command for the packages of all modules.
 func list() ([]Package, error) {
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Module", "./...")
+	var packages []Package
+	for _, folder := range modules() {
+		more, err := listModule(folder)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", folder, err)
+		}
+		packages = append(packages, more...)
+	}
+	return packages, nil
+}
+
+func listModule(folder string) ([]Package, error) {
+	cmd := exec.Command("go", "-C", folder, "list", "-json=ImportPath,Imports", "./...")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -51,9 +67,9 @@ func decode(r io.Reader) ([]Package, error) {
 	}
 }
 
-// ours takes the module's path off the import paths, and leaves out what isn't in it.
+// ours takes the product's path off the import paths, and leaves out what isn't in it.
 func (l listed) ours() Package {
-	prefix := l.Module.Path + "/"
+	const prefix = module + "/"
 	p := Package{Path: strings.TrimPrefix(l.ImportPath, prefix)}
 	for _, to := range l.Imports {
 		if to, ours := strings.CutPrefix(to, prefix); ours {

@@ -10,12 +10,15 @@
 //	store              limiter: its record type
 //	proxy              limiter, balancer; its proxy/problem is a leaf, and imports none at all
 //	api                limiter, balancer, of proxy only proxy/problem; never store
-//	bench              all but cmd; the library, bench itself, nothing below bench
-//	cmd                all; of bench only the library, so that plotting stays out of the binary
+//	bench              all but cmd and what is below it
+//	bench/machine      none: what a result was measured on
+//	bench/lab          all but cmd; a module of its own, so that what it compares with isn't the product's
+//	cmd                all; of bench only the library, so that nothing else is in the binary
 //	deploy             none: it holds nothing but tests
 //
 // A package outside of these folders is refused, and so is a package for tests (storetest,
-// pgtest) in anything else but what is below bench, which measures with a real server. What tests import is theirs: the limiter's may want a real store.
+// pgtest) in anything else but bench/lab, which measures with a real server. What tests import
+// is theirs: the limiter's may want a real store.
 package main
 
 import (
@@ -31,7 +34,7 @@ func main() {
 	}
 }
 
-// run checks the module that the working directory is in.
+// run checks the modules; the working directory is the product's root.
 func run(out io.Writer) error {
 	packages, err := list()
 	if err != nil {

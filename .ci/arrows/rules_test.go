@@ -22,7 +22,7 @@ func TestArrowsOfTheDesignAreAllowed(t *testing.T) {
 	f("proxy", "limiter", "balancer", "proxy/problem", "proxy/netconn")
 	f("api", "limiter", "balancer", "proxy/problem")
 	f("bench", "limiter", "balancer", "config", "store/memory", "proxy", "api")
-	f("bench/plot", "bench", "proxy", "store/postgres/pgtest")
+	f("bench/lab/plot", "bench", "bench/machine", "proxy", "store/postgres/pgtest", "bench/lab/child")
 	f("cmd/equalizer", "limiter", "balancer", "config", "store/bolt", "proxy", "api", "bench", "cmd/internal/demo")
 	f("deploy")
 }
@@ -65,8 +65,8 @@ func TestNothingImportsCmd(t *testing.T) {
 }
 
 func TestPlottingStaysOutOfTheBinary(t *testing.T) {
-	require.Len(t, check([]Package{{Path: "cmd/equalizer", Imports: []string{"bench/plot"}}}), 1)
-	require.Len(t, check([]Package{{Path: "bench", Imports: []string{"bench/plot"}}}), 1)
+	require.Len(t, check([]Package{{Path: "cmd/equalizer", Imports: []string{"bench/lab/plot"}}}), 1)
+	require.Len(t, check([]Package{{Path: "bench", Imports: []string{"bench/lab/plot"}}}), 1)
 }
 
 func TestFoldersAreTheDesigns(t *testing.T) {
@@ -94,8 +94,8 @@ func TestEachBrokenArrowIsReported(t *testing.T) {
 
 func TestDecode(t *testing.T) {
 	got, err := decode(strings.NewReader(`
-		{"ImportPath": "m/limiter", "Module": {"Path": "m"}, "Imports": ["time"]}
-		{"ImportPath": "m/store/bolt", "Module": {"Path": "m"}, "Imports": ["m/limiter", "mm/other", "go.etcd.io/bbolt"]}
+		{"ImportPath": "gopher-equalizer/limiter", "Imports": ["time"]}
+		{"ImportPath": "gopher-equalizer/store/bolt", "Imports": ["gopher-equalizer/limiter", "gopher-equalizer-x/other", "go.etcd.io/bbolt"]}
 	`))
 	require.NoError(t, err)
 	require.Equal(t, []Package{{Path: "limiter"}, {Path: "store/bolt", Imports: []string{"limiter"}}}, got)

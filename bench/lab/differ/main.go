@@ -1,0 +1,68 @@
+//go:build linux
+
+// Command differ plays a corpus of malformed and borderline messages through this proxy, nginx and HAProxy,
+// and writes down where they differ, and why this one does what it does.
+//
+//	make differ
+//
+// With the same versions of the others, ways in which a case came out before are kept: delete the page to start afresh.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"gopher-equalizer/bench/lab/child"
+)
+
+// product is what is compared with the others.
+const product = "./cmd/equalizer"
+
+// file is what it writes, from the product's root.
+const file = child.Lab + "/differ/DIFFERENCES.md"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "differ:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	s, err := set(ctx, func(ctx context.Context, dir string) error { return child.Build(ctx, dir, product) })
+	if err != nil {
+		return err
+	}
+	defer s.strike()
+	for _, line := range s.lacking {
+		return fmt.Errorf("%s: the table wants all of them", line)
+	}
+	t, err := s.compare(true)
+	if err != nil {
+		return err
+	}
+	root, err := child.Root(ctx)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(root, file)
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	t.keep(before)
+	var page bytes.Buffer
+	if err := write(&page, t); err != nil {
+		return err
+	}
+	return os.WriteFile(path, page.Bytes(), 0o644)
+}

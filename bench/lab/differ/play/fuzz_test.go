@@ -1,0 +1,253 @@
+//go:build linux
+
+package play
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/bench/lab/differ/corpus"
+	"gopher-equalizer/bench/lab/differ/strict"
+)
+
+// FuzzFraming looks for bytes in which the proxy, its backend and a strict reader see different requests. It sends them
+// to the proxy, in two pieces, and ends. What the backend then has got must be the first of the requests that a strict reader
+// finds in them, one by one and byte for byte; what the proxy answered and logged must be just these; and the next client must not notice.
+func FuzzFraming(f *testing.F) {
+	cases, err := corpus.Requests()
+	require.NoError(f, err)
+	for _, c := range cases {
+		text := c.Text
+		if !c.Close {
+			text += behind
+		}
+		f.Add([]byte(text), uint16(len(c.Text)/2))
+	}
+	p, log := inProcess(f)
+	f.Fuzz(func(t *testing.T, stream []byte, cut uint16) { agree(t, p, log, stream, int(cut)) })
+}
+
+// agree plays a stream and sees that all see the same requests in it.
+func agree(t *testing.T, p *Proxy, log *accessLog, stream []byte, cut int) {
+	if len(stream) > 200<<10 {
+		return
+	}
+	log.clear() // of what came of a case that failed
+	p.Backend.Begin(nil)
+	wanted := readAll(stream)
+	heard := p.stream(t, stream, min(cut, len(stream)), wanted)
+	clean, err := p.clean()
+	require.NoError(t, err)
+	seen, err := p.Backend.Settle(p.Patience)
+	require.NoError(t, err)
+	whole := sameRequests(t, wanted, without(seen, clean))
+	lines := log.take(t, clean)
+	whole = withoutAbandoned(whole, lines)
+	sameAnswers(t, whole, heard)
+	sameLines(t, whole, lines)
+}
+
+// readAll reads the requests that a strict reader finds in a stream, as a backend should get them.
+func readAll(stream []byte) (all []*strict.Request) {
+	br := bufio.NewReader(bytes.NewReader(stream))
+	for {
+		for skipEmptyLine(br) {
+		}
+		r, err := strict.ReadRequest(br, nil)
+		if err != nil {
+			return all
+		}
+		all = append(all, r)
+	}
+}
+
+// skipEmptyLine skips an empty line before a request (RFC 9112, section 2.2).
+func skipEmptyLine(br *bufio.Reader) bool {
+	if next, _ := br.Peek(2); string(next) != "\r\n" {
+		return false
+	}
+	_, err := br.Discard(2)
+	return err == nil
+}
+
+// forwarded is a request's target as a backend should get it (RFC 9112, section 3.2).
+func forwarded(r *strict.Request) string {
+	scheme, rest, absolute := strings.Cut(r.Target, "://")
+	if !absolute || strings.HasPrefix(r.Target, "/") || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return r.Target
+	}
+	switch i := strings.IndexAny(rest, "/?"); {
+	case i < 0 && r.Method == "OPTIONS":
+		return "*"
+	case i < 0:
+		return "/"
+	case rest[i] == '?' && r.Method != "OPTIONS":
+		return "/" + rest[i:]
+	default:
+		return rest[i:]
+	}
+}
+
+// stream sends a stream in two pieces and its end, and reads all answers.
+func (p *Proxy) stream(t *testing.T, stream []byte, cut int, wanted []*strict.Request) Heard {
+	link, err := p.dial()
+	require.NoError(t, err)
+	defer link.close()
+	go func() {
+		link.send(string(stream[:cut]), false)
+		link.send(string(stream[cut:]), true)
+	}()
+	var all Heard
+	for i := 0; ; i++ {
+		method := "GET"
+		if i < len(wanted) {
+			method = wanted[i].Method
+		}
+		h := link.answer(method)
+		require.NotEqual(t, Waits, h.End, "the proxy neither answers nor closes")
+		all.Answers, all.Err = append(all.Answers, h.Answers...), h.Err
+		if h.End == Ended {
+			return all
+		}
+	}
+}
+
+// sameRequests sees that what the backend got are the first of those wanted, and returns the whole ones.
+func sameRequests(t *testing.T, wanted []*strict.Request, seen []Seen) (whole []*strict.Request) {
+	for i, s := range seen {
+		if s.Err == strict.ErrCut || s.Err == io.EOF {
+			require.Equal(t, len(seen)-1, i, "a part of a request, and then more")
+			break
+		}
+		require.NoError(t, s.Err)
+		require.Less(t, i, len(wanted), "one more request than there are: %s %s", s.Request.Method, s.Request.Target)
+		require.Equal(t, wanted[i].Method, s.Request.Method)
+		require.Equal(t, forwarded(wanted[i]), s.Request.Target)
+		require.Equal(t, string(wanted[i].Data), string(s.Request.Data))
+		whole = append(whole, s.Request)
+	}
+	return whole
+}
+
+// sameAnswers sees that the client got the answer to each of its requests, and after those one refusal at most.
+func sameAnswers(t *testing.T, whole []*strict.Request, heard Heard) {
+	if heard.Err != nil {
+		// What is refused may begin like a HEAD, and then its answer ends like one to that.
+		require.NotEmpty(t, heard.Answers)
+		last := heard.Answers[len(heard.Answers)-1]
+		require.Equal(t, strict.ErrCut, heard.Err)
+		require.GreaterOrEqual(t, last.Status, 400)
+		require.Empty(t, last.Data)
+	}
+	n := 0
+	for _, a := range heard.Answers {
+		switch {
+		case a.Interim():
+			continue
+		case n < len(whole) && whole[n].Method != "HEAD":
+			r := whole[n]
+			require.Equal(t, echoed(r.Method, r.Target, len(r.Data)), string(a.Data))
+		case n < len(whole):
+			require.Equal(t, 200, a.Status)
+		default:
+			require.Equal(t, len(whole), n, "a second answer to what was refused: %d", a.Status)
+			require.GreaterOrEqual(t, a.Status, 400)
+		}
+		n++
+	}
+	require.GreaterOrEqual(t, n, len(whole), "a request without an answer")
+}
+
+// statusGone is what the log says of a request whose client went away.
+const statusGone = 499
+
+// withoutAbandoned leaves out the last request if the proxy gave it up. A client that has ended its side is one that
+// is gone to it, once it has waited for some time: on a machine that stalls, for too long.
+func withoutAbandoned(whole []*strict.Request, lines []logged) []*strict.Request {
+	n := len(lines)
+	if n == 0 || lines[n-1].Status != statusGone || len(forwardedLines(lines)) != len(whole)-1 {
+		return whole
+	}
+	return whole[:len(whole)-1]
+}
+
+// forwardedLines are those of requests that were answered by the backend.
+func forwardedLines(lines []logged) []logged {
+	return slices.DeleteFunc(slices.Clone(lines), func(l logged) bool { return l.Status != 200 })
+}
+
+// sameLines sees that what was forwarded was logged, and nothing else as that.
+func sameLines(t *testing.T, whole []*strict.Request, lines []logged) {
+	ok := forwardedLines(lines)
+	require.Len(t, ok, len(whole))
+	for i, line := range ok {
+		require.Equal(t, whole[i].Method, line.Request.Method)
+	}
+}
+
+// FuzzAnswer has a backend send whatever bytes as its answer. What the client gets is a 502, or what a strict reader finds
+// there, or a part of that and then a broken connection; and no later request gets any of it.
+func FuzzAnswer(f *testing.F) {
+	cases, err := corpus.Answers()
+	require.NoError(f, err)
+	for _, c := range cases {
+		f.Add([]byte(c.Text), strings.HasPrefix(c.Ask, "HEAD"), c.Close)
+	}
+	p, log := inProcess(f)
+	f.Fuzz(func(t *testing.T, answer []byte, head, end bool) {
+		method := "GET"
+		if head {
+			method = "HEAD"
+		}
+		wanted, interim, err := readAnswer(answer, method)
+		p.Backend.Begin(&corpus.Case{Text: string(answer), Close: end || err != nil || wanted.UntilClose})
+		heard, herr := p.Ask(method+" /case HTTP/1.1", p.Backend.Release)
+		require.NoError(t, herr)
+		clean, herr := p.clean()
+		require.NoError(t, herr)
+		log.take(t, clean)
+		sameAnswer(t, wanted, interim, err, heard)
+	})
+}
+
+// readAnswer reads the final answer that a strict reader finds, and how many came before it.
+func readAnswer(text []byte, method string) (a *strict.Answer, interim int, err error) {
+	br := bufio.NewReader(bytes.NewReader(text))
+	for {
+		a, err = strict.ReadAnswer(br, method)
+		if err != nil || !a.Interim() {
+			return a, interim, err
+		}
+		interim++
+	}
+}
+
+func sameAnswer(t *testing.T, wanted *strict.Answer, interim int, why error, heard Heard) {
+	require.NotEqual(t, Waits, heard.End)
+	require.NotEqual(t, poisoned, heard.End)
+	require.NotErrorAs(t, heard.Err, &strict.Malformed{})
+	n := len(heard.Answers)
+	require.LessOrEqual(t, n, interim+1)
+	if n == 0 || heard.Answers[n-1].Interim() {
+		require.Equal(t, Ended, heard.End)
+		return
+	}
+	got := heard.Answers[n-1]
+	switch {
+	case got.Status == 502 && len(got.Fields.All("Content-Type")) == 1 && got.Fields.All("Content-Type")[0] == "application/problem+json":
+		return
+	case heard.Err != nil:
+		require.NotNil(t, wanted)
+		require.True(t, bytes.HasPrefix(wanted.Data, got.Data), "%q isn't the beginning of %q", got.Data, wanted.Data)
+		return
+	}
+	require.NoError(t, why, "an answer of %q", got.Data)
+	require.Equal(t, wanted.Status, got.Status)
+	require.Equal(t, string(wanted.Data), string(got.Data))
+}

@@ -1,0 +1,112 @@
+//go:build linux
+
+// Package peers knows the proxies that the suite compares: where they are found, and how each
+// is told to do the same work. The files next to this one are their configurations.
+package peers
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"text/template"
+
+	"gopher-equalizer/bench/lab/child"
+	"gopher-equalizer/bench/lab/load"
+)
+
+//go:embed nginx.conf haproxy.cfg Caddyfile equalizer.toml
+var files embed.FS
+
+// Role is what a peer is there for.
+type Role string
+
+// The names of our own peers, by which reports hold them against each other.
+const (
+	Equalizer = "equalizer"
+	Logging   = "equalizer, access log"
+	Durable   = "equalizer, on disk"
+	Lean      = "equalizer, lean"
+)
+
+// The roles.
+const (
+	Ours  Role = "ours"
+	Other Role = "peer"  // another proxy: the cheapest of them is what ratios are to
+	Floor Role = "floor" // what no proxy gets under
+	Base  Role = "base"  // no proxy at all
+)
+
+// Peer is a way from clients to backends.
+type Peer struct {
+	Name    string
+	Role    Role
+	Program string // the executable; none for Base
+	Version string
+	Keys    []load.Key // what its limiter can be asked to do; NoKey: it is off
+	Variant bool       // does more than the others do: it is there for what that costs
+
+	config string // its file in this folder, if it has one
+	store  string // for that file
+	access bool   // for that file: a line of log for every request
+	lean   bool   // for that file: connections that take less memory
+	args   func(site) []string
+}
+
+// Can reports whether the peer's limiter has a mode.
+func (p Peer) Can(key load.Key) bool { return slices.Contains(p.Keys, key) }
+
+// site is what a configuration is made from.
+type site struct {
+	Dir           string
+	Listen, Admin string
+	Backends      []string
+	Limited       bool
+	Root          bool // nginx gives up root if it isn't told to keep it, and then can't get at Dir
+	Store         string
+	Access, Lean  bool
+	config        string
+}
+
+// Prepare writes what the peer needs to work for these backends into an empty folder, and says what
+// to run. It listens on listen; admin is an address for those that need another.
+func (p Peer) Prepare(dir, listen, admin string, backends []string, limited bool) (child.Program, error) {
+	s := site{
+		Dir: dir, Listen: listen, Admin: admin, Backends: backends, Limited: limited,
+		Root: os.Geteuid() == 0, Store: p.store, Access: p.access, Lean: p.lean,
+	}
+	if p.config != "" {
+		s.config = filepath.Join(dir, p.config)
+		if err := write(s); err != nil {
+			return child.Program{}, fmt.Errorf("%s: %w", p.config, err)
+		}
+	}
+	// Caddy would use the user's own folders.
+	return child.Program{Path: p.Program, Args: p.args(s), Dir: dir, Env: []string{"HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir}}, nil
+}
+
+func write(s site) error {
+	text, err := template.ParseFS(files, filepath.Base(s.config))
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(s.config)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return text.Execute(file, s)
+}
+
+// find looks for a program in the PATH, and where Debian puts servers, which isn't in
+// everybody's.
+func find(name string) (string, error) {
+	for _, candidate := range []string{name, "/usr/sbin/" + name, "/usr/local/sbin/" + name} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not installed: left out", name)
+}

@@ -1,0 +1,140 @@
+//go:build linux
+
+package report
+
+import (
+	"slices"
+
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/peers"
+)
+
+// Bar is a figure of ours that is not to be above a bar, and one day not above an aim.
+type Bar struct {
+	Figure  string `json:"figure"`  // what was measured
+	Under   string `json:"under"`   // which load
+	Against string `json:"against"` // whose figure it is divided by; empty if it is no ratio
+	Unit    string `json:"unit,omitempty"`
+	Ratio
+	Most    float64 `json:"bar"`
+	Aim     float64 `json:"aim"`
+	Held    bool    `json:"held"`    // the value is not above the bar
+	Reached bool    `json:"reached"` // nor above the aim
+}
+
+// limit is what a figure is not to be above.
+type limit struct{ bar, aim float64 }
+
+// bars are those figures of this run that have a bar.
+func (r *Report) bars() []Bar {
+	var bars []Bar
+	for _, figure := range []func(load.Shape) []Bar{r.cpuBar, r.p99Bar, r.logBars} {
+		for _, shape := range r.Loads() {
+			bars = append(bars, figure(shape)...)
+		}
+	}
+	return append(bars, r.idleBars()...)
+}
+
+// cpuBar is our CPU per request over that of the cheaper of the other proxies. A single connection has no bar, as
+// there waking up is most of the cost; and new connections have none.
+func (r *Report) cpuBar(shape load.Shape) []Bar {
+	ours := r.cell(peers.Equalizer, load.RandomKeys, shape)
+	if shape.New || shape.Connections == 1 || ours == nil || ours.Summary.Ratio == nil {
+		return nil
+	}
+	most := map[load.Size]limit{load.Small: {1, 0.9}, load.Ten: {1.05, 0.95}, load.Mega: {0.6, 0.5}}[shape.Size]
+	return []Bar{most.hold(Bar{Figure: "CPU per request", Under: under(ours), Against: r.cheapest(ours).Proxy, Ratio: *ours.Summary.Ratio})}
+}
+
+// p99Bar is our 99th percentile over nginx's, where the load is the same for both.
+func (r *Report) p99Bar(shape load.Shape) []Bar {
+	ours, nginx := r.cell(peers.Equalizer, load.RandomKeys, shape), r.cell("nginx", load.RandomKeys, shape)
+	if shape.Rate == 0 || shape.New {
+		return nil
+	}
+	return limit{1, 0.8}.ratio("p99", ours, nginx, Run.p99, middle)
+}
+
+// logBars are what the access log adds to our CPU per request, with the limiter off and on.
+func (r *Report) logBars(shape load.Shape) (bars []Bar) {
+	for _, key := range []load.Key{load.NoKey, load.RandomKeys} {
+		on, off := r.cell(peers.Logging, key, shape), r.cell(peers.Equalizer, key, shape)
+		bars = append(bars, limit{1.15, 1.08}.ratio("CPU per request, access log on", on, off, Run.micros, leasts)...)
+	}
+	return bars
+}
+
+// idleBars are what an idle connection takes, as shipped and by the switch that is there for it.
+func (r *Report) idleBars() (bars []Bar) {
+	for _, idle := range r.Idle {
+		figure, most := "memory per idle connection", limit{16, 6}
+		switch idle.Proxy {
+		case peers.Equalizer:
+		case peers.Lean:
+			figure, most = figure+", lean", limit{6, 6}
+		default:
+			continue
+		}
+		bytes := idle.Bytes
+		bars = append(bars, most.hold(Bar{
+			Figure: figure, Under: load.Thousands(int64(idle.Connections)) + " connections", Unit: "KiB",
+			Ratio: Ratio{Value: bytes.Median / 1024, Min: bytes.Min / 1024, Max: bytes.Max / 1024},
+		}))
+	}
+	return bars
+}
+
+// ratio is a bar for what two cells come to, none if one of them didn't run.
+func (l limit) ratio(name string, of, to *Cell, figure func(Run) float64, value func([]pair) float64) []Bar {
+	if of == nil || to == nil {
+		return nil
+	}
+	measured := compare(of, to, figure, value)
+	if measured == nil {
+		return nil
+	}
+	against := to.Proxy
+	if of.Proxy == peers.Logging {
+		against = "access log off"
+	}
+	return []Bar{l.hold(Bar{Figure: name, Under: under(of), Against: against, Ratio: *measured})}
+}
+
+func (l limit) hold(b Bar) Bar {
+	b.Most, b.Aim, b.Held, b.Reached = l.bar, l.aim, b.Value <= l.bar, b.Value <= l.aim
+	return b
+}
+
+func under(c *Cell) string { return c.Load.String() + "; limiter " + string(c.Limiter) }
+
+// cell finds one that ran.
+func (r *Report) cell(proxy string, key load.Key, shape load.Shape) *Cell {
+	for _, c := range r.Cells {
+		if c.Proxy == proxy && c.Limiter == key && c.Load == shape && c.Summary != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// Held counts the bars that are.
+func (r *Report) Held() (held int) {
+	for _, b := range r.Bars {
+		if b.Held {
+			held++
+		}
+	}
+	return held
+}
+
+// noises are those of all ratios of ours, the least first.
+func (r *Report) noises() (all []float64) {
+	for _, c := range r.Cells {
+		if c.Role == peers.Ours && c.Summary != nil && c.Summary.Ratio != nil && c.Summary.Ratio.Noise != nil {
+			all = append(all, *c.Summary.Ratio.Noise)
+		}
+	}
+	slices.Sort(all)
+	return all
+}

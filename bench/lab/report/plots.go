@@ -1,0 +1,98 @@
+//go:build linux
+
+package report
+
+import (
+	"math"
+
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/peers"
+	"gopher-equalizer/bench/lab/plot"
+)
+
+// CPUPlot and LatencyPlot name a load's plots.
+func CPUPlot(s load.Shape) string { return "cpu-" + s.Slug() + ".svg" }
+
+// LatencyPlot is the other one.
+func LatencyPlot(s load.Shape) string { return "latency-" + s.Slug() + ".svg" }
+
+// Plots are all files with plots, by name.
+func (r *Report) Plots() map[string][]byte {
+	files := map[string][]byte{}
+	for _, shape := range r.Loads() {
+		files[CPUPlot(shape)] = r.cpu(shape).SVG()
+		files[LatencyPlot(shape)] = r.latency(shape).SVG()
+	}
+	return files
+}
+
+// cpu has the leasts, as the ratios beside them are of those.
+func (r *Report) cpu(shape load.Shape) plot.Bars {
+	b := plot.Bars{
+		Title:    "CPU per request: " + shape.String(),
+		Subtitle: "User and kernel time of the proxy's processes: least of the rounds, whiskers to the most; x: over the cheapest peer",
+		Unit:     "us",
+	}
+	for _, c := range r.Under(shape) {
+		if c.Summary == nil || c.Summary.CPU == nil {
+			continue
+		}
+		if name := "limiter: " + string(c.Limiter); len(b.Groups) == 0 || b.Groups[len(b.Groups)-1].Name != name {
+			b.Groups = append(b.Groups, plot.Group{Name: name})
+		}
+		group := &b.Groups[len(b.Groups)-1]
+		note := ""
+		if c.Summary.Ratio != nil {
+			note = "x " + fixed(c.Summary.Ratio.Value, 2)
+		}
+		cpu := c.Summary.CPU
+		group.Bars = append(group.Bars, plot.Bar{
+			Name: c.Proxy, Value: cpu.Min, Min: cpu.Min, Max: cpu.Max, Note: note, Style: style(c),
+		})
+	}
+	return b
+}
+
+func (r *Report) latency(shape load.Shape) plot.Latency {
+	l := plot.Latency{
+		Title:    "Latency by percentile: " + shape.String(),
+		Subtitle: "Limiter off; each point is the median over the rounds",
+	}
+	for _, c := range r.Under(shape) {
+		if c.Limiter == load.NoKey && c.Summary != nil {
+			l.Lines = append(l.Lines, plot.Line{Name: c.Proxy, Points: c.points(), Style: style(c)})
+		}
+	}
+	return l
+}
+
+// points end where fewer than one request of a run is left to tell of.
+func (c *Cell) points() []plot.Point {
+	fewest := c.Runs[0].Answered
+	for _, run := range c.Runs {
+		fewest = min(fewest, run.Answered)
+	}
+	var points []plot.Point
+	for i, q := range load.Quantiles() {
+		if math.Round(float64(fewest)*(1-q/100)) >= 1 && c.Summary.Latency[i].Median > 0 {
+			points = append(points, plot.Point{X: q, Y: c.Summary.Latency[i].Median})
+		}
+	}
+	return points
+}
+
+// style is a proxy's own, in every plot. The colours are Okabe and Ito's, which everybody can
+// tell apart.
+func style(c *Cell) plot.Style {
+	if c.Role == peers.Ours && c.Proxy != peers.Equalizer {
+		return plot.Style{Colour: "#56b4e9", Dashed: c.Proxy == peers.Lean}
+	}
+	if c.Role == peers.Ours {
+		return plot.Style{Colour: "#0072b2", Bold: true}
+	}
+	known := map[string]string{"nginx": "#009e73", "haproxy": "#d55e00", "caddy": "#cc79a7"}
+	if colour, ok := known[c.Proxy]; ok {
+		return plot.Style{Colour: colour}
+	}
+	return plot.Style{Colour: "#8b949e", Dashed: c.Role == peers.Base}
+}

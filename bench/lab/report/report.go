@@ -1,0 +1,182 @@
+//go:build linux
+
+// Package report holds what the suite measured, sums it up, and writes it down: for people as
+// Markdown with plots, for programs as JSON.
+package report
+
+import (
+	"slices"
+	"time"
+
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/peers"
+	"gopher-equalizer/bench/machine"
+)
+
+// Report is a whole run of the suite. Durations are in nanoseconds in JSON.
+type Report struct {
+	Command  string         `json:"command"` // what the user typed
+	Started  time.Time      `json:"started"`
+	Took     time.Duration  `json:"took"`
+	Machine  []machine.Fact `json:"machine"`
+	Versions []machine.Fact `json:"versions"`
+	Rounds   int            `json:"rounds"`
+	Time     time.Duration  `json:"time"`    // of a run
+	WarmUp   time.Duration  `json:"warm_up"` // before each
+	Fill     time.Duration  `json:"fill"`    // of requests from random clients, before the first round
+	Bars     []Bar          `json:"bars"`
+	Cells    []*Cell        `json:"cells"`
+	Idle     []Idle         `json:"idle"`
+	Notes    []string       `json:"notes"` // what was left out, and what went wrong
+}
+
+// Cell is a proxy with its limiter in one mode, under one load: a row of the report.
+type Cell struct {
+	Proxy   string     `json:"proxy"`
+	Role    peers.Role `json:"role"`
+	Limiter load.Key   `json:"limiter"`
+	Load    load.Shape `json:"load"`
+	Command string     `json:"command"` // how the load was made
+	Runs    []Run      `json:"runs"`
+	// Syscalls are system calls per request, of a run of its own; nil where they were not counted.
+	Syscalls *float64 `json:"syscalls,omitempty"`
+	Summary  *Summary `json:"summary,omitempty"` // nil without runs
+}
+
+// Run is one round of a cell.
+type Run struct {
+	Round int `json:"round"` // from 1
+	load.Outcome
+	Counted int64 `json:"counted"`          // requests, by the backends
+	Logged  int64 `json:"logged,omitempty"` // requests, by the lines of the proxy's access log, if it keeps one
+	// What the proxy's processes took. Zero where there is no proxy.
+	CPU  time.Duration `json:"cpu"`
+	Peak int64         `json:"peak"` // bytes resident at most
+}
+
+// Summary is what a cell's runs come to.
+type Summary struct {
+	CPU   *Spread `json:"cpu,omitempty"`   // microseconds per request
+	Ratio *Ratio  `json:"ratio,omitempty"` // of CPU, to the peer that is cheapest under the same load
+
+	Rate     Spread   `json:"rate"` // answers per second
+	P50      Spread   `json:"p50"`  // milliseconds
+	P90      Spread   `json:"p90"`
+	P99      Spread   `json:"p99"`
+	P999     Spread   `json:"p999"`
+	Failures int64    `json:"failures"`       // of all runs
+	Peak     *Spread  `json:"peak,omitempty"` // megabytes
+	Latency  []Spread `json:"latency"`        // milliseconds, by load.Quantiles
+}
+
+// Idle is what open connections cost a proxy.
+type Idle struct {
+	Proxy       string  `json:"proxy"`
+	Connections int     `json:"connections"`
+	Bytes       Spread  `json:"bytes"` // of resident memory, per connection, of some processes one after the other
+	Base        float64 `json:"base"`  // bytes resident without them: the median
+}
+
+// Summarise fills in the cells' summaries, and the bars.
+func (r *Report) Summarise() {
+	for _, c := range r.Cells {
+		if len(c.Runs) > 0 {
+			c.Summary = c.sum()
+		}
+	}
+	for _, c := range r.Cells {
+		if cheapest := r.cheapest(c); cheapest != nil && c.Summary != nil && c.Summary.CPU != nil {
+			c.Summary.Ratio = compare(c, cheapest, Run.micros, leasts)
+		}
+	}
+	r.Bars = r.bars()
+}
+
+func (c *Cell) sum() *Summary {
+	s := &Summary{Rate: spread(c.Runs, func(r Run) float64 { return r.Rate() })}
+	for i, q := range load.Quantiles() {
+		at := spread(c.Runs, func(r Run) float64 { return r.Latency[i] })
+		s.Latency = append(s.Latency, at)
+		if named := map[float64]*Spread{50: &s.P50, 90: &s.P90, 99: &s.P99, 99.9: &s.P999}[q]; named != nil {
+			*named = at
+		}
+	}
+	for _, run := range c.Runs {
+		s.Failures += run.Failures()
+	}
+	if c.Role != peers.Base {
+		cpu := spread(c.Runs, Run.micros)
+		peak := spread(c.Runs, func(r Run) float64 { return float64(r.Peak) / 1e6 })
+		s.CPU, s.Peak = &cpu, &peak
+	}
+	return s
+}
+
+// micros are microseconds of CPU time per request.
+func (r Run) micros() float64 {
+	return float64(r.CPU) / float64(time.Microsecond) / float64(r.Answered)
+}
+
+// p99 is in milliseconds.
+func (r Run) p99() float64 { return r.Latency[slices.Index(load.Quantiles(), 99)] }
+
+// cheapest is the peer that did the same as this cell for the least CPU per request, nil if
+// none did.
+func (r *Report) cheapest(than *Cell) (least *Cell) {
+	for _, c := range r.Cells {
+		same := c.Role == peers.Other && c.Load == than.Load && c.Limiter == than.Limiter
+		if same && c.Summary != nil && (least == nil || c.Summary.CPU.Min < least.Summary.CPU.Min) {
+			least = c
+		}
+	}
+	return least
+}
+
+// Loads are those of the cells, in the order in which they come up.
+func (r *Report) Loads() []load.Shape {
+	var loads []load.Shape
+	for _, c := range r.Cells {
+		if !slices.Contains(loads, c.Load) {
+			loads = append(loads, c.Load)
+		}
+	}
+	return loads
+}
+
+// Under are the cells of one load, ordered by limiter mode.
+func (r *Report) Under(shape load.Shape) []*Cell {
+	var under []*Cell
+	for _, key := range []load.Key{load.NoKey, load.OneKey, load.RandomKeys} {
+		for _, c := range r.Cells {
+			if c.Load == shape && c.Limiter == key {
+				under = append(under, c)
+			}
+		}
+	}
+	return under
+}
+
+// Modes are cells of one load, the first of each limiter mode: the load is made in the same way for all of them.
+func (r *Report) Modes(shape load.Shape) (first []*Cell) {
+	for _, c := range r.Under(shape) {
+		if len(first) == 0 || first[len(first)-1].Limiter != c.Limiter {
+			first = append(first, c)
+		}
+	}
+	return first
+}
+
+// Totals are the requests of all runs: those answered, those refused, those that broke, those
+// that may have been open at a run's end, and those that the backends counted.
+func (r *Report) Totals() (answered, refused, broken, open, counted int64) {
+	for _, c := range r.Cells {
+		for _, run := range c.Runs {
+			answered += run.Answered
+			refused += run.Refused
+			broken += run.Broken
+			open += run.Open
+			counted += run.Counted
+		}
+	}
+	return answered, refused, broken, open, counted
+}

@@ -1,0 +1,90 @@
+//go:build linux
+
+// Command stores measures what surviving a restart costs: CPU per request at full load, every request from another client,
+// with the stores that last over the one that forgets. bench/README.md says how to read it.
+//
+//	make bench-stores
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/program"
+)
+
+func main() { stores().Main() }
+
+func stores() program.Program[settings] {
+	return program.Program[settings]{Name: "stores", Usage: usage, Parse: parse, Do: func(ctx context.Context, s settings, stderr io.Writer) error {
+		return compare(ctx, s, func(format string, args ...any) { fmt.Fprintf(stderr, "stores: "+format+"\n", args...) })
+	}}
+}
+
+// settings say what to run.
+type settings struct {
+	command      string // as the user typed it
+	out          string // the folder for report.md
+	rounds       int
+	time, warmUp time.Duration // of a run, and before it
+	fill         time.Duration // of load, once, so that tables and stores are large
+	put          func(dir string) (generator, error)
+}
+
+// generator puts load on a proxy.
+type generator func(context.Context, load.Order) (load.Outcome, error)
+
+const usage = `stores measures CPU per request with the stores bolt and postgres over that with memory.
+
+  --rounds N  rounds, 3 to 100 (default 7)
+  --time D    the time of a run, 1s to 1m (default 5s)
+  --results   keep the report under bench/results/DATE-stores; otherwise it is in
+              bench/out/stores until the next run
+
+It needs wrk and PostgreSQL's server programs.
+`
+
+// parse reads the command line. For --help the error is flag.ErrHelp.
+func parse(args []string) (settings, error) {
+	s := settings{
+		command: program.Typed("bench-stores", args),
+		out:     filepath.Join("bench", "out", "stores"), warmUp: time.Second, fill: 15 * time.Second, put: closedLoop,
+	}
+	flags := flag.NewFlagSet("stores", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run prints the error, and the help
+	flags.IntVar(&s.rounds, "rounds", 7, "")
+	flags.DurationVar(&s.time, "time", 5*time.Second, "")
+	results := flags.Bool("results", false, "")
+	if err := flags.Parse(args); err != nil {
+		return settings{}, err
+	}
+	if *results {
+		s.out = filepath.Join("bench", "results", time.Now().Format(time.DateOnly)+"-stores")
+	}
+	switch {
+	case flags.NArg() > 0:
+		return settings{}, fmt.Errorf("unexpected argument %q; want flags only", flags.Arg(0))
+	case s.rounds < 3 || s.rounds > 100:
+		return settings{}, fmt.Errorf("unexpected --rounds %d; want 3 to 100", s.rounds)
+	case s.time < time.Second || s.time > time.Minute:
+		return settings{}, fmt.Errorf("unexpected --time %v; want 1s to 1m", s.time)
+	}
+	return s, nil
+}
+
+// closedLoop is full load: 64 connections that each send the next request when they have their answer.
+func closedLoop(dir string) (generator, error) {
+	wrk, err := load.FindWrk(dir)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, o load.Order) (load.Outcome, error) {
+		o.Connections = 64
+		return wrk.Run(ctx, o)
+	}, nil
+}

@@ -1,0 +1,239 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/peers"
+	"gopher-equalizer/bench/lab/report"
+	"gopher-equalizer/bench/machine"
+)
+
+// comparison is a run of the suite.
+type comparison struct {
+	settings
+	*stage
+	*progress
+	report  report.Report
+	targets []*target
+	cells   []cell
+}
+
+// cell is a row of the report, and whom to put the load on.
+type cell struct {
+	*report.Cell
+	target *target
+	shape  shape
+}
+
+func (c cell) String() string { return fmt.Sprintf("%s, limiter %s, %s", c.Proxy, c.Limiter, c.Load) }
+
+// compare does all that the settings say, and writes the report. It ends early, without one,
+// when ctx does.
+func compare(ctx context.Context, s settings, stderr io.Writer) error {
+	c := &comparison{settings: s, progress: newProgress(stderr), report: report.Report{
+		Command: s.command, Started: time.Now(), Rounds: s.rounds, Time: s.time, WarmUp: s.warmUp, Fill: s.fill,
+	}}
+	defer c.done()
+	var err error
+	if c.stage, err = set(ctx, s.caddy, c.say); err != nil {
+		return err
+	}
+	defer c.strike()
+	defer c.closeTargets()
+	if err := c.measureAll(ctx); err != nil {
+		return err
+	}
+	c.report.Took = time.Since(c.report.Started)
+	c.report.Summarise()
+	return c.write(c.report)
+}
+
+// measureAll takes all measurements.
+func (c *comparison) measureAll(ctx context.Context) error {
+	found, lacking := peers.All(ctx, c.built)
+	for _, line := range append(c.lacking, lacking...) {
+		c.note(ctx, line)
+	}
+	c.report.Machine, c.report.Versions = machine.Facts(), versions(ctx, found, c.wrk)
+	for _, step := range []func(context.Context, []peers.Peer) error{c.openAll, c.idleAll, c.fillAll, c.roundsAll, c.syscallsAll} {
+		if err := step(ctx, found); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// note is for what goes wrong without the rest being in vain: a line now, and in the report. What
+// goes wrong because all is being ended is not worth one.
+func (c *comparison) note(ctx context.Context, line string) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.warn(line)
+	c.report.Notes = append(c.report.Notes, line)
+}
+
+// openAll starts every peer, once for each mode of its limiter, and says how long all of it takes.
+func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
+	for _, key := range []load.Key{load.NoKey, load.OneKey, load.RandomKeys} {
+		for _, p := range found {
+			if !p.Can(key) {
+				continue
+			}
+			t, err := c.open(ctx, p, key)
+			if err != nil {
+				c.note(ctx, err.Error())
+				continue
+			}
+			c.targets = append(c.targets, t)
+		}
+	}
+	c.planAll()
+	c.warn(fmt.Sprintf("%d runs of %v, about %v in all", c.runs(), c.time, c.expected().Round(time.Second)))
+	return nil
+}
+
+// planAll plans the cells: each load with each target that it is for.
+func (c *comparison) planAll() {
+	for _, s := range c.shapes {
+		if s.Rate == 0 && c.wrk == nil {
+			continue // noted
+		}
+		for _, t := range c.targets {
+			if slices.Contains(s.keys, t.key) && (!t.Variant || s.variants) {
+				c.plan(s, t)
+			}
+		}
+	}
+}
+
+func (c *comparison) plan(s shape, t *target) {
+	row := &report.Cell{Proxy: t.Name, Role: t.Role, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape, t.key)}
+	c.report.Cells = append(c.report.Cells, row)
+	c.cells = append(c.cells, cell{row, t, s})
+}
+
+func (c *comparison) roundsAll(ctx context.Context, _ []peers.Peer) error {
+	for round := range c.rounds {
+		cells := c.turn(round)
+		for i, cell := range cells {
+			if ctx.Err() != nil || c.gone(ctx, cell.target) {
+				continue
+			}
+			c.say(fmt.Sprintf("round %d of %d, run %d of %d: %s", round+1, c.rounds, i+1, len(cells), cell))
+			run, err := c.measure(ctx, cell)
+			if err != nil {
+				c.note(ctx, fmt.Sprintf("%s, round %d: %v", cell, round+1, err))
+				continue
+			}
+			run.Round = round + 1
+			cell.Runs = append(cell.Runs, run)
+		}
+	}
+	return nil
+}
+
+// gone reports whether a proxy has ended, and says so once.
+func (c *comparison) gone(ctx context.Context, t *target) bool {
+	if t.process == nil || !t.process.Ended() {
+		return false
+	}
+	if !t.missed {
+		t.missed = true
+		c.note(ctx, fmt.Sprintf("%s, limiter %s, ended; it is left out from here on: %s", t.Name, t.key, t.process.LastWords()))
+	}
+	return true
+}
+
+// measure is one run of a cell.
+func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, err error) {
+	if _, err = c.put(ctx, c.order(cell, c.warmUp)); err != nil {
+		return run, err
+	}
+	before, err := c.settled(ctx, still(cell.Load))
+	if err != nil {
+		return run, err
+	}
+	if err := cell.target.forget(ctx); err != nil {
+		return run, err
+	}
+	taken, err := begin(cell.target)
+	if err != nil {
+		return run, err
+	}
+	if run.Outcome, err = c.put(ctx, c.order(cell, c.time)); err != nil {
+		return run, err
+	}
+	if run.CPU, run.Peak, err = taken.end(); err != nil {
+		return run, err
+	}
+	after, err := c.settled(ctx, still(cell.Load))
+	run.Counted = sum(after) - sum(before)
+	if err == nil && cell.Proxy == peers.Logging {
+		run.Logged, err = cell.target.logged(ctx, run.Answered)
+	}
+	if err == nil && run.Answered == 0 {
+		err = fmt.Errorf("nothing was answered, and %d requests broke", run.Broken)
+	}
+	return run, err
+}
+
+// still is for how many looks in a row the backends' counts must be the same. With large answers a proxy that is busy may have a
+// request wait for longer than a small one ever does.
+func still(l load.Shape) int {
+	if l.Size == load.Mega {
+		return 20
+	}
+	return 3
+}
+
+func (c *comparison) order(cell cell, d time.Duration) load.Order {
+	return load.Order{Shape: cell.Load, Key: cell.Limiter, Target: cell.target.address, Time: d, Seed: rand.Uint32()}
+}
+
+// put puts one load on one target.
+func (c *comparison) put(ctx context.Context, o load.Order) (load.Outcome, error) {
+	if o.Rate > 0 {
+		return load.Constant(ctx, o)
+	}
+	return c.wrk.Run(ctx, o)
+}
+
+func (c *comparison) closeTargets() {
+	for _, t := range c.targets {
+		t.close()
+	}
+}
+
+// describe is how a load is put on a proxy, for the report.
+func (c *comparison) describe(s load.Shape, key load.Key) string {
+	if s.Rate > 0 {
+		from := map[load.Key]string{load.OneKey: "client-1", load.RandomKeys: "client-RANDOM"}[key]
+		if from != "" {
+			from = fmt.Sprintf(" -header='%s: %s'", load.KeyHeader, from)
+		}
+		return fmt.Sprintf("vegeta attack -rate=%d/s -duration=%v -keepalive=%t%s, as a library", s.Rate, c.time, !s.New, from)
+	}
+	args := c.wrk.Command(load.Order{Shape: s, Key: key, Target: "PROXY", Time: c.time})
+	if key == load.RandomKeys {
+		args[len(args)-1] = "SEED" // another one for each run
+	}
+	for i, arg := range args {
+		if strings.Contains(arg, " ") {
+			args[i] = "'" + arg + "'"
+		}
+	}
+	return strings.Join(args, " ") + fmt.Sprintf(", interrupted after %v", c.time)
+}

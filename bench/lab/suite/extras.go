@@ -1,0 +1,185 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/measure"
+	"gopher-equalizer/bench/lab/peers"
+	"gopher-equalizer/bench/lab/report"
+)
+
+// callsTime is for how long calls are counted: strace makes everything so slow that there are few
+// requests, but what a request takes hardly differs between them.
+func (c *comparison) callsTime() time.Duration { return min(c.time, 500*time.Millisecond) }
+
+// idleTimes is how often it is seen what idle connections cost.
+const idleTimes = 3
+
+// What a run takes in addition to its time: starting wrk, settling. And what opening a connection takes, to be
+// answered once. Both are what a run of the suite with two cores took.
+const (
+	overhead   = 150 * time.Millisecond
+	connecting = 500 * time.Microsecond
+)
+
+// expected is about how long all that is still to do takes.
+func (c *comparison) expected() time.Duration {
+	d := time.Duration(c.runs()) * (c.time + c.warmUp + overhead)
+	for _, t := range c.targets {
+		if t.key == load.RandomKeys {
+			d += c.fill
+		}
+		if t.key == load.NoKey && idles(t.Peer) {
+			d += idleTimes * (time.Duration(c.idle)*connecting + overhead)
+		}
+	}
+	for _, cell := range c.cells {
+		if cell.shape.calls {
+			d += c.callsTime() + 2*overhead
+		}
+	}
+	return d
+}
+
+// idles reports whether it is seen what idle connections cost a peer.
+func idles(p peers.Peer) bool {
+	return p.Can(load.NoKey) && p.Role != peers.Base && (!p.Variant || p.Name == peers.Lean)
+}
+
+// opened reports whether a peer without a limiter was started. If not, it was said why.
+func (c *comparison) opened(p peers.Peer) bool {
+	return slices.ContainsFunc(c.targets, func(t *target) bool { return t.Name == p.Name && t.key == load.NoKey })
+}
+
+// idleAll sees what open connections cost each proxy, in processes of their own that have done
+// nothing else.
+func (c *comparison) idleAll(ctx context.Context, found []peers.Peer) error {
+	for _, p := range found {
+		if !idles(p) || !c.opened(p) || ctx.Err() != nil {
+			continue
+		}
+		c.say(fmt.Sprintf("%d idle connections: %s", c.idle, p.Name))
+		idle, err := c.idlePeer(ctx, p)
+		if err != nil {
+			c.note(ctx, fmt.Sprintf("%s, idle connections: %v", p.Name, err))
+			continue
+		}
+		c.report.Idle = append(c.report.Idle, idle)
+	}
+	return nil
+}
+
+func (c *comparison) idlePeer(ctx context.Context, p peers.Peer) (report.Idle, error) {
+	var bases, each []float64
+	for range idleTimes {
+		before, after, err := c.idleOne(ctx, p)
+		if err != nil {
+			return report.Idle{}, err
+		}
+		bases, each = append(bases, float64(before)), append(each, float64(after-before)/float64(c.idle))
+	}
+	return report.Idle{Proxy: p.Name, Connections: c.idle, Base: report.Over(bases).Median, Bytes: report.Over(each)}, nil
+}
+
+// idleOne is what is resident in a process before and after its connections.
+func (c *comparison) idleOne(ctx context.Context, p peers.Peer) (before, after int64, err error) {
+	t, err := c.open(ctx, p, load.NoKey)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer t.close()
+	tree, err := t.tree()
+	if err != nil {
+		return 0, 0, err
+	}
+	if before, err = tree.Resident(); err != nil {
+		return 0, 0, err
+	}
+	open, err := load.OpenIdle(ctx, t.address, c.idle)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer open.Close()
+	after, err = tree.Resident()
+	return before, after, err
+}
+
+// fillAll puts many clients into the limiters' tables before anything is measured: that is how
+// a proxy is found that has been running for a while.
+func (c *comparison) fillAll(ctx context.Context, _ []peers.Peer) error {
+	shape := load.Shape{Connections: 64, Size: load.Small}
+	if c.wrk == nil {
+		shape = load.Shape{Rate: 2000, Size: load.Small}
+	}
+	for _, t := range c.targets {
+		if t.key != load.RandomKeys || c.fill == 0 || ctx.Err() != nil {
+			continue
+		}
+		c.say(fmt.Sprintf("filling the limiter's table: %s", t.Name))
+		row := cell{&report.Cell{Load: shape, Limiter: t.key}, t, c.shapes[0]}
+		if _, err := c.put(ctx, c.order(row, c.fill)); err != nil {
+			c.note(ctx, fmt.Sprintf("%s, filling its limiter's table: %v", t.Name, err))
+		}
+	}
+	return nil
+}
+
+// syscallsAll counts the system calls of a request.
+func (c *comparison) syscallsAll(ctx context.Context, _ []peers.Peer) error {
+	for _, cell := range c.cells {
+		if !cell.shape.calls || cell.Role == peers.Base || ctx.Err() != nil || c.gone(ctx, cell.target) {
+			continue
+		}
+		c.say("system calls: " + cell.String())
+		calls, err := c.syscalls(ctx, cell)
+		if errors.Is(err, measure.ErrNoStrace) {
+			c.note(ctx, err.Error()+": no system calls per request")
+			return nil
+		}
+		if err != nil {
+			c.note(ctx, fmt.Sprintf("%s, system calls: %v", cell, err))
+			continue
+		}
+		cell.Syscalls = &calls
+	}
+	return nil
+}
+
+func (c *comparison) syscalls(ctx context.Context, cell cell) (float64, error) {
+	tree, err := cell.target.tree()
+	if err != nil {
+		return 0, err
+	}
+	dir, err := c.folder()
+	if err != nil {
+		return 0, err
+	}
+	before, err := c.settled(ctx, still(cell.Load))
+	if err != nil {
+		return 0, err
+	}
+	counting, err := measure.CountSyscalls(ctx, tree, dir)
+	if err != nil {
+		return 0, err
+	}
+	_, failed := c.put(ctx, c.order(cell, c.callsTime()))
+	calls, err := counting.Stop()
+	if err = errors.Join(failed, err); err != nil {
+		return 0, err
+	}
+	after, err := c.settled(ctx, still(cell.Load))
+	if err != nil {
+		return 0, err
+	}
+	if requests := sum(after) - sum(before); requests > 0 {
+		return float64(calls) / float64(requests), nil
+	}
+	return 0, errors.New("no request came through")
+}

@@ -1,0 +1,168 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/peers"
+	"gopher-equalizer/bench/lab/program"
+	"gopher-equalizer/bench/lab/report"
+)
+
+func TestFlags(t *testing.T) {
+	s, err := parse(nil)
+	require.NoError(t, err)
+	assert.Equal(t, "bench/out/quick", s.out)
+	assert.Equal(t, "make bench", s.command)
+	assert.Equal(t, []any{9, 700 * time.Millisecond}, []any{s.rounds, s.time})
+	assert.Len(t, s.shapes, 2)
+
+	s, err = parse([]string{"--full", "--caddy", "--rounds", "2", "--time=200ms", "--results"})
+	require.NoError(t, err)
+	assert.Equal(t, "bench/results/"+time.Now().Format(time.DateOnly)+"-full", s.out)
+	assert.Equal(t, `make bench-full ARGS="--caddy --rounds 2 --time=200ms"`, s.command)
+	assert.Equal(t, []any{2, 200 * time.Millisecond, true}, []any{s.rounds, s.time, s.caddy})
+}
+
+func TestBadFlags(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		assert.Equal(t, program.ExitUsage, suite().Run(t.Context(), args, &stdout, &stderr))
+		assert.Contains(t, stderr.String(), want)
+		assert.Empty(t, stdout.String())
+	}
+	f("unexpected --rounds 0; want 1 to 100", "--rounds", "0")
+	f("unexpected --rounds 101", "--rounds", "101")
+	f("unexpected --time 99ms; want 100ms to 1m", "--time", "99ms")
+	f("unexpected --time 1h0m0s", "--time", "1h")
+	f(`unexpected argument "nginx"; want flags only`, "nginx")
+	f("-fast", "--fast")
+	f("time", "--time", "soon")
+}
+
+func TestHelpNamesEveryFlag(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	assert.Zero(t, suite().Run(t.Context(), []string{"--help"}, &stdout, &stderr))
+	assert.Empty(t, stderr.String())
+	code, err := os.ReadFile("settings.go")
+	require.NoError(t, err)
+	flags := regexp.MustCompile(`flags\.\w+\("(\w+)"`).FindAllSubmatch(code, -1)
+	require.Len(t, flags, 5)
+	for _, f := range flags {
+		assert.Contains(t, stdout.String(), "--"+string(f[1])+" ")
+	}
+}
+
+func TestTheWholeMatrix(t *testing.T) {
+	seen := map[load.Shape]shape{}
+	for _, s := range whole().shapes {
+		assert.NotContains(t, seen, s.Shape)
+		assert.Contains(t, s.keys, load.NoKey)
+		seen[s.Shape] = s
+	}
+	assert.Len(t, seen, 4+2+4+2+2+3)
+	for _, s := range quick().shapes {
+		s.variants = true
+		assert.Equal(t, s, seen[s.Shape])
+	}
+	for _, size := range []load.Size{load.Small, load.Ten} {
+		for _, c := range []int{1, 8, 64, 512} {
+			assert.Contains(t, seen[load.Shape{Connections: c, Size: size}].keys, load.RandomKeys)
+		}
+		for _, rate := range []int{2000, 8000} {
+			assert.Contains(t, seen[load.Shape{Rate: rate, Size: size}].keys, load.RandomKeys)
+		}
+		assert.Contains(t, seen, load.Shape{Connections: 64, Size: size, New: true})
+	}
+}
+
+// stations are the targets that a machine with nginx and HAProxy has, without starting them.
+func stations() (targets []*target) {
+	off := []load.Key{load.NoKey}
+	others := []peers.Peer{
+		{Name: "direct", Role: peers.Base, Keys: off},
+		{Name: "byte pump", Role: peers.Floor, Keys: off},
+		{Name: peers.Equalizer, Role: peers.Ours, Keys: every()},
+		{Name: peers.Logging, Role: peers.Ours, Variant: true, Keys: []load.Key{load.NoKey, load.RandomKeys}},
+		{Name: peers.Durable, Role: peers.Ours, Variant: true, Keys: every()[1:]},
+		{Name: peers.Lean, Role: peers.Ours, Variant: true, Keys: off},
+		{Name: "nginx", Role: peers.Other, Keys: every()},
+		{Name: "haproxy", Role: peers.Other, Keys: every()},
+	}
+	for _, key := range every() {
+		for _, p := range others {
+			if p.Can(key) {
+				targets = append(targets, &target{Peer: p, key: key})
+			}
+		}
+	}
+	return targets
+}
+
+func planned(s settings) *comparison {
+	c := &comparison{settings: s, stage: &stage{wrk: &load.Wrk{}}, targets: stations()}
+	c.planAll()
+	return c
+}
+
+func TestHowALoadIsMadeIsWrittenDown(t *testing.T) {
+	commands := map[load.Shape]map[load.Key]string{}
+	for _, cell := range planned(quick()).cells {
+		if commands[cell.Load] == nil {
+			commands[cell.Load] = map[load.Key]string{}
+		}
+		commands[cell.Load][cell.Limiter] = cell.Command
+	}
+	const wrk, url, then = "wrk -t1 -c64 -d2s --timeout 5s -s .", "http://PROXY/small", ", interrupted after 700ms"
+	assert.Equal(t, map[load.Key]string{
+		load.NoKey:      wrk + " " + url + then,
+		load.OneKey:     wrk + " -H 'X-Api-Key: client-1' " + url + then,
+		load.RandomKeys: wrk + " " + url + " -- random X-Api-Key 1000000 SEED" + then,
+	}, commands[load.Shape{Connections: 64, Size: load.Small}])
+	const vegeta, library = "vegeta attack -rate=2000/s -duration=700ms -keepalive=true", ", as a library"
+	assert.Equal(t, map[load.Key]string{
+		load.NoKey:      vegeta + library,
+		load.OneKey:     vegeta + " -header='X-Api-Key: client-1'" + library,
+		load.RandomKeys: vegeta + " -header='X-Api-Key: client-RANDOM'" + library,
+	}, commands[load.Shape{Rate: 2000, Size: load.Small}])
+}
+
+func TestHowLongItTakes(t *testing.T) {
+	assert.Less(t, planned(quick()).expected(), 285*time.Second) // and then there is building
+	assert.Less(t, planned(whole()).expected(), 30*time.Minute)
+}
+
+func TestTurns(t *testing.T) {
+	c := planned(quick())
+	runs := map[*report.Cell]int{}
+	for round := range c.rounds {
+		cells := c.turn(round)
+		for i, one := range cells {
+			runs[one.Cell]++
+			again := slices.IndexFunc(cells[i:], func(other cell) bool { return !one.same(other) })
+			if again >= 0 {
+				assert.False(t, slices.ContainsFunc(cells[i+again:], one.same), "round %d: %s has others between it and its like", round, one)
+			}
+		}
+	}
+	require.Len(t, runs, len(c.cells))
+	for row, n := range runs {
+		want := c.rounds
+		if row.Role == peers.Base || row.Role == peers.Floor {
+			want = 5
+		}
+		assert.Equal(t, want, n, row.Proxy)
+	}
+	assert.NotEqual(t, c.turn(0)[0].Load, c.turn(c.rounds - 1)[0].Load)
+}
