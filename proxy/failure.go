@@ -11,8 +11,9 @@ import (
 // failure is a way for a request to fail, and what its client is told: never whose
 // backend or address it was.
 type failure struct {
-	// status is what is logged and counted.
+	// status is what is logged and counted; reason is logged, a few lower-case words joined by hyphens.
 	status  int
+	reason  string
 	problem problem.Encoded
 	// closes says that the client's connection can't be used for another request.
 	closes bool
@@ -26,20 +27,20 @@ var (
 	backendBusy = failed(503, "backend-busy", "The backend is busy", "all connections to the backend are taken")
 	backendBad  = failed(502, "backend-broken", "The backend broke", "the backend gave no valid answer")
 	backendLate = failed(504, "backend-late", "The backend was late", "the backend did not answer in time")
-	panicked    = closing(fasthttp.StatusInternalServerError, "")
+	panicked    = closing(fasthttp.StatusInternalServerError, "panic", "")
 
-	badHeader      = closing(fasthttp.StatusBadRequest, "the request's header is malformed")
-	headerTooLarge = closing(fasthttp.StatusRequestHeaderFieldsTooLarge, "the request's header is too large")
-	headerLate     = closing(fasthttp.StatusRequestTimeout, "the request's header did not arrive in time")
-	badBody        = closing(fasthttp.StatusBadRequest, "the request's body is malformed")
-	bodyTooLarge   = closing(fasthttp.StatusRequestEntityTooLarge, "the request's body is too large")
-	bodyLate       = closing(fasthttp.StatusRequestTimeout, "the request's body did not arrive in time")
+	badHeader      = closing(fasthttp.StatusBadRequest, "not-a-request", "the request's header is malformed")
+	headerTooLarge = closing(fasthttp.StatusRequestHeaderFieldsTooLarge, "header-size", "the request's header is too large")
+	headerLate     = closing(fasthttp.StatusRequestTimeout, "header-late", "the request's header did not arrive in time")
+	badBody        = closing(fasthttp.StatusBadRequest, "body-malformed", "the request's body is malformed")
+	bodyTooLarge   = closing(fasthttp.StatusRequestEntityTooLarge, "body-size", "the request's body is too large")
+	bodyLate       = closing(fasthttp.StatusRequestTimeout, "body-late", "the request's body did not arrive in time")
 	clientGone     = gone()
 )
 
 // failed is a failure on the backends' side.
 func failed(status int, name, title, detail string) *failure {
-	return &failure{status: status, problem: problem.Encode(problem.Problem{
+	return &failure{status: status, reason: name, problem: problem.Encode(problem.Problem{
 		Type:   problem.Namespace + name,
 		Title:  title,
 		Status: status,
@@ -48,14 +49,14 @@ func failed(status int, name, title, detail string) *failure {
 }
 
 // closing is a failure after which nobody knows where the client's next request begins.
-func closing(status int, detail string) *failure {
-	return &failure{status: status, problem: problem.Encode(problem.Of(status, detail)), closes: true}
+func closing(status int, reason, detail string) *failure {
+	return &failure{status: status, reason: reason, problem: problem.Encode(problem.Of(status, detail)), closes: true}
 }
 
 // gone is the failure of a client that stopped in mid-request. Some only stopped sending, and
 // can still read what was wrong.
 func gone() *failure {
-	f := closing(fasthttp.StatusBadRequest, "the request ended early")
+	f := closing(fasthttp.StatusBadRequest, "client-gone", "the request ended early")
 	f.status = statusClientGone
 	return f
 }

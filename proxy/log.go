@@ -27,6 +27,7 @@ func (r *request) log(status int) {
 	if len(r.head.requestID) > 0 {
 		line.Bytes("request_id", r.head.requestID)
 	}
+	r.logReason(line)
 	if r.cause != nil {
 		line.AnErr("error", r.cause)
 	}
@@ -66,4 +67,17 @@ func (r *request) logLimit(line *zerolog.Event) {
 		result = "allowed"
 	}
 	line.Str("limit", r.proxy.settings.Limit).Str("limit_result", result).Bytes("client_id", r.clientID)
+}
+
+// logReason says why the request failed or was refused, and where in its head the fault is: the field's name, never a value.
+func (r *request) logReason(line *zerolog.Event) {
+	switch why := r.refusal; {
+	case why != nil:
+		line.Str("reason", why.Reason).Int("offset", why.Offset)
+		if why.Field != "" {
+			line.Str("field", why.Field)
+		}
+	case r.failure != nil:
+		line.Str("reason", r.failure.reason)
+	}
 }

@@ -32,6 +32,8 @@ type accessLine struct {
 	LimitResult     string `json:"limit_result"`
 	ClientID        string `json:"client_id"`
 	Error           string
+	Reason, Field   string
+	Offset          *int
 }
 
 // logged waits for the log to have n lines and returns the last.
@@ -109,6 +111,24 @@ func TestAccessLogOfFailures(t *testing.T) {
 	assert.Equal(t, "info", line.Level)
 	assert.Empty(t, line.Request.Method)
 	assert.Equal(t, "127.0.0.1", line.Request.RemoteIP)
+}
+
+// The line of a refused request names the rule, the field and the place, and a failure's its reason.
+func TestAccessLogOfRefusals(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := proxyTo(t, b.addr)
+	const head = "GET / HTTP/1.1\r\nHost: x\r\nX-A: "
+	p.isProblem(p.dial().do(head+"hu\x01sh\r\n\r\n"), 400, "")
+	line := p.logged(1)
+	assert.Equal(t, []any{"field-value", "X-A", len(head) + 2}, []any{line.Reason, line.Field, *line.Offset})
+
+	p.isProblem(p.dial().do("\x16\x03\x01"), 400, "")
+	line = p.logged(2)
+	assert.Equal(t, "not-a-request", line.Reason)
+	assert.Nil(t, line.Offset)
+	assert.Equal(t, 200, p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").StatusCode)
+	p.logged(3)
+	assert.NotContains(t, p.log.lines()[2], "reason")
 }
 
 // What can't be read is not logged either: it may be a secret.

@@ -41,11 +41,12 @@ func HeadEnd(b []byte, from int) int {
 	}
 }
 
-// cutLine cuts the first line off b. line comes without its CRLF; ok is false if it doesn't end in one.
+// cutLine cuts the first line off b. line comes without its CRLF; ok is false if it doesn't end in one, and rest then begins with
+// what it ends in.
 func cutLine(b []byte) (line, rest []byte, ok bool) {
 	lf := bytes.IndexByte(b, '\n')
 	if lf < 1 || b[lf-1] != '\r' {
-		return nil, nil, false
+		return nil, b[max(lf, 0):], false
 	}
 	return b[:lf-1], b[lf+1:], true
 }
@@ -61,22 +62,23 @@ const (
 	fieldControl
 )
 
-// cutField cuts the first header line off b.
+// cutField cuts the first header line off b. If something is wrong with it, rest begins with the byte at fault, and f has the
+// name if there is one.
 func cutField(b []byte) (f Field, rest []byte, fault fieldFault) {
 	line, rest, ok := cutLine(b)
 	if !ok {
-		return f, nil, fieldUnended
+		return f, rest, fieldUnended
 	}
 	if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
-		return f, nil, fieldFolded
+		return f, b, fieldFolded
 	}
 	colon := tokenLength(line)
 	if colon == 0 || colon == len(line) || line[colon] != ':' {
-		return f, nil, fieldNameless
+		return f, b[colon:], fieldNameless
 	}
 	f = Field{Line: b[:len(line)+2], Name: line[:colon], Value: TrimSpace(line[colon+1:])}
 	if !IsFieldValue(f.Value) {
-		return f, nil, fieldControl
+		return f, f.Value[fieldTextLength(f.Value):], fieldControl
 	}
 	return f, rest, fieldFine
 }

@@ -2,26 +2,6 @@ package http1
 
 import "bytes"
 
-// Refusal is why a request goes no further: what its client is told. The connection must be
-// closed after it, since where the next request begins is anybody's guess.
-type Refusal struct {
-	// Status is 400, 417, 431, 501 or 505.
-	Status int
-	// Detail says what was wrong with the request, and is fit for its client.
-	Detail string
-}
-
-// The statuses of refusals.
-const (
-	statusBadRequest         = 400
-	statusExpectationFailed  = 417
-	statusTooManyFields      = 431
-	statusNotImplemented     = 501
-	statusVersionUnsupported = 505
-)
-
-func bad(detail string) *Refusal { return &Refusal{statusBadRequest, detail} }
-
 // Request is the head of a request. It aliases the bytes that it was parsed from.
 type Request struct {
 	// Method, Target and Version are as they came.
@@ -48,6 +28,8 @@ type Request struct {
 	// TrailersWelcome says that the client reads trailers (TE: trailers).
 	TrailersWelcome bool
 
+	// head is what was given to Parse.
+	head []byte
 	seen framing
 }
 
@@ -56,7 +38,7 @@ type Request struct {
 type framing struct {
 	hosts, lengths, codings     int
 	length, coding              []byte
-	upgrade                     []byte
+	upgrade, expect             []byte
 	closes, keeps, wantsUpgrade bool
 	expects, oddExpect          bool
 }
@@ -69,7 +51,7 @@ func (r *Request) Reset() {
 	r.Size = SizeNone
 	r.HTTP11, r.KeepAlive, r.Expect, r.TrailersWelcome = false, false, false, false
 	r.Named.n = 0
-	r.seen = framing{}
+	r.head, r.seen = nil, framing{}
 }
 
 // Parse reads a head, all of it, as HeadEnd has found it. It is one pass over the bytes as they were received; nil
@@ -79,12 +61,13 @@ func (r *Request) Reset() {
 // After a refusal r holds what was read until then, for the log.
 func (r *Request) Parse(head []byte) *Refusal {
 	r.Reset()
+	r.head = head
 	for bytes.HasPrefix(head, crlf) {
 		head = head[len(crlf):]
 	}
 	line, rest, ok := cutLine(head)
 	if !ok {
-		return bad("the request line doesn't end in CRLF")
+		return bad("line-end", "the request line doesn't end in CRLF").at(r.offset(rest))
 	}
 	if refusal := r.parseLine(line); refusal != nil {
 		return refusal
@@ -103,18 +86,19 @@ var crlf = []byte("\r\n")
 // parseLine reads the request line: three parts and single spaces between them.
 func (r *Request) parseLine(line []byte) *Refusal {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
-	if !IsToken(method) {
-		return bad("the method is not a token")
+	if n := tokenLength(method); n == 0 || n < len(method) {
+		return bad("method", "the method is not a token").at(r.offset(method) + n)
 	}
 	r.Method = method
 	space := bytes.LastIndexByte(rest, ' ')
 	if space < 0 || !isVersion(rest[space+1:]) {
-		return bad("the request line is not a method, a target and a version")
+		return bad("request-line", "the request line is not a method, a target and a version").
+			at(r.offset(method) + len(method))
 	}
 	r.Target, r.Version = rest[:space], rest[space+1:]
 	r.HTTP11 = string(r.Version) == "HTTP/1.1"
 	if !r.HTTP11 && string(r.Version) != "HTTP/1.0" {
-		return &Refusal{statusVersionUnsupported, "want HTTP/1.1 or HTTP/1.0"}
+		return refusal(statusVersionUnsupported, "version", "want HTTP/1.1 or HTTP/1.0").at(r.offset(r.Version))
 	}
 	return r.parseTarget()
 }
@@ -127,17 +111,19 @@ func isVersion(b []byte) bool {
 
 func (r *Request) parseTarget() *Refusal {
 	if string(r.Method) == "CONNECT" {
-		return &Refusal{statusNotImplemented, "CONNECT is not for this server"}
+		return refusal(statusNotImplemented, "connect", "CONNECT is not for this server").at(r.offset(r.Method))
 	}
 	var known bool
 	r.Authority, r.Path, known = splitTarget(r.Target)
 	switch {
 	case string(r.Target) == "*" && string(r.Method) != "OPTIONS":
-		return bad("the target * is for OPTIONS only")
-	case !isTarget(r.Target):
-		return bad("the request target holds a byte that must be percent-encoded")
+		return bad("target-asterisk", "the target * is for OPTIONS only").at(r.offset(r.Target))
+	case targetLength(r.Target) < max(len(r.Target), 1):
+		return bad("target-byte", "the request target holds a byte that must be percent-encoded").
+			at(r.offset(r.Target) + targetLength(r.Target))
 	case !known:
-		return &Refusal{statusNotImplemented, "the request target is neither a path nor an http or https URI"}
+		return refusal(statusNotImplemented, "target-form", "the request target is neither a path nor an http or https URI").
+			at(r.offset(r.Target))
 	}
 	return nil
 }
@@ -146,18 +132,11 @@ func (r *Request) parseTarget() *Refusal {
 func (r *Request) parseFields(rest []byte) *Refusal {
 	for !bytes.Equal(rest, crlf) {
 		f, after, fault := cutField(rest)
-		switch fault {
-		case fieldUnended:
-			return bad("a header line doesn't end in CRLF")
-		case fieldFolded:
-			return bad("a header line is folded")
-		case fieldNameless:
-			return bad("a header name is not a token")
-		case fieldControl:
-			return bad("a control character in a header value")
+		if fault != fieldFine {
+			return badField(fault).of(string(f.Name)).at(r.offset(after))
 		}
 		if len(r.Fields) == MaxFields {
-			return &Refusal{statusTooManyFields, "too many header fields"}
+			return refusal(statusTooManyFields, "field-count", "too many header fields").at(r.offset(rest))
 		}
 		r.Fields = append(r.Fields, f)
 		if refusal := r.note(f); refusal != nil {
@@ -184,7 +163,9 @@ func (r *Request) note(f Field) *Refusal {
 	case len("expect"):
 		if Is(f.Name, "expect") {
 			s.expects = true
-			s.oddExpect = s.oddExpect || !Is(f.Value, "100-continue")
+			if !Is(f.Value, "100-continue") {
+				s.oddExpect, s.expect = true, f.Value
+			}
 		}
 	case len("upgrade"):
 		if Is(f.Name, "upgrade") {
@@ -215,7 +196,7 @@ func (r *Request) noteOptions(list []byte) *Refusal {
 		switch {
 		case len(option) == 0:
 		case !IsToken(option):
-			return bad("a Connection option is not a token")
+			return bad("connection-option", "a Connection option is not a token").of(nameConnection).at(r.offset(option))
 		case Is(option, "close"):
 			r.seen.closes = true
 		case Is(option, "keep-alive"):
@@ -223,26 +204,30 @@ func (r *Request) noteOptions(list []byte) *Refusal {
 		case Is(option, "upgrade"):
 			r.seen.wantsUpgrade = true
 		case !r.Named.add(option):
-			return bad("Connection names too many fields")
+			return bad("connection-count", "Connection names too many fields").of(nameConnection).at(r.offset(option))
 		}
 	}
 	return nil
 }
+
+// offset is where in the head a part of it begins.
+func (r *Request) offset(part []byte) int { return offsetIn(r.head, part) }
 
 // checkHost checks for whom the request is: Host is there, unless with HTTP/1.0, makes sense,
 // and says what an absolute target says.
 func (r *Request) checkHost() *Refusal {
 	switch hosts := r.seen.hosts; {
 	case hosts > 1:
-		return bad("more than one Host")
+		return bad("host-count", "more than one Host").of(nameHost).at(r.offset(r.Host))
 	case hosts == 0 && r.HTTP11:
-		return bad("no Host")
+		return bad("host-missing", "no Host").of(nameHost)
 	case hosts == 1 && !isHost(r.Host):
-		return bad("Host is not a name or an address, with or without a port")
+		return bad("host", "Host is not a name or an address, with or without a port").of(nameHost).at(r.offset(r.Host))
 	case r.Authority != nil && !isHost(r.Authority):
-		return bad("the request target's host is not a name or an address, with or without a port")
+		return bad("target-host", "the request target's host is not a name or an address, with or without a port").
+			at(r.offset(r.Authority))
 	case r.Authority != nil && hosts == 1 && !SameName(r.Authority, r.Host):
-		return bad("Host and the request target's host differ")
+		return bad("host-differs", "Host and the request target's host differ").of(nameHost).at(r.offset(r.Host))
 	}
 	return nil
 }
@@ -252,17 +237,17 @@ func (r *Request) checkBody() *Refusal {
 	s := &r.seen
 	switch {
 	case s.lengths > 1:
-		return bad("more than one Content-Length")
+		return bad("content-length-count", "more than one Content-Length").of(nameContentLength).at(r.offset(s.length))
 	case s.lengths == 1 && !IsDigits(s.length, 18):
-		return bad("Content-Length is not a size")
+		return bad("content-length", "Content-Length is not a size").of(nameContentLength).at(r.offset(s.length))
 	case s.codings > 1 || s.codings == 1 && !Is(s.coding, "chunked"):
-		return bad("Transfer-Encoding is not exactly chunked")
+		return bad("transfer-encoding", "Transfer-Encoding is not exactly chunked").of(nameTransferEncoding).at(r.offset(s.coding))
 	case s.codings == 1 && s.lengths == 1:
-		return bad("both Transfer-Encoding and Content-Length")
+		return bad("two-framings", "both Transfer-Encoding and Content-Length").of(nameContentLength).at(r.offset(s.length))
 	case s.codings == 1 && !r.HTTP11:
-		return bad("Transfer-Encoding with HTTP/1.0")
+		return bad("transfer-encoding-version", "Transfer-Encoding with HTTP/1.0").of(nameTransferEncoding).at(r.offset(s.coding))
 	case s.oddExpect && r.HTTP11:
-		return &Refusal{statusExpectationFailed, "Expect is not 100-continue"}
+		return refusal(statusExpectationFailed, "expect", "Expect is not 100-continue").of(nameExpect).at(r.offset(s.expect))
 	}
 	r.conclude()
 	return nil

@@ -34,16 +34,16 @@ func CutScheme(uri []byte) (rest []byte, ok bool) {
 	return nil, false
 }
 
-// isTarget says whether all bytes of b may stand in a request target. That is less than RFC 3986 asks, since
+// targetLength is how many bytes of b come before one that may not stand in a request target. That is less than RFC 3986 asks, since
 // browsers do send {, | and the like in queries; but what servers read differently (bytes from 0x80, quotes) or not at all
 // (fragments) is out.
-func isTarget(b []byte) bool {
-	for _, c := range b {
+func targetLength(b []byte) int {
+	for i, c := range b {
 		if c <= ' ' || c >= 0x7f || c == '"' || c == '#' || c == '<' || c == '>' {
-			return false
+			return i
 		}
 	}
-	return len(b) > 0
+	return len(b)
 }
 
 // isHost says whether b is a host and perhaps a port: a name of letters, digits, dots, hyphens and underscores, or

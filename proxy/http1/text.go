@@ -102,13 +102,16 @@ func IsFieldValue(b []byte) bool {
 	return isFieldText(b)
 }
 
-func isFieldText(b []byte) bool {
-	for _, c := range b {
+func isFieldText(b []byte) bool { return fieldTextLength(b) == len(b) }
+
+// fieldTextLength is how many bytes of b come before the first control character.
+func fieldTextLength(b []byte) int {
+	for i, c := range b {
 		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
+			return i
 		}
 	}
-	return true
+	return len(b)
 }
 
 // hasControl says whether one of eight bytes is below 0x20 or is 0x7f: subtracting sets the high bit of
