@@ -52,7 +52,7 @@ type BucketsStatus struct {
 
 // RequestsStatus is what the data path did.
 type RequestsStatus struct {
-	// Total counts the requests that were read, InFlight those that run now.
+	// Total counts the requests that began, InFlight those that run now.
 	Total    int64 `json:"total"`
 	InFlight int64 `json:"in_flight"`
 	// Connections counts the clients' open connections.
@@ -61,26 +61,30 @@ type RequestsStatus struct {
 	// Limited those that got a 429.
 	Allowed int64 `json:"allowed"`
 	Limited int64 `json:"limited"`
-	// Answers counts by class of status what was answered.
-	Answers AnswersStatus `json:"answers"`
+	// Responses counts by class of status what clients were sent.
+	Responses ResponsesStatus `json:"responses"`
 	// BadGateway, Unavailable and GatewayTimeout count our own 502, 503 and 504.
 	BadGateway     int64 `json:"bad_gateway"`
 	Unavailable    int64 `json:"unavailable"`
 	GatewayTimeout int64 `json:"gateway_timeout"`
-	// Resends counts the requests that were sent to a second backend or connection, Broken the answers
-	// that were cut after they had begun, Panics the requests that ended in one.
-	Resends int64 `json:"resends"`
-	Broken  int64 `json:"broken"`
+	// ClientGone counts the requests whose client went away before the response began.
+	ClientGone int64 `json:"client_gone"`
+	// Retries counts the requests that were sent to a second backend or connection, Cut the responses
+	// that ended early after they had begun, Panics the requests that ended in one.
+	Retries int64 `json:"retries"`
+	Cut     int64 `json:"cut"`
 	Panics  int64 `json:"panics"`
 }
 
-// AnswersStatus counts answers by class of status.
-type AnswersStatus struct {
+// ResponsesStatus counts responses by class of status.
+type ResponsesStatus struct {
+	// Informational counts interim responses, which come before the one that ends a request, and each 101.
 	Informational int64 `json:"1xx"`
 	Successful    int64 `json:"2xx"`
 	Redirection   int64 `json:"3xx"`
-	ClientError   int64 `json:"4xx"`
-	ServerError   int64 `json:"5xx"`
+	// ClientError counts the requests whose client went away before the response, too.
+	ClientError int64 `json:"4xx"`
+	ServerError int64 `json:"5xx"`
 }
 
 // RuntimeStatus is what the process holds: neither should grow while what it does stays the same.

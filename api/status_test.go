@@ -20,7 +20,7 @@ func TestStatus(t *testing.T) {
 					LastFlush: Moment{time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC)},
 				},
 				Buckets:  &BucketsStatus{Count: 5, Managed: 2, Max: 10, OverflowTakes: 7},
-				Requests: RequestsStatus{Total: 9, InFlight: 1, Allowed: 6, Limited: 3, Answers: AnswersStatus{Successful: 6, ClientError: 3}},
+				Requests: RequestsStatus{Total: 9, InFlight: 1, Allowed: 6, Limited: 3, Responses: ResponsesStatus{Successful: 6, ClientError: 3}},
 				Runtime:  RuntimeStatus{Goroutines: 12, HeapBytes: 3456},
 			}
 		}
@@ -40,8 +40,9 @@ func TestStatus(t *testing.T) {
 			"last_flush": "2026-11-23T07:21:02.000Z", "dirty": 4, "lag_seconds": 0.25},
 		"buckets": {"count": 5, "managed": 2, "max": 10, "overflow_takes": 7},
 		"requests": {"total": 9, "in_flight": 1, "connections": 0, "allowed": 6, "limited": 3,
-			"answers": {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 3, "5xx": 0},
-			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "resends": 0, "broken": 0, "panics": 0},
+			"responses": {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 3, "5xx": 0},
+			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "client_gone": 0,
+			"retries": 0, "cut": 0, "panics": 0},
 		"runtime": {"goroutines": 12, "heap_bytes": 3456}
 	}`, string(rest))
 

@@ -102,7 +102,7 @@ func TestTLSConnectionsAreKept(t *testing.T) {
 		<-closed
 	}
 	assert.EqualValues(t, 2, made.Load())
-	assert.Zero(t, p.Stats().Resends)
+	assert.Zero(t, p.Stats().Retries)
 }
 
 // An answer that goes up to the end of its connection is whole if TLS says that this is the end.

@@ -73,7 +73,7 @@ func TestIdleClients(t *testing.T) {
 	c := p.dial()
 	assert.Equal(t, "ok", c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	c.expectEnd()
-	assert.EqualValues(t, 1, p.Stats().Requests)
+	assert.EqualValues(t, 1, p.Stats().Total)
 }
 
 // A client that doesn't take its answer is cut off, which is not the backend's fault.
@@ -117,7 +117,7 @@ func TestRefusedRequests(t *testing.T) {
 	f("GET /"+strings.Repeat("x", 16<<10)+" HTTP/1.1\r\nHost: x\r\n\r\n", 431)
 	assert.Empty(t, got.list())
 	st := p.Stats()
-	assert.EqualValues(t, st.Requests, st.Status4xx+st.Status5xx)
+	assert.EqualValues(t, st.Total, st.Responses.ClientError+st.Responses.ServerError)
 }
 
 func TestLimitedRequests(t *testing.T) {
@@ -167,7 +167,7 @@ func TestPanics(t *testing.T) {
 	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	st := p.Stats()
 	assert.EqualValues(t, 2, st.Panics)
-	assert.EqualValues(t, 2, st.Status5xx)
+	assert.EqualValues(t, 2, st.Responses.ServerError)
 	assert.Contains(t, strings.Join(p.log.lines(), "\n"), "picking went wrong")
 	assert.Contains(t, strings.Join(p.log.lines(), "\n"), "harness_test.go")
 }

@@ -157,7 +157,7 @@ func TestFastProxy11212BrokenPooledConnections(t *testing.T) {
 	for _, c := range clients {
 		assert.Equal(t, 200, c.do(post+"\r\n").StatusCode)
 	}
-	assert.Zero(t, p.Stats().Resends)
+	assert.Zero(t, p.Stats().Retries)
 }
 
 // #11258: an upload hung when all was sent, if the server answered without reading to its end.

@@ -39,7 +39,7 @@ func (r *request) forward() bool {
 // again is the one re-send: to another fit backend, else on a connection that can't be stale.
 func (r *request) again() outcome {
 	r.retries++
-	r.proxy.counters.resends.Add(1)
+	r.proxy.counters.retries.Add(1)
 	if other := r.proxy.pool.PickOther(r.backend); other != nil {
 		r.backend = other
 		return r.attempt(other, false)

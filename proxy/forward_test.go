@@ -49,7 +49,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	}
 	assert.Len(t, got.list(), 10)
 	assert.EqualValues(t, 1, b.conns.Load())
-	assert.EqualValues(t, 10, p.Stats().Status2xx)
+	assert.EqualValues(t, 10, p.Stats().Responses.Successful)
 }
 
 const get10 = "GET / HTTP/1.0\r\n\r\n"
@@ -337,7 +337,7 @@ func TestBadAnswers(t *testing.T) {
 		p.isProblem(c.do("POST / HTTP/1.1\r\nHost: x\r\n\r\n"), 502, "backend-broken")
 		assert.EqualValues(t, 1, b.conns.Load(), "%q", bad)
 		st := p.Stats()
-		assert.EqualValues(t, 1, st.Broken, "%q", bad)
+		assert.EqualValues(t, 1, st.BadGateway, "%q", bad)
 		assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures)
 
 		// The client's connection goes on.

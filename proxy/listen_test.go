@@ -107,8 +107,8 @@ func TestShutdownLosesNothing(t *testing.T) {
 	clients.Wait()
 	require.NoError(t, <-done)
 	st := p.Stats()
-	assert.Equal(t, st.Requests, answered.Load(), "%+v", st)
-	assert.Equal(t, st.Requests, st.Status2xx)
+	assert.Equal(t, st.Total, answered.Load(), "%+v", st)
+	assert.Equal(t, st.Total, st.Responses.Successful)
 }
 
 // keepComing sends requests until connects fail, on a new connection each or on as few as it can,

@@ -136,8 +136,12 @@ func (r *request) relayInterim() error {
 	})
 	r.out = append(r.out, "\r\n"...)
 	n, err := r.session.Write(r.out)
-	r.begun = err != nil && n > 0 // Half of it is there, and nothing may follow.
-	return err
+	if err != nil {
+		r.begun = n > 0 // Half of it is there, and nothing may follow.
+		return err
+	}
+	r.proxy.counters.informational.Add(1)
+	return nil
 }
 
 // spliceFrom is from which size on a body goes past our memory: a pipe for it costs as much as copying some buffers does. At 1 MB

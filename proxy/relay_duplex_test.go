@@ -223,7 +223,7 @@ func TestFinalAnswerEndsTheUpload(t *testing.T) {
 		assert.Equal(t, "ok", p.dial().do(plainGet).body)
 		assert.EqualValues(t, 2, b.conns.Load())
 		assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
-		assert.EqualValues(t, 1, p.Stats().Status4xx)
+		assert.EqualValues(t, 1, p.Stats().Responses.ClientError)
 	}
 	for name := range framed {
 		f(name, sized(1<<30), "")

@@ -366,5 +366,5 @@ func TestAccessLogOfTunnels(t *testing.T) {
 	assert.Equal(t, 101, line.Status)
 	assert.Equal(t, "/chat", line.Request.URI)
 	assert.Empty(t, line.Error)
-	assert.EqualValues(t, 1, p.Stats().Requests)
+	assert.EqualValues(t, 1, p.Stats().Total)
 }

@@ -117,7 +117,7 @@ func (r *request) begin() {
 		return
 	}
 	p, peer := r.proxy, r.session.Peer()
-	p.counters.begun.Add(1)
+	p.counters.total.Add(1)
 	r.head = requestHead{
 		header: &r.header,
 		peer:   peer,

@@ -39,16 +39,16 @@ func TestResendAfterFailedConnect(t *testing.T) {
 		assert.Equal(t, want, body)
 		assert.Len(t, l.taken(), 1, "it spends no token")
 		st := p.Stats()
-		assert.EqualValues(t, 1, st.Resends)
-		assert.EqualValues(t, 1, st.Requests)
-		assert.Zero(t, st.Broken)
+		assert.EqualValues(t, 1, st.Retries)
+		assert.EqualValues(t, 1, st.Total)
+		assert.Zero(t, st.BadGateway)
 		assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures)
 	}
 
 	p := startProxy(t, settings(), deadBefore(t), nil)
 	p.isProblem(p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 502, "backend-broken")
 	assert.EqualValues(t, 2, p.pool.balancers[0].Status()[0].Failures, "once more, to the same backend")
-	assert.EqualValues(t, 1, p.Stats().Resends)
+	assert.EqualValues(t, 1, p.Stats().Retries)
 }
 
 // What was sent may be sent again if that can't do harm and nothing came back, and only once.
@@ -66,11 +66,11 @@ func TestResendAfterBreak(t *testing.T) {
 		if resent {
 			assert.Equal(t, "ok", a.body)
 			assert.Len(t, got.list(), 1)
-			assert.EqualValues(t, 1, p.Stats().Resends)
+			assert.EqualValues(t, 1, p.Stats().Retries)
 		} else {
 			p.isProblem(a, 502, "backend-broken")
 			assert.Empty(t, got.list())
-			assert.Zero(t, p.Stats().Resends)
+			assert.Zero(t, p.Stats().Retries)
 		}
 		assert.EqualValues(t, 1, breaking.conns.Load())
 	}
@@ -130,7 +130,7 @@ func TestResendOnFreshConnection(t *testing.T) {
 	}
 	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	assert.EqualValues(t, idle+1, b.conns.Load())
-	assert.EqualValues(t, 1, p.Stats().Resends)
+	assert.EqualValues(t, 1, p.Stats().Retries)
 	assert.Equal(t, idle-1, p.pool.backends[0].Client().IdleConnsCount(), "the others are kept")
 }
 
@@ -149,7 +149,7 @@ func TestStaleConnections(t *testing.T) {
 		assert.Equal(t, "ok", c.do(request).body)
 		<-closed
 	}
-	assert.Zero(t, p.Stats().Resends)
+	assert.Zero(t, p.Stats().Retries)
 	assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 	assert.EqualValues(t, 3, b.conns.Load())
 }
@@ -186,8 +186,8 @@ func TestLateAnswer(t *testing.T) {
 		c := p.dial()
 		p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 504, "backend-late")
 		assert.Empty(t, got.list())
-		assert.Zero(t, p.Stats().Resends)
-		assert.EqualValues(t, 1, p.Stats().Late)
+		assert.Zero(t, p.Stats().Retries)
+		assert.EqualValues(t, 1, p.Stats().GatewayTimeout)
 		assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures)
 		assert.Equal(t, "ok", c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	}
@@ -242,7 +242,7 @@ func TestBusyBackend(t *testing.T) {
 	p.isProblem(second.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 503, "backend-busy")
 	close(release)
 	assert.Equal(t, "ok", first.readAnswer("GET").body)
-	assert.EqualValues(t, 1, p.Stats().Busy)
+	assert.EqualValues(t, 1, p.Stats().Unavailable)
 	assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 }
 
@@ -252,5 +252,5 @@ func TestNoBackend(t *testing.T) {
 	for range 2 {
 		p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 503, "urn:gopher-equalizer:no-backend\"")
 	}
-	assert.EqualValues(t, 2, p.Stats().NoBackend)
+	assert.EqualValues(t, 2, p.Stats().Unavailable)
 }

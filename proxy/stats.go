@@ -2,28 +2,35 @@ package proxy
 
 import "sync/atomic"
 
-// Stats is what the proxy has done and is doing. The counters are read one after the other, not at one moment.
+// Stats is what the proxy has done and is doing. Each figure has the same name here, among the counters, and in the
+// admin API's GET /status. The counters are read one after the other, not at one moment.
 type Stats struct {
-	// Requests counts all that began, InFlight those that run now.
-	Requests, InFlight int64
+	// Total counts the requests that began, InFlight those that run now.
+	Total, InFlight int64
 	// Connections are the clients' that are open.
 	Connections int64
-	// Status2xx and so on count the requests by their status' class. Status4xx has those whose client
-	// went away before the answer.
-	Status2xx, Status3xx, Status4xx, Status5xx int64
 	// Limited counts the 429s that we gave.
 	Limited int64
-	// NoBackend and Busy count our 503s without a fit backend and without a free connection,
-	// Broken our 502s, Late our 504s.
-	NoBackend, Busy, Broken, Late int64
-	// ClientGone counts the requests that their client broke off before the answer began.
+	// Responses counts what clients were sent.
+	Responses Responses
+	// BadGateway, Unavailable and GatewayTimeout count our own 502s, 503s and 504s.
+	BadGateway, Unavailable, GatewayTimeout int64
+	// ClientGone counts the requests that their client broke off before the response began.
 	ClientGone int64
-	// Cut counts the answers that ended early: the backend broke in the middle, or the client did.
+	// Retries counts the requests that were sent a second time.
+	Retries int64
+	// Cut counts the responses that ended early: the backend broke in the middle, or the client did.
 	Cut int64
-	// Resends counts the requests that were sent a second time.
-	Resends int64
 	// Panics counts the bugs that were contained.
 	Panics int64
+}
+
+// Responses counts responses by the class of their status.
+type Responses struct {
+	// Informational are 1xx: the interim responses that were passed on, and each 101 from when it was sent.
+	Informational int64
+	// ClientError has the requests whose client went away before the response, too.
+	Successful, Redirection, ClientError, ServerError int64
 }
 
 // cacheLines keeps what every request writes to away from what it reads: two lines, because
@@ -33,34 +40,37 @@ const cacheLines = 128
 // counters are what Stats is made from. A request that succeeds changes two of them.
 type counters struct {
 	_     [cacheLines]byte
-	begun atomic.Int64
-	// classes are by status / 100; their sum are the requests that ended.
-	classes                                [10]atomic.Int64
-	limited, noBackend, busy, broken, late atomic.Int64
-	clientGone, cut, resends, panics       atomic.Int64
-	_                                      [cacheLines]byte
+	total atomic.Int64
+	// ended counts the requests that ended, by status / 100. informational counts the 1xx responses, which end no
+	// request; but a 101 does, later.
+	ended                                            [10]atomic.Int64
+	informational                                    atomic.Int64
+	limited, badGateway, unavailable, gatewayTimeout atomic.Int64
+	clientGone, retries, cut, panics                 atomic.Int64
+	_                                                [cacheLines]byte
 }
 
 // finished counts a request that ended with a status, and with f if it is not nil.
 func (c *counters) finished(status int, f *failure) {
-	c.classes[status/100%len(c.classes)].Add(1)
-	if n := c.of(f); n != nil && status == f.status {
+	c.ended[status/100%len(c.ended)].Add(1)
+	if f == nil || status != f.status {
+		return
+	}
+	if n := c.of(status); n != nil {
 		n.Add(1)
 	}
 }
 
-// of is the counter of a failure; nil if it has none.
-func (c *counters) of(f *failure) *atomic.Int64 {
-	switch f {
-	case noBackend:
-		return &c.noBackend
-	case backendBusy:
-		return &c.busy
-	case backendBad:
-		return &c.broken
-	case backendLate:
-		return &c.late
-	case clientGone:
+// of is the counter of failures with a status; nil if there is none.
+func (c *counters) of(status int) *atomic.Int64 {
+	switch status {
+	case 502:
+		return &c.badGateway
+	case 503:
+		return &c.unavailable
+	case 504:
+		return &c.gatewayTimeout
+	case statusClientGone:
 		return &c.clientGone
 	}
 	return nil
@@ -70,29 +80,28 @@ func (c *counters) of(f *failure) *atomic.Int64 {
 func (p *Proxy) Stats() Stats {
 	c := &p.counters
 	// Ends are read before beginnings, so that what happens in between can't make the difference negative.
-	var ended int64
-	var classes [len(c.classes)]int64
-	for i := range classes {
-		classes[i] = c.classes[i].Load()
-		ended += classes[i]
+	var all int64
+	var ended [len(c.ended)]int64
+	for i := range ended {
+		ended[i] = c.ended[i].Load()
+		all += ended[i]
 	}
-	begun := c.begun.Load()
+	total := c.total.Load()
 	return Stats{
-		Requests:    begun,
-		InFlight:    begun - ended,
+		Total:       total,
+		InFlight:    total - all,
 		Connections: int64(p.clients.Len()),
-		Status2xx:   classes[2],
-		Status3xx:   classes[3],
-		Status4xx:   classes[4],
-		Status5xx:   classes[5],
 		Limited:     c.limited.Load(),
-		NoBackend:   c.noBackend.Load(),
-		Busy:        c.busy.Load(),
-		Broken:      c.broken.Load(),
-		Late:        c.late.Load(),
-		ClientGone:  c.clientGone.Load(),
-		Cut:         c.cut.Load(),
-		Resends:     c.resends.Load(),
-		Panics:      c.panics.Load(),
+		Responses: Responses{
+			Informational: c.informational.Load(),
+			Successful:    ended[2], Redirection: ended[3], ClientError: ended[4], ServerError: ended[5],
+		},
+		BadGateway:     c.badGateway.Load(),
+		Unavailable:    c.unavailable.Load(),
+		GatewayTimeout: c.gatewayTimeout.Load(),
+		ClientGone:     c.clientGone.Load(),
+		Retries:        c.retries.Load(),
+		Cut:            c.cut.Load(),
+		Panics:         c.panics.Load(),
 	}
 }

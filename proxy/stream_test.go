@@ -117,7 +117,7 @@ func TestBackendBreaksInMidBody(t *testing.T) {
 		assert.Empty(t, strings.Trim(a.body, "x"), "nothing was appended")
 		st := p.Stats()
 		assert.EqualValues(t, 1, st.Cut)
-		assert.Zero(t, st.Broken)
+		assert.Zero(t, st.BadGateway)
 		assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures)
 	}
 	f("HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n" + large)

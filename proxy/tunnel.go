@@ -66,6 +66,7 @@ func (r *request) openTunnel() error {
 	if err := r.write(r.out); err != nil {
 		return err
 	}
+	r.proxy.counters.informational.Add(1)
 	if r.in.size() == 0 {
 		return nil
 	}

@@ -228,7 +228,7 @@ func TestBrokenUploads(t *testing.T) {
 		assert.True(t, a.Close)
 		c.expectEnd()
 		st := p.Stats()
-		assert.EqualValues(t, 1, st.Status4xx)
+		assert.EqualValues(t, 1, st.Responses.ClientError)
 		assert.EqualValues(t, status == statusClientGone, st.ClientGone == 1)
 		assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 		require.Eventually(t, func() bool {

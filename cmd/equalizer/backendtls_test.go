@@ -175,7 +175,7 @@ func TestBadCertificateCostsNoRequest(t *testing.T) {
 		assert.Equal(t, 200, p.get("/").status)
 		assert.Equal(t, 200, p.do("POST", p.proxy+"/", "{}").status)
 	}
-	assert.EqualValues(t, 4, p.status().Requests.Resends)
+	assert.EqualValues(t, 4, p.status().Requests.Retries)
 }
 
 func TestClientCertificates(t *testing.T) {

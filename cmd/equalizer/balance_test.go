@@ -164,7 +164,7 @@ func killUnderLoad(t *testing.T, backends []*backend) {
 	l.stop()
 	assert.Zero(t, l.broken.Load(), "no idempotent request is cut")
 	assert.Zero(t, l.refused.Load(), "or answered with an error")
-	assert.Positive(t, p.status().Requests.Resends, "those that broke were sent again")
+	assert.Positive(t, p.status().Requests.Retries, "those that broke were sent again")
 
 	// With none fit: 503, which says so.
 	for _, b := range backends {
@@ -202,7 +202,7 @@ func TestBrokenPostsAreCounted(t *testing.T) {
 		assert.Contains(t, []int{502, -1}, (<-done).status)
 	}
 	s := p.status().Requests
-	assert.Equal(t, int64(10), s.BadGateway+s.Broken)
-	assert.Zero(t, s.Resends, "they were sent once")
+	assert.Equal(t, int64(10), s.BadGateway+s.Cut)
+	assert.Zero(t, s.Retries, "they were sent once")
 	p.stop()
 }

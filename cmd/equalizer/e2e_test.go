@@ -237,8 +237,8 @@ type status struct {
 		Limited     int64 `json:"limited"`
 		BadGateway  int64 `json:"bad_gateway"`
 		Unavailable int64 `json:"unavailable"`
-		Resends     int64 `json:"resends"`
-		Broken      int64 `json:"broken"`
+		Retries     int64 `json:"retries"`
+		Cut         int64 `json:"cut"`
 	} `json:"requests"`
 }
 

@@ -199,11 +199,11 @@ func (p *process) status() api.Status {
 
 func requestsStatus(s proxy.Stats) api.RequestsStatus {
 	return api.RequestsStatus{
-		Total: s.Requests, InFlight: s.InFlight, Connections: s.Connections,
-		Allowed: s.Requests - s.Limited, Limited: s.Limited,
-		Answers:    api.AnswersStatus{Successful: s.Status2xx, Redirection: s.Status3xx, ClientError: s.Status4xx, ServerError: s.Status5xx},
-		BadGateway: s.Broken, Unavailable: s.NoBackend + s.Busy, GatewayTimeout: s.Late,
-		Resends: s.Resends, Broken: s.Cut, Panics: s.Panics,
+		Total: s.Total, InFlight: s.InFlight, Connections: s.Connections,
+		Allowed: s.Total - s.Limited, Limited: s.Limited,
+		Responses:  api.ResponsesStatus(s.Responses),
+		BadGateway: s.BadGateway, Unavailable: s.Unavailable, GatewayTimeout: s.GatewayTimeout,
+		ClientGone: s.ClientGone, Retries: s.Retries, Cut: s.Cut, Panics: s.Panics,
 	}
 }
 

@@ -62,12 +62,6 @@ func (e Encoded) Body() []byte { return e.body }
 // Encode makes p's JSON once and for all.
 func Encode(p Problem) Encoded { return Encoded{status: p.Status, body: Append(nil, p)} }
 
-// Write makes e the answer, as the function Write does, without an allocation.
-func (e Encoded) Write(ctx *fasthttp.RequestCtx) {
-	start(ctx, e.status)
-	ctx.Response.SetBodyRaw(e.body)
-}
-
 // start empties the response and gives it a problem's status and type. Header names keep
 // their spelling, as in "RateLimit", whatever the server's setting.
 func start(ctx *fasthttp.RequestCtx, status int) {

@@ -101,12 +101,6 @@ func TestWrite(t *testing.T) {
 	assert.False(t, ctx.Response.Header.ConnectionClose())
 }
 
-func TestEncodedWrite(t *testing.T) {
-	ctx := answered()
-	Encode(Of(429, "")).Write(ctx)
-	checkAnswer(t, ctx, 429, `{"type":"about:blank","title":"Too Many Requests","status":429}`)
-}
-
 func TestWriteKeepsConnectionClose(t *testing.T) {
 	ctx := answered()
 	ctx.Response.Header.SetConnectionClose()
@@ -123,18 +117,7 @@ func TestWriteKeepsTheSpellingOfLaterHeaders(t *testing.T) {
 
 func TestWriteDoesNotAllocate(t *testing.T) {
 	var ctx fasthttp.RequestCtx
-	e := Encode(Of(429, "over the limit"))
-	assert.Zero(t, testing.AllocsPerRun(100, func() { e.Write(&ctx) }))
 	ctx.Response.KeepBodyBuffer = true
 	p := Of(503, "no backend is fit")
 	assert.Zero(t, testing.AllocsPerRun(100, func() { Write(&ctx, p) }))
-}
-
-func BenchmarkEncodedWrite(b *testing.B) {
-	var ctx fasthttp.RequestCtx
-	e := Encode(Of(429, "over the limit"))
-	b.ReportAllocs()
-	for b.Loop() {
-		e.Write(&ctx)
-	}
 }
