@@ -7,10 +7,10 @@ LAB = bench/lab
 
 TOOL = go tool -modfile=.ci/tools/go.mod
 
-.PHONY: help build run test torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-stores differ bench-go bench-compare
+.PHONY: help build run test e2e torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-stores differ bench-go bench-compare
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 build: ## build the static binary ./equalizer
 	CGO_ENABLED=0 go build -trimpath -o equalizer ./cmd/equalizer
@@ -18,9 +18,15 @@ build: ## build the static binary ./equalizer
 run: ## run the demo: the proxy in front of three sample backends
 	go run ./cmd/equalizer demo
 
-test: ## run every test with the race detector, and install what they need first
+test: ## run the tests with the race detector, in under 4 minutes; installs what they need first
+	@echo "make test: unit, property and fast end-to-end tests, with the race detector: under 4 minutes on two cores, and once some more to compile"
 	.ci/equip go test -race -timeout 10m $(PACKAGES)
 	cd $(LAB) && ../../.ci/equip go test -race -timeout 10m ./...
+
+e2e: ## run the slow tests, of the real binary: under 10 minutes
+	@echo "make e2e: what make test leaves out, files with the build tag e2e: under 10 minutes on two cores"
+	.ci/equip .ci/e2e
+	cd $(LAB) && ../../.ci/peers ../../.ci/equip ../../.ci/e2e
 
 torture: ## kill -9 under load and restart, 200 times in each way; ARGS="-rounds 20 -seed 7"
 	.ci/equip go test -race -count=1 -timeout 2h -v -run '^TestTorture$$' ./cmd/equalizer -args -rounds 200 -report bench/out/torture $(ARGS)
@@ -34,7 +40,7 @@ fuzz: ## run every fuzz target for FUZZTIME, 10s
 
 lint: ## check the format, go vet, staticcheck, the import arrows and builds for other systems
 	.ci/lint $(PACKAGES)
-	cd $(LAB) && go vet ./... && go tool -modfile=../../.ci/tools/go.mod staticcheck ./...
+	cd $(LAB) && go vet -tags e2e ./... && go tool -modfile=../../.ci/tools/go.mod staticcheck -tags e2e ./...
 
 fmt: ## format with gofumpt
 	$(TOOL) gofumpt -w .

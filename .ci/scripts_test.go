@@ -14,7 +14,7 @@ import (
 )
 
 func TestScriptsParse(t *testing.T) {
-	for _, script := range []string{"equip", "fuzz", "gobench", "lint", "peers", "run"} {
+	for _, script := range []string{"e2e", "equip", "fuzz", "gobench", "lint", "peers", "run"} {
 		text, err := os.ReadFile(script)
 		require.NoError(t, err)
 		shell := "sh"
@@ -30,44 +30,73 @@ func TestScriptsParse(t *testing.T) {
 	}
 }
 
-// ciRun is a machine on which make test and make lint do as told, and .ci/run on it.
-func ciRun(t *testing.T, test, lint string) (out string, code int, calls []string) {
+// ciRun is a machine on which make test, make e2e and make lint do as told, and .ci/run on it.
+func ciRun(t *testing.T, test, e2e, lint string) (out string, code int, calls []string) {
 	t.Helper()
 	m := newMachine(t, "bash", "dirname", "mktemp", "rm", "tee", "grep")
-	m.stub("bin/make", "case $1 in test) "+test+" ;; lint) "+lint+" ;; esac")
+	m.stub("bin/make", "case $1 in test) "+test+" ;; e2e) "+e2e+" ;; lint) "+lint+" ;; esac")
 	out, _, code = m.run("./run")
 	return out, code, m.calls()
 }
 
 func TestRunEndsWithTheTestRunnersResult(t *testing.T) {
-	const passes = `echo "ok pkg/a 1s"; echo noise; echo "ok pkg/b 2s"`
-	both := []string{"make test", "make lint"}
-
-	out, code, calls := ciRun(t, passes, "echo clean")
-	assert.Zero(t, code)
-	assert.Equal(t, both, calls)
-	assert.True(t, strings.HasSuffix(out, "clean\nmake test passed:\nok pkg/a 1s\nok pkg/b 2s\n"), out)
-
-	out, code, calls = ciRun(t, passes, "echo dirty; exit 2")
-	assert.Equal(t, 2, code)
-	assert.Equal(t, both, calls)
-	assert.True(t, strings.HasSuffix(out, "dirty\nmake test passed:\nok pkg/a 1s\nok pkg/b 2s\n"), out)
-
-	out, code, calls = ciRun(t, `echo "ok pkg/a 1s"; echo "FAIL pkg/b 2s"; exit 2`, "echo clean")
-	assert.Equal(t, 2, code)
-	assert.Equal(t, both[:1], calls)
-	assert.True(t, strings.HasSuffix(out, "ok pkg/a 1s\nFAIL pkg/b 2s\n"), out)
+	const passes, slow = `echo "ok pkg/a 1s"; echo noise; echo "ok pkg/b 2s"`, `echo "ok pkg/b 60s"`
+	const summary = "make test and make e2e passed:\nok pkg/a 1s\nok pkg/b 2s\nok pkg/b 60s\n"
+	all := []string{"make test", "make e2e", "make lint"}
+	f := func(test, e2e, lint string, wantCode int, wantCalls []string, wantEnd string) {
+		t.Helper()
+		out, code, calls := ciRun(t, test, e2e, lint)
+		assert.Equal(t, wantCode, code)
+		assert.Equal(t, wantCalls, calls)
+		assert.True(t, strings.HasSuffix(out, wantEnd), out)
+	}
+	f(passes, slow, "echo clean", 0, all, "clean\n"+summary)
+	f(passes, slow, "echo dirty; exit 2", 2, all, "dirty\n"+summary)
+	f(`echo "ok pkg/a 1s"; echo "FAIL pkg/b 2s"; exit 2`, slow, "", 2, all[:1], "ok pkg/a 1s\nFAIL pkg/b 2s\n")
+	f(passes, `echo "FAIL pkg/b 60s"; exit 2`, "", 2, all[:2], "noise\nok pkg/b 2s\nFAIL pkg/b 60s\n")
 }
 
 func TestRunGivesTestsNoInput(t *testing.T) {
-	out, code, _ := ciRun(t, `read -r line; echo "ok $? '$line'"`, "")
+	out, code, _ := ciRun(t, `read -r line; echo "ok $? '$line'"`, "", "")
 	assert.Zero(t, code)
 	assert.True(t, strings.HasSuffix(out, "\nok 1 ''\n"), out)
 }
 
 func TestRunFailsWithoutAResult(t *testing.T) {
-	_, code, _ := ciRun(t, "", "")
+	_, code, _ := ciRun(t, "", "", "")
 	assert.NotZero(t, code)
+}
+
+func TestE2ERunsTheTestsOfTaggedFiles(t *testing.T) {
+	f := func(files map[string]string, wantCode int, want string) {
+		t.Helper()
+		m := newMachine(t, "find", "grep", "sed", "sort", "paste")
+		m.stub("bin/go", "case $* in *Broken*) exit 1 ;; esac")
+		for name, text := range files {
+			m.write("module/"+name, text, 0o644)
+		}
+		script, err := filepath.Abs("e2e")
+		require.NoError(t, err)
+		_, _, code := m.runIn(m.path("module"), script)
+		assert.Equal(t, wantCode, code)
+		assert.Equal(t, []string{want}, m.calls())
+	}
+	const run = "go test -race -tags e2e -timeout 20m -run "
+	test := func(tag string, names ...string) string {
+		text := "//go:build " + tag + "\n\npackage x\n\nfunc helper(t *testing.T) {}\n"
+		for _, name := range names {
+			text += "\nfunc " + name + "(t *testing.T) {\n}\n"
+		}
+		return text
+	}
+	f(map[string]string{
+		"a/slow_test.go":         test("e2e", "TestB", "TestA"),
+		"a/fast_test.go":         test("linux", "TestFast"),
+		"b/c/slow_test.go":       test("e2e && linux", "TestC"),
+		"bench/lab/slow_test.go": test("e2e", "TestElsewhere"),
+	}, 0, run+"^(TestA|TestB|TestC)$ ./a ./b/c")
+	f(map[string]string{"a/slow_test.go": test("e2e", "TestBroken")}, 1, run+"^(TestBroken)$ ./a")
+	f(map[string]string{"a/fast_test.go": test("linux", "TestFast")}, 1, "")
 }
 
 func TestFuzzRunsEveryTarget(t *testing.T) {
@@ -92,8 +121,8 @@ func TestFuzzRunsEveryTarget(t *testing.T) {
 func TestLintRunsEveryCheckAndNamesThoseThatFail(t *testing.T) {
 	all := []string{
 		"go tool -modfile=.ci/tools/go.mod gofumpt -l .",
-		"go vet ./... ./x",
-		"go tool -modfile=.ci/tools/go.mod staticcheck ./... ./x",
+		"go vet -tags e2e ./... ./x",
+		"go tool -modfile=.ci/tools/go.mod staticcheck -tags e2e ./... ./x",
 		"go run ./.ci/arrows",
 		"go vet ./... ./x",
 		"go build -o /dev/null ./cmd/equalizer",

@@ -54,10 +54,10 @@ type tortureResult struct {
 	Acknowledged, Refused, InDoubt int64
 }
 
-func newTortureReport(seed uint64) *tortureReport {
+func newTortureReport(seed uint64, rounds int) *tortureReport {
 	return &tortureReport{
-		Command: fmt.Sprintf("make torture ARGS=\"-rounds %d -seed %d\"", torment.rounds, seed),
-		Seed:    seed, Rounds: torment.rounds, Started: time.Now(), Interval: flushInterval, Machine: machine.Facts(), Revision: machine.Revision(context.Background()),
+		Command: fmt.Sprintf("make torture ARGS=\"-rounds %d -seed %d\"", rounds, seed),
+		Seed:    seed, Rounds: rounds, Started: time.Now(), Interval: flushInterval, Machine: machine.Facts(), Revision: machine.Revision(context.Background()),
 	}
 }
 

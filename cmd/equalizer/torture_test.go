@@ -21,7 +21,7 @@ var torment struct {
 }
 
 func tormentFlags() {
-	flag.IntVar(&torment.rounds, "rounds", 10, "TestTorture: how many rounds of each scenario")
+	flag.IntVar(&torment.rounds, "rounds", 1, "TestTorture: how many rounds of each scenario")
 	flag.Uint64Var(&torment.seed, "seed", 0, "TestTorture: what its random moments come from; 0: another each time")
 	flag.StringVar(&torment.report, "report", "", "TestTorture: the folder for a report, in the module's")
 }
@@ -53,21 +53,23 @@ func scenarios() []scenario {
 // Load, kill -9 at a random moment, restart: round after round on the same store. No client regains more than
 // ARCHITECTURE.md's "What can be lost" says, no admin write that was answered is lost, and no request fails
 // whatever becomes of the store.
-func TestTorture(t *testing.T) {
+func TestTorture(t *testing.T) { torture(t, torment.rounds) }
+
+func torture(t *testing.T, rounds int) {
 	seed := cmp.Or(torment.seed, rand.Uint64())
 	t.Logf("seed %d: -args -seed %d has the same again", seed, seed)
-	report := newTortureReport(seed)
+	report := newTortureReport(seed, rounds)
 	t.Cleanup(func() { report.write(t) })
 	for _, s := range scenarios() {
 		result := report.row(s.name)
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			s.run(t, seed, result)
+			s.run(t, seed, rounds, result)
 		})
 	}
 }
 
-func (s scenario) run(t *testing.T, seed uint64, result *tortureResult) {
+func (s scenario) run(t *testing.T, seed uint64, rounds int, result *tortureResult) {
 	result.started = time.Now()
 	name := fnv.New64()
 	_, _ = name.Write([]byte(s.name)) // it never fails
@@ -80,7 +82,7 @@ func (s scenario) run(t *testing.T, seed uint64, result *tortureResult) {
 	p := launch(t, args...)
 	v.create(p)
 	p.stop()
-	for n := range torment.rounds {
+	for n := range rounds {
 		if !t.Run(fmt.Sprint("round ", n+1), func(t *testing.T) { v.round(t, args, strain) }) {
 			return
 		}

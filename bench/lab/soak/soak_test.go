@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,29 +22,6 @@ func TestMain(m *testing.M) {
 		panic(serveBackend())
 	}
 	os.Exit(m.Run())
-}
-
-// A minute of everything: what the process holds ends where it began.
-func TestSoak(t *testing.T) {
-	s, err := parse([]string{"--time", "60s"})
-	require.NoError(t, err)
-	r, err := soak(t.Context(), s, t.Logf)
-	require.NoError(t, err)
-	assert.Empty(t, r.Wrong)
-
-	dir := filepath.Join(t.TempDir(), "report")
-	require.NoError(t, r.write(dir))
-	text, err := os.ReadFile(filepath.Join(dir, "report.md"))
-	require.NoError(t, err)
-	t.Logf("%s", text)
-	for _, k := range kinds() {
-		assert.Contains(t, string(text), "| "+k.name+" | ")
-	}
-	for _, name := range []string{"memory.svg", "counts.svg"} {
-		plot, err := os.ReadFile(filepath.Join(dir, name))
-		require.NoError(t, err)
-		assert.True(t, bytes.HasPrefix(plot, []byte("<svg ")), name)
-	}
 }
 
 func TestJudge(t *testing.T) {
