@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // BucketReader is what the calls that look at buckets need; *limiter.Service is one.
@@ -16,7 +17,7 @@ type BucketReader interface {
 	// List is a page of the buckets; more: there are others behind it.
 	List(q limiter.Query) (page []limiter.Snapshot, more bool, err error)
 	// Defaults are the settings of an unknown client's bucket.
-	Defaults() limiter.Settings
+	Defaults() gcra.Settings
 }
 
 // BucketWriter is what the calls that change buckets need; *limiter.Service is one. Each call
@@ -34,12 +35,12 @@ type BucketWriter interface {
 
 // bucketView is a bucket in JSON.
 type bucketView struct {
-	ClientID   string         `json:"client_id"`
-	Capacity   int64          `json:"capacity"`
-	Tokens     int64          `json:"tokens"`
-	Refill     limiter.Refill `json:"refill"`
-	Managed    bool           `json:"managed"`
-	LastRefill Moment         `json:"last_refill"`
+	ClientID   string      `json:"client_id"`
+	Capacity   int64       `json:"capacity"`
+	Tokens     int64       `json:"tokens"`
+	Refill     gcra.Refill `json:"refill"`
+	Managed    bool        `json:"managed"`
+	LastRefill Moment      `json:"last_refill"`
 }
 
 func viewBucket(s limiter.Snapshot) bucketView {
@@ -51,8 +52,8 @@ func viewBucket(s limiter.Snapshot) bucketView {
 
 // defaultsView is what an unknown client's bucket would be.
 type defaultsView struct {
-	Capacity int64          `json:"capacity"`
-	Refill   limiter.Refill `json:"refill"`
+	Capacity int64       `json:"capacity"`
+	Refill   gcra.Refill `json:"refill"`
 }
 
 func (s *Server) createBucket(ctx *fasthttp.RequestCtx) error {

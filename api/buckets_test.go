@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 func TestBucketCalls(t *testing.T) {
@@ -199,7 +200,7 @@ func TestLimitersErrors(t *testing.T) {
 	f(limiter.ErrInDoubt, 503, "in-doubt", "unknown whether it was stored; GET the bucket to see")
 	f(fmt.Errorf("%w: %w", limiter.ErrStore, limiter.ErrInDoubt), 503, "in-doubt", "unknown whether it was stored")
 	f(limiter.ErrClosed, 503, "stopping", "nothing was changed")
-	f(limiter.ErrSettings, 400, "bad-settings", "bad bucket settings")
+	f(gcra.ErrSettings, 400, "bad-settings", "bad bucket settings")
 	assert.Empty(t, r.logs.String(), "what is answered is not logged as well")
 }
 

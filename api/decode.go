@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // decodeCreate reads {client_id, capacity, tokens?, refill?}.
@@ -61,7 +62,7 @@ func changeMembers(c *limiter.Change) memberDecoders {
 			if err != nil {
 				return err
 			}
-			refill, err := limiter.ParseRefill(text)
+			refill, err := gcra.ParseRefill(text)
 			if err != nil {
 				return badRequest("%v", err)
 			}

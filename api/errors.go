@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy/problem"
 )
 
@@ -65,7 +66,7 @@ func faults() []fault {
 		{limiter.ErrInDoubt, fasthttp.StatusServiceUnavailable, "in-doubt", "Unknown whether it was stored", "the connection to the store broke around the commit: unknown whether it was stored; GET the bucket to see"},
 		{limiter.ErrStore, fasthttp.StatusServiceUnavailable, "store-unavailable", "The store is not available", "the store did not take the write: nothing was changed"},
 		{limiter.ErrClosed, fasthttp.StatusServiceUnavailable, "stopping", "Stopping", "this process is stopping and takes no more writes: nothing was changed"},
-		{limiter.ErrSettings, fasthttp.StatusBadRequest, "bad-settings", "A bucket can't have these settings", ""},
+		{gcra.ErrSettings, fasthttp.StatusBadRequest, "bad-settings", "A bucket can't have these settings", ""},
 		{limiter.ErrNotFound, fasthttp.StatusNotFound, "no-bucket", "No such bucket", "the client has no bucket: its next request starts one on the defaults"},
 		{limiter.ErrManaged, fasthttp.StatusConflict, "managed-already", "The bucket is managed already", "an operator wrote this bucket before: PUT or PATCH it, or DELETE it first"},
 		{limiter.ErrFull, fasthttp.StatusInsufficientStorage, "full", "No room for another bucket", "there are as many buckets as max_buckets allows: nothing was changed"},

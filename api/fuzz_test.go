@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // requireRefusal wants an error that is a 400 and fit to be shown.
@@ -42,10 +43,10 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		again, err := json.Marshal(struct {
-			ClientID string          `json:"client_id"`
-			Capacity *int64          `json:"capacity"`
-			Tokens   *int64          `json:"tokens,omitempty"`
-			Refill   *limiter.Refill `json:"refill,omitempty"`
+			ClientID string       `json:"client_id"`
+			Capacity *int64       `json:"capacity"`
+			Tokens   *int64       `json:"tokens,omitempty"`
+			Refill   *gcra.Refill `json:"refill,omitempty"`
 		}{id, c.Capacity, c.Tokens, c.Refill})
 		require.NoError(t, err)
 		id2, c2, err := decodeCreate(again)
@@ -65,9 +66,9 @@ func requireSameChange(t *testing.T, c limiter.Change) {
 		require.GreaterOrEqual(t, *c.Tokens, int64(0))
 	}
 	body, err := json.Marshal(struct {
-		Capacity *int64          `json:"capacity,omitempty"`
-		Tokens   *int64          `json:"tokens,omitempty"`
-		Refill   *limiter.Refill `json:"refill,omitempty"`
+		Capacity *int64       `json:"capacity,omitempty"`
+		Tokens   *int64       `json:"tokens,omitempty"`
+		Refill   *gcra.Refill `json:"refill,omitempty"`
 	}{c.Capacity, c.Tokens, c.Refill})
 	require.NoError(t, err)
 	again, err := decodeChange(body)

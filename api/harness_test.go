@@ -20,6 +20,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // fakeLimiter answers what it is told to, and notes what it was asked.
@@ -86,8 +87,8 @@ func (f *fakeLimiter) List(q limiter.Query) ([]limiter.Snapshot, bool, error) {
 	return f.page, f.more, f.err
 }
 
-func (f *fakeLimiter) Defaults() limiter.Settings {
-	return limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Minute}}
+func (f *fakeLimiter) Defaults() gcra.Settings {
+	return gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}
 }
 
 func (f *fakeLimiter) Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Snapshot, error) {
@@ -114,7 +115,7 @@ func (f *fakeLimiter) Delete(ctx context.Context, clientID string) error {
 func sampleBucket() limiter.Snapshot {
 	return limiter.Snapshot{
 		ClientID: "test1234",
-		Settings: limiter.Settings{Capacity: 15, Refill: limiter.Refill{Amount: 1, Per: time.Minute}},
+		Settings: gcra.Settings{Capacity: 15, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		Tokens:   5, Managed: true,
 		LastRefill: time.Date(2026, 11, 23, 8, 21, 2, 411_999_000, time.FixedZone("CET", 3600)),
 	}

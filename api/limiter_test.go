@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store/memory"
 )
 
@@ -35,7 +36,7 @@ func startLimiter(t *testing.T) (*running, *limiter.Service, *brokenStore) {
 	t.Helper()
 	store := &brokenStore{Store: memory.New()}
 	service, err := limiter.Open(context.Background(), limiter.Options{
-		Settings:   limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Hour}},
+		Settings:   gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Hour}},
 		MaxBuckets: 300, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
 	}, store)
 	require.NoError(t, err)
@@ -89,7 +90,7 @@ func TestSettingsThatCantBeChangeNothing(t *testing.T) {
 		{method: "POST", target: "/buckets", body: `{"client_id":"b","capacity":1,"tokens":2}`},
 	} {
 		p := r.do(t, req).problem(t, 400, "bad-settings")
-		assert.NotEqual(t, limiter.ErrSettings.Error(), p["detail"], "it says what was wrong")
+		assert.NotEqual(t, gcra.ErrSettings.Error(), p["detail"], "it says what was wrong")
 	}
 	assert.Equal(t, before, bucketOf(t, r.do(t, request{method: "GET", target: "/buckets/a"})))
 	r.do(t, request{method: "GET", target: "/buckets/b"}).problem(t, 404, "no-bucket")

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"gopher-equalizer/balancer"
-	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Config is all that an operator can say, one field a key: `toml` names the key. It is
@@ -146,7 +146,7 @@ type Limit struct {
 	// Capacity is the most tokens that a bucket holds: the burst that a client may send at once.
 	Capacity int64 `toml:"capacity"`
 	// Refill is how fast a bucket earns tokens: the rate that a client may keep up.
-	Refill limiter.Refill `toml:"refill"`
+	Refill gcra.Refill `toml:"refill"`
 	// MaxBuckets bounds the buckets in memory, and so the memory; past it new clients share
 	// a fixed number of others.
 	MaxBuckets int `toml:"max_buckets"`

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"gopher-equalizer/balancer"
-	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Default is what holds where nothing is said. It has no pool, so it isn't valid until
@@ -76,7 +76,7 @@ func DefaultLimit() Limit {
 		Key:        "ip",
 		Secret:     true,
 		Capacity:   10,
-		Refill:     limiter.Refill{Amount: 1, Per: time.Minute},
+		Refill:     gcra.Refill{Amount: 1, Per: time.Minute},
 		MaxBuckets: 10_000_000,
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"gopher-equalizer/balancer"
-	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // scalar lays a TOML value over what is not a table, an array or a map. known says
@@ -36,8 +36,8 @@ func scalar(from, into any) (known bool, err error) {
 		return true, convert(from, to, "a string", balancer.ParseHealthType)
 	case *balancer.StatusRange:
 		return true, convert(from, to, `a string, such as "401" or "200-299"`, balancer.ParseStatusRange)
-	case *limiter.Refill:
-		return true, convert(from, to, `a string, such as "1/1m"`, limiter.ParseRefill)
+	case *gcra.Refill:
+		return true, convert(from, to, `a string, such as "1/1m"`, gcra.ParseRefill)
 	}
 	return false, nil
 }

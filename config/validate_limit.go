@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 func (r *report) limits(limits map[string]Limit) {
@@ -36,7 +36,7 @@ func (r *report) limit(key string, l Limit) {
 	if r.failed(key+".capacity") || r.failed(key+".refill") {
 		return
 	}
-	if err := (limiter.Settings{Capacity: l.Capacity, Refill: l.Refill}).Validate(); err != nil {
-		r.add(key+".capacity", "%s", strings.TrimPrefix(err.Error(), limiter.ErrSettings.Error()+": "))
+	if err := (gcra.Settings{Capacity: l.Capacity, Refill: l.Refill}).Validate(); err != nil {
+		r.add(key+".capacity", "%s", strings.TrimPrefix(err.Error(), gcra.ErrSettings.Error()+": "))
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Create makes a managed bucket, and takes over a live unmanaged one. Capacity and refill
 // default to the limit's, tokens to the capacity. ErrManaged: there is a managed one;
-// ErrFull: past the cap; ErrSettings: the values can't be. For these, ErrStore and ErrClosed
+// ErrFull: past the cap; gcra.ErrSettings: the values can't be. For these, ErrStore and ErrClosed
 // nothing was changed; after ErrInDoubt, Get says what is.
 func (s *Service) Create(ctx context.Context, clientID string, c Change) (Snapshot, error) {
 	snap, _, err := s.put(ctx, clientID, func(present *sight) (plan, error) {
@@ -71,9 +73,9 @@ func (s *Service) put(ctx context.Context, clientID string, planFor func(present
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
 	seen, ok := s.table.find(clientID, now)
 	full := seen.bucket == nil && s.table.count.Load() >= s.o.MaxBuckets
-	was, present := holding{at: now}, (*sight)(nil) // it may be there though it holds nothing
+	was, present := gcra.Holding{At: now}, (*sight)(nil) // it may be there though it holds nothing
 	if ok {
-		was, present = seen.rate.holding(seen.tat, now), &seen
+		was, present = seen.rate.Holding(seen.tat, now), &seen
 	}
 	p, err := planFor(present)
 	if err != nil {
@@ -82,9 +84,9 @@ func (s *Service) put(ctx context.Context, clientID string, planFor func(present
 	if full {
 		return Snapshot{}, false, fmt.Errorf("%w: there are %d already", ErrFull, s.o.MaxBuckets)
 	}
-	p.at, p.creates = was.at, !ok
+	p.at, p.creates = was.At, !ok
 	p.stored = p.arrival(was)
-	record := p.rate.record(clientID, true, p.content(was), wall)
+	record := recordOf(p.rate, clientID, true, p.content(was), wall)
 	if s.o.Strict {
 		record.Reserved = everything() // takers go on while it is written
 	}
@@ -96,7 +98,7 @@ func (s *Service) put(ctx context.Context, clientID string, planFor func(present
 
 // plan is what an admin write makes of a bucket.
 type plan struct {
-	rate   *rate
+	rate   *gcra.Rate
 	tokens *int64 // nil: those that the bucket has
 	// at is the moment that the plan was made for, and creates says that there was no bucket then.
 	at      int64
@@ -112,12 +114,12 @@ func (s *Service) plan(present *sight, c Change) (plan, error) {
 		return plan{}, err
 	}
 	if c.Tokens != nil && (*c.Tokens < 0 || *c.Tokens > settings.Capacity) {
-		return plan{}, fmt.Errorf("%w: tokens %d; want 0 to the capacity, %d", ErrSettings, *c.Tokens, settings.Capacity)
+		return plan{}, fmt.Errorf("%w: tokens %d; want 0 to the capacity, %d", gcra.ErrSettings, *c.Tokens, settings.Capacity)
 	}
-	return plan{rate: newRate(settings), tokens: c.Tokens}, nil
+	return plan{rate: gcra.NewRate(settings), tokens: c.Tokens}, nil
 }
 
-func (s *Service) settingsAfter(present *sight, c Change) Settings {
+func (s *Service) settingsAfter(present *sight, c Change) gcra.Settings {
 	settings := s.o.Settings
 	if present != nil {
 		settings = present.rate.Settings
@@ -132,27 +134,27 @@ func (s *Service) settingsAfter(present *sight, c Change) Settings {
 }
 
 // content is the credit that the new bucket gets where the old one held was.
-func (p plan) content(was holding) int64 {
+func (p plan) content(was gcra.Holding) int64 {
 	switch {
 	case p.tokens != nil:
-		return *p.tokens * p.rate.cost
-	case was.rate == nil:
-		return p.rate.span
+		return *p.tokens * p.rate.Interval
+	case was.Rate == nil:
+		return p.rate.Span
 	case p.creates:
 		// The client came while the store was writing: its new bucket lacks what it spent.
-		return p.rate.span - was.rate.convert(was.rate.span-was.credit, p.rate)
+		return p.rate.Span - was.Rate.Convert(was.Rate.Span-was.Credit, p.rate)
 	}
-	return was.rate.convert(was.credit, p.rate)
+	return was.Rate.Convert(was.Credit, p.rate)
 }
 
 // arrival is the arrival time of the new bucket where the old one held was. Tokens that were asked
 // for are those of the moment that is in the store.
-func (p plan) arrival(was holding) int64 {
-	at := was.at
+func (p plan) arrival(was gcra.Holding) int64 {
+	at := was.At
 	if p.tokens != nil {
 		at = p.at
 	}
-	return p.rate.tat(p.content(was), at)
+	return p.rate.TAT(p.content(was), at)
 }
 
 // apply does in memory what the store has taken, relative to the live tokens: what was spent

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 func TestCreate(t *testing.T) {
@@ -18,7 +20,7 @@ func TestCreate(t *testing.T) {
 	snap, err := f.Create(ctx, "test1234", Change{Capacity: ptr(int64(15)), Tokens: ptr(int64(5))})
 	require.NoError(t, err)
 	want := Snapshot{
-		ClientID: "test1234", Settings: Settings{15, Refill{1, time.Minute}}, Tokens: 5,
+		ClientID: "test1234", Settings: gcra.Settings{Capacity: 15, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 5,
 		Managed: true, LastRefill: dawn,
 	}
 	assert.Equal(t, want, snap)
@@ -77,7 +79,7 @@ func TestPatch(t *testing.T) {
 
 	f.admitted("a", 10)
 	f.clock.advance(150 * time.Second) // 2.5 tokens at 1/1m
-	snap, err := f.Patch(ctx, "a", Change{Refill: &Refill{1, time.Second}})
+	snap, err := f.Patch(ctx, "a", Change{Refill: &gcra.Refill{Amount: 1, Per: time.Second}})
 	require.NoError(t, err)
 	assert.Equal(t, int64(2), snap.Tokens, "what the old refill earned is credited first")
 	f.clock.advance(500 * time.Millisecond)
@@ -117,12 +119,12 @@ func TestBadChangesChangeNothing(t *testing.T) {
 	bad := func(c Change, why string) {
 		t.Helper()
 		_, err := f.Create(ctx, "new", c)
-		require.ErrorIs(t, err, ErrSettings)
+		require.ErrorIs(t, err, gcra.ErrSettings)
 		assert.ErrorContains(t, err, why)
 		_, _, err = f.Put(ctx, "a", c)
-		require.ErrorIs(t, err, ErrSettings)
+		require.ErrorIs(t, err, gcra.ErrSettings)
 		_, err = f.Patch(ctx, "a", c)
-		require.ErrorIs(t, err, ErrSettings)
+		require.ErrorIs(t, err, gcra.ErrSettings)
 	}
 	bad(Change{Capacity: ptr(int64(0))}, "capacity 0")
 	bad(Change{Capacity: ptr(int64(-1))}, "capacity -1")
@@ -130,7 +132,7 @@ func TestBadChangesChangeNothing(t *testing.T) {
 	bad(Change{Tokens: ptr(int64(-1))}, "tokens -1; want 0 to the capacity, 10")
 	bad(Change{Tokens: ptr(int64(11))}, "tokens 11; want 0 to the capacity, 10")
 	bad(Change{Capacity: ptr(int64(5)), Tokens: ptr(int64(6))}, "tokens 6; want 0 to the capacity, 5")
-	bad(Change{Refill: &Refill{}}, "amount 0")
+	bad(Change{Refill: &gcra.Refill{}}, "amount 0")
 	assert.Equal(t, writes, f.store.writes)
 	assert.Equal(t, int64(3), f.tokens("a"))
 	_, err = f.Get("new")

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // However alike the client_ids are, a backlog gives all of them, once, and in their order.
@@ -19,7 +21,7 @@ func TestBacklogIsInOrder(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		all := rapid.SampledFrom([]string{"", "198.51.100.", "2001:db8:1:2::"}).Draw(r, "what all begin with")
 		id := rapid.Map(ending, func(s string) string { return all + s })
-		table := newTable(newRate(Settings{10, Refill{1, 1e9}}), 100_000)
+		table := newTable(gcra.NewRate(gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: 1e9}}), 100_000)
 		want := rapid.SliceOfNDistinct(id, 0, 200, rapid.ID).Draw(r, "ids")
 		for _, id := range want {
 			table.take(id, 1)
@@ -42,7 +44,7 @@ func TestBacklogIsInOrder(t *testing.T) {
 
 // A page may have far more buckets than it should while nobody gets to split it.
 func TestBacklogOfAHugePage(t *testing.T) {
-	table := newTable(newRate(Settings{10, Refill{1, 1e9}}), 100_000)
+	table := newTable(gcra.NewRate(gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: 1e9}}), 100_000)
 	s := &table.shards[0]
 	var want []string
 	s.shape.Lock()

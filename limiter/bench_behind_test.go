@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store/bolt"
 	"gopher-equalizer/store/postgres"
 	"gopher-equalizer/store/postgres/pgtest"
@@ -131,7 +132,7 @@ func names(n int) []string {
 func opened(b *testing.B, s limiter.Store) *limiter.Service {
 	b.Helper()
 	service, err := limiter.Open(context.Background(), limiter.Options{
-		Settings:   limiter.Settings{Capacity: 100_000, Refill: limiter.Refill{Amount: 1, Per: time.Minute}},
+		Settings:   gcra.Settings{Capacity: 100_000, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		MaxBuckets: 10_000_000, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.Nop(),
 	}, s)
 	must(b, err)

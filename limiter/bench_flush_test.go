@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store/bolt"
 	"gopher-equalizer/store/memory"
 )
@@ -79,7 +80,7 @@ func flushes(b *testing.B, store limiter.Store, clients []string) {
 func dirtied(b *testing.B, store limiter.Store, clients []string) (flush func()) {
 	b.Helper()
 	s, err := limiter.Open(context.Background(), limiter.Options{
-		Settings:   limiter.Settings{Capacity: 100_000, Refill: limiter.Refill{Amount: 1, Per: time.Minute}},
+		Settings:   gcra.Settings{Capacity: 100_000, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		MaxBuckets: 1 << 30, FlushInterval: time.Second, StoreTimeout: time.Minute,
 	}, store)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/puzpuzpuz/xsync/v3"
 	xrate "golang.org/x/time/rate"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Benchmarks whose names begin with BenchmarkLarge take gigabytes and minutes: make bench-go
@@ -78,7 +80,7 @@ func benchmarkTakes(b *testing.B, name string, clients int, newTaker func() func
 	})
 }
 
-func openForTakes(b *testing.B, s Settings) *Service {
+func openForTakes(b *testing.B, s gcra.Settings) *Service {
 	b.Helper()
 	service, err := Open(context.Background(), Options{
 		Settings: s, MaxBuckets: 1 << 30, FlushInterval: time.Second, StoreTimeout: time.Minute,
@@ -89,10 +91,12 @@ func openForTakes(b *testing.B, s Settings) *Service {
 	return service
 }
 
-func plenty() Settings { return Settings{Capacity: 1 << 40, Refill: Refill{1_000_000, time.Second}} }
+func plenty() gcra.Settings {
+	return gcra.Settings{Capacity: 1 << 40, Refill: gcra.Refill{Amount: 1_000_000, Per: time.Second}}
+}
 
 // ours takes from a Service, whose clients never run out or are out from the second request on.
-func ours(b *testing.B, s Settings) func() func(string) {
+func ours(b *testing.B, s gcra.Settings) func() func(string) {
 	return func() func(string) {
 		service := openForTakes(b, s)
 		return func(clientID string) { service.Take(clientID) }
@@ -103,7 +107,7 @@ func BenchmarkTake(b *testing.B) {
 	for _, c := range crowds() {
 		benchmarkTakes(b, c.name, c.clients, ours(b, plenty()))
 	}
-	benchmarkTakes(b, "10k refused", 10_000, ours(b, Settings{Capacity: 1, Refill: Refill{1, time.Hour}}))
+	benchmarkTakes(b, "10k refused", 10_000, ours(b, gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}))
 }
 
 // BenchmarkTakePeers is what a take is to be compared with, under the same requests: making the
@@ -121,7 +125,7 @@ func BenchmarkTakePeers(b *testing.B) {
 func BenchmarkLargeTake(b *testing.B) {
 	const clients = 10_000_000
 	benchmarkTakes(b, "10M", clients, ours(b, plenty()))
-	benchmarkTakes(b, "10M refused", clients, ours(b, Settings{Capacity: 1, Refill: Refill{1, time.Hour}}))
+	benchmarkTakes(b, "10M refused", clients, ours(b, gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}))
 	benchmarkTakes(b, "bare/10M", clients, bareTaker)
 }
 

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // bucket is one client's tokens, in the memory of a version of its page. Its settings never change: an admin write,
@@ -78,10 +80,10 @@ func (b *bucket) isAlive() bool { return b.arrival.Load() >= 0 }
 // take spends a token if there is one, and returns the arrival time from then on. It is negative if the bucket
 // isn't alive: look up again. A refusal writes nothing, so that a client over its limit costs a read. Spending leaves the mark
 // behind, which is dirty, or 0 for none; marked is that, if it was not there before.
-func (b *bucket) take(r *rate, mark, now int64) (tat int64, allowed bool, marked int64) {
+func (b *bucket) take(r *gcra.Rate, mark, now int64) (tat int64, allowed bool, marked int64) {
 	for {
 		was := b.arrival.Load()
-		next, ok := r.spend(was>>1, now)
+		next, ok := r.Spend(was>>1, now)
 		if !ok || was < 0 {
 			return was >> 1, false, 0
 		}
@@ -136,9 +138,9 @@ func (b *bucket) killIfFull(now int64) bool {
 func (b *bucket) exists(tat, now int64) bool { return b.has(managed) || tat > now }
 
 // record is the bucket with this tat as a store keeps it; wall is the time of day at now.
-func (b *bucket) record(r *rate, tat, now int64, wall time.Time) Record {
-	was := r.holding(tat, now)
-	return r.record(b.clientID(), b.has(managed), was.credit, wall.Add(nanoseconds(was.at-now)))
+func (b *bucket) record(r *gcra.Rate, tat, now int64, wall time.Time) Record {
+	was := r.Holding(tat, now)
+	return recordOf(r, b.clientID(), b.has(managed), was.Credit, wall.Add(nanoseconds(was.At-now)))
 }
 
 func (b *bucket) isDirty() bool {

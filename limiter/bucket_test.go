@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // A bucket keeps its client_id, of any length, and its rate, whatever happens to its marks, its limit and its page.
@@ -15,8 +17,8 @@ func TestBucketKeepsItsClientID(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.StringN(1, -1, MaxClientID).Draw(t, "client_id")
 		buffer := []byte(id + ".")
-		defaults := newRate(Settings{10, Refill{1, 1e9}})
-		r := rapid.SampledFrom([]*rate{defaults, newRate(Settings{3, Refill{1, 1e9}})}).Draw(t, "rate")
+		defaults := gcra.NewRate(gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: 1e9}})
+		r := rapid.SampledFrom([]*gcra.Rate{defaults, gcra.NewRate(gcra.Settings{Capacity: 3, Refill: gcra.Refill{Amount: 1, Per: 1e9}})}).Draw(t, "rate")
 		c := newTable(defaults, 100).claim(aliasing(buffer)[:len(id)])
 		limit := int64(never)
 		want := map[uint64]bool{managed: rapid.Bool().Draw(t, "managed")}
@@ -69,7 +71,7 @@ func TestBucketKeepsItsClientID(t *testing.T) {
 func TestClientIDKeepsItsBucket(t *testing.T) {
 	for _, n := range []int{1, 7, 8, 16, 17, 79, MaxClientID} {
 		id := strings.Repeat("é", MaxClientID)[:n]
-		c := newTable(newRate(Settings{1, Refill{1, 1e9}}), 10).claim(id)
+		c := newTable(gcra.NewRate(gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 1, Per: 1e9}}), 10).claim(id)
 		held := c.create(c.defaults, 0, 0).clientID()
 		c = claim{}
 		runtime.GC()
@@ -81,7 +83,7 @@ func TestClientIDKeepsItsBucket(t *testing.T) {
 func TestBucketIsOneClients(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.StringN(1, 40, -1).Draw(t, "client_id")
-		c := newTable(newRate(Settings{1, Refill{1, 1e9}}), 10).claim(id)
+		c := newTable(gcra.NewRate(gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 1, Per: 1e9}}), 10).claim(id)
 		b := c.create(c.defaults, 0, 0)
 		other := rapid.OneOf(rapid.StringN(1, 40, -1), rapid.Custom(func(t *rapid.T) string {
 			near := []byte(id)

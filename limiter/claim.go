@@ -1,5 +1,7 @@
 package limiter
 
+import "gopher-equalizer/limiter/gcra"
+
 // claim is a client's page while it is locked: what isn't a taker's business is done to buckets under one. Takers go on
 // meanwhile, on the buckets that are alive.
 type claim struct {
@@ -27,17 +29,17 @@ func (c *claim) release() {
 // live is the client's bucket; nil: there is none.
 func (c *claim) live() *bucket { return c.version.find(c.hash, c.clientID) }
 
-func (c *claim) rateOf(b *bucket) *rate { return c.leaf.rateOf(b, c.defaults) }
+func (c *claim) rateOf(b *bucket) *gcra.Rate { return c.leaf.rateOf(b, c.defaults) }
 
 // kill ends a live bucket, and returns what it held.
-func (c *claim) kill(b *bucket, now int64) holding {
+func (c *claim) kill(b *bucket, now int64) gcra.Holding {
 	was := b.kill()
 	c.shard.dirty.count.Add(-(was & dirty))
-	return c.rateOf(b).holding(was>>1, now)
+	return c.rateOf(b).Holding(was>>1, now)
 }
 
 // put makes the client's bucket, clean. It has none, or none that is alive.
-func (c *claim) put(r *rate, marks uint64, tat int64) *bucket {
+func (c *claim) put(r *gcra.Rate, marks uint64, tat int64) *bucket {
 	s := seed{c.clientID, c.hash, r, marks, tat << 1}
 	if b := c.add(s); b != nil {
 		return b
@@ -52,7 +54,7 @@ func (c *claim) put(r *rate, marks uint64, tat int64) *bucket {
 }
 
 // create is put for a client that had no bucket.
-func (c *claim) create(r *rate, marks uint64, tat int64) *bucket {
+func (c *claim) create(r *gcra.Rate, marks uint64, tat int64) *bucket {
 	c.shard.buckets.Add(1)
 	c.countManaged(false, marks&managed != 0)
 	return c.put(r, marks, tat)
@@ -60,11 +62,11 @@ func (c *claim) create(r *rate, marks uint64, tat int64) *bucket {
 
 // replace puts a bucket where the client's present one was, if any. arrival is given what that
 // held at its end, and says what the arrival time of the new one is to be.
-func (c *claim) replace(r *rate, marks uint64, now int64, arrival func(was holding) int64) *bucket {
+func (c *claim) replace(r *gcra.Rate, marks uint64, now int64, arrival func(was gcra.Holding) int64) *bucket {
 	b := c.live()
 	if b == nil {
 		c.count.Add(1)
-		return c.create(r, marks, arrival(holding{at: now}))
+		return c.create(r, marks, arrival(gcra.Holding{At: now}))
 	}
 	tat := arrival(c.kill(b, now))
 	c.countManaged(b.has(managed), marks&managed != 0)

@@ -19,13 +19,3 @@ func newSystemClock() Clock { return &systemClock{time.Now()} }
 func (c *systemClock) Monotonic() int64 { return int64(time.Since(c.start)) }
 
 func (c *systemClock) Wall() time.Time { return time.Now().UTC() }
-
-// storedTime is a moment as records carry it: whole microseconds, which is what
-// PostgreSQL keeps. It is rounded up, so that a later start credits no more than was earned.
-func storedTime(t time.Time) time.Time {
-	cut := t.UTC().Truncate(time.Microsecond)
-	if cut.Before(t) {
-		cut = cut.Add(time.Microsecond)
-	}
-	return cut
-}

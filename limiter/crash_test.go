@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // A bucket that the flush needn't write, and that spends a lot before the crash: it regains that, and what it would
@@ -14,7 +16,7 @@ import (
 func TestACrashGivesBackWhatWasSpentAndAnIntervalsRefill(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()
-	o.Settings = Settings{Capacity: 100, Refill: Refill{10, time.Second}}
+	o.Settings = gcra.Settings{Capacity: 100, Refill: gcra.Refill{Amount: 10, Per: time.Second}}
 	f.reopen(o)
 	f.admitted("a", 8) // full in 800 ms
 	require.NoError(t, f.flush(context.Background(), time.Second))

@@ -10,6 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // fakeClock stands until it is told to go on.
@@ -126,7 +128,7 @@ type fixture struct {
 
 func (f *fixture) options() Options {
 	return Options{
-		Settings:      Settings{Capacity: 10, Refill: Refill{1, time.Minute}},
+		Settings:      gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		MaxBuckets:    1000,
 		FlushInterval: time.Second,
 		StoreTimeout:  time.Second,

@@ -12,6 +12,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 func TestFlushWritesWhatIsDirtyInOrder(t *testing.T) {
@@ -266,7 +268,7 @@ func TestFlushWritesUnderADeadlineOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &patient{fakeStore: newFakeStore(), release: make(chan struct{})}
 		s, err := Open(context.Background(), Options{
-			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
+			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
 		}, store)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -303,7 +305,7 @@ func (s *patient) Write(ctx context.Context, b Batch) error {
 func TestWhatIsFullSoonIsNotWritten(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()
-	o.Settings.Refill = Refill{10, time.Second}
+	o.Settings.Refill = gcra.Refill{Amount: 10, Per: time.Second}
 	f.reopen(o)
 	ctx := context.Background()
 	f.admitted("soon", 5) // full in 500 ms

@@ -13,6 +13,8 @@ import (
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // What takers and operators see of one client's bucket is as if their calls came one after the other, each at some
@@ -183,7 +185,7 @@ func anyWrite(random *rand.Rand) call {
 func newLinearFixture(t *testing.T) *fixture {
 	f := newFixture(t)
 	o := f.options()
-	o.Settings = Settings{linearCapacity, Refill{1, time.Minute}}
+	o.Settings = gcra.Settings{Capacity: linearCapacity, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}
 	f.reopen(o)
 	return f
 }
@@ -248,7 +250,7 @@ func TestLinearizabilityIsChecked(t *testing.T) {
 	one := func(c claim, b *bucket, now int64) Decision {
 		r := c.rateOf(b)
 		tat, allowed, _ := b.take(r, dirty, now)
-		return r.decision(allowed, tat, now)
+		return decision(r, allowed, tat, now)
 	}
 	f("as it is", true, func(f *fixture, c claim, b *bucket) Decision { return one(c, b, f.clock.Monotonic()) })
 	f("a take that isn't one step", false, func(f *fixture, c claim, b *bucket) Decision {

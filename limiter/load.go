@@ -7,6 +7,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // loadProgress is after how many records a long load says how far it is.
@@ -97,9 +99,9 @@ func (s *Service) loadIfLate(ctx context.Context) error {
 func (s *Service) startEmpty(stopped time.Time) {
 	t, wall := s.table, s.clock.Wall()
 	now := s.clock.Monotonic() // read after wall, as in restore
-	empty := min(t.defaults.span, max(0, int64(stopped.Sub(wall))))
+	empty := min(t.defaults.Span, max(0, int64(stopped.Sub(wall))))
 	if stopped.IsZero() && s.o.Strict {
-		empty = t.defaults.span
+		empty = t.defaults.Span
 	}
 	if empty == 0 {
 		return
@@ -137,22 +139,22 @@ func (l loader) restore(r Record) error {
 		return nil
 	}
 	was, is := t.ratesOf(r)
-	credit := was.convert(creditOf(r, was, wall, l.stopped), is)
+	credit := was.Convert(creditOf(r, was, wall, l.stopped), is)
 	late := false
 	marks := stored
 	if r.Managed {
 		marks |= managed
 	}
-	b := c.replace(is, marks, now, func(live holding) int64 {
-		if live.rate != nil {
+	b := c.replace(is, marks, now, func(live gcra.Holding) int64 {
+		if live.Rate != nil {
 			late = true
-			credit = max(0, credit-live.rate.convert(live.rate.span-live.credit, is))
+			credit = max(0, credit-live.Rate.Convert(live.Rate.Span-live.Credit, is))
 		}
-		return is.tat(credit, live.at)
+		return is.TAT(credit, live.At)
 	})
 	short := l.o.Strict && l.restoreLimit(b, r, was, is)
 	taken := !l.stopped && r.Reserved > 0 // or else an orderly stop would leave the row as it is
-	if late || short || taken || was != is || r.At.After(wall) || !r.Managed && credit == is.span {
+	if late || short || taken || was != is || r.At.After(wall) || !r.Managed && credit == is.Span {
 		c.soil(b, now)
 	}
 	return nil
@@ -160,7 +162,7 @@ func (l loader) restore(r Record) error {
 
 // restoreLimit gives a bucket the limit that its row sets, if it sets one. short says that little of it is left. Under
 // other settings than the row's nothing can be spent before the row is written again.
-func (l loader) restoreLimit(b *bucket, r Record, was, is *rate) (short bool) {
+func (l loader) restoreLimit(b *bucket, r Record, was, is *gcra.Rate) (short bool) {
 	if math.IsInf(r.Reserved, 1) {
 		return false
 	}
@@ -170,38 +172,38 @@ func (l loader) restoreLimit(b *bucket, r Record, was, is *rate) (short bool) {
 	}
 	// In this order: what lies between is not reserved twice.
 	now, wall := l.clock.Monotonic(), l.clock.Wall()
-	left := was.fromTokens(r.Tokens) + earnedBy(r, wall) - was.reserved(r.Reserved) // after a crash, by now
-	limit := now + was.span - left
+	left := was.FromTokens(r.Tokens) + earnedBy(r, wall) - was.Reserved(r.Reserved) // after a crash, by now
+	limit := now + was.Span - left
 	b.setLimit(limit)
-	return limit-max(b.tat(), now) < l.reserve(was)*was.cost/2
+	return limit-max(b.tat(), now) < l.reserve(was)*was.Interval/2
 }
 
 // ratesOf is what a record was stored with, and what its bucket is to have.
-func (t *table) ratesOf(r Record) (was, is *rate) {
+func (t *table) ratesOf(r Record) (was, is *gcra.Rate) {
 	switch {
 	case r.Managed:
-		was = newRate(r.Settings)
+		was = gcra.NewRate(r.Settings)
 		return was, was
 	case r.Settings == t.defaults.Settings:
 		return t.defaults, t.defaults
 	}
-	return newRate(r.Settings), t.defaults
+	return gcra.NewRate(r.Settings), t.defaults
 }
 
 // creditOf is what a record holds by now. A clock that stepped back earns nothing and costs
 // nothing; one that stepped forward fills the bucket at most.
-func creditOf(r Record, was *rate, wall time.Time, stopped bool) int64 {
-	held := was.fromTokens(r.Tokens)
+func creditOf(r Record, was *gcra.Rate, wall time.Time, stopped bool) int64 {
+	held := was.FromTokens(r.Tokens)
 	if !stopped {
 		if math.IsInf(r.Reserved, 1) {
 			return 0
 		}
-		held -= was.reserved(r.Reserved)
+		held -= was.Reserved(r.Reserved)
 	}
-	return min(was.span, max(0, held+earnedBy(r, wall)))
+	return min(was.Span, max(0, held+earnedBy(r, wall)))
 }
 
 // earnedBy is the time since the record's tokens were counted, and at most what could fill any bucket.
 func earnedBy(r Record, wall time.Time) int64 {
-	return min(max(0, int64(wall.Sub(r.At))), maxSpan)
+	return min(max(0, int64(wall.Sub(r.At))), gcra.MaxSpan)
 }

@@ -13,12 +13,14 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 func TestRestart(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
-	_, err := f.Create(ctx, "managed", Change{Capacity: ptr(int64(15)), Tokens: ptr(int64(5)), Refill: &Refill{1, time.Hour}})
+	_, err := f.Create(ctx, "managed", Change{Capacity: ptr(int64(15)), Tokens: ptr(int64(5)), Refill: &gcra.Refill{Amount: 1, Per: time.Hour}})
 	require.NoError(t, err)
 	f.admitted("spent", 10)
 	f.admitted("managed", 2)
@@ -63,7 +65,7 @@ func TestTimeGoesByBetweenTwoReadings(t *testing.T) {
 			f := newFixture(t)
 			f.clock.untilJump.Store(reading)
 			o := f.options()
-			o.Settings, o.Strict = Settings{100, Refill{1, time.Second}}, strict
+			o.Settings, o.Strict = gcra.Settings{Capacity: 100, Refill: gcra.Refill{Amount: 1, Per: time.Second}}, strict
 			f.reopen(o)
 			spent, crashed := f.admitted("a", 10), int64(-1)
 			for n, step := range strings.Fields("flush stop start crash stop start change flush crash") {
@@ -119,7 +121,7 @@ func TestRestartWithChangedDefaults(t *testing.T) {
 	f.clock.advance(2 * time.Minute)
 
 	o := f.options()
-	o.Settings = Settings{Capacity: 5, Refill: Refill{1, time.Second}}
+	o.Settings = gcra.Settings{Capacity: 5, Refill: gcra.Refill{Amount: 1, Per: time.Second}}
 	f.reopen(o)
 	assert.Equal(t, int64(2), f.tokens("unmanaged"), "earned at the stored refill up to now")
 	assert.Equal(t, int64(6), f.tokens("managed"), "a managed bucket keeps its own settings")
@@ -171,7 +173,7 @@ func TestRestartWithARowOfTheFuture(t *testing.T) {
 func TestLoadOfAStoreThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &loading{fakeStore: newFakeStore(), rows: 5, pause: 900 * time.Millisecond}
-		o := Options{Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop()}
+		o := Options{Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop()}
 		start := time.Now()
 		s, err := Open(context.Background(), o, store)
 		require.NoError(t, err)
@@ -201,7 +203,7 @@ func (s *loading) Load(ctx context.Context, yield func(Record) error) error {
 			return context.Cause(ctx)
 		case <-time.After(s.pause):
 		}
-		r := Record{ClientID: fmt.Sprint(i), Managed: true, Settings: Settings{10, Refill{1, time.Minute}}, Tokens: 1, At: time.Now().UTC()}
+		r := Record{ClientID: fmt.Sprint(i), Managed: true, Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 1, At: time.Now().UTC()}
 		if err := yield(r); err != nil {
 			return err
 		}
@@ -239,9 +241,9 @@ func (s *meanwhile) Load(ctx context.Context, yield func(Record) error) error {
 
 func TestLoadRefusesWhatCantBe(t *testing.T) {
 	f := newFixture(t)
-	f.store.rows["odd"] = Record{ClientID: "odd", Settings: Settings{Capacity: -1}}
+	f.store.rows["odd"] = Record{ClientID: "odd", Settings: gcra.Settings{Capacity: -1}}
 	_, err := Open(context.Background(), f.options(), f.store)
-	require.ErrorIs(t, err, ErrSettings)
+	require.ErrorIs(t, err, gcra.ErrSettings)
 	assert.ErrorContains(t, err, `client "odd"`)
 }
 
@@ -318,7 +320,7 @@ type again struct {
 }
 
 func (s again) Load(_ context.Context, yield func(Record) error) error {
-	r := Record{ClientID: "a", Settings: Settings{10, Refill{1, time.Minute}}, Tokens: 1, At: time.Now().UTC()}
+	r := Record{ClientID: "a", Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 1, At: time.Now().UTC()}
 	for range s.times {
 		if err := yield(r); err != nil {
 			return err
@@ -330,7 +332,7 @@ func (s again) Load(_ context.Context, yield func(Record) error) error {
 func TestALongLoadSaysHowFarItIs(t *testing.T) {
 	var log bytes.Buffer
 	o := Options{
-		Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.New(&log),
+		Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.New(&log),
 	}
 	_, err := Open(context.Background(), o, again{newFakeStore(), 2*loadProgress + 1})
 	require.NoError(t, err)

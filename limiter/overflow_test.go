@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Whoever comes and goes past the cap, no client is admitted more than capacity + refill * t in any window: not by
@@ -122,7 +124,7 @@ func TestOverflowIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out logged
 		s, err := Open(context.Background(), Options{
-			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 2,
+			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 2,
 			FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.New(&out),
 		}, newFakeStore())
 		require.NoError(t, err)

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // page is some two hundred clients, whose hashes end alike. Whoever adds or kills a bucket, moves it, or changes its marks, has the page
@@ -29,7 +31,7 @@ type page struct {
 type leaf struct {
 	*version
 	page  *page
-	rates *[]*rate // of its long buckets
+	rates *[]*gcra.Rate // of its long buckets
 }
 
 // newLeaf is a page's next version, with room for what was counted, and some more.
@@ -41,7 +43,7 @@ func newLeaf(p *page, c census) leaf {
 }
 
 // rateOf is the rate of a bucket of this leaf.
-func (l leaf) rateOf(b *bucket, defaults *rate) *rate {
+func (l leaf) rateOf(b *bucket, defaults *gcra.Rate) *gcra.Rate {
 	if b.length() != long {
 		return defaults
 	}
@@ -49,7 +51,7 @@ func (l leaf) rateOf(b *bucket, defaults *rate) *rate {
 }
 
 // indexOf is where a rate with these settings is; the default one is the first.
-func indexOf(rates []*rate, s *Settings) (index int, ok bool) {
+func indexOf(rates []*gcra.Rate, s *gcra.Settings) (index int, ok bool) {
 	for i, r := range rates {
 		if r.Settings == *s {
 			return i, true
@@ -64,10 +66,10 @@ func isLong(clientID string, rate int) bool { return rate != 0 || len(clientID) 
 // census is what a leaf is to hold.
 type census struct {
 	extent
-	rates *[]*rate // begins with the default one
+	rates *[]*gcra.Rate // begins with the default one
 }
 
-func (c *census) count(clientID string, r *rate) {
+func (c *census) count(clientID string, r *gcra.Rate) {
 	index, ok := indexOf(*c.rates, &r.Settings)
 	if !ok {
 		index = len(*c.rates)
@@ -81,7 +83,7 @@ func (c *census) count(clientID string, r *rate) {
 type seed struct {
 	clientID string // may alias a buffer
 	hash     uint64
-	rate     *rate
+	rate     *gcra.Rate
 	marks    uint64 // but the length
 	arrival  int64  // the word
 }

@@ -8,11 +8,13 @@ import (
 	"weak"
 
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Nobody can lock the page that a split adds while its buckets are on their way: a claim would find them full, or not at all.
 func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
-	table := newTable(newRate(Settings{1000, Refill{1, 1e9}}), 1<<20)
+	table := newTable(gcra.NewRate(gcra.Settings{Capacity: 1000, Refill: gcra.Refill{Amount: 1, Per: 1e9}}), 1<<20)
 	s := &table.shards[0]
 	for range 3 {
 		table.split(s)
@@ -25,7 +27,7 @@ func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
 		if hash := table.hasher.hash(id); table.shard(hash) == s && hash&7 == 4 {
 			ids = append(ids, id)
 			c := table.claim(id)
-			c.replace(table.defaults, stored|managed, 0, func(holding) int64 { return tat })
+			c.replace(table.defaults, stored|managed, 0, func(gcra.Holding) int64 { return tat })
 			c.release()
 		}
 	}

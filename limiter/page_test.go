@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // inOneShard makes client_ids of a shard that all are in, of all lengths: so many that there are among them some whose tags and
@@ -27,7 +29,7 @@ func inOneShard(t *rapid.T, table *table, n int) []string {
 
 // held is what a bucket holds.
 type held struct {
-	rate  *rate
+	rate  *gcra.Rate
 	tat   int64
 	marks uint64
 	dirty bool
@@ -41,9 +43,9 @@ func heldBy(c *claim, b *bucket) held {
 // settings, tokens and marks; whatever tags, homes and numbers of pages they have in common.
 func TestPagesAreAMap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		table := newTable(newRate(Settings{10, Refill{1, 1e9}}), 100_000)
+		table := newTable(gcra.NewRate(gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: 1e9}}), 100_000)
 		s, crowd, want := &table.shards[0], inOneShard(rt, table, 120), map[string]held{}
-		rates := []*rate{table.defaults, newRate(Settings{20, Refill{1, 1e9}}), newRate(Settings{30, Refill{1, 1e9}})}
+		rates := []*gcra.Rate{table.defaults, gcra.NewRate(gcra.Settings{Capacity: 20, Refill: gcra.Refill{Amount: 1, Per: 1e9}}), gcra.NewRate(gcra.Settings{Capacity: 30, Refill: gcra.Refill{Amount: 1, Per: 1e9}})}
 		for range rapid.IntRange(1, 200).Draw(rt, "steps") {
 			id := rapid.SampledFrom(crowd).Draw(rt, "client")
 			c := table.claim(id)
@@ -63,7 +65,7 @@ func TestPagesAreAMap(t *testing.T) {
 					rate: rapid.SampledFrom(rates).Draw(rt, "rate"), tat: rapid.Int64Range(0, 1<<61).Draw(rt, "tat"),
 					marks: rapid.SampledFrom([]uint64{0, stored, managed, stored | managed | limitMarks(1<<40)}).Draw(rt, "marks"),
 				}
-				c.replace(h.rate, h.marks, 0, func(holding) int64 { return h.tat })
+				c.replace(h.rate, h.marks, 0, func(gcra.Holding) int64 { return h.tat })
 				want[id] = h
 			}
 			c.release()
@@ -110,7 +112,7 @@ func holdsExactly(t *rapid.T, table *table, crowd []string, want map[string]held
 func TestTakesWhilePagesMove(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()
-	o.Settings, o.MaxBuckets = Settings{600_000, Refill{1, time.Hour}}, 1<<20
+	o.Settings, o.MaxBuckets = gcra.Settings{Capacity: 600_000, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}, 1<<20
 	f.reopen(o)
 	const known, each, crowd = 50, 20_000, 30_000
 	var takers, crowds sync.WaitGroup

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // rounds of a race between two steps: enough for each step to come in the middle of the other.
@@ -48,7 +50,7 @@ func TestTakeAgainstTheReaper(t *testing.T) {
 func TestTakesAgainstTheFlush(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()
-	o.Settings = Settings{Capacity: 600_000, Refill: Refill{1, time.Hour}}
+	o.Settings = gcra.Settings{Capacity: 600_000, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}
 	f.reopen(o)
 	clients := make([]string, 500)
 	for i := range clients {
@@ -72,7 +74,7 @@ func TestTakesAgainstTheFlush(t *testing.T) {
 
 // A bucket that becomes dirty while a flush looks through its page for others is in this flush or in the next one.
 func TestABucketBecomesDirtyWhileItsPageIsTaken(t *testing.T) {
-	table := newTable(newRate(Settings{600_000, Refill{1, time.Hour}}), 1000)
+	table := newTable(gcra.NewRate(gcra.Settings{Capacity: 600_000, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}), 1000)
 	s := table.shardOf("first")
 	var others []string
 	for n := 0; len(others) < 60; n++ {
@@ -111,7 +113,7 @@ func TestTakesAgainstChangesAreExact(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
 	const capacity, each = 90_000, 20_000
-	_, err := f.Create(ctx, "a", Change{Capacity: ptr(int64(capacity)), Refill: &Refill{1, time.Hour}})
+	_, err := f.Create(ctx, "a", Change{Capacity: ptr(int64(capacity)), Refill: &gcra.Refill{Amount: 1, Per: time.Hour}})
 	require.NoError(t, err)
 	stop := make(chan struct{})
 	var admin sync.WaitGroup
@@ -122,7 +124,7 @@ func TestTakesAgainstChangesAreExact(t *testing.T) {
 				return
 			default:
 			}
-			_, err := f.Patch(ctx, "a", Change{Refill: &Refill{1, time.Duration(n%7+1) * time.Hour}})
+			_, err := f.Patch(ctx, "a", Change{Refill: &gcra.Refill{Amount: 1, Per: time.Duration(n%7+1) * time.Hour}})
 			assert.NoError(t, err)
 		}
 	})

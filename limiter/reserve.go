@@ -1,6 +1,10 @@
 package limiter
 
-import "math"
+import (
+	"math"
+
+	"gopher-equalizer/limiter/gcra"
+)
 
 // With Options.Strict no crash gives anything back. A row then says how many tokens its client may spend
 // before its next row is stored: those that are reserved. A bucket with such a row has a limit, which is the
@@ -67,47 +71,39 @@ type reservedTake struct {
 }
 
 // takeUpTo is take with a limit, which was read before the arrival time: it only rises.
-func (b *bucket) takeUpTo(limit int64, r *rate, now int64) reservedTake {
+func (b *bucket) takeUpTo(limit int64, r *gcra.Rate, now int64) reservedTake {
 	for {
 		was := b.arrival.Load()
 		if was < 0 {
 			return reservedTake{gone: true}
 		}
 		tat := was >> 1
-		next, ok := r.spend(tat, now)
+		next, ok := r.Spend(tat, now)
 		switch {
 		case !ok:
-			return reservedTake{Decision: r.decision(false, tat, now).within(limit-max(tat, now), r)}
+			return reservedTake{Decision: decision(r, false, tat, now).within(limit-max(tat, now), r)}
 		case next > limit:
 			if was&dirty != 0 || b.arrival.CompareAndSwap(was, was|dirty) {
-				d := r.decision(false, tat, now).within(limit-max(tat, now), r)
+				d := decision(r, false, tat, now).within(limit-max(tat, now), r)
 				return reservedTake{Decision: d, short: true, first: was&dirty == 0}
 			}
 		case b.arrival.CompareAndSwap(was, next<<1|dirty):
-			return reservedTake{Decision: r.decision(true, next, now).within(limit-next, r), first: was&dirty == 0}
+			return reservedTake{Decision: decision(r, true, next, now).within(limit-next, r), first: was&dirty == 0}
 		}
 	}
 }
 
 // within cuts a decision to so many nanoseconds of refill that are reserved.
-func (d Decision) within(reserved int64, r *rate) Decision {
-	d.Remaining = min(d.Remaining, max(0, reserved)/r.cost)
+func (d Decision) within(reserved int64, r *gcra.Rate) Decision {
+	d.Remaining = min(d.Remaining, max(0, reserved)/r.Interval)
 	return d
 }
 
 // reserve is how many tokens a row reserves: half the capacity, so that what a crash leaves is worth
 // having; or what is earned in some flush intervals, so that a client at its full rate never comes to its limit.
-func (s *Service) reserve(r *rate) int64 {
+func (s *Service) reserve(r *gcra.Rate) int64 {
 	const flushes = 4
-	return max((r.Capacity+1)/2, int64(s.o.FlushInterval)*flushes/r.cost+1)
-}
-
-// reserved is the credit that so many tokens are, rounded up.
-func (r *rate) reserved(tokens float64) int64 {
-	if tokens >= float64(maxSpan/r.cost) {
-		return maxSpan
-	}
-	return int64(math.Ceil(tokens)) * r.cost
+	return max((r.Capacity+1)/2, int64(s.o.FlushInterval)*flushes/r.Interval+1)
 }
 
 // limit puts a bucket with a limit in the place of one that has none, and gives its arrival time. The
@@ -115,7 +111,7 @@ func (r *rate) reserved(tokens float64) int64 {
 func (c *claim) limit(b *bucket, now, reserve int64) (fresh *bucket, tat int64) {
 	r := c.rateOf(b)
 	was := c.kill(b, now)
-	tat = r.tat(was.credit, was.at)
+	tat = r.TAT(was.Credit, was.At)
 	return c.put(r, b.marks.Load()&(stored|managed)|limitMarks(max(tat, now)+reserve), tat), tat
 }
 
@@ -136,7 +132,7 @@ func (s *Service) reserveFor(at *claim, b *bucket, tat, now int64) reservation {
 	}
 	r := at.rateOf(b)
 	tokens := s.reserve(r)
-	credit := tokens * r.cost
+	credit := tokens * r.Interval
 	isNew := !b.has(limited)
 	if isNew {
 		b, tat = at.limit(b, now, credit)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // newStrictFixture has capacity 10 and refill 1/1m, so a row reserves 5 tokens.
@@ -93,7 +95,7 @@ func TestStrictStop(t *testing.T) {
 func TestStrictClientAtItsFullRateMeetsNoLimit(t *testing.T) {
 	f := newStrictFixture(t)
 	o := f.strict()
-	o.Settings = Settings{150, Refill{100, time.Second}}
+	o.Settings = gcra.Settings{Capacity: 150, Refill: gcra.Refill{Amount: 100, Per: time.Second}}
 	require.NoError(t, f.Close(context.Background()))
 	f.reopen(o)
 	require.Equal(t, 150, f.admitted("a", 150))
@@ -195,7 +197,7 @@ func TestStrictNeedsTheStoreAtTheStart(t *testing.T) {
 func TestTakesAgainstANewLimit(t *testing.T) {
 	f := newStrictFixture(t)
 	o := f.strict()
-	o.Settings = Settings{Capacity: 1000, Refill: Refill{1, time.Hour}}
+	o.Settings = gcra.Settings{Capacity: 1000, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}
 	for range 300 {
 		f.store = newFakeStore()
 		f.reopen(o)

@@ -11,12 +11,14 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // real is a Service on the time of a synctest bubble, with its Run under way.
 func real(t *testing.T, store *fakeStore) (s *Service, stop func()) {
 	s, err := Open(context.Background(), Options{
-		Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 1000,
+		Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 1000,
 		FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
 	}, store)
 	require.NoError(t, err)
@@ -153,7 +155,7 @@ func TestCloseTriesAgainSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
 		s, err := Open(context.Background(), Options{
-			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 10, FlushInterval: time.Hour, StoreTimeout: time.Second, Logger: zerolog.Nop(),
+			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Hour, StoreTimeout: time.Second, Logger: zerolog.Nop(),
 		}, store)
 		require.NoError(t, err)
 		s.Take("a")
@@ -196,7 +198,7 @@ func TestAnAdminWriteWaitsForOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
 		s, err := Open(context.Background(), Options{
-			Settings: Settings{10, Refill{1, time.Minute}}, MaxBuckets: 1000, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.Nop(),
+			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 1000, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.Nop(),
 		}, store)
 		require.NoError(t, err)
 		s.batch = minFlushBatch

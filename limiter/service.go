@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Options say how a Service works. Every field but Clock and Logger is needed.
 type Options struct {
 	// Settings are the defaults: what an unknown client's bucket gets.
-	Settings Settings
+	Settings gcra.Settings
 	// MaxBuckets is how many buckets are kept. Past it unknown clients share overflow buckets,
 	// which are neither stored nor listed; managed buckets are always loaded.
 	MaxBuckets int64
@@ -93,7 +95,7 @@ func newService(o Options, s Store) (*Service, error) {
 	}
 	service := &Service{
 		o: o, log: o.Logger, clock: o.Clock, store: s,
-		table:   newTable(newRate(o.Settings), o.MaxBuckets),
+		table:   newTable(gcra.NewRate(o.Settings), o.MaxBuckets),
 		writing: make(writeLock, 1),
 		wake:    make(chan struct{}, 1),
 		batch:   flushBatch,
@@ -134,7 +136,7 @@ func (s *Service) flushEarly() {
 }
 
 // Defaults are the settings of an unknown client's bucket.
-func (s *Service) Defaults() Settings { return s.o.Settings }
+func (s *Service) Defaults() gcra.Settings { return s.o.Settings }
 
 // Get is the client's bucket now. ErrNotFound: it has none. ErrInDoubt: an admin write of
 // this bucket broke off, and the store hasn't said yet whether it holds.

@@ -49,7 +49,7 @@ func TestSimulationCatchesMutants(t *testing.T) {
 			"flush.go", "err != nil || s.doubt.Load() == nil {", "true {",
 		},
 		"a clock that stepped back costs what was earned": {
-			"load.go", "min(max(0, int64(wall.Sub(r.At))), maxSpan)", "min(int64(wall.Sub(r.At)), maxSpan)",
+			"load.go", "min(max(0, int64(wall.Sub(r.At))), gcra.MaxSpan)", "min(int64(wall.Sub(r.At)), gcra.MaxSpan)",
 		},
 		"what is reserved is owed": {
 			"load.go", "max(0, held+earnedBy(r, wall))", "held+earnedBy(r, wall)",
@@ -94,7 +94,7 @@ func TestSimulationCatchesMutants(t *testing.T) {
 			"reap.go", "case b.has(stored):", "case false:",
 		},
 		"an operator's write forgets what was spent meanwhile": {
-			"admin.go", "\treturn p.rate.tat(p.content(was), at)", "\treturn max(p.stored, p.rate.tat(p.content(was), at)-p.rate.cost)",
+			"admin.go", "\treturn p.rate.TAT(p.content(was), at)", "\treturn max(p.stored, p.rate.TAT(p.content(was), at)-p.rate.Interval)",
 		},
 		"an operator's write leaves what was spent meanwhile clean": {
 			"admin.go", "\t\tc.soil(b, now)", "",
@@ -127,7 +127,7 @@ func TestSimulationCatchesMutants(t *testing.T) {
 			"collect.go", " || c.now < s.table.emptyUntil.Load()\n", "\n",
 		},
 		"a limit is restored too high": {
-			"load.go", "earnedBy(r, wall) - was.reserved(r.Reserved) // after", "0*earnedBy(r, wall) - was.reserved(r.Reserved) // after",
+			"load.go", "earnedBy(r, wall) - was.Reserved(r.Reserved) // after", "0*earnedBy(r, wall) - was.Reserved(r.Reserved) // after",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"time"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // The oracle has a bucket of its own for each client, which no crash touches: it follows each token that is spent, and
@@ -13,7 +15,7 @@ import (
 // simClient is a client, and its true bucket.
 type simClient struct {
 	id      string
-	is      *rate
+	is      *gcra.Rate
 	managed bool
 	tat     int64   // true time
 	known   *bucket // the Service's bucket that this one is like; nil: it has none
@@ -35,11 +37,11 @@ type simPlan struct {
 
 	written bool // the store was asked to write it, at the moment at
 	at      int64
-	spent   int64 // when it began
-	nothing bool  // there may have been no bucket by then
-	is      *rate // what comes of it
-	applied bool  // memory has it
-	nop     bool  // or may have it, since it would make no difference
+	spent   int64      // when it began
+	nothing bool       // there may have been no bucket by then
+	is      *gcra.Rate // what comes of it
+	applied bool       // memory has it
+	nop     bool       // or may have it, since it would make no difference
 	inDoubt bool
 }
 
@@ -113,10 +115,10 @@ func (w *simWorld) nameOf(b *bucket) string {
 
 // spend follows a token that was spent.
 func (w *simWorld) spend(c *simClient, op *simOp, tat int64) {
-	if want := max(c.tat, op.now) + c.is.cost; tat != want {
+	if want := max(c.tat, op.now) + c.is.Interval; tat != want {
 		w.fail("%q: spending a token came to %d, not %d", c.id, tat, want)
 	}
-	if tat-op.now > c.is.span {
+	if tat-op.now > c.is.Span {
 		w.fail("%q spent a token that it did not have", c.id)
 	}
 	c.tat = tat
@@ -129,7 +131,7 @@ func (w *simWorld) took(c *simClient, d Decision) {
 	if !d.Allowed {
 		w.looked(c)
 	}
-	next := max(c.tat, op.now) + c.is.cost
+	next := max(c.tat, op.now) + c.is.Interval
 	seen, inTransit := w.peek(c)
 	switch {
 	case d.Allowed:
@@ -138,7 +140,7 @@ func (w *simWorld) took(c *simClient, d Decision) {
 		if !simStepped() {
 			w.observeSpent(c, op, seen)
 		}
-	case next-op.now > c.is.span:
+	case next-op.now > c.is.Span:
 		w.note("refused", c.id)
 	case !w.o.Strict:
 		w.fail("%q was refused a token that it had", c.id)
@@ -220,7 +222,7 @@ func (w *simWorld) forget(c *simClient) {
 	if c.pending != nil && c.pending.deletes && c.pending.written {
 		c.pending.applied = true
 	}
-	c.is, c.managed, c.known, c.tat, c.covered = newRate(w.o.Settings), false, nil, w.blank, c.spent
+	c.is, c.managed, c.known, c.tat, c.covered = gcra.NewRate(w.o.Settings), false, nil, w.blank, c.spent
 }
 
 // observe compares a bucket that was seen with the true one.
@@ -264,27 +266,27 @@ func (w *simWorld) applies(c *simClient, p *simPlan, seen sight, tat int64) {
 	}
 	p.applied = true
 	c.writes++
-	c.late, c.soon = c.is.convert(min(c.is.span, w.now-p.at), p.is), w.now-p.at
+	c.late, c.soon = c.is.Convert(min(c.is.Span, w.now-p.at), p.is), w.now-p.at
 	c.is, c.managed, c.tat = p.is, true, tat
 	c.covered = max(c.covered, p.spent)
 }
 
 // follows says whether an operator's write makes this of the true bucket.
 func (w *simWorld) follows(c *simClient, p *simPlan, tat int64) bool {
-	credit := p.is.credit(tat, w.now)
-	held := c.is.credit(c.tat, w.now)
-	lacks := p.is.span - c.is.convert(c.is.span-held, p.is)
+	credit := p.is.Credit(tat, w.now)
+	held := c.is.Credit(c.tat, w.now)
+	lacks := p.is.Span - c.is.Convert(c.is.Span-held, p.is)
 	switch {
 	case p.change.Tokens != nil || p.create:
 		tokens := p.is.Capacity
 		if p.change.Tokens != nil {
 			tokens = *p.change.Tokens
 		}
-		return max(tat, w.now) == max(p.is.tat(tokens*p.is.cost, p.at), w.now)
-	case p.nothing && (credit == lacks || c.spent == p.spent && credit == p.is.span):
+		return max(tat, w.now) == max(p.is.TAT(tokens*p.is.Interval, p.at), w.now)
+	case p.nothing && (credit == lacks || c.spent == p.spent && credit == p.is.Span):
 		return true
 	}
-	return credit == c.is.convert(held, p.is)
+	return credit == c.is.Convert(held, p.is)
 }
 
 // hasNothing says whether the client has no bucket, or a full one that nobody wrote.
@@ -315,7 +317,7 @@ func (w *simWorld) writes() {
 	if p.change.Capacity != nil {
 		settings.Capacity, settings.Refill = *p.change.Capacity, *p.change.Refill
 	}
-	p.is = newRate(settings)
+	p.is = gcra.NewRate(settings)
 }
 
 func (w *simWorld) answered(c *simClient, err error) {
@@ -363,8 +365,8 @@ func (w *simWorld) compareClean(c *simClient, b *bucket) {
 		}
 		return
 	}
-	stored := min(c.is.span, c.is.fromTokens(row.Tokens)+max(0, w.now-row.at()))
-	if d := stored - c.is.credit(c.tat, w.now); row.Settings != c.is.Settings || d > 0 || d < -simRounding {
+	stored := min(c.is.Span, c.is.FromTokens(row.Tokens)+max(0, w.now-row.at()))
+	if d := stored - c.is.Credit(c.tat, w.now); row.Settings != c.is.Settings || d > 0 || d < -simRounding {
 		w.fail("%q is clean, and has a row of %+v with %v of refill too many", c.id, row, time.Duration(d))
 	}
 }
@@ -391,8 +393,8 @@ func (w *simWorld) compareReserved(c *simClient) {
 		if math.IsInf(row.Reserved, 1) || row.wasRead || row.Settings != c.is.Settings {
 			continue
 		}
-		left := c.is.fromTokens(row.Tokens) - c.is.reserved(row.Reserved)
-		if reserved := row.at() + c.is.span - left; limit > reserved {
+		left := c.is.FromTokens(row.Tokens) - c.is.Reserved(row.Reserved)
+		if reserved := row.at() + c.is.Span - left; limit > reserved {
 			w.fail("%q may spend %v of refill more than is reserved by %+v", c.id, time.Duration(limit-reserved), row)
 		}
 	}
@@ -406,7 +408,7 @@ func (w *simWorld) started(clean bool) {
 	}
 	for _, c := range w.clients {
 		seen, _ := w.peek(c)
-		is, isManaged, at := newRate(w.o.Settings), false, w.blank
+		is, isManaged, at := gcra.NewRate(w.o.Settings), false, w.blank
 		if seen.bucket != nil {
 			is, isManaged, at = seen.rate, w.isManaged(seen.bucket), w.true(seen.tat)
 		}
@@ -417,8 +419,8 @@ func (w *simWorld) started(clean bool) {
 	}
 }
 
-func (w *simWorld) compareStart(c *simClient, clean bool, is *rate, isManaged bool, at int64) {
-	credit := is.credit(at, w.now)
+func (w *simWorld) compareStart(c *simClient, clean bool, is *gcra.Rate, isManaged bool, at int64) {
+	credit := is.Credit(at, w.now)
 	asBefore := isManaged == c.managed && is.Settings == c.is.Settings
 	if p := c.pending; p != nil && p.written {
 		asPlanned := p.deletes && !isManaged || !p.deletes && isManaged && is.Settings == p.is.Settings
@@ -434,13 +436,13 @@ func (w *simWorld) compareStart(c *simClient, clean bool, is *rate, isManaged bo
 	if !asBefore {
 		w.fail("%q started with %v, managed %v; want %v, managed %v", c.id, is.Settings, isManaged, c.is.Settings, c.managed)
 	}
-	if at-w.now > is.span {
-		w.fail("%q is locked out for %v", c.id, time.Duration(at-w.now-is.span))
+	if at-w.now > is.Span {
+		w.fail("%q is locked out for %v", c.id, time.Duration(at-w.now-is.Span))
 	}
-	held := is.credit(c.tat, w.now)
+	held := is.Credit(c.tat, w.now)
 	if high := held + w.mayRegain(c, clean); credit > high {
 		w.fail("%q regained %v of refill, %v too many; spent %d, %d of them covered, at %v; its row is %+v",
-			c.id, time.Duration(credit-held), time.Duration(credit-high), c.spent, c.covered, time.Duration(is.cost), w.store.rows[c.id])
+			c.id, time.Duration(credit-held), time.Duration(credit-high), c.spent, c.covered, time.Duration(is.Interval), w.store.rows[c.id])
 	}
 	if low := held - w.mayLose(c, clean); credit < low {
 		w.fail("%q lost %v of refill, %v too many; its row is %+v", c.id, time.Duration(held-credit), time.Duration(low-credit), w.store.rows[c.id])
@@ -455,7 +457,7 @@ func (w *simWorld) mayRegain(c *simClient, clean bool) (bound int64) {
 	least, _ := w.store.skewOf(c.id)
 	bound = max(0, w.skew-least)
 	if !clean && !w.o.Strict {
-		bound += (c.spent-c.covered)*c.is.cost + c.soon
+		bound += (c.spent-c.covered)*c.is.Interval + c.soon
 		if !c.managed {
 			bound += int64(w.o.FlushInterval)
 		}
@@ -475,9 +477,9 @@ func (w *simWorld) mayLose(c *simClient, clean bool) int64 {
 	case clean || !w.o.Strict:
 		return back + c.late + simRounding
 	case !ok || math.IsInf(row.Reserved, 1):
-		return c.is.span
+		return c.is.Span
 	}
-	return back + c.late + c.is.reserved(row.Reserved) + simRounding
+	return back + c.late + c.is.Reserved(row.Reserved) + simRounding
 }
 
 func (t *table) shardOf(clientID string) *shard { return t.shard(t.hasher.hash(clientID)) }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // The simulation runs the Service itself, over a store and a clock of its own, one step at a time: nothing in it
@@ -130,14 +132,14 @@ func newSimWorld(seed uint64) *simWorld {
 		Logger:        zerolog.Nop(),
 	}
 	for _, id := range []string{"client-a", "client-b", "client-c", "client-d"} {
-		w.clients = append(w.clients, &simClient{id: id, is: newRate(w.o.Settings)})
+		w.clients = append(w.clients, &simClient{id: id, is: gcra.NewRate(w.o.Settings)})
 	}
 	return w
 }
 
-func (w *simWorld) settings() Settings {
+func (w *simWorld) settings() gcra.Settings {
 	per := []time.Duration{300 * time.Millisecond, time.Second, 7 * time.Second, time.Minute}
-	return Settings{Capacity: w.dice.Int64N(12) + 1, Refill: Refill{w.dice.Int64N(3) + 1, per[w.dice.IntN(len(per))]}}
+	return gcra.Settings{Capacity: w.dice.Int64N(12) + 1, Refill: gcra.Refill{Amount: w.dice.Int64N(3) + 1, Per: per[w.dice.IntN(len(per))]}}
 }
 
 // simClock is the process's.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Record is one bucket as a store keeps it.
@@ -13,7 +15,7 @@ type Record struct {
 	// Managed says that an operator wrote this bucket; it exists until it is deleted.
 	Managed bool
 	// Settings are those that the tokens were earned under until At.
-	Settings Settings
+	Settings gcra.Settings
 	// Tokens are those that the bucket held at At, from 0 to Settings.Capacity, with
 	// the fraction of the token that was being earned.
 	Tokens float64
@@ -23,6 +25,21 @@ type Record struct {
 	Reserved float64
 	// At is the wall time at which Tokens were counted, UTC, in whole microseconds.
 	At time.Time
+}
+
+// recordOf is a bucket with this credit as a store keeps it; wall is when it had it.
+func recordOf(r *gcra.Rate, clientID string, managed bool, credit int64, wall time.Time) Record {
+	return Record{ClientID: clientID, Managed: managed, Settings: r.Settings, Tokens: r.Tokens(credit), At: storedTime(wall)}
+}
+
+// storedTime is a moment as records carry it: whole microseconds, which is what
+// PostgreSQL keeps. It is rounded up, so that a later start credits no more than was earned.
+func storedTime(t time.Time) time.Time {
+	cut := t.UTC().Truncate(time.Microsecond)
+	if cut.Before(t) {
+		cut = cut.Add(time.Microsecond)
+	}
+	return cut
 }
 
 // Batch is what one transaction writes. Both lists are in ascending byte order of the

@@ -3,6 +3,8 @@ package limiter
 import (
 	"sync/atomic"
 	"time"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // overflowCount buckets are shared by the clients that come past the cap.
@@ -10,9 +12,9 @@ const overflowCount = 1024
 
 // table holds the buckets. Taking from one that is there, dirty marks included, takes no lock.
 type table struct {
-	defaults *rate
+	defaults *gcra.Rate
 	// justDefaults are the rates of most pages.
-	justDefaults *[]*rate
+	justDefaults *[]*gcra.Rate
 	max          int64
 	// mark is dirty, or 0 where spending leaves no bucket dirty.
 	mark int64
@@ -28,8 +30,8 @@ type table struct {
 	overflowTakes atomic.Int64
 }
 
-func newTable(defaults *rate, maxBuckets int64) *table {
-	t := &table{defaults: defaults, justDefaults: &[]*rate{defaults}, max: maxBuckets, mark: dirty, hasher: newHasher()}
+func newTable(defaults *gcra.Rate, maxBuckets int64) *table {
+	t := &table{defaults: defaults, justDefaults: &[]*gcra.Rate{defaults}, max: maxBuckets, mark: dirty, hasher: newHasher()}
 	for i := range t.shards {
 		t.shards[i].init(t)
 	}
@@ -65,7 +67,7 @@ func (t *table) take(clientID string, now int64) Decision {
 		if marked != 0 {
 			s.dirty.add(l.page, now)
 		}
-		return r.decision(allowed, tat, now)
+		return decision(r, allowed, tat, now)
 	}
 }
 
@@ -102,7 +104,7 @@ func (t *table) reserve() bool {
 // sight is a bucket as it was at a moment.
 type sight struct {
 	bucket *bucket
-	rate   *rate
+	rate   *gcra.Rate
 	tat    int64
 }
 
@@ -122,7 +124,7 @@ func (t *table) find(clientID string, now int64) (seen sight, ok bool) {
 func (s sight) snapshot(now int64, wall time.Time) Snapshot {
 	return Snapshot{
 		ClientID: s.bucket.clientID(), Settings: s.rate.Settings, Managed: s.bucket.has(managed),
-		Tokens: s.rate.credit(s.tat, now) / s.rate.cost, LastRefill: wall,
+		Tokens: s.rate.Credit(s.tat, now) / s.rate.Interval, LastRefill: wall,
 	}
 }
 

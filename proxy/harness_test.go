@@ -20,6 +20,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 func TestMain(m *testing.M) {
@@ -204,7 +205,7 @@ func (l *fakeLimiter) Take(clientID string) limiter.Decision {
 		Allowed:    left >= 0,
 		Remaining:  max(0, left),
 		RetryAfter: time.Second,
-		Settings:   &limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Second}},
+		Settings:   &gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Second}},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy/problem"
 )
 
@@ -54,7 +55,7 @@ func (l *limited) appendState(dst []byte, remaining, wait int64) []byte {
 }
 
 // appendPolicy writes RateLimit-Policy: the quota, and in how many seconds an empty bucket is full.
-func (l *limited) appendPolicy(dst []byte, s limiter.Settings) []byte {
+func (l *limited) appendPolicy(dst []byte, s gcra.Settings) []byte {
 	dst = append(dst, l.name...)
 	dst = appendParameter(dst, ";q=", s.Capacity)
 	return appendParameter(dst, ";w=", fillSeconds(s))
@@ -73,7 +74,7 @@ func retrySeconds(wait time.Duration) int64 {
 
 // fillSeconds is capacity / rate, rounded up once: going by the rounded cost of a token
 // would make a second too many of three tokens a second.
-func fillSeconds(s limiter.Settings) int64 {
+func fillSeconds(s gcra.Settings) int64 {
 	high, low := bits.Mul64(uint64(s.Capacity), uint64(s.Refill.Per))
 	span, rest := bits.Div64(high, low, uint64(s.Refill.Amount)) // Fits: Settings.Validate keeps it below 2^61 ns.
 	if rest > 0 {

@@ -12,12 +12,13 @@ import (
 	"pgregory.net/rapid"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
-func bucketSettings(t require.TestingT, capacity int64, refill string) limiter.Settings {
-	r, err := limiter.ParseRefill(refill)
+func bucketSettings(t require.TestingT, capacity int64, refill string) gcra.Settings {
+	r, err := gcra.ParseRefill(refill)
 	require.NoError(t, err)
-	s := limiter.Settings{Capacity: capacity, Refill: r}
+	s := gcra.Settings{Capacity: capacity, Refill: r}
 	require.NoError(t, s.Validate())
 	return s
 }
@@ -45,7 +46,7 @@ func TestLimited(t *testing.T) {
 }
 
 func TestLimitedFields(t *testing.T) {
-	f := func(name string, s limiter.Settings, d limiter.Decision, retryAfter, state, policy string) {
+	f := func(name string, s gcra.Settings, d limiter.Decision, retryAfter, state, policy string) {
 		t.Helper()
 		d.Settings = &s
 		want := lines("Retry-After: "+retryAfter, "RateLimit: "+state, "RateLimit-Policy: "+policy)
@@ -78,9 +79,9 @@ func TestRetryAfterIsNeverTooEarly(t *testing.T) {
 // The window is the exact quotient, rounded up.
 func TestFillSeconds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := limiter.Settings{
+		s := gcra.Settings{
 			Capacity: rapid.Int64Range(1, 1<<50).Draw(t, "capacity"),
-			Refill: limiter.Refill{
+			Refill: gcra.Refill{
 				Amount: rapid.Int64Range(1, 1_000_000).Draw(t, "amount"),
 				Per:    time.Duration(rapid.Int64Range(1, 1<<50).Draw(t, "per")),
 			},

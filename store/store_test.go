@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store"
 )
 
@@ -17,7 +18,7 @@ func TestCheck(t *testing.T) {
 		t.Helper()
 		err := store.Check(limiter.Record{
 			ClientID: "alice",
-			Settings: limiter.Settings{Capacity: capacity, Refill: limiter.Refill{Amount: 1, Per: time.Second}},
+			Settings: gcra.Settings{Capacity: capacity, Refill: gcra.Refill{Amount: 1, Per: time.Second}},
 			Tokens:   tokens,
 		})
 		if why == "" {
@@ -39,7 +40,7 @@ func TestCheck(t *testing.T) {
 func TestCheckOfWhatIsReserved(t *testing.T) {
 	r := limiter.Record{
 		ClientID: "alice",
-		Settings: limiter.Settings{Capacity: 1, Refill: limiter.Refill{Amount: 1, Per: time.Second}},
+		Settings: gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 1, Per: time.Second}},
 	}
 	for _, reserved := range []float64{0, 0.5, 7, math.Inf(1)} {
 		r.Reserved = reserved

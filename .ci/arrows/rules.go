@@ -18,13 +18,16 @@ type rule struct {
 func rules() []rule {
 	product := []string{"limiter/...", "balancer/...", "config/...", "store/...", "proxy/...", "api/...", "bench"}
 	return []rule{
-		{"limiter/...", []string{"limiter/..."}},
+		{"limiter/gcra", nil},
+		{"limiter/gcra/...", []string{"limiter/gcra"}},
+		{"limiter/table", []string{"limiter/gcra"}},
+		{"limiter", []string{"limiter/gcra", "limiter/table"}},
 		{"balancer/...", []string{"balancer/..."}},
-		{"config/...", []string{"config/...", "limiter/...", "balancer/..."}},
-		{"store/...", []string{"store/...", "limiter/..."}},
+		{"config/...", []string{"config/...", "limiter/gcra", "balancer/..."}},
+		{"store/...", []string{"store/...", "limiter", "limiter/gcra"}},
 		{"proxy/problem", nil},
-		{"proxy/...", []string{"proxy/...", "limiter/...", "balancer/..."}},
-		{"api/...", []string{"api/...", "limiter/...", "balancer/...", "proxy/problem"}},
+		{"proxy/...", []string{"proxy/...", "limiter", "limiter/gcra", "balancer/..."}},
+		{"api/...", []string{"api/...", "limiter", "limiter/gcra", "balancer/...", "proxy/problem"}},
 		{"bench", product},
 		{"bench/machine", nil},
 		{"bench/lab/...", append(slices.Clone(product), "bench/machine", "bench/lab/...")},

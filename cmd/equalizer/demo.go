@@ -14,7 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/config"
-	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store"
 )
 
@@ -71,7 +71,7 @@ func demoConfig(urls []string) config.Config {
 	}
 	c.Pools = map[string]config.Pool{"default": pool}
 	limit := config.DefaultLimit()
-	limit.Capacity, limit.Refill = 10, limiter.Refill{Amount: 1, Per: time.Minute}
+	limit.Capacity, limit.Refill = 10, gcra.Refill{Amount: 1, Per: time.Minute}
 	c.Limits = map[string]config.Limit{"default": limit}
 	c.Store.ConnectTimeout = 2 * time.Second // who runs two demos should not wait long to hear of it
 	c.Log.Format = "console"

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 
 	"gopher-equalizer/config"
-	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy"
 )
 
@@ -23,7 +23,7 @@ type options struct {
 	key      string
 	secret   bool
 	capacity int64
-	refill   limiter.Refill
+	refill   gcra.Refill
 	store    storeFlag
 	given    map[string]bool
 }
@@ -42,7 +42,7 @@ func parseOptions(name string, args []string, t terminal) (*options, error) {
 	flags.StringVar(&o.key, "key", "", "")
 	flags.BoolVar(&o.secret, "secret", true, "")
 	flags.Int64Var(&o.capacity, "capacity", 0, "")
-	flags.TextVar(&o.refill, "refill", limiter.Refill{Amount: 1, Per: 1}, "")
+	flags.TextVar(&o.refill, "refill", gcra.Refill{Amount: 1, Per: 1}, "")
 	store := flags.String("store", "", "")
 	if err := parse(flags, args); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy"
 	"gopher-equalizer/store"
 	"gopher-equalizer/store/bolt"
@@ -108,7 +109,7 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 
 func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.Logger) limiter.Options {
 	return limiter.Options{
-		Settings:      limiter.Settings{Capacity: limit.Capacity, Refill: limit.Refill},
+		Settings:      gcra.Settings{Capacity: limit.Capacity, Refill: limit.Refill},
 		MaxBuckets:    int64(limit.MaxBuckets),
 		FlushInterval: c.FlushInterval,
 		Strict:        c.Durability == config.DurabilityStrict,

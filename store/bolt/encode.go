@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store"
 )
 
@@ -54,9 +55,9 @@ func decodeValue(clientID string, value []byte) (limiter.Record, error) {
 	flags := d.bytes(1)[0]
 	r := limiter.Record{
 		ClientID: clientID,
-		Settings: limiter.Settings{
+		Settings: gcra.Settings{
 			Capacity: d.positive(),
-			Refill:   limiter.Refill{Amount: d.positive(), Per: time.Duration(d.positive())},
+			Refill:   gcra.Refill{Amount: d.positive(), Per: time.Duration(d.positive())},
 		},
 	}
 	r.Tokens = d.float()

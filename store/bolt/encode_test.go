@@ -9,19 +9,20 @@ import (
 	"pgregory.net/rapid"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 func TestValuesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		refill := limiter.Refill{
+		refill := gcra.Refill{
 			Amount: rapid.Int64Range(1, 1000).Draw(t, "amount"),
 			Per:    time.Duration(rapid.Int64Range(int64(time.Second), 1<<61).Draw(t, "per")),
 		}
-		capacity := rapid.Int64Range(1, (1<<61)/refill.Cost()).Draw(t, "capacity")
+		capacity := rapid.Int64Range(1, (1<<61)/refill.Interval()).Draw(t, "capacity")
 		want := limiter.Record{
 			ClientID: rapid.String().Draw(t, "client"),
 			Managed:  rapid.Bool().Draw(t, "managed"),
-			Settings: limiter.Settings{Capacity: capacity, Refill: refill},
+			Settings: gcra.Settings{Capacity: capacity, Refill: refill},
 			Tokens:   rapid.Float64Range(0, float64(capacity)).Draw(t, "tokens"),
 			At:       time.UnixMicro(rapid.Int64().Draw(t, "at")).UTC(),
 		}
@@ -33,7 +34,7 @@ func TestValuesRoundTrip(t *testing.T) {
 
 func TestAValueIsSmall(t *testing.T) {
 	r := limiter.Record{
-		Settings: limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Minute}},
+		Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		Tokens:   9.5,
 		At:       time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC),
 	}
@@ -42,7 +43,7 @@ func TestAValueIsSmall(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	good := limiter.Record{
-		Settings: limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Minute}},
+		Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		Tokens:   9.5,
 	}
 	vary := func(change func(r *limiter.Record)) []byte {
@@ -73,7 +74,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func FuzzDecodeValue(f *testing.F) {
-	settings := limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: time.Minute}}
+	settings := gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}
 	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Tokens: 9.5, At: time.Unix(1795418462, 0)}))
 	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Managed: true, At: time.Unix(-1, 0)}))
 	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Reserved: math.Inf(1), At: time.Unix(1, 0)}))

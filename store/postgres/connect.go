@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
-	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store"
 )
 
@@ -24,7 +24,7 @@ type session struct {
 	conn  *pgx.Conn
 	epoch int64 // of this connection, in the writer's row
 	// ids of the settings that are known to be stored
-	settings map[limiter.Settings]int32
+	settings map[gcra.Settings]int32
 	stopped  *time.Time // what the store says of its last writer; nil: not known
 }
 
@@ -104,7 +104,7 @@ func (s *Store) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &session{conn: conn, settings: map[limiter.Settings]int32{}}
+	c := &session{conn: conn, settings: map[gcra.Settings]int32{}}
 	if err := s.claim(ctx, c); err != nil {
 		c.abandon()
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store"
 )
 
@@ -118,11 +119,11 @@ func toRecord(row pgx.CollectableRow) (limiter.Record, error) {
 	if capacity == nil || refill == nil {
 		return limiter.Record{}, fmt.Errorf("client %q: its row of settings is gone", r.ClientID)
 	}
-	parsed, err := limiter.ParseRefill(*refill)
+	parsed, err := gcra.ParseRefill(*refill)
 	if err != nil {
 		return limiter.Record{}, fmt.Errorf("client %q: %w", r.ClientID, err)
 	}
-	r.Settings = limiter.Settings{Capacity: *capacity, Refill: parsed}
+	r.Settings = gcra.Settings{Capacity: *capacity, Refill: parsed}
 	r.At = at.UTC()
 	if err := store.Check(r); err != nil {
 		return limiter.Record{}, err

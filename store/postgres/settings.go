@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 const (
@@ -46,9 +47,9 @@ func (c *session) intern(ctx context.Context, records []limiter.Record) error {
 }
 
 // freshSettings are those that have no id yet, each once.
-func (c *session) freshSettings(records []limiter.Record) []limiter.Settings {
-	var fresh []limiter.Settings
-	seen := map[limiter.Settings]bool{}
+func (c *session) freshSettings(records []limiter.Record) []gcra.Settings {
+	var fresh []gcra.Settings
+	seen := map[gcra.Settings]bool{}
 	for _, r := range records {
 		if _, known := c.settings[r.Settings]; !known && !seen[r.Settings] {
 			seen[r.Settings] = true

@@ -11,13 +11,14 @@ import (
 	"pgregory.net/rapid"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Record is an ordinary record of a client.
 func Record(clientID string, tokens float64) limiter.Record {
 	return limiter.Record{
 		ClientID: clientID,
-		Settings: limiter.Settings{Capacity: 100, Refill: limiter.Refill{Amount: 1, Per: time.Minute}},
+		Settings: gcra.Settings{Capacity: 100, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		Tokens:   tokens,
 		At:       time.Date(2026, 11, 23, 7, 21, 2, 411_000, time.UTC),
 	}
@@ -40,7 +41,7 @@ func puts(records ...limiter.Record) limiter.Batch {
 
 // extremes are records at the ends of what each field can hold.
 func extremes() []limiter.Record {
-	second := func(amount int64) limiter.Refill { return limiter.Refill{Amount: amount, Per: time.Second} }
+	second := func(amount int64) gcra.Refill { return gcra.Refill{Amount: amount, Per: time.Second} }
 	vary := func(change func(*limiter.Record)) limiter.Record {
 		r := Record("client", 1)
 		change(&r)
@@ -48,15 +49,15 @@ func extremes() []limiter.Record {
 	}
 	records := []limiter.Record{
 		vary(func(r *limiter.Record) { r.Managed = true }),
-		vary(func(r *limiter.Record) { r.Settings = limiter.Settings{Capacity: 1, Refill: second(1)}; r.Tokens = 0 }),
+		vary(func(r *limiter.Record) { r.Settings = gcra.Settings{Capacity: 1, Refill: second(1)}; r.Tokens = 0 }),
 		vary(func(r *limiter.Record) {
-			r.Settings = limiter.Settings{Capacity: 1 << 51, Refill: second(limiter.MaxRate)}
+			r.Settings = gcra.Settings{Capacity: 1 << 51, Refill: second(gcra.MaxRate)}
 			r.Tokens = 1<<51 - 0.25
 		}),
 		vary(func(r *limiter.Record) {
-			r.Settings = limiter.Settings{Capacity: 1, Refill: limiter.Refill{Amount: 7, Per: math.MaxInt64}}
+			r.Settings = gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 7, Per: math.MaxInt64}}
 		}),
-		vary(func(r *limiter.Record) { r.Settings.Refill = limiter.Refill{Amount: 3, Per: 100_000_000_000_001} }),
+		vary(func(r *limiter.Record) { r.Settings.Refill = gcra.Refill{Amount: 3, Per: 100_000_000_000_001} }),
 		vary(func(r *limiter.Record) { r.Tokens = math.Nextafter(1, 0) }),
 		vary(func(r *limiter.Record) { r.Tokens = math.SmallestNonzeroFloat64 }),
 		vary(func(r *limiter.Record) { r.Tokens = 1.0 / 3 }),
@@ -83,15 +84,15 @@ func extremes() []limiter.Record {
 // anyRecord draws a record that a Service could write, of one of a few clients.
 func anyRecord(clientIDs []string) *rapid.Generator[limiter.Record] {
 	return rapid.Custom(func(t *rapid.T) limiter.Record {
-		refill := limiter.Refill{
+		refill := gcra.Refill{
 			Amount: rapid.Int64Range(1, 1000).Draw(t, "amount"),
 			Per:    time.Duration(rapid.Int64Range(int64(time.Second), int64(10*365*24*time.Hour)).Draw(t, "per")),
 		}
-		capacity := rapid.Int64Range(1, (1<<61)/refill.Cost()).Draw(t, "capacity")
+		capacity := rapid.Int64Range(1, (1<<61)/refill.Interval()).Draw(t, "capacity")
 		return limiter.Record{
 			ClientID: rapid.SampledFrom(clientIDs).Draw(t, "client"),
 			Managed:  rapid.Bool().Draw(t, "managed"),
-			Settings: limiter.Settings{Capacity: capacity, Refill: refill},
+			Settings: gcra.Settings{Capacity: capacity, Refill: refill},
 			Tokens:   rapid.Float64Range(0, float64(capacity)).Draw(t, "tokens"),
 			Reserved: rapid.OneOf(rapid.Just(0.0), rapid.Just(math.Inf(1)), rapid.Float64Range(0, 1e9)).Draw(t, "reserved"),
 			At:       time.UnixMicro(rapid.Int64Range(0, 253402300799999999).Draw(t, "at")).UTC(),

@@ -10,11 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // defaults are the settings that the services of these checks give to unknown clients.
-func defaults() limiter.Settings {
-	return limiter.Settings{Capacity: 10, Refill: limiter.Refill{Amount: 1, Per: 24 * time.Hour}}
+func defaults() gcra.Settings {
+	return gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: 24 * time.Hour}}
 }
 
 // service is a limiter.Service over a faulty store, with its Run under way.
@@ -27,7 +28,7 @@ type service struct {
 }
 
 // serve opens a Service that flushes all the time.
-func serve(t *testing.T, s limiter.Store, settings limiter.Settings) *service {
+func serve(t *testing.T, s limiter.Store, settings gcra.Settings) *service {
 	t.Helper()
 	return serveWith(t, s, limiter.Options{Settings: settings})
 }
@@ -125,7 +126,7 @@ func aDeleteDuringAFlushStays(t *testing.T, place Place) {
 // finding it and that flush's reading of it, or before a flush finds it.
 func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
 	s := Open(t, place)
-	v := serve(t, s, limiter.Settings{Capacity: 10_000, Refill: defaults().Refill})
+	v := serve(t, s, gcra.Settings{Capacity: 10_000, Refill: defaults().Refill})
 	for !v.deleteBetweenBatches("zoe") { // it is for the scheduler to say who comes first
 		_, stored := Get(t, s, "zoe")
 		require.False(t, stored)
@@ -265,7 +266,7 @@ func changedDefaultsOverARestart(t *testing.T, place Place) {
 	v.stop()
 	s = Reopen(t, place, s)
 
-	changed := limiter.Settings{Capacity: 5, Refill: limiter.Refill{Amount: 1, Per: 48 * time.Hour}}
+	changed := gcra.Settings{Capacity: 5, Refill: gcra.Refill{Amount: 1, Per: 48 * time.Hour}}
 	v = serve(t, s, changed)
 	_, err = v.Get("alice")
 	require.ErrorIs(t, err, limiter.ErrNotFound, "8 tokens, cut to 5: it is full")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store/memory"
 )
 
@@ -13,7 +14,7 @@ import (
 // them. The known ones earn a token a millisecond, which is less than is taken from them.
 func (s *suite) reaping() error {
 	service, err := limiter.Open(context.Background(), limiter.Options{
-		Settings:   limiter.Settings{Capacity: 1 << 40, Refill: limiter.Refill{Amount: 1, Per: time.Millisecond}},
+		Settings:   gcra.Settings{Capacity: 1 << 40, Refill: gcra.Refill{Amount: 1, Per: time.Millisecond}},
 		MaxBuckets: int64(s.allClients + knownClients), FlushInterval: time.Second, StoreTimeout: time.Minute, Volatile: true,
 	}, memory.New())
 	if err != nil {

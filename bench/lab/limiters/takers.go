@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store/memory"
 )
 
@@ -46,15 +47,15 @@ func contestants() []contestant {
 	}
 }
 
-func plenty() limiter.Settings {
-	return limiter.Settings{Capacity: 1 << 40, Refill: limiter.Refill{Amount: 1_000_000, Per: time.Second}}
+func plenty() gcra.Settings {
+	return gcra.Settings{Capacity: 1 << 40, Refill: gcra.Refill{Amount: 1_000_000, Per: time.Second}}
 }
 
-func stingy() limiter.Settings {
-	return limiter.Settings{Capacity: 1, Refill: limiter.Refill{Amount: 1, Per: 1000 * time.Hour}}
+func stingy() gcra.Settings {
+	return gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 1, Per: 1000 * time.Hour}}
 }
 
-func openService(s limiter.Settings, maxBuckets int64) (*limiter.Service, error) {
+func openService(s gcra.Settings, maxBuckets int64) (*limiter.Service, error) {
 	return limiter.Open(context.Background(), limiter.Options{
 		Settings: s, MaxBuckets: maxBuckets, FlushInterval: time.Second, StoreTimeout: time.Minute,
 	}, memory.New())
@@ -63,7 +64,7 @@ func openService(s limiter.Settings, maxBuckets int64) (*limiter.Service, error)
 // defaultMaxBuckets is the configuration's.
 const defaultMaxBuckets = 10_000_000
 
-func openOurs(s limiter.Settings) (taker, error) {
+func openOurs(s gcra.Settings) (taker, error) {
 	service, err := openService(s, defaultMaxBuckets)
 	return func(clientID string) bool { return service.Take(clientID).Allowed }, err
 }

@@ -1,16 +1,15 @@
-package limiter
+package gcra
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// MaxRate is the fastest refill that is accepted, in tokens a second. It keeps a
-// token's cost at 1,000 ns or more, so that rounding it up to a whole nanosecond
-// costs a client at most a thousandth of its rate.
+// MaxRate is the fastest refill that is accepted, in tokens a second. It keeps the interval between
+// two tokens at 1,000 ns or more, so that rounding it up to a whole nanosecond takes at most a
+// thousandth of the rate from a client.
 const MaxRate = 1_000_000
 
 // Refill is how fast a bucket earns tokens: Amount tokens spread evenly over Per.
@@ -49,7 +48,7 @@ func refillError(text, why string) error {
 	return fmt.Errorf("refill %q: %s; want AMOUNT/DURATION, such as 1/1m, 5/10s or 100/s", text, why)
 }
 
-// Validate says what is wrong with a Refill that was not made by ParseRefill.
+// Validate returns what is wrong with a Refill that ParseRefill did not make.
 func (r Refill) Validate() error {
 	switch {
 	case r.Amount < 1:
@@ -62,14 +61,14 @@ func (r Refill) Validate() error {
 	return nil
 }
 
-// Cost is what one token costs in nanoseconds of refill, rounded up: against the
-// client, by less than 1 ns a token.
-func (r Refill) Cost() int64 {
-	cost := int64(r.Per) / r.Amount
+// Interval is how many nanoseconds a token takes to earn. It is rounded up, against the client, by
+// less than 1 ns a token.
+func (r Refill) Interval() int64 {
+	interval := int64(r.Per) / r.Amount
 	if int64(r.Per)%r.Amount != 0 {
-		cost++
+		interval++
 	}
-	return cost
+	return interval
 }
 
 // String writes the refill so that ParseRefill reads the same one back: "1/1m".
@@ -95,36 +94,5 @@ func (r *Refill) UnmarshalText(text []byte) error {
 		return err
 	}
 	*r = parsed
-	return nil
-}
-
-// maxSpan is the longest time that a bucket may take to fill, in nanoseconds: some
-// 73 years. Sums of two spans and a clock reading then stay within an int64.
-const maxSpan = 1 << 61
-
-// Settings are what a bucket may hold and how fast it earns.
-type Settings struct {
-	// Capacity is the most tokens the bucket holds, at least 1.
-	Capacity int64
-	// Refill is how fast it earns them.
-	Refill Refill
-}
-
-// ErrSettings is wrapped by every error about settings that can't be.
-var ErrSettings = errors.New("bad bucket settings")
-
-// Validate says whether a bucket can have these settings: a capacity of at least 1,
-// and a time to fill that fits the arithmetic. Errors name both values and wrap ErrSettings.
-func (s Settings) Validate() error {
-	if s.Capacity < 1 {
-		return fmt.Errorf("%w: capacity %d is below 1", ErrSettings, s.Capacity)
-	}
-	if err := s.Refill.Validate(); err != nil {
-		return fmt.Errorf("%w: refill %v: %w", ErrSettings, s.Refill, err)
-	}
-	if s.Capacity > maxSpan/s.Refill.Cost() {
-		return fmt.Errorf("%w: capacity %d with refill %v would take longer than %v to fill; lower the capacity or refill faster",
-			ErrSettings, s.Capacity, s.Refill, time.Duration(maxSpan).Truncate(time.Hour))
-	}
 	return nil
 }

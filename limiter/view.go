@@ -3,6 +3,8 @@ package limiter
 import (
 	"errors"
 	"time"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Decision is the outcome of a Take.
@@ -14,7 +16,13 @@ type Decision struct {
 	// RetryAfter is how long until the next whole token is there: 0 while one is.
 	RetryAfter time.Duration
 	// Settings are the bucket's, for the RateLimit fields and logs. They are not to be written to.
-	Settings *Settings
+	Settings *gcra.Settings
+}
+
+// decision describes a bucket with this tat at now.
+func decision(r *gcra.Rate, allowed bool, tat, now int64) Decision {
+	credit := r.Credit(tat, now)
+	return Decision{allowed, r.Whole(credit), nanoseconds(max(0, r.Interval-credit)), &r.Settings}
 }
 
 // MaxClientID is the length in bytes that a client_id may have.
@@ -24,7 +32,7 @@ const MaxClientID = 256
 type Snapshot struct {
 	// ClientID says whose bucket it is: 1 to 256 bytes of valid UTF-8.
 	ClientID string
-	Settings
+	gcra.Settings
 	// Tokens are the whole tokens available at LastRefill, from 0 to Capacity.
 	Tokens int64
 	// Managed says that an operator wrote this bucket.
@@ -38,7 +46,7 @@ type Change struct {
 	Capacity *int64
 	// Tokens are to be from 0 to the capacity that the bucket has afterwards.
 	Tokens *int64
-	Refill *Refill
+	Refill *gcra.Refill
 }
 
 // Empty says whether the change asks for nothing.

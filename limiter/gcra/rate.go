@@ -1,0 +1,115 @@
+package gcra
+
+import (
+	"math"
+	"math/bits"
+)
+
+// Rate is Settings with the numbers that the arithmetic needs. It is immutable, and all buckets with
+// the same settings share one.
+//
+// Times are nanoseconds of a monotonic clock. The content of a bucket is its credit: the nanoseconds
+// of refill that it holds, from 0 to Span. A token is Interval of them. The theoretical arrival
+// time, tat, is the moment at which the credit reaches Span: credit = Span - (tat - now).
+type Rate struct {
+	Settings
+	Interval int64 // Refill.Interval, the credit of one token
+	Span     int64 // Capacity * Interval, the time from empty to full
+	// inverse is 2^64 / Interval, rounded down. Multiplying by it is much faster than dividing.
+	inverse uint64
+}
+
+// NewRate expects Settings that Validate accepts.
+func NewRate(s Settings) *Rate {
+	interval := s.Refill.Interval()
+	return &Rate{
+		Settings: s, Interval: interval, Span: s.Capacity * interval,
+		inverse: math.MaxUint64 / uint64(interval),
+	}
+}
+
+// Credit is what a bucket with this tat holds at now.
+func (r *Rate) Credit(tat, now int64) int64 {
+	return max(0, r.Span-max(0, tat-now))
+}
+
+// TAT is the arrival time of a bucket that holds this credit at now.
+func (r *Rate) TAT(credit, now int64) int64 { return now + r.Span - credit }
+
+// Spend is the tat after one token is taken at now. It reports false if there is none to take.
+func (r *Rate) Spend(tat, now int64) (int64, bool) {
+	next := max(tat, now) + r.Interval
+	return next, next-now <= r.Span
+}
+
+// Holding is what a bucket held at a moment.
+type Holding struct {
+	Rate   *Rate // nil: there was no bucket
+	Credit int64
+	At     int64
+}
+
+// Holding is what a bucket with this tat holds at now, or a moment later: a taker may have read the
+// clock after the caller did, and spent what wasn't there yet at now. Counting at the later moment
+// forgives nothing that is owed.
+func (r *Rate) Holding(tat, now int64) Holding {
+	at := max(now, tat-r.Span)
+	return Holding{r, r.Credit(tat, at), at}
+}
+
+// Whole is how many whole tokens this credit is: credit / Interval. The inverse is rounded down and
+// credit is below 2^62, so the estimate is right or one too low.
+func (r *Rate) Whole(credit int64) int64 {
+	estimate, _ := bits.Mul64(uint64(credit), r.inverse)
+	if rest := credit - int64(estimate)*r.Interval; rest >= r.Interval {
+		estimate++
+	}
+	return int64(estimate)
+}
+
+// Tokens is the credit as stores keep it, with the fraction of a token. It never stands for more
+// than the credit: a float64 that was rounded up is taken down again, so that no restart hands out
+// tokens.
+func (r *Rate) Tokens(credit int64) float64 {
+	whole, part := credit/r.Interval, credit%r.Interval
+	tokens := float64(whole) + float64(part)/float64(r.Interval)
+	for r.FromTokens(tokens) > credit {
+		tokens = math.Nextafter(tokens, 0)
+	}
+	return tokens
+}
+
+// FromTokens is the credit that tokens stand for, rounded down and cut to what the bucket can hold.
+func (r *Rate) FromTokens(tokens float64) int64 {
+	if !(tokens > 0) { // NaN, too
+		return 0
+	}
+	if tokens >= float64(r.Capacity) {
+		return r.Span
+	}
+	whole := math.Floor(tokens)
+	return min(r.Span, int64(whole)*r.Interval+int64((tokens-whole)*float64(r.Interval)))
+}
+
+// Reserved is the credit that so many tokens are, rounded up to whole tokens and cut to MaxSpan.
+func (r *Rate) Reserved(tokens float64) int64 {
+	if tokens >= float64(MaxSpan/r.Interval) {
+		return MaxSpan
+	}
+	return int64(math.Ceil(tokens)) * r.Interval
+}
+
+// Convert turns a credit under r into a credit under to that stands for the same number of tokens:
+// cut to the new capacity, and rounded down.
+func (r *Rate) Convert(credit int64, to *Rate) int64 {
+	if r.Interval == to.Interval {
+		return min(credit, to.Span)
+	}
+	whole, part := credit/r.Interval, uint64(credit%r.Interval)
+	if whole >= to.Capacity {
+		return to.Span
+	}
+	hi, lo := bits.Mul64(part, uint64(to.Interval))
+	fraction, _ := bits.Div64(hi, lo, uint64(r.Interval))
+	return whole*to.Interval + int64(fraction)
+}

@@ -1,0 +1,116 @@
+package limiter
+
+import (
+	"math/big"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/gcra/gcratest"
+)
+
+// bucketAt is a bucket with this arrival time.
+func bucketAt(tat int64) *bucket {
+	b := &bucket{}
+	b.arrival.Store(tat << 1)
+	return b
+}
+
+// However requests come, and whatever the clock: in every window no more than
+// capacity + refill * t is admitted, and the bucket never holds back more than a token at
+// the rounded cost.
+func TestTakeKeepsTheBoundInEveryWindow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := gcra.NewRate(gcratest.Settings(t))
+		start := rapid.Int64Range(0, 1<<60).Draw(t, "start")
+		b := bucketAt(start)
+		now := start
+		var admitted []int64
+		for range rapid.IntRange(1, 200).Draw(t, "requests") {
+			now += rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(0, 3*r.Interval), rapid.Int64Range(0, r.Span/2+1)).Draw(t, "gap") % (1 << 53)
+			before := r.Credit(b.tat(), now)
+			tat, allowed, _ := b.take(r, dirty, now)
+			require.GreaterOrEqual(t, tat, int64(0))
+			require.Equal(t, before >= r.Interval, allowed, "a token is spent exactly if one is there")
+			d := decision(r, allowed, tat, now)
+			if allowed {
+				admitted = append(admitted, now)
+			} else {
+				require.Positive(t, d.RetryAfter)
+				_, early := r.Spend(b.tat(), now+int64(d.RetryAfter)-1)
+				_, there := r.Spend(b.tat(), now+int64(d.RetryAfter))
+				require.False(t, early, "RetryAfter is the first moment")
+				require.True(t, there, "RetryAfter is true")
+			}
+		}
+		for i, from := range admitted {
+			for j := i; j < len(admitted); j++ {
+				// n <= capacity + elapsed/cost, and cost >= Per/Amount.
+				n, elapsed := int64(j-i+1), admitted[j]-from
+				require.LessOrEqual(t, n, r.Capacity+elapsed/r.Interval, "window %d..%d", i, j)
+			}
+		}
+	})
+}
+
+// A client that asks whenever it may gets all it is owed, in every window: what the bucket held and what it earned at the rounded
+// cost, less one token at most. And never more than what it held and what the refill is as it was written, AMOUNT/PER.
+func TestGreedyClientGetsWhatItIsOwed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := gcratest.Settings(t)
+		if s.Capacity = max(2, s.Capacity); s.Validate() != nil {
+			s.Refill.Per /= 2 // two of these tokens would take too long
+		}
+		require.NoError(t, s.Validate())
+		r := gcra.NewRate(s)
+		start := rapid.Int64Range(0, 1<<60).Draw(t, "start")
+		held := rapid.Int64Range(0, min(s.Capacity, 20)).Draw(t, "held")
+		b := bucketAt(r.TAT(held*r.Interval, start))
+		now, got := start, int64(0)
+		for range rapid.IntRange(1, 40).Draw(t, "visits") {
+			for allowed := true; allowed; {
+				if _, allowed, _ = b.take(r, dirty, now); allowed {
+					got++
+				}
+			}
+			earned := (now - start) / r.Interval
+			require.GreaterOrEqual(t, got, held+earned-1, "held back")
+			require.LessOrEqual(t, got, held+earned, "given away")
+			// got - held <= elapsed * Amount / Per, without rounding
+			most := new(big.Int).Mul(big.NewInt(now-start), big.NewInt(s.Refill.Amount))
+			require.LessOrEqual(t, new(big.Int).Mul(big.NewInt(got-held), big.NewInt(int64(s.Refill.Per))).Cmp(most), 0, "faster than it was written")
+			// It comes again before the bucket is full, so that nothing it earns is cut.
+			now += rapid.Int64Range(0, min(r.Span-r.Interval, 15*r.Interval, (1<<60)/40)).Draw(t, "gap")
+		}
+	})
+}
+
+// The same against an ideal bucket with fractions, refilled at the rounded cost: what the ideal
+// one admits, ours admits, and no more.
+func TestTakeIsTheIdealTokenBucket(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := gcra.NewRate(gcratest.Settings(t))
+		b := bucketAt(0)
+		ideal := big.NewRat(r.Capacity, 1)
+		now, last := int64(0), int64(0)
+		for range rapid.IntRange(1, 100).Draw(t, "requests") {
+			now += rapid.Int64Range(0, 2*r.Interval).Draw(t, "gap") % (1 << 54)
+			ideal.Add(ideal, big.NewRat(now-last, r.Interval))
+			if full := big.NewRat(r.Capacity, 1); ideal.Cmp(full) > 0 {
+				ideal = full
+			}
+			last = now
+			tat, allowed, _ := b.take(r, dirty, now)
+			d := decision(r, allowed, tat, now)
+			want := ideal.Cmp(big.NewRat(1, 1)) >= 0
+			require.Equal(t, want, allowed)
+			if want {
+				ideal.Sub(ideal, big.NewRat(1, 1))
+			}
+			whole := new(big.Int).Quo(ideal.Num(), ideal.Denom())
+			require.Equal(t, whole.Int64(), d.Remaining)
+		}
+	})
+}
