@@ -53,10 +53,10 @@ func closing(status int, reason, detail string) *failure {
 	return &failure{status: status, reason: reason, problem: problem.Encode(problem.Of(status, detail)), closes: true}
 }
 
-// gone is the failure of a client that stopped in mid-request. Some only stopped sending, and
-// can still read what was wrong.
+// gone is the failure of a client that ended its side before its request was whole, or before the
+// request could be sent. Some only stopped sending, and can still read what was wrong.
 func gone() *failure {
-	f := closing(fasthttp.StatusBadRequest, "client-gone", "the request ended early")
+	f := closing(fasthttp.StatusBadRequest, "client-gone", "the connection ended before the request could be sent on")
 	f.status = statusClientGone
 	return f
 }

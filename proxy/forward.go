@@ -31,13 +31,16 @@ func (r *request) forward() bool {
 		out = r.attempt(r.backend, false)
 	}
 	if out.resend {
-		out = r.again()
+		out = r.again(out.cause)
 	}
 	return out.failure == nil || r.fail(out.failure, out.cause)
 }
 
 // again is the one re-send: to another fit backend, else on a connection that can't be stale.
-func (r *request) again() outcome {
+func (r *request) again(why error) outcome {
+	if r.session.Ended() {
+		return outcome{failure: clientGone, cause: fmt.Errorf("the client ended its side before a retry: %w", why)}
+	}
 	r.retries++
 	r.proxy.counters.retries.Add(1)
 	if other := r.proxy.pool.PickOther(r.backend); other != nil {

@@ -44,9 +44,6 @@ func (r *request) relay() {
 		// nevertheless: there is no telling what it sends next.
 		r.last = true
 	}
-	if !b.body.Complete() {
-		r.session.Answering()
-	}
 	r.out = r.appendAnswerHead(r.out[:0])
 	r.out = r.appendPiece(r.out, arrived[:n])
 	if err := r.write(r.out); err != nil {

@@ -22,10 +22,14 @@ var leaving = []struct {
 	{"half-closes", (*conn).closeWrite},
 }
 
-// A backend must not work for a client that is gone: not before the answer, whatever was sent of the request.
+// A backend must not work for a client that is gone before the response: one that has reset its
+// connection, whatever was sent of the request, and one that ends its side before its request is whole.
 func TestClientGoneBeforeTheAnswer(t *testing.T) {
 	for _, way := range leaving {
-		f := func(name, request string) {
+		f := func(name, request string, whole bool) {
+			if whole && way.name != "resets" {
+				return // See TestHalfClosedClientGetsItsAnswer.
+			}
 			t.Run(way.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				asked, ended := make(chan struct{}, 1), make(chan struct{}, 1)
@@ -49,19 +53,19 @@ func TestClientGoneBeforeTheAnswer(t *testing.T) {
 				assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 			})
 		}
-		f("GET", plainGet)
-		f("POST", sized(4)+"body")
-		f("chunks", chunked+chunk("body")+chunksEnd)
-		f("in mid-body", sized(smallBody+1)+"body")
-		f("in mid-chunks", chunked+chunk("body"))
-		f("waiting for 100", post+"Content-Length: 4\r\n"+expecting)
-		f("with more behind", plainGet+plainGet)
+		f("GET", plainGet, true)
+		f("POST", sized(4)+"body", true)
+		f("chunks", chunked+chunk("body")+chunksEnd, true)
+		f("with more behind", plainGet+plainGet, true)
+		f("in mid-body", sized(smallBody+1)+"body", false)
+		f("in mid-chunks", chunked+chunk("body"), false)
+		f("waiting for 100", post+"Content-Length: 4\r\n"+expecting, false)
 	}
 }
 
-// Nor while the backend has nothing to send. (One that ends its side only then can't be told from one that is gone.)
+// Nor while the backend has nothing to send.
 func TestClientGoneWhileTheBackendIsSilent(t *testing.T) {
-	f := func(way func(*conn), framing string) {
+	f := func(framing string) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			ended := make(chan struct{}, 1)
@@ -75,20 +79,44 @@ func TestClientGoneWhileTheBackendIsSilent(t *testing.T) {
 			c := p.dial()
 			require.True(t, c.send(plainGet))
 			require.NotEmpty(t, c.nextHead())
-			way(c)
+			c.reset()
 			await(t, ended)
 			require.Eventually(t, func() bool { return p.Stats().InFlight == 0 }, patience, time.Millisecond)
 			assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 		})
 	}
-	for _, way := range leaving {
-		f(way.how, "Content-Length: 10\r\n\r\nx")
-		f(way.how, "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
-		f(way.how, "\r\nx")
-	}
+	f("Content-Length: 10\r\n\r\nx")
+	f("Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+	f("\r\nx")
 }
 
-// One that only has nothing more to send, as many scripts do, gets all of an answer that begins soon.
+// An event stream whose client has closed its connection ends with the first events that nobody takes.
+func TestClientClosesDuringEvents(t *testing.T) {
+	ended := make(chan struct{}, 1)
+	b := startBackend(t, func(c *conn, _ int) {
+		c.readHead()
+		c.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+		tick := time.NewTicker(10 * time.Millisecond) // the events' own pace
+		defer tick.Stop()
+		for c.send("data: x\n\n") {
+			<-tick.C
+		}
+		ended <- struct{}{}
+	})
+	p := proxyTo(t, b.addr)
+	c := p.dial()
+	require.True(t, c.send(plainGet))
+	require.NotEmpty(t, c.nextHead())
+	c.expect(chunk("data: x\n\n"))
+	require.NoError(t, c.Close())
+	await(t, ended)
+	require.Eventually(t, func() bool { return p.Stats().InFlight == 0 }, patience, time.Millisecond)
+	assert.EqualValues(t, 1, p.Stats().Cut)
+	assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
+}
+
+// A client that only has nothing more to send, as many scripts do, gets all of its response, however
+// late that begins.
 func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 	f := func(request, answer string) {
 		t.Run("", func(t *testing.T) {
@@ -105,21 +133,48 @@ func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 			c := p.dial()
 			require.True(t, c.send(request))
 			c.closeWrite()
+			<-time.After(3 * brief) // Not a wait for something: this is the slow backend.
 			close(closed)
 			require.NotEmpty(t, c.nextHead())
 			c.expect("x")
-			<-time.After(5 * brief) // Not a wait for something: this is the slow backend.
+			<-time.After(3 * brief) // So is this.
 			close(begun)
 			c.expect("more")
 			c.expectEnd()
 			require.Eventually(t, func() bool { return p.Stats().InFlight == 0 }, patience, time.Millisecond)
+			assert.Equal(t, 200, p.logged(1).Status)
 			assert.Zero(t, p.Stats().ClientGone)
+			assert.Zero(t, p.Stats().Cut)
 		})
 	}
 	for _, request := range []string{plainGet, sized(4) + "body", get10} {
 		f(request, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nx")
 	}
 	f(get10, "HTTP/1.1 200 OK\r\n\r\nx")
+}
+
+// A client that has ended its side doesn't have another backend work for it, too.
+func TestNoRetryForHalfClosedClient(t *testing.T) {
+	asked, closed := make(chan struct{}, 1), make(chan struct{})
+	breaking := startBackend(t, func(c *conn, _ int) {
+		c.readRequest()
+		asked <- struct{}{}
+		c.wait(closed)
+		c.reset()
+	})
+	other, got := answering(t, ok)
+	p := proxyTo(t, breaking.addr, other.addr)
+	c := p.dial()
+	require.True(t, c.send(plainGet))
+	await(t, asked)
+	c.closeWrite()
+	close(closed)
+	p.isProblem(c.readAnswer("GET"), 400, "")
+	c.expectEnd()
+	assert.Empty(t, got.list())
+	assert.Equal(t, statusClientGone, p.logged(1).Status)
+	assert.Zero(t, p.Stats().Retries)
+	assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures, "it did break")
 }
 
 // Many at once leave nothing behind.
@@ -142,8 +197,8 @@ func TestManyClientsGone(t *testing.T) {
 		clients = append(clients, c)
 	}
 	asked.Wait()
-	for i, c := range clients {
-		leaving[i%len(leaving)].how(c)
+	for _, c := range clients {
+		c.reset()
 	}
 	ended.Wait()
 	require.Eventually(t, func() bool { return p.Stats().InFlight == 0 }, patience, time.Millisecond)
@@ -163,7 +218,7 @@ func TestClientGoneEndToEnd(t *testing.T) {
 	c := p.dial()
 	require.True(t, c.send(plainGet))
 	await(t, asked)
-	require.NoError(t, c.Close())
+	c.reset()
 	await(t, ended)
 }
 

@@ -286,7 +286,7 @@ func TestClientGoesAwayBeforeSwitch(t *testing.T) {
 	c := p.dial()
 	require.True(t, c.send(upgrade))
 	await(t, asked)
-	require.NoError(t, c.Close())
+	c.reset()
 	await(t, ended)
 	assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 }

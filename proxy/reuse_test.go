@@ -117,7 +117,7 @@ func TestNoReuseAfterClientGone(t *testing.T) {
 	c := p.dial()
 	require.True(t, c.send(plainGet))
 	await(t, asked)
-	require.NoError(t, c.Close())
+	c.reset()
 	await(t, ended)
 	assert.Equal(t, "ok", p.dial().do(plainGet).body)
 	assert.EqualValues(t, 2, b.conns.Load())

@@ -341,7 +341,7 @@ func TestPromiseOfCancellation(t *testing.T) {
 	}, func(t *testing.T, c *conn) {
 		require.True(t, c.send(plainGet))
 		await(t, asked)
-		require.NoError(t, c.Close())
+		c.reset() // One that only ends its side may still read, to us.
 		await(t, ended)
 	})
 }

@@ -67,7 +67,7 @@ func (b *Backend) goOver(conn net.Conn, secure *secure) {
 	}
 }
 
-// Begin starts an exchange for a client, whose leaving ends it; nil is nobody who could leave.
+// Begin starts an exchange for a client, whose reset ends it; nil is nobody who could leave.
 func (b *Backend) Begin(client *Client) {
 	b.sent, b.received = 0, 0
 	b.readErr, b.writeErr = nil, nil

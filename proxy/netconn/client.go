@@ -83,18 +83,9 @@ type Client struct {
 	unread bool
 	// abort says that the close is to be a reset.
 	abort bool
-	// stands is how the client stands while it is waited for a backend: waiting, listening or gone.
-	stands atomic.Int32
+	// left says that the client has reset the connection.
+	left atomic.Bool
 }
-
-// How a client stands while it is waited for a backend.
-const (
-	waiting int32 = iota
-	// listening: it had ended its side when its answer began. That is no reason to stop.
-	listening
-	// gone: it has left.
-	gone
-)
 
 // Add takes a client's connection under the registry's care. The caller must Close it.
 func (all *Clients) Add(conn net.Conn) *Client {
@@ -124,28 +115,19 @@ func (c *Client) Idle() {
 	c.unread = false
 	c.served = true
 	c.readErr = nil
-	c.stands.Store(waiting)
 	c.Resume()
 }
 
-// Answering says that the answer's first bytes are about to be sent, and that the rest may take its time. A client that has ended
-// its side by now may still listen, as scripts with nc(1) do, so that from now on only its reset counts. One that ends its
-// side later is taken to have left: nearly all have, and nothing tells the difference until something is sent to it.
-func (c *Client) Answering() {
-	if c.link.peer() == ended {
-		c.stands.Store(listening)
-	}
-}
+// Ended reports whether the client has ended its side of the connection, or reset it.
+func (c *Client) Ended() bool { return c.link.peer() != present }
 
-// hasLeft looks whether the client is still there.
+// hasLeft looks whether the client has reset the connection. One that has only ended its side may
+// still read, and nothing tells that from one that is gone until something is sent to it.
 func (c *Client) hasLeft() bool {
-	switch c.link.peer() {
-	case broken:
-		c.stands.Store(gone)
-	case ended:
-		c.stands.CompareAndSwap(waiting, gone)
+	if c.link.peer() == broken {
+		c.left.Store(true)
 	}
-	return c.stands.Load() == gone
+	return c.left.Load()
 }
 
 // Begin says that the first bytes of a request are there, as after Await.

@@ -163,8 +163,8 @@ func (t *timed) ended(due int64) bool {
 	return t.link.peer() != present
 }
 
-// abandoned says whether the client that waits for what t reads has left. It is asked of Reads that wait for more than
-// a tick already.
+// abandoned reports whether the client that waits for what t reads has reset its connection. It is
+// asked of Reads that have waited for more than a tick.
 func (t *timed) abandoned() bool {
 	c := t.client.Load()
 	return c != nil && c.hasLeft()

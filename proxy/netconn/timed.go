@@ -24,8 +24,9 @@ var errWoken = errors.New("woken")
 // ErrInterrupted is what a Read or a Write fails with after Interrupt.
 var ErrInterrupted = errors.New("interrupted")
 
-// ErrAbandoned is what a Read from a backend fails with when the client that waits for the answer has left.
-var ErrAbandoned = errors.New("the client left")
+// ErrAbandoned is what a Read from a backend fails with when the client that waits for the response
+// has reset its connection.
+var ErrAbandoned = errors.New("the client has reset its connection")
 
 // waits is when a Read will be overdue that may take for ever: it is under way all the same.
 const waits = math.MaxInt64
@@ -124,7 +125,7 @@ func (t *timed) endRead(n int, err error, due int64) (int, error) {
 	if t.interrupted.Load() {
 		return 0, ErrInterrupted
 	}
-	if c := t.client.Load(); c != nil && c.stands.Load() == gone {
+	if c := t.client.Load(); c != nil && c.left.Load() {
 		return 0, ErrAbandoned
 	}
 	return 0, errWoken
