@@ -49,13 +49,13 @@ func TestLimitMistakes(t *testing.T) {
 		"c.toml:4: limits.default.capacity: 0 is out of range; want at least 1",
 		"c.toml:5: limits.default.max_buckets: 0 is out of range; want 1 to 1000000000",
 	)
-	const want = "; want AMOUNT/DURATION, such as 1/1m, 5/10s or 100/s"
+	const want = "; want AMOUNT/DURATION, such as 1/1m, 100/s or 1000/30d"
 	f(`refill = "1"`, `c.toml:4: limits.default.refill: refill "1": no slash in it`+want)
 	f(`refill = "1/0s"`, `c.toml:4: limits.default.refill: refill "1/0s": duration 0s is not above 0`+want)
 	f(`refill = "-1/1m"`, `c.toml:4: limits.default.refill: refill "-1/1m": amount -1 is below 1`+want)
 	f(`refill = "2000000/s"`, `c.toml:4: limits.default.refill: refill "2000000/s": faster than 1000000 tokens a second`+want)
 	f("capacity = 9000000000000000000\nrefill = \"1/24h\"\n",
-		"c.toml:4: limits.default.capacity: capacity 9000000000000000000 with refill 1/24h would take longer than 640511h0m0s to fill; lower the capacity or refill faster")
+		"c.toml:4: limits.default.capacity: capacity 9000000000000000000 with refill 1/1d would take longer than 640511h0m0s to fill; lower the capacity or refill faster")
 	f("secret = true\n",
 		`c.toml:4: limits.default.secret: means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`)
 

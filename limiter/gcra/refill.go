@@ -1,7 +1,9 @@
 package gcra
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -13,14 +15,15 @@ import (
 const MaxRate = 1_000_000
 
 // Refill is how fast a bucket earns tokens: Amount tokens spread evenly over Per.
-// It is written AMOUNT/DURATION: "1/1m", "5/10s", "100/s".
+// It is written AMOUNT/DURATION: "1/1m", "5/10s", "100/s", "1000/30d".
 type Refill struct {
 	Amount int64
 	Per    time.Duration
 }
 
-// ParseRefill reads AMOUNT/DURATION. The duration is Go's ("1m30s"); a unit alone
-// stands for one of it ("/s" is "/1s"). Errors name the text and what was wanted.
+// ParseRefill reads AMOUNT/DURATION. The duration is Go's ("1m30s"), which weeks and days may
+// precede ("2w", "1d12h"); a unit alone stands for one of it ("/s" is "/1s"). Errors name the
+// text and what was wanted.
 func ParseRefill(text string) (Refill, error) {
 	amount, per, found := strings.Cut(text, "/")
 	if !found {
@@ -33,7 +36,7 @@ func ParseRefill(text string) (Refill, error) {
 	if per != "" && (per[0] < '0' || per[0] > '9') && per[0] != '.' && per[0] != '-' && per[0] != '+' {
 		per = "1" + per
 	}
-	d, err := time.ParseDuration(per)
+	d, err := parsePer(per)
 	if err != nil {
 		return Refill{}, refillError(text, fmt.Sprintf("%q is not a duration", per))
 	}
@@ -45,7 +48,53 @@ func ParseRefill(text string) (Refill, error) {
 }
 
 func refillError(text, why string) error {
-	return fmt.Errorf("refill %q: %s; want AMOUNT/DURATION, such as 1/1m, 5/10s or 100/s", text, why)
+	return fmt.Errorf("refill %q: %s; want AMOUNT/DURATION, such as 1/1m, 100/s or 1000/30d", text, why)
+}
+
+// A day is 24 hours, whatever the calendar says.
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+)
+
+var errPer = errors.New("not a duration")
+
+// parsePer reads a duration of Go's, and whole weeks and days before it.
+func parsePer(text string) (time.Duration, error) {
+	weeks, rest, err := cutWhole(text, "w", week)
+	if err != nil {
+		return 0, err
+	}
+	days, rest, err := cutWhole(rest, "d", day)
+	switch whole := weeks + days; {
+	case err != nil || whole < 0:
+		return 0, errPer
+	case rest == text:
+		return time.ParseDuration(text)
+	case rest == "":
+		return whole, nil
+	case strings.ContainsAny(rest[:1], "+-"):
+		return 0, errPer
+	default:
+		clock, err := time.ParseDuration(rest)
+		if err != nil || whole+clock < 0 {
+			return 0, errPer
+		}
+		return whole + clock, nil
+	}
+}
+
+// cutWhole reads a whole number of the unit from the front of text, none if the unit isn't in it.
+func cutWhole(text, unit string, length time.Duration) (d time.Duration, rest string, err error) {
+	number, rest, found := strings.Cut(text, unit)
+	if !found {
+		return 0, text, nil
+	}
+	n, err := strconv.ParseUint(number, 10, 63)
+	if err != nil || n > uint64(math.MaxInt64/length) {
+		return 0, "", errPer
+	}
+	return time.Duration(n) * length, rest, nil
 }
 
 // Validate returns what is wrong with a Refill that ParseRefill did not make.
@@ -71,9 +120,16 @@ func (r Refill) Interval() int64 {
 	return interval
 }
 
-// String writes the refill so that ParseRefill reads the same one back: "1/1m".
+// String writes the refill so that ParseRefill reads the same one back: "1/1m", "1000/30d".
 func (r Refill) String() string {
-	per := r.Per.String()
+	return strconv.FormatInt(r.Amount, 10) + "/" + formatPer(r.Per)
+}
+
+func formatPer(d time.Duration) string {
+	if d >= day && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	per := d.String()
 	// time.Duration writes a minute as "1m0s" and an hour as "1h0m0s".
 	if strings.HasSuffix(per, "m0s") {
 		per = strings.TrimSuffix(per, "0s")
@@ -81,7 +137,7 @@ func (r Refill) String() string {
 	if strings.HasSuffix(per, "h0m") {
 		per = strings.TrimSuffix(per, "0m")
 	}
-	return strconv.FormatInt(r.Amount, 10) + "/" + per
+	return per
 }
 
 // MarshalText writes the refill as String does, for JSON and TOML.

@@ -23,5 +23,5 @@ func TestSettingsValidate(t *testing.T) {
 	bad(gcra.Settings{Capacity: 0, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, "capacity 0 is below 1")
 	bad(gcra.Settings{Capacity: 10, Refill: gcra.Refill{}}, "amount 0 is below 1")
 	bad(gcra.Settings{Capacity: gcra.MaxSpan/1000 + 1, Refill: gcra.Refill{Amount: 1_000_000, Per: time.Second}}, "capacity 2305843009213694 with refill 1000000/1s")
-	bad(gcra.Settings{Capacity: 1_000_000_000, Refill: gcra.Refill{Amount: 1, Per: 24 * time.Hour}}, "capacity 1000000000 with refill 1/24h")
+	bad(gcra.Settings{Capacity: 1_000_000_000, Refill: gcra.Refill{Amount: 1, Per: 24 * time.Hour}}, "capacity 1000000000 with refill 1/1d")
 }
