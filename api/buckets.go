@@ -24,13 +24,13 @@ type BucketReader interface {
 // ends soon after its context does, and nil means stored.
 type BucketWriter interface {
 	// Create makes a managed bucket.
-	Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Snapshot, error)
-	// Put makes or changes one; created says which.
-	Put(ctx context.Context, clientID string, c limiter.Change) (snap limiter.Snapshot, created bool, err error)
+	Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
+	// Put makes or changes one.
+	Put(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
 	// Patch changes one that exists.
-	Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Snapshot, error)
-	// Delete removes one.
-	Delete(ctx context.Context, clientID string) error
+	Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
+	// Delete removes one, and returns it as it was.
+	Delete(ctx context.Context, clientID string) (limiter.Snapshot, error)
 }
 
 // bucketView is a bucket in JSON.
@@ -67,11 +67,11 @@ func (s *Server) createBucket(ctx *fasthttp.RequestCtx) error {
 	}
 	write, cancel := s.writeContext()
 	defer cancel()
-	snap, err := s.sources.Writer.Create(write, s.sources.ClientID(clientID), change)
+	written, err := s.sources.Writer.Create(write, s.sources.ClientID(clientID), change)
 	if err != nil {
 		return err
 	}
-	return created(ctx, snap)
+	return created(ctx, written.Snapshot)
 }
 
 func (s *Server) listBuckets(ctx *fasthttp.RequestCtx) error {
@@ -122,14 +122,14 @@ func (s *Server) putBucket(ctx *fasthttp.RequestCtx) error {
 	}
 	write, cancel := s.writeContext()
 	defer cancel()
-	snap, isNew, err := s.sources.Writer.Put(write, clientID, change)
+	written, err := s.sources.Writer.Put(write, clientID, change)
 	switch {
 	case err != nil:
 		return err
-	case isNew:
-		return created(ctx, snap)
+	case written.Before == nil:
+		return created(ctx, written.Snapshot)
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(snap))
+	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(written.Snapshot))
 }
 
 func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
@@ -142,11 +142,11 @@ func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
 	}
 	write, cancel := s.writeContext()
 	defer cancel()
-	snap, err := s.sources.Writer.Patch(write, clientID, change)
+	written, err := s.sources.Writer.Patch(write, clientID, change)
 	if err != nil {
 		return err
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(snap))
+	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(written.Snapshot))
 }
 
 func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
@@ -156,7 +156,7 @@ func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
 	}
 	write, cancel := s.writeContext()
 	defer cancel()
-	if err := s.sources.Writer.Delete(write, clientID); err != nil {
+	if _, err := s.sources.Writer.Delete(write, clientID); err != nil {
 		return err
 	}
 	ctx.SetStatusCode(fasthttp.StatusNoContent)

@@ -17,7 +17,11 @@ func TestBucketCalls(t *testing.T) {
 	r := start(t, nil)
 	f := func(name string, req request, created bool, wantCall string, wantStatus int, wantLocation, wantBody string) {
 		t.Run(name, func(t *testing.T) {
-			r.fake.created = created
+			r.fake.before = nil
+			if !created {
+				before := sampleBucket()
+				r.fake.before = &before
+			}
 			got := r.do(t, req)
 			assert.Equal(t, wantStatus, got.status, got.body)
 			assert.Equal(t, []string{wantCall}, r.fake.takeCalls())

@@ -98,7 +98,7 @@ func FuzzClientIDInPath(f *testing.F) {
 }
 
 func FuzzListQuery(f *testing.F) {
-	for _, query := range []string{"", "limit=1", "offset=9900&limit=100", "after=a%2Fb+c", "limit=1&limit=2", "&", "=", "%6cimit=3", "after=%ff", "limit=-1", "x=%zz", "after=😀"} {
+	for _, query := range []string{"", "limit=1", "offset=9900&limit=100", "after=a%2Fb+c", "limit=1&limit=2", "&", "=", "%6cimit=3", "after=%ff", "limit=-1", "x=%zz", "after=😀", "managed=true&prefix=a%26", "managed=false"} {
 		f.Add(query)
 	}
 	f.Fuzz(func(t *testing.T, query string) {

@@ -25,12 +25,12 @@ import (
 
 // fakeLimiter answers what it is told to, and notes what it was asked.
 type fakeLimiter struct {
-	snap    limiter.Snapshot
-	created bool
-	page    []limiter.Snapshot
-	more    bool
-	err     error
-	panics  bool
+	snap   limiter.Snapshot
+	before *limiter.Snapshot
+	page   []limiter.Snapshot
+	more   bool
+	err    error
+	panics bool
 
 	mu        sync.Mutex
 	calls     []string
@@ -69,6 +69,17 @@ func changeText(c limiter.Change) string {
 	return strings.Join(parts, " ")
 }
 
+func queryText(q limiter.Query) string {
+	text := fmt.Sprintf("{After:%s Offset:%d Limit:%d", q.After, q.Offset, q.Limit)
+	if q.Prefix != "" {
+		text += " Prefix:" + q.Prefix
+	}
+	if q.Managed != nil {
+		text += fmt.Sprint(" Managed:", *q.Managed)
+	}
+	return text + "}"
+}
+
 func (f *fakeLimiter) takeCalls() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -83,7 +94,7 @@ func (f *fakeLimiter) Get(clientID string) (limiter.Snapshot, error) {
 }
 
 func (f *fakeLimiter) List(q limiter.Query) ([]limiter.Snapshot, bool, error) {
-	f.note("List", fmt.Sprintf("%+v", q))
+	f.note("List", queryText(q))
 	return f.page, f.more, f.err
 }
 
@@ -91,24 +102,31 @@ func (f *fakeLimiter) Defaults() gcra.Settings {
 	return gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}
 }
 
-func (f *fakeLimiter) Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Snapshot, error) {
+func (f *fakeLimiter) Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error) {
 	f.noteWrite(ctx, "Create", clientID, c)
-	return f.snap, f.err
+	return f.written()
 }
 
-func (f *fakeLimiter) Put(ctx context.Context, clientID string, c limiter.Change) (limiter.Snapshot, bool, error) {
+func (f *fakeLimiter) Put(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error) {
 	f.noteWrite(ctx, "Put", clientID, c)
-	return f.snap, f.created, f.err
+	return f.written()
 }
 
-func (f *fakeLimiter) Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Snapshot, error) {
+func (f *fakeLimiter) Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error) {
 	f.noteWrite(ctx, "Patch", clientID, c)
-	return f.snap, f.err
+	return f.written()
 }
 
-func (f *fakeLimiter) Delete(ctx context.Context, clientID string) error {
+func (f *fakeLimiter) Delete(ctx context.Context, clientID string) (limiter.Snapshot, error) {
 	f.noteWrite(ctx, "Delete", clientID, limiter.Change{})
-	return f.err
+	if f.before == nil {
+		return limiter.Snapshot{}, f.err
+	}
+	return *f.before, f.err
+}
+
+func (f *fakeLimiter) written() (limiter.Written, error) {
+	return limiter.Written{Snapshot: f.snap, Before: f.before}, f.err
 }
 
 // sampleBucket is the one of the design.

@@ -34,6 +34,9 @@ func TestListing(t *testing.T) {
 	f("?after=a=b", "{After:a=b Offset:0 Limit:100}")
 	f("?%6cimit=%37", "{After: Offset:0 Limit:7}")
 	f("?after=x&limit=2&offset=3", "{After:x Offset:3 Limit:2}")
+	f("?managed=true", "{After: Offset:0 Limit:100 Managed:true}")
+	f("?managed=false&prefix=2001:db8:", "{After: Offset:0 Limit:100 Prefix:2001:db8: Managed:false}")
+	f("?prefix=sha256%3Aab", "{After: Offset:0 Limit:100 Prefix:sha256:ab}")
 }
 
 func TestEmptyListing(t *testing.T) {
@@ -77,7 +80,16 @@ func TestBadQueries(t *testing.T) {
 	f("after=%ff", "not valid UTF-8")
 	f("after=%00", "control character")
 	f("after="+strings.Repeat("a", 257), "257 bytes")
-	f("page=2", `unknown query parameter "page"; want limit, offset or after`)
+	f("managed=", `managed is ""; want true or false`)
+	f("managed", `managed is ""; want true or false`)
+	f("managed=True", `managed is "True"; want true or false`)
+	f("managed=1", `managed is "1"; want true or false`)
+	f("managed=true&managed=true", "managed twice")
+	f("prefix=", "prefix is empty; want the beginning of a client_id")
+	f("prefix=%ff", "not valid UTF-8")
+	f("prefix=%0a", "control character")
+	f("prefix="+strings.Repeat("a", 257), "257 bytes")
+	f("page=2", `unknown query parameter "page"; want limit, offset, after, prefix or managed`)
 	f("Limit=2", `unknown query parameter "Limit"`)
 	f("&", `unknown query parameter ""`)
 	f("limit=1&", `unknown query parameter ""`)
@@ -113,6 +125,8 @@ func TestNextPage(t *testing.T) {
 	}
 	f([]limiter.Snapshot{sampleBucket(), bucket}, "?limit=2", "{After:"+bucket.ClientID+" Offset:0 Limit:2}")
 	f([]limiter.Snapshot{bucket}, "?offset=5&after=A", "{After:"+bucket.ClientID+" Offset:0 Limit:100}")
+	f([]limiter.Snapshot{bucket}, "?managed=true&prefix=a/b%20%26", "{After:"+bucket.ClientID+" Offset:0 Limit:100 Prefix:a/b & Managed:true}")
+	f([]limiter.Snapshot{bucket}, "?managed=false&offset=5", "{After:"+bucket.ClientID+" Offset:0 Limit:100 Managed:false}")
 	// All of the page went while it was made: the same again finds what is there now.
 	f(nil, "?offset=5&after=A&limit=1", "{After:A Offset:5 Limit:1}")
 }

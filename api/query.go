@@ -13,11 +13,11 @@ const (
 	maxPage     = 1000
 )
 
-// parseListQuery reads limit=, offset= and after= of a listing, each at most once. after is a
-// position in the order of the ids as they are listed, so it's taken as it is, not hashed.
+// parseListQuery reads the parameters of a listing, each at most once. after= is a position in the
+// order of the ids as they are listed, and prefix= the beginning of one, so neither is hashed.
 func parseListQuery(query string) (limiter.Query, error) {
 	q := limiter.Query{Limit: defaultPage}
-	seen := make(map[string]bool, 3)
+	seen := make(map[string]bool, 5)
 	for pair := range strings.SplitSeq(query, "&") {
 		if query == "" {
 			break
@@ -50,8 +50,12 @@ func parseParameter(pair string, q *limiter.Query, seen map[string]bool) (err er
 		q.Offset, err = parseCount(name, value, 0, limiter.MaxWindow)
 	case "after":
 		q.After, err = value, checkClientID(value)
+	case "prefix":
+		q.Prefix, err = value, checkPrefix(value)
+	case "managed":
+		q.Managed, err = parseManaged(value)
 	default:
-		return badRequest("unknown query parameter %s; want limit, offset or after", excerpt(strconv.Quote(name)))
+		return badRequest("unknown query parameter %s; want limit, offset, after, prefix or managed", excerpt(strconv.Quote(name)))
 	}
 	return err
 }
@@ -62,6 +66,22 @@ func parseCount(name, value string, least, most int) (int, error) {
 		return 0, badRequest("%s is %s; want a whole number from %d to %d", name, excerpt(strconv.Quote(value)), least, most)
 	}
 	return int(n), nil
+}
+
+// checkPrefix says what is wrong with the beginning of a client_id.
+func checkPrefix(value string) error {
+	if value == "" {
+		return badRequest("prefix is empty; want the beginning of a client_id, or no prefix=")
+	}
+	return checkClientID(value)
+}
+
+func parseManaged(value string) (*bool, error) {
+	if value != "true" && value != "false" {
+		return nil, badRequest("managed is %s; want true or false", excerpt(strconv.Quote(value)))
+	}
+	managed := value == "true"
+	return &managed, nil
 }
 
 // nextPage is the Link to what follows a page that isn't the last one. A page whose buckets all went
@@ -76,6 +96,12 @@ func nextPage(q limiter.Query, page []limiter.Snapshot) string {
 	}
 	if q.Offset > 0 {
 		values.Set("offset", strconv.Itoa(q.Offset))
+	}
+	if q.Prefix != "" {
+		values.Set("prefix", q.Prefix)
+	}
+	if q.Managed != nil {
+		values.Set("managed", strconv.FormatBool(*q.Managed))
 	}
 	return "</buckets?" + values.Encode() + `>; rel="next"`
 }

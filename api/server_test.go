@@ -17,6 +17,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter"
 )
 
 func TestMethodsThatAreNotThere(t *testing.T) {
@@ -230,10 +232,10 @@ type slowReader struct {
 	asked, answer chan struct{}
 }
 
-func (s *slowReader) Delete(ctx context.Context, clientID string) error {
+func (s *slowReader) Delete(ctx context.Context, clientID string) (limiter.Snapshot, error) {
 	close(s.asked)
 	<-s.answer
-	return ctx.Err()
+	return limiter.Snapshot{}, ctx.Err()
 }
 
 func TestShutdownWaitsForWhatRuns(t *testing.T) {

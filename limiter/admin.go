@@ -12,8 +12,8 @@ import (
 // default to the limit's, tokens to the capacity. ErrManaged: there is a managed one;
 // ErrFull: past the cap; gcra.ErrSettings: the values can't be. For these, ErrStore and ErrClosed
 // nothing was changed; after ErrInDoubt, Get says what is.
-func (s *Service) Create(ctx context.Context, clientID string, c Change) (Snapshot, error) {
-	snap, _, err := s.put(ctx, clientID, func(present *sight) (plan, error) {
+func (s *Service) Create(ctx context.Context, clientID string, c Change) (Written, error) {
+	return s.put(ctx, clientID, func(present *sight) (plan, error) {
 		if present != nil && present.bucket.has(managed) {
 			return plan{}, ErrManaged
 		}
@@ -23,50 +23,52 @@ func (s *Service) Create(ctx context.Context, clientID string, c Change) (Snapsh
 		}
 		return s.plan(nil, c)
 	})
-	return snap, err
 }
 
 // Put makes or changes a bucket, which is managed from then on. What the change leaves out
-// stays as it is, or is as in Create where the client has no bucket: created says which.
-// Errors are those of Create, but for ErrManaged.
-func (s *Service) Put(ctx context.Context, clientID string, c Change) (snap Snapshot, created bool, err error) {
+// stays as it is, or is as in Create where the client has no bucket. Errors are those of Create,
+// but for ErrManaged.
+func (s *Service) Put(ctx context.Context, clientID string, c Change) (Written, error) {
 	return s.put(ctx, clientID, func(present *sight) (plan, error) { return s.plan(present, c) })
 }
 
 // Patch changes a bucket that exists, managed or not; it is managed from then on.
 // ErrNotFound: it doesn't. Other errors are those of Put.
-func (s *Service) Patch(ctx context.Context, clientID string, c Change) (Snapshot, error) {
-	snap, _, err := s.put(ctx, clientID, func(present *sight) (plan, error) {
+func (s *Service) Patch(ctx context.Context, clientID string, c Change) (Written, error) {
+	return s.put(ctx, clientID, func(present *sight) (plan, error) {
 		if present == nil {
 			return plan{}, ErrNotFound
 		}
 		return s.plan(present, c)
 	})
-	return snap, err
 }
 
-// Delete removes a bucket: the client starts over on the defaults. ErrNotFound: it has none.
-func (s *Service) Delete(ctx context.Context, clientID string) error {
+// Delete removes a bucket, which it returns as it was: the client starts over on the defaults.
+// ErrNotFound: it has none.
+func (s *Service) Delete(ctx context.Context, clientID string) (Snapshot, error) {
 	if err := s.lockForAdmin(ctx); err != nil {
-		return err
+		return Snapshot{}, err
 	}
 	defer s.writing.unlock()
-	if _, ok := s.table.find(clientID, s.clock.Monotonic()); !ok {
-		return ErrNotFound
+	now, wall := s.clock.Monotonic(), s.clock.Wall()
+	seen, ok := s.table.find(clientID, now)
+	if !ok {
+		return Snapshot{}, ErrNotFound
 	}
+	was := seen.snapshot(now, wall)
 	err := s.adminWrite(ctx, Batch{Deletes: []string{clientID}}, &doubtedWrite{clientID: clientID})
 	if err != nil {
-		return err
+		return Snapshot{}, err
 	}
 	s.table.remove(clientID, s.clock.Monotonic())
-	return nil
+	return was, nil
 }
 
 // put is the one way in which operators change a bucket: under the write lock, to the
 // store, then to memory. planFor is given the bucket that exists now, nil for none.
-func (s *Service) put(ctx context.Context, clientID string, planFor func(present *sight) (plan, error)) (snap Snapshot, created bool, err error) {
+func (s *Service) put(ctx context.Context, clientID string, planFor func(present *sight) (plan, error)) (w Written, err error) {
 	if err := s.lockForAdmin(ctx); err != nil {
-		return Snapshot{}, false, err
+		return Written{}, err
 	}
 	defer s.writing.unlock()
 
@@ -76,13 +78,15 @@ func (s *Service) put(ctx context.Context, clientID string, planFor func(present
 	was, present := gcra.Holding{At: now}, (*sight)(nil) // it may be there though it holds nothing
 	if ok {
 		was, present = seen.rate.Holding(seen.tat, now), &seen
+		before := seen.snapshot(now, wall)
+		w.Before = &before
 	}
 	p, err := planFor(present)
 	if err != nil {
-		return Snapshot{}, false, err
+		return Written{}, err
 	}
 	if full {
-		return Snapshot{}, false, fmt.Errorf("%w: there are %d already", ErrFull, s.o.MaxBuckets)
+		return Written{}, fmt.Errorf("%w: there are %d already", ErrFull, s.o.MaxBuckets)
 	}
 	p.at, p.creates = was.At, !ok
 	p.stored = p.arrival(was)
@@ -91,9 +95,10 @@ func (s *Service) put(ctx context.Context, clientID string, planFor func(present
 		record.Reserved = everything() // takers go on while it is written
 	}
 	if err := s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{clientID, &record, p}); err != nil {
-		return Snapshot{}, false, err
+		return Written{}, err
 	}
-	return s.apply(clientID, p), !ok, nil
+	w.Snapshot = s.apply(clientID, p)
+	return w, nil
 }
 
 // plan is what an admin write makes of a bucket.

@@ -23,7 +23,7 @@ func TestCreate(t *testing.T) {
 		ClientID: "test1234", Settings: gcra.Settings{Capacity: 15, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 5,
 		Managed: true, LastRefill: dawn,
 	}
-	assert.Equal(t, want, snap)
+	assert.Equal(t, Written{Snapshot: want}, snap)
 	row := f.store.all()["test1234"]
 	assert.Equal(t, Record{ClientID: "test1234", Managed: true, Settings: want.Settings, Tokens: 5, At: dawn}, row, "stored before it is answered")
 	assert.Equal(t, 5, f.admitted("test1234", 20))
@@ -40,6 +40,8 @@ func TestCreate(t *testing.T) {
 	f.admitted("live", 10)
 	snap, err = f.Create(ctx, "live", Change{Capacity: ptr(int64(3))})
 	require.NoError(t, err, "a live unmanaged bucket is taken over")
+	require.NotNil(t, snap.Before)
+	assert.Equal(t, Snapshot{ClientID: "live", Settings: f.Defaults(), LastRefill: dawn}, *snap.Before)
 	assert.Equal(t, int64(3), snap.Tokens, "tokens default to the capacity")
 	assert.Equal(t, int64(3), f.Stats().Managed)
 }
@@ -48,25 +50,28 @@ func TestPut(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
 
-	snap, created, err := f.Put(ctx, "a", Change{})
+	snap, err := f.Put(ctx, "a", Change{})
 	require.NoError(t, err)
-	assert.True(t, created)
+	assert.Nil(t, snap.Before)
 	assert.Equal(t, int64(10), snap.Tokens)
 	assert.True(t, snap.Managed)
 
 	f.admitted("a", 4)
-	snap, created, err = f.Put(ctx, "a", Change{Capacity: ptr(int64(8))})
+	snap, err = f.Put(ctx, "a", Change{Capacity: ptr(int64(8))})
 	require.NoError(t, err)
-	assert.False(t, created)
+	assert.Equal(t, int64(6), snap.Before.Tokens)
+	assert.Equal(t, int64(10), snap.Before.Capacity)
+	assert.True(t, snap.Before.Managed)
 	assert.Equal(t, int64(6), snap.Tokens, "a changed capacity keeps the tokens")
-	snap, _, err = f.Put(ctx, "a", Change{Capacity: ptr(int64(2))})
+	snap, err = f.Put(ctx, "a", Change{Capacity: ptr(int64(2))})
 	require.NoError(t, err)
 	assert.Equal(t, int64(2), snap.Tokens, "cut to the new capacity")
 
 	f.admitted("live", 1)
-	snap, created, err = f.Put(ctx, "live", Change{})
+	snap, err = f.Put(ctx, "live", Change{})
 	require.NoError(t, err)
-	assert.False(t, created, "a live unmanaged bucket is changed")
+	require.NotNil(t, snap.Before, "a live unmanaged bucket is changed")
+	assert.False(t, snap.Before.Managed)
 	assert.Equal(t, int64(9), snap.Tokens)
 	assert.True(t, snap.Managed)
 }
@@ -94,12 +99,15 @@ func TestPatch(t *testing.T) {
 func TestDelete(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
-	require.ErrorIs(t, f.Delete(ctx, "a"), ErrNotFound)
+	require.ErrorIs(t, errorOf(f.Delete(ctx, "a")), ErrNotFound)
 
 	_, err := f.Create(ctx, "a", Change{Capacity: ptr(int64(1))})
 	require.NoError(t, err)
 	f.admitted("a", 1)
-	require.NoError(t, f.Delete(ctx, "a"))
+	was, err := f.Delete(ctx, "a")
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), was.Capacity, "what was deleted is told")
+	assert.True(t, was.Managed)
 	assert.Empty(t, f.store.all())
 	_, err = f.Get("a")
 	require.ErrorIs(t, err, ErrNotFound)
@@ -121,7 +129,7 @@ func TestBadChangesChangeNothing(t *testing.T) {
 		_, err := f.Create(ctx, "new", c)
 		require.ErrorIs(t, err, gcra.ErrSettings)
 		assert.ErrorContains(t, err, why)
-		_, _, err = f.Put(ctx, "a", c)
+		_, err = f.Put(ctx, "a", c)
 		require.ErrorIs(t, err, gcra.ErrSettings)
 		_, err = f.Patch(ctx, "a", c)
 		require.ErrorIs(t, err, gcra.ErrSettings)
@@ -150,7 +158,7 @@ func TestAdminWriteWithTheStoreDown(t *testing.T) {
 	require.ErrorIs(t, err, ErrStore)
 	_, err = f.Patch(ctx, "a", Change{Tokens: ptr(int64(1))})
 	require.ErrorIs(t, err, ErrStore)
-	require.ErrorIs(t, f.Delete(ctx, "a"), ErrStore)
+	require.ErrorIs(t, errorOf(f.Delete(ctx, "a")), ErrStore)
 	assert.Equal(t, int64(10), f.tokens("a"), "nothing was changed")
 	_, err = f.Get("b")
 	require.ErrorIs(t, err, ErrNotFound)
@@ -160,7 +168,7 @@ func TestAdminWriteWithTheStoreDown(t *testing.T) {
 	assert.True(t, f.Take("a").Allowed, "traffic goes on")
 
 	f.store.hook(nil)
-	require.NoError(t, f.Delete(ctx, "a"))
+	require.NoError(t, errorOf(f.Delete(ctx, "a")))
 	assert.True(t, f.Stats().StoreUp)
 }
 
@@ -209,7 +217,7 @@ func TestAmbiguousAdminWrite(t *testing.T) {
 	for name, applied := range map[string]bool{"applied": true, "not applied": false} {
 		t.Run("put "+name, func(t *testing.T) {
 			f := start(t, applied)
-			_, _, err := f.Put(context.Background(), "a", Change{Tokens: ptr(int64(2))})
+			_, err := f.Put(context.Background(), "a", Change{Tokens: ptr(int64(2))})
 			require.ErrorIs(t, err, ErrInDoubt)
 			_, err = f.Get("a")
 			require.ErrorIs(t, err, ErrInDoubt)
@@ -232,7 +240,7 @@ func TestAmbiguousAdminWrite(t *testing.T) {
 		})
 		t.Run("delete "+name, func(t *testing.T) {
 			f := start(t, applied)
-			require.ErrorIs(t, f.Delete(context.Background(), "a"), ErrInDoubt)
+			require.ErrorIs(t, errorOf(f.Delete(context.Background(), "a")), ErrInDoubt)
 			recovered(f)
 			_, err := f.Get("a")
 			if applied {
@@ -270,9 +278,9 @@ func TestPutThatCreatesStartsFull(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
 			before(f)
-			snap, created, err := f.Put(context.Background(), "a", hundred)
+			snap, err := f.Put(context.Background(), "a", hundred)
 			require.NoError(t, err)
-			assert.True(t, created)
+			assert.Nil(t, snap.Before)
 			assert.Equal(t, int64(100), snap.Tokens)
 			f.mustFlush()
 			assert.Equal(t, 100.0, f.store.all()["a"].Tokens)
@@ -280,9 +288,9 @@ func TestPutThatCreatesStartsFull(t *testing.T) {
 	}
 	f := newFixture(t)
 	f.store.hook(func(Batch) error { f.admitted("a", 3); return nil })
-	snap, created, err := f.Put(context.Background(), "a", hundred)
+	snap, err := f.Put(context.Background(), "a", hundred)
 	require.NoError(t, err)
-	assert.True(t, created)
+	assert.Nil(t, snap.Before)
 	assert.Equal(t, int64(97), snap.Tokens)
 }
 
@@ -290,7 +298,7 @@ func TestPutThatCreatesStartsFull(t *testing.T) {
 func TestAdminWritesAreClean(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
-	_, _, err := f.Put(ctx, "a", Change{})
+	_, err := f.Put(ctx, "a", Change{})
 	require.NoError(t, err)
 	_, err = f.Patch(ctx, "a", Change{Tokens: ptr(int64(3))})
 	require.NoError(t, err)
@@ -313,11 +321,11 @@ func TestChangesAtTheCap(t *testing.T) {
 	o.MaxBuckets = 1
 	f.reopen(o)
 	f.Take("a")
-	_, _, err := f.Put(context.Background(), "a", Change{Capacity: ptr(int64(5))})
+	_, err := f.Put(context.Background(), "a", Change{Capacity: ptr(int64(5))})
 	require.NoError(t, err)
 	_, err = f.Patch(context.Background(), "a", Change{Capacity: ptr(int64(6))})
 	require.NoError(t, err)
-	_, _, err = f.Put(context.Background(), "b", Change{})
+	_, err = f.Put(context.Background(), "b", Change{})
 	require.ErrorIs(t, err, ErrFull)
 }
 
@@ -328,7 +336,7 @@ func TestSettledLateIsAsStored(t *testing.T) {
 	f.Take("a")
 	f.store.doubtKeep = true
 	f.store.hook(func(Batch) error { return ErrInDoubt })
-	_, _, err := f.Put(ctx, "a", Change{Tokens: ptr(int64(2))})
+	_, err := f.Put(ctx, "a", Change{Tokens: ptr(int64(2))})
 	require.ErrorIs(t, err, ErrInDoubt)
 	f.store.hook(nil)
 	f.clock.advance(5 * time.Minute)

@@ -174,6 +174,9 @@ func (f *fixture) tokens(clientID string) int64 {
 
 func ptr[T any](v T) *T { return &v }
 
+// errorOf is what a call that also has a result says is wrong.
+func errorOf[T any](_ T, err error) error { return err }
+
 // cleanAll has all buckets clean.
 func (f *fixture) cleanAll() {
 	for _, b := range f.allDirty() {

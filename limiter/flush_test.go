@@ -169,7 +169,7 @@ func TestDeleteWhileAFlushIsUnderWay(t *testing.T) {
 		f.store.hook(nil)
 		go func() {
 			close(started)
-			deleted <- f.Delete(context.Background(), "a")
+			deleted <- errorOf(f.Delete(context.Background(), "a"))
 		}()
 		<-started
 		return nil
@@ -188,7 +188,7 @@ func TestDeleteBetweenTwoBatches(t *testing.T) {
 	f.Take("z")
 	group := f.allDirty()
 	require.NoError(t, f.flushGroup(context.Background(), group[:1], 1, 0))
-	require.NoError(t, f.Delete(context.Background(), "z"))
+	require.NoError(t, errorOf(f.Delete(context.Background(), "z")))
 	require.NoError(t, f.flushGroup(context.Background(), group[1:], 1, 0))
 	assert.Len(t, f.store.all(), 1)
 	assert.Contains(t, f.store.all(), "a")
@@ -203,7 +203,7 @@ func TestFlushRevivesNoManagedBucket(t *testing.T) {
 	f.Take("a")
 	group := f.allDirty()
 	require.Len(t, group, 1)
-	require.NoError(t, f.Delete(ctx, "a"))
+	require.NoError(t, errorOf(f.Delete(ctx, "a")))
 	require.NoError(t, f.flushGroup(ctx, group, 1, 0))
 	assert.Empty(t, f.store.all())
 }

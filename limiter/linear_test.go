@@ -155,13 +155,14 @@ func (f *fixture) ask(id string, in call) answer {
 		snap, err := f.Get(id)
 		return answer{err: err, managed: snap.Managed, capacity: snap.Capacity, tokens: snap.Tokens}
 	case "delete":
-		out.err = f.Delete(ctx, id)
+		_, out.err = f.Delete(ctx, id)
 	case "create":
 		_, out.err = f.Create(ctx, id, in.c)
 	case "patch":
 		_, out.err = f.Patch(ctx, id, in.c)
 	case "put":
-		_, out.created, out.err = f.Put(ctx, id, in.c)
+		written, err := f.Put(ctx, id, in.c)
+		out.created, out.err = err == nil && written.Before == nil, err
 	}
 	wanted := out.err == nil || errors.Is(out.err, ErrNotFound) || errors.Is(out.err, ErrManaged)
 	assert.True(f.t, wanted, "%s: %v", in.op, out.err)

@@ -20,24 +20,24 @@ func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 	defer s.listing.Unlock()
 
 	window := min(q.Offset+q.Limit, MaxWindow)
-	first, more := s.first(q.After, window)
+	first, more := s.first(q, window)
 	first = first[min(q.Offset, len(first)):]
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
 	page = make([]Snapshot, 0, len(first))
 	for _, b := range first {
-		if seen, ok := s.table.find(b.clientID(), now); ok { // or else it was deleted since the pass
+		if seen, ok := s.table.find(b.clientID(), now); ok && q.selects(seen.bucket) { // it may have gone, or changed, since the pass
 			page = append(page, seen.snapshot(now, wall))
 		}
 	}
 	return page, more, nil
 }
 
-// first are the n buckets behind after, in order; more: that wasn't all.
-func (s *Service) first(after string, n int) (buckets []*bucket, more bool) {
+// first are the first n buckets that the query selects, in order; more: that wasn't all.
+func (s *Service) first(q Query, n int) (buckets []*bucket, more bool) {
 	kept := make(lastFirst, 0, n)
 	s.table.each(s.clock.Monotonic(), func(b *bucket) {
 		switch {
-		case b.clientID() <= after:
+		case !q.selects(b):
 		case len(kept) < n:
 			heap.Push(&kept, b)
 		default:
@@ -50,6 +50,11 @@ func (s *Service) first(after string, n int) (buckets []*bucket, more bool) {
 	})
 	slices.SortFunc(kept, func(a, b *bucket) int { return strings.Compare(a.clientID(), b.clientID()) })
 	return kept, more
+}
+
+func (q *Query) selects(b *bucket) bool {
+	id := b.clientID()
+	return id > q.After && strings.HasPrefix(id, q.Prefix) && (q.Managed == nil || *q.Managed == b.has(managed))
 }
 
 // lastFirst is a heap with the greatest client_id on top: the one that a smaller one displaces.

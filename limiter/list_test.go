@@ -43,6 +43,34 @@ func TestListShowsWhatExists(t *testing.T) {
 	assert.Equal(t, int64(9), page[1].Tokens)
 }
 
+func TestListSelects(t *testing.T) {
+	f := newFixture(t)
+	for _, id := range []string{"a", "ab", "abc", "b", "é"} {
+		f.Take(id)
+	}
+	for _, id := range []string{"ab", "abd"} {
+		_, err := f.Put(context.Background(), id, Change{})
+		require.NoError(t, err)
+	}
+	check := func(q Query, wantMore bool, want ...string) {
+		t.Helper()
+		page, more, err := f.List(q)
+		require.NoError(t, err)
+		assert.Equal(t, want, ids(page), "%+v", q)
+		assert.Equal(t, wantMore, more, "%+v", q)
+	}
+	check(Query{Limit: 9, Managed: ptr(true)}, false, "ab", "abd")
+	check(Query{Limit: 9, Managed: ptr(false)}, false, "a", "abc", "b", "é")
+	check(Query{Limit: 9, Prefix: "ab"}, false, "ab", "abc", "abd")
+	check(Query{Limit: 9, Prefix: "ab", Managed: ptr(true)}, false, "ab", "abd")
+	check(Query{Limit: 1, Prefix: "ab", Managed: ptr(true)}, true, "ab")
+	check(Query{Limit: 1, Offset: 1, Prefix: "ab"}, true, "abc")
+	check(Query{Limit: 9, After: "ab", Prefix: "ab"}, false, "abc", "abd")
+	check(Query{Limit: 9, After: "b", Prefix: "ab"}, false)
+	check(Query{Limit: 9, Prefix: "\xc3"}, false, "é")
+	check(Query{Limit: 9, Prefix: "nobody"}, false)
+}
+
 func TestListPagesAreTheSortedWhole(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newFixture(t)
@@ -94,7 +122,7 @@ func TestListWalkAmongChanges(t *testing.T) {
 			}
 			id := fmt.Sprintf("stable-%03d-noise", rand.IntN(stable))
 			f.Take(id)
-			_ = f.Delete(context.Background(), id)
+			_, _ = f.Delete(context.Background(), id)
 			_, err := f.Patch(context.Background(), fmt.Sprintf("stable-%03d", rand.IntN(stable)), Change{Tokens: ptr(int64(1))})
 			assert.NoError(t, err)
 		}

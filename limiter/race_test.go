@@ -155,7 +155,7 @@ func TestAdmissionIsCountedOnce(t *testing.T) {
 		clients.Wait()
 		require.Equal(t, int64(2), f.tokens("new"))
 		require.Equal(t, int64(1), f.Stats().Buckets)
-		require.NoError(t, f.Delete(context.Background(), "new"))
+		require.NoError(t, errorOf(f.Delete(context.Background(), "new")))
 		require.Zero(t, f.Stats().Buckets)
 	}
 }

@@ -25,7 +25,7 @@ func TestReapRebuildsPagesThatAreMostlyDead(t *testing.T) {
 	f.mustFlush()
 	require.Equal(t, uint32(1), s.pages.Load())
 	for _, id := range ids[10:] {
-		require.NoError(t, f.Delete(context.Background(), id))
+		require.NoError(t, errorOf(f.Delete(context.Background(), id)))
 	}
 	before := s.leaf(0)
 	f.reapAll()

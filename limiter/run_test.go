@@ -130,7 +130,7 @@ func TestClose(t *testing.T) {
 		assert.Contains(t, store.all(), "a")
 		_, err := s.Create(context.Background(), "b", Change{})
 		require.ErrorIs(t, err, ErrClosed)
-		require.ErrorIs(t, s.Delete(context.Background(), "a"), ErrClosed)
+		require.ErrorIs(t, errorOf(s.Delete(context.Background(), "a")), ErrClosed)
 	})
 }
 

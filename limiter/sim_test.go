@@ -375,7 +375,7 @@ func (w *simWorld) put(c *simClient) {
 		c.pending.create = true
 		_, err = w.s.Create(ctx, c.id, change)
 	case 1:
-		_, _, err = w.s.Put(ctx, c.id, change)
+		_, err = w.s.Put(ctx, c.id, change)
 	case 2:
 		_, err = w.s.Patch(ctx, c.id, change)
 	}
@@ -393,7 +393,7 @@ func (c Change) capacity(of *simClient) int64 {
 
 func (w *simWorld) delete(c *simClient) {
 	w.begin(c, &simPlan{deletes: true})
-	err := w.s.Delete(context.Background(), c.id)
+	_, err := w.s.Delete(context.Background(), c.id)
 	w.note("delete", c.id, err)
 	w.answered(c, err)
 }

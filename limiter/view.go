@@ -52,6 +52,13 @@ type Change struct {
 // Empty says whether the change asks for nothing.
 func (c Change) Empty() bool { return c == Change{} }
 
+// Written is a bucket as an admin write left it.
+type Written struct {
+	Snapshot
+	// Before is the bucket that the write met; nil if there was none.
+	Before *Snapshot
+}
+
 // What the Service's admin calls answer besides nil. Test with errors.Is.
 var (
 	// ErrNotFound: the client has no bucket; an unmanaged bucket that is full is none.
@@ -74,6 +81,10 @@ type Query struct {
 	After string
 	// Offset buckets are passed over first. Offset + Limit is at most MaxWindow.
 	Offset, Limit int
+	// Prefix leaves those whose client_id begins with it; "" leaves all.
+	Prefix string
+	// Managed leaves the managed buckets, or the others; nil leaves both.
+	Managed *bool
 }
 
 // MaxWindow bounds Query.Offset + Query.Limit, and so the memory that a listing takes.
