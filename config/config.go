@@ -26,7 +26,7 @@ type Server struct {
 	// TrustedProxies are the addresses and CIDRs whose X-Forwarded-For is believed. Anyone in
 	// here can claim to be any client.
 	TrustedProxies []string `toml:"trusted_proxies"`
-	// MaxHeader bounds a request's line and header; past it: 431. Every open connection
+	// MaxHeader bounds a request's line and header; past it: 431, or 414 if the line alone is larger. Every open connection
 	// holds a buffer of this size while a request is read.
 	MaxHeader Size `toml:"max_header"`
 	// MaxBody bounds a request's body; past it: 413. 0: no bound. Bodies are streamed, so

@@ -30,6 +30,7 @@ var (
 	panicked    = closing(fasthttp.StatusInternalServerError, "panic", "")
 
 	badHeader      = closing(fasthttp.StatusBadRequest, "not-a-request", "the request's header is malformed")
+	lineTooLong    = closing(fasthttp.StatusRequestURITooLong, "request-line-size", "the request line is too long")
 	headerTooLarge = closing(fasthttp.StatusRequestHeaderFieldsTooLarge, "header-size", "the request's header is too large")
 	headerLate     = closing(fasthttp.StatusRequestTimeout, "header-late", "the request's header did not arrive in time")
 	badBody        = closing(fasthttp.StatusBadRequest, "body-malformed", "the request's body is malformed")
@@ -103,6 +104,8 @@ func (r *request) unreadable(err error) *failure {
 	switch err {
 	case errHeaderSize:
 		return headerTooLarge
+	case errLineSize:
+		return lineTooLong
 	case errNoRequest:
 		return badHeader
 	case netconn.ErrTimeout:

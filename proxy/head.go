@@ -64,10 +64,10 @@ func (r *requestHead) appendHost(dst []byte) []byte {
 	switch {
 	case r.host != "":
 		return appendField(dst, headerHost, r.host)
-	case len(r.header.Host) > 0:
+	case r.header.HostStands:
 		return dst
-	case len(r.header.Authority) > 0:
-		return appendField(dst, headerHost, r.header.Authority)
+	case len(r.header.Host) > 0:
+		return appendField(dst, headerHost, r.header.Host)
 	}
 	return appendField(dst, headerHost, r.backend)
 }
@@ -90,7 +90,7 @@ func (r *requestHead) appendFields(dst []byte) (_ []byte, f found) {
 		case kindUpgrade:
 			keep = r.upgrade
 		case kindHost:
-			keep = r.host == ""
+			keep = r.host == "" && r.header.HostStands
 		case kindForwardedFor:
 			f.forwardedFor = r.trustedPeer
 			keep = false
@@ -128,7 +128,7 @@ func (r *requestHead) appendForwarded(dst []byte, f found) []byte {
 	if !f.forwardedProto {
 		dst = appendField(dst, headerForwardedProto, r.scheme)
 	}
-	if host := r.header.RequestedHost(); !f.forwardedHost && len(host) > 0 {
+	if host := r.header.Host; !f.forwardedHost && len(host) > 0 {
 		dst = appendField(dst, headerForwardedHost, host)
 	}
 	dst = append(dst, headerRealIP+": "...)

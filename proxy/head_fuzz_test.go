@@ -96,7 +96,7 @@ func checkAsRead(t require.TestingT, r *requestHead, rest string) {
 	default:
 		require.Equal(t, size, got.ContentLength)
 	}
-	if host := r.header.RequestedHost(); len(host) > 0 {
+	if host := r.header.Host; len(host) > 0 {
 		require.Equal(t, string(host), got.Host)
 	}
 	checkForwarding(t, got.Header)

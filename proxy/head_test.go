@@ -57,13 +57,29 @@ func TestRequestTarget(t *testing.T) {
 	f("GET", "/http://b/", "/http://b/")
 	f("GET", "/?", "/?")
 	f("GET", "http://a/b?c", "/b?c")
-	f("GET", "HTTPS://A//b", "//b")
+	f("GET", "HTTPS://a//b", "//b")
 	f("GET", "http://a", "/")
 	f("GET", "http://a?b/c", "/?b/c")
 	f("OPTIONS", "*", "*")
 	f("OPTIONS", "http://a", "*")
 	f("OPTIONS", "http://a/", "/")
 	f("OPTIONS", "http://a?b", "/?b")
+}
+
+// The authority of an absolute target is the Host, whatever the field says; a Host goes on without the colon of an empty port.
+func TestHostOfTheTarget(t *testing.T) {
+	f := func(target, host, want string) {
+		t.Helper()
+		r := headOf(t, "GET "+target+" HTTP/1.4\r\nA: b\r\nHost: "+host+"\r\n\r\n")
+		assert.Equal(t, "GET /x HTTP/1.1\r\nHost: "+want+"\r\nA: b\r\n"+ours(want)+"\r\n", string(appendRequestHead(nil, r)))
+		r.host = "pool"
+		assert.Equal(t, "GET /x HTTP/1.1\r\nHost: pool\r\nA: b\r\n"+ours(want)+"\r\n", string(appendRequestHead(nil, r)))
+	}
+	f("http://b/x", "a", "b")
+	f("http://a:80/x", "a", "a:80")
+	f("http://B:/x", "b", "B")
+	f("/x", "a:", "a")
+	f("/x", "[::1]:", "[::1]")
 }
 
 func TestHopByHopStaysHere(t *testing.T) {

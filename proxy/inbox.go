@@ -88,8 +88,11 @@ func (in *inbox) takeHead(limit int) []byte {
 	return head
 }
 
-// errHeaderSize says that a header is larger than the limit.
-var errHeaderSize = errors.New("the header is larger than the limit")
+// What is larger than the limit: a request line alone, or with the header.
+var (
+	errLineSize   = errors.New("the request line is larger than the limit")
+	errHeaderSize = errors.New("the header is larger than the limit")
+)
 
 // readHead reads the request's head into the inbox, and takes it out. It returns io.ErrUnexpectedEOF if the client ended
 // before the head did.
@@ -105,12 +108,22 @@ func (r *request) readHead() ([]byte, error) {
 		case in.size() > 0 && !http1.BeginsRequest(in.bytes()):
 			return in.bytes(), errNoRequest
 		case in.size() >= limit, len(in.room()) == 0:
-			return nil, errHeaderSize
+			return nil, in.tooLarge(limit)
 		}
 		if err := in.fill(r.session); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// tooLarge is the error of a head that is larger than limit: RFC 9112, section 3, has a status of its own for a request line
+// that alone is.
+func (in *inbox) tooLarge(limit int) error {
+	begin := in.bytes()
+	if bytes.IndexByte(begin[:min(len(begin), limit)], '\n') < 0 {
+		return errLineSize
+	}
+	return errHeaderSize
 }
 
 // errNoRequest says that what came can't be a request, whatever follows.

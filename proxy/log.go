@@ -38,7 +38,7 @@ func (r *request) log(status int) {
 func (r *request) describe(dict *zerolog.Event) *zerolog.Event {
 	if h := &r.header; !r.unread {
 		dict.Bytes("method", h.Method).
-			Bytes("host", http1.WithoutUserinfo(h.RequestedHost())).
+			Bytes("host", http1.WithoutUserinfo(h.Host)).
 			Bytes("uri", http1.WithoutUserinfo(h.Target)).
 			Bytes("proto", h.Version)
 	}

@@ -91,7 +91,7 @@ func (r *request) appendAnswerHead(dst []byte) []byte {
 	dst = appendAnswerHead(dst, &answerHead{
 		answer:    &r.exchange.answer,
 		scheme:    r.head.scheme,
-		host:      r.header.RequestedHost(),
+		host:      r.header.Host,
 		backends:  hidden,
 		requestID: r.head.requestID,
 		chunked:   r.relayed.chunked,
@@ -128,7 +128,7 @@ func (r *request) relayInterim() error {
 	r.out = appendAnswerHead(r.out[:0], &answerHead{
 		answer:   &r.exchange.answer,
 		scheme:   r.head.scheme,
-		host:     r.header.RequestedHost(),
+		host:     r.header.Host,
 		backends: r.proxy.settings.Backends,
 	})
 	r.out = append(r.out, "\r\n"...)

@@ -29,7 +29,8 @@ func TestRefusalSaysWhere(t *testing.T) {
 	f("target-asterisk", "", "* ", "GET * HTTP/1.1"+end)
 	f("target-byte", "", "#c", "GET /ab#c HTTP/1.1"+end)
 	f("target-byte", "", " HTTP", "GET  HTTP/1.1"+end)
-	f("target-form", "", "ftp", "GET ftp://a/ HTTP/1.1"+end)
+	f("target-scheme", "", "ftp", "GET ftp://a/ HTTP/1.1"+end)
+	f("target-form", "", "a:80", "GET a:80 HTTP/1.1"+end)
 
 	f("line-end", "", "\nB", get("A: b\nB: c"))
 	f("field-folded", "", " c", get("A: b", " c: d"))
@@ -50,7 +51,9 @@ func TestRefusalSaysWhere(t *testing.T) {
 
 	f("content-length-count", "Content-Length", "6", get("Content-Length: 5", "content-length: 6"))
 	f("content-length", "Content-Length", "+5", get("content-length:\t+5"))
-	f("transfer-encoding", "Transfer-Encoding", "gzip", get("Transfer-Encoding: gzip, chunked"))
+	f("transfer-coding", "Transfer-Encoding", "gzip", get("Transfer-Encoding: gzip, chunked"))
+	f("transfer-encoding", "Transfer-Encoding", "xchunked", get("Transfer-Encoding: xchunked"))
+	f("transfer-encoding-count", "Transfer-Encoding", "b", get("Transfer-Encoding: a", "Transfer-Encoding: b"))
 	f("two-framings", "Content-Length", "5", get("Content-Length: 5", "Transfer-Encoding: chunked"))
 	f("transfer-encoding-version", "Transfer-Encoding", "chunked", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n")
 	f("expect", "Expect", "x", get("Expect: x", "Expect: 100-continue"))

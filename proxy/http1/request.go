@@ -9,12 +9,15 @@ type Request struct {
 	// Authority and Path are the target's: Authority is nil unless the target is absolute. Path may then be
 	// empty, and is "*" for a request to the server itself.
 	Authority, Path []byte
-	// HTTP11 says that the version is HTTP/1.1; else it is HTTP/1.0.
+	// HTTP11 says that the version is HTTP/1.1, or a later HTTP/1 that is read as that; else it is HTTP/1.0.
 	HTTP11 bool
 	// Fields are the header lines in their order.
 	Fields []Field
-	// Host is the Host field's value; nil if there is none.
+	// Host is whom the request is for: the authority of an absolute target, else what the Host field says; without the
+	// colon of an empty port. It is nil for an HTTP/1.0 request that named none. After a refusal it may be anything.
 	Host []byte
+	// HostStands says that the Host field says just that, and can go on as it came.
+	HostStands bool
 	// Size is the body's: a number of bytes, SizeChunked or SizeNone.
 	Size int64
 	// KeepAlive says that the client wants to send more requests on the connection.
@@ -49,7 +52,7 @@ func (r *Request) Reset() {
 	r.Method, r.Target, r.Version, r.Authority, r.Path, r.Host, r.Upgrade = nil, nil, nil, nil, nil, nil, nil
 	r.Fields = r.Fields[:0]
 	r.Size = SizeNone
-	r.HTTP11, r.KeepAlive, r.Expect, r.TrailersWelcome = false, false, false, false
+	r.HTTP11, r.HostStands, r.KeepAlive, r.Expect, r.TrailersWelcome = false, false, false, false, false
 	r.Named.n = 0
 	r.head, r.seen = nil, framing{}
 }
@@ -96,10 +99,11 @@ func (r *Request) parseLine(line []byte) *Refusal {
 			at(r.offset(method) + len(method))
 	}
 	r.Target, r.Version = rest[:space], rest[space+1:]
-	r.HTTP11 = string(r.Version) == "HTTP/1.1"
-	if !r.HTTP11 && string(r.Version) != "HTTP/1.0" {
+	major, minor := r.Version[5], r.Version[7]
+	if major != '1' {
 		return refusal(statusVersionUnsupported, "version", "want HTTP/1.1 or HTTP/1.0").at(r.offset(r.Version))
 	}
+	r.HTTP11 = minor >= '1' // A later minor version is as ours (RFC 9110, section 2.5).
 	return r.parseTarget()
 }
 
@@ -121,9 +125,11 @@ func (r *Request) parseTarget() *Refusal {
 	case targetLength(r.Target) < max(len(r.Target), 1):
 		return bad("target-byte", "the request target holds a byte that must be percent-encoded").
 			at(r.offset(r.Target) + targetLength(r.Target))
-	case !known:
-		return refusal(statusNotImplemented, "target-form", "the request target is neither a path nor an http or https URI").
+	case !known && hasForeignScheme(r.Target):
+		return refusal(statusNotImplemented, "target-scheme", "the request target's scheme is neither http nor https").
 			at(r.offset(r.Target))
+	case !known:
+		return bad("target-form", "the request target is neither a path nor an http or https URI").at(r.offset(r.Target))
 	}
 	return nil
 }
@@ -213,8 +219,8 @@ func (r *Request) noteOptions(list []byte) *Refusal {
 // offset is where in the head a part of it begins.
 func (r *Request) offset(part []byte) int { return offsetIn(r.head, part) }
 
-// checkHost checks for whom the request is: Host is there, unless with HTTP/1.0, makes sense,
-// and says what an absolute target says.
+// checkHost checks for whom the request is. Host must be there, unless with HTTP/1.0, and make sense even where an absolute
+// target says something else. Then the target counts (RFC 9112, section 3.2.2).
 func (r *Request) checkHost() *Refusal {
 	switch hosts := r.seen.hosts; {
 	case hosts > 1:
@@ -226,10 +232,19 @@ func (r *Request) checkHost() *Refusal {
 	case r.Authority != nil && !isHost(r.Authority):
 		return bad("target-host", "the request target's host is not a name or an address, with or without a port").
 			at(r.offset(r.Authority))
-	case r.Authority != nil && hosts == 1 && !SameName(r.Authority, r.Host):
-		return bad("host-differs", "Host and the request target's host differ").of(nameHost).at(r.offset(r.Host))
 	}
+	r.concludeHost()
 	return nil
+}
+
+// concludeHost says for whom the request is.
+func (r *Request) concludeHost() {
+	said := r.Host
+	if r.Authority != nil {
+		r.Host = r.Authority
+	}
+	r.Host = withoutEmptyPort(r.Host)
+	r.HostStands = said != nil && bytes.Equal(r.Host, said)
 }
 
 // checkBody checks that there is one way only to find the end of the body.
@@ -240,12 +255,14 @@ func (r *Request) checkBody() *Refusal {
 		return bad("content-length-count", "more than one Content-Length").of(nameContentLength).at(r.offset(s.length))
 	case s.lengths == 1 && !IsDigits(s.length, 18):
 		return bad("content-length", "Content-Length is not a size").of(nameContentLength).at(r.offset(s.length))
-	case s.codings > 1 || s.codings == 1 && !Is(s.coding, "chunked"):
-		return bad("transfer-encoding", "Transfer-Encoding is not exactly chunked").of(nameTransferEncoding).at(r.offset(s.coding))
+	case s.codings > 1:
+		return bad("transfer-encoding-count", "more than one Transfer-Encoding").of(nameTransferEncoding).at(r.offset(s.coding))
 	case s.codings == 1 && s.lengths == 1:
 		return bad("two-framings", "both Transfer-Encoding and Content-Length").of(nameContentLength).at(r.offset(s.length))
 	case s.codings == 1 && !r.HTTP11:
 		return bad("transfer-encoding-version", "Transfer-Encoding with HTTP/1.0").of(nameTransferEncoding).at(r.offset(s.coding))
+	case s.codings == 1 && !Is(s.coding, "chunked"):
+		return badCoding(s.coding).of(nameTransferEncoding).at(r.offset(s.coding))
 	case s.oddExpect && r.HTTP11:
 		return refusal(statusExpectationFailed, "expect", "Expect is not 100-continue").of(nameExpect).at(r.offset(s.expect))
 	}
@@ -284,15 +301,6 @@ func (r *Request) Idempotent() bool {
 		return true
 	}
 	return false
-}
-
-// RequestedHost is the host that the client named, as it came: Host, or the authority of an absolute target; empty for an
-// HTTP/1.0 request that named none.
-func (r *Request) RequestedHost() []byte {
-	if len(r.Host) > 0 {
-		return r.Host
-	}
-	return r.Authority
 }
 
 // parseSize reads digits that IsDigits let pass, at most 18.

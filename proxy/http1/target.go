@@ -34,6 +34,24 @@ func CutScheme(uri []byte) (rest []byte, ok bool) {
 	return nil, false
 }
 
+// hasForeignScheme says whether a target is an absolute URI with an authority whose scheme is another than ours. What lacks the
+// two slashes isn't told from a host and a port.
+func hasForeignScheme(target []byte) bool {
+	scheme, _, absolute := bytes.Cut(target, []byte("://"))
+	return absolute && isScheme(scheme)
+}
+
+// isScheme says whether b is a URI's scheme (RFC 3986, section 3.1).
+func isScheme(b []byte) bool {
+	for i, c := range b {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (i == 0 || !('0' <= c && c <= '9' || c == '+' || c == '-' || c == '.')) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
 // targetLength is how many bytes of b come before one that may not stand in a request target. That is less than RFC 3986 asks, since
 // browsers do send {, | and the like in queries; but what servers read differently (bytes from 0x80, quotes) or not at all
 // (fragments) is out.
@@ -47,18 +65,24 @@ func targetLength(b []byte) int {
 }
 
 // isHost says whether b is a host and perhaps a port: a name of letters, digits, dots, hyphens and underscores, or
-// an address, IPv6 in brackets. RFC 3986 would have more; nothing that we want to guess at.
+// an address, IPv6 in brackets. RFC 3986 would have more; nothing that we want to guess at. A port may be empty.
 func isHost(b []byte) bool {
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')
-		return end > 0 && isIPv6(b[1:end]) && IsPort(b[end+1:])
+		return end > 0 && isIPv6(b[1:end]) && isHostPort(b[end+1:])
 	}
 	name := b
 	if colon := bytes.IndexByte(b, ':'); colon >= 0 {
 		name = b[:colon]
 	}
-	return isHostName(name) && IsPort(b[len(name):])
+	return isHostName(name) && isHostPort(b[len(name):])
 }
+
+// isHostPort says whether b is nothing, or a colon and a port, which may be empty.
+func isHostPort(b []byte) bool { return string(b) == ":" || IsPort(b) }
+
+// withoutEmptyPort cuts off the colon of an empty port, of what isHost takes: "a:" is "a" (RFC 3986, section 6.2.3).
+func withoutEmptyPort(host []byte) []byte { return bytes.TrimSuffix(host, []byte(":")) }
 
 func isHostName(b []byte) bool {
 	for _, c := range b {

@@ -94,6 +94,19 @@ func forwarded(r *strict.Request) string {
 	}
 }
 
+// host is the Host that a backend should get: the authority of an absolute target, else the request's own, without the
+// colon of an empty port. It is "" where the request names none.
+func host(r *strict.Request) string {
+	authority := strings.Join(r.Fields.All("Host"), ", ")
+	if scheme, rest, absolute := strings.Cut(r.Target, "://"); absolute && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
+		authority = rest
+		if i := strings.IndexAny(rest, "/?"); i >= 0 {
+			authority = rest[:i]
+		}
+	}
+	return strings.TrimSuffix(authority, ":")
+}
+
 // stream sends a stream in two pieces and its end, and reads all answers.
 func (p *Proxy) stream(t *testing.T, stream []byte, cut int, wanted []*strict.Request) Heard {
 	link, err := p.dial()
@@ -130,6 +143,11 @@ func sameRequests(t *testing.T, wanted []*strict.Request, seen []Seen) (whole []
 		require.Equal(t, wanted[i].Method, s.Request.Method)
 		require.Equal(t, forwarded(wanted[i]), s.Request.Target)
 		require.Equal(t, string(wanted[i].Data), string(s.Request.Data))
+		require.Equal(t, "HTTP/1.1", s.Request.Version)
+		if name := host(wanted[i]); name != "" {
+			require.Equal(t, []string{name}, s.Request.Fields.All("Host"))
+			require.Equal(t, []string{name}, s.Request.Fields.All("X-Forwarded-Host"))
+		}
 		whole = append(whole, s.Request)
 	}
 	return whole

@@ -24,10 +24,10 @@ func ReadRequest(br *bufio.Reader, head func(*Request)) (*Request, error) {
 	if r.Fields, err = readFields(br); err != nil {
 		return r, err
 	}
-	if hosts := r.Fields.All("Host"); len(hosts) > 1 || len(hosts) == 0 && r.Version == "HTTP/1.1" {
+	if hosts := r.Fields.All("Host"); len(hosts) > 1 || len(hosts) == 0 && r.Version != "HTTP/1.0" {
 		return r, malformed("Host %q", hosts)
 	}
-	size, chunked, err := r.Fields.length(r.Version == "HTTP/1.1")
+	size, chunked, err := r.Fields.length(r.Version != "HTTP/1.0")
 	if err != nil {
 		return r, err
 	}
@@ -55,7 +55,7 @@ func readRequestLine(br *bufio.Reader) (*Request, error) {
 	switch {
 	case !IsToken(r.Method), r.Target == "", !isVisible(r.Target):
 		return nil, malformed("the request line %q", line)
-	case r.Version != "HTTP/1.1" && r.Version != "HTTP/1.0":
+	case len(r.Version) != len("HTTP/1.1") || r.Version[:7] != "HTTP/1." || r.Version[7] < '0' || r.Version[7] > '9':
 		return nil, malformed("the version in %q", line)
 	}
 	return r, nil

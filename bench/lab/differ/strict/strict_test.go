@@ -15,7 +15,7 @@ func reader(text string) *bufio.Reader { return bufio.NewReader(strings.NewReade
 func TestReadRequest(t *testing.T) {
 	br := reader("POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nX-A:\t b \r\n\r\nhello" +
 		"PUT / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: Chunked\r\n\r\n5;a=b\r\nhello\r\nA\r\n0123456789\r\n0\r\nX-T: y\r\n\r\n" +
-		"GET * HTTP/1.0\r\n\r\n")
+		"GET * HTTP/1.0\r\n\r\n" + "PUT / HTTP/1.3\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 	r, err := ReadRequest(br, nil)
 	require.NoError(t, err)
 	assert.Equal(t, &Request{"POST", "/a?b", "HTTP/1.1", Fields{{"Host", "x"}, {"Content-Length", "5"}, {"X-A", "b"}}, Body{Data: []byte("hello")}}, r)
@@ -25,6 +25,9 @@ func TestReadRequest(t *testing.T) {
 	r, err = ReadRequest(br, func(r *Request) { assert.Equal(t, "*", r.Target) })
 	require.NoError(t, err)
 	assert.Empty(t, r.Data)
+	r, err = ReadRequest(br, nil)
+	require.NoError(t, err)
+	assert.Equal(t, Body{Chunked: true}, r.Body)
 	_, err = ReadRequest(br, nil)
 	assert.Equal(t, io.EOF, err)
 }
@@ -34,7 +37,8 @@ func TestWhatIsNoRequest(t *testing.T) {
 	const chunked = get + "Transfer-Encoding: chunked\r\n\r\n"
 	for _, text := range []string{
 		"\r\n" + get + "\r\n", "GET / HTTP/1.1\nHost: a\r\n\r\n", "GET /\r\n\r\n", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-		"G{T / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
+		"G{T / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", "GET / HTTP/1.x\r\nHost: a\r\n\r\n",
+		"GET / HTTP/1.10\r\nHost: a\r\n\r\n", "GET / HTTP/1.2\r\n\r\n",
 		"GET / HTTP/1.1\r\n\r\n", get + "Host: a\r\n\r\n",
 		get + "A : b\r\n\r\n", get + "A: b\r\n c\r\n\r\n", get + "A: b\rc\r\n\r\n", get + "A: \x01\r\n\r\n", get + "A\r\n\r\n",
 		get + "Content-Length: +5\r\n\r\nhello", get + "Content-Length: \r\n\r\n", get + "Content-Length: 9999999999999999999\r\n\r\n",

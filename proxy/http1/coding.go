@@ -1,0 +1,54 @@
+package http1
+
+import "bytes"
+
+// badCoding says what is wrong with a Transfer-Encoding that isn't chunked. Codings that we don't know are 501, as RFC 9112,
+// section 6.1 has it, if there is no doubt that they are nothing else: nobody should take them for chunked, or for
+// no coding at all.
+func badCoding(list []byte) *Refusal {
+	if isForeignCoding(list) {
+		return refusal(statusNotImplemented, "transfer-coding", "a transfer coding that is not implemented")
+	}
+	return bad("transfer-encoding", "Transfer-Encoding is not exactly chunked")
+}
+
+// isForeignCoding says whether a list has a coding besides chunked, which may only be the last one.
+func isForeignCoding(list []byte) bool {
+	for n := 0; ; n++ {
+		coding, rest, more := bytes.Cut(list, []byte(","))
+		coding = TrimSpace(coding)
+		switch {
+		case Is(coding, "chunked"):
+			return n > 0 && !more
+		case !isPlainCoding(coding):
+			return false
+		case !more:
+			return true
+		}
+		list = rest
+	}
+}
+
+// isPlainCoding says whether a coding is a name of letters, digits and hyphens that isn't identity, which old readers leave out, and
+// does not look like chunked once all but its letters is left out.
+func isPlainCoding(coding []byte) bool {
+	const lookalike = "chunk"
+	matched := 0
+	for _, c := range coding {
+		c = ToLower(c)
+		switch {
+		case '0' <= c && c <= '9', c == '-':
+		case c < 'a' || c > 'z':
+			return false
+		case c == lookalike[matched]:
+			if matched++; matched == len(lookalike) {
+				return false
+			}
+		case c == lookalike[0]:
+			matched = 1
+		default:
+			matched = 0
+		}
+	}
+	return len(coding) > 0 && !Is(coding, "identity")
+}
