@@ -229,22 +229,16 @@ func (r *Request) checkHost() *Refusal {
 		return bad("host-missing", "no Host").of(nameHost)
 	case hosts == 1 && !isHost(r.Host):
 		return bad("host", "Host is not a name or an address, with or without a port").of(nameHost).at(r.offset(r.Host))
-	case r.Authority != nil && !isHost(r.Authority):
-		return bad("target-host", "the request target's host is not a name or an address, with or without a port").
-			at(r.offset(r.Authority))
 	}
-	r.concludeHost()
-	return nil
-}
-
-// concludeHost says for whom the request is.
-func (r *Request) concludeHost() {
 	said := r.Host
 	if r.Authority != nil {
-		r.Host = r.Authority
+		if r.Host = r.Authority; !isHost(r.Host) {
+			return bad("target-host", "the request target's host is not a name or an address, with or without a port").at(r.offset(r.Host))
+		}
 	}
 	r.Host = withoutEmptyPort(r.Host)
 	r.HostStands = said != nil && bytes.Equal(r.Host, said)
+	return nil
 }
 
 // checkBody checks that there is one way only to find the end of the body.
