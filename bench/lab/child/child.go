@@ -6,7 +6,6 @@ package child
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -137,14 +136,8 @@ func (c *Process) LastWords() string {
 	return strings.Join(last, " | ")
 }
 
-// Lines are how many the program has printed since it started, or since Clear.
-func (c *Process) Lines() (int64, error) {
-	text, err := os.ReadFile(c.log)
-	return int64(bytes.Count(text, []byte("\n"))), err
-}
-
-// Clear forgets what the program has printed, and frees the disk of it.
-func (c *Process) Clear() error { return os.Truncate(c.log, 0) }
+// Signal sends the program a signal.
+func (c *Process) Signal(s syscall.Signal) error { return c.cmd.Process.Signal(s) }
 
 // Ended reports whether the program has ended.
 func (c *Process) Ended() bool {

@@ -91,25 +91,6 @@ func TestAwaitTellsWhyAProgramEnded(t *testing.T) {
 	f("echo version; echo; echo line 7: what; echo an error; echo; echo the end", "sh ended: line 7: what | an error | the end")
 }
 
-func TestLinesSinceClear(t *testing.T) {
-	more := t.TempDir() + "/more"
-	p, err := shell(t, "echo one; echo two; until [ -e "+more+" ]; do sleep 0.01; done; echo three; sleep 60", nil)
-	require.NoError(t, err)
-	defer p.Stop()
-	lines := func(want int64) {
-		t.Helper()
-		require.Eventually(t, func() bool { n, err := p.Lines(); return err == nil && n == want }, 5*time.Second, time.Millisecond)
-	}
-	lines(2)
-	require.NoError(t, p.Clear())
-	lines(0)
-	require.NoError(t, os.WriteFile(more, nil, 0o600))
-	lines(1)
-	text, err := os.ReadFile(p.log)
-	require.NoError(t, err)
-	assert.Equal(t, "three\n", string(text)) // at its start: a hole would be as large as what was cleared
-}
-
 func TestAProgramThatSaysNoHello(t *testing.T) {
 	_, err := shell(t, "echo what >&2", number(new(int)))
 	assert.ErrorIs(t, err, io.EOF)

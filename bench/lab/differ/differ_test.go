@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"slices"
 	"strings"
@@ -13,16 +12,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"gopher-equalizer/bench/lab/child"
 	"gopher-equalizer/bench/lab/differ/corpus"
 	"gopher-equalizer/bench/lab/differ/play"
+	"gopher-equalizer/bench/lab/testbed"
 )
 
 // TestTheCorpus plays all of it through the real program, and through the peers that this machine has.
 func TestTheCorpus(t *testing.T) {
-	s, err := set(t.Context(), withRaceDetector)
+	s, err := open(t.Context(), (*testbed.Bed).BuildRacy)
 	require.NoError(t, err)
-	t.Cleanup(s.strike)
+	t.Cleanup(s.Close)
 	requests, err := corpus.Requests()
 	require.NoError(t, err)
 	answers, err := corpus.Answers()
@@ -37,10 +36,6 @@ func TestTheCorpus(t *testing.T) {
 	t.Run("answers", func(t *testing.T) { ours(t, &s.ours.Proxy, answers, (*play.Proxy).Answer) })
 	t.Run("table", func(t *testing.T) { differences(t, s) })
 	require.NoError(t, s.ours.sound())
-}
-
-func withRaceDetector(ctx context.Context, dir string) error {
-	return child.BuildRacy(ctx, dir, product)
 }
 
 // ours sees that each case comes out as the corpus says, that no request hidden in another is one, and that nobody else
@@ -58,7 +53,7 @@ func ours(t *testing.T, p *play.Proxy, cases []corpus.Case, how how) {
 // differences sees that what comes of a run is on the page, if the peers are those it was made with. With others, or
 // fewer, what they do is theirs; that each difference would be explained the corpus itself sees to. So is a way in which a
 // case that differs anyway hasn't come out before: some are a process's for as long as it lives.
-func differences(t *testing.T, s *stage) {
+func differences(t *testing.T, s *bed) {
 	text, err := os.ReadFile("DIFFERENCES.md")
 	require.NoError(t, err)
 	run, err := s.compare(false)

@@ -20,10 +20,8 @@ import (
 	"syscall"
 
 	"gopher-equalizer/bench/lab/child"
+	"gopher-equalizer/bench/lab/testbed"
 )
-
-// product is what is compared with the others.
-const product = "./cmd/equalizer"
 
 // file is what it writes, from the product's root.
 const file = child.Lab + "/differ/DIFFERENCES.md"
@@ -38,15 +36,15 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	s, err := set(ctx, func(ctx context.Context, dir string) error { return child.Build(ctx, dir, product) })
+	b, err := open(ctx, (*testbed.Bed).Build)
 	if err != nil {
 		return err
 	}
-	defer s.strike()
-	for _, line := range s.lacking {
+	defer b.Close()
+	for _, line := range b.lacking {
 		return fmt.Errorf("%s: the table wants all of them", line)
 	}
-	t, err := s.compare(true)
+	t, err := b.compare(true)
 	if err != nil {
 		return err
 	}

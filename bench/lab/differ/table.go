@@ -49,7 +49,7 @@ type section struct {
 func (t table) Halves() []half { return []half{t.Requests, t.Answers} }
 
 // compare plays the whole corpus through all, once or several times.
-func (s *stage) compare(often bool) (t table, err error) {
+func (s *bed) compare(often bool) (t table, err error) {
 	requests, err := corpus.Requests()
 	if err != nil {
 		return t, err
@@ -70,7 +70,7 @@ func (s *stage) compare(often bool) (t table, err error) {
 
 // fill plays the cases of a half in their order, or often: then also backwards, and each proxy by itself. What a
 // peer does can hang on its connections to the backend and on how the packets come.
-func (h *half) fill(s *stage, often bool) error {
+func (h *half) fill(s *bed, often bool) error {
 	h.outcomes = make([][]string, len(h.cases))
 	var forth []int
 	for i := range h.cases {
@@ -102,7 +102,7 @@ func (h *half) pass(order []int, groups [][]*proxy) error {
 	return nil
 }
 
-func (s *stage) all() []*proxy { return append([]*proxy{s.ours}, s.peers...) }
+func (s *bed) all() []*proxy { return append([]*proxy{s.ours}, s.peers...) }
 
 // or is between the outcomes of a case that comes out in more than one way.
 const or = ", or "

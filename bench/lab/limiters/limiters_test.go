@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -11,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/bench/lab/report"
 )
 
 // TestMain makes this binary another process where it is started as that.
@@ -28,22 +32,24 @@ func TestSuite(t *testing.T) {
 		takes: 1000, rounds: 2, quiet: time.Millisecond, reapFor: 10 * time.Millisecond, gcRounds: 2, gcTurns: 2, gcTurn: 200 * time.Millisecond, log: io.Discard,
 	}
 	folder := filepath.Join(t.TempDir(), "out")
-	require.NoError(t, s.run("", folder))
-	report, err := os.ReadFile(filepath.Join(folder, "report.md"))
+	require.NoError(t, s.run(t.Context(), settings{only: s.names(), folders: report.Folders{All: folder}}))
+	page, err := os.ReadFile(filepath.Join(folder, "report.md"))
 	require.NoError(t, err)
 	for _, figure := range []string{
 		"Take, 100 clients / bare loop", "Take, 100 clients / golang.org/x/time/rate", "Take refused", "allocations a take",
 		"Take, 1k clients / bare loop", "one hot key", "bytes a bucket, 16-byte keys, 1k", "bytes a bucket, 16-byte keys, 2k",
 		"p99.999, ms", "longest, ms", "idle buckets are reaped: longest, ms", "p99.9 of proxied requests",
 	} {
-		assert.Contains(t, string(report), figure)
+		assert.Contains(t, string(page), figure)
 	}
 	for _, r := range s.rows {
 		for _, v := range r.measured {
 			assert.False(t, math.IsNaN(v) || math.IsInf(v, 0), "%s: %v", r.figure, v)
 		}
 	}
-	require.ErrorContains(t, s.run("nonsense", folder), `"nonsense" names no part`)
+	assert.Len(t, s.bars(), len(s.rows))
+	_, err = parse([]string{"--only", "hot,nonsense"})
+	require.ErrorContains(t, err, `unexpected part "nonsense" in --only; want some of hot,cold,`)
 }
 
 // What is compared does limit: one token is spent once.

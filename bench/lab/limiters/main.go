@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command limiters measures the limiter in memory: a take beside the least that one can be and beside the limiters
 // that others use, the memory of a bucket, and what new clients and the garbage collector do to those that are there.
 package main
@@ -8,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"gopher-equalizer/bench/lab/program"
+	"gopher-equalizer/bench/lab/report"
 	"gopher-equalizer/bench/machine"
 )
 
@@ -55,53 +59,88 @@ func main() {
 	if served, err := serveRole(); served {
 		exit(err)
 	}
-	only := flag.String("only", "", "the parts to run, with commas: hot, cold, onekey, memory, arrivals, reaping, gc (default all)")
-	out := flag.String("out", "../out/limiters", "the folder for report.md")
-	flag.Parse()
-	s := full()
-	s.log = os.Stderr
-	exit(s.run(*only, *out))
+	limiters().Main()
 }
 
 func exit(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "limiters:", err)
-		os.Exit(1)
+		os.Exit(program.ExitFailed)
 	}
 	os.Exit(0)
 }
 
-// run measures the parts and writes the report.
-func (s *suite) run(only, folder string) error {
-	facts, known := machine.Facts(), false
+// settings say what to run.
+type settings struct {
+	command string // as the user typed it
+	only    []string
+	folders report.Folders
+}
+
+const usage = `limiters measures the limiter in memory beside others, against its bars.
+
+  --only A,B  the parts to run (default all: %s)
+  --results   keep the report in bench/results/DATE-limiters; it is in bench/out/limiters
+              until the next run, too
+`
+
+func limiters() program.Program[settings] {
+	return program.Program[settings]{
+		Name: "limiters", Usage: fmt.Sprintf(usage, strings.Join(full().names(), ",")), Parse: parse,
+		Do: func(ctx context.Context, settings settings, stderr io.Writer) error {
+			s := full()
+			s.log = stderr
+			return s.run(ctx, settings)
+		},
+	}
+}
+
+func (s *suite) names() (names []string) {
 	for _, p := range s.parts() {
-		if only != "" && !strings.Contains(","+only+",", ","+p.name+",") {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// parse reads the command line. For --help the error is flag.ErrHelp.
+func parse(args []string) (settings, error) {
+	flags := flag.NewFlagSet("limiters", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the program prints the error, and the help
+	only := flags.String("only", strings.Join(full().names(), ","), "")
+	results := flags.Bool("results", false, "")
+	if err := flags.Parse(args); err != nil {
+		return settings{}, err
+	}
+	if flags.NArg() > 0 {
+		return settings{}, fmt.Errorf("unexpected argument %q; want flags only", flags.Arg(0))
+	}
+	s := settings{command: program.Typed("bench-limiters", args), only: strings.Split(*only, ","), folders: report.FoldersOf("limiters", *results)}
+	for _, name := range s.only {
+		if !slices.Contains(full().names(), name) {
+			return settings{}, fmt.Errorf("unexpected part %q in --only; want some of %s", name, strings.Join(full().names(), ","))
+		}
+	}
+	return s, nil
+}
+
+// run measures the parts and writes the report.
+func (s *suite) run(ctx context.Context, settings settings) error {
+	facts, started, revision := machine.Facts(), time.Now().UTC(), machine.Revision(ctx)
+	for _, p := range s.parts() {
+		if !slices.Contains(settings.only, p.name) {
 			continue
 		}
-		known = true
 		if err := p.measure(); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+		}
 	}
-	if !known {
-		return fmt.Errorf("-only %q names no part", only)
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	file, err := os.Create(filepath.Join(folder, "report.md"))
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	command := "make bench-limiters"
-	if only != "" {
-		command += ` ARGS="-only ` + only + `"`
-	}
-	if err := s.write(file, command, machine.Revision(context.Background()), facts); err != nil {
-		return err
-	}
-	return file.Close()
+	page := s.page(settings.command, revision, facts)
+	return settings.folders.Write(map[string][]byte{"report.md": page}, report.Kept{
+		Command: settings.command, Started: started, Revision: revision, Bars: s.bars(), Page: page,
+	})
 }
 
 func (s *suite) progress(format string, args ...any) {

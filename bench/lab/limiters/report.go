@@ -1,13 +1,18 @@
+//go:build linux
+
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
-	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 
+	"gopher-equalizer/bench/lab/report"
 	"gopher-equalizer/bench/machine"
 )
 
@@ -41,9 +46,9 @@ func (s *suite) note(format string, args ...any) {
 	s.progress(format, args...)
 }
 
-// write is the report.
-func (s *suite) write(w io.Writer, command, revision string, facts []machine.Fact) error {
-	var b strings.Builder
+// page is the report for people.
+func (s *suite) page(command, revision string, facts []machine.Fact) []byte {
+	var b bytes.Buffer
 	fmt.Fprintf(&b, "# The limiter in memory\n\nMade with\n\n    %s\n\n| machine | |\n|---|---|\n", command)
 	for _, f := range facts {
 		fmt.Fprintf(&b, "| %s | %s |\n", f.Name, f.Value)
@@ -64,8 +69,19 @@ func (s *suite) write(w io.Writer, command, revision string, facts []machine.Fac
 	for _, n := range s.notes {
 		fmt.Fprintf(&b, "- %s\n", n)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.Bytes()
+}
+
+// bars are the rows, for programs.
+func (s *suite) bars() (bars []report.Bar) {
+	for _, r := range s.rows {
+		over, bar, aim := report.Over(r.measured), mostOf(r.bar), mostOf(cmp.Or(r.aim, r.bar))
+		bars = append(bars, report.Bar{
+			Figure: r.figure, Ratio: report.Ratio{Value: over.Median, Min: over.Min, Max: over.Max, Rounds: len(r.measured)},
+			Most: bar, Aim: aim, Held: over.Median <= bar, Reached: over.Median <= aim,
+		})
+	}
+	return bars
 }
 
 // verdict says whether the median is within the bar and the aim.
@@ -81,15 +97,19 @@ func (r row) verdict() string {
 
 // within says whether the median keeps a bound, "<= N" or "N".
 func within(measured []float64, bound string) bool {
-	most, err := strconv.ParseFloat(strings.TrimPrefix(bound, "<= "), 64)
-	return err == nil && median(measured) <= most
+	return median(measured) <= mostOf(bound)
 }
 
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+// mostOf is the number of a bound. One that can't be read is never kept.
+func mostOf(bound string) float64 {
+	most, err := strconv.ParseFloat(strings.TrimPrefix(bound, "<= "), 64)
+	if err != nil {
+		return math.Inf(-1)
+	}
+	return most
 }
+
+func median(values []float64) float64 { return report.Over(values).Median }
 
 // spread is the median and, of several, the least and the greatest.
 func spread(values []float64) string {

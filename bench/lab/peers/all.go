@@ -6,6 +6,7 @@ import (
 	"context"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"gopher-equalizer/bench/lab/load"
@@ -15,18 +16,25 @@ import (
 // which release it is only its builder knows.
 type Built struct{ Equalizer, Pump, Caddy, CaddyVersion string }
 
+// flushInterval is store.flush_interval, as shipped.
+const flushInterval = time.Second
+
+// printed is the log of a program that prints it.
+func printed() *Log { return &Log{File: "output.log"} }
+
 // All are the peers that this machine has, in the order of reports, and a line for each that
 // it lacks.
 func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 	every := []load.Key{load.NoKey, load.OneKey, load.RandomKeys}
 	off := every[:1]
+	ends := []load.Key{load.NoKey, load.RandomKeys} // without a limiter, and with one that has much to do
 	equalizer := Peer{
-		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every,
-		config: "equalizer.toml", store: "memory", args: func(s site) []string { return []string{"-c", s.config} },
+		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every, Log: printed(), Behind: flushInterval,
+		config: "equalizer.toml", args: func(s site) []string { return []string{"-c", s.config} },
 	}
-	logging, durable, lean := equalizer, equalizer, equalizer
-	logging.Name, logging.Variant, logging.Keys, logging.access = Logging, true, []load.Key{load.NoKey, load.RandomKeys}, true
-	durable.Name, durable.Variant, durable.Keys, durable.store = Durable, true, every[1:], "bolt"
+	noLog, bare, lean := equalizer, equalizer, equalizer
+	noLog.Name, noLog.Variant, noLog.Keys, noLog.Log = NoLog, true, ends, nil
+	bare.Name, bare.Variant, bare.Keys, bare.Log, bare.Behind, bare.bare = Bare, true, ends, nil, 0, true
 	lean.Name, lean.Variant, lean.Keys, lean.lean = Lean, true, off, true
 
 	all = []Peer{
@@ -35,8 +43,8 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 			return append([]string{"-listen", s.Listen}, s.Backends...)
 		}},
 		equalizer,
-		logging,
-		durable,
+		noLog,
+		bare,
 		lean,
 	}
 	for _, other := range installed(every) {
@@ -46,7 +54,9 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 			continue
 		}
 		other.Role, other.Program, other.Version = Other, path, version(ctx, path)
-		all = append(all, other)
+		quiet := other
+		quiet.Name, quiet.Variant, quiet.Keys, quiet.Log = other.Name+", no log", true, ends, nil
+		all = append(all, other, quiet)
 	}
 	if b.Caddy != "" {
 		all = append(all, Peer{
@@ -62,10 +72,10 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 // installed are the peers that come from the system's packages.
 func installed(keys []load.Key) []Peer {
 	return []Peer{
-		{Name: "nginx", Program: "nginx", Keys: keys, config: "nginx.conf", args: func(s site) []string {
+		{Name: "nginx", Program: "nginx", Keys: keys, Log: &Log{File: "access.log", Flush: syscall.SIGUSR1}, config: "nginx.conf", args: func(s site) []string {
 			return []string{"-p", s.Dir, "-e", s.Dir + "/error.log", "-c", s.config}
 		}},
-		{Name: "haproxy", Program: "haproxy", Keys: keys, config: "haproxy.cfg", args: func(s site) []string {
+		{Name: "haproxy", Program: "haproxy", Keys: keys, Log: printed(), config: "haproxy.cfg", args: func(s site) []string {
 			return []string{"-db", "-f", s.config}
 		}},
 	}

@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"text/template"
+	"time"
 
 	"gopher-equalizer/bench/lab/child"
 	"gopher-equalizer/bench/lab/load"
@@ -25,10 +27,10 @@ type Role string
 
 // The names of our own peers, by which reports hold them against each other.
 const (
-	Equalizer = "equalizer"
-	Logging   = "equalizer, access log"
-	Durable   = "equalizer, on disk"
-	Lean      = "equalizer, lean"
+	Equalizer = "equalizer"         // as shipped: the store on disk, header values hashed, the access log to a file
+	NoLog     = "equalizer, no log" // the same without the access log
+	Bare      = "equalizer, bare"   // without all three: the store in memory, the header's value as it is, no log
+	Lean      = "equalizer, lean"   // as shipped, with lean_connections
 )
 
 // The roles.
@@ -46,13 +48,21 @@ type Peer struct {
 	Program string // the executable; none for Base
 	Version string
 	Keys    []load.Key // what its limiter can be asked to do; NoKey: it is off
-	Variant bool       // does more than the others do: it is there for what that costs
+	Variant bool       // set otherwise than its users have it: it is there for what that costs
+	Log     *Log       // where it writes a line for each request; nil if it doesn't
+	// Behind is how long it may put off the work of a request, such as writing what a client spent.
+	Behind time.Duration
 
 	config string // its file in this folder, if it has one
-	store  string // for that file
-	access bool   // for that file: a line of log for every request
+	bare   bool   // for that file
 	lean   bool   // for that file: connections that take less memory
 	args   func(site) []string
+}
+
+// Log is where a peer writes its access log.
+type Log struct {
+	File  string         // in its folder
+	Flush syscall.Signal // has it write what it keeps in a buffer; 0: it does so soon by itself
 }
 
 // Can reports whether the peer's limiter has a mode.
@@ -64,9 +74,9 @@ type site struct {
 	Listen, Admin string
 	Backends      []string
 	Limited       bool
-	Root          bool // nginx gives up root if it isn't told to keep it, and then can't get at Dir
-	Store         string
-	Access, Lean  bool
+	Root          bool   // nginx gives up root if it isn't told to keep it, and then can't get at Dir
+	Access        string // the access log's path; empty: none
+	Bare, Lean    bool
 	config        string
 }
 
@@ -75,7 +85,10 @@ type site struct {
 func (p Peer) Prepare(dir, listen, admin string, backends []string, limited bool) (child.Program, error) {
 	s := site{
 		Dir: dir, Listen: listen, Admin: admin, Backends: backends, Limited: limited,
-		Root: os.Geteuid() == 0, Store: p.store, Access: p.access, Lean: p.lean,
+		Root: os.Geteuid() == 0, Bare: p.bare, Lean: p.lean,
+	}
+	if p.Log != nil {
+		s.Access = filepath.Join(dir, p.Log.File)
 	}
 	if p.config != "" {
 		s.config = filepath.Join(dir, p.config)

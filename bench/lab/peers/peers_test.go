@@ -38,11 +38,18 @@ func TestAllPeers(t *testing.T) {
 	for _, p := range all(t) {
 		names = append(names, p.Name)
 		if p.Role == Other {
-			assert.Equal(t, p.Name+" 1.0", p.Version)
+			assert.Equal(t, program(p.Name)+" 1.0", p.Version)
 		}
 		assert.Equal(t, p.Role == Base, p.Program == "", p.Name)
 	}
-	assert.Equal(t, []string{"direct", "byte pump", "equalizer", "equalizer, access log", "equalizer, on disk", "equalizer, lean", "nginx", "haproxy", "caddy"}, names)
+	assert.Equal(t, []string{"direct", "byte pump", "equalizer", "equalizer, no log", "equalizer, bare", "equalizer, lean",
+		"nginx", "nginx, no log", "haproxy", "haproxy, no log", "caddy"}, names)
+}
+
+// program is the one that a peer is a way to run.
+func program(peer string) string {
+	name, _, _ := strings.Cut(peer, ",")
+	return name
 }
 
 func TestWhatIsNotInstalledIsNamed(t *testing.T) {
@@ -60,7 +67,7 @@ func prepared(t *testing.T, p Peer, limited bool) (command, configuration string
 	if p.config != "" {
 		text, err := os.ReadFile(filepath.Join(dir, p.config))
 		require.NoError(t, err)
-		configuration = string(text)
+		configuration = strings.ReplaceAll(string(text), dir, "DIR")
 	}
 	return strings.ReplaceAll(strings.Join(program.Args, " "), dir, "DIR"), configuration
 }
@@ -68,21 +75,21 @@ func prepared(t *testing.T, p Peer, limited bool) (command, configuration string
 func TestConfigurations(t *testing.T) {
 	commands := map[string]string{
 		"byte pump": "-listen 127.0.0.1:80 127.0.0.1:1 127.0.0.1:2",
-		Equalizer:   "-c DIR/equalizer.toml", Logging: "-c DIR/equalizer.toml", Durable: "-c DIR/equalizer.toml", Lean: "-c DIR/equalizer.toml",
-		"nginx":   "-p DIR -e DIR/error.log -c DIR/nginx.conf",
-		"haproxy": "-db -f DIR/haproxy.cfg",
-		"caddy":   "run --adapter caddyfile --config DIR/Caddyfile",
+		"equalizer": "-c DIR/equalizer.toml",
+		"nginx":     "-p DIR -e DIR/error.log -c DIR/nginx.conf",
+		"haproxy":   "-db -f DIR/haproxy.cfg",
+		"caddy":     "run --adapter caddyfile --config DIR/Caddyfile",
 	}
-	limiters := map[string]string{
-		Equalizer: "[limits.default]", Logging: "[limits.default]", Durable: "[limits.default]", "nginx": "limit_req", "haproxy": "stick-table",
-	}
+	limiters := map[string]string{"equalizer": "[limits.default]", "nginx": "limit_req", "haproxy": "stick-table"}
+	quiet := map[string]string{"equalizer": "access = false", "nginx": "access_log off"}
+	loud := map[string]string{"nginx": "access_log DIR/access.log combined", "haproxy": "log stdout"}
 	for _, p := range all(t) {
 		for _, limited := range []bool{false, true} {
 			if p.Role == Base || limited && !p.Can(load.OneKey) {
 				continue
 			}
 			command, configuration := prepared(t, p, limited)
-			assert.Equal(t, commands[p.Name], command)
+			assert.Equal(t, commands[program(p.Name)], command)
 			if configuration == "" {
 				continue
 			}
@@ -90,32 +97,44 @@ func TestConfigurations(t *testing.T) {
 				assert.Contains(t, configuration, want, p.Name)
 			}
 			assert.NotContains(t, configuration, "<no value>", p.Name)
-			if word := limiters[p.Name]; word != "" {
-				assert.Equal(t, limited, strings.Contains(configuration, word), p.Name)
+			for words, is := range map[*map[string]string]bool{&limiters: limited, &quiet: p.Log == nil, &loud: p.Log != nil} {
+				if word := (*words)[program(p.Name)]; word != "" {
+					assert.Equal(t, is, strings.Contains(configuration, word), "%s: %s", p.Name, word)
+				}
 			}
 		}
 	}
 }
 
-// TestOursIsAValidConfiguration also holds the comparison to its word: the same work, and what
-// is left out is as shipped.
+// TestOursIsAValidConfiguration also holds the comparison to its word: what it measures is what is
+// shipped, and a variant lacks what its name says.
 func TestOursIsAValidConfiguration(t *testing.T) {
-	stores := map[string]string{Equalizer: "memory", Logging: "memory", Durable: "bolt", Lean: "memory"}
+	shipped := config.DefaultLimit()
 	for _, p := range all(t) {
 		if p.Role != Ours {
 			continue
 		}
+		bare := p.Name == Bare
 		_, text := prepared(t, p, true)
 		c, _, err := config.Parse(p.config, []byte(text), config.Options{})
 		require.NoError(t, err)
 		limit := c.Limits["default"]
 		assert.Equal(t, "header:"+load.KeyHeader, limit.Key)
-		assert.False(t, limit.Secret)
 		assert.Equal(t, p.Name != Equalizer, p.Variant)
-		assert.Equal(t, p.Name == Logging, c.Log.Access)
+		assert.Equal(t, shipped.Secret && !bare, limit.Secret)
 		assert.Equal(t, p.Name == Lean, c.Server.LeanConnections)
-		assert.Equal(t, "json", c.Log.Format)
-		assert.Equal(t, stores[p.Name], c.Store.Driver)
+		assert.Equal(t, p.Log != nil, c.Log.Access)
+		assert.Equal(t, p.Behind > 0, c.Store.Driver != config.StoreMemory)
+		if p.Behind > 0 {
+			assert.Equal(t, config.Default().Store.FlushInterval, p.Behind)
+		}
+		want := config.Default()
+		if bare {
+			want.Store.Driver = config.StoreMemory
+		}
+		want.Log.Access = p.Log != nil
+		assert.Equal(t, want.Store, c.Store)
+		assert.Equal(t, want.Log, c.Log)
 
 		_, text = prepared(t, p, false)
 		c, _, err = config.Parse(p.config, []byte(text), config.Options{})

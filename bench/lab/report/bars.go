@@ -28,7 +28,7 @@ type limit struct{ bar, aim float64 }
 // bars are those figures of this run that have a bar.
 func (r *Report) bars() []Bar {
 	var bars []Bar
-	for _, figure := range []func(load.Shape) []Bar{r.cpuBar, r.p99Bar, r.logBars} {
+	for _, figure := range []func(load.Shape) []Bar{r.cpuBars, r.p99Bar, r.logBars} {
 		for _, shape := range r.Loads() {
 			bars = append(bars, figure(shape)...)
 		}
@@ -36,16 +36,30 @@ func (r *Report) bars() []Bar {
 	return append(bars, r.idleBars()...)
 }
 
-// cpuBar is our CPU per request over that of the cheaper of the other proxies. A single connection has no bar, as
-// there waking up is most of the cost; and new connections have none.
-func (r *Report) cpuBar(shape load.Shape) []Bar {
-	ours := r.cell(peers.Equalizer, load.RandomKeys, shape)
-	if shape.New || shape.Connections == 1 || ours == nil || ours.Summary.Ratio == nil {
+// cpuBars are our CPU per request over that of the cheaper of the other proxies: as shipped, over
+// those that log too, and bare, over those that don't. A single connection has no bar, as there
+// waking up is most of the cost; and new connections have none.
+func (r *Report) cpuBars(shape load.Shape) (bars []Bar) {
+	if shape.New || shape.Connections == 1 {
 		return nil
 	}
 	most := map[load.Size]limit{load.Small: {1, 0.9}, load.Ten: {1.05, 0.95}, load.Mega: {0.6, 0.5}}[shape.Size]
-	return []Bar{most.hold(Bar{Figure: "CPU per request", Under: under(ours), Against: r.cheapest(ours).Proxy, Ratio: *ours.Summary.Ratio})}
+	for _, figure := range []struct{ name, proxy string }{{shipped, peers.Equalizer}, {bare, peers.Bare}} {
+		ours := r.cell(figure.proxy, load.RandomKeys, shape)
+		if ours != nil && ours.Summary.Ratio != nil {
+			bars = append(bars, most.hold(Bar{
+				Figure: figure.name, Under: under(ours), Against: r.cheapest(ours).Proxy, Ratio: *ours.Summary.Ratio,
+			}))
+		}
+	}
+	return bars
 }
+
+// The figures of cpuBars.
+const (
+	shipped = "CPU per request, as shipped"
+	bare    = "CPU per request, bare"
+)
 
 // p99Bar is our 99th percentile over nginx's, where the load is the same for both.
 func (r *Report) p99Bar(shape load.Shape) []Bar {
@@ -53,14 +67,14 @@ func (r *Report) p99Bar(shape load.Shape) []Bar {
 	if shape.Rate == 0 || shape.New {
 		return nil
 	}
-	return limit{1, 0.8}.ratio("p99", ours, nginx, Run.p99, middle)
+	return limit{1, 0.8}.ratio("p99", ours, nginx, Run.p99)
 }
 
 // logBars are what the access log adds to our CPU per request, with the limiter off and on.
 func (r *Report) logBars(shape load.Shape) (bars []Bar) {
 	for _, key := range []load.Key{load.NoKey, load.RandomKeys} {
-		on, off := r.cell(peers.Logging, key, shape), r.cell(peers.Equalizer, key, shape)
-		bars = append(bars, limit{1.15, 1.08}.ratio("CPU per request, access log on", on, off, Run.micros, leasts)...)
+		on, off := r.cell(peers.Equalizer, key, shape), r.cell(peers.NoLog, key, shape)
+		bars = append(bars, limit{1.15, 1.08}.ratio("CPU per request with the access log", on, off, Run.micros)...)
 	}
 	return bars
 }
@@ -86,19 +100,15 @@ func (r *Report) idleBars() (bars []Bar) {
 }
 
 // ratio is a bar for what two cells come to, none if one of them didn't run.
-func (l limit) ratio(name string, of, to *Cell, figure func(Run) float64, value func([]pair) float64) []Bar {
+func (l limit) ratio(name string, of, to *Cell, figure func(Run) float64) []Bar {
 	if of == nil || to == nil {
 		return nil
 	}
-	measured := compare(of, to, figure, value)
+	measured := compare(of, to, figure)
 	if measured == nil {
 		return nil
 	}
-	against := to.Proxy
-	if of.Proxy == peers.Logging {
-		against = "access log off"
-	}
-	return []Bar{l.hold(Bar{Figure: name, Under: under(of), Against: against, Ratio: *measured})}
+	return []Bar{l.hold(Bar{Figure: name, Under: under(of), Against: to.Proxy, Ratio: *measured})}
 }
 
 func (l limit) hold(b Bar) Bar {

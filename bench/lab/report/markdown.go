@@ -3,7 +3,7 @@
 package report
 
 import (
-	_ "embed" // the template
+	"embed"
 	"fmt"
 	"io"
 	"math"
@@ -15,36 +15,42 @@ import (
 	"gopher-equalizer/bench/lab/peers"
 )
 
-//go:embed report.md.tmpl
-var page string
+//go:embed *.tmpl
+var pages embed.FS
 
 // none stands where there is nothing to tell.
 const none = "-"
 
-// Markdown writes the report for people. The plots are expected next to it.
-func (r *Report) Markdown(w io.Writer) error {
-	t, err := template.New("report").Funcs(template.FuncMap{
-		"name":        name,
-		"spread":      writeSpread,
-		"number":      writeNumber,
-		"megabytes":   func(bytes float64) string { return fixed(bytes/1e6, 1) },
-		"duration":    func(d time.Duration) string { return d.Round(100 * time.Millisecond).String() },
-		"percent":     writePercent,
-		"yes":         writeYes,
-		"limit":       writeLimit,
-		"stability":   r.stability,
-		"totals":      r.totals,
-		"cpuPlot":     func(s load.Shape) string { return CPUPlot(s) },
-		"latencyPlot": func(s load.Shape) string { return LatencyPlot(s) },
-	}).Parse(page)
+// Markdown writes the whole report for people. The plots are expected next to it.
+func (r *Report) Markdown(w io.Writer) error { return r.page(w, "report.md.tmpl") }
+
+// Summary writes the page that is kept in the tree. Its one plot is expected next to it.
+func (r *Report) Summary(w io.Writer) error { return r.page(w, "kept.md.tmpl") }
+
+func (r *Report) page(w io.Writer, name string) error {
+	t, err := template.New(name).Funcs(template.FuncMap{
+		"name":         proxyName,
+		"spread":       writeSpread,
+		"number":       writeNumber,
+		"megabytes":    func(bytes float64) string { return fixed(bytes/1e6, 1) },
+		"duration":     func(d time.Duration) string { return d.Round(100 * time.Millisecond).String() },
+		"percent":      writePercent,
+		"yes":          writeYes,
+		"limit":        writeLimit,
+		"stability":    r.stability,
+		"totals":       r.totals,
+		"overviewPlot": func() string { return OverviewPlot },
+		"cpuPlot":      func(s load.Shape) string { return CPUPlot(s) },
+		"latencyPlot":  func(s load.Shape) string { return LatencyPlot(s) },
+	}).ParseFS(pages, "*.tmpl")
 	if err != nil {
 		return err
 	}
 	return t.Execute(w, r)
 }
 
-// name marks our rows.
-func name(c *Cell) string {
+// proxyName marks our rows.
+func proxyName(c *Cell) string {
 	if c.Role == peers.Ours {
 		return "**" + c.Proxy + "**"
 	}
@@ -128,7 +134,7 @@ func (r *Report) totals() string {
 	text := fmt.Sprintf("%s requests were answered, %s of them with an error status; %s broke. The backends counted %s. ",
 		load.Thousands(answered), load.Thousands(refused), load.Thousands(broken), load.Thousands(counted))
 	if n := r.logged(); n > 0 {
-		text += fmt.Sprintf("The access log had %s lines. ", load.Thousands(n))
+		text += fmt.Sprintf("Access logs had %s lines, of these and of the warm-ups. ", load.Thousands(n))
 	}
 	text += fmt.Sprintf("When runs ended, up to %s requests were open: one for each of wrk's connections.\n", load.Thousands(open))
 	wrong := r.Mismatches()
@@ -151,6 +157,14 @@ func (r *Report) logged() (lines int64) {
 	return lines
 }
 
+// both are the warm-up and the run, which the access log isn't cleared between.
+func (r Run) both() load.Outcome {
+	return load.Outcome{
+		Answered: r.WarmUp.Answered + r.Answered, Refused: r.WarmUp.Refused + r.Refused,
+		Broken: r.WarmUp.Broken + r.Broken, Open: r.WarmUp.Open + r.Open,
+	}
+}
+
 // Mismatches names the runs in which the backends or the access log counted what the load can't have sent.
 func (r *Report) Mismatches() []string {
 	var wrong []string
@@ -160,7 +174,7 @@ func (r *Report) Mismatches() []string {
 			if err := run.Check(run.Counted); err != nil {
 				wrong = append(wrong, fmt.Sprintf("%s: the backends %v", in, err))
 			}
-			if err := run.Check(run.Logged); err != nil && c.Proxy == peers.Logging {
+			if err := run.both().Check(run.Logged); err != nil && c.Logs {
 				wrong = append(wrong, fmt.Sprintf("%s: the access log %v", in, err))
 			}
 		}

@@ -4,6 +4,7 @@ package report
 
 import (
 	"math"
+	"strings"
 
 	"gopher-equalizer/bench/lab/load"
 	"gopher-equalizer/bench/lab/peers"
@@ -16,9 +17,45 @@ func CPUPlot(s load.Shape) string { return "cpu-" + s.Slug() + ".svg" }
 // LatencyPlot is the other one.
 func LatencyPlot(s load.Shape) string { return "latency-" + s.Slug() + ".svg" }
 
+// OverviewPlot has all loads, as far as proxies did them with a million clients.
+const OverviewPlot = "cpu.svg"
+
+// Overview is that plot.
+func (r *Report) Overview() []byte {
+	b := plot.Bars{
+		Title:    "CPU per request, 1,000,000 clients with a limit",
+		Subtitle: "Median of the rounds, whiskers to least and most; x: over the cheaper of nginx and HAProxy; all log, but for the bare one",
+		Unit:     "us",
+	}
+	for _, shape := range r.Loads() {
+		group := plot.Group{Name: shape.String()}
+		for _, c := range r.Under(shape) {
+			if c.Limiter == load.RandomKeys && (!c.Variant || c.Proxy == peers.Bare) {
+				group.Bars = append(group.Bars, c.bar()...)
+			}
+		}
+		if len(group.Bars) > 0 {
+			b.Groups = append(b.Groups, group)
+		}
+	}
+	return b.SVG()
+}
+
+// bar is a cell's CPU per request, none if it has no such thing.
+func (c *Cell) bar() []plot.Bar {
+	if c.Summary == nil || c.Summary.CPU == nil {
+		return nil
+	}
+	note, cpu := "", c.Summary.CPU
+	if c.Summary.Ratio != nil {
+		note = "x " + fixed(c.Summary.Ratio.Value, 2)
+	}
+	return []plot.Bar{{Name: c.Proxy, Value: cpu.Median, Min: cpu.Min, Max: cpu.Max, Note: note, Style: style(c)}}
+}
+
 // Plots are all files with plots, by name.
 func (r *Report) Plots() map[string][]byte {
-	files := map[string][]byte{}
+	files := map[string][]byte{OverviewPlot: r.Overview()}
 	for _, shape := range r.Loads() {
 		files[CPUPlot(shape)] = r.cpu(shape).SVG()
 		files[LatencyPlot(shape)] = r.latency(shape).SVG()
@@ -26,29 +63,22 @@ func (r *Report) Plots() map[string][]byte {
 	return files
 }
 
-// cpu has the leasts, as the ratios beside them are of those.
 func (r *Report) cpu(shape load.Shape) plot.Bars {
 	b := plot.Bars{
 		Title:    "CPU per request: " + shape.String(),
-		Subtitle: "User and kernel time of the proxy's processes: least of the rounds, whiskers to the most; x: over the cheapest peer",
+		Subtitle: "User and kernel time of the proxy's processes: median of the rounds, whiskers to least and most; x: over the cheapest peer that logs alike",
 		Unit:     "us",
 	}
 	for _, c := range r.Under(shape) {
-		if c.Summary == nil || c.Summary.CPU == nil {
+		bar := c.bar()
+		if bar == nil {
 			continue
 		}
 		if name := "limiter: " + string(c.Limiter); len(b.Groups) == 0 || b.Groups[len(b.Groups)-1].Name != name {
 			b.Groups = append(b.Groups, plot.Group{Name: name})
 		}
 		group := &b.Groups[len(b.Groups)-1]
-		note := ""
-		if c.Summary.Ratio != nil {
-			note = "x " + fixed(c.Summary.Ratio.Value, 2)
-		}
-		cpu := c.Summary.CPU
-		group.Bars = append(group.Bars, plot.Bar{
-			Name: c.Proxy, Value: cpu.Min, Min: cpu.Min, Max: cpu.Max, Note: note, Style: style(c),
-		})
+		group.Bars = append(group.Bars, bar...)
 	}
 	return b
 }
@@ -91,8 +121,9 @@ func style(c *Cell) plot.Style {
 		return plot.Style{Colour: "#0072b2", Bold: true}
 	}
 	known := map[string]string{"nginx": "#009e73", "haproxy": "#d55e00", "caddy": "#cc79a7"}
-	if colour, ok := known[c.Proxy]; ok {
-		return plot.Style{Colour: colour}
+	name, _, _ := strings.Cut(c.Proxy, ",")
+	if colour, ok := known[name]; ok {
+		return plot.Style{Colour: colour, Dashed: c.Variant}
 	}
 	return plot.Style{Colour: "#8b949e", Dashed: c.Role == peers.Base}
 }

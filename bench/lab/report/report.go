@@ -21,19 +21,23 @@ type Report struct {
 	Machine  []machine.Fact `json:"machine"`
 	Versions []machine.Fact `json:"versions"`
 	Rounds   int            `json:"rounds"`
-	Time     time.Duration  `json:"time"`    // of a run
-	WarmUp   time.Duration  `json:"warm_up"` // before each
-	Fill     time.Duration  `json:"fill"`    // of requests from random clients, before the first round
-	Bars     []Bar          `json:"bars"`
-	Cells    []*Cell        `json:"cells"`
-	Idle     []Idle         `json:"idle"`
-	Notes    []string       `json:"notes"` // what was left out, and what went wrong
+	// VariantsEvery is in which rounds variants took part: 1 is all.
+	VariantsEvery int           `json:"variants_every"`
+	Time          time.Duration `json:"time"`    // of a run
+	WarmUp        time.Duration `json:"warm_up"` // before each
+	Fill          time.Duration `json:"fill"`    // of requests from random clients, before the first round
+	Bars          []Bar         `json:"bars"`
+	Cells         []*Cell       `json:"cells"`
+	Idle          []Idle        `json:"idle"`
+	Notes         []string      `json:"notes"` // what was left out, and what went wrong
 }
 
 // Cell is a proxy with its limiter in one mode, under one load: a row of the report.
 type Cell struct {
 	Proxy   string     `json:"proxy"`
 	Role    peers.Role `json:"role"`
+	Variant bool       `json:"variant"` // set otherwise than its users have it
+	Logs    bool       `json:"logs"`    // keeps an access log
 	Limiter load.Key   `json:"limiter"`
 	Load    load.Shape `json:"load"`
 	Command string     `json:"command"` // how the load was made
@@ -47,8 +51,9 @@ type Cell struct {
 type Run struct {
 	Round int `json:"round"` // from 1
 	load.Outcome
-	Counted int64 `json:"counted"`          // requests, by the backends
-	Logged  int64 `json:"logged,omitempty"` // requests, by the lines of the proxy's access log, if it keeps one
+	WarmUp  load.Outcome `json:"warm_up"`          // what was done before
+	Counted int64        `json:"counted"`          // requests of the run, by the backends
+	Logged  int64        `json:"logged,omitempty"` // requests of warm-up and run, by the lines of the access log, if there is one
 	// What the proxy's processes took. Zero where there is no proxy.
 	CPU  time.Duration `json:"cpu"`
 	Peak int64         `json:"peak"` // bytes resident at most
@@ -86,7 +91,7 @@ func (r *Report) Summarise() {
 	}
 	for _, c := range r.Cells {
 		if cheapest := r.cheapest(c); cheapest != nil && c.Summary != nil && c.Summary.CPU != nil {
-			c.Summary.Ratio = compare(c, cheapest, Run.micros, leasts)
+			c.Summary.Ratio = compare(c, cheapest, Run.micros)
 		}
 	}
 	r.Bars = r.bars()
@@ -120,16 +125,26 @@ func (r Run) micros() float64 {
 // p99 is in milliseconds.
 func (r Run) p99() float64 { return r.Latency[slices.Index(load.Quantiles(), 99)] }
 
-// cheapest is the peer that did the same as this cell for the least CPU per request, nil if
-// none did.
+// cheapest is the peer that did the same as this cell for the least CPU per request, by the
+// median. The same includes keeping an access log or none. Nil if none did.
 func (r *Report) cheapest(than *Cell) (least *Cell) {
 	for _, c := range r.Cells {
-		same := c.Role == peers.Other && c.Load == than.Load && c.Limiter == than.Limiter
-		if same && c.Summary != nil && (least == nil || c.Summary.CPU.Min < least.Summary.CPU.Min) {
+		same := c.Role == peers.Other && c.Load == than.Load && c.Limiter == than.Limiter && c.Logs == than.Logs
+		if same && c.Summary != nil && (least == nil || c.Summary.CPU.Median < least.Summary.CPU.Median) {
 			least = c
 		}
 	}
 	return least
+}
+
+// Revision is the one that was measured.
+func (r *Report) Revision() string {
+	for _, f := range r.Versions {
+		if f.Name == "revision" {
+			return f.Value
+		}
+	}
+	return "unknown"
 }
 
 // Loads are those of the cells, in the order in which they come up.

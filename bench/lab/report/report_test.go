@@ -50,7 +50,8 @@ func TestSummaries(t *testing.T) {
 	r := compared()
 	ours := r.Cells[1].Summary
 	assert.Equal(t, &Spread{Median: 30, Min: 10, Max: 45}, ours.CPU)
-	assert.Equal(t, []float64{1, 0.5, 3}, []float64{ours.Ratio.Value, ours.Ratio.Min, ours.Ratio.Max}) // 10/10; 10/20, 30/10, 45/30
+	assert.Equal(t, []float64{1.5, 0.5, 3}, []float64{ours.Ratio.Value, ours.Ratio.Min, ours.Ratio.Max}) // of 10/20, 30/10, 45/30
+	assert.Equal(t, 3, ours.Ratio.Rounds)
 	assert.Equal(t, Spread{Median: 1000, Min: 1000, Max: 1000}, ours.Rate)
 	assert.Equal(t, Spread{Median: 8, Min: 7, Max: 9}, ours.P50)
 	assert.Equal(t, Spread{Median: 19, Min: 18, Max: 20}, ours.P999)
@@ -76,7 +77,16 @@ func TestRatiosAreToWhoDidTheSame(t *testing.T) {
 	lost.Runs = lost.Runs[1:] // its first round came to nothing
 	r = Report{Cells: []*Cell{made("equalizer", peers.Ours, 10, 30), lost}}
 	r.Summarise()
-	assert.Equal(t, &Ratio{Value: 1.5, Min: 1.5, Max: 1.5}, r.Cells[0].Summary.Ratio)
+	assert.Equal(t, &Ratio{Value: 1.5, Min: 1.5, Max: 1.5, Rounds: 1}, r.Cells[0].Summary.Ratio)
+
+	quiet := made("nginx, no log", peers.Other, 2)
+	logging := made("nginx", peers.Other, 5)
+	logging.Logs = true
+	ours := made("equalizer", peers.Ours, 10)
+	ours.Logs = true
+	r = Report{Cells: []*Cell{ours, logging, quiet, made("equalizer, bare", peers.Ours, 8)}}
+	r.Summarise()
+	assert.Equal(t, []float64{2, 4}, []float64{ours.Summary.Ratio.Value, r.Cells[3].Summary.Ratio.Value}, "those that log are held against each other")
 }
 
 func TestTheMedianOfAnEvenNumber(t *testing.T) {
@@ -90,7 +100,7 @@ func TestMarkdown(t *testing.T) {
 	text := page.String()
 	for _, want := range []string{
 		"    make bench\n", "| CPU | fast |", "- caddy is missing\n", "## c = 8, small\n", "](cpu-c8-small.svg)", "](latency-c8-small.svg)",
-		"| off | **equalizer** | 30.0 (10.0-45.0) | 1.00 (0.50-3.00) | 1,000 (1,000-1,000) | 8.000 (7.000-9.000) |",
+		"| off | **equalizer** | 30.0 (10.0-45.0) | 1.50 (0.50-3.00) | 1,000 (1,000-1,000) | 8.000 (7.000-9.000) |",
 		"| off | direct | - | - | 1,000 ", "| 5 | 5.0 (5.0-5.0) | 5.2 |", "| off | gone | did not run |",
 		"\nLoad by\n\n- `wrk -c8`, limiter off\n\n", "| nginx | 10 | 512 (500-600) | 3.0 |", "12,000 requests were answered, 2 of them with an error status; 3 broke.",
 		"In every single run these agree", "None of the loads that have one ran",
@@ -137,13 +147,38 @@ func TestWhatDoesNotAddUpIsNamed(t *testing.T) {
 func TestPlots(t *testing.T) {
 	r := compared()
 	plots := r.Plots()
-	require.Len(t, plots, 2)
+	require.Len(t, plots, 3)
 	cpu, latency := string(plots["cpu-c8-small.svg"]), string(plots["latency-c8-small.svg"])
-	assert.Regexp(t, `>10\.0<tspan [^>]*>x 1\.00<`, cpu) // both of the leasts
+	assert.Regexp(t, `>30\.0<tspan [^>]*>x 1\.50<`, cpu)
 	assert.NotContains(t, cpu, ">direct<")
 	assert.NotContains(t, cpu, ">gone<")
-	assert.Contains(t, cpu, "x: over the cheapest peer<")
+	assert.Contains(t, cpu, "x: over the cheapest peer that logs alike<")
 	assert.Contains(t, latency, ">direct<")
 	assert.Contains(t, latency, ">99.9 %<")
 	assert.NotContains(t, latency, ">99.99 %<") // of 1,000 requests, that is none
+}
+
+// The page that is kept has every figure of CPU, its bars, and one plot.
+func TestSummary(t *testing.T) {
+	r := compared()
+	for _, c := range r.Cells {
+		c.Limiter = load.RandomKeys
+	}
+	r.Versions = []machine.Fact{{Name: "revision", Value: "abc"}}
+	var page strings.Builder
+	require.NoError(t, r.Summary(&page))
+	for _, want := range []string{
+		"    make bench\n", "| revision | abc |", "](cpu.svg)\n",
+		"| c = 8, small | 1M keys | **equalizer** | 30.0 (10.0-45.0) | 1.50 (0.50-3.00) | 3 | 17.000 (16.000-18.000) |\n",
+		"| nginx | 10 | 512 (500-600) |\n", "In every single run these agree",
+	} {
+		assert.Contains(t, page.String(), want)
+	}
+	assert.NotContains(t, page.String(), "direct")
+	assert.Equal(t, 1, strings.Count(page.String(), ".svg"))
+	assert.Equal(t, "abc", r.Revision())
+	overview := string(r.Plots()[OverviewPlot])
+	assert.Contains(t, overview, ">c = 8, small<")
+	assert.Regexp(t, `>30\.0<tspan [^>]*>x 1\.50<`, overview)
+	assert.NotContains(t, overview, ">direct<")
 }

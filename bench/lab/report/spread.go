@@ -16,9 +16,10 @@ type Spread struct {
 
 // Ratio is one figure over another.
 type Ratio struct {
-	Value float64 `json:"value"`
-	Min   float64 `json:"min"` // of the rounds, each on its own
-	Max   float64 `json:"max"`
+	Value  float64 `json:"value"`
+	Min    float64 `json:"min"` // of the rounds, each on its own
+	Max    float64 `json:"max"`
+	Rounds int     `json:"rounds,omitempty"` // how many it is the median of
 	// Noise is how far off, as a fraction, the value would be at most without one of the rounds. Nil with fewer than three
 	// of them.
 	Noise *float64 `json:"noise,omitempty"`
@@ -44,17 +45,8 @@ type pair struct{ of, to float64 }
 
 func (p pair) ratio() float64 { return p.of / p.to }
 
-// leasts is the least of one cell over the least of the other. It is how costs are compared: what else a machine does only ever
-// adds to them. It does so for up to a minute at a time, and not to everybody alike, so that a median is of such times as often as not.
-func leasts(rounds []pair) float64 {
-	least := rounds[0]
-	for _, p := range rounds[1:] {
-		least = pair{min(least.of, p.of), min(least.to, p.to)}
-	}
-	return least.ratio()
-}
-
-// middle is the median of the rounds' own ratios.
+// middle is the median of the rounds' own ratios: what the machine does meanwhile hits both runs
+// of a round.
 func middle(rounds []pair) float64 { return Over(ratios(rounds)).Median }
 
 func ratios(rounds []pair) (all []float64) {
@@ -65,7 +57,7 @@ func ratios(rounds []pair) (all []float64) {
 }
 
 // compare is what two cells come to by the rounds that both have. Nil if there are none.
-func compare(of, to *Cell, figure func(Run) float64, value func([]pair) float64) *Ratio {
+func compare(of, to *Cell, figure func(Run) float64) *Ratio {
 	other := map[int]float64{}
 	for _, run := range to.Runs {
 		other[run.Round] = figure(run)
@@ -80,18 +72,18 @@ func compare(of, to *Cell, figure func(Run) float64, value func([]pair) float64)
 		return nil
 	}
 	spread := Over(ratios(rounds))
-	return &Ratio{Value: value(rounds), Min: spread.Min, Max: spread.Max, Noise: noise(rounds, value)}
+	return &Ratio{Value: middle(rounds), Min: spread.Min, Max: spread.Max, Rounds: len(rounds), Noise: noise(rounds)}
 }
 
 // noise leaves out one round after the other.
-func noise(rounds []pair, value func([]pair) float64) *float64 {
+func noise(rounds []pair) *float64 {
 	if len(rounds) < 3 {
 		return nil
 	}
 	var most float64
 	for i := range rounds {
-		without := value(slices.Concat(rounds[:i], rounds[i+1:]))
-		most = max(most, math.Abs(without/value(rounds)-1))
+		without := middle(slices.Concat(rounds[:i], rounds[i+1:]))
+		most = max(most, math.Abs(without/middle(rounds)-1))
 	}
 	return &most
 }

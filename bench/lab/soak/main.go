@@ -37,10 +37,10 @@ func soakAndReport(ctx context.Context, s settings, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := r.write(s.out); err != nil {
+	if err := r.write(s.folders); err != nil {
 		return err
 	}
-	say("the report is in %s", s.out)
+	say("the report is in %s", s.folders.All)
 	for _, wrong := range r.Wrong {
 		say("FAILED: %s", wrong)
 	}

@@ -3,18 +3,17 @@
 package main
 
 import (
+	"bytes"
 	_ "embed" // the template
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"text/template"
 	"time"
 
 	"gopher-equalizer/bench/lab/plot"
+	shared "gopher-equalizer/bench/lab/report"
 	"gopher-equalizer/bench/machine"
 )
 
@@ -68,7 +67,9 @@ func (r *report) judge() {
 	}
 }
 
-func grew(before, now int64) bool { return float64(now) > growthFactor*float64(before)+growthBytes }
+func grew(before, now int64) bool { return float64(now) > bound(before) }
+
+func bound(before int64) float64 { return growthFactor*float64(before) + growthBytes }
 
 // First is the median of each figure in the first fifth of the load.
 func (r *report) First() sample { return median(r.Samples[:fifth(r.Samples)]) }
@@ -118,31 +119,50 @@ func (r *report) Rows() []Row {
 	return rows
 }
 
-// write makes the report and its plots, in an empty folder.
-func (r *report) write(dir string) error {
-	t, err := template.New("soak").Funcs(template.FuncMap{
-		"megabytes": megabytes, "version": runtime.Version,
-		"duration": func(d time.Duration) string { return d.Round(time.Second).String() },
-	}).Parse(page)
+// write writes the report and its plots, and what is kept of them.
+func (r *report) write(f shared.Folders) error {
+	text, err := r.page(true)
 	if err != nil {
 		return err
 	}
-	var text strings.Builder
-	if err := t.Execute(&text, r); err != nil {
+	summary, err := r.page(false)
+	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return err
+	memory := r.memory().SVG()
+	return f.Write(map[string][]byte{"report.md": text, "memory.svg": memory, "counts.svg": r.counts().SVG()}, shared.Kept{
+		Command: r.Command, Started: r.Started, Revision: r.Revision, Bars: r.bars(),
+		Page: summary, Plots: map[string][]byte{"memory.svg": memory},
+	})
+}
+
+// page is the report for people, with all plots or the one that is kept.
+func (r *report) page(all bool) ([]byte, error) {
+	t, err := template.New("soak").Funcs(template.FuncMap{
+		"megabytes": megabytes, "version": runtime.Version, "all": func() bool { return all },
+		"duration": func(d time.Duration) string { return d.Round(time.Second).String() },
+	}).Parse(page)
+	if err != nil {
+		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+	var text bytes.Buffer
+	err = t.Execute(&text, r)
+	return text.Bytes(), err
+}
+
+// bars are what judge holds the process to, as figures.
+func (r *report) bars() []shared.Bar {
+	bar := func(figure, unit string, value, most float64) shared.Bar {
+		held := value <= most
+		return shared.Bar{Figure: figure, Under: "all kinds of load", Unit: unit, Ratio: shared.Ratio{Value: value}, Most: most, Aim: most, Held: held, Reached: held}
 	}
-	for name, content := range map[string][]byte{"report.md": []byte(text.String()), "memory.svg": r.memory().SVG(), "counts.svg": r.counts().SVG()} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
-			return err
-		}
+	first, last := r.First(), r.Last()
+	return []shared.Bar{
+		bar("file descriptors at the end", "of them", float64(r.Settled.Files), float64(r.Fresh.Files)),
+		bar("goroutines at the end", "of them", float64(r.Settled.Goroutines), float64(r.Fresh.Goroutines)),
+		bar("memory after the load", "B", float64(r.After.Resident), bound(r.Warm.Resident)),
+		bar("memory in the load's last fifth", "B", float64(last.Resident), bound(first.Resident)),
 	}
-	return nil
 }
 
 func (r *report) memory() plot.Series {

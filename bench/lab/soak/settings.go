@@ -6,12 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"gopher-equalizer/bench/lab/program"
+	shared "gopher-equalizer/bench/lab/report"
 )
 
 // settings say what to run.
@@ -20,7 +20,7 @@ type settings struct {
 	time    time.Duration
 	warmUp  time.Duration
 	mix     []kind
-	out     string // the folder for the report
+	folders shared.Folders
 }
 
 const usage = `soak keeps this revision's binary under mixed load and sees that its memory, file
@@ -28,13 +28,13 @@ descriptors and goroutines end where they began.
 
   --time D   how long, 10s to 24h (default 30m), after a tenth of that as warm-up, 5s to 1m
   --mix A,B  the kinds of load (default all: %s)
-  --results  keep the report under bench/results/DATE-soak; otherwise it is in
+  --results  keep its page and a plot in bench/results/DATE-soak; the report is in
              bench/out/soak until the next run
 `
 
 // parse reads the command line. For --help the error is flag.ErrHelp.
 func parse(args []string) (settings, error) {
-	s := settings{command: program.Typed("soak", args), out: filepath.Join("bench", "out", "soak")}
+	s := settings{command: program.Typed("soak", args)}
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error, and the help
 	flags.DurationVar(&s.time, "time", 30*time.Minute, "")
@@ -49,9 +49,7 @@ func parse(args []string) (settings, error) {
 	if s.time < 10*time.Second || s.time > 24*time.Hour {
 		return settings{}, fmt.Errorf("unexpected --time %v; want 10s to 24h", s.time)
 	}
-	if *results {
-		s.out = filepath.Join("bench", "results", time.Now().Format(time.DateOnly)+"-soak")
-	}
+	s.folders = shared.FoldersOf("soak", *results)
 	s.warmUp = min(max(s.time/10, 5*time.Second), time.Minute)
 	var err error
 	s.mix, err = choose(*mix)

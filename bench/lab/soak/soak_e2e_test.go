@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	shared "gopher-equalizer/bench/lab/report"
 )
 
 // A minute of everything: what the process holds ends where it began.
@@ -21,7 +23,7 @@ func TestSoak(t *testing.T) {
 	assert.Empty(t, r.Wrong)
 
 	dir := filepath.Join(t.TempDir(), "report")
-	require.NoError(t, r.write(dir))
+	require.NoError(t, r.write(shared.Folders{All: dir}))
 	text, err := os.ReadFile(filepath.Join(dir, "report.md"))
 	require.NoError(t, err)
 	t.Logf("%s", text)

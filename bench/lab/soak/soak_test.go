@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/bench/lab/program"
+	shared "gopher-equalizer/bench/lab/report"
 )
 
 // TestMain makes this test binary the backend too.
@@ -68,13 +68,13 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, 30*time.Minute, s.time)
 	assert.Equal(t, time.Minute, s.warmUp)
 	assert.Equal(t, names(kinds()), names(s.mix))
-	assert.Equal(t, "bench/out/soak", s.out)
+	assert.Equal(t, shared.FoldersOf("soak", false), s.folders)
 
 	s, err = parse([]string{"--time", "20s", "--mix", "slow,small", "--results"})
 	require.NoError(t, err)
 	assert.Equal(t, 5*time.Second, s.warmUp)
 	assert.Equal(t, []string{"slow", "small"}, names(s.mix))
-	assert.True(t, strings.HasPrefix(s.out, "bench/results/20") && strings.HasSuffix(s.out, "-soak"), s.out)
+	assert.Equal(t, shared.FoldersOf("soak", true), s.folders)
 	assert.Equal(t, `make soak ARGS="--time 20s --mix slow,small --results"`, s.command)
 
 	bad := func(want string, args ...string) {

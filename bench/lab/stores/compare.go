@@ -11,42 +11,43 @@ import (
 
 	"gopher-equalizer/api"
 	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/testbed"
 	"gopher-equalizer/bench/machine"
 	"gopher-equalizer/config"
 )
 
 // compare measures all proxies round by round, and writes the report.
 func compare(ctx context.Context, s settings, say func(string, ...any)) error {
-	var stage stage
-	defer stage.strike()
 	say("building")
 	facts := machine.Facts()
-	if err := stage.set(ctx); err != nil {
-		return err
-	}
-	put, err := s.put(stage.dir)
+	b, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	for _, p := range stage.proxies {
+	defer b.Close()
+	put, err := s.put(b.Dir)
+	if err != nil {
+		return err
+	}
+	for _, p := range b.proxies {
 		say("filling: %s", p.driver)
 		if err := p.load(ctx, put, s.fill); err != nil {
 			return err
 		}
 	}
 	for round := range s.rounds {
-		turn := slices.Clone(stage.proxies)
+		turn := slices.Clone(b.proxies)
 		if round%2 == 1 {
 			slices.Reverse(turn)
 		}
 		for _, p := range turn {
 			say("round %d of %d: %s", round+1, s.rounds, p.driver)
-			if err := stage.measure(ctx, p, put, s); err != nil {
+			if err := b.measure(ctx, p, put, s); err != nil {
 				return fmt.Errorf("%s, round %d: %w", p.driver, round+1, err)
 			}
 		}
 	}
-	return write(s, stage.proxies, facts, say)
+	return write(s, b.proxies, facts, say)
 }
 
 func (p *proxy) order(d time.Duration) load.Order {
@@ -76,7 +77,7 @@ func (p *proxy) settle(ctx context.Context) error {
 
 func (p *proxy) status(ctx context.Context) (*api.StoreStatus, error) {
 	var status api.Status
-	if err := get(ctx, "http://"+p.admin+"/status", &status); err != nil {
+	if err := testbed.GetJSON(ctx, "http://"+p.admin+"/status", &status); err != nil {
 		return nil, err
 	}
 	if s := status.Store; !s.Up || s.FlushErrors > 0 {
@@ -86,7 +87,7 @@ func (p *proxy) status(ctx context.Context) (*api.StoreStatus, error) {
 }
 
 // measure is one run, after a warm-up that leaves the proxy in the middle of its flushes, as the run does too.
-func (s *stage) measure(ctx context.Context, p *proxy, put generator, of settings) error {
+func (b *bed) measure(ctx context.Context, p *proxy, put generator, of settings) error {
 	if _, err := put(ctx, p.order(of.warmUp)); err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (s *stage) measure(ctx context.Context, p *proxy, put generator, of setting
 	if err != nil {
 		return err
 	}
-	own, server, err := s.cpu(p)
+	own, server, err := b.cpu(p)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (s *stage) measure(ctx context.Context, p *proxy, put generator, of setting
 	if err != nil {
 		return err
 	}
-	ownAfter, serverAfter, err := s.cpu(p)
+	ownAfter, serverAfter, err := b.cpu(p)
 	if err != nil {
 		return err
 	}

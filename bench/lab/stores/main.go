@@ -11,11 +11,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"gopher-equalizer/bench/lab/load"
 	"gopher-equalizer/bench/lab/program"
+	"gopher-equalizer/bench/lab/report"
 )
 
 func main() { stores().Main() }
@@ -29,7 +29,7 @@ func stores() program.Program[settings] {
 // settings say what to run.
 type settings struct {
 	command      string // as the user typed it
-	out          string // the folder for report.md
+	folders      report.Folders
 	rounds       int
 	time, warmUp time.Duration // of a run, and before it
 	fill         time.Duration // of load, once, so that tables and stores are large
@@ -43,8 +43,8 @@ const usage = `stores measures CPU per request with the stores bolt and postgres
 
   --rounds N  rounds, 3 to 100 (default 7)
   --time D    the time of a run, 1s to 1m (default 5s)
-  --results   keep the report under bench/results/DATE-stores; otherwise it is in
-              bench/out/stores until the next run
+  --results   keep the report in bench/results/DATE-stores; it is in bench/out/stores
+              until the next run, too
 
 It needs wrk and PostgreSQL's server programs.
 `
@@ -53,7 +53,7 @@ It needs wrk and PostgreSQL's server programs.
 func parse(args []string) (settings, error) {
 	s := settings{
 		command: program.Typed("bench-stores", args),
-		out:     filepath.Join("bench", "out", "stores"), warmUp: time.Second, fill: 15 * time.Second, put: closedLoop,
+		warmUp:  time.Second, fill: 15 * time.Second, put: closedLoop,
 	}
 	flags := flag.NewFlagSet("stores", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error, and the help
@@ -63,9 +63,7 @@ func parse(args []string) (settings, error) {
 	if err := flags.Parse(args); err != nil {
 		return settings{}, err
 	}
-	if *results {
-		s.out = filepath.Join("bench", "results", time.Now().Format(time.DateOnly)+"-stores")
-	}
+	s.folders = report.FoldersOf("stores", *results)
 	switch {
 	case flags.NArg() > 0:
 		return settings{}, fmt.Errorf("unexpected argument %q; want flags only", flags.Arg(0))

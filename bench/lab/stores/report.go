@@ -3,10 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -21,21 +21,21 @@ const most = 1.20
 
 // write writes the report.
 func write(s settings, proxies []*proxy, facts []machine.Fact, say func(string, ...any)) error {
-	if err := os.MkdirAll(s.out, 0o755); err != nil {
-		return err
-	}
-	path := filepath.Join(s.out, "report.md")
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	page(file, s, proxies, facts)
+	started, revision := time.Now().UTC(), machine.Revision(context.Background())
+	var text bytes.Buffer
+	page(&text, s, proxies, append(facts, machine.Fact{Name: "revision", Value: revision}))
+	kept := report.Kept{Command: s.command, Started: started, Revision: revision, Page: text.Bytes()}
 	for _, p := range proxies {
 		say("%s: %s us a request, %s", p.driver, spread(p.cpu, 1), p.verdict(proxies[0]))
+		if p != proxies[0] {
+			kept.Bars = append(kept.Bars, p.bar(proxies[0]))
+		}
 	}
-	say("the report: %s", path)
-	return file.Close()
+	if err := s.folders.Write(map[string][]byte{"report.md": text.Bytes()}, kept); err != nil {
+		return err
+	}
+	say("the report: %s", filepath.Join(s.folders.All, "report.md"))
+	return nil
 }
 
 func page(w io.Writer, s settings, proxies []*proxy, facts []machine.Fact) {
@@ -43,10 +43,10 @@ func page(w io.Writer, s settings, proxies []*proxy, facts []machine.Fact) {
 	for _, f := range facts {
 		fmt.Fprintf(w, "| %s | %s |\n", f.Name, f.Value)
 	}
-	fmt.Fprintf(w, "| revision | %s |\n", machine.Revision(context.Background()))
 	fmt.Fprintf(w, `
-Full load, each request from a random one of 1,000,000 clients, in %d rounds of %v. Medians, with the least and the greatest in brackets. CPU is the proxy's, by the
-kernel's account, in microseconds a request; the ratio is that over the memory store's, round by round. PostgreSQL's own is apart. Bar: %.2f.
+Full load, each request from a random one of 1,000,000 clients, in %d rounds of %v. Medians, with the
+least and the greatest in brackets. CPU is the proxy's, by the kernel's account, in microseconds a
+request; the ratio is that over the memory store's, round by round. PostgreSQL's own is apart. Bar: %.2f.
 
 | store | CPU, us | ratio | | requests/s | flushes/s | over their interval | PostgreSQL's CPU, us |
 |---|--:|--:|---|--:|--:|--:|--:|
@@ -60,20 +60,30 @@ kernel's account, in microseconds a request; the ratio is that over the memory s
 	}
 }
 
-// verdict is the ratio to the memory store, and whether it keeps the bar.
-func (p *proxy) verdict(memory *proxy) string {
-	if p == memory {
-		return "1 | "
-	}
+// bar is the ratio to the memory store.
+func (p *proxy) bar(memory *proxy) report.Bar {
 	ratios := make([]float64, len(p.cpu))
 	for i := range ratios {
 		ratios[i] = p.cpu[i] / memory.cpu[i]
 	}
-	held := "bar held"
-	if report.Over(ratios).Median > most {
+	over := report.Over(ratios)
+	return report.Bar{
+		Figure: "CPU per request, " + p.driver, Under: "c = 64, small; limiter 1M keys", Against: memory.driver,
+		Ratio: report.Ratio{Value: over.Median, Min: over.Min, Max: over.Max, Rounds: len(ratios)},
+		Most:  most, Aim: most, Held: over.Median <= most, Reached: over.Median <= most,
+	}
+}
+
+// verdict is that, and whether it keeps the bar.
+func (p *proxy) verdict(memory *proxy) string {
+	if p == memory {
+		return "1 | "
+	}
+	b, held := p.bar(memory), "bar held"
+	if !b.Held {
 		held = "**missed**"
 	}
-	return spread(ratios, 2) + " | " + held
+	return fmt.Sprintf("%.2f [%.2f, %.2f] | %s", b.Value, b.Min, b.Max, held)
 }
 
 func spread(values []float64, digits int) string {

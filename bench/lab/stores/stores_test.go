@@ -26,7 +26,7 @@ func TestTheComparison(t *testing.T) {
 	t.Setenv("TMPDIR", tmp)
 	s, err := parse([]string{"--rounds", "3"})
 	require.NoError(t, err)
-	s.out, s.time, s.warmUp, s.fill = filepath.Join(t.TempDir(), "out"), 100*time.Millisecond, 10*time.Millisecond, 100*time.Millisecond
+	s.folders.All, s.time, s.warmUp, s.fill = filepath.Join(t.TempDir(), "out"), 100*time.Millisecond, 10*time.Millisecond, 100*time.Millisecond
 	s.put = func(string) (generator, error) {
 		return func(ctx context.Context, o load.Order) (load.Outcome, error) {
 			o.Rate = 500
@@ -34,7 +34,7 @@ func TestTheComparison(t *testing.T) {
 		}, nil
 	}
 	require.NoError(t, compare(t.Context(), s, t.Logf))
-	text, err := os.ReadFile(filepath.Join(s.out, "report.md"))
+	text, err := os.ReadFile(filepath.Join(s.folders.All, "report.md"))
 	require.NoError(t, err)
 	spread := `\d+(\.\d+)? \[\d+(\.\d+)?, \d+(\.\d+)?\]`
 	for _, row := range []string{

@@ -20,7 +20,7 @@ import (
 // comparison is a run of the suite.
 type comparison struct {
 	settings
-	*stage
+	*bed
 	*progress
 	report  report.Report
 	targets []*target
@@ -40,14 +40,14 @@ func (c cell) String() string { return fmt.Sprintf("%s, limiter %s, %s", c.Proxy
 // when ctx does.
 func compare(ctx context.Context, s settings, stderr io.Writer) error {
 	c := &comparison{settings: s, progress: newProgress(stderr), report: report.Report{
-		Command: s.command, Started: time.Now(), Rounds: s.rounds, Time: s.time, WarmUp: s.warmUp, Fill: s.fill,
+		Command: s.command, Started: time.Now(), Rounds: s.rounds, VariantsEvery: s.variantsEvery, Time: s.time, WarmUp: s.warmUp, Fill: s.fill,
 	}}
 	defer c.done()
 	var err error
-	if c.stage, err = set(ctx, s.caddy, c.say); err != nil {
+	if c.bed, err = open(ctx, s.caddy, c.say); err != nil {
 		return err
 	}
-	defer c.strike()
+	defer c.Close()
 	defer c.closeTargets()
 	if err := c.measureAll(ctx); err != nil {
 		return err
@@ -87,12 +87,12 @@ func (c *comparison) note(ctx context.Context, line string) {
 
 // openAll starts every peer, once for each mode of its limiter, and says how long all of it takes.
 func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
-	for _, key := range []load.Key{load.NoKey, load.OneKey, load.RandomKeys} {
+	for _, key := range c.modes() {
 		for _, p := range found {
-			if !p.Can(key) {
+			if !p.Can(key) || p.Variant && !c.variants() {
 				continue
 			}
-			t, err := c.open(ctx, p, key)
+			t, err := c.start(ctx, p, key)
 			if err != nil {
 				c.note(ctx, err.Error())
 				continue
@@ -103,6 +103,18 @@ func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
 	c.planAll()
 	c.warn(fmt.Sprintf("%d runs of %v, about %v in all", c.runs(), c.time, c.expected().Round(time.Second)))
 	return nil
+}
+
+// modes are those of the limiter that any load is for.
+func (c *comparison) modes() []load.Key {
+	return slices.DeleteFunc(every(), func(key load.Key) bool {
+		return !slices.ContainsFunc(c.shapes, func(s shape) bool { return slices.Contains(s.keys, key) })
+	})
+}
+
+// variants reports whether any load is for them.
+func (c *comparison) variants() bool {
+	return slices.ContainsFunc(c.shapes, func(s shape) bool { return s.variants })
 }
 
 // planAll plans the cells: each load with each target that it is for.
@@ -120,7 +132,7 @@ func (c *comparison) planAll() {
 }
 
 func (c *comparison) plan(s shape, t *target) {
-	row := &report.Cell{Proxy: t.Name, Role: t.Role, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape, t.key)}
+	row := &report.Cell{Proxy: t.Name, Role: t.Role, Variant: t.Variant, Logs: t.Log != nil, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape, t.key)}
 	c.report.Cells = append(c.report.Cells, row)
 	c.cells = append(c.cells, cell{row, t, s})
 }
@@ -159,14 +171,16 @@ func (c *comparison) gone(ctx context.Context, t *target) bool {
 
 // measure is one run of a cell.
 func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, err error) {
-	if _, err = c.put(ctx, c.order(cell, c.warmUp)); err != nil {
+	if cell.target.log != nil {
+		if err := cell.target.log.forget(); err != nil {
+			return run, err
+		}
+	}
+	if run.WarmUp, err = c.put(ctx, c.order(cell, c.warmUpOf(cell.target))); err != nil {
 		return run, err
 	}
-	before, err := c.settled(ctx, still(cell.Load))
+	before, err := c.Settled(ctx, still(cell.Load))
 	if err != nil {
-		return run, err
-	}
-	if err := cell.target.forget(ctx); err != nil {
 		return run, err
 	}
 	taken, err := begin(cell.target)
@@ -179,10 +193,13 @@ func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, er
 	if run.CPU, run.Peak, err = taken.end(); err != nil {
 		return run, err
 	}
-	after, err := c.settled(ctx, still(cell.Load))
+	after, err := c.Settled(ctx, still(cell.Load))
 	run.Counted = sum(after) - sum(before)
-	if err == nil && cell.Proxy == peers.Logging {
-		run.Logged, err = cell.target.logged(ctx, run.Answered)
+	if err == nil && cell.target.log != nil {
+		run.Logged, err = cell.target.log.atLeast(ctx, run.WarmUp.Answered+run.Answered)
+	}
+	if err == nil {
+		err = cell.target.settle(ctx)
 	}
 	if err == nil && run.Answered == 0 {
 		err = fmt.Errorf("nothing was answered, and %d requests broke", run.Broken)

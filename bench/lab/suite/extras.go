@@ -31,12 +31,20 @@ const (
 
 // expected is about how long all that is still to do takes.
 func (c *comparison) expected() time.Duration {
-	d := time.Duration(c.runs()) * (c.time + c.warmUp + overhead)
+	var d time.Duration
+	for round := range c.rounds {
+		for _, cell := range c.turn(round) {
+			d += c.time + c.warmUpOf(cell.target) + overhead
+			if cell.target.behind() {
+				d += cell.target.Behind / 2 // until all is stored
+			}
+		}
+	}
 	for _, t := range c.targets {
 		if t.key == load.RandomKeys {
 			d += c.fill
 		}
-		if t.key == load.NoKey && idles(t.Peer) {
+		if t.key == c.modes()[0] && idles(t.Peer) {
 			d += idleTimes * (time.Duration(c.idle)*connecting + overhead)
 		}
 	}
@@ -53,9 +61,9 @@ func idles(p peers.Peer) bool {
 	return p.Can(load.NoKey) && p.Role != peers.Base && (!p.Variant || p.Name == peers.Lean)
 }
 
-// opened reports whether a peer without a limiter was started. If not, it was said why.
+// opened reports whether a peer was started. If not, it was said why.
 func (c *comparison) opened(p peers.Peer) bool {
-	return slices.ContainsFunc(c.targets, func(t *target) bool { return t.Name == p.Name && t.key == load.NoKey })
+	return slices.ContainsFunc(c.targets, func(t *target) bool { return t.Name == p.Name })
 }
 
 // idleAll sees what open connections cost each proxy, in processes of their own that have done
@@ -90,7 +98,7 @@ func (c *comparison) idlePeer(ctx context.Context, p peers.Peer) (report.Idle, e
 
 // idleOne is what is resident in a process before and after its connections.
 func (c *comparison) idleOne(ctx context.Context, p peers.Peer) (before, after int64, err error) {
-	t, err := c.open(ctx, p, load.NoKey)
+	t, err := c.start(ctx, p, load.NoKey)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -124,11 +132,23 @@ func (c *comparison) fillAll(ctx context.Context, _ []peers.Peer) error {
 		}
 		c.say(fmt.Sprintf("filling the limiter's table: %s", t.Name))
 		row := cell{&report.Cell{Load: shape, Limiter: t.key}, t, c.shapes[0]}
-		if _, err := c.put(ctx, c.order(row, c.fill)); err != nil {
+		if err := c.fillOne(ctx, row); err != nil {
 			c.note(ctx, fmt.Sprintf("%s, filling its limiter's table: %v", t.Name, err))
 		}
 	}
 	return nil
+}
+
+// fillOne fills a table and waits until the target has nothing left to write of it.
+func (c *comparison) fillOne(ctx context.Context, cell cell) error {
+	out, err := c.put(ctx, c.order(cell, c.fill))
+	if err == nil && cell.target.log != nil {
+		_, err = cell.target.log.atLeast(ctx, out.Answered)
+	}
+	if err != nil {
+		return err
+	}
+	return cell.target.settle(ctx)
 }
 
 // syscallsAll counts the system calls of a request.
@@ -157,11 +177,11 @@ func (c *comparison) syscalls(ctx context.Context, cell cell) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	dir, err := c.folder()
+	dir, err := c.Folder()
 	if err != nil {
 		return 0, err
 	}
-	before, err := c.settled(ctx, still(cell.Load))
+	before, err := c.Settled(ctx, still(cell.Load))
 	if err != nil {
 		return 0, err
 	}
@@ -174,7 +194,7 @@ func (c *comparison) syscalls(ctx context.Context, cell cell) (float64, error) {
 	if err = errors.Join(failed, err); err != nil {
 		return 0, err
 	}
-	after, err := c.settled(ctx, still(cell.Load))
+	after, err := c.Settled(ctx, still(cell.Load))
 	if err != nil {
 		return 0, err
 	}

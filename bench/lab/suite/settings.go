@@ -3,21 +3,22 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"gopher-equalizer/bench/lab/load"
 	"gopher-equalizer/bench/lab/program"
+	"gopher-equalizer/bench/lab/report"
 )
 
 // settings say what to run.
 type settings struct {
 	command string // as the user typed it
-	out     string // the folder for the report
+	folders report.Folders
 	caddy   bool
 	rounds  int
 	time    time.Duration // of a run
@@ -25,6 +26,8 @@ type settings struct {
 	fill    time.Duration // of requests from random clients, once, so that tables are large
 	idle    int           // connections, to see what they cost
 	shapes  []shape
+	// variantsEvery is in which rounds variants take part: 1 is all.
+	variantsEvery int
 }
 
 // shape is a load, and what else to do with it.
@@ -41,11 +44,14 @@ func every() []load.Key { return []load.Key{load.NoKey, load.OneKey, load.Random
 const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, Caddy.
 
   --full      the whole matrix; says first how long that takes
+  --claim     what README.md says: 30 rounds of small responses at c = 64, c = 8,
+              2,000/s and 8,000/s, each client with a limit; about 12 minutes
   --caddy     Caddy too: go builds it first, which takes minutes the first time
-  --rounds N  rounds, 1 to 100 (default 9; 7 with --full)
-  --time D    the time of a run, 100ms to 1m (default 700ms; 1s with --full)
-  --results   keep the report under bench/results/DATE-quick or DATE-full; otherwise
-              it is in bench/out/quick or bench/out/full until the next run
+  --rounds N  rounds, 1 to 100 (default 5; 7 with --full, 30 with --claim)
+  --time D    the time of a run, 100ms to 1m (default 1s)
+  --results   keep a page, its bars and a plot in bench/results/DATE-KIND; the whole
+              report is in bench/out/KIND until the next run, KIND being quick, full
+              or claim
 
 What is not installed, and what doesn't start, is named and left out.
 `
@@ -55,6 +61,7 @@ func parse(args []string) (settings, error) {
 	flags := flag.NewFlagSet("suite", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error, and the help
 	full := flags.Bool("full", false, "")
+	claim := flags.Bool("claim", false, "")
 	caddy := flags.Bool("caddy", false, "")
 	rounds := flags.Int("rounds", 0, "")
 	each := flags.Duration("time", 0, "")
@@ -66,13 +73,15 @@ func parse(args []string) (settings, error) {
 		return settings{}, fmt.Errorf("unexpected argument %q; want flags only", flags.Arg(0))
 	}
 	s, kind := quick(), "quick"
-	if *full {
+	switch {
+	case *full && *claim:
+		return settings{}, errors.New("unexpected --claim with --full; want one of them")
+	case *full:
 		s, kind = whole(), "full"
+	case *claim:
+		s, kind = claimed(), "claim"
 	}
-	s.command, s.caddy, s.out = typed(args, *full), *caddy, filepath.Join("bench", "out", kind)
-	if *results {
-		s.out = filepath.Join("bench", "results", time.Now().Format(time.DateOnly)+"-"+kind)
-	}
+	s.command, s.caddy, s.folders = typed(args, *full), *caddy, report.FoldersOf(kind, *results)
 	flags.Visit(func(f *flag.Flag) {
 		switch f.Name {
 		case "rounds":
@@ -94,16 +103,29 @@ func (s settings) check() error {
 	return nil
 }
 
-// quick is what make bench runs: five minutes at most. Many short rounds make steadier ratios than few long ones: a run of two
-// seconds is as far from the next one as a run of one is.
+// quick is what make bench runs: six minutes at most. Many short rounds make steadier ratios than few
+// long ones: a run of two seconds is as far from the next one as a run of one is. One second has
+// exactly one flush of what clients spend.
 func quick() settings {
 	return settings{
-		rounds: 9, time: 700 * time.Millisecond, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000,
+		rounds: 5, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000, variantsEvery: 1,
 		shapes: []shape{
 			{Shape: load.Shape{Connections: 64, Size: load.Small}, keys: every(), variants: true, calls: true},
 			{Shape: load.Shape{Rate: 2000, Size: load.Small}, keys: every(), calls: true},
 		},
 	}
+}
+
+// claimed is what README.md says: many rounds of few loads, with a limit for each of a million
+// clients. The variants are there to say what the logs, the store and hashing cost, for which a fifth
+// of the rounds of two loads will do.
+func claimed() settings {
+	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000, variantsEvery: 5}
+	shapes := append(closed(load.Small, 64, 8), load.Shape{Rate: 2000, Size: load.Small}, load.Shape{Rate: 8000, Size: load.Small})
+	for _, one := range shapes {
+		s.shapes = append(s.shapes, shape{Shape: one, keys: []load.Key{load.RandomKeys}, variants: one.Connections == 64 || one.Rate == 2000})
+	}
+	return s
 }
 
 // whole is the matrix: every number of connections and rate, every size, connections that are kept and new ones, in half
@@ -113,7 +135,7 @@ func quick() settings {
 //
 // The largest answers come last, as what they leave in memory is there to stay.
 func whole() settings {
-	s := settings{rounds: 7, time: time.Second, warmUp: 200 * time.Millisecond, fill: 10 * time.Second, idle: 5000}
+	s := settings{rounds: 7, time: time.Second, warmUp: 200 * time.Millisecond, fill: 10 * time.Second, idle: 5000, variantsEvery: 1}
 	s.shapes = quick().shapes
 	for i := range s.shapes {
 		s.shapes[i].variants = true
@@ -151,7 +173,7 @@ func typed(args []string, full bool) string {
 		target = "bench-full"
 	}
 	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool {
-		return slices.Contains([]string{"--full", "-full", "--results", "-results"}, arg)
+		return slices.Contains([]string{"--full", "-full"}, arg)
 	})
 	return program.Typed(target, args)
 }

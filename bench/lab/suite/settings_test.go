@@ -22,16 +22,22 @@ import (
 func TestFlags(t *testing.T) {
 	s, err := parse(nil)
 	require.NoError(t, err)
-	assert.Equal(t, "bench/out/quick", s.out)
+	assert.Equal(t, report.FoldersOf("quick", false), s.folders)
 	assert.Equal(t, "make bench", s.command)
-	assert.Equal(t, []any{9, 700 * time.Millisecond}, []any{s.rounds, s.time})
+	assert.Equal(t, []any{5, time.Second}, []any{s.rounds, s.time})
 	assert.Len(t, s.shapes, 2)
 
 	s, err = parse([]string{"--full", "--caddy", "--rounds", "2", "--time=200ms", "--results"})
 	require.NoError(t, err)
-	assert.Equal(t, "bench/results/"+time.Now().Format(time.DateOnly)+"-full", s.out)
-	assert.Equal(t, `make bench-full ARGS="--caddy --rounds 2 --time=200ms"`, s.command)
+	assert.Equal(t, report.FoldersOf("full", true), s.folders)
+	assert.Equal(t, `make bench-full ARGS="--caddy --rounds 2 --time=200ms --results"`, s.command)
 	assert.Equal(t, []any{2, 200 * time.Millisecond, true}, []any{s.rounds, s.time, s.caddy})
+
+	s, err = parse([]string{"--claim", "--results"})
+	require.NoError(t, err)
+	assert.Equal(t, report.FoldersOf("claim", true), s.folders)
+	assert.Equal(t, `make bench ARGS="--claim --results"`, s.command)
+	assert.Equal(t, 30, s.rounds)
 }
 
 func TestBadFlags(t *testing.T) {
@@ -43,6 +49,7 @@ func TestBadFlags(t *testing.T) {
 		assert.Empty(t, stdout.String())
 	}
 	f("unexpected --rounds 0; want 1 to 100", "--rounds", "0")
+	f("unexpected --claim with --full; want one of them", "--full", "--claim")
 	f("unexpected --rounds 101", "--rounds", "101")
 	f("unexpected --time 99ms; want 100ms to 1m", "--time", "99ms")
 	f("unexpected --time 1h0m0s", "--time", "1h")
@@ -58,7 +65,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	code, err := os.ReadFile("settings.go")
 	require.NoError(t, err)
 	flags := regexp.MustCompile(`flags\.\w+\("(\w+)"`).FindAllSubmatch(code, -1)
-	require.Len(t, flags, 5)
+	require.Len(t, flags, 6)
 	for _, f := range flags {
 		assert.Contains(t, stdout.String(), "--"+string(f[1])+" ")
 	}
@@ -89,16 +96,18 @@ func TestTheWholeMatrix(t *testing.T) {
 
 // stations are the targets that a machine with nginx and HAProxy has, without starting them.
 func stations() (targets []*target) {
-	off := []load.Key{load.NoKey}
+	off, ends := []load.Key{load.NoKey}, []load.Key{load.NoKey, load.RandomKeys}
 	others := []peers.Peer{
 		{Name: "direct", Role: peers.Base, Keys: off},
 		{Name: "byte pump", Role: peers.Floor, Keys: off},
-		{Name: peers.Equalizer, Role: peers.Ours, Keys: every()},
-		{Name: peers.Logging, Role: peers.Ours, Variant: true, Keys: []load.Key{load.NoKey, load.RandomKeys}},
-		{Name: peers.Durable, Role: peers.Ours, Variant: true, Keys: every()[1:]},
-		{Name: peers.Lean, Role: peers.Ours, Variant: true, Keys: off},
+		{Name: peers.Equalizer, Role: peers.Ours, Keys: every(), Behind: time.Second},
+		{Name: peers.NoLog, Role: peers.Ours, Variant: true, Keys: ends, Behind: time.Second},
+		{Name: peers.Bare, Role: peers.Ours, Variant: true, Keys: ends},
+		{Name: peers.Lean, Role: peers.Ours, Variant: true, Keys: off, Behind: time.Second},
 		{Name: "nginx", Role: peers.Other, Keys: every()},
+		{Name: "nginx, no log", Role: peers.Other, Variant: true, Keys: ends},
 		{Name: "haproxy", Role: peers.Other, Keys: every()},
+		{Name: "haproxy, no log", Role: peers.Other, Variant: true, Keys: ends},
 	}
 	for _, key := range every() {
 		for _, p := range others {
@@ -111,7 +120,7 @@ func stations() (targets []*target) {
 }
 
 func planned(s settings) *comparison {
-	c := &comparison{settings: s, stage: &stage{wrk: &load.Wrk{}}, targets: stations()}
+	c := &comparison{settings: s, bed: &bed{wrk: &load.Wrk{}}, targets: stations()}
 	c.planAll()
 	return c
 }
@@ -124,13 +133,13 @@ func TestHowALoadIsMadeIsWrittenDown(t *testing.T) {
 		}
 		commands[cell.Load][cell.Limiter] = cell.Command
 	}
-	const wrk, url, then = "wrk -t1 -c64 -d2s --timeout 5s -s .", "http://PROXY/small", ", interrupted after 700ms"
+	const wrk, url, then = "wrk -t1 -c64 -d3s --timeout 5s -s .", "http://PROXY/small", ", interrupted after 1s"
 	assert.Equal(t, map[load.Key]string{
 		load.NoKey:      wrk + " " + url + then,
 		load.OneKey:     wrk + " -H 'X-Api-Key: client-1' " + url + then,
 		load.RandomKeys: wrk + " " + url + " -- random X-Api-Key 1000000 SEED" + then,
 	}, commands[load.Shape{Connections: 64, Size: load.Small}])
-	const vegeta, library = "vegeta attack -rate=2000/s -duration=700ms -keepalive=true", ", as a library"
+	const vegeta, library = "vegeta attack -rate=2000/s -duration=1s -keepalive=true", ", as a library"
 	assert.Equal(t, map[load.Key]string{
 		load.NoKey:      vegeta + library,
 		load.OneKey:     vegeta + " -header='X-Api-Key: client-1'" + library,
@@ -139,8 +148,10 @@ func TestHowALoadIsMadeIsWrittenDown(t *testing.T) {
 }
 
 func TestHowLongItTakes(t *testing.T) {
-	assert.Less(t, planned(quick()).expected(), 285*time.Second) // and then there is building
-	assert.Less(t, planned(whole()).expected(), 30*time.Minute)
+	assert.Less(t, planned(quick()).expected(), 6*time.Minute) // and then there is building
+	assert.Less(t, planned(claimed()).expected(), 13*time.Minute)
+	assert.Less(t, planned(whole()).expected(), 35*time.Minute)
+	t.Log(planned(quick()).expected(), planned(claimed()).expected(), planned(whole()).expected())
 }
 
 func TestTurns(t *testing.T) {
@@ -160,9 +171,37 @@ func TestTurns(t *testing.T) {
 	for row, n := range runs {
 		want := c.rounds
 		if row.Role == peers.Base || row.Role == peers.Floor {
-			want = 5
+			want = 3 // of 5
 		}
 		assert.Equal(t, want, n, row.Proxy)
 	}
 	assert.NotEqual(t, c.turn(0)[0].Load, c.turn(c.rounds - 1)[0].Load)
+}
+
+// A claim is 30 rounds of us and the others, for each of its loads. Variants are in six of them, under two of
+// the loads, all in the same.
+func TestAClaim(t *testing.T) {
+	c := planned(claimed())
+	rounds := map[string]map[load.Shape][]int{}
+	for round := range c.rounds {
+		for _, cell := range c.turn(round) {
+			require.Equal(t, load.RandomKeys, cell.Limiter)
+			if rounds[cell.Proxy] == nil {
+				rounds[cell.Proxy] = map[load.Shape][]int{}
+			}
+			rounds[cell.Proxy][cell.Load] = append(rounds[cell.Proxy][cell.Load], round)
+		}
+	}
+	for _, proxy := range []string{peers.Equalizer, "nginx", "haproxy"} {
+		require.Len(t, rounds[proxy], 4)
+		for shape, of := range rounds[proxy] {
+			assert.Len(t, of, 30, "%s, %s", proxy, shape)
+		}
+	}
+	for _, proxy := range []string{peers.NoLog, peers.Bare, "nginx, no log", "haproxy, no log"} {
+		require.Len(t, rounds[proxy], 2)
+		for shape, of := range rounds[proxy] {
+			assert.Equal(t, []int{0, 5, 10, 15, 20, 25}, of, "%s, %s", proxy, shape)
+		}
+	}
 }

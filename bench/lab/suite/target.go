@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"gopher-equalizer/bench/lab/load"
 	"gopher-equalizer/bench/lab/measure"
 	"gopher-equalizer/bench/lab/peers"
+	"gopher-equalizer/bench/lab/testbed"
 )
 
 // target is a peer that runs, with its limiter in one mode.
@@ -20,25 +22,27 @@ type target struct {
 	peers.Peer
 	key     load.Key
 	address string
+	admin   string
+	log     *accessLog     // nil if it keeps none
 	process *child.Process // nil where there is no proxy
 	missed  bool           // its end was noted
 }
 
-// open starts a peer and sees that it does what it is there for.
-func (s *stage) open(ctx context.Context, p peers.Peer, key load.Key) (*target, error) {
-	t := &target{Peer: p, key: key, address: s.backends[0]}
+// start starts a peer and sees that it does what it is there for.
+func (b *bed) start(ctx context.Context, p peers.Peer, key load.Key) (*target, error) {
+	t := &target{Peer: p, key: key, address: b.Addresses[0]}
 	if p.Role == peers.Base {
 		return t, nil
 	}
-	if err := s.launch(ctx, t); err != nil {
+	if err := b.launch(ctx, t); err != nil {
 		t.close()
 		return nil, fmt.Errorf("%s, limiter %s: left out: %w", p.Name, key, err)
 	}
 	return t, nil
 }
 
-func (s *stage) launch(ctx context.Context, t *target) error {
-	dir, err := s.folder()
+func (b *bed) launch(ctx context.Context, t *target) error {
+	dir, err := b.Folder()
 	if err != nil {
 		return err
 	}
@@ -46,29 +50,32 @@ func (s *stage) launch(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	t.address = addresses[0]
-	program, err := t.Prepare(dir, t.address, addresses[1], s.backends, t.key != load.NoKey)
+	t.address, t.admin = addresses[0], addresses[1]
+	program, err := t.Prepare(dir, t.address, addresses[1], b.Addresses, t.key != load.NoKey)
 	if err != nil {
 		return err
 	}
-	if t.process, err = child.Start(program); err != nil {
+	if t.process, err = b.Start(program); err != nil {
 		return err
+	}
+	if t.Log != nil {
+		t.log = &accessLog{path: filepath.Join(dir, t.Log.File), flush: t.Log.Flush, process: t.process}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := t.process.Await(ctx, func() error { _, err := get(ctx, "http://"+t.address+"/health"); return err }); err != nil {
+	if err := t.process.Await(ctx, func() error { _, err := testbed.Get(ctx, "http://"+t.address+"/health"); return err }); err != nil {
 		return err
 	}
 	if t.Role == peers.Floor {
 		return nil
 	}
-	return s.prove(ctx, t)
+	return b.prove(ctx, t)
 }
 
 // prove sees that a proxy says where requests come from, passes on the host, and takes the
 // backends in turn.
-func (s *stage) prove(ctx context.Context, t *target) error {
-	head, err := get(ctx, "http://"+t.address+"/head")
+func (b *bed) prove(ctx context.Context, t *target) error {
+	head, err := testbed.Get(ctx, "http://"+t.address+"/head")
 	if err != nil {
 		return err
 	}
@@ -77,16 +84,16 @@ func (s *stage) prove(ctx context.Context, t *target) error {
 			return fmt.Errorf("backends get %q; want it to have %q", head, want)
 		}
 	}
-	before, err := s.counts(ctx)
+	before, err := b.Counts(ctx)
 	if err != nil {
 		return err
 	}
-	for range 2 * len(s.backends) {
-		if _, err := get(ctx, "http://"+t.address+"/"+string(load.Small)); err != nil {
+	for range 2 * len(b.Addresses) {
+		if _, err := testbed.Get(ctx, "http://"+t.address+"/"+string(load.Small)); err != nil {
 			return err
 		}
 	}
-	after, err := s.counts(ctx)
+	after, err := b.Counts(ctx)
 	if err != nil {
 		return err
 	}
@@ -94,8 +101,8 @@ func (s *stage) prove(ctx context.Context, t *target) error {
 	for i := range after {
 		got[i] = after[i] - before[i]
 	}
-	if t.Name == peers.Logging {
-		if _, err := t.logged(ctx, int64(2*len(s.backends))); err != nil {
+	if t.log != nil {
+		if _, err := t.log.atLeast(ctx, int64(2*len(b.Addresses))); err != nil {
 			return err
 		}
 	}
@@ -103,47 +110,6 @@ func (s *stage) prove(ctx context.Context, t *target) error {
 		return fmt.Errorf("the backends got %v requests; want 2 each", got)
 	}
 	return nil
-}
-
-// logged is how many lines of access log there are since forget, once there are at least so many: a line is written
-// after the answer that it tells of.
-func (t *target) logged(ctx context.Context, least int64) (lines int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	err = t.process.Await(ctx, func() error {
-		var err error
-		if lines, err = t.process.Lines(); err == nil && lines < least {
-			err = fmt.Errorf("its access log has %d lines; want at least %d", lines, least)
-		}
-		return err
-	})
-	return lines, err
-}
-
-// logDelay is more than a line of the access log may be written after its request.
-const logDelay = 250 * time.Millisecond
-
-// forget empties the access log, if there is one: it gets long, and is to be counted from here on. Lines of requests that
-// have ended must not come after that, so it waits until none do.
-func (t *target) forget(ctx context.Context) error {
-	if t.Name != peers.Logging {
-		return nil
-	}
-	for last := int64(-1); ; {
-		lines, err := t.process.Lines()
-		if err != nil {
-			return err
-		}
-		if lines == last {
-			return t.process.Clear()
-		}
-		last = lines
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(logDelay):
-		}
-	}
 }
 
 func (t *target) close() {

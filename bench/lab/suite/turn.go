@@ -10,7 +10,7 @@ import (
 
 // turn are the cells of a round, from 0, in their order. Each round begins with another load, and every second one goes
 // backwards, so that nobody always follows the same. Those that do the same work stay next to each other: their figures are held
-// against each other. The base line and the floor, to which nothing is, sit out every second round.
+// against each other. Who sits out some rounds does so in the same ones as its like.
 func (c *comparison) turn(round int) []cell {
 	first := round * len(c.cells) / c.rounds
 	for first > 0 && c.cells[first-1].same(c.cells[first]) {
@@ -19,9 +19,20 @@ func (c *comparison) turn(round int) []cell {
 	cells := slices.Concat(c.cells[first:], c.cells[:first])
 	if round%2 == 1 {
 		slices.Reverse(cells)
-		cells = slices.DeleteFunc(cells, func(c cell) bool { return c.Role == peers.Base || c.Role == peers.Floor })
 	}
-	return cells
+	return slices.DeleteFunc(cells, func(cell cell) bool { return round%c.roundsOf(cell) != 0 })
+}
+
+// roundsOf is in which rounds a cell takes part: each, or every second one, and so on. The base line
+// and the floor, to which no ratio is taken, are in every second.
+func (c *comparison) roundsOf(cell cell) int {
+	switch {
+	case cell.Role == peers.Base, cell.Role == peers.Floor:
+		return 2
+	case cell.target.Variant:
+		return c.variantsEvery
+	}
+	return 1
 }
 
 // same reports whether two cells are the same work for different proxies.

@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 
 	"gopher-equalizer/bench/lab/report"
@@ -18,32 +18,41 @@ const (
 	jsonFile     = "report.json"
 )
 
-// write makes the folder of the report anew.
+// write writes the report, and what is kept of it.
 func (c *comparison) write(r report.Report) error {
-	files := r.Plots()
-	var page bytes.Buffer
-	if err := r.Markdown(&page); err != nil {
+	page, err := render(r.Markdown)
+	if err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	files[markdownFile], files[jsonFile] = page.Bytes(), append(text, '\n')
-	if err := os.RemoveAll(c.out); err != nil {
+	summary, err := render(r.Summary)
+	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.out, 0o755); err != nil {
+	files := r.Plots()
+	files[markdownFile], files[jsonFile] = page, append(text, '\n')
+	err = c.folders.Write(files, report.Kept{
+		Command: r.Command, Started: r.Started, Revision: r.Revision(), Bars: r.Bars,
+		Page: summary, Plots: map[string][]byte{report.OverviewPlot: files[report.OverviewPlot]},
+	})
+	if err != nil {
 		return err
-	}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(c.out, name), content, 0o644); err != nil {
-			return err
-		}
 	}
 	if len(r.Bars) > 0 {
 		c.warn(fmt.Sprintf("%d of %d bars are held", r.Held(), len(r.Bars)))
 	}
-	c.warn("the report: " + filepath.Join(c.out, markdownFile))
+	c.warn("the report: " + filepath.Join(c.folders.All, markdownFile))
+	if c.folders.Kept != "" {
+		c.warn("what is kept of it: " + c.folders.Kept)
+	}
 	return nil
+}
+
+func render(write func(io.Writer) error) ([]byte, error) {
+	var page bytes.Buffer
+	err := write(&page)
+	return page.Bytes(), err
 }

@@ -1,0 +1,59 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"gopher-equalizer/bench/lab/child"
+)
+
+// accessLog is the file that a proxy writes a line to for each request.
+type accessLog struct {
+	path    string
+	flush   syscall.Signal // has the proxy write what it keeps in a buffer; 0: it does so soon by itself
+	process *child.Process
+}
+
+// logPatience is more than any line is written after its request.
+const logPatience = 2 * time.Second
+
+// atLeast is how many lines there are since forget, once there are at least so many: a line may
+// be written after the response that it tells of.
+func (l *accessLog) atLeast(ctx context.Context, least int64) (lines int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, logPatience)
+	defer cancel()
+	err = l.process.Await(ctx, func() (err error) {
+		if l.flush != 0 {
+			if err := l.process.Signal(l.flush); err != nil {
+				return err
+			}
+		}
+		if lines, err = l.lines(); err == nil && lines < least {
+			err = fmt.Errorf("its access log has %d lines; want at least %d", lines, least)
+		}
+		return err
+	})
+	return lines, err
+}
+
+func (l *accessLog) lines() (int64, error) {
+	text, err := os.ReadFile(l.path)
+	return int64(bytes.Count(text, []byte("\n"))), err
+}
+
+// forget empties the log: it gets long, and is counted from here on. Nothing may be on its way
+// to it.
+func (l *accessLog) forget() error {
+	if err := os.Truncate(l.path, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/bench/lab/child"
+)
+
+// logger prints two lines, and one more each time that it gets SIGUSR1.
+func logger(t *testing.T) (path string, process *child.Process) {
+	t.Helper()
+	dir := t.TempDir()
+	process, err := child.Start(child.Program{Path: "/bin/sh", Args: []string{
+		"-c", "trap 'echo three' USR1; echo one; echo two; while :; do sleep 0.01; done",
+	}, Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(process.Stop)
+	return filepath.Join(dir, "output.log"), process
+}
+
+func TestAccessLogSinceForget(t *testing.T) {
+	path, process := logger(t)
+	log := accessLog{path: path, process: process}
+	lines, err := log.atLeast(t.Context(), 2)
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, lines)
+	require.NoError(t, log.forget())
+	lines, err = log.atLeast(t.Context(), 0)
+	require.NoError(t, err)
+	assert.Zero(t, lines)
+
+	// What is in a buffer comes by a signal.
+	log.flush = syscall.SIGUSR1
+	lines, err = log.atLeast(t.Context(), 1)
+	require.NoError(t, err)
+	assert.Positive(t, lines)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, "three", string(text[:5])) // at its start: a hole would be as large as what was forgotten
+}
+
+func TestAccessLogThatLacksLines(t *testing.T) {
+	path, process := logger(t)
+	log := accessLog{path: path, process: process}
+	_, err := log.atLeast(t.Context(), 3)
+	assert.ErrorContains(t, err, "its access log has 2 lines; want at least 3")
+	log.path += "-not"
+	assert.NoError(t, log.forget())
+}

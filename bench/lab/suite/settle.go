@@ -1,0 +1,42 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gopher-equalizer/api"
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/testbed"
+)
+
+// behind reports whether the target writes behind what clients spend.
+func (t *target) behind() bool { return t.Behind > 0 && t.key != load.NoKey }
+
+// warmUpOf is how long a target is warmed up. One that writes behind is in the middle of its
+// flushes when a run begins, as it is when the run ends.
+func (c *comparison) warmUpOf(t *target) time.Duration {
+	if t.behind() {
+		return max(c.warmUp, t.Behind+t.Behind/10)
+	}
+	return c.warmUp
+}
+
+// settle waits until all that was spent is stored, so that no other target pays for it.
+func (t *target) settle(ctx context.Context) error {
+	if !t.behind() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return t.process.Await(ctx, func() error {
+		var status api.Status
+		err := testbed.GetJSON(ctx, "http://"+t.admin+"/status", &status)
+		if err == nil && status.Store.Dirty > 0 {
+			err = fmt.Errorf("%d buckets are not flushed", status.Store.Dirty)
+		}
+		return err
+	})
+}
