@@ -17,6 +17,7 @@ type Status struct {
 	Store    *StoreStatus   `json:"store"`
 	Buckets  *BucketsStatus `json:"buckets"`
 	Requests RequestsStatus `json:"requests"`
+	Log      LogStatus      `json:"log"`
 	Runtime  RuntimeStatus  `json:"runtime"`
 }
 
@@ -85,6 +86,15 @@ type ResponsesStatus struct {
 	// ClientError counts the requests whose client went away before the response, too.
 	ClientError int64 `json:"4xx"`
 	ServerError int64 `json:"5xx"`
+}
+
+// LogStatus is whether the log reaches its reader.
+type LogStatus struct {
+	// Dropped counts the lines that found no room while nothing could be written, and those that
+	// could not be written.
+	Dropped int64 `json:"dropped"`
+	// Error is why the last line could not be written, "" if it could.
+	Error string `json:"error"`
 }
 
 // RuntimeStatus is what the process holds: neither should grow while what it does stays the same.

@@ -21,6 +21,7 @@ func TestStatus(t *testing.T) {
 				},
 				Buckets:  &BucketsStatus{Count: 5, Managed: 2, Max: 10, OverflowTakes: 7},
 				Requests: RequestsStatus{Total: 9, InFlight: 1, Allowed: 6, Limited: 3, Responses: ResponsesStatus{Successful: 6, ClientError: 3}},
+				Log:      LogStatus{Dropped: 8, Error: "broken pipe"},
 				Runtime:  RuntimeStatus{Goroutines: 12, HeapBytes: 3456},
 			}
 		}
@@ -43,6 +44,7 @@ func TestStatus(t *testing.T) {
 			"responses": {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 3, "5xx": 0},
 			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "client_gone": 0,
 			"retries": 0, "cut": 0, "panics": 0},
+		"log": {"dropped": 8, "error": "broken pipe"},
 		"runtime": {"goroutines": 12, "heap_bytes": 3456}
 	}`, string(rest))
 

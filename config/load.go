@@ -45,13 +45,14 @@ func Load(path string, o Options) (Config, []Problem, error) {
 
 // Parse makes a Config of a TOML document and what Options lay over it, and validates it.
 // The name is the document's in messages; with no document at all, both are empty. The
-// error is all that is wrong, as [Problems]. Without one, the warnings say what works
-// but is hardly what anyone wants; they are in the order of Problems.
+// error is all that is wrong, as [Problems]; the Config then has nothing but how to log them.
+// Without one, the warnings say what works but is hardly what anyone wants; they are in
+// the order of Problems.
 func Parse(name string, data []byte, o Options) (c Config, warnings []Problem, err error) {
 	c = Default()
 	tree, syntax := parseTree(name, data)
 	if syntax != nil {
-		return Config{}, nil, Problems{*syntax}
+		return Config{Log: c.Log}, nil, Problems{*syntax}
 	}
 	r := &report{source: name, lines: keyLines(string(data)), set: map[string]string{}}
 	decoder{r}.table("", tree, reflect.ValueOf(&c).Elem())
@@ -66,7 +67,7 @@ func Parse(name string, data []byte, o Options) (c Config, warnings []Problem, e
 		}
 	}
 	if len(r.problems) > 0 {
-		return Config{}, nil, r.sorted()
+		return Config{Log: c.Log}, nil, r.sorted()
 	}
 	c.warn(r)
 	return c, r.sorted(), nil

@@ -52,13 +52,15 @@ func runDemo(ctx context.Context, args []string, t terminal) error {
 	if problems := c.Validate(); len(problems) > 0 {
 		return fmt.Errorf("the demo can't run so:\n%w", config.Problems(problems))
 	}
-	err = serve(ctx, c, t, listenNear, func(at addresses) {
+	log := newLogger(c.Log, t)
+	defer log.lines.Close()
+	err = serve(ctx, c, t, log, listenNear, func(at addresses) {
 		fmt.Fprint(t.stdout, demoTour(at, backends.urls(), *kept, c.Admin.Token != ""))
 	})
 	if errors.Is(err, store.ErrHeld) {
 		err = fmt.Errorf("%w\nAnother demo runs here; give this one a file of its own with --store FILE", err)
 	}
-	return err
+	return log.fatal(err)
 }
 
 func demoConfig(urls []string) config.Config {

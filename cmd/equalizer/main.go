@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 )
 
 // Exit codes besides 0.
@@ -26,7 +24,7 @@ func main() {
 		stdout:  os.Stdout,
 		stderr:  os.Stderr,
 		getenv:  os.Getenv,
-		signals: stopSignals(),
+		signals: catchSignals,
 		kill:    os.Exit,
 	}))
 }
@@ -35,20 +33,15 @@ func main() {
 type terminal struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
-	signals        <-chan os.Signal
-	kill           func(code int) // ends the process at once
-}
-
-func stopSignals() <-chan os.Signal {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	return signals
+	signals        func(...os.Signal) <-chan os.Signal // those that the process is sent from then on
+	kill           func(code int)                      // ends the process at once
 }
 
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string, t terminal) int {
 	err := command(ctx, args, t)
 	var misuse usageError
+	var told toldError
 	switch {
 	case err == nil:
 		return 0
@@ -57,6 +50,8 @@ func run(ctx context.Context, args []string, t terminal) int {
 	case errors.As(err, &misuse):
 		fmt.Fprintf(t.stderr, "equalizer: %v\nRun '%s --help' for usage.\n", err, described(args))
 		return exitUsage
+	case errors.As(err, &told):
+		return exitFailed
 	}
 	fmt.Fprintf(t.stderr, "equalizer: %v\n", err)
 	return exitFailed

@@ -14,6 +14,8 @@ import (
 
 	"gopher-equalizer/api"
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/cmd/equalizer/internal/loglines"
+	"gopher-equalizer/cmd/equalizer/internal/procs"
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy"
@@ -26,19 +28,18 @@ func runProxy(ctx context.Context, args []string, t terminal) error {
 		return err
 	}
 	c, warnings, err := o.load(t.getenv)
-	var problems config.Problems
-	if errors.As(err, &problems) {
-		return fmt.Errorf("the configuration can't be used:\n%w", problems)
-	}
-	if err != nil {
+	if errors.As(err, new(usageError)) {
 		return err
 	}
-	log, closeLog := newLogger(c.Log, t.stderr)
+	log := newLogger(c.Log, t)
+	defer log.lines.Close()
+	if err != nil {
+		return log.fatal(err)
+	}
 	for _, w := range warnings {
 		log.Warn().Msg(w.String())
 	}
-	closeLog()
-	return serve(ctx, c, t, listenOn, func(addresses) {})
+	return log.fatal(serve(ctx, c, t, log, listenOn, func(addresses) {}))
 }
 
 func listenOn(address string) (net.Listener, error) {
@@ -57,6 +58,7 @@ type addresses struct{ proxy, admin string }
 type process struct {
 	config  config.Config
 	log     zerolog.Logger
+	lines   *loglines.Writer
 	listen  func(address string) (net.Listener, error)
 	started time.Time
 
@@ -74,18 +76,17 @@ type process struct {
 
 // serve runs the proxy until a signal, ctx or a broken listener stops it. ready is called
 // once traffic is accepted.
-func serve(ctx context.Context, c config.Config, t terminal, listen func(string) (net.Listener, error), ready func(addresses)) error {
+func serve(ctx context.Context, c config.Config, t terminal, log runLog, listen func(string) (net.Listener, error), ready func(addresses)) error {
 	ctx, stopWatching := watchSignals(ctx, t)
 	defer stopWatching()
-	log, closeLog := newLogger(c.Log, t.stderr)
-	defer closeLog()
-	p := &process{config: c, log: log, listen: listen, started: time.Now(), failed: make(chan error, 2)}
+	p := &process{config: c, log: log.Logger, lines: log.lines, listen: listen, started: time.Now(), failed: make(chan error, 2)}
 	p.phase.Store(api.Starting)
 
 	background, cancel := context.WithCancel(context.Background())
 	endTasks := func() { cancel(); p.tasks.Wait() }
+	p.tasks.Go(func() { outliveSignals(background, t, log) })
 	if t.getenv("GOMAXPROCS") == "" {
-		p.tasks.Go(func() { governProcs(background, fewProcs(c.Store.Driver)) })
+		p.tasks.Go(func() { procs.Govern(background, fewProcs(c.Store.Driver)) })
 	}
 	at, err := p.start(ctx, background)
 	if err != nil {
@@ -105,26 +106,6 @@ func serve(ctx context.Context, c config.Config, t terminal, listen func(string)
 		p.log.Error().Err(err).Msg("a listener broke: stopping")
 	}
 	return errors.Join(err, p.stop(endTasks))
-}
-
-// watchSignals ends the returned context at the first signal, and the process at the second.
-func watchSignals(parent context.Context, t terminal) (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(parent)
-	done := make(chan struct{})
-	go func() {
-		for n := 0; ; n++ {
-			select {
-			case <-done:
-				return
-			case <-t.signals:
-			}
-			cancel()
-			if n > 0 {
-				t.kill(exitInterrupted)
-			}
-		}
-	}()
-	return ctx, func() { close(done); cancel() }
 }
 
 // start opens the store, loads, probes, and opens the listeners: the admin API's before the

@@ -12,6 +12,7 @@ import (
 
 	"gopher-equalizer/api"
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/cmd/equalizer/internal/loglines"
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
@@ -120,6 +121,16 @@ func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.L
 	}
 }
 
+// fewProcs is how many processors are enough under little load. A thread that waits for a disk to
+// sync keeps its processor for milliseconds, and if that is the only one, all connections wait with
+// it: so a store on disk takes a second.
+func fewProcs(driver string) int {
+	if driver == config.StoreBolt {
+		return 2
+	}
+	return 1
+}
+
 // openStore opens the configured store, for which it waits up to connect_timeout. late says that
 // it isn't there yet, and that the configuration wants traffic served meanwhile.
 func openStore(ctx context.Context, c config.Store, log zerolog.Logger) (s limiter.Store, late bool, err error) {
@@ -182,7 +193,7 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 
 // status is what GET /status says of the packages.
 func (p *process) status() api.Status {
-	status := api.Status{Requests: requestsStatus(p.proxy.Stats()), Runtime: runtimeStatus()}
+	status := api.Status{Requests: requestsStatus(p.proxy.Stats()), Log: logStatus(p.lines), Runtime: runtimeStatus()}
 	if p.limits == nil {
 		return status
 	}
@@ -206,6 +217,14 @@ func requestsStatus(s proxy.Stats) api.RequestsStatus {
 		BadGateway: s.BadGateway, Unavailable: s.Unavailable, GatewayTimeout: s.GatewayTimeout,
 		ClientGone: s.ClientGone, Retries: s.Retries, Cut: s.Cut, Panics: s.Panics,
 	}
+}
+
+func logStatus(lines *loglines.Writer) api.LogStatus {
+	status := api.LogStatus{Dropped: lines.Dropped()}
+	if err := lines.Err(); err != nil {
+		status.Error = err.Error()
+	}
+	return status
 }
 
 // runtimeStatus asks the runtime in ways that don't stop the world. NumGoroutine leaves out the garbage collector's

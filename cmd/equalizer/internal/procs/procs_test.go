@@ -1,4 +1,4 @@
-package main
+package procs
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"gopher-equalizer/config"
 )
 
 func TestGovernor(t *testing.T) {
@@ -32,21 +30,15 @@ func TestGovernor(t *testing.T) {
 	f(true, 16, 1)
 }
 
-func TestFewProcs(t *testing.T) {
-	assert.Equal(t, 1, fewProcs(config.StoreMemory))
-	assert.Equal(t, 1, fewProcs(config.StorePostgres))
-	assert.Equal(t, 2, fewProcs(config.StoreBolt))
-}
-
 // Under no load Go is given few processors, under load all, and all again at the end.
-func TestGovernProcs(t *testing.T) {
+func TestGovern(t *testing.T) {
 	runtime.GOMAXPROCS(3)
 	defer runtime.SetDefaultGOMAXPROCS()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		governProcs(ctx, 1)
+		Govern(ctx, 1)
 	}()
 	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, time.Millisecond)
 	for begin := time.Now(); runtime.GOMAXPROCS(0) == 1; {

@@ -1,0 +1,207 @@
+// Package loglines writes a log for others, who never wait for it.
+package loglines
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	// interval is how long a line may wait to be written with others.
+	interval = 100 * time.Millisecond
+	// enough bytes are written without waiting any longer.
+	enough = 256 << 10
+	// most is how many bytes may wait while nothing can be written. What is above info may take
+	// urgentMost, so that the access log doesn't push out the errors.
+	most, urgentMost = 4 << 20, 5 << 20
+	// chunk is how many bytes go into one write, so that a failed write costs few lines.
+	chunk = 64 << 10
+	// lastWait is how long Close waits for a reader that has stopped.
+	lastWait = 2 * time.Second
+)
+
+// Writer is a zerolog.LevelWriter that takes a line by copying it into memory. One goroutine writes
+// the lines, many at a time: a system call for each would be a tenth of what a request costs, and a
+// reader that has stopped would stop the requests. A line above info has everything written at once.
+//
+// Lines that find no room, or that can't be written, are dropped and counted. Once the log can be
+// written again, a line says how many.
+type Writer struct {
+	out    io.Writer
+	render Renderer
+	wake   chan struct{} // holds something while there is a reason not to wait
+	stop   chan struct{}
+	ended  chan struct{}
+
+	mu    sync.Mutex
+	lines []byte
+	spare []byte
+	full  int64 // lines that found no room since the last look
+
+	dropped atomic.Int64
+	failure atomic.Pointer[error] // of the last write; nil if there was none
+
+	// The rest is the goroutine's own.
+	untold   int64 // dropped lines that no line of the log tells yet
+	torn     bool  // the last write ended within a line
+	rendered bytes.Buffer
+}
+
+// A Renderer writes a line, which is a JSON object, in another form.
+type Renderer func(to io.Writer, line []byte)
+
+// New begins to write to out: lines as they come, or as render has them if it isn't nil. The
+// caller must Close it.
+func New(out io.Writer, render Renderer) *Writer {
+	w := &Writer{
+		out: out, render: render,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	go w.run()
+	return w
+}
+
+// Write takes a line. It never fails, and never waits for the reader.
+func (w *Writer) Write(line []byte) (int, error) { return w.WriteLevel(zerolog.InfoLevel, line) }
+
+// WriteLevel takes a line of a level, as Write does.
+func (w *Writer) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	urgent := level > zerolog.InfoLevel && level != zerolog.NoLevel
+	if w.add(line, urgent) {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+	return len(line), nil
+}
+
+// add reports whether the lines are to be written now.
+func (w *Writer) add(line []byte, urgent bool) bool {
+	room := most
+	if urgent {
+		room = urgentMost
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.lines)+len(line) > room {
+		w.full++
+		w.dropped.Add(1)
+		return true
+	}
+	w.lines = append(w.lines, line...)
+	return urgent || len(w.lines) >= enough
+}
+
+// Dropped is how many lines were dropped so far.
+func (w *Writer) Dropped() int64 { return w.dropped.Load() }
+
+// Err is why the last write failed, nil if it didn't.
+func (w *Writer) Err() error {
+	if err := w.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Close writes the last lines, for which it waits a moment at most: a reader that has stopped
+// doesn't hold up the end of the process. Lines that come later are never written.
+func (w *Writer) Close() {
+	close(w.stop)
+	timeout := time.NewTimer(lastWait)
+	defer timeout.Stop()
+	select {
+	case <-w.ended:
+	case <-timeout.C:
+	}
+}
+
+// run writes what waits, until Close.
+func (w *Writer) run() {
+	defer close(w.ended)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-w.stop:
+			w.flush()
+			w.tell()
+			return
+		case <-ticker.C:
+		case <-w.wake:
+		}
+		w.flush()
+	}
+}
+
+// flush writes what waits, behind a line about those that were dropped before it.
+func (w *Writer) flush() {
+	if !w.tell() {
+		w.giveUp()
+		return
+	}
+	lines, full := w.take()
+	for rest := lines; len(rest) > 0; {
+		piece := firstLines(rest)
+		if !w.write(piece) {
+			w.drop(rest[len(piece):])
+			break
+		}
+		rest = rest[len(piece):]
+	}
+	w.untold += full // they came after all these lines
+	w.giveBack(lines)
+}
+
+// giveUp drops what waits, since nothing can be written.
+func (w *Writer) giveUp() {
+	lines, full := w.take()
+	w.drop(lines)
+	w.untold += full
+	w.giveBack(lines)
+}
+
+func (w *Writer) take() (lines []byte, full int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lines, full = w.lines, w.full
+	w.lines, w.spare, w.full = w.spare[:0], nil, 0
+	return lines, full
+}
+
+// giveBack keeps the memory for the next lines, unless it is what a reader that had stopped made of it.
+func (w *Writer) giveBack(lines []byte) {
+	if cap(lines) > 4*enough {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spare = lines
+}
+
+func (w *Writer) drop(lines []byte) {
+	n := int64(bytes.Count(lines, newline))
+	w.untold += n
+	w.dropped.Add(n)
+}
+
+// firstLines are as many whole lines as one write takes, at least one.
+func firstLines(lines []byte) []byte {
+	if len(lines) <= chunk {
+		return lines
+	}
+	if end := bytes.LastIndexByte(lines[:chunk], '\n'); end >= 0 {
+		return lines[:end+1]
+	}
+	if end := bytes.IndexByte(lines, '\n'); end >= 0 {
+		return lines[:end+1]
+	}
+	return lines
+}
+
+var newline = []byte("\n")

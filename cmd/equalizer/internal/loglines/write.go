@@ -1,0 +1,76 @@
+package loglines
+
+import (
+	"bytes"
+
+	"github.com/rs/zerolog"
+)
+
+// write writes some lines. Those that it can't write are dropped, and it reports false.
+func (w *Writer) write(lines []byte) bool {
+	lost, err := w.put(lines)
+	w.untold += lost
+	w.dropped.Add(lost)
+	w.note(err)
+	return err == nil
+}
+
+// tell reports whether a line could be written about the lines that were dropped, if there are any.
+func (w *Writer) tell() bool {
+	if w.untold == 0 {
+		return true
+	}
+	var line bytes.Buffer
+	log := zerolog.New(&line).With().Timestamp().Logger()
+	log.Warn().AnErr("error", w.Err()).Msgf("%d log lines were dropped", w.untold)
+	_, err := w.put(line.Bytes())
+	w.note(err)
+	if err == nil {
+		w.untold = 0
+	}
+	return err == nil
+}
+
+// put makes one write of some lines, and returns how many of them the reader didn't get whole.
+func (w *Writer) put(lines []byte) (lost int64, err error) {
+	text := w.text(lines)
+	n, err := w.out.Write(text)
+	if n > 0 {
+		w.torn = text[n-1] != '\n'
+	}
+	switch {
+	case err == nil:
+		return 0, nil
+	case n == 0:
+		return int64(bytes.Count(lines, newline)), err
+	}
+	return int64(bytes.Count(text[n:], newline)), err
+}
+
+// text is what is written for these lines. What comes after half a line begins on one of its own.
+func (w *Writer) text(lines []byte) []byte {
+	if w.render == nil && !w.torn {
+		return lines
+	}
+	w.rendered.Reset()
+	if w.torn {
+		w.rendered.Write(newline)
+	}
+	if w.render == nil {
+		w.rendered.Write(lines)
+		return w.rendered.Bytes()
+	}
+	for line := range bytes.Lines(lines) {
+		w.render(&w.rendered, line)
+	}
+	return w.rendered.Bytes()
+}
+
+func (w *Writer) note(err error) {
+	if err == nil {
+		w.failure.Store(nil)
+		return
+	}
+	failure := err // not err itself, which would be allocated for every write
+	w.failure.Store(&failure)
+}

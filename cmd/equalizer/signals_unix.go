@@ -1,0 +1,13 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+// unwantedSignals end a process that doesn't catch them. SIGHUP comes also when a terminal is closed.
+func unwantedSignals() []os.Signal {
+	return []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
+}
