@@ -137,9 +137,12 @@ type Health struct {
 
 // Limit is a named rule that gives every client a token bucket.
 type Limit struct {
-	// Key is what identifies a client: "ip" or "header:NAME". What it may be is known to
-	// package proxy, see [Options.Check].
+	// Key is what identifies a client: "ip", "ip/48", "ip/64,24" or "header:NAME". What it may be is
+	// known to package proxy, see [Options.Check].
 	Key string `toml:"key"`
+	// TrustedHeader says that something in front checks the key's header, so that a client can't
+	// choose another value with every request. It only silences the warning of that.
+	TrustedHeader bool `toml:"trusted_header"`
 	// Secret keeps a header's value out of store, API and logs: they get its SHA-256. It says
 	// nothing of other keys.
 	Secret bool `toml:"secret"`

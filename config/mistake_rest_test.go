@@ -56,6 +56,10 @@ func TestLimitMistakes(t *testing.T) {
 	f(`refill = "2000000/s"`, `c.toml:4: limits.default.refill: refill "2000000/s": faster than 1000000 tokens a second`+want)
 	f("capacity = 9000000000000000000\nrefill = \"1/24h\"\n",
 		"c.toml:4: limits.default.capacity: capacity 9000000000000000000 with refill 1/1d would take longer than 640511h0m0s to fill; lower the capacity or refill faster")
+	f("trusted_header = true\n",
+		`c.toml:4: limits.default.trusted_header: means nothing with key = "ip", which reads no header of its own; want a header's key, or no trusted_header`)
+	f("key = \"ip/48\"\nsecret = true\n",
+		`c.toml:5: limits.default.secret: means nothing with key = "ip/48", as addresses are stored and logged as they are; want a header's key, or no secret`)
 	f("secret = true\n",
 		`c.toml:4: limits.default.secret: means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`)
 

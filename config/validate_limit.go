@@ -22,8 +22,11 @@ func (r *report) limits(limits map[string]Limit) {
 }
 
 func (r *report) limit(key string, l Limit) {
-	if l.Secret && l.Key == "ip" && r.given(key+".secret") {
-		r.add(key+".secret", `means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`)
+	if l.Secret && isAddressKey(l.Key) && r.given(key+".secret") {
+		r.add(key+".secret", "means nothing with key = %s, as addresses are stored and logged as they are; want a header's key, or no secret", show(l.Key))
+	}
+	if l.TrustedHeader && isAddressKey(l.Key) {
+		r.add(key+".trusted_header", "means nothing with key = %s, which reads no header of its own; want a header's key, or no trusted_header", show(l.Key))
 	}
 	const fewest, most = 1, 1_000_000_000
 	r.between(key+".max_buckets", l.MaxBuckets, fewest, most)
@@ -40,3 +43,6 @@ func (r *report) limit(key string, l Limit) {
 		r.add(key+".capacity", "%s", strings.TrimPrefix(err.Error(), gcra.ErrSettings.Error()+": "))
 	}
 }
+
+// isAddressKey says whether a limit's key is the client's address, or a part of it.
+func isAddressKey(key string) bool { return key == "ip" || strings.HasPrefix(key, "ip/") }

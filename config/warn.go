@@ -25,7 +25,7 @@ func (c Config) warn(r *report) {
 		r.warnUnverified(join("pools", name), c.Pools[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
-		r.warnKey(join("limits", name), c.Limits[name].Key)
+		r.warnKey(join("limits", name), c.Limits[name])
 	}
 	if len(c.Limits) == 0 && r.given("store") {
 		r.add("store", "nothing is limited, so nothing is stored: there is no [limits.default]")
@@ -60,9 +60,10 @@ func (r *report) warnUnverified(pool string, p Pool) {
 	}
 }
 
-func (r *report) warnKey(limit, key string) {
-	if strings.HasPrefix(key, "header:") {
-		r.add(limit+".key", "%s: a header that nothing in front authenticates limits nobody who changes it with every request", show(key))
+func (r *report) warnKey(limit string, l Limit) {
+	if strings.HasPrefix(l.Key, "header:") && !l.TrustedHeader {
+		r.add(limit+".key", "%s: a header that nothing in front authenticates limits nobody who changes it with every request; "+
+			"trusted_header = true says that something does", show(l.Key))
 	}
 }
 

@@ -23,7 +23,8 @@ func TestWarnings(t *testing.T) {
 
 	f(pool+"[store]\n", "c.toml:3: store: nothing is limited, so nothing is stored: there is no [limits.default]")
 	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\n",
-		`c.toml:4: limits.default.key: "header:X-API-Key": a header that nothing in front authenticates limits nobody who changes it with every request`)
+		`c.toml:4: limits.default.key: "header:X-API-Key": a header that nothing in front authenticates limits nobody who changes it with every request; trusted_header = true says that something does`)
+	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\ntrusted_header = true\n", none...)
 	f("[pools.default]\nbackends = [\n{ url = \"http://a\", state = \"maint\" }]\n",
 		"c.toml:2: pools.default.backends: none is in the state ready: every request will be answered with 503")
 	f("[pools.default]\nbackends = [\"https://a\"]\n[pools.default.tls]\nverify = false\n",
@@ -56,6 +57,6 @@ func TestWarningsOfAConfigMadeInGo(t *testing.T) {
 	c.Limits = map[string]Limit{"default": {Key: "header:X"}}
 	require.Equal(t, []Problem{{
 		Key:  "limits.default.key",
-		Text: `"header:X": a header that nothing in front authenticates limits nobody who changes it with every request`,
+		Text: `"header:X": a header that nothing in front authenticates limits nobody who changes it with every request; trusted_header = true says that something does`,
 	}}, c.Warnings())
 }

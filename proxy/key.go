@@ -28,17 +28,24 @@ const (
 type Key struct {
 	// header is the name of the header whose value identifies; "" is the address.
 	header string
+	// network is how much of the address counts. With a header it is the default.
+	network network
 	// lower is header in lower case.
 	lower string
 	// secret has the value hashed before it is kept anywhere.
 	secret bool
 }
 
-// ParseKey reads "ip" or "header:NAME". With secret, a header's value is stored, listed and
+// ParseKey reads "ip", "ip/48" (the prefix length of IPv6), "ip/64,24" (and of IPv4) or "header:NAME". With secret, a header's value is stored, listed and
 // logged as sha256:<hex> only; an address is no secret. Errors name spec and what was wanted.
 func ParseKey(spec string, secret bool) (Key, error) {
-	if spec == "ip" {
-		return Key{}, nil
+	if lengths, ok := strings.CutPrefix(spec, "ip"); ok {
+		n, ok := parseNetworkKey(lengths)
+		if !ok {
+			return Key{}, fmt.Errorf("unexpected key %q; want ip, ip/48 with an IPv6 prefix length of 1 to 128, "+
+				"or ip/64,24 with an IPv4 one of 1 to 32 too", spec)
+		}
+		return Key{network: n}, nil
 	}
 	name, ok := strings.CutPrefix(spec, "header:")
 	if !ok {
@@ -46,6 +53,9 @@ func ParseKey(spec string, secret bool) (Key, error) {
 	}
 	if !http1.IsToken([]byte(name)) {
 		return Key{}, fmt.Errorf("unexpected key %q: %q is no header name; want one such as header:X-Api-Key", spec, name)
+	}
+	if why := whyNoKey([]byte(name)); why != "" {
+		return Key{}, fmt.Errorf("unexpected key %q: %s; want a header that says who the client is, or ip", spec, why)
 	}
 	return Key{header: name, lower: strings.ToLower(name), secret: secret}, nil
 }
@@ -73,7 +83,7 @@ func (k Key) is(name []byte) bool {
 // String writes the key as ParseKey reads it.
 func (k Key) String() string {
 	if k.header == "" {
-		return "ip"
+		return "ip" + k.network.String()
 	}
 	return "header:" + k.header
 }
@@ -83,14 +93,14 @@ func (k Key) String() string {
 // if dst has room for 256 bytes and, where the header is repeated, for all its values.
 func (k Key) AppendClientID(dst []byte, h *http1.Request, clientIP netip.Addr) []byte {
 	if k.header == "" {
-		return appendNetwork(dst, clientIP)
+		return k.network.append(dst, clientIP)
 	}
 	value, count := k.find(h.Fields)
 	switch {
 	case count > 1:
 		return k.appendRepeated(dst, h.Fields)
 	case len(value) == 0:
-		return appendNetwork(append(dst, addressPrefix...), clientIP)
+		return k.network.append(append(dst, addressPrefix...), clientIP)
 	case k.secret || !isClientID(value):
 		return appendHash(dst, sha256.Sum256(value))
 	}
@@ -126,15 +136,6 @@ func appendHash(dst []byte, sum [sha256.Size]byte) []byte {
 	return hex.AppendEncode(append(dst, hashPrefix...), sum[:])
 }
 
-// appendNetwork writes an address as a client_id: IPv6 by its /64, which is what one subscriber has.
-func appendNetwork(dst []byte, addr netip.Addr) []byte {
-	addr = canonical(addr)
-	if !addr.Is6() {
-		return appendAddr(dst, addr)
-	}
-	return netip.PrefixFrom(addr, 64).Masked().AppendTo(dst)
-}
-
 // isClientID says whether a header value can be a client_id as it is: one that operators can name,
 // and that can't be taken for what we made of another.
 func isClientID(value []byte) bool {
@@ -154,30 +155,15 @@ func isMade(id string) bool {
 // of a secret header becomes its hash, and an address its canonical form. What is canonical already stays.
 func (k Key) ClientID(raw string) string {
 	if k.header == "" {
-		return canonicalNetwork(raw)
+		return k.network.canonical(raw)
 	}
 	if address, ok := strings.CutPrefix(raw, addressPrefix); ok {
-		return addressPrefix + canonicalNetwork(address)
+		return addressPrefix + k.network.canonical(address)
 	}
 	if !k.secret || isMade(raw) {
 		return raw
 	}
 	return string(appendHash(nil, sha256.Sum256([]byte(raw))))
-}
-
-// canonicalNetwork writes an address, or a network of one client's size, as appendNetwork does; other text stays.
-func canonicalNetwork(text string) string {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return string(appendNetwork(nil, addr))
-	}
-	network, err := netip.ParsePrefix(text)
-	if err != nil {
-		return text
-	}
-	if addr := network.Addr(); addr.Is4() && network.Bits() == 32 || addr.Is6() && network.Bits() == 64 {
-		return string(appendNetwork(nil, addr))
-	}
-	return text
 }
 
 // asString is b without a copy, for a callee that keeps nothing of it.

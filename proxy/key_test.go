@@ -20,13 +20,17 @@ func hashed(value string) string {
 }
 
 func TestParseKey(t *testing.T) {
-	for _, spec := range []string{"ip", "header:X-Api-Key", "header:a", "header:X_odd.Name!"} {
+	for _, spec := range []string{"ip", "ip/48", "ip/1", "ip/128", "ip/64,24", "ip/56,1", "header:X-Api-Key", "header:a", "header:X_odd.Name!"} {
 		for _, secret := range []bool{false, true} {
 			assert.Equal(t, spec, mustKey(t, spec, secret).String())
 		}
 	}
 	assert.Equal(t, "ip", Key{}.String())
 	assert.Equal(t, Key{}, mustKey(t, "ip", true), "an address is no secret")
+	for _, same := range []string{"ip/64", "ip/64,32"} {
+		assert.Equal(t, Key{}, mustKey(t, same, false))
+	}
+	assert.Equal(t, "ip/48", mustKey(t, "ip/48,32", false).String())
 }
 
 func TestParseKeyErrors(t *testing.T) {
@@ -39,6 +43,12 @@ func TestParseKeyErrors(t *testing.T) {
 	f("IP", `unexpected key "IP"; want ip or header:NAME`)
 	f("cookie:a", `unexpected key "cookie:a"; want ip or header:NAME`)
 	f("X-Api-Key", `unexpected key "X-Api-Key"; want ip or header:NAME`)
+	for _, spec := range []string{
+		"ip/", "ip64", "ip/0", "ip/129", "ip/-1", "ip/+1", "ip/064", "ip/64,", "ip/64,0", "ip/64,33", "ip/,24", "ip/64, 24", "ip/64,24,8", "ip/a", "ip/ 64", "ip:1",
+	} {
+		f(spec, `unexpected key "`+spec+`"; want ip, ip/48 with an IPv6 prefix length of 1 to 128, or ip/64,24 with an IPv4 one of 1 to 32 too`)
+	}
+	f("header:Host", `unexpected key "header:Host": Host says whom a request is for, and an absolute target overrides it; want a header that says who the client is, or ip`)
 	f("header:", `unexpected key "header:": "" is no header name; want one such as header:X-Api-Key`)
 	f("header:X Api", `unexpected key "header:X Api": "X Api" is no header name; want one such as header:X-Api-Key`)
 	f("header: X", `unexpected key "header: X": " X" is no header name; want one such as header:X-Api-Key`)
@@ -57,8 +67,15 @@ func TestClientIDByAddress(t *testing.T) {
 	f("198.51.100.4", "::ffff:198.51.100.4")
 	f("2001:db8:1:2::/64", "2001:db8:1:2:3:4:5:6")
 	f("2001:db8:1:2::/64", "2001:db8:1:2::")
-	f("fe80::/64", "fe80::1%eth0")
+	f("fe80::1", "fe80::1%eth0")
+	f("febf:1::2", "febf:1::2")
 	f("::/64", "::1")
+	f("198.51.100.4", "64:ff9b::198.51.100.4")
+	f("198.51.100.5", "64:ff9b::c633:6405")
+	f("64:ff9b:0:1::/64", "64:ff9b:0:1::c633:6405")
+	f("64:ff9b:1::/64", "64:ff9b:1::c633:6405")
+	f("198.51.100.4", "2002:c633:6404:1:2:3:4:5")
+	f("2003:c633:6404:1::/64", "2003:c633:6404:1::1")
 	assert.Equal(t, "unknown", string(Key{}.AppendClientID(nil, received(t, get()), netip.Addr{})))
 }
 
@@ -96,15 +113,52 @@ func TestClientIDByHeader(t *testing.T) {
 	f(hashed("\x00"), "X-Api-Key:", "X-Api-Key:")
 }
 
-// Headers that mean something to us besides.
+// How much of an address counts is the key's to say.
+func TestClientIDByNetwork(t *testing.T) {
+	f := func(spec, want, addr string) {
+		t.Helper()
+		key := mustKey(t, spec, false)
+		assert.Equal(t, want, string(key.AppendClientID(nil, received(t, get()), netip.MustParseAddr(addr))))
+		assert.Equal(t, want, key.ClientID(addr))
+		assert.Equal(t, want, key.ClientID(want))
+	}
+	f("ip/48", "2001:db8:1::/48", "2001:db8:1:2::3")
+	f("ip/48", "198.51.100.4", "198.51.100.4")
+	f("ip/128", "2001:db8::1", "2001:db8::1")
+	f("ip/64,24", "2001:db8:1:2::/64", "2001:db8:1:2::3")
+	f("ip/64,24", "198.51.100.0/24", "198.51.100.4")
+	f("ip/64,24", "198.51.100.0/24", "64:ff9b::198.51.100.4")
+	f("ip/64,24", "198.51.100.0/24", "2002:c633:6404::1")
+	f("ip/64,24", "198.51.100.0/24", "::ffff:198.51.100.4")
+	f("ip/48,24", "fe80::1", "fe80::1")
+	f("ip/48,24", "169.254.1.2", "169.254.1.2")
+}
+
+// Headers that say something else than who the client is are no key, in any spelling; nor is any that isn't passed on as it came.
+func TestHeadersThatAreNoKey(t *testing.T) {
+	for _, name := range []string{
+		"Host", "Content-Length", "transfer-encoding", "Expect", "Trailer", "Connection", "TE", "Upgrade", "Keep-Alive", "Proxy-Connection",
+		"Proxy-Authenticate", "PROXY-AUTHORIZATION", "X-Request-ID", "Date", "Via", "Max-Forwards", "X-Real-IP", "Forwarded", "X-Forwarded-For", "X_Forwarded_For",
+		"X-Forwarded-Anything", "content_length",
+	} {
+		_, err := ParseKey("header:"+name, false)
+		require.ErrorContains(t, err, "want a header that says who the client is", name)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.OneOf(rapid.StringMatching(`[A-Za-z_-]{1,20}`), rapid.SampledFrom([]string{"te", "host", "x-a", "forwarded", "x-real.ip"})).Draw(t, "name")
+		if kindOf([]byte(name)) != kindEndToEnd {
+			_, err := ParseKey("header:"+name, false)
+			require.Error(t, err, name)
+		}
+	})
+}
+
+// Headers that mean something to others besides.
 func TestClientIDByAnyHeader(t *testing.T) {
-	for _, name := range []string{"Host", "User-Agent", "Content-Type", "Cookie", "Authorization", "Connection", "Trailer"} {
+	for _, name := range []string{"User-Agent", "Content-Type", "Cookie", "Authorization"} {
 		key := mustKey(t, "header:"+name, false)
 		h := received(t, "GET / HTTP/1.0\r\n"+strings.ToLower(name)+": abc\r\n\r\n")
 		assert.Equal(t, "abc", string(key.AppendClientID(nil, h, netip.Addr{})), name)
-		if name == "Host" {
-			continue // Two of it are refused.
-		}
 		h = received(t, "GET / HTTP/1.0\r\n"+name+": abc\r\n"+strings.ToLower(name)+": def\r\n\r\n")
 		assert.Equal(t, hashed("abc\x00def"), string(key.AppendClientID(nil, h, netip.Addr{})), name)
 	}
@@ -145,7 +199,13 @@ func TestOperatorsClientID(t *testing.T) {
 		f("ip", secret, "2001:DB8:1:2:3::4", "2001:db8:1:2::/64")
 		f("ip", secret, "2001:db8:1:2:3::/64", "2001:db8:1:2::/64")
 		f("ip", secret, "2001:db8:1::/48", "2001:db8:1::/48")
-		f("ip", secret, "fe80::1%eth0", "fe80::/64")
+		f("ip", secret, "2001:db8:1:2::3/128", "2001:db8:1:2::/64")
+		f("ip", secret, "fe80::1%eth0", "fe80::1")
+		f("ip", secret, "64:ff9b::c633:6404", "198.51.100.4")
+		// Buckets of clients that had one together can still be named.
+		f("ip", secret, "fe80::/64", "fe80::/64")
+		f("ip", secret, "64:ff9b::/64", "64:ff9b::/64")
+		f("ip", secret, "2002:c633:6404:1::/64", "2002:c633:6404:1::/64")
 		f("ip", secret, "test1234", "test1234")
 		f("ip", secret, "", "")
 	}
@@ -165,7 +225,12 @@ func TestOperatorsAndClientsAgree(t *testing.T) {
 			require.Equal(t, key.ClientID(raw), string(key.AppendClientID(nil, h, netip.Addr{})))
 		}
 		addr := addrs().Draw(t, "addr")
-		require.Equal(t, Key{}.ClientID(addr.String()), string(Key{}.AppendClientID(nil, h, addr)))
+		for _, spec := range []string{"ip", "ip/48", "ip/1,1", "ip/128,24"} {
+			key := mustKey(t, spec, false)
+			id := string(key.AppendClientID(nil, h, addr))
+			require.Equal(t, key.ClientID(addr.String()), id)
+			require.Equal(t, id, key.ClientID(id))
+		}
 	})
 }
 
@@ -184,6 +249,8 @@ func TestAppendClientIDDoesNotAllocate(t *testing.T) {
 	}
 	f(Key{}, "198.51.100.4")
 	f(Key{}, "2001:db8::1")
+	f(Key{}, "2002:db8::1")
+	f(mustKey(t, "ip/48,24", false), "198.51.100.4")
 	header := mustKey(t, "header:X-Api-Key", false)
 	f(header, "198.51.100.4")
 	f(header, "198.51.100.4", "X-Api-Key: "+strings.Repeat("x", 256))
@@ -196,13 +263,16 @@ func FuzzParseKey(f *testing.F) {
 	f.Add("ip")
 	f.Add("header:X-Api-Key")
 	f.Add("header:")
+	f.Add("ip/64,24")
 	f.Fuzz(func(t *testing.T, spec string) {
 		key, err := ParseKey(spec, true)
 		if err != nil {
 			require.Contains(t, err.Error(), "want")
 			return
 		}
-		require.Equal(t, spec, key.String())
+		again, err := ParseKey(key.String(), true)
+		require.NoError(t, err)
+		require.Equal(t, key, again)
 	})
 }
 

@@ -22,6 +22,7 @@ type options struct {
 	admin    string
 	key      string
 	secret   bool
+	trusted  bool
 	capacity int64
 	refill   gcra.Refill
 	store    storeFlag
@@ -41,6 +42,7 @@ func parseOptions(name string, args []string, t terminal) (*options, error) {
 	flags.StringVar(&o.admin, "admin", "", "")
 	flags.StringVar(&o.key, "key", "", "")
 	flags.BoolVar(&o.secret, "secret", true, "")
+	flags.BoolVar(&o.trusted, "trusted-header", false, "")
 	flags.Int64Var(&o.capacity, "capacity", 0, "")
 	flags.TextVar(&o.refill, "refill", gcra.Refill{Amount: 1, Per: 1}, "")
 	store := flags.String("store", "", "")
@@ -100,6 +102,7 @@ func (o *options) override(c *config.Config) map[string]string {
 		key := "limits." + name
 		apply("key", key+".key", func() { limit.Key = o.key })
 		apply("secret", key+".secret", func() { limit.Secret = o.secret })
+		apply("trusted-header", key+".trusted_header", func() { limit.TrustedHeader = o.trusted })
 		apply("capacity", key+".capacity", func() { limit.Capacity = o.capacity })
 		apply("refill", key+".refill", func() { limit.Refill = o.refill })
 		if c.Limits == nil {

@@ -31,7 +31,9 @@ Flags, which win over the file:
   --listen ADDRESS   where to accept requests (default ":8000")
   --admin ADDRESS    where to serve the admin API (default "127.0.0.1:8080"; another
                      than a loopback address needs a token: EQUALIZER_ADMIN_TOKEN)
-  --key KEY          what tells clients apart: ip, or header:NAME (default "ip")
+  --key KEY          what tells clients apart: ip, ip/48, or header:NAME (default
+                     "ip"); a header should be checked by something in front,
+                     which --trusted-header says it is
   --secret=false     keep a header key's values as they are; by default they are
                      stored, listed and logged as their SHA-256 only
   --capacity N       tokens that a client's bucket holds (default 10)

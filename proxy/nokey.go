@@ -1,0 +1,29 @@
+package proxy
+
+import "strings"
+
+// whyNoKey says why a header can't identify clients, in any spelling that backends take for its own; "" if it can.
+func whyNoKey(name []byte) string {
+	folded, _ := fold(make([]byte, 0, len(name)), name)
+	switch lower := string(folded); lower {
+	case "host":
+		return "Host says whom a request is for, and an absolute target overrides it"
+	case "content-length", "transfer-encoding", "expect", "trailer":
+		return "this header says how the body is sent"
+	case "connection", "te", "upgrade", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization":
+		return "this header is for one connection only and isn't passed on"
+	case "x-request-id", "date":
+		return "this header differs from request to request"
+	case "via", "max-forwards":
+		return "this header is changed on the way"
+	case "x-real-ip", "forwarded":
+		return forwardingKey
+	default:
+		if strings.HasPrefix(lower, "x-forwarded-") {
+			return forwardingKey
+		}
+	}
+	return ""
+}
+
+const forwardingKey = "any client can send this header; with key = ip, X-Forwarded-For is believed of server.trusted_proxies"
