@@ -28,6 +28,9 @@ func (g guard) admit(request *fasthttp.Request) error {
 	if err := checkTarget(&request.Header); err != nil {
 		return err
 	}
+	if err := checkOrigin(&request.Header); err != nil {
+		return err
+	}
 	if !g.secured {
 		return admitLocal(&request.Header)
 	}
@@ -54,14 +57,27 @@ func checkTarget(header *fasthttp.RequestHeader) error {
 	return nil
 }
 
-// admitLocal keeps browsers out where there is no token. A page that was rebound to a loopback
-// address still sends its own name as Host; a page that forges a request sends its Origin.
+// checkOrigin refuses the requests that a browser sends for another's page.
+func checkOrigin(header *fasthttp.RequestHeader) error {
+	given := header.PeekAll(fasthttp.HeaderOrigin)
+	if len(given) == 0 {
+		return nil
+	}
+	own := "http://" + string(header.Host())
+	if len(given) > 1 || !strings.EqualFold(withoutPort80(string(given[0])), withoutPort80(own)) {
+		return refuse(errForbidden, "Origin is %s; want %s, or none", excerpt(strconv.Quote(string(bytes.Join(given, []byte(", "))))), excerpt(own))
+	}
+	return nil
+}
+
+// withoutPort80 leaves out the port that an origin by http has where it says none.
+func withoutPort80(origin string) string { return strings.TrimSuffix(origin, ":80") }
+
+// admitLocal wants Host to name this machine where there is no token: a page whose name was rebound
+// to a loopback address still sends that name.
 func admitLocal(header *fasthttp.RequestHeader) error {
 	if !isLoopbackHost(string(header.Host())) {
 		return refuse(errForbidden, "Host is %q; want localhost, an address of 127.0.0.0/8 or [::1] where no token is configured", header.Host())
-	}
-	if len(header.PeekAll(fasthttp.HeaderOrigin)) > 0 {
-		return refuse(errForbidden, "there is an Origin, as browsers send it; want none where no token is configured")
 	}
 	return nil
 }

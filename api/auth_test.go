@@ -86,7 +86,11 @@ func TestIsLoopbackHost(t *testing.T) {
 func TestForgedRequests(t *testing.T) {
 	r := start(t, nil)
 	for _, origin := range []string{
-		"Origin: https://evil.example", "oRIGIN: null", "Origin:", "Origin: http://localhost:8080", "Origin: http://localhost:8080\r\nOrigin: x",
+		"Origin: https://evil.example", "oRIGIN: null", "Origin:", "Origin: http://localhost:8080\r\nOrigin: x",
+		"Origin: http://localhost:8080\r\nOrigin: http://localhost:8080",
+		"Origin: https://localhost:8080", "Origin: http://localhost", "Origin: http://localhost:80", "Origin: http://localhost:8081",
+		"Origin: http://127.0.0.1:8080", "Origin: localhost:8080", "Origin: http://localhost:8080/", "Origin: http://localhost:8080.evil.example",
+		"Origin: http://x@localhost:8080", "Origin: http://localhost:8080 http://evil.example", "Origin: http://localhost:8080, http://evil.example",
 	} {
 		for _, req := range everyCall() {
 			req.header = []string{origin}
@@ -99,11 +103,42 @@ func TestForgedRequests(t *testing.T) {
 	assert.Empty(t, r.fake.takeCalls())
 }
 
+func TestOwnOrigin(t *testing.T) {
+	for name, configure := range map[string]func(*Settings, *Sources){"no token": nil, "a token": withToken} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, configure)
+			f := func(host, origin string) {
+				t.Helper()
+				for _, req := range everyCall() {
+					req.header = []string{"Host: " + host, "Origin: " + origin, "Authorization: Bearer s3cret"}
+					got := r.do(t, req)
+					assert.Less(t, got.status, 300, "%s %s: %s", host, origin, got.body)
+				}
+			}
+			f("localhost:8080", "http://localhost:8080")
+			f("LocalHost:8080", "http://localhost:8080")
+			f("127.0.0.1", "http://127.0.0.1")
+			f("localhost:80", "http://localhost")
+			f("localhost", "http://localhost:80")
+			f("[::1]:8080", "http://[::1]:8080")
+		})
+	}
+}
+
+func TestForgedRequestsWithAToken(t *testing.T) {
+	r := start(t, withToken)
+	for _, origin := range []string{"https://admin.example.com", "http://evil.example", "null"} {
+		req := request{method: "GET", target: "/buckets", header: []string{"Host: admin.example.com", "Origin: " + origin, "Authorization: Bearer s3cret"}}
+		r.do(t, req).problem(t, 403, "forbidden")
+	}
+	assert.Empty(t, r.fake.takeCalls())
+}
+
 func TestToken(t *testing.T) {
 	r := start(t, withToken)
 	for _, authorization := range []string{"Authorization: Bearer s3cret", "aUTHORIZATION: bEARER  s3cret"} {
 		for _, req := range everyCall() {
-			req.header = []string{authorization, "Host: admin.example.com", "Origin: https://admin.example.com"}
+			req.header = []string{authorization, "Host: admin.example.com", "Origin: http://admin.example.com"}
 			got := r.do(t, req)
 			assert.Less(t, got.status, 300, "%s %s: %s", req.method, req.target, got.body)
 		}

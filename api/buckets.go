@@ -65,9 +65,7 @@ func (s *Server) createBucket(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	write, cancel := s.writeContext()
-	defer cancel()
-	written, err := s.sources.Writer.Create(write, s.sources.ClientID(clientID), change)
+	written, err := s.change(ctx, s.sources.ClientID(clientID), change, s.sources.Writer.Create)
 	if err != nil {
 		return err
 	}
@@ -120,9 +118,7 @@ func (s *Server) putBucket(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	write, cancel := s.writeContext()
-	defer cancel()
-	written, err := s.sources.Writer.Put(write, clientID, change)
+	written, err := s.change(ctx, clientID, change, s.sources.Writer.Put)
 	switch {
 	case err != nil:
 		return err
@@ -140,13 +136,27 @@ func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
 	if change.Empty() {
 		return badRequest("the body changes nothing; want capacity, refill or tokens in it")
 	}
-	write, cancel := s.writeContext()
-	defer cancel()
-	written, err := s.sources.Writer.Patch(write, clientID, change)
+	written, err := s.change(ctx, clientID, change, s.sources.Writer.Patch)
 	if err != nil {
 		return err
 	}
 	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(written.Snapshot))
+}
+
+// change has the Writer make a change in one of its ways, and logs it.
+func (s *Server) change(
+	ctx *fasthttp.RequestCtx, clientID string, c limiter.Change,
+	way func(context.Context, string, limiter.Change) (limiter.Written, error),
+) (limiter.Written, error) {
+	deadline, cancel := s.writeContext()
+	defer cancel()
+	audit := write{s, ctx, clientID, c}
+	written, err := way(deadline, clientID, c)
+	if err != nil {
+		return limiter.Written{}, audit.failed(err)
+	}
+	audit.done(written.Before, &written.Snapshot)
+	return written, nil
 }
 
 func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
@@ -154,11 +164,14 @@ func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	write, cancel := s.writeContext()
+	deadline, cancel := s.writeContext()
 	defer cancel()
-	if _, err := s.sources.Writer.Delete(write, clientID); err != nil {
-		return err
+	audit := write{s, ctx, clientID, limiter.Change{}}
+	was, err := s.sources.Writer.Delete(deadline, clientID)
+	if err != nil {
+		return audit.failed(err)
 	}
+	audit.done(&was, nil)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 	return nil
 }

@@ -271,6 +271,10 @@ func exchange(t *testing.T, conn net.Conn, isHead bool, bytes string) reply {
 	assert.Equal(t, "nosniff", got.get("X-Content-Type-Options"))
 	assert.Empty(t, got.get("Server"))
 	assert.Empty(t, got.get("Access-Control-Allow-Origin"))
+	if got.body != "" {
+		assert.True(t, strings.HasSuffix(got.body, "\n"), "a shell's prompt comes on a line of its own")
+		assert.Equal(t, len(got.body), got.header.ContentLength())
+	}
 	if got.status >= 400 {
 		assert.Equal(t, "application/problem+json", got.get("Content-Type"))
 	}

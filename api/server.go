@@ -26,7 +26,7 @@ const (
 // Settings say how the admin API works.
 type Settings struct {
 	// Token is what callers show as bearer token; "" lets in whoever reaches a loopback address of
-	// this machine, but no browser.
+	// this machine.
 	Token string
 	// Version is the process's, for GET /status.
 	Version string

@@ -422,6 +422,8 @@ func (p *proxied) isProblem(a answer, status int, name string) {
 	require.Equal(p.t, "application/problem+json", a.Header.Get("Content-Type"))
 	if a.Request.Method != "HEAD" {
 		require.Contains(p.t, a.body, name)
+		require.True(p.t, strings.HasSuffix(a.body, "\n"), "a shell's prompt comes on a line of its own")
+		require.EqualValues(p.t, len(a.body), a.ContentLength)
 	}
 	for _, b := range p.pool.backends {
 		require.NotContains(p.t, a.body, b.Addr())

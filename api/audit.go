@@ -1,0 +1,76 @@
+package api
+
+import (
+	"errors"
+
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/limiter"
+)
+
+// write is an admin write to a client's bucket, on its way into the log: who asked for what, what
+// was there before, and what is there now. The client_id is the stored one, a hash where the key
+// is secret.
+type write struct {
+	server   *Server
+	ctx      *fasthttp.RequestCtx
+	clientID string
+	change   limiter.Change
+}
+
+// done logs a write that took effect. A bucket that isn't there is nil.
+func (w write) done(before, after *limiter.Snapshot) {
+	w.who(w.server.log.Info()).
+		Dict("before", describe(before)).
+		Dict("after", describe(after)).
+		Msg("admin write")
+}
+
+// failed logs a write of which nobody knows whether it took effect: what was asked for, as far as it
+// was. Others that failed changed nothing.
+func (w write) failed(err error) error {
+	if errors.Is(err, limiter.ErrInDoubt) {
+		w.who(w.server.log.Warn()).
+			Dict("change", describeChange(w.change)).
+			Msg("admin write in doubt: the store could not say whether it took it")
+	}
+	return err
+}
+
+func (w write) who(line *zerolog.Event) *zerolog.Event {
+	credential := "none"
+	if w.server.guard.secured {
+		credential = "token"
+	}
+	return line.Stringer("remote", w.ctx.RemoteAddr()).
+		Str("credential", credential).
+		Bytes("method", w.ctx.Method()).
+		Str("client_id", w.clientID)
+}
+
+func describe(s *limiter.Snapshot) *zerolog.Event {
+	if s == nil {
+		return zerolog.Dict().Bool("exists", false)
+	}
+	return zerolog.Dict().
+		Bool("exists", true).
+		Int64("capacity", s.Capacity).
+		Int64("tokens", s.Tokens).
+		Stringer("refill", s.Refill).
+		Bool("managed", s.Managed)
+}
+
+func describeChange(c limiter.Change) *zerolog.Event {
+	dict := zerolog.Dict()
+	if c.Capacity != nil {
+		dict.Int64("capacity", *c.Capacity)
+	}
+	if c.Tokens != nil {
+		dict.Int64("tokens", *c.Tokens)
+	}
+	if c.Refill != nil {
+		dict.Stringer("refill", *c.Refill)
+	}
+	return dict
+}
