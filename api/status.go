@@ -70,6 +70,8 @@ type RequestsStatus struct {
 	GatewayTimeout int64 `json:"gateway_timeout"`
 	// ClientGone counts the requests whose client went away before the response began.
 	ClientGone int64 `json:"client_gone"`
+	// TooSlow counts the requests that were broken off because their client sent or took bytes at less than the least rate.
+	TooSlow int64 `json:"too_slow"`
 	// Retries counts the requests that were sent to a second backend or connection, Cut the responses
 	// that ended early after they had begun, Panics the requests that ended in one.
 	Retries int64 `json:"retries"`

@@ -42,7 +42,7 @@ func TestStatus(t *testing.T) {
 		"buckets": {"count": 5, "managed": 2, "max": 10, "overflow_takes": 7},
 		"requests": {"total": 9, "in_flight": 1, "connections": 0, "allowed": 6, "limited": 3,
 			"responses": {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 3, "5xx": 0},
-			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "client_gone": 0,
+			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "client_gone": 0, "too_slow": 0,
 			"retries": 0, "cut": 0, "panics": 0},
 		"log": {"dropped": 8, "error": "broken pipe"},
 		"runtime": {"goroutines": 12, "heap_bytes": 3456}

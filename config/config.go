@@ -41,6 +41,11 @@ type Server struct {
 	ReadTimeout time.Duration `toml:"read_timeout"`
 	// WriteTimeout is how long a client may take nothing in the middle of an answer.
 	WriteTimeout time.Duration `toml:"write_timeout"`
+	// MinRate is the least rate at which a client must send a request's body, and take a response. 0: none. Higher
+	// frees backends from slow clients sooner, and breaks off those on bad networks.
+	MinRate Rate `toml:"min_rate"`
+	// RateGrace is how far, in time, a client may fall behind MinRate.
+	RateGrace time.Duration `toml:"rate_grace"`
 	// TunnelTimeout is for how long neither side of an upgraded connection (a WebSocket, say) may send anything: 0s is for ever,
 	// and keeps those whose client vanished without a word.
 	TunnelTimeout time.Duration `toml:"tunnel_timeout"`

@@ -19,6 +19,8 @@ func Default() Config {
 			IdleTimeout:     75 * time.Second,
 			ReadTimeout:     60 * time.Second,
 			WriteTimeout:    60 * time.Second,
+			MinRate:         Rate(KiB),
+			RateGrace:       30 * time.Second,
 			TunnelTimeout:   time.Hour,
 			ShutdownTimeout: 30 * time.Second,
 		},
@@ -51,7 +53,7 @@ func DefaultPool() Pool {
 		Strategy:       balancer.RoundRobin,
 		ConnectTimeout: 3 * time.Second,
 		AnswerTimeout:  60 * time.Second,
-		IdleTimeout:    60 * time.Second,
+		IdleTimeout:    75 * time.Second,
 		MaxConnections: 1024,
 		TLS:            TLS{Verify: true},
 		Health: Health{

@@ -39,6 +39,22 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+func FuzzParseRate(f *testing.F) {
+	for _, text := range []string{"1KiB/s", "0", "0/s", "512/s", "1KiB", "/s", "-1/s", "1KiB/s/s"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rate, err := ParseRate(text)
+		if err != nil {
+			return
+		}
+		require.GreaterOrEqual(t, rate, Rate(0))
+		again, err := ParseRate(rate.String())
+		require.NoError(t, err)
+		require.Equal(t, rate, again)
+	})
+}
+
 func FuzzParseSize(f *testing.F) {
 	for _, seed := range []string{"0", "16KiB", "1GiB", "-1", "1.5MiB", "8388608TiB", "B"} {
 		f.Add(seed)

@@ -18,6 +18,8 @@ header_timeout = "0s"
 idle_timeout = "5"
 read_timeout = "999us"
 write_timeout = "1d"
+min_rate = "1KB/s"
+rate_grace = "0s"
 drain_delay = "-1s"
 shutdown_timeout = ""
 trusted_proxies = ["10.0.0.0/8", 5]
@@ -28,15 +30,25 @@ trusted_proxies = ["10.0.0.0/8", 5]
 		`c.toml:7: server.idle_timeout: "5": no unit; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		"c.toml:8: server.read_timeout: 999µs is out of range; want 1ms to 24h",
 		`c.toml:9: server.write_timeout: "1d": not a duration; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
-		`c.toml:10: server.drain_delay: "-1s": below 0; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
-		`c.toml:11: server.shutdown_timeout: "": not a duration; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
-		"c.toml:12: server.trusted_proxies[1]: 5 is an integer; want a string",
+		`c.toml:10: server.min_rate: "1KB/s": not a size a second; want one such as "1KiB/s", or "0" for none`,
+		"c.toml:11: server.rate_grace: 0s is out of range; want 1ms to 24h",
+		`c.toml:12: server.drain_delay: "-1s": below 0; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
+		`c.toml:13: server.shutdown_timeout: "": not a duration; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
+		"c.toml:14: server.trusted_proxies[1]: 5 is an integer; want a string",
 	)
 	refused(t, pool+"[server]\nmax_header = \"2MiB\"\n",
 		"c.toml:4: server.max_header: 2MiB is out of range; want 1KiB to 1MiB, as every connection holds a buffer of this size")
-	c := accepted(t, pool+"[server]\nmax_header = 4096\nmax_body = \"1GiB\"\ndrain_delay = \"5s\"\n")
+	refused(t, pool+"[server]\nmin_rate = true\n", `c.toml:4: server.min_rate: true is a boolean; want bytes a second, or a string such as "1KiB/s"`)
+	refused(t, pool+"[server]\nmin_rate = -1\n", "c.toml:4: server.min_rate: -1/s is out of range; want 1/s to 1GiB/s, or 0 for none")
+	refused(t, pool+"[server]\nmin_rate = \"1TiB/s\"\n", "c.toml:4: server.min_rate: 1TiB/s is out of range; want 1/s to 1GiB/s, or 0 for none")
+	require.Zero(t, accepted(t, pool+"[server]\nmin_rate = 0\n").Server.MinRate)
+	require.Equal(t, Rate(KiB), accepted(t, pool+"[server]\nmin_rate = 1024\n").Server.MinRate)
+	require.Equal(t, Rate(KiB), accepted(t, pool+"[server]\nmin_rate = \"1KiB\"\n").Server.MinRate)
+	require.Zero(t, accepted(t, pool+"[server]\nmin_rate = \"0\"\n").Server.MinRate)
+	c := accepted(t, pool+"[server]\nmin_rate = \"2KiB/s\"\nmax_header = 4096\nmax_body = \"1GiB\"\ndrain_delay = \"5s\"\n")
 	require.Equal(t, 4*KiB, c.Server.MaxHeader)
 	require.Equal(t, GiB, c.Server.MaxBody)
+	require.Equal(t, Rate(2*KiB), c.Server.MinRate)
 	require.Equal(t, 5*time.Second, c.Server.DrainDelay)
 }
 

@@ -26,6 +26,8 @@ func scalar(from, into any) (known bool, err error) {
 		return true, secret(from, to)
 	case *Size:
 		return true, size(from, to)
+	case *Rate:
+		return true, rate(from, to)
 	case *time.Duration:
 		return true, duration(from, to)
 	case *balancer.Strategy:
@@ -82,6 +84,14 @@ func size(from any, into *Size) error {
 		return sizeError(strconv.FormatInt(bytes, 10), "below 0")
 	}
 	return convert(from, into, `bytes, or a string such as "16KiB"`, ParseSize)
+}
+
+func rate(from any, into *Rate) error {
+	if bytes, ok := from.(int64); ok {
+		*into = Rate(bytes) // below 0 is out of range
+		return nil
+	}
+	return convert(from, into, `bytes a second, or a string such as "1KiB/s"`, ParseRate)
 }
 
 func duration(from any, into *time.Duration) error {

@@ -36,6 +36,10 @@ func (r *report) server(s Server) {
 	r.duration("server.idle_timeout", s.IdleTimeout)
 	r.duration("server.read_timeout", s.ReadTimeout)
 	r.duration("server.write_timeout", s.WriteTimeout)
+	if s.MinRate < 0 || s.MinRate > Rate(GiB) {
+		r.add("server.min_rate", "%v is out of range; want 1/s to %v, or 0 for none", s.MinRate, Rate(GiB))
+	}
+	r.duration("server.rate_grace", s.RateGrace)
 	r.duration("server.tunnel_timeout", s.TunnelTimeout)
 	r.durationOrOff("server.drain_delay", s.DrainDelay)
 	r.duration("server.shutdown_timeout", s.ShutdownTimeout)

@@ -75,6 +75,27 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
+// Rate is a number of bytes a second.
+type Rate int64
+
+// ParseRate reads a size a second, with or without saying so: "1KiB/s", "1KiB", "0". Errors name the
+// text and what was wanted.
+func ParseRate(text string) (Rate, error) {
+	size, err := ParseSize(strings.TrimSuffix(text, "/s"))
+	if err != nil {
+		return 0, fmt.Errorf("%s: not a size a second; want one such as \"1KiB/s\", or \"0\" for none", show(text))
+	}
+	return Rate(size), nil
+}
+
+// String writes the rate so that ParseRate reads the same one back.
+func (r Rate) String() string {
+	if r == 0 {
+		return "0"
+	}
+	return Size(r).String() + "/s"
+}
+
 // parseDuration reads Go's durations, but none below 0: "500ms", "1m30s". A number needs
 // its unit, "0" too, as 5 could be seconds to one reader and milliseconds to the next.
 func parseDuration(text string) (time.Duration, error) {

@@ -36,6 +36,7 @@ var (
 	badBody        = closing(fasthttp.StatusBadRequest, "body-malformed", "the request's body is malformed")
 	bodyTooLarge   = closing(fasthttp.StatusRequestEntityTooLarge, "body-size", "the request's body is too large")
 	bodyLate       = closing(fasthttp.StatusRequestTimeout, "body-late", "the request's body did not arrive in time")
+	clientSlow     = closing(fasthttp.StatusRequestTimeout, "rate", "the request's body arrived too slowly")
 	clientGone     = gone()
 )
 
@@ -70,6 +71,9 @@ func (f *failure) ours() bool { return f != nil && f.status >= 500 }
 func (r *request) fail(f *failure, cause error) bool {
 	r.failure, r.cause = f, cause
 	r.last = r.last || f.closes
+	if f == clientSlow {
+		r.proxy.counters.tooSlow.Add(1)
+	}
 	if r.begun {
 		r.cut()
 		return false

@@ -124,6 +124,9 @@ func (r *request) receive() outcome {
 		}
 		if !x.answer.Interim() {
 			x.conn.Relay()
+			if r.upload.running {
+				r.session.Forgive()
+			}
 			if x.answer.Status == http1.StatusSwitching && !(r.head.upgrade && x.answer.HTTP11) {
 				return outcome{failure: backendBad, cause: errAnswerSwitch}
 			}

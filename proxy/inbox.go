@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/netconn"
 )
 
 // inboxSpare is how much an inbox holds besides the largest header.
@@ -59,7 +60,16 @@ func (in *inbox) put(b []byte) { in.end += copy(in.room(), b) }
 // fill waits for more.
 func (in *inbox) fill(from io.Reader) error {
 	in.rewind()
-	n, err := from.Read(in.room())
+	return in.filled(from.Read(in.room()))
+}
+
+// fillBy waits for more of a body, up to a moment: see netconn.Client.ReadBy.
+func (in *inbox) fillBy(from *netconn.Client, moment int64) error {
+	in.rewind()
+	return in.filled(from.ReadBy(in.room(), moment))
+}
+
+func (in *inbox) filled(n int, err error) error {
 	in.end += n
 	return noEOF(err)
 }

@@ -38,6 +38,9 @@ func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
 		Idle:   s.IdleTimeout,
 		Read:   s.ReadTimeout,
 		Write:  s.WriteTimeout,
+
+		MinRate:   s.MinRate,
+		RateGrace: s.RateGrace,
 	})
 	p.accepting.stop = make(chan struct{})
 	return p
@@ -66,7 +69,7 @@ func (r *request) read() bool {
 	if r.refusal != nil {
 		return r.refuse(r.refusal)
 	}
-	r.session.Body()
+	r.session.Body(r.header.Expect)
 	r.upload.begin(r.header.Size)
 	r.last = !r.header.KeepAlive
 	if r.proxy.tooLarge(r.header.Size) {

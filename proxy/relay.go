@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 
+	"github.com/valyala/fasthttp"
+
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
 )
@@ -138,6 +140,9 @@ func (r *request) relayInterim() error {
 		return err
 	}
 	r.proxy.counters.informational.Add(1)
+	if r.exchange.answer.Status == fasthttp.StatusContinue {
+		r.session.Owe()
+	}
 	return nil
 }
 
@@ -239,8 +244,14 @@ func (r *request) brokeOff(err error) {
 	r.fail(f, err)
 }
 
-// leftBehind ends a request whose client takes no more of the answer.
+// leftBehind ends a request whose client takes no more of the answer. The reset has the system drop
+// what it holds for a client that doesn't read.
 func (r *request) leftBehind(err error) {
 	r.endExchange(dropped)
-	r.fail(clientGone, err)
+	f := clientGone
+	if err == netconn.ErrTooSlow {
+		f = clientSlow
+	}
+	r.session.Abort()
+	r.fail(f, err)
 }

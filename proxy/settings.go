@@ -36,6 +36,13 @@ type Settings struct {
 	IdleTimeout time.Duration
 	// ReadTimeout and WriteTimeout are between bytes, of a request's body and of an answer.
 	ReadTimeout, WriteTimeout time.Duration
+	// MinRate is the least rate of a body, in bytes a second; 0 is none. A client may fall behind it by RateGrace: with its
+	// request's body while the backend waits for it, and with the response while its socket is full.
+	MinRate   int64
+	RateGrace time.Duration
+	// BodyWait is how long a chunked body is waited for, until its first 8 KiB have come, before a connection to a backend
+	// is taken for it. Of one that comes at the client's leisure, that is all that a backend would wait for.
+	BodyWait time.Duration
 	// TunnelTimeout is for how long nothing may come over a connection that was upgraded, from either side.
 	TunnelTimeout time.Duration
 	// Lean has requests be answered after the wait for them, and not from within it (netconn.Server): a call for nothing more for

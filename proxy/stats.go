@@ -17,6 +17,8 @@ type Stats struct {
 	BadGateway, Unavailable, GatewayTimeout int64
 	// ClientGone counts the requests that their client broke off before the response began.
 	ClientGone int64
+	// TooSlow counts the requests that were broken off because their client sent or took bytes at less than the least rate.
+	TooSlow int64
 	// Retries counts the requests that were sent a second time.
 	Retries int64
 	// Cut counts the responses that ended early: the backend broke in the middle, or the client did.
@@ -46,7 +48,7 @@ type counters struct {
 	ended                                            [10]atomic.Int64
 	informational                                    atomic.Int64
 	limited, badGateway, unavailable, gatewayTimeout atomic.Int64
-	clientGone, retries, cut, panics                 atomic.Int64
+	clientGone, tooSlow, retries, cut, panics        atomic.Int64
 	_                                                [cacheLines]byte
 }
 
@@ -100,6 +102,7 @@ func (p *Proxy) Stats() Stats {
 		Unavailable:    c.unavailable.Load(),
 		GatewayTimeout: c.gatewayTimeout.Load(),
 		ClientGone:     c.clientGone.Load(),
+		TooSlow:        c.tooSlow.Load(),
 		Retries:        c.retries.Load(),
 		Cut:            c.cut.Load(),
 		Panics:         c.panics.Load(),

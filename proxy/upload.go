@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// smallBody is the largest body that is read before a connection to a backend is taken. It then goes
-	// out together with the head, and can be sent again.
+	// smallBody is the largest body that is read before a connection to a backend is taken, and how much
+	// of a chunked one is. It then goes out together with the head.
 	smallBody = 8 << 10
 	// skippedBody is how much of a body that nobody wants is read so that the connection can be kept.
 	skippedBody = 64 << 10
@@ -50,14 +50,17 @@ func (u *upload) begin(size int64) {
 // complete says that nothing of the body is left to be sent.
 func (u *upload) complete() bool { return u.body.Complete() && (!u.started || u.all) }
 
-// prepareBody takes what has come of the body, and waits for the rest of a small one.
+// prepareBody takes what has come of the body, and waits for more where no connection to a backend
+// shall wait for it. A client that expects a 100 isn't waited for: it waits itself.
 func (r *request) prepareBody() outcome {
 	u := &r.upload
 	err := r.takeArrived()
-	for err == nil && !u.body.Complete() && u.size >= 0 && u.size <= smallBody && !r.header.Expect {
-		if err = r.in.fill(r.session); err == nil {
-			err = r.takeArrived()
-		}
+	switch {
+	case err != nil:
+	case !r.header.Expect:
+		err = r.awaitBody()
+	case u.read > 0:
+		r.session.Owe()
 	}
 	if err != nil {
 		return r.uploadFailed(err)
@@ -66,6 +69,30 @@ func (r *request) prepareBody() outcome {
 		u.ready = http1.AppendTrailers(u.ready, u.body.Trailers, r.head.passesTrailer)
 	}
 	return outcome{}
+}
+
+// awaitBody waits for all of a small body, and for so much of a chunked one, but for BodyWait at most.
+func (r *request) awaitBody() error {
+	u, moment := &r.upload, int64(0)
+	switch wait := r.proxy.settings.BodyWait; {
+	case u.size > smallBody, u.size == http1.SizeChunked && wait == 0:
+		return nil
+	case u.size == http1.SizeChunked:
+		moment = r.session.Soon(wait)
+	}
+	for !u.body.Complete() && u.read < smallBody {
+		switch err := r.in.fillBy(r.session.Client, moment); err {
+		case nil:
+		case netconn.ErrNotYet:
+			return nil
+		default:
+			return err
+		}
+		if err := r.takeArrived(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // takeArrived makes what has come of the body ready.
@@ -197,6 +224,8 @@ func (r *request) uploadFailed(err error) outcome {
 	switch err {
 	case netconn.ErrTimeout:
 		return outcome{failure: bodyLate, cause: err}
+	case netconn.ErrTooSlow:
+		return outcome{failure: clientSlow, cause: err}
 	case errTooLarge:
 		return outcome{failure: bodyTooLarge, cause: err}
 	}

@@ -30,6 +30,11 @@ import (
 // meanwhile is noticed before it is used, so this only bounds how many are held.
 const backendKeepAlive = time.Minute
 
+// bodyWait is how long a chunked body may take for its first 8 KiB before a connection to a backend is
+// taken for it. Most bodies are there by then; a stream whose client awaits the response first is
+// delayed by it.
+const bodyWait = time.Second
+
 // onlyPool is the pool that all requests go to. A Config that was validated has exactly one.
 func onlyPool(c config.Config) (name string, pool config.Pool) {
 	for name, pool = range c.Pools {
@@ -88,6 +93,9 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 		IdleTimeout:    c.Server.IdleTimeout,
 		ReadTimeout:    c.Server.ReadTimeout,
 		WriteTimeout:   c.Server.WriteTimeout,
+		MinRate:        int64(c.Server.MinRate),
+		RateGrace:      c.Server.RateGrace,
+		BodyWait:       bodyWait,
 		TunnelTimeout:  c.Server.TunnelTimeout,
 		Lean:           c.Server.LeanConnections,
 		AccessLog:      c.Log.Access,
@@ -215,7 +223,7 @@ func requestsStatus(s proxy.Stats) api.RequestsStatus {
 		Allowed: s.Total - s.Limited, Limited: s.Limited,
 		Responses:  api.ResponsesStatus(s.Responses),
 		BadGateway: s.BadGateway, Unavailable: s.Unavailable, GatewayTimeout: s.GatewayTimeout,
-		ClientGone: s.ClientGone, Retries: s.Retries, Cut: s.Cut, Panics: s.Panics,
+		ClientGone: s.ClientGone, TooSlow: s.TooSlow, Retries: s.Retries, Cut: s.Cut, Panics: s.Panics,
 	}
 }
 

@@ -19,6 +19,10 @@ type ClientLimits struct {
 	Idle time.Duration
 	// Read and Write are between bytes, of a request's body and of an answer.
 	Read, Write time.Duration
+	// MinRate is the least rate of a body, both ways, in bytes a second; 0 is none. A client may fall
+	// behind it by RateGrace.
+	MinRate   int64
+	RateGrace time.Duration
 }
 
 // What a client's connection is expected to bring next.
@@ -46,7 +50,7 @@ type Clients struct {
 
 // NewClients makes a registry for the connections of clients.
 func NewClients(limits ClientLimits) *Clients {
-	return &Clients{newRegistry(limits.Header, limits.Idle, limits.Read, limits.Write), limits}
+	return &Clients{newRegistry(limits.Header, limits.Idle, limits.Read, limits.Write, limits.RateGrace), limits}
 }
 
 // Server is whom a client's requests are for.
@@ -85,12 +89,18 @@ type Client struct {
 	abort bool
 	// left says that the client has reset the connection.
 	left atomic.Bool
+	// owing is whether the client owes bytes of a body: notYet, owes or forgiven.
+	owing atomic.Int32
+	// sends and takes are the paces at which it sends a body and takes a response.
+	sends, takes pace
 }
 
 // Add takes a client's connection under the registry's care. The caller must Close it.
 func (all *Clients) Add(conn net.Conn) *Client {
 	c := &Client{timed: timed{link: newLink(conn), untold: true}, all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
 	c.used = c.serve
+	c.sends, c.takes = newPace(all.limits), newPace(all.limits)
+	c.timed.pace = &c.takes
 	all.add(&c.timed)
 	return c
 }
@@ -105,9 +115,6 @@ func addrOf(addr net.Addr) netip.Addr {
 
 // Peer is the address of who connected, unmapped; the zero Addr if it isn't an IP address.
 func (c *Client) Peer() netip.Addr { return c.peer }
-
-// Body says that a request's header was read, and that what is read next is its body.
-func (c *Client) Body() { c.phase = body }
 
 // Idle says that a request was read to its end and answered, and that the next one may come.
 func (c *Client) Idle() {
@@ -134,6 +141,7 @@ func (c *Client) hasLeft() bool {
 func (c *Client) Begin() {
 	c.phase = header
 	c.headerDue = c.in(c.all.limits.Header)
+	c.sends.behind, c.takes.behind = 0, 0
 }
 
 // HasMore says that the client has sent more than was read, or ended its side.
@@ -153,7 +161,7 @@ func (c *Client) Read(p []byte) (int, error) {
 	if c.phase == header {
 		return c.read(p, c.headerDue)
 	}
-	return c.read(p, c.in(c.all.limits.Read))
+	return c.ReadBy(p, 0)
 }
 
 // Await waits for a request's first bytes, of which it tells server, until they are for Read to go on with. It returns io.EOF when the

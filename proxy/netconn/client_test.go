@@ -87,7 +87,7 @@ func TestHeaderThatTrickles(t *testing.T) {
 func TestBodyThatStops(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: brief, Read: 4 * brief})
 	begin(t, c, theirs, "G")
-	c.Body()
+	c.Body(false)
 	takes(t, 4*brief, func() {
 		_, err := read(c)
 		assert.Equal(t, ErrTimeout, err)

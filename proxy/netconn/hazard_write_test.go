@@ -62,7 +62,7 @@ func TestPartialWrites(t *testing.T) {
 
 		c, theirs := of.client(t, ClientLimits{Write: patience})
 		narrow(t, c.inner(), theirs)
-		c.Body()
+		c.Body(false)
 		f(t, c, theirs, func() (int, error) {
 			defer keepWaking(&c.timed)()
 			return c.Write(sent)

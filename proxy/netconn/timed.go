@@ -38,6 +38,8 @@ type timed struct {
 	registry *Registry
 	// readDue and writeDue are when the Read or Write that runs now will be overdue, by the registry's clock; 0 if none runs.
 	readDue, writeDue atomic.Int64
+	// pace is what Writes are held to; nil or without a rate if they aren't.
+	pace *pace
 	// interrupted has Reads and Writes fail.
 	interrupted atomic.Bool
 	// client is who waits for what is read here; nil if nobody does.
@@ -174,8 +176,10 @@ func (t *timed) pushUntil(some func(n int) (int, error), size int, limit time.Du
 	for {
 		last := t.late(stalled)
 		t.writeDue.Store(min(stalled, nextTick))
+		began := t.registry.now.Load()
 		m, err := some(n)
 		t.writeDue.Store(0)
+		t.notePace(began, m)
 		n += m
 		switch {
 		case err == nil && n < size:
@@ -185,6 +189,8 @@ func (t *timed) pushUntil(some func(n int) (int, error), size int, limit time.Du
 			return n, err
 		case t.late(due), m == 0 && last:
 			return n, ErrTimeout
+		case t.pace.exceeded():
+			return n, ErrTooSlow
 		case m > 0:
 			stalled = soonest(t.in(limit), due)
 		}
@@ -194,6 +200,16 @@ func (t *timed) pushUntil(some func(n int) (int, error), size int, limit time.Du
 		if t.interrupted.Load() {
 			return n, ErrInterrupted
 		}
+	}
+}
+
+// notePace notes that a part of a Write took since began, and that n bytes left in it. Only a socket
+// that is full has it take any time.
+func (t *timed) notePace(began int64, n int) {
+	if took := t.registry.now.Load() - began; took > 0 {
+		t.pace.waited(time.Duration(took), n)
+	} else {
+		t.pace.passed(n)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 // side is silent it holds no buffer.
 func Tunnel(client *Client, backend *Backend, limit time.Duration, buffers *Buffers) (down int64, err error) {
 	backend.End() // A client that has sent its last byte is still there.
+	client.timed.pace = nil
 	t := &tunnel{clock: &client.registry.now, limit: limit, buffers: buffers}
 	t.touch()
 	up := &flow{tunnel: t, from: &client.timed, to: &backend.timed, patience: backend.limits.Idle}
