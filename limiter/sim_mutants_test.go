@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -30,9 +31,10 @@ type mutant struct {
 	file, right, wrong string
 }
 
-// TestSimulationCatchesMutants breaks the core in every way that the simulation is there to catch.
-func TestSimulationCatchesMutants(t *testing.T) {
-	for name, m := range map[string]mutant{
+// mutants are the core broken in every way that the simulation is there to catch, which
+// TestSimulationCatchesMutants sees it do.
+func mutants() map[string]mutant {
+	return map[string]mutant{
 		"the dirty mark is cleared after the read": {
 			"claim.go", "was := b.arrival.And(^dirty)", "was := b.arrival.Load()\n\tb.arrival.And(^dirty)",
 		},
@@ -129,14 +131,27 @@ func TestSimulationCatchesMutants(t *testing.T) {
 		"a limit is restored too high": {
 			"load.go", "earnedBy(r, wall) - was.Reserved(r.Reserved) // after", "0*earnedBy(r, wall) - was.Reserved(r.Reserved) // after",
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			out, err := simulate(t, stepped(t, m), mutantSteps)
-			require.Error(t, err, "the simulation found nothing wrong")
-			require.Contains(t, out, "simulation: ")
-			t.Log(regexp.MustCompile("simulation: .*").FindString(out))
-		})
 	}
+}
+
+// TestMutantsAreOfThisCode keeps the mutants with the code that they break, and has the simulation
+// catch one.
+func TestMutantsAreOfThisCode(t *testing.T) {
+	for name, m := range mutants() {
+		text, err := os.ReadFile(m.file)
+		require.NoError(t, err)
+		assert.Equal(t, 1, strings.Count(string(text), m.right), "%s: %s", name, m.right)
+	}
+	catch(t, mutants()["spending is not marked"])
+}
+
+// catch has the simulation find what is wrong with a mutant.
+func catch(t *testing.T, m mutant) {
+	t.Helper()
+	out, err := simulate(t, stepped(t, m), mutantSteps)
+	require.Error(t, err, "the simulation found nothing wrong")
+	require.Contains(t, out, "simulation: ")
+	t.Log(regexp.MustCompile("simulation: .*").FindString(out))
 }
 
 // stepped compiles the simulation with stepped words in place of a bucket's atomics, and with what is wrong in a mutant; without

@@ -11,13 +11,13 @@ import (
 	"gopher-equalizer/store/postgres/pgtest"
 )
 
-// outage is for how long the database is away. It is what is done to the proxy, not
-// something that is waited for.
-const outage = 20 * time.Second
-
 // The database is away for a while, under load: no proxied request fails, admin writes answer within their
-// deadline, and the rows are right afterwards.
-func TestDatabaseOutage(t *testing.T) {
+// deadline, and the rows are right afterwards. TestLongDatabaseOutage has it away for longer.
+func TestDatabaseOutage(t *testing.T) { takeDatabaseAway(t, time.Second) }
+
+// takeDatabaseAway is TestDatabaseOutage. How long the outage is, is what is done to the proxy, not
+// something that is waited for.
+func takeDatabaseAway(t *testing.T, outage time.Duration) {
 	for name, away := range map[string]func(*pgtest.Cluster) (back func() error, err error){
 		"stopped and started again": func(c *pgtest.Cluster) (func() error, error) { return c.Run, c.Stop() },
 		"frozen and thawed":         func(c *pgtest.Cluster) (func() error, error) { return c.Thaw, c.Freeze() },

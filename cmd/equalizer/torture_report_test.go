@@ -103,10 +103,20 @@ func (r *tortureReport) write(t *testing.T) {
 		"version": runtime.Version,
 	}).Parse(torturePage)).Execute(&page, r))
 	t.Log("\n" + page.String())
-	if torment.report == "" {
-		return
+	for _, folder := range r.folders() {
+		dir := filepath.Join("..", "..", folder) // tests run in their package's folder
+		require.NoError(t, os.MkdirAll(dir, 0o755))
+		assert.NoError(t, os.WriteFile(filepath.Join(dir, "README.md"), []byte(page.String()), 0o644))
 	}
-	dir := filepath.Join("..", "..", torment.report) // tests run in their package's folder
-	require.NoError(t, os.MkdirAll(dir, 0o755))
-	assert.NoError(t, os.WriteFile(filepath.Join(dir, "report.md"), []byte(page.String()), 0o644))
+}
+
+// folders are those that the report was asked for in, from the module's.
+func (r *tortureReport) folders() (folders []string) {
+	if torment.report != "" {
+		folders = append(folders, torment.report)
+	}
+	if torment.results {
+		folders = append(folders, filepath.Join("bench", "results", r.Started.Format(time.DateOnly)+"-torture"))
+	}
+	return folders
 }

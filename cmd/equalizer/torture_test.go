@@ -13,17 +13,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// torment is how often, from which seed, and with a report to which folder. TestMain has flags for it.
+// torment is how often, from which seed, and where the report goes. TestMain has flags for it.
 var torment struct {
-	rounds int
-	seed   uint64
-	report string
+	rounds  int
+	seed    uint64
+	report  string // a folder, from the module's
+	results bool   // a folder in bench/results, too
 }
 
 func tormentFlags() {
 	flag.IntVar(&torment.rounds, "rounds", 1, "TestTorture: how many rounds of each scenario")
 	flag.Uint64Var(&torment.seed, "seed", 0, "TestTorture: what its random moments come from; 0: another each time")
 	flag.StringVar(&torment.report, "report", "", "TestTorture: the folder for a report, in the module's")
+	flag.BoolVar(&torment.results, "results", false, "TestTorture: keep the report in bench/results/DATE-torture, too")
 }
 
 // scenario is a way to torment a process and its store.

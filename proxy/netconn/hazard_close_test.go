@@ -77,7 +77,9 @@ func number(t *testing.T, c net.Conn) (fd uintptr) {
 
 // A closed connection's descriptor number goes to the next connection. Whoever still uses the closed one, and was using it while
 // it was closed, neither takes a byte from the next nor slips one in.
-func TestDescriptorGivenToAnother(t *testing.T) {
+func TestDescriptorGivenToAnother(t *testing.T) { giveDescriptors(t, 5) }
+
+func giveDescriptors(t *testing.T, times int) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
@@ -96,7 +98,7 @@ func TestDescriptorGivenToAnother(t *testing.T) {
 		exchange(t, of(next), theirs)
 	}
 	onBothKinds(t, func(t *testing.T, of kind) {
-		for range 50 {
+		for range times {
 			f(t, of)
 		}
 	})
@@ -152,9 +154,11 @@ func hammer(l link, theirs net.Conn) (stop func()) {
 }
 
 // Many clients come and go, in every way that clients go, over links of both kinds in turn. Nothing of them stays.
-func TestConnectsAndDisconnects(t *testing.T) {
+func TestConnectsAndDisconnects(t *testing.T) { comeAndGo(t, 4_000) }
+
+func comeAndGo(t *testing.T, connects int) {
 	// One listener has as many connections as there are ports for the other end, for as long as those linger.
-	const connects, listeners, workers = 50_000, 4, 16
+	const listeners, workers = 4, 16
 	ours, theirs := pair(t) // What the runtime opens for all connections is open then.
 	exchange(t, newLink(ours), theirs)
 	files, others := openFiles(t), goleak.IgnoreCurrent()

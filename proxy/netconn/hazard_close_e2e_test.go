@@ -1,0 +1,11 @@
+//go:build e2e
+
+package netconn
+
+import "testing"
+
+// TestDescriptorsGivenToOthers is TestDescriptorGivenToAnother ten times as often.
+func TestDescriptorsGivenToOthers(t *testing.T) { giveDescriptors(t, 50) }
+
+// TestManyConnectsAndDisconnects has a port for nearly every one that there is.
+func TestManyConnectsAndDisconnects(t *testing.T) { comeAndGo(t, 50_000) }
