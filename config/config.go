@@ -26,8 +26,12 @@ type Server struct {
 	// TrustedProxies are the addresses and CIDRs whose X-Forwarded-For is believed. Anyone in
 	// here can claim to be any client.
 	TrustedProxies []string `toml:"trusted_proxies"`
-	// MaxHeader bounds a request's line and header; past it: 431, or 414 if the line alone is larger. Every open connection
-	// holds a buffer of this size while a request is read.
+	// Via is this proxy's name in the Via of the requests that it forwards, up to 64 characters.
+	// Each process adds a suffix of its own; a request that has it already is in a loop: 508. "": there
+	// is no Via, since servers take it for a reason not to compress.
+	Via string `toml:"via"`
+	// MaxHeader bounds a request's line and header; past it: 431, or 414 if the line alone is larger.
+	// Every open connection holds a buffer of this size while a request is read.
 	MaxHeader Size `toml:"max_header"`
 	// MaxBody bounds a request's body; past it: 413. 0: no bound. Bodies are streamed, so
 	// a large one costs no memory.

@@ -36,6 +36,12 @@ trusted_proxies = ["10.0.0.0/8", 5]
 		`c.toml:13: server.shutdown_timeout: "": not a duration; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		"c.toml:14: server.trusted_proxies[1]: 5 is an integer; want a string",
 	)
+	for _, via := range []string{"a b", "a/b", "edge:80", strings.Repeat("x", 65)} {
+		refused(t, pool+"[server]\nvia = \""+via+"\"\n",
+			`c.toml:4: server.via: "`+via+`"; want 1 to 64 letters, digits, dashes, dots and underscores, or none for no Via`)
+	}
+	require.Equal(t, "Edge-1.example_a", accepted(t, pool+"[server]\nvia = \"Edge-1.example_a\"\n").Server.Via)
+	require.Empty(t, accepted(t, pool+"[server]\nvia = \"\"\n").Server.Via)
 	refused(t, pool+"[server]\nmax_header = \"2MiB\"\n",
 		"c.toml:4: server.max_header: 2MiB is out of range; want 1KiB to 1MiB, as every connection holds a buffer of this size")
 	refused(t, pool+"[server]\nmin_rate = true\n", `c.toml:4: server.min_rate: true is a boolean; want bytes a second, or a string such as "1KiB/s"`)

@@ -29,6 +29,9 @@ func (r *report) server(s Server) {
 	if s.MaxHeader < KiB || s.MaxHeader > maxHeader {
 		r.add("server.max_header", "%v is out of range; want 1KiB to %v, as every connection holds a buffer of this size", s.MaxHeader, maxHeader)
 	}
+	if s.Via != "" && (len(s.Via) > 64 || !consistsOf(s.Via, wordBytes+"-.")) {
+		r.add("server.via", "%s; want 1 to 64 letters, digits, dashes, dots and underscores, or none for no Via", show(s.Via))
+	}
 	if s.MaxBody < 0 {
 		r.add("server.max_body", "%v is below 0; want a size, or 0 for no bound", s.MaxBody)
 	}

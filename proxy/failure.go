@@ -27,6 +27,7 @@ var (
 	backendBusy = failed(503, "backend-busy", "The backend is busy", "all connections to the backend are taken")
 	backendBad  = failed(502, "backend-broken", "The backend broke", "the backend gave no valid answer")
 	backendLate = failed(504, "backend-late", "The backend was late", "the backend did not answer in time")
+	looping     = failed(508, "loop", "The request is in a loop", "the request was forwarded by this very server before")
 	panicked    = closing(fasthttp.StatusInternalServerError, "panic", "")
 
 	badHeader      = closing(fasthttp.StatusBadRequest, "not-a-request", "the request's header is malformed")

@@ -25,6 +25,8 @@ type requestHead struct {
 	backend string
 	// requestID is appendRequestID's.
 	requestID []byte
+	// via is sent as our name in Via if it isn't "".
+	via string
 	// upgrade says that the request's Upgrade goes on to the backend.
 	upgrade bool
 }
@@ -37,8 +39,9 @@ func appendRequestHead(dst []byte, r *requestHead) []byte {
 	dst = r.appendLine(dst)
 	dst = r.appendHost(dst)
 	dst, found := r.appendFields(dst)
-	dst = r.appendForwarded(dst, found)
+	dst = r.appendForwarded(dst, &found)
 	dst = appendField(dst, headerRequestID, r.requestID)
+	dst = r.appendVia(dst)
 	dst = r.appendHops(dst)
 	return append(dst, "\r\n"...)
 }
@@ -72,15 +75,12 @@ func (r *requestHead) appendHost(dst []byte) []byte {
 	return appendField(dst, headerHost, r.backend)
 }
 
-// found is what a trusted peer's forwarding fields said.
-type found struct{ forwardedFor, forwardedProto, forwardedHost bool }
-
 // appendFields writes those of the client's fields that go on to the backend.
 func (r *requestHead) appendFields(dst []byte) (_ []byte, f found) {
 	for i := range r.header.Fields {
 		line := &r.header.Fields[i]
 		keep := r.trustedPeer
-		switch kindOf(line.Name) {
+		switch kind := kindOf(line.Name); kind {
 		case kindEndToEnd:
 			keep = r.passes(line.Name)
 		case kindDropped, kindHop:
@@ -91,13 +91,12 @@ func (r *requestHead) appendFields(dst []byte) (_ []byte, f found) {
 			keep = r.upgrade
 		case kindHost:
 			keep = r.host == "" && r.header.HostStands
-		case kindForwardedFor:
-			f.forwardedFor = r.trustedPeer
-			keep = false
-		case kindForwardedProto:
-			f.forwardedProto = r.trustedPeer
-		case kindForwardedHost:
-			f.forwardedHost = r.trustedPeer
+		case kindForwardedFor, kindForwardedProto, kindForwardedHost, kindForwardedPort:
+			keep = r.trustedPeer && f.note(kind, line.Value)
+		case kindMaxForwards:
+			if keep = r.passes(line.Name); r.header.MaxForwards != http1.Unlimited {
+				dst, keep = r.appendMaxForwards(dst), false
+			}
 		}
 		if keep {
 			dst = append(dst, line.Line...)
@@ -115,37 +114,6 @@ func (r *requestHead) passes(name []byte) bool {
 // that could have stood there; nor may it be what clients are limited by.
 func (r *requestHead) passesTrailer(f http1.Field) bool {
 	return kindOf(f.Name) == kindEndToEnd && r.passes(f.Name) && !r.key.is(f.Name)
-}
-
-// appendForwarded writes who the client is and what it asked for.
-func (r *requestHead) appendForwarded(dst []byte, f found) []byte {
-	dst = append(dst, headerForwardedFor+": "...)
-	if f.forwardedFor {
-		dst = r.appendForwardedFor(dst)
-	}
-	dst = appendAddr(dst, r.peer)
-	dst = append(dst, "\r\n"...)
-	if !f.forwardedProto {
-		dst = appendField(dst, headerForwardedProto, r.scheme)
-	}
-	if host := r.header.Host; !f.forwardedHost && len(host) > 0 {
-		dst = appendField(dst, headerForwardedHost, host)
-	}
-	dst = append(dst, headerRealIP+": "...)
-	dst = appendAddr(dst, r.client)
-	return append(dst, "\r\n"...)
-}
-
-// appendForwardedFor joins all that a trusted peer forwarded, for the peer's address to follow.
-func (r *requestHead) appendForwardedFor(dst []byte) []byte {
-	for i := range r.header.Fields {
-		f := &r.header.Fields[i]
-		if len(f.Value) > 0 && kindOf(f.Name) == kindForwardedFor {
-			dst = append(dst, f.Value...)
-			dst = append(dst, ", "...)
-		}
-	}
-	return dst
 }
 
 // appendHops writes what concerns the backend's connection: how the body is framed, and what the client would like.

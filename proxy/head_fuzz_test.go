@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -68,7 +69,7 @@ func checkPassedOn(t require.TestingT, in, out string) {
 		}
 		name, _, _ := strings.Cut(line, ":")
 		require.Contains(t, []string{
-			"Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "X-Request-ID",
+			"Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "Max-Forwards", "Via", "X-Real-IP", "X-Request-ID",
 			"Content-Length", "Transfer-Encoding", "Expect", "TE", "Connection", "\r\n", "",
 		}, name, "%q", out)
 	}
@@ -117,6 +118,10 @@ func checkForwarding(t require.TestingT, header http.Header) {
 			require.Equal(t, []string{want[loose]}, values, name)
 		case "x-forwarded-host":
 			require.Len(t, values, 1)
+		case "x-forwarded-port":
+			require.Len(t, values, 1)
+			port, err := strconv.Atoi(values[0])
+			require.True(t, err == nil && 1 <= port && port <= 65535, values[0])
 		case "connection":
 			require.Equal(t, []string{"Upgrade"}, values)
 		case "te":

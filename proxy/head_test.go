@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -26,7 +28,7 @@ func headOf(t require.TestingT, head string) *requestHead {
 
 // ours is what every request to a backend ends with, if it came from 192.0.2.1 for host.
 func ours(host string) string {
-	return lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: "+host, "X-Real-IP: 192.0.2.1", "X-Request-ID: id")
+	return lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: "+host, "X-Forwarded-Port: 80", "X-Real-IP: 192.0.2.1", "X-Request-ID: id")
 }
 
 func TestAppendRequestHead(t *testing.T) {
@@ -43,7 +45,7 @@ func TestAppendRequestHead(t *testing.T) {
 	f("GET / HTTP/1.0\r\nHost: a\r\nB: c\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n"+ours("a")+"\r\n")
 	f("GET http://a/ HTTP/1.0\r\nB: c\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n"+ours("a")+"\r\n")
 	f("GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: 10.0.0.1:8081\r\n"+
-		lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Real-IP: 192.0.2.1", "X-Request-ID: id")+"\r\n")
+		lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Port: 80", "X-Real-IP: 192.0.2.1", "X-Request-ID: id")+"\r\n")
 }
 
 func TestRequestTarget(t *testing.T) {
@@ -157,19 +159,95 @@ func TestTrustedForwardingHeadersAreKept(t *testing.T) {
 		all := "GET / HTTP/1.1\r\nHost: example.com\r\n" + lines(want...) + "\r\n"
 		assert.Equal(t, all, string(appendRequestHead(nil, r)), "%q", fields)
 	}
-	const proto, host, real, id = "X-Forwarded-Proto: http", "X-Forwarded-Host: example.com", "X-Real-IP: 198.51.100.4", "X-Request-ID: id"
-	f([]string{"X-Forwarded-For: 192.0.2.1", proto, host, real, id})
-	f([]string{"X-Forwarded-For: 198.51.100.4, 192.0.2.1", proto, host, real, id},
+	const proto, host, port = "X-Forwarded-Proto: http", "X-Forwarded-Host: example.com", "X-Forwarded-Port: 80"
+	const real, id = "X-Real-IP: 198.51.100.4", "X-Request-ID: id"
+	f([]string{"X-Forwarded-For: 192.0.2.1", proto, host, port, real, id})
+	f([]string{"X-Forwarded-For: 198.51.100.4, 192.0.2.1", proto, host, port, real, id},
 		"x-forwarded-for: 198.51.100.4")
-	f([]string{"X-Forwarded-For: 198.51.100.4,  10.0.0.1, unknown, 192.0.2.1", proto, host, real, id},
+	f([]string{"X-Forwarded-For: 198.51.100.4,  10.0.0.1, unknown, 192.0.2.1", proto, host, port, real, id},
 		"X-Forwarded-For: 198.51.100.4,  10.0.0.1", "X-Forwarded-For:", "X-FORWARDED-FOR: unknown ")
-	f([]string{"x-forwarded-proto: https", "X-Forwarded-Port: 443", "X-Forwarded-For: 192.0.2.1", host, real, id},
-		"x-forwarded-proto: https", "X-Forwarded-Port: 443")
-	f([]string{"X-Forwarded-Host: shop.example", "X-Forwarded-For: 192.0.2.1", proto, real, id},
+	f([]string{"x-forwarded-proto: https", "X-Forwarded-For: 192.0.2.1", host, "X-Forwarded-Port: 8443", real, id},
+		"x-forwarded-proto: https", "x-forwarded-PORT: 8443")
+	f([]string{"X-Forwarded-Host: shop.example", "X-Forwarded-For: 192.0.2.1", proto, port, real, id},
 		"X-Forwarded-Host: shop.example")
 	// No proxy writes these; the client behind it may have.
-	f([]string{"X-Forwarded-For: 192.0.2.1", proto, host, real, id},
-		"X_Forwarded_For: 6.6.6.6", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6", "X_Forwarded-Proto: https", "X-Request-ID: x")
+	f([]string{"X-Forwarded-For: 192.0.2.1", proto, host, port, real, id},
+		"X_Forwarded_For: 6.6.6.6", "X_Forwarded_Port: 81", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6", "X_Forwarded-Proto: https", "X-Request-ID: x")
+}
+
+// X-Forwarded-Port is that of the URL that the client asked for, as far as the client and trusted proxies tell.
+func TestForwardedPort(t *testing.T) {
+	f := func(want int, trusted bool, host string, fields ...string) {
+		t.Helper()
+		r := headOf(t, "GET / HTTP/1.1\r\nHost: "+host+"\r\n"+lines(fields...)+"\r\n")
+		r.trustedPeer = trusted
+		got := string(appendRequestHead(nil, r))
+		assert.Contains(t, got, fmt.Sprintf("\r\nX-Forwarded-Port: %d\r\n", want))
+		assert.Equal(t, 1, strings.Count(strings.ToLower(got), "forwarded-port"))
+	}
+	f(80, false, "a")
+	f(8080, false, "a:8080")
+	f(80, false, "a:")
+	f(81, false, "[::1]:0081")
+	f(80, false, "[2001:db8::81]")
+	f(80, false, "a:0")
+	f(80, false, "a:65536")
+	f(80, false, "a", "X-Forwarded-Port: 81", "X-Forwarded-Proto: https", "X-Forwarded-Host: b:82")
+	f(8080, false, "a:8080", "x_forwarded_port: 81")
+
+	f(81, true, "a:8080", "X-Forwarded-Port: 81")
+	for _, bad := range []string{"", "0", "65536", "x", "81, 82", "-1", "+81", "81;", "000081"} {
+		f(8080, true, "a:8080", "X-Forwarded-Port: "+bad)
+	}
+	f(8080, true, "a:8080", "X-Forwarded-Port: 81", "X-Forwarded-Port: 82")
+	f(443, true, "a", "X-Forwarded-Proto: HTTPS")
+	f(443, true, "a", "X-Forwarded-Proto: wss")
+	f(80, true, "a", "X-Forwarded-Proto: ws")
+	f(8443, true, "a:8443", "X-Forwarded-Proto: https")
+	f(443, true, "a:8080", "X-Forwarded-Proto: https", "X-Forwarded-Host: b")
+	f(8443, true, "a:8080", "X-Forwarded-Proto: https", "X-Forwarded-Host: b:8443")
+	f(443, true, "a:8080", "X-Forwarded-Proto: https", "X-Forwarded-Host: b:81, c:82")
+	f(80, true, "a:8080", "X-Forwarded-Host: b:81", "X-Forwarded-Host: c:82")
+}
+
+func TestMaxForwardsIsCountedDown(t *testing.T) {
+	f := func(method, want string, fields ...string) {
+		t.Helper()
+		r := headOf(t, method+" / HTTP/1.1\r\nHost: a\r\n"+lines(fields...)+"\r\n")
+		assert.Equal(t, method+" / HTTP/1.1\r\nHost: a\r\n"+want+ours("a")+"\r\n", string(appendRequestHead(nil, r)))
+	}
+	for _, method := range []string{"TRACE", "OPTIONS"} {
+		f(method, "Max-Forwards: 9\r\n", "max-forwards: 10")
+		f(method, "Max-Forwards: 0\r\n", "Max-Forwards: 001")
+		f(method, "Max-Forwards: 999999999999999998\r\n", "Max-Forwards: 123456789012345678901234567890")
+		f(method, "Max-Forwards: 1\r\n", "Connection: Max-Forwards", "Max-Forwards: 2")
+		f(method, "", "Max_Forwards: 5")
+	}
+	f("GET", "max-forwards:  5\r\nMax-Forwards: x\r\n", "max-forwards:  5", "Max-Forwards: x")
+	f("GET", "", "Connection: max-forwards", "Max-Forwards: 5")
+}
+
+func TestVia(t *testing.T) {
+	f := func(version, want string, fields ...string) {
+		t.Helper()
+		r := headOf(t, "GET / HTTP/"+version+"\r\nHost: a\r\n"+lines(fields...)+"\r\n")
+		r.via = "edge-1234"
+		assert.Equal(t, "GET / HTTP/1.1\r\nHost: a\r\n"+lines(fields...)+ours("a")+want+"\r\n", string(appendRequestHead(nil, r)))
+		assert.False(t, r.loops())
+	}
+	f("1.1", "Via: 1.1 edge-1234\r\n")
+	f("1.0", "Via: 1.0 edge-1234\r\n", "Via: 1.1 edge-9999, 1.1 edge", "via: 2 edge-1234x (edge-1234)")
+	f("1.2", "Via: 1.2 edge-1234\r\n", "Via:", "Via: ,", "Via: edge-1234, 2 edge-1234(x)")
+
+	for _, via := range []string{"1.1 edge-1234", "1.0 a, HTTP/1.1 \t Edge-1234 (x), 1.1 b"} {
+		r := headOf(t, get("Via: 1.1 a", "via: "+via))
+		assert.False(t, r.loops(), "no Via is asked for")
+		r.via = "edge-1234"
+		assert.True(t, r.loops(), via)
+	}
+	assert.Empty(t, viaName(""))
+	assert.Regexp(t, "^edge-[0-9a-f]{8}$", viaName("edge"))
+	assert.NotEqual(t, viaName("edge"), viaName("edge"))
 }
 
 func TestHostOfThePool(t *testing.T) {

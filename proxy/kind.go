@@ -21,8 +21,11 @@ const (
 	kindForwardedFor
 	kindForwardedProto
 	kindForwardedHost
+	kindForwardedPort
 	// kindForwardedMore is any other X-Forwarded-*.
 	kindForwardedMore
+	// kindMaxForwards is counted down where it means something.
+	kindMaxForwards
 )
 
 // longestKnown is the length of the longest name that kindOf knows whole.
@@ -33,7 +36,7 @@ const longestKnown = len("proxy-authorization")
 // of names take X_Forwarded_For and Content_Length for them, and nobody whom we trust spells them so.
 func kindOf(name []byte) kind {
 	switch http1.ToLower(name[0]) {
-	case 'c', 'e', 'f', 'h', 'k', 'p', 't', 'u', 'x':
+	case 'c', 'e', 'f', 'h', 'k', 'm', 'p', 't', 'u', 'x':
 	default:
 		return kindEndToEnd // Most names: Accept, Sec-Fetch-Mode, Authorization.
 	}
@@ -64,6 +67,10 @@ func kindOfFolded(start []byte, length int) kind {
 			return kindForwardedProto
 		case "x-forwarded-host":
 			return kindForwardedHost
+		case "x-forwarded-port":
+			return kindForwardedPort
+		case "max-forwards":
+			return kindMaxForwards
 		case "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
 			// We write these anew.
 			"transfer-encoding", "expect", "content-length", "x-real-ip", "x-request-id",

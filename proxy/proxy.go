@@ -14,6 +14,7 @@ import (
 // Proxy takes the requests that come in on its listeners to the backends of a pool.
 type Proxy struct {
 	settings Settings
+	via      string
 	pool     Pool
 	limiter  Limiter
 	limited  *limited
@@ -31,7 +32,7 @@ type Proxy struct {
 
 // New makes a proxy that doesn't listen yet. Nothing is limited if l is nil.
 func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
-	p := &Proxy{settings: s, pool: pool, limiter: l, limited: newLimited(s.Limit), log: log}
+	p := &Proxy{settings: s, via: viaName(s.Via), pool: pool, limiter: l, limited: newLimited(s.Limit), log: log}
 	p.requests.New = func() any { return newRequest(p) }
 	p.clients = netconn.NewClients(netconn.ClientLimits{
 		Header: s.HeaderTimeout,
@@ -49,7 +50,7 @@ func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
 // handle takes a request all the way. Each step says whether the next one follows; one
 // that says no has answered.
 func (r *request) handle() {
-	if r.read() && r.identify() && r.take() && r.pick() && r.forward() {
+	if r.read() && r.identify() && r.take() && r.mayForward() && r.pick() && r.forward() {
 		r.relay()
 	}
 }
@@ -85,7 +86,7 @@ func (r *request) identify() bool {
 	h.client = s.Trusted.ClientIP(h.peer, &r.header)
 	h.requestID = appendRequestID(r.idBuffer[:0], &r.header, h.trustedPeer)
 	h.upgrade = wantsUpgrade(&r.header)
-	return true
+	return !h.loops() || r.fail(looping, nil)
 }
 
 // take spends a token of the client's.

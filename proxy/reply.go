@@ -26,17 +26,22 @@ func (r *request) sendLimited() {
 
 // beginReply writes the start of an answer of ours to out. Its status may differ from r.status, which is what is logged.
 func (r *request) beginReply(p problem.Encoded) {
-	r.last = r.last || r.proxy.draining.Load()
-	r.out = append(r.out[:0], "HTTP/1.1 "...)
-	r.out = strconv.AppendInt(r.out, int64(p.Status()), 10)
-	r.out = append(r.out, ' ')
-	r.out = append(r.out, fasthttp.StatusMessage(p.Status())...)
-	r.out = append(r.out, "\r\n"...)
-	r.out = appendDate(r.out)
+	r.beginStatus(p.Status())
 	r.out = appendField(r.out, headerContentType, problem.ContentType)
 	r.out = append(r.out, headerContentLength+": "...)
 	r.out = strconv.AppendInt(r.out, int64(len(p.Body())), 10)
 	r.out = append(r.out, "\r\n"...)
+}
+
+// beginStatus writes the status line and the Date to out.
+func (r *request) beginStatus(status int) {
+	r.last = r.last || r.proxy.draining.Load()
+	r.out = append(r.out[:0], "HTTP/1.1 "...)
+	r.out = strconv.AppendInt(r.out, int64(status), 10)
+	r.out = append(r.out, ' ')
+	r.out = append(r.out, fasthttp.StatusMessage(status)...)
+	r.out = append(r.out, "\r\n"...)
+	r.out = appendDate(r.out)
 }
 
 // endReply writes the rest of it, and sends all. The request's body, as far as it hasn't come, won't be read by anybody.

@@ -125,6 +125,7 @@ func (r *request) begin() {
 		key:    p.settings.Key,
 		scheme: "http",
 		host:   p.settings.Host,
+		via:    p.via,
 	}
 	r.started = r.clock()
 }

@@ -26,6 +26,8 @@ type Settings struct {
 	// Backends are the authorities, such as "host:port", that an answer's Location must not show. With none, it is
 	// that of the backend that answered.
 	Backends []string
+	// Via is our name in the Via of forwarded requests, with a suffix of the process's behind it; "": there is none.
+	Via string
 	// MaxHeaderBytes bounds a request's header. A longer one is answered 431, or 414 if the request line alone is longer.
 	MaxHeaderBytes int64
 	// MaxBodyBytes bounds a request's body, 0 doesn't. A longer one is answered 413.

@@ -87,6 +87,7 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 	s := proxy.Settings{
 		Trusted:        trusted,
 		Host:           pool.Host,
+		Via:            c.Server.Via,
 		MaxHeaderBytes: int64(c.Server.MaxHeader),
 		MaxBodyBytes:   int64(c.Server.MaxBody),
 		HeaderTimeout:  c.Server.HeaderTimeout,

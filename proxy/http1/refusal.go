@@ -34,6 +34,7 @@ const (
 	nameHost             = "Host"
 	nameExpect           = "Expect"
 	nameConnection       = "Connection"
+	nameMaxForwards      = "Max-Forwards"
 	nameContentLength    = "Content-Length"
 	nameTransferEncoding = "Transfer-Encoding"
 )

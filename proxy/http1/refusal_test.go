@@ -56,5 +56,6 @@ func TestRefusalSaysWhere(t *testing.T) {
 	f("transfer-encoding-count", "Transfer-Encoding", "b", get("Transfer-Encoding: a", "Transfer-Encoding: b"))
 	f("two-framings", "Content-Length", "5", get("Content-Length: 5", "Transfer-Encoding: chunked"))
 	f("transfer-encoding-version", "Transfer-Encoding", "chunked", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n")
+	f("max-forwards", "Max-Forwards", "x", "TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n\r\n")
 	f("expect", "Expect", "x", get("Expect: x", "Expect: 100-continue"))
 }

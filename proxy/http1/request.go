@@ -30,6 +30,9 @@ type Request struct {
 	Named Options
 	// TrailersWelcome says that the client reads trailers (TE: trailers).
 	TrailersWelcome bool
+	// MaxForwards is how many more servers may forward a TRACE or OPTIONS request (RFC 9110, section 7.6.2); Unlimited
+	// if nothing is said, and of any other request.
+	MaxForwards int64
 
 	// head is what was given to Parse.
 	head []byte
@@ -42,6 +45,8 @@ type framing struct {
 	hosts, lengths, codings     int
 	length, coding              []byte
 	upgrade, expect             []byte
+	forwards                    []byte
+	forwardsCount               int
 	closes, keeps, wantsUpgrade bool
 	expects, oddExpect          bool
 }
@@ -51,7 +56,7 @@ type framing struct {
 func (r *Request) Reset() {
 	r.Method, r.Target, r.Version, r.Authority, r.Path, r.Host, r.Upgrade = nil, nil, nil, nil, nil, nil, nil
 	r.Fields = r.Fields[:0]
-	r.Size = SizeNone
+	r.Size, r.MaxForwards = SizeNone, Unlimited
 	r.HTTP11, r.HostStands, r.KeepAlive, r.Expect, r.TrailersWelcome = false, false, false, false, false
 	r.Named.n = 0
 	r.head, r.seen = nil, framing{}
@@ -81,7 +86,10 @@ func (r *Request) Parse(head []byte) *Refusal {
 	if refusal := r.checkHost(); refusal != nil {
 		return refusal
 	}
-	return r.checkBody()
+	if refusal := r.checkBody(); refusal != nil {
+		return refusal
+	}
+	return r.checkForwards()
 }
 
 var crlf = []byte("\r\n")
@@ -180,6 +188,11 @@ func (r *Request) note(f Field) *Refusal {
 	case len("connection"):
 		if Is(f.Name, "connection") {
 			return r.noteOptions(f.Value)
+		}
+	case len("max-forwards"):
+		if Is(f.Name, "max-forwards") {
+			s.forwardsCount++
+			s.forwards = f.Value
 		}
 	case len("content-length"):
 		if Is(f.Name, "content-length") {

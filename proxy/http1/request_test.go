@@ -174,6 +174,10 @@ func TestParseRefuses(t *testing.T) {
 	} {
 		f(400, "exactly chunked", get("Transfer-Encoding: "+coding))
 	}
+	for _, fields := range []string{"Max-Forwards:", "Max-Forwards: x", "Max-Forwards: -1", "Max-Forwards: 1, 1", "Max-Forwards: 1\r\nMax-Forwards: 1", "max-forwards: 1 1"} {
+		f(400, "Max-Forwards", "TRACE / HTTP/1.1\r\nHost: a\r\n"+fields+"\r\n\r\n")
+		f(400, "Max-Forwards", "OPTIONS * HTTP/1.1\r\nHost: a\r\n"+fields+"\r\n\r\n")
+	}
 	f(417, "100-continue", get("Expect: 200-ok"))
 	f(417, "100-continue", get("expect:"))
 	f(417, "100-continue", get("Expect: x", "Expect: 100-continue"))
@@ -286,6 +290,18 @@ func TestParseConcludes(t *testing.T) {
 	host("GET / HTTP/1.1\r\nHost: [::1]:\r\n\r\n", "[::1]", false)
 	f("GET / HTTP/1.0\r\n\r\n", func(r *Request) { assert.Nil(t, r.Host) })
 	f("GET / HTTP/1.7\r\nHost: a\r\n\r\n", func(r *Request) { assert.True(t, r.HTTP11 && r.KeepAlive) })
+	forwards := func(method, value string, want int64) {
+		t.Helper()
+		f(method+" / HTTP/1.1\r\nHost: a\r\nMax-Forwards: "+value+"\r\n\r\n", func(r *Request) { assert.Equal(t, want, r.MaxForwards, "%s %q", method, value) })
+	}
+	forwards("TRACE", "0", 0)
+	forwards("OPTIONS", "007", 7)
+	forwards("OPTIONS", strings.Repeat("0", 30), 0)
+	forwards("OPTIONS", strings.Repeat("9", 18), 1e18-1)
+	forwards("OPTIONS", strings.Repeat("9", 19), 1e18-1)
+	forwards("GET", "0", Unlimited)
+	forwards("GET", "x", Unlimited)
+	f("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", func(r *Request) { assert.Equal(t, Unlimited, r.MaxForwards) })
 	f("HEAD / HTTP/1.1\r\nHost:a\r\nB: \tc d \t\r\n\r\n", func(r *Request) {
 		assert.True(t, r.IsHead())
 		require.Len(t, r.Fields, 2)

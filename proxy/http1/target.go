@@ -98,6 +98,15 @@ func IsPort(b []byte) bool {
 	return len(b) == 0 || b[0] == ':' && IsDigits(b[1:], 5)
 }
 
+// PortOf is the port of a host with a port, and nil of anything else.
+func PortOf(host []byte) []byte {
+	colon := bytes.LastIndexByte(host, ':')
+	if colon < 0 || !isHost(host) || !IsPort(host[colon:]) {
+		return nil
+	}
+	return host[colon+1:]
+}
+
 func isIPv6(b []byte) bool {
 	addr, err := netip.ParseAddr(text(b))
 	return err == nil && addr.Is6() && addr.Zone() == ""

@@ -1,0 +1,48 @@
+package proxy
+
+import (
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/proxy/problem"
+)
+
+// allowed are the methods that a recipient of Max-Forwards: 0 tells of. Others go on to the backends, too; what these
+// allow only they know.
+const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+// noTrace answers a TRACE that may be forwarded no further. It is not reflected: what servers in front add to a request isn't for
+// its client, nor a cookie for a script, and no list of such fields is complete.
+var noTrace = &failure{
+	status:  fasthttp.StatusMethodNotAllowed,
+	reason:  "trace",
+	problem: problem.Encode(problem.Of(fasthttp.StatusMethodNotAllowed, "TRACE is not answered here")),
+}
+
+// mayForward says whether the request may go on to a backend. If not, it is answered as its final recipient does (RFC 9110,
+// section 7.6.2).
+func (r *request) mayForward() bool {
+	if r.header.MaxForwards != 0 {
+		return true
+	}
+	if string(r.header.Method) == "TRACE" {
+		r.failure, r.status = noTrace, noTrace.status
+		r.beginReply(noTrace.problem)
+		r.out = appendField(r.out, headerAllow, allowed)
+		r.endReply(noTrace.problem)
+		return false
+	}
+	r.status = fasthttp.StatusNoContent
+	r.beginStatus(r.status)
+	r.out = appendField(r.out, headerAllow, allowed)
+	r.endReply(problem.Encoded{})
+	return false
+}
+
+// appendMaxForwards writes how many more servers may forward the request after us.
+func (r *requestHead) appendMaxForwards(dst []byte) []byte {
+	dst = append(dst, headerMaxForwards+": "...)
+	dst = strconv.AppendInt(dst, max(r.header.MaxForwards-1, 0), 10)
+	return append(dst, "\r\n"...)
+}
