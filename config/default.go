@@ -77,8 +77,8 @@ func DefaultLimit() Limit {
 	return Limit{
 		Key:        "ip",
 		Secret:     true,
-		Capacity:   10,
-		Refill:     gcra.Refill{Amount: 1, Per: time.Minute},
+		Capacity:   100,
+		Refill:     gcra.Refill{Amount: 10, Per: time.Second},
 		MaxBuckets: 10_000_000,
 	}
 }

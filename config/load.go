@@ -45,14 +45,15 @@ func Load(path string, o Options) (Config, []Problem, error) {
 
 // Parse makes a Config of a TOML document and what Options lay over it, and validates it.
 // The name is the document's in messages; with no document at all, both are empty. The
-// error is all that is wrong, as [Problems]; the Config then has nothing but how to log them.
+// error is all that is wrong, as [Problems]; the Config then has nothing but how to log them,
+// and where a process that runs by an earlier version of the document may be found.
 // Without one, the warnings say what works but is hardly what anyone wants; they are in
 // the order of Problems.
 func Parse(name string, data []byte, o Options) (c Config, warnings []Problem, err error) {
 	c = Default()
 	tree, syntax := parseTree(name, data)
 	if syntax != nil {
-		return Config{Log: c.Log}, nil, Problems{*syntax}
+		return Config{Log: c.Log, Admin: Admin{Listen: c.Admin.Listen}}, nil, Problems{*syntax}
 	}
 	r := &report{source: name, lines: keyLines(string(data)), set: map[string]string{}}
 	decoder{r}.table("", tree, reflect.ValueOf(&c).Elem())
@@ -67,7 +68,7 @@ func Parse(name string, data []byte, o Options) (c Config, warnings []Problem, e
 		}
 	}
 	if len(r.problems) > 0 {
-		return Config{Log: c.Log}, nil, r.sorted()
+		return Config{Log: c.Log, Admin: Admin{Listen: c.Admin.Listen}}, nil, r.sorted()
 	}
 	c.warn(r)
 	return c, r.sorted(), nil

@@ -128,7 +128,8 @@ func TestNothingIsReturnedWithProblems(t *testing.T) {
 		require.Error(t, err)
 		require.Empty(t, warnings)
 		require.Equal(t, strings.Contains(document, "warn"), c.Log.Level == "warn")
-		c.Log = Log{}
-		require.Equal(t, Config{}, c, "but for how to log the problems")
+		require.Equal(t, strings.Contains(document, ":80"), c.Admin.Listen == ":80")
+		c.Log, c.Admin.Listen = Log{}, ""
+		require.Equal(t, Config{}, c, "but for how to log the problems, and where a process may be found")
 	}
 }

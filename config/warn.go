@@ -27,8 +27,8 @@ func (c Config) warn(r *report) {
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
 		r.warnKey(join("limits", name), c.Limits[name])
 	}
-	if len(c.Limits) == 0 && r.given("store") {
-		r.add("store", "nothing is limited, so nothing is stored: there is no [limits.default]")
+	if len(c.Limits) == 0 {
+		r.warnUnused()
 	}
 	r.warnClear(c.Store)
 }
@@ -64,6 +64,17 @@ func (r *report) warnKey(limit string, l Limit) {
 	if strings.HasPrefix(l.Key, "header:") && !l.TrustedHeader {
 		r.add(limit+".key", "%s: a header that nothing in front authenticates limits nobody who changes it with every request; "+
 			"trusted_header = true says that something does", show(l.Key))
+	}
+}
+
+// warnUnused warns of a store that nothing would be kept in.
+func (r *report) warnUnused() {
+	const text = "nothing is limited, so nothing is stored: there is no [limits.default], nor --key, --capacity or --refill"
+	switch {
+	case r.set["store.driver"] != "":
+		r.add("store.driver", text)
+	case r.given("store"):
+		r.add("store", text)
 	}
 }
 

@@ -21,7 +21,7 @@ func TestWarnings(t *testing.T) {
 	f(pool, none...)
 	f(pool+"[limits.default]\n[store]\n", none...)
 
-	f(pool+"[store]\n", "c.toml:3: store: nothing is limited, so nothing is stored: there is no [limits.default]")
+	f(pool+"[store]\n", "c.toml:3: store: nothing is limited, so nothing is stored: there is no [limits.default], nor --key, --capacity or --refill")
 	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\n",
 		`c.toml:4: limits.default.key: "header:X-API-Key": a header that nothing in front authenticates limits nobody who changes it with every request; trusted_header = true says that something does`)
 	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\ntrusted_header = true\n", none...)

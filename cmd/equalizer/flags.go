@@ -29,8 +29,8 @@ type options struct {
 	given    map[string]bool
 }
 
-// parseOptions reads the flags of a run.
-func parseOptions(name string, args []string, t terminal) (*options, error) {
+// parseOptions reads the flags of a run, and up to so many files beside them: one may stand for -c FILE.
+func parseOptions(name string, args []string, t terminal, files int) (*options, error) {
 	o := &options{given: map[string]bool{}}
 	flags := newFlags(name, usage, t.stdout)
 	flags.StringVar(&o.file, "c", "", "")
@@ -46,11 +46,17 @@ func parseOptions(name string, args []string, t terminal) (*options, error) {
 	flags.Int64Var(&o.capacity, "capacity", 0, "")
 	flags.TextVar(&o.refill, "refill", gcra.Refill{Amount: 1, Per: 1}, "")
 	store := flags.String("store", "", "")
-	if err := parse(flags, args); err != nil {
+	arguments, err := parseWith(flags, args, files)
+	if err != nil {
 		return nil, err
 	}
 	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
-	var err error
+	if len(arguments) > 0 {
+		if o.given["c"] {
+			return nil, usageError{fmt.Sprintf("unexpected argument %q: -c names a file already", arguments[0])}
+		}
+		o.file, o.given["c"] = arguments[0], true
+	}
 	if o.given["store"] {
 		// Not by flags.Func, whose errors quote the value: it may hold a password.
 		if o.store, err = parseStore(*store); err != nil {
@@ -65,7 +71,7 @@ func (o *options) load(getenv func(string) string) (config.Config, []config.Prob
 	with := config.Options{Getenv: getenv, Override: o.override, Check: checkValues}
 	switch {
 	case o.given["c"] && o.file == "":
-		return config.Config{}, nil, usageError{"-c is empty; want a file"}
+		return config.Config{}, nil, usageError{"the file's name is empty; want a file"}
 	case o.given["c"]:
 		return config.Load(o.file, with)
 	case o.given["backend"]:
@@ -166,7 +172,7 @@ func checkValues(c config.Config) []config.Problem {
 
 // runCheck is `equalizer check`: it prints all that is wrong, and what is worth a thought.
 func runCheck(args []string, t terminal) error {
-	o, err := parseOptions("check", args, t)
+	o, err := parseOptions("check", args, t, 1)
 	if err != nil {
 		return err
 	}

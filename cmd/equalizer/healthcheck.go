@@ -18,15 +18,39 @@ const healthcheckTimeout = 2 * time.Second
 // runHealthcheck is `equalizer healthcheck`: for containers, which have no curl.
 func runHealthcheck(args []string, t terminal) error {
 	flags := newFlags("healthcheck", usage, t.stdout)
-	admin := flags.String("admin", config.Default().Admin.Listen, "")
+	admin := flags.String("admin", "", "")
+	file := flags.String("c", "", "")
 	if err := parse(flags, args); err != nil {
 		return err
+	}
+	if *admin == "" {
+		return readyBy(*file, t)
 	}
 	host, port, err := net.SplitHostPort(*admin)
 	if err != nil {
 		return usageError{fmt.Sprintf("--admin %q is no address: want HOST:PORT", *admin)}
 	}
 	return ready(net.JoinHostPort(reachable(host), port))
+}
+
+// readyBy asks where the file says that the admin API is. The process that is asked may run by an
+// earlier version of the file, so mistakes in it don't make the process unhealthy.
+func readyBy(file string, t terminal) error {
+	c, mistakes := config.Default(), error(nil)
+	if file != "" {
+		c, _, mistakes = config.Load(file, config.Options{Getenv: t.getenv})
+	}
+	host, port, err := net.SplitHostPort(c.Admin.Listen)
+	if err != nil && mistakes != nil {
+		return mistakes
+	}
+	if err == nil {
+		err = ready(net.JoinHostPort(reachable(host), port))
+	}
+	if err != nil {
+		return errors.Join(mistakes, err)
+	}
+	return nil
 }
 
 // reachable is where a listener on this host is found from the same machine.

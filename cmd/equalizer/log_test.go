@@ -62,9 +62,19 @@ func TestAccessLogCanBeSwitchedOff(t *testing.T) {
 func TestHealthcheck(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	p := launch(t, free(flags...)...)
-	out, err := exec.Command(binary, "healthcheck", "--admin", strings.TrimPrefix(p.admin, "http://")).CombinedOutput()
+	address := strings.TrimPrefix(p.admin, "http://")
+	out, err := exec.Command(binary, "healthcheck", "--admin", address).CombinedOutput()
 	require.NoError(t, err, string(out))
 	assert.Empty(t, out)
+	// A mistake in the file is none of the process that runs.
+	for _, mistake := range []string{"", "[server]\nlisten = 1\n"} {
+		out, err = exec.Command(binary, "healthcheck", "-c", writeFile(t, "[admin]\nlisten = \""+address+"\"\n"+mistake)).CombinedOutput()
+		require.NoError(t, err, string(out))
+		assert.Empty(t, out)
+	}
+	out, err = exec.Command(binary, "healthcheck", "-c", "nowhere.toml").CombinedOutput()
+	require.Error(t, err)
+	assert.Equal(t, "equalizer: can't read the configuration: open nowhere.toml: no such file or directory\n", string(out))
 	p.stop()
 	out, err = exec.Command(binary, "healthcheck", "--admin", strings.TrimPrefix(p.admin, "http://")).CombinedOutput()
 	require.Error(t, err)
@@ -81,7 +91,7 @@ key = "cookie:x"
 refill = "fast"
 colour = "blue"
 `)
-	out, err := exec.Command(binary, "check", "-c", bad).CombinedOutput()
+	out, err := exec.Command(binary, "check", bad).CombinedOutput()
 	require.Error(t, err)
 	for _, want := range []string{":2: server.listen:", ":4: pools.default.backends[0]", ":6: limits.default.key:", ":7: limits.default.refill:", ":8: limits.default.colour:", "problems found: 5"} {
 		assert.Contains(t, string(out), want)
@@ -89,4 +99,9 @@ colour = "blue"
 	out, err = exec.Command(binary, "check", "-c", "../../config/config.toml").CombinedOutput()
 	require.NoError(t, err, string(out))
 	assert.Contains(t, string(out), "the configuration is good")
+
+	good := writeFile(t, "[pools.default]\nbackends = [\"http://127.0.0.1:1\"]\n")
+	out, err = exec.Command(binary, "check", good, "--store", "x.db").CombinedOutput()
+	require.NoError(t, err, string(out))
+	assert.Contains(t, string(out), "warning: --store: store.driver: nothing is limited, so nothing is stored")
 }

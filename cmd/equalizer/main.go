@@ -76,7 +76,7 @@ func command(ctx context.Context, args []string, t terminal) error {
 		fmt.Fprint(t.stdout, usage)
 		return nil
 	case name != "" && name[0] != '-':
-		return usageError{fmt.Sprintf("unexpected command %q; want demo, check, bench, healthcheck, version, or flags to run the proxy", name)}
+		return unknownCommand(name)
 	}
 	return runProxy(ctx, args, t)
 }

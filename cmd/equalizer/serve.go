@@ -23,7 +23,7 @@ import (
 
 // runProxy is `equalizer` with flags or a file.
 func runProxy(ctx context.Context, args []string, t terminal) error {
-	o, err := parseOptions("equalizer", args, t)
+	o, err := parseOptions("equalizer", args, t, 0)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 )
 
 const usage = `equalizer is an HTTP edge proxy: it balances requests over health-checked
@@ -36,8 +37,8 @@ Flags, which win over the file:
                      which --trusted-header says it is
   --secret=false     keep a header key's values as they are; by default they are
                      stored, listed and logged as their SHA-256 only
-  --capacity N       tokens that a client's bucket holds (default 10)
-  --refill R         how fast it earns them: 1/1m, 5/10s, 100/s (default "1/1m")
+  --capacity N       tokens that a client's bucket holds (default 100)
+  --refill R         how fast it earns them: 10/s, 5/10s, 1000/30d (default "10/s")
   --store STORE      where buckets are kept: a file (default "data/equalizer.db"),
                      postgres://USER@HOST:PORT/DATABASE, or memory
                      (EQUALIZER_POSTGRES_PASSWORD holds the password)
@@ -47,10 +48,11 @@ Flags, which win over the file:
 
 Other commands:
 
-  equalizer check -c FILE                 say all that is wrong with a configuration
+  equalizer check FILE                    say all that is wrong with a configuration
   equalizer bench --target URL [--through URL]
                                           measure what the proxy adds; bench --help
-  equalizer healthcheck [--admin ADDRESS] exit 0 if the proxy is ready for traffic
+  equalizer healthcheck [-c FILE | --admin ADDRESS]
+                                          exit 0 if the proxy is ready for traffic
   equalizer version                       print the version
 
 Exit codes: 0 done, or stopped by SIGTERM or SIGINT with everything stored;
@@ -98,17 +100,40 @@ func newFlags(name, help string, stdout io.Writer) flagSet {
 
 // parse reads a command line that is all flags.
 func parse(flags flagSet, args []string) error {
-	if err := flags.Parse(args); err != nil {
-		if err == flag.ErrHelp {
-			fmt.Fprint(flags.stdout, flags.help)
-			return err
+	_, err := parseWith(flags, args, 0)
+	return err
+}
+
+// parseWith reads a command line of flags and, among them, at most so many arguments.
+func parseWith(flags flagSet, args []string, most int) (arguments []string, err error) {
+	for {
+		if err := flags.read(args); err != nil {
+			return nil, err
 		}
-		return usageError{err.Error()}
+		if flags.NArg() == 0 {
+			return arguments, nil
+		}
+		if len(arguments) == most {
+			return nil, usageError{fmt.Sprintf("unexpected argument %q", flags.Arg(0))}
+		}
+		arguments, args = append(arguments, flags.Arg(0)), flags.Args()[1:]
 	}
-	if flags.NArg() > 0 {
-		return usageError{fmt.Sprintf("unexpected argument %q", flags.Arg(0))}
+}
+
+// read reads flags up to the first argument.
+func (flags flagSet) read(args []string) error {
+	err := flags.Parse(args)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if err == flag.ErrHelp {
+		fmt.Fprint(flags.stdout, flags.help)
+		return err
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+		return unknownFlag(name, flags)
+	}
+	return usageError{err.Error()}
 }
 
 // version is set by the linker in releases: -ldflags "-X main.version=v1.2.3".

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+)
+
+// unknownFlag is the error about a flag that a command doesn't have, with the one that was likely meant.
+func unknownFlag(name string, flags flagSet) error {
+	var known []string
+	flags.VisitAll(func(f *flag.Flag) { known = append(known, f.Name) })
+	if meant := suggest(name, known); meant != "" {
+		return usageError{fmt.Sprintf("unknown flag %s; did you mean %s?", dashed(name), dashed(meant))}
+	}
+	return usageError{fmt.Sprintf("unknown flag %s", dashed(name))}
+}
+
+// unknownCommand is the error about a first word that is no command.
+func unknownCommand(name string) error {
+	switch meant := suggest(name, []string{"demo", "check", "bench", "healthcheck", "version", "help"}); {
+	case meant != "":
+		return usageError{fmt.Sprintf("unknown command %q; did you mean %s?", name, meant)}
+	case strings.HasSuffix(name, ".toml"):
+		return usageError{fmt.Sprintf("unknown command %q; did you mean -c %s?", name, name)}
+	}
+	return usageError{fmt.Sprintf("unknown command %q; want demo, check, bench, healthcheck, version, or flags to run the proxy", name)}
+}
+
+// dashed is a flag as its command's help writes it.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// elsewhere has what other tools call a flag of ours.
+func elsewhere(name string) []string {
+	switch strings.ToLower(name) {
+	case "config", "conf", "file", "f":
+		return []string{"c"}
+	case "port", "bind", "addr", "address", "frontend", "http":
+		return []string{"listen"}
+	case "upstream", "server", "to", "proxy-pass", "origin":
+		return []string{"backend", "target"}
+	case "burst", "tokens", "max":
+		return []string{"capacity"}
+	case "rate", "limit", "rps":
+		return []string{"refill"}
+	case "db", "database", "data", "postgres":
+		return []string{"store"}
+	}
+	return nil
+}
+
+// suggest is the known name that a mistyped one was likely to be, "" if none is near: one that it
+// begins, that another tool has for it, or that is a few keystrokes away.
+func suggest(name string, known []string) string {
+	given := strings.ToLower(name)
+	best, least := "", len(given)/3+1
+	for _, candidate := range known {
+		if len(given) > 1 && strings.HasPrefix(candidate, given) {
+			return candidate
+		}
+		if d := distance(given, candidate); d <= least && d < len(candidate) && (best == "" || d < least) {
+			best, least = candidate, d
+		}
+	}
+	if best != "" {
+		return best
+	}
+	for _, meant := range elsewhere(given) {
+		for _, candidate := range known {
+			if candidate == meant {
+				return candidate
+			}
+		}
+	}
+	return ""
+}
+
+// distance is how many keystrokes are between two words: a letter more, less, other, or two swapped.
+func distance(a, b string) int {
+	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
+	for j := range rows[1] {
+		rows[1][j] = j
+	}
+	for i := range len(a) {
+		before, above, row := rows[0], rows[1], rows[2]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := above[j]
+			if a[i] != b[j] {
+				change++
+			}
+			row[j+1] = min(above[j+1]+1, row[j]+1, change)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		rows = [3][]int{above, row, before}
+	}
+	return rows[1][len(b)]
+}
