@@ -130,19 +130,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	return s.http.Serve(patient)
 }
 
-// Shutdown stops accepting and waits for what runs. If ctx ends first it cuts what is left, and
-// its error says how much that was.
-func (s *Server) Shutdown(ctx context.Context) error {
-	closing := s.stopAccepting()
-	// fasthttp's errors are closing's and the context's.
-	if err := s.http.ShutdownWithContext(ctx); err != nil && ctx.Err() != nil {
-		return fmt.Errorf("admin API: %w, and connections were cut: %d", err, s.cut())
-	}
-	return closing
-}
-
-// stopAccepting closes the listener here, since fasthttp may not have got it yet from Serve.
-func (s *Server) stopAccepting() error {
+// StopAccepting closes the listener: nobody connects any more, and what runs goes on until
+// Shutdown. It may be called before Serve, and more than once.
+func (s *Server) StopAccepting() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
@@ -154,6 +144,17 @@ func (s *Server) stopAccepting() error {
 		return fmt.Errorf("closing the admin listener: %w", err)
 	}
 	return nil
+}
+
+// Shutdown stops accepting and waits for what runs. If ctx ends first it cuts what is left, and
+// its error says how much that was.
+func (s *Server) Shutdown(ctx context.Context) error {
+	closing := s.StopAccepting()
+	// fasthttp's errors are closing's and the context's.
+	if err := s.http.ShutdownWithContext(ctx); err != nil && ctx.Err() != nil {
+		return fmt.Errorf("admin API: %w, and connections were cut: %d", err, s.cut())
+	}
+	return closing
 }
 
 // hurrySilent ends the wait for the first byte of connections that have sent none, which fasthttp

@@ -58,6 +58,10 @@ type RequestsStatus struct {
 	InFlight int64 `json:"in_flight"`
 	// Connections counts the clients' open connections.
 	Connections int64 `json:"connections"`
+	// MaxConnections bounds them, 0 if nothing does. AcceptPauses counts how often a client had to wait
+	// until another one's connection closed.
+	MaxConnections int64 `json:"max_connections"`
+	AcceptPauses   int64 `json:"accept_pauses"`
 	// Allowed counts the requests that the limit let pass, or all where nothing is limited;
 	// Limited those that got a 429.
 	Allowed int64 `json:"allowed"`

@@ -40,7 +40,7 @@ func TestStatus(t *testing.T) {
 		"store": {"driver": "bolt", "up": true, "error": "", "flushes": 3, "flush_errors": 1, "flush_overruns": 2,
 			"last_flush": "2026-11-23T07:21:02.000Z", "dirty": 4, "lag_seconds": 0.25},
 		"buckets": {"count": 5, "managed": 2, "max": 10, "overflow_takes": 7},
-		"requests": {"total": 9, "in_flight": 1, "connections": 0, "allowed": 6, "limited": 3,
+		"requests": {"total": 9, "in_flight": 1, "connections": 0, "max_connections": 0, "accept_pauses": 0, "allowed": 6, "limited": 3,
 			"responses": {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 3, "5xx": 0},
 			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "client_gone": 0, "too_slow": 0,
 			"retries": 0, "cut": 0, "panics": 0},

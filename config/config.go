@@ -55,11 +55,18 @@ type Server struct {
 	TunnelTimeout time.Duration `toml:"tunnel_timeout"`
 	// LeanConnections saves 2 KB of memory for each idle connection, at a price in CPU time for each request.
 	LeanConnections bool `toml:"lean_connections"`
+	// MaxConnections bounds the clients' connections; past it none is accepted until one closes. 0:
+	// as many as the limit of open files has room for.
+	MaxConnections int `toml:"max_connections"`
 	// DrainDelay is how long to go on accepting after SIGTERM, with readiness off, so that load
 	// balancers in front notice in time. 0: no delay.
 	DrainDelay time.Duration `toml:"drain_delay"`
-	// ShutdownTimeout is how long requests that run at the stop may take to end before they are cut.
+	// ShutdownTimeout is how long the last flush and the requests that run may take after that,
+	// before what is left is cut.
 	ShutdownTimeout time.Duration `toml:"shutdown_timeout"`
+	// TunnelGrace is how long tunnels and event streams may go on at a stop once the store is let go
+	// of, where the sockets are a supervisor's and new connections wait for this process to end.
+	TunnelGrace time.Duration `toml:"tunnel_grace"`
 }
 
 // Admin is the admin API's listener.

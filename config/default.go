@@ -22,7 +22,8 @@ func Default() Config {
 			MinRate:         Rate(KiB),
 			RateGrace:       30 * time.Second,
 			TunnelTimeout:   time.Hour,
-			ShutdownTimeout: 30 * time.Second,
+			ShutdownTimeout: 20 * time.Second,
+			TunnelGrace:     time.Second,
 		},
 		Admin: Admin{Listen: "127.0.0.1:8080"},
 		Store: Store{

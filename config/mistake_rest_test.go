@@ -23,6 +23,8 @@ rate_grace = "0s"
 drain_delay = "-1s"
 shutdown_timeout = ""
 trusted_proxies = ["10.0.0.0/8", 5]
+tunnel_grace = "25h"
+max_connections = -1
 `,
 		"c.toml:4: server.max_header: 1023 is out of range; want 1KiB to 1MiB, as every connection holds a buffer of this size",
 		`c.toml:5: server.max_body: "10MB": unknown unit "MB"; want bytes, or a whole number with B, KiB, MiB, GiB or TiB, such as "16KiB"`,
@@ -35,6 +37,8 @@ trusted_proxies = ["10.0.0.0/8", 5]
 		`c.toml:12: server.drain_delay: "-1s": below 0; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		`c.toml:13: server.shutdown_timeout: "": not a duration; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		"c.toml:14: server.trusted_proxies[1]: 5 is an integer; want a string",
+		"c.toml:15: server.tunnel_grace: 25h is out of range; want 1ms to 24h, or 0s for none",
+		"c.toml:16: server.max_connections: -1 is out of range; want 1 to 10000000, or 0 for what the limit of open files allows",
 	)
 	for _, via := range []string{"a b", "a/b", "edge:80", strings.Repeat("x", 65)} {
 		refused(t, pool+"[server]\nvia = \""+via+"\"\n",
@@ -51,11 +55,13 @@ trusted_proxies = ["10.0.0.0/8", 5]
 	require.Equal(t, Rate(KiB), accepted(t, pool+"[server]\nmin_rate = 1024\n").Server.MinRate)
 	require.Equal(t, Rate(KiB), accepted(t, pool+"[server]\nmin_rate = \"1KiB\"\n").Server.MinRate)
 	require.Zero(t, accepted(t, pool+"[server]\nmin_rate = \"0\"\n").Server.MinRate)
-	c := accepted(t, pool+"[server]\nmin_rate = \"2KiB/s\"\nmax_header = 4096\nmax_body = \"1GiB\"\ndrain_delay = \"5s\"\n")
+	c := accepted(t, pool+"[server]\nmin_rate = \"2KiB/s\"\nmax_header = 4096\nmax_body = \"1GiB\"\ndrain_delay = \"5s\"\ntunnel_grace = \"0s\"\nmax_connections = 10000000\n")
 	require.Equal(t, 4*KiB, c.Server.MaxHeader)
 	require.Equal(t, GiB, c.Server.MaxBody)
 	require.Equal(t, Rate(2*KiB), c.Server.MinRate)
 	require.Equal(t, 5*time.Second, c.Server.DrainDelay)
+	require.Zero(t, c.Server.TunnelGrace)
+	require.Equal(t, 10_000_000, c.Server.MaxConnections)
 }
 
 func TestLimitMistakes(t *testing.T) {

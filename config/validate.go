@@ -24,7 +24,7 @@ func (c Config) validate(r *report) {
 }
 
 func (r *report) server(s Server) {
-	const maxHeader = 1 * MiB
+	const maxHeader, mostConnections = 1 * MiB, 10_000_000
 	r.listen("server.listen", s.Listen)
 	if s.MaxHeader < KiB || s.MaxHeader > maxHeader {
 		r.add("server.max_header", "%v is out of range; want 1KiB to %v, as every connection holds a buffer of this size", s.MaxHeader, maxHeader)
@@ -46,6 +46,10 @@ func (r *report) server(s Server) {
 	r.duration("server.tunnel_timeout", s.TunnelTimeout)
 	r.durationOrOff("server.drain_delay", s.DrainDelay)
 	r.duration("server.shutdown_timeout", s.ShutdownTimeout)
+	r.durationOrOff("server.tunnel_grace", s.TunnelGrace)
+	if s.MaxConnections < 0 || s.MaxConnections > mostConnections {
+		r.add("server.max_connections", "%d is out of range; want 1 to %d, or 0 for what the limit of open files allows", s.MaxConnections, mostConnections)
+	}
 }
 
 func (r *report) log(l Log) {

@@ -31,6 +31,7 @@ func (c Config) warn(r *report) {
 		r.warnUnused()
 	}
 	r.warnClear(c.Store)
+	r.warnSuccessor(c)
 }
 
 func (r *report) warnTrust(proxies []string) {
@@ -84,6 +85,16 @@ func (r *report) warnClear(s Store) {
 	if s.Driver == StorePostgres && inClear && !isLocal(s.Postgres.Host) {
 		r.add("store.postgres.sslmode", "%s: the password and the buckets may cross the network to %s in the clear; verify-full is safe",
 			s.Postgres.SSLMode, s.Postgres.Host)
+	}
+}
+
+// warnSuccessor warns of a start that may give up while the process before it still stops, and
+// holds the store for as long as it may.
+func (r *report) warnSuccessor(c Config) {
+	held := c.Server.DrainDelay + c.Server.ShutdownTimeout + c.Store.Timeout
+	if len(c.Limits) > 0 && c.Store.Driver != StoreMemory && c.Store.ConnectTimeout <= held {
+		r.add("store.connect_timeout", "%s may not outlast a predecessor's stop, which holds the store for up to drain_delay + shutdown_timeout + store.timeout, %s",
+			shortDuration(c.Store.ConnectTimeout), shortDuration(held))
 	}
 }
 

@@ -36,6 +36,13 @@ func TestWarnings(t *testing.T) {
 	f("[admin]\nlisten = \":8080\"\ntoken = \"0123456789abcdef\"\n"+pool,
 		`c.toml:2: admin.listen: ":8080": the token crosses the network in the clear, unless TLS ends in front of it`)
 
+	const held = " may not outlast a predecessor's stop, which holds the store for up to drain_delay + shutdown_timeout + store.timeout, "
+	f(pool+"[limits.default]\n[store]\nconnect_timeout = \"25s\"\n", "c.toml:5: store.connect_timeout: 25s"+held+"25s")
+	f(pool+"[limits.default]\n[store]\nconnect_timeout = \"26s\"\n", none...)
+	f(pool+"[limits.default]\n[server]\ndrain_delay = \"10s\"\n", "c.toml: store.connect_timeout: 30s"+held+"35s")
+	f(pool+"[limits.default]\n[server]\ndrain_delay = \"10s\"\n[store]\ndriver = \"memory\"\n", none...)
+	f(pool+"[server]\ndrain_delay = \"10s\"\n", none...)
+
 	const clear = `: the password and the buckets may cross the network to db in the clear; verify-full is safe`
 	f("[limits.default]\n[store]\ndriver = \"postgres\"\n[store.postgres]\nhost = \"db\"\nsslmode = \"prefer\"\n"+pool,
 		"c.toml:6: store.postgres.sslmode: prefer"+clear)

@@ -17,13 +17,21 @@ import (
 
 const unitFile = "equalizer.service"
 
+// socketUnits are the units of the sockets that systemd can hold for the service, by their names.
+var socketUnits = map[string]string{"proxy": "equalizer.socket", "admin": "equalizer-admin.socket"}
+
 // unit is a systemd unit: the values of each key of each section, as "Section.Key".
 type unit map[string][]string
 
 func loadUnit(t *testing.T) unit {
 	t.Helper()
+	return loadUnitFile(t, unitFile)
+}
+
+func loadUnitFile(t *testing.T, file string) unit {
+	t.Helper()
 	u, section := unit{}, ""
-	for line := range strings.Lines(read(t, unitFile)) {
+	for line := range strings.Lines(read(t, file)) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -93,6 +101,20 @@ func TestUnitGivesAStopTheTimeItTakes(t *testing.T) {
 	require.Greater(t, timeout, stopTime(config.Default()))
 }
 
+// The sockets are on the addresses that the service would open itself, and have the names that it
+// tells them apart by.
+func TestSocketUnitsFitTheConfiguration(t *testing.T) {
+	c := config.Default()
+	for name, address := range map[string]string{"proxy": c.Server.Listen, "admin": c.Admin.Listen} {
+		u := loadUnitFile(t, socketUnits[name])
+		assert.Equal(t, []string{name}, u["Socket.FileDescriptorName"])
+		assert.Equal(t, []string{strings.TrimPrefix(address, ":")}, u["Socket.ListenStream"])
+		assert.Equal(t, []string{unitFile}, u["Socket.Service"])
+		assert.Equal(t, []string{"sockets.target"}, u["Install.WantedBy"])
+		assert.NotContains(t, u, "Socket.Accept", "the service accepts itself")
+	}
+}
+
 // TestUnitPassesSystemdAnalyze asks systemd itself, where it is new enough to be asked about
 // a unit that isn't installed. Elsewhere it is left at what the tests above have read.
 func TestUnitPassesSystemdAnalyze(t *testing.T) {
@@ -115,5 +137,10 @@ func TestUnitPassesSystemdAnalyze(t *testing.T) {
 		return string(out)
 	}
 	assert.Empty(t, f("verify", "--man=no", "--recursive-errors=no"))
+	for _, file := range socketUnits {
+		socket := filepath.Join(filepath.Dir(path), file)
+		require.NoError(t, os.WriteFile(socket, []byte(read(t, file)), 0o600))
+		assert.Empty(t, f("verify", "--man=no", "--recursive-errors=no", socket))
+	}
 	f("security", "--offline=true", "--threshold=15", "--no-pager") // 1.5 of 10, which is worst
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -84,7 +85,7 @@ func run(t testing.TB, p *Proxy, pool *fakePool) (addr string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		assert.NoError(t, p.Shutdown(ctx))
+		assert.NoError(t, shutDown(ctx, p))
 		assert.NoError(t, <-served)
 		for _, b := range pool.backends {
 			b.Client().CloseIdleConnections()
@@ -97,6 +98,12 @@ func run(t testing.TB, p *Proxy, pool *fakePool) (addr string) {
 		}
 	})
 	return ln.Addr().String()
+}
+
+// shutDown ends a proxy's intake, and waits for what is relayed until ctx ends.
+func shutDown(ctx context.Context, p *Proxy) error {
+	err := p.Close(ctx)
+	return cmp.Or(p.Wait(ctx), err)
 }
 
 // proxyTo starts a proxy with one backend per address.

@@ -12,8 +12,12 @@ import (
 const (
 	// acceptQuiet is for how long no connection must have come before a listener counts as drained.
 	acceptQuiet = 2 * time.Millisecond
-	// acceptAtMost bounds the draining of a listener that connections don't stop coming to.
-	acceptAtMost = time.Second
+	// acceptAtMost bounds the draining of a listener that connections don't stop coming to. A
+	// successor waits for that long.
+	acceptAtMost = 100 * time.Millisecond
+	// headGrace is for how long heads may go on to arrive once the listeners are closed. A
+	// successor waits for that, too.
+	headGrace = 500 * time.Millisecond
 	// The pauses after failed accepts, as when there are no file descriptors left.
 	acceptPause, acceptLongestPause = 5 * time.Millisecond, time.Second
 )
@@ -76,8 +80,10 @@ func (a *accepting) finish() {
 // deadliner is a listener whose Accept can be interrupted.
 type deadliner interface{ SetDeadline(time.Time) error }
 
-// Serve accepts connections on ln and serves them. It returns nil once Shutdown has drained and closed ln, or
-// was called before. It may be called for several listeners at once.
+// Serve accepts connections on ln and serves them. While there are as many as Settings allow, it
+// holds the next one until one of them closes, and leaves the rest to the system's queue. It
+// returns nil once Close has drained and closed ln, or was called before. It may be called for
+// several listeners at once.
 func (p *Proxy) Serve(ln net.Listener) error {
 	if !p.listen(ln) {
 		return ln.Close()
@@ -89,6 +95,7 @@ func (p *Proxy) Serve(ln net.Listener) error {
 		switch {
 		case err == nil:
 			pause = acceptPause
+			p.clients.AwaitRoom(p.stop)
 			p.serve(conn)
 		case p.stopping():
 		case errors.Is(err, net.ErrClosed):
@@ -103,11 +110,11 @@ func (p *Proxy) Serve(ln net.Listener) error {
 	return nil
 }
 
-// acceptRest accepts until no connection waits, and closes ln.
+// acceptRest accepts until no connection waits or there is no room for more, and closes ln.
 func (p *Proxy) acceptRest(ln net.Listener) {
 	defer ln.Close()
 	d, ok := ln.(deadliner)
-	for end := time.Now().Add(acceptAtMost); ok && time.Now().Before(end); {
+	for end := time.Now().Add(acceptAtMost); ok && p.clients.HasRoom() && time.Now().Before(end); {
 		if d.SetDeadline(time.Now().Add(acceptQuiet)) != nil {
 			return
 		}
@@ -128,15 +135,29 @@ func (p *Proxy) serve(conn net.Conn) {
 // Drain has every answer say Connection: close from now on. Connections are accepted and requests served as before.
 func (p *Proxy) Drain() { p.draining.Store(true) }
 
-// Shutdown ends it all in good order: it accepts what waits to be accepted, closes the listeners, closes the connections that
-// wait for a request, and waits for the requests that run. When ctx ends, it cuts those that still do and says in an error how many.
-// A request whose first byte was read before that is answered.
-func (p *Proxy) Shutdown(ctx context.Context) error {
+// wantsClose reports whether connections had better end with their request: we stop, or others wait
+// for a place.
+func (p *Proxy) wantsClose() bool { return p.draining.Load() || p.clients.Crowded() }
+
+// Close ends the intake: it accepts what waits to be accepted, closes the listeners, and closes the
+// connections that wait for a request. It returns when no request can spend a token any more:
+// each was taken or refused, a head that isn't whole within headGrace with a 408. What is being
+// relayed goes on: see Wait. The error is the cause of ctx's end, if that comes first.
+func (p *Proxy) Close(ctx context.Context) error {
 	p.Drain()
 	p.accepting.finish()
-	p.clients.CloseIdle()
+	return p.clients.Close(ctx, headGrace)
+}
+
+// Wait waits for what is relayed after Close. When ctx ends, it cuts what still is and says in an
+// error how much that was.
+func (p *Proxy) Wait(ctx context.Context) error {
 	if err := p.clients.Wait(ctx); err != nil {
 		return fmt.Errorf("%d connections were cut: %w", p.clients.Cut(), err)
 	}
 	return nil
 }
+
+// CutLasting cuts the tunnels and event streams, those that begin later too, and returns how many
+// there were. Their clients are used to coming back.
+func (p *Proxy) CutLasting() int { return p.clients.CutLasting() }

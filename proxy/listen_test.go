@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -19,7 +20,7 @@ func shutdown(t *testing.T, p *proxied) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	require.NoError(t, p.Shutdown(ctx))
+	require.NoError(t, shutDown(ctx, p.Proxy))
 }
 
 // While draining, requests are served on and connections accepted, but each is used once.
@@ -91,7 +92,7 @@ func TestShutdownLosesNothing(t *testing.T) {
 	<-first
 
 	done := make(chan error, 1)
-	go func() { done <- p.Shutdown(t.Context()) }()
+	go func() { done <- shutDown(t.Context(), p.Proxy) }()
 	require.Eventually(t, func() bool {
 		c, err := net.Dial("tcp", p.addr)
 		if err == nil {
@@ -132,6 +133,74 @@ func keepComing(p *proxied, reuse bool, first chan<- struct{}) (answered int) {
 	}
 }
 
+// A head that isn't whole soon after the listeners were closed is refused.
+func TestCloseRefusesLateHeads(t *testing.T) {
+	b, _ := answering(t, ok)
+	p := proxyTo(t, b.addr)
+	half := p.dial()
+	require.True(t, half.send("POST / HTTP/1.1\r\nHo"))
+	require.Eventually(t, func() bool { return p.Stats().InFlight == 1 }, patience, time.Millisecond)
+	begin := time.Now()
+	require.NoError(t, p.Close(t.Context()))
+	assert.GreaterOrEqual(t, time.Since(begin), headGrace)
+	a := half.readAnswer("POST")
+	assert.Equal(t, 408, a.StatusCode)
+	assert.True(t, a.Close)
+	require.NoError(t, p.Wait(t.Context()))
+}
+
+// After Close no token is spent, however a connection was used before: what runs goes on, and no
+// request follows on a connection whose last response didn't say so.
+func TestCloseSpendsNoMoreTokens(t *testing.T) {
+	release := make(chan struct{})
+	b := startBackend(t, func(c *conn, _ int) {
+		for c.readRequest() != "" {
+			c.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+			<-release
+			c.send("lf")
+		}
+	})
+	limits := &fakeLimiter{}
+	limits.left.Store(10)
+	p := startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), limits)
+	c := p.dial()
+	require.True(t, c.send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"))
+	head := c.readHead()
+	assert.NotContains(t, head, "Connection: close")
+	require.NoError(t, p.Close(t.Context()))
+	require.True(t, c.send("GET /3 HTTP/1.1\r\nHost: x\r\n\r\n"))
+	close(release)
+	body := make([]byte, 4)
+	_, err := io.ReadFull(c.br, body)
+	require.NoError(t, err)
+	assert.Equal(t, "half", string(body))
+	c.expectEnd()
+	require.NoError(t, p.Wait(t.Context()))
+	assert.Len(t, limits.taken(), 1)
+}
+
+// The same under load: what was spent when Close returns is all that ever is.
+func TestCloseUnderLoad(t *testing.T) {
+	b, _ := answering(t, ok)
+	for range 3 {
+		limits := &fakeLimiter{}
+		limits.left.Store(1 << 40)
+		p := startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), limits)
+		var clients sync.WaitGroup
+		first := make(chan struct{}, 8)
+		for i := range 8 {
+			clients.Go(func() { keepComing(p, i%2 == 0, first) })
+		}
+		<-first
+		<-first
+		require.NoError(t, p.Close(t.Context()))
+		spent := len(limits.taken())
+		clients.Wait()
+		require.NoError(t, p.Wait(t.Context()))
+		require.Len(t, limits.taken(), spent)
+	}
+}
+
 // When the time is over, what still runs is cut, and how much it was is said.
 func TestShutdownCuts(t *testing.T) {
 	release, waiting := make(chan struct{}), make(chan struct{})
@@ -147,7 +216,7 @@ func TestShutdownCuts(t *testing.T) {
 	<-waiting
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := p.Shutdown(ctx)
+	err := shutDown(ctx, p.Proxy)
 	require.ErrorIs(t, err, context.Canceled)
 	assert.True(t, strings.HasPrefix(err.Error(), "1 connections were cut"), err)
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))

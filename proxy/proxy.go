@@ -42,6 +42,8 @@ func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
 
 		MinRate:   s.MinRate,
 		RateGrace: s.RateGrace,
+
+		Connections: s.MaxConnections,
 	})
 	p.accepting.stop = make(chan struct{})
 	return p
@@ -93,10 +95,12 @@ func (r *request) identify() bool {
 func (r *request) take() bool {
 	p := r.proxy
 	if p.limiter == nil {
+		r.session.Admitted()
 		return true
 	}
 	r.clientID = p.settings.Key.AppendClientID(r.clientID[:0], &r.header, r.head.client)
 	r.decision = p.limiter.Take(asString(r.clientID))
+	r.session.Admitted()
 	if !r.decision.Allowed {
 		p.counters.limited.Add(1)
 		r.sendLimited()

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -46,6 +47,9 @@ func (r *request) relay() {
 		// nevertheless: there is no telling what it sends next.
 		r.last = true
 	}
+	if !b.body.Complete() && r.isEventStream() {
+		r.session.Lasts()
+	}
 	r.out = r.appendAnswerHead(r.out[:0])
 	r.out = r.appendPiece(r.out, arrived[:n])
 	if err := r.write(r.out); err != nil {
@@ -56,6 +60,18 @@ func (r *request) relay() {
 	if !b.body.Complete() {
 		r.stream()
 	}
+}
+
+// isEventStream reports whether the response is server-sent events, which end when one side has
+// enough, and whose clients come back for more.
+func (r *request) isEventStream() bool {
+	for i := range r.exchange.answer.Fields {
+		if f := &r.exchange.answer.Fields[i]; http1.Is(f.Name, "content-type") {
+			mediaType, _, _ := bytes.Cut(f.Value, []byte(";"))
+			return http1.Is(bytes.TrimSpace(mediaType), "text/event-stream")
+		}
+	}
+	return false
 }
 
 // beginRelay finds out how the body is framed, on both sides.
@@ -70,7 +86,7 @@ func (r *request) beginRelay() {
 		size = http1.SizeNone
 	}
 	b.body.Begin(size)
-	r.last = r.last || r.proxy.draining.Load()
+	r.last = r.last || r.proxy.wantsClose()
 }
 
 // endRelay ends the exchange once the body has come. What came behind it, or is there by now, is nobody's answer, so such a

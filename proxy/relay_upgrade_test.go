@@ -326,7 +326,7 @@ func TestShutdownWaitsForTunnels(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		done := make(chan error, 1)
-		go func() { done <- p.Shutdown(ctx) }()
+		go func() { done <- shutDown(ctx, p.Proxy) }()
 		p.refusesConnections()
 		c.echoes("stopping")
 		end(c, cancel)

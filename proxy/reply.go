@@ -35,7 +35,8 @@ func (r *request) beginReply(p problem.Encoded) {
 
 // beginStatus writes the status line and the Date to out.
 func (r *request) beginStatus(status int) {
-	r.last = r.last || r.proxy.draining.Load()
+	r.session.Admitted()
+	r.last = r.last || r.proxy.wantsClose()
 	r.out = append(r.out[:0], "HTTP/1.1 "...)
 	r.out = strconv.AppendInt(r.out, int64(status), 10)
 	r.out = append(r.out, ' ')

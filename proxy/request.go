@@ -163,7 +163,7 @@ func (p *Proxy) logPanic(v any) {
 func (r *request) finish() (more bool) {
 	p := r.proxy
 	r.count()
-	more = !r.last && r.skipBody()
+	more = !r.last && r.skipBody() && r.session.Next()
 	if !more && r.leavesUnread() {
 		r.session.LeaveUnread()
 	}

@@ -88,7 +88,7 @@ func (s *session) await() bool {
 			return true
 		}
 		// Empty lines behind a body, as old clients send them, are no request.
-		s.Idle()
+		s.KeepWaiting()
 		s.release()
 	}
 	return false

@@ -32,6 +32,9 @@ type Settings struct {
 	MaxHeaderBytes int64
 	// MaxBodyBytes bounds a request's body, 0 doesn't. A longer one is answered 413.
 	MaxBodyBytes int64
+	// MaxConnections bounds the connections of clients, 0 doesn't. Past it none is accepted until
+	// one closes.
+	MaxConnections int
 	// HeaderTimeout is from a request's first byte to the end of its header, and from the connect to the first byte.
 	HeaderTimeout time.Duration
 	// IdleTimeout is from one request to the next on the same connection.

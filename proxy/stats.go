@@ -9,6 +9,8 @@ type Stats struct {
 	Total, InFlight int64
 	// Connections are the clients' that are open.
 	Connections int64
+	// MaxConnections bounds them, 0 doesn't. AcceptPauses counts how often one had to wait for a place.
+	MaxConnections, AcceptPauses int64
 	// Limited counts the 429s that we gave.
 	Limited int64
 	// Responses counts what clients were sent.
@@ -93,7 +95,11 @@ func (p *Proxy) Stats() Stats {
 		Total:       total,
 		InFlight:    total - all,
 		Connections: int64(p.clients.Len()),
-		Limited:     c.limited.Load(),
+
+		MaxConnections: int64(p.settings.MaxConnections),
+		AcceptPauses:   p.clients.Waits(),
+
+		Limited: c.limited.Load(),
 		Responses: Responses{
 			Informational: c.informational.Load(),
 			Successful:    ended[2], Redirection: ended[3], ClientError: ended[4], ServerError: ended[5],

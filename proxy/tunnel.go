@@ -52,6 +52,7 @@ func (r *request) tunnel() {
 		return
 	}
 	r.lighten()
+	r.session.Lasts()
 	down, err := netconn.Tunnel(r.session.Client, r.exchange.conn, r.proxy.settings.TunnelTimeout, &r.proxy.buffers)
 	r.size += down
 	r.cause = err

@@ -54,7 +54,8 @@ func runDemo(ctx context.Context, args []string, t terminal) error {
 	}
 	log := newLogger(c.Log, t)
 	defer log.lines.Close()
-	err = serve(ctx, c, t, log, listenNear, func(at addresses) {
+	listeners := listening{on: func(_, address string) (net.Listener, error) { return listenNear(address) }}
+	err = serve(ctx, c, t, log, listeners, func(at addresses) {
 		fmt.Fprint(t.stdout, demoTour(at, backends.urls(), *kept, c.Admin.Token != ""))
 	})
 	if errors.Is(err, store.ErrHeld) {

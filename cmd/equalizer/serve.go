@@ -39,15 +39,11 @@ func runProxy(ctx context.Context, args []string, t terminal) error {
 	for _, w := range warnings {
 		log.Warn().Msg(w.String())
 	}
-	return log.fatal(serve(ctx, c, t, log, listenOn, func(addresses) {}))
-}
-
-func listenOn(address string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", address)
+	listen, err := inheritListeners(c, t.getenv)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", address, err)
+		return log.fatal(err)
 	}
-	return ln, nil
+	return log.fatal(serve(ctx, c, t, log, listen, func(addresses) {}))
 }
 
 // addresses are where a running process is found.
@@ -59,7 +55,7 @@ type process struct {
 	config  config.Config
 	log     zerolog.Logger
 	lines   *loglines.Writer
-	listen  func(address string) (net.Listener, error)
+	listen  listening
 	started time.Time
 
 	pool   *balancer.Pool
@@ -70,27 +66,29 @@ type process struct {
 
 	phase   atomic.Value   // api.Readiness
 	failed  chan error     // a listener that broke
-	tasks   sync.WaitGroup // what runs until background is cancelled
+	tasks   *tasks         // what runs until all is over
+	flusher *tasks         // the limiter's, which ends before the last flush
 	servers sync.WaitGroup // the two Serve calls
 }
 
 // serve runs the proxy until a signal, ctx or a broken listener stops it. ready is called
 // once traffic is accepted.
-func serve(ctx context.Context, c config.Config, t terminal, log runLog, listen func(string) (net.Listener, error), ready func(addresses)) error {
+func serve(ctx context.Context, c config.Config, t terminal, log runLog, listen listening, ready func(addresses)) error {
 	ctx, stopWatching := watchSignals(ctx, t)
 	defer stopWatching()
-	p := &process{config: c, log: log.Logger, lines: log.lines, listen: listen, started: time.Now(), failed: make(chan error, 2)}
-	p.phase.Store(api.Starting)
-
-	background, cancel := context.WithCancel(context.Background())
-	endTasks := func() { cancel(); p.tasks.Wait() }
-	p.tasks.Go(func() { outliveSignals(background, t, log) })
-	if t.getenv("GOMAXPROCS") == "" {
-		p.tasks.Go(func() { procs.Govern(background, fewProcs(c.Store.Driver)) })
+	p := &process{
+		config: c, log: log.Logger, lines: log.lines, listen: listen, started: time.Now(), failed: make(chan error, 2),
+		tasks: newTasks(), flusher: newTasks(),
 	}
-	at, err := p.start(ctx, background)
+	p.phase.Store(api.Starting)
+	p.tasks.run(func(ctx context.Context) { outliveSignals(ctx, t, log) })
+	if t.getenv("GOMAXPROCS") == "" {
+		p.tasks.run(func(ctx context.Context) { procs.Govern(ctx, fewProcs(c.Store.Driver)) })
+	}
+	at, err := p.start(ctx)
 	if err != nil {
-		endTasks()
+		p.tasks.end()
+		p.flusher.end()
 		p.stopUnserved()
 		p.abandon()
 		if ctx.Err() != nil {
@@ -105,12 +103,12 @@ func serve(ctx context.Context, c config.Config, t terminal, log runLog, listen 
 	case err = <-p.failed:
 		p.log.Error().Err(err).Msg("a listener broke: stopping")
 	}
-	return errors.Join(err, p.stop(endTasks))
+	return errors.Join(err, p.stop())
 }
 
 // start opens the store, loads, probes, and opens the listeners: the admin API's before the
 // first probes, the public one when traffic can be served.
-func (p *process) start(ctx, background context.Context) (addresses, error) {
+func (p *process) start(ctx context.Context) (addresses, error) {
 	p.log.Info().Str("version", versionString()).Int("pid", os.Getpid()).Msg("starting")
 	if err := p.openLimits(ctx); err != nil {
 		return addresses{}, err
@@ -130,9 +128,9 @@ func (p *process) start(ctx, background context.Context) (addresses, error) {
 	if err := ctx.Err(); err != nil {
 		return addresses{}, err
 	}
-	p.tasks.Go(func() { p.pool.Run(background) })
+	p.tasks.run(p.pool.Run)
 	if p.limits != nil {
-		p.tasks.Go(func() { p.limits.Run(background) })
+		p.flusher.run(p.limits.Run)
 	}
 	proxyLn, err := p.serveProxy()
 	if err != nil {
@@ -165,6 +163,7 @@ func (p *process) newProxy() error {
 	if err != nil {
 		return err
 	}
+	settings.MaxConnections = maxConnections(p.config, openFiles(), p.log)
 	var limits proxy.Limiter
 	if p.limits != nil {
 		limits = p.limits
@@ -178,7 +177,7 @@ func (p *process) serveAdmin() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := p.listen(p.config.Admin.Listen)
+	ln, err := p.listen.on(adminSocket, p.config.Admin.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("admin API: %w", err)
 	}
@@ -188,7 +187,7 @@ func (p *process) serveAdmin() (net.Listener, error) {
 }
 
 func (p *process) serveProxy() (net.Listener, error) {
-	ln, err := p.listen(p.config.Server.Listen)
+	ln, err := p.listen.on(proxySocket, p.config.Server.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
@@ -202,9 +201,10 @@ func (p *process) fail(what string, err error) {
 	}
 }
 
-// stop ends the run in the order in which nothing is lost: readiness off, traffic drained, admin
-// writes stopped and the last flush made, the admin API closed, the store let go of.
-func (p *process) stop(endTasks func()) error {
+// stop ends the run in the order of the design's "Stop": readiness off, the intake drained and closed, the
+// last flush, the store let go of, so that a successor can serve, and then the wait for what is
+// being relayed.
+func (p *process) stop() error {
 	p.phase.Store(api.Stopping)
 	p.log.Info().Dur("drain_delay", p.config.Server.DrainDelay).Msg("stopping")
 	p.proxy.Drain()
@@ -212,36 +212,63 @@ func (p *process) stop(endTasks func()) error {
 
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.Server.ShutdownTimeout)
 	defer cancel()
-	if err := p.proxy.Shutdown(ctx); err != nil {
-		p.log.Warn().Err(err).Msg("requests were cut")
+	if err := p.admin.StopAccepting(); err != nil {
+		p.log.Warn().Err(err).Msg("stopping the admin API")
 	}
-	endTasks()
-	err := p.flushLast()
-	p.abandon()
+	var admin sync.WaitGroup
+	admin.Go(func() { p.endAdmin(ctx) })
+	if err := p.proxy.Close(ctx); err != nil {
+		p.log.Warn().Err(err).Msg("requests may have spent tokens that aren't stored")
+	}
+	err := p.release(ctx)
+	p.awaitRelayed(ctx)
+	admin.Wait()
+	p.servers.Wait()
+	p.tasks.end()
 	if err == nil {
 		p.log.Info().Msg("stopped: all that was spent is stored")
 	}
 	return err
 }
 
-// flushLast stores what is dirty. It has a shutdown_timeout of its own, since the requests may
-// have used up theirs.
-func (p *process) flushLast() error {
+// release stores what is dirty and lets go of the store.
+func (p *process) release(ctx context.Context) error {
+	p.flusher.end()
 	if p.limits == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.config.Server.ShutdownTimeout)
-	defer cancel()
-	return p.limits.Close(ctx)
+	err := p.limits.Close(ctx)
+	p.closeStore()
+	p.log.Info().Int64("requests", p.proxy.Stats().InFlight).Msg("the store is let go of: waiting for what is being relayed")
+	return err
+}
+
+// awaitRelayed waits for what is being relayed. Where a supervisor waits for this process to end
+// before it starts the next, tunnels and event streams don't keep new connections waiting for
+// longer than their grace.
+func (p *process) awaitRelayed(ctx context.Context) {
+	if p.listen.inherited {
+		grace := time.AfterFunc(p.config.Server.TunnelGrace, func() {
+			if n := p.proxy.CutLasting(); n > 0 {
+				p.log.Info().Int("cut", n).Msg("tunnels and event streams outlived tunnel_grace")
+			}
+		})
+		defer grace.Stop()
+	}
+	if err := p.proxy.Wait(ctx); err != nil {
+		p.log.Warn().Err(err).Msg("requests were cut")
+	}
 }
 
 // stopUnserved ends a start that failed. Nothing was spent, so there is nothing to store; but if it is strict, the
 // next start would take it for a crash.
 func (p *process) stopUnserved() {
-	if p.config.Store.Durability != config.DurabilityStrict {
+	if p.limits == nil || p.config.Store.Durability != config.DurabilityStrict {
 		return
 	}
-	if err := p.flushLast(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.Server.ShutdownTimeout)
+	defer cancel()
+	if err := p.limits.Close(ctx); err != nil {
 		p.log.Warn().Err(err).Msg("the next start will count what is reserved as spent")
 	}
 }
@@ -251,14 +278,23 @@ func (p *process) abandon() {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.Store.Timeout)
 	defer cancel()
 	if p.admin != nil {
-		if err := p.admin.Shutdown(ctx); err != nil {
-			p.log.Warn().Err(err).Msg("admin requests were cut")
-		}
+		p.endAdmin(ctx)
 	}
 	p.servers.Wait()
 	if p.store != nil {
-		if err := p.store.Close(); err != nil {
-			p.log.Warn().Err(err).Msg("closing the store")
-		}
+		p.closeStore()
+	}
+}
+
+// endAdmin waits for the admin requests that run, and cuts them when ctx ends.
+func (p *process) endAdmin(ctx context.Context) {
+	if err := p.admin.Shutdown(ctx); err != nil {
+		p.log.Warn().Err(err).Msg("admin requests were cut")
+	}
+}
+
+func (p *process) closeStore() {
+	if err := p.store.Close(); err != nil {
+		p.log.Warn().Err(err).Msg("closing the store")
 	}
 }

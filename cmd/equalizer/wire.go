@@ -221,6 +221,7 @@ func (p *process) status() api.Status {
 func requestsStatus(s proxy.Stats) api.RequestsStatus {
 	return api.RequestsStatus{
 		Total: s.Total, InFlight: s.InFlight, Connections: s.Connections,
+		MaxConnections: s.MaxConnections, AcceptPauses: s.AcceptPauses,
 		Allowed: s.Total - s.Limited, Limited: s.Limited,
 		Responses:  api.ResponsesStatus(s.Responses),
 		BadGateway: s.BadGateway, Unavailable: s.Unavailable, GatewayTimeout: s.GatewayTimeout,

@@ -23,6 +23,8 @@ type ClientLimits struct {
 	// behind it by RateGrace.
 	MinRate   int64
 	RateGrace time.Duration
+	// Connections is how many there may be, see AwaitRoom.
+	Connections int
 }
 
 // What a client's connection is expected to bring next.
@@ -45,12 +47,17 @@ const (
 // Clients are the connections of clients.
 type Clients struct {
 	*Registry
+	room
 	limits ClientLimits
 }
 
 // NewClients makes a registry for the connections of clients.
 func NewClients(limits ClientLimits) *Clients {
-	return &Clients{newRegistry(limits.Header, limits.Idle, limits.Read, limits.Write, limits.RateGrace), limits}
+	return &Clients{
+		Registry: newRegistry(limits.Header, limits.Idle, limits.Read, limits.Write, limits.RateGrace),
+		room:     room{max: limits.Connections},
+		limits:   limits,
+	}
 }
 
 // Server is whom a client's requests are for.
@@ -70,9 +77,12 @@ type Client struct {
 	server Server
 	// used is Client.serve, made once.
 	used func(n int) (wait bool)
-	// due is when the wait for a request will be overdue, and again has Await wait once more.
+	// due is when the wait for a request will be overdue, 0 before it begins, and again has Await
+	// wait once more.
 	due   int64
 	again bool
+	// hurried says that this is the last wait, with a deadline of its own.
+	hurried bool
 	// endless counts the waits that are never overdue, to tell one from the other.
 	endless   int64
 	all       *Clients
@@ -119,6 +129,7 @@ func (c *Client) Peer() netip.Addr { return c.peer }
 // Idle says that a request was read to its end and answered, and that the next one may come.
 func (c *Client) Idle() {
 	c.phase = awaiting
+	c.due = 0
 	c.unread = false
 	c.served = true
 	c.readErr = nil
@@ -127,6 +138,17 @@ func (c *Client) Idle() {
 
 // Ended reports whether the client has ended its side of the connection, or reset it.
 func (c *Client) Ended() bool { return c.link.peer() != present }
+
+// KeepWaiting says that what came was no request: the wait for one goes on, and is overdue when it
+// was going to be.
+func (c *Client) KeepWaiting() {
+	c.phase = awaiting
+	if c.served {
+		c.stage.Store(kept)
+	} else {
+		c.stage.Store(fresh)
+	}
+}
 
 // hasLeft looks whether the client has reset the connection. One that has only ended its side may
 // still read, and nothing tells that from one that is gone until something is sent to it.
@@ -140,6 +162,7 @@ func (c *Client) hasLeft() bool {
 // Begin says that the first bytes of a request are there, as after Await.
 func (c *Client) Begin() {
 	c.phase = header
+	c.stage.Store(asking)
 	c.headerDue = c.in(c.all.limits.Header)
 	c.sends.behind, c.takes.behind = 0, 0
 }
@@ -159,9 +182,24 @@ func (c *Client) Abort() { c.abort = true }
 // Read reads more of a request: of its header until that is overdue, of its body for as long as bytes come.
 func (c *Client) Read(p []byte) (int, error) {
 	if c.phase == header {
-		return c.read(p, c.headerDue)
+		return c.readHead(p)
 	}
 	return c.ReadBy(p, 0)
+}
+
+// readHead reads until the header is overdue, or Close wants it no longer.
+func (c *Client) readHead(p []byte) (n int, err error) {
+	for err = errWoken; err == errWoken; {
+		if c.registry.closed.Load() {
+			n, err = 0, ErrTimeout
+			break
+		}
+		n, err = c.readUntil(p, c.headerDue)
+	}
+	if err != nil {
+		c.readErr = err
+	}
+	return n, err
 }
 
 // Await waits for a request's first bytes, of which it tells server, until they are for Read to go on with. It returns io.EOF when the
@@ -178,7 +216,7 @@ func (c *Client) Await(server Server) error {
 }
 
 func (c *Client) awaitOnce() error {
-	if c.registry.closing.Load() {
+	if c.mustLeave() {
 		return c.lastAwait()
 	}
 	c.expect()
@@ -189,17 +227,28 @@ func (c *Client) awaitOnce() error {
 	return err
 }
 
-// expect notes that the wait for a request begins.
+// mustLeave says that the connection is to end instead of waiting for a request.
+func (c *Client) mustLeave() bool { return c.registry.closing.Load() || c.stage.Load() == leaving }
+
+// expect notes that the wait for a request begins, or goes on.
 func (c *Client) expect() {
+	if c.due == 0 {
+		c.due = c.patience()
+	}
+	c.beginRead(c.due)
+}
+
+// patience is when a wait for a request that begins now will be overdue.
+func (c *Client) patience() (due int64) {
 	limit := c.all.limits.Header
 	if c.served {
 		limit = c.all.limits.Idle
 	}
-	if c.due = c.in(limit); c.due == 0 {
+	if due = c.in(limit); due == 0 {
 		c.endless++
-		c.due = waits - c.endless
+		due = waits - c.endless
 	}
-	c.beginRead(c.due)
+	return due
 }
 
 // serve is told of a request's first bytes. While requests are answered at once, it is all one Read of the link.
@@ -207,7 +256,7 @@ func (c *Client) serve(n int) (wait bool) {
 	c.readDue.Store(0)
 	c.Begin()
 	c.again = c.server.Serve(n)
-	if !c.again || c.registry.closing.Load() {
+	if !c.again || c.hurried || c.mustLeave() {
 		return false
 	}
 	c.expect()
@@ -216,6 +265,8 @@ func (c *Client) serve(n int) (wait bool) {
 
 // lastAwait gives a request that is under way the chance to arrive before the connection closes.
 func (c *Client) lastAwait() error {
+	c.hurried = true
+	defer func() { c.hurried = false }()
 	end := time.Now().Add(nextRequestGrace)
 	if first := c.connected.Add(firstRequestGrace); !c.served && first.After(end) {
 		end = first
@@ -223,6 +274,9 @@ func (c *Client) lastAwait() error {
 	for {
 		if err := c.link.SetReadDeadline(end); err != nil {
 			return err
+		}
+		if c.registry.closed.Load() {
+			return io.EOF
 		}
 		n, err := c.link.readEach(c.server, c.used)
 		if n > 0 {
@@ -246,5 +300,7 @@ func (c *Client) Close() error {
 	case c.unread:
 		c.linger()
 	}
-	return c.close()
+	err := c.close()
+	c.all.left()
+	return err
 }

@@ -24,8 +24,11 @@ type Registry struct {
 	epoch time.Time
 	// now is the coarse clock: nanoseconds since epoch, as of the last tick.
 	now atomic.Int64
-	// closing says that connections end instead of waiting for a request.
-	closing atomic.Bool
+	// closing says that connections end instead of waiting for a request, closed that none begins
+	// any more, and cutting that what lasts is cut: see stage.go.
+	closing, closed, cutting atomic.Bool
+	// changed says that Close should look again.
+	changed chan struct{}
 
 	mu    sync.Mutex
 	conns map[*timed]struct{}
@@ -42,7 +45,7 @@ func newRegistry(timeouts ...time.Duration) *Registry {
 			tick = min(tick, max(t/ticksPerTimeout, minTick))
 		}
 	}
-	return &Registry{tick: tick, epoch: time.Now(), conns: make(map[*timed]struct{})}
+	return &Registry{tick: tick, epoch: time.Now(), changed: make(chan struct{}, 1), conns: make(map[*timed]struct{})}
 }
 
 // Len is how many connections there are.
@@ -56,6 +59,10 @@ func (r *Registry) Len() int {
 // over. A request whose first byte was read is served.
 func (r *Registry) CloseIdle() {
 	r.closing.Store(true)
+	r.wakeAll()
+}
+
+func (r *Registry) wakeAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for t := range r.conns {

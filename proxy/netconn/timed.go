@@ -42,6 +42,8 @@ type timed struct {
 	pace *pace
 	// interrupted has Reads and Writes fail.
 	interrupted atomic.Bool
+	// stage is how far a client is with a request: see stage.go.
+	stage atomic.Int32
 	// client is who waits for what is read here; nil if nobody does.
 	client atomic.Pointer[Client]
 	// untold says that Reads may not be told of an end.

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"gopher-equalizer/config"
+)
+
+// The names that a supervisor can give to the sockets that it passes.
+const (
+	proxySocket = "proxy"
+	adminSocket = "admin"
+)
+
+// firstInherited is the first descriptor that is passed, and maxInherited how many can be: more
+// than two have no use here.
+const firstInherited, maxInherited = 3, 64
+
+// listening is where listeners come from.
+type listening struct {
+	// on opens the listener of that name on an address.
+	on func(name, address string) (net.Listener, error)
+	// inherited says that one of them comes from a supervisor, which goes on listening when this
+	// process doesn't, and starts the next one when this one has ended.
+	inherited bool
+}
+
+// socket is a listening socket that a supervisor passed, with the name that it gave it, if any.
+type socket struct {
+	net.Listener
+	name string
+}
+
+func (s socket) String() string {
+	if s.name == "" {
+		return s.Addr().String()
+	}
+	return fmt.Sprintf("%s (%s)", s.Addr(), s.name)
+}
+
+// sockets are those that were passed.
+type sockets []socket
+
+// inheritListeners has the listeners of a configuration be what a supervisor passed to this
+// process, as far as it did.
+func inheritListeners(c config.Config, getenv func(string) string) (listening, error) {
+	passed, err := inheritSockets(getenv, os.Getpid())
+	if err != nil {
+		return listening{}, err
+	}
+	return passed.assign(c)
+}
+
+// inheritSockets takes the listening sockets that are passed to the process pid in the way of
+// sd_listen_fds(3): LISTEN_FDS of them from descriptor 3 on, named by LISTEN_FDNAMES.
+func inheritSockets(getenv func(string) string, pid int) (passed sockets, err error) {
+	if getenv("LISTEN_PID") != strconv.Itoa(pid) {
+		return nil, nil // They are another process's, or there are none.
+	}
+	n, err := strconv.Atoi(getenv("LISTEN_FDS"))
+	if err != nil || n < 0 || n > maxInherited {
+		return nil, fmt.Errorf("LISTEN_FDS is %q; want the number of inherited sockets, 0 to %d", getenv("LISTEN_FDS"), maxInherited)
+	}
+	names := strings.Split(getenv("LISTEN_FDNAMES"), ":")
+	for i := range n {
+		s, err := inheritSocket(firstInherited + i)
+		if err != nil {
+			return nil, err
+		}
+		if i < len(names) {
+			s.name = names[i]
+		}
+		passed = append(passed, s)
+	}
+	return passed, nil
+}
+
+// inheritSocket takes over one descriptor.
+func inheritSocket(fd int) (socket, error) {
+	file := os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd))
+	if file == nil {
+		return socket{}, fmt.Errorf("inherited socket: descriptor %d is none", fd)
+	}
+	ln, err := net.FileListener(file)
+	err = errors.Join(err, file.Close()) // The listener has one of its own.
+	if err != nil {
+		return socket{}, fmt.Errorf("inherited socket: %s is not a listening socket: %w", file.Name(), err)
+	}
+	if _, ok := ln.Addr().(*net.TCPAddr); !ok {
+		return socket{}, errors.Join(fmt.Errorf("inherited socket: %s listens on %s %s; want TCP", file.Name(), ln.Addr().Network(), ln.Addr()), ln.Close())
+	}
+	return socket{Listener: ln}, nil
+}
+
+// assign finds out which listener each socket is for: by its name, "proxy" or "admin", or else by
+// its address. One that is for none, or a second one for the same, is a mistake. Listeners that
+// nothing was passed for are opened.
+func (passed sockets) assign(c config.Config) (listening, error) {
+	assigned := map[string]socket{}
+	for _, s := range passed {
+		name := s.isFor(c)
+		if name == "" {
+			return listening{}, fmt.Errorf("inherited socket %v is neither named %s or %s nor on server.listen, %s, or admin.listen, %s",
+				s, proxySocket, adminSocket, c.Server.Listen, c.Admin.Listen)
+		}
+		if other, taken := assigned[name]; taken {
+			return listening{}, fmt.Errorf("inherited sockets %v and %v are both for the listener %s; want one", other, s, name)
+		}
+		assigned[name] = s
+	}
+	on := func(name, address string) (net.Listener, error) {
+		if s, ok := assigned[name]; ok {
+			return s.Listener, nil
+		}
+		return listenOn(address)
+	}
+	return listening{on: on, inherited: len(assigned) > 0}, nil
+}
+
+// isFor is the name of the listener that the socket is for; "" if it is for none.
+func (s socket) isFor(c config.Config) string {
+	switch {
+	case s.name == proxySocket, s.name == adminSocket:
+		return s.name
+	case s.isOn(c.Server.Listen):
+		return proxySocket
+	case s.isOn(c.Admin.Listen):
+		return adminSocket
+	}
+	return ""
+}
+
+// isOn reports whether the socket listens on a configured address.
+func (s socket) isOn(address string) bool {
+	want, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return false
+	}
+	a, b := s.Addr().(*net.TCPAddr).AddrPort(), want.AddrPort()
+	return a.Port() == b.Port() && plainAddr(a.Addr()) == plainAddr(b.Addr())
+}
+
+// plainAddr writes an address in one way: unmapped, and all addresses of either family as none.
+func plainAddr(a netip.Addr) netip.Addr {
+	if a = a.Unmap(); a.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return a
+}
+
+func listenOn(address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return ln, nil
+}

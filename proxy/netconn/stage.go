@@ -1,0 +1,107 @@
+package netconn
+
+import (
+	"context"
+	"time"
+)
+
+// How far a client is with a request.
+const (
+	fresh     int32 = iota // it connected and has sent nothing yet
+	kept                   // it waits between two requests
+	leaving                // it is told to close instead of waiting longer
+	asking                 // it has sent a part of a request that isn't admitted yet
+	admitted               // its request was admitted or refused
+	lastingly              // and is relayed until one of the two sides has enough
+)
+
+// Admitted says that the request was admitted or refused: Close doesn't wait for it any longer.
+func (c *Client) Admitted() {
+	c.stage.Store(admitted)
+	if c.registry.closing.Load() {
+		c.registry.tell()
+	}
+}
+
+// Lasts says that what is relayed may go on for days, as a tunnel or an event stream does, so
+// that CutLasting ends it.
+func (c *Client) Lasts() {
+	c.stage.Store(lastingly)
+	if c.registry.cutting.Load() {
+		c.link.cut()
+	}
+}
+
+// Next reports whether another request may come on the connection. It is asked when one was
+// answered, before Idle.
+func (c *Client) Next() bool {
+	c.stage.Store(kept)
+	if c.registry.closed.Load() {
+		c.Admitted()
+		return false
+	}
+	if c.all.crowded.Load() {
+		c.all.nudge()
+	}
+	return true
+}
+
+// Close has no more requests come. It closes the connections that wait for one, and returns once
+// each request that began was admitted or refused. For so long as grace, heads may arrive and
+// clients that have just connected may send theirs; what isn't whole by then fails with
+// ErrTimeout. The error is the cause of ctx's end, if that comes first.
+func (all *Clients) Close(ctx context.Context, grace time.Duration) error {
+	all.CloseIdle()
+	graceful, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	_ = all.awaitAdmitted(graceful) // If it isn't so by then, it will be below.
+	all.closed.Store(true)
+	all.wakeAll()
+	// Who was admitted may have come to wait for another request before closed was set.
+	return all.awaitAdmitted(ctx)
+}
+
+func (all *Clients) awaitAdmitted(ctx context.Context) error {
+	for all.anyAsks() {
+		select {
+		case <-all.changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// anyAsks reports whether a client has, or may still send, a request that isn't admitted.
+func (r *Registry) anyAsks() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t := range r.conns {
+		if t.stage.Load() < admitted {
+			return true
+		}
+	}
+	return false
+}
+
+// CutLasting breaks what lasts, now and from now on, and returns how many connections that were.
+func (all *Clients) CutLasting() (n int) {
+	all.cutting.Store(true)
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for t := range all.conns {
+		if t.stage.Load() == lastingly {
+			t.link.cut()
+			n++
+		}
+	}
+	return n
+}
+
+// tell has Close look again.
+func (r *Registry) tell() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
