@@ -27,6 +27,15 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
+// buildShipped builds the binary as it is shipped, without the race detector.
+func buildShipped(t *testing.T) string {
+	t.Helper()
+	shipped := filepath.Join(t.TempDir(), "equalizer")
+	out, err := exec.Command("go", "build", "-o", shipped, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return shipped
+}
+
 // Large bodies pass through less than 100 MB of memory. TestGigabyteEachWay has larger ones.
 func TestLargeBodiesEachWay(t *testing.T) { passEachWay(t, 256*megabyte) }
 
@@ -43,11 +52,7 @@ func passEachWay(t *testing.T, size int64) {
 		fmt.Fprintf(w, "%d bytes, error %v", n, err)
 	}))
 	defer backend.Close()
-	shipped := filepath.Join(t.TempDir(), "equalizer")
-	out, err := exec.Command("go", "build", "-o", shipped, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-
-	p := launchBinary(t, shipped, free("--backend", backend.URL)...)
+	p := launchBinary(t, buildShipped(t), free("--backend", backend.URL)...)
 	resp, err := http.Get(p.proxy + "/")
 	require.NoError(t, err)
 	n, err := io.Copy(io.Discard, resp.Body)
