@@ -18,6 +18,7 @@ func everyCall() []request {
 		{method: "PATCH", target: "/buckets/a", body: `{"tokens":1}`},
 		{method: "DELETE", target: "/buckets/a"},
 		{method: "GET", target: "/backends"},
+		{method: "GET", target: "/errors"},
 		{method: "GET", target: "/status"},
 		{method: "GET", target: "/healthz"},
 		{method: "GET", target: "/readyz"},

@@ -26,6 +26,7 @@ func (s *Server) routes() map[string]map[string]call {
 			fasthttp.MethodDelete: s.limited(noQuery(s.deleteBucket)),
 		},
 		"/backends": {fasthttp.MethodGet: noQuery(s.listBackends)},
+		"/errors":   {fasthttp.MethodGet: noQuery(s.listErrors)},
 		"/status":   {fasthttp.MethodGet: noQuery(s.status)},
 		"/healthz":  {fasthttp.MethodGet: s.healthz}, // probes may add what they like
 		"/readyz":   {fasthttp.MethodGet: s.readyz},
@@ -85,7 +86,7 @@ func noCall(ctx *fasthttp.RequestCtx) error {
 	if strings.HasPrefix(string(ctx.URI().PathOriginal()), "/buckets/") {
 		return refuse(errNoCall, "want /buckets/CLIENT_ID; in the client_id %%2F stands for a slash")
 	}
-	return refuse(errNoCall, "want /buckets, /backends, /status, /healthz or /readyz")
+	return refuse(errNoCall, "want /buckets, /backends, /errors, /status, /healthz or /readyz")
 }
 
 func wrongMethod(allowed []string) call {

@@ -49,6 +49,8 @@ type Sources struct {
 	ClientID func(string) string
 	// Backends are those of all pools.
 	Backends func() []balancer.BackendStatus
+	// Errors are the last messages that were refused, newest first. nil: none.
+	Errors func() []RefusedMessage
 	// Status is the state of the process, but for what the Server fills in.
 	Status func() Status
 	// Ready says whether the process wants traffic.

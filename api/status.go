@@ -76,6 +76,9 @@ type RequestsStatus struct {
 	ClientGone int64 `json:"client_gone"`
 	// TooSlow counts the requests that were broken off because their client sent or took bytes at less than the least rate.
 	TooSlow int64 `json:"too_slow"`
+	// Mended counts the responses that were framed anew because the backend's framing was odd, such as with
+	// Transfer-Encoding: chunked twice.
+	Mended int64 `json:"mended"`
 	// Retries counts the requests that were sent to a second backend or connection, Cut the responses
 	// that ended early after they had begun, Panics the requests that ended in one.
 	Retries int64 `json:"retries"`

@@ -43,7 +43,7 @@ func TestStatus(t *testing.T) {
 		"requests": {"total": 9, "in_flight": 1, "connections": 0, "max_connections": 0, "accept_pauses": 0, "allowed": 6, "limited": 3,
 			"responses": {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 3, "5xx": 0},
 			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "client_gone": 0, "too_slow": 0,
-			"retries": 0, "cut": 0, "panics": 0},
+			"mended": 0, "retries": 0, "cut": 0, "panics": 0},
 		"log": {"dropped": 8, "error": "broken pipe"},
 		"runtime": {"goroutines": 12, "heap_bytes": 3456}
 	}`, string(rest))

@@ -97,6 +97,9 @@ type Pool struct {
 	TotalTimeout time.Duration `toml:"total_timeout"`
 	// MaxConnections bounds the connections to each backend; with none free: 503.
 	MaxConnections int `toml:"max_connections"`
+	// MaxResponseHeader bounds the header of a backend's response, interim or final, and its trailers, each; past it:
+	// 502. What is larger than 16KiB takes memory for as long as it is relayed, up to twice this.
+	MaxResponseHeader Size `toml:"max_response_header"`
 	// TLS is for the backends by https.
 	TLS TLS `toml:"tls"`
 	// Health is how the backends are probed.

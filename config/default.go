@@ -51,12 +51,13 @@ func Default() Config {
 // until it gets one.
 func DefaultPool() Pool {
 	return Pool{
-		Strategy:       balancer.RoundRobin,
-		ConnectTimeout: 3 * time.Second,
-		AnswerTimeout:  60 * time.Second,
-		IdleTimeout:    75 * time.Second,
-		MaxConnections: 1024,
-		TLS:            TLS{Verify: true},
+		Strategy:          balancer.RoundRobin,
+		ConnectTimeout:    3 * time.Second,
+		AnswerTimeout:     60 * time.Second,
+		IdleTimeout:       75 * time.Second,
+		MaxConnections:    1024,
+		MaxResponseHeader: 64 * KiB,
+		TLS:               TLS{Verify: true},
 		Health: Health{
 			Type:     balancer.HealthHTTP,
 			Path:     "/",

@@ -206,6 +206,7 @@ answer_timeout = "25h"
 idle_timeout = "-5s"
 total_timeout = "10"
 max_connections = 0
+max_response_header = "1023B"
 `,
 		`c.toml:2: pools.default.strategy: unexpected strategy "round-robin"; want round_robin or random`,
 		`c.toml:3: pools.default.backends: there is none; want backends = ["http://HOST:PORT"]`,
@@ -215,7 +216,12 @@ max_connections = 0
 		`c.toml:7: pools.default.idle_timeout: "-5s": below 0; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		`c.toml:8: pools.default.total_timeout: "10": no unit; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		"c.toml:9: pools.default.max_connections: 0 is out of range; want 1 to 1000000",
+		"c.toml:10: pools.default.max_response_header: 1023 is out of range; want 1KiB to 1MiB, as a response may take memory of this size",
 	)
+	refused(t, pool+"max_response_header = \"2MiB\"\n",
+		"c.toml:3: pools.default.max_response_header: 2MiB is out of range; want 1KiB to 1MiB, as a response may take memory of this size")
+	c := accepted(t, pool+"max_response_header = \"1MiB\"\n")
+	require.Equal(t, MiB, c.Pools["default"].MaxResponseHeader)
 	refused(t, pool+"host = \":80\"\ntotal_timeout = \"5ns\"\nmax_connections = 1000001\n",
 		`c.toml:3: pools.default.host: ":80": no host; want HOST or HOST:PORT`,
 		"c.toml:4: pools.default.total_timeout: 5ns is out of range; want 1ms to 24h, or 0s for none",

@@ -33,8 +33,15 @@ func (r *report) pool(key string, p Pool) {
 	r.duration(key+".idle_timeout", p.IdleTimeout)
 	r.durationOrOff(key+".total_timeout", p.TotalTimeout)
 	r.between(key+".max_connections", p.MaxConnections, 1, 1_000_000)
+	r.responseHeader(key+".max_response_header", p.MaxResponseHeader)
 	r.tls(key+".tls", p.TLS, p.Backends)
 	r.health(key+".health", p.Health)
+}
+
+func (r *report) responseHeader(key string, size Size) {
+	if size < KiB || size > MiB {
+		r.add(key, "%v is out of range; want 1KiB to 1MiB, as a response may take memory of this size", size)
+	}
 }
 
 // backends checks a pool's backends, each alone and against those before it.

@@ -23,9 +23,10 @@ type answerHead struct {
 	chunked bool
 }
 
-// appendAnswerHead appends the head, but for the Connection field and the empty line: nothing that
+// appendAnswerHead appends the head, but for the Connection field of a final one and the empty line: nothing that
 // concerns only the backend's connection, no backend's authority in Location and Content-Location, a Date, and
-// X-Request-ID if the backend set none. All else stays as it came, in spelling and order. It doesn't allocate if dst has room.
+// X-Request-ID if the backend set none. What frames the body, and the end of each line, are written anew. All else stays as
+// it came, in spelling and order. It doesn't allocate if dst has room.
 func appendAnswerHead(dst []byte, a *answerHead) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(a.answer.Status), 10)
@@ -34,16 +35,18 @@ func appendAnswerHead(dst []byte, a *answerHead) []byte {
 	}
 	dst = append(dst, a.answer.Reason...)
 	dst = append(dst, "\r\n"...)
-	var hasDate, hasID bool
+	var hasDate, hasID, hasLength bool
 	for i := range a.answer.Fields {
 		f := &a.answer.Fields[i]
 		switch answerKindOf(f.Name) {
 		case answerHop:
 			continue
 		case answerLength:
-			if a.chunked || a.answer.Status == 204 || a.answer.Interim() {
-				continue // RFC 9110, section 8.6.
+			if !hasLength && !a.chunked {
+				dst = a.appendLength(dst, f)
 			}
+			hasLength = true
+			continue
 		case answerReference:
 			dst = a.appendReference(dst, f)
 			continue
@@ -56,19 +59,47 @@ func appendAnswerHead(dst []byte, a *answerHead) []byte {
 				continue
 			}
 		}
-		dst = append(dst, f.Line...)
-	}
-	if a.answer.Interim() {
-		return dst
-	}
-	if !hasDate {
-		dst = appendDate(dst)
+		dst = f.AppendLine(dst)
 	}
 	if !hasID && len(a.requestID) > 0 {
 		dst = appendField(dst, headerRequestID, a.requestID)
 	}
+	if a.answer.Status < 200 {
+		return a.appendUpgrade(dst)
+	}
+	if !hasDate {
+		dst = appendDate(dst)
+	}
 	if a.chunked {
 		dst = appendField(dst, headerTransferEncoding, "chunked")
+	}
+	return dst
+}
+
+// appendLength writes how long the body is, unless there must be nothing about that (RFC 9110, section 8.6), or the chunks
+// count and not the length (RFC 9112, section 6.3). A number stays as it came if it is all there is.
+func (a *answerHead) appendLength(dst []byte, f *http1.Field) []byte {
+	switch status := a.answer.Status; {
+	case status < 200, status == 204, a.answer.Size == http1.SizeChunked:
+		return dst
+	case http1.IsDigits(f.Value, len(f.Value)) && (f.Value[0] != '0' || len(f.Value) == 1):
+		return f.AppendLine(dst)
+	}
+	dst = append(append(dst, f.Name...), ": "...)
+	dst = strconv.AppendInt(dst, a.answer.Size, 10)
+	return append(dst, "\r\n"...)
+}
+
+// appendUpgrade writes what a 101 switches to. The backend's Connection said it of its own connection.
+func (a *answerHead) appendUpgrade(dst []byte) []byte {
+	if a.answer.Status != http1.StatusSwitching {
+		return dst
+	}
+	dst = appendField(dst, headerConnection, "Upgrade")
+	for i := range a.answer.Fields {
+		if f := &a.answer.Fields[i]; http1.Is(f.Name, "upgrade") {
+			dst = appendField(dst, headerUpgrade, f.Value)
+		}
 	}
 	return dst
 }
@@ -129,7 +160,7 @@ func answerKindOf(name []byte) answerKind {
 func (a *answerHead) appendReference(dst []byte, f *http1.Field) []byte {
 	authority, path := splitReference(f.Value)
 	if !a.isBackend(authority) {
-		return append(dst, f.Line...)
+		return f.AppendLine(dst)
 	}
 	dst = append(append(dst, f.Name...), ": "...)
 	if len(a.host) > 0 {

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"io"
 
 	"github.com/valyala/fasthttp"
@@ -10,9 +9,6 @@ import (
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
 )
-
-// answerHeaderSize bounds an answer's header.
-const answerHeaderSize = 16 << 10
 
 // exchange is one request and its answer on a connection of a backend's HostClient. It uses the
 // HostClient's connections only: what goes over them is ours, byte for byte.
@@ -23,9 +19,7 @@ type exchange struct {
 	conn *netconn.Backend
 	// out is the request's head, and its body as far as it has come.
 	out []byte
-	// in[start:end] is what has come from the backend and wasn't used yet; scanned bytes of it hold no end of a head.
-	in                  []byte
-	start, end, scanned int
+	in  responseReader
 
 	answer http1.Answer
 	// head is the answer's head as it came.
@@ -44,8 +38,8 @@ const (
 	broke
 )
 
-func (x *exchange) init() {
-	x.in = make([]byte, answerHeaderSize)
+func (x *exchange) init(maxHeader int, l *lender) {
+	x.in = newResponseReader(maxHeader, l)
 	x.out = make([]byte, 0, 2<<10)
 }
 
@@ -67,57 +61,20 @@ func (x *exchange) open(b *balancer.Backend, fresh bool, client *netconn.Client)
 	}
 	conn.Begin(client)
 	x.backend, x.held, x.conn = b, held, conn
-	x.start, x.end, x.scanned = 0, 0, 0
+	x.in.reset()
 	return nil
 }
 
-// left is what has come from the backend and wasn't used yet.
-func (x *exchange) left() []byte { return x.in[x.start:x.end] }
-
 // ask sends what is in out, and reads the first bytes of the answer.
 func (x *exchange) ask() error {
-	n, err := x.conn.Ask(x.out, x.in)
-	x.end = n
+	n, err := x.conn.Ask(x.out, x.in.room())
+	x.in.came(n)
 	return err
 }
 
-var errAnswerHeaderSize = errors.New("the answer's header is too large")
-
 // readHead reads the head of an answer, interim or not, of which a part may be there.
-func (x *exchange) readHead() error {
-	for {
-		if x.scanned < x.end-x.start {
-			if n := http1.HeadEnd(x.left(), x.scanned); n > 0 {
-				x.head = x.left()[:n]
-				x.start += n
-				x.scanned = 0
-				return x.answer.Parse(x.head)
-			}
-			x.scanned = x.end - x.start
-			if !http1.BeginsAnswer(x.left()) {
-				return http1.ErrAnswerLine
-			}
-		}
-		if err := x.fill(); err != nil {
-			return noEOF(err)
-		}
-	}
-}
-
-// fill waits for more of the answer's header.
-func (x *exchange) fill() error {
-	if x.end == len(x.in) {
-		if x.start == 0 {
-			return errAnswerHeaderSize
-		}
-		x.end = copy(x.in, x.left())
-		x.start = 0
-	}
-	n, err := x.conn.Read(x.in[x.end:])
-	x.end += n
-	if n > 0 {
-		return nil
-	}
+func (x *exchange) readHead() (err error) {
+	x.head, err = x.in.readHead(x.conn, &x.answer)
 	return err
 }
 

@@ -41,6 +41,11 @@ var (
 	clientGone     = gone()
 )
 
+// refusal is what is told of a message that fails in this way before it is parsed, or behind its head; the fault is at b[at].
+func (f *failure) refusal(b []byte, at int) *http1.Refusal {
+	return http1.Refuse(f.status, f.reason, "", b, at)
+}
+
 // failed is a failure on the backends' side.
 func failed(status int, name, title, detail string) *failure {
 	return &failure{status: status, reason: name, problem: problem.Encode(problem.Problem{
@@ -108,13 +113,25 @@ func (r *request) unreadable(err error) *failure {
 	r.unread = true
 	switch err {
 	case errHeaderSize:
+		r.refusal = headerTooLarge.refusal(r.in.bytes(), int(r.proxy.settings.MaxHeaderBytes))
 		return headerTooLarge
 	case errLineSize:
 		return lineTooLong
 	case errNoRequest:
+		r.refusal = badHeader.refusal(r.in.bytes(), methodEnd(r.in.bytes()))
 		return badHeader
 	case netconn.ErrTimeout:
 		return headerLate
 	}
 	return clientGone
+}
+
+// methodEnd is where b ends to be what a request begins with.
+func methodEnd(b []byte) int {
+	for i := range b {
+		if !http1.IsToken(b[i : i+1]) {
+			return i
+		}
+	}
+	return len(b)
 }

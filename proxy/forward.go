@@ -110,10 +110,10 @@ func (r *request) sent(err error) outcome {
 // maxInterim is how many answers that aren't final may come before the one that is.
 const maxInterim = 16
 
-var (
-	errInterim      = errors.New("too many interim answers")
-	errAnswerSwitch = errors.New("the answer switches protocols, and nobody asked for that")
-)
+// errInterim refuses the one that is too many.
+func errInterim(head []byte) error {
+	return http1.Refuse(fasthttp.StatusBadGateway, "interim-count", fmt.Sprintf("more than %d interim responses", maxInterim), head, 0)
+}
 
 // receive reads the answer's header, and passes on those of interim answers.
 func (r *request) receive() outcome {
@@ -122,21 +122,31 @@ func (r *request) receive() outcome {
 		if err := x.readHead(); err != nil {
 			return r.broken(fmt.Errorf("awaiting the answer: %w", err))
 		}
+		r.noteMended()
 		if !x.answer.Interim() {
 			x.conn.Relay()
 			if r.upload.running {
 				r.session.Forgive()
 			}
-			if x.answer.Status == http1.StatusSwitching && !(r.head.upgrade && x.answer.HTTP11) {
-				return outcome{failure: backendBad, cause: errAnswerSwitch}
-			}
-			return outcome{}
+			return r.checkSwitch()
 		}
 		if err := r.relayInterim(); err != nil {
 			return outcome{failure: clientGone, cause: err}
 		}
 	}
-	return outcome{failure: backendBad, cause: errInterim}
+	return outcome{failure: backendBad, cause: errInterim(x.head)}
+}
+
+// checkSwitch looks whether the request asked for what a 101 switches to.
+func (r *request) checkSwitch() outcome {
+	x := &r.exchange
+	if x.answer.Status != http1.StatusSwitching {
+		return outcome{}
+	}
+	if why := x.answer.CheckSwitch(&r.header, r.head.upgrade); why != nil {
+		return outcome{failure: backendBad, cause: why}
+	}
+	return outcome{}
 }
 
 // broken is the outcome when there is no answer.

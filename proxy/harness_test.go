@@ -49,12 +49,13 @@ type proxied struct {
 // settings are what tests start from: timeouts that none of them reaches.
 func settings() Settings {
 	return Settings{
-		MaxHeaderBytes: 16 << 10,
-		HeaderTimeout:  time.Minute,
-		IdleTimeout:    time.Minute,
-		ReadTimeout:    time.Minute,
-		WriteTimeout:   time.Minute,
-		AccessLog:      true,
+		MaxHeaderBytes:    16 << 10,
+		MaxResponseHeader: 64 << 10,
+		HeaderTimeout:     time.Minute,
+		IdleTimeout:       time.Minute,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      time.Minute,
+		AccessLog:         true,
 	}
 }
 

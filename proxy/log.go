@@ -71,9 +71,9 @@ func (r *request) logLimit(line *zerolog.Event) {
 
 // logReason says why the request failed or was refused, and where in its head the fault is: the field's name, never a value.
 func (r *request) logReason(line *zerolog.Event) {
-	switch why := r.refusal; {
+	switch why := r.refusedBy(); {
 	case why != nil:
-		line.Str("reason", why.Reason).Int("offset", why.Offset)
+		line.Str("refused", why.Message()).Str("reason", why.Reason).Int("offset", why.Offset)
 		if why.Field != "" {
 			line.Str("field", why.Field)
 		}

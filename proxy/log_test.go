@@ -32,6 +32,7 @@ type accessLine struct {
 	LimitResult     string `json:"limit_result"`
 	ClientID        string `json:"client_id"`
 	Error           string
+	Refused         string
 	Reason, Field   string
 	Offset          *int
 }
@@ -125,7 +126,7 @@ func TestAccessLogOfRefusals(t *testing.T) {
 	p.isProblem(p.dial().do("\x16\x03\x01"), 400, "")
 	line = p.logged(2)
 	assert.Equal(t, "not-a-request", line.Reason)
-	assert.Nil(t, line.Offset)
+	assert.Zero(t, *line.Offset)
 	assert.Equal(t, 200, p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").StatusCode)
 	p.logged(3)
 	assert.NotContains(t, p.log.lines()[2], "reason")

@@ -9,6 +9,7 @@ const (
 	headerTransferEncoding = "Transfer-Encoding"
 	headerDate             = "Date"
 	headerExpect           = "Expect"
+	headerUpgrade          = "Upgrade"
 	headerTE               = "TE"
 	headerForwardedFor     = "X-Forwarded-For"
 	headerForwardedProto   = "X-Forwarded-Proto"

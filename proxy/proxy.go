@@ -23,7 +23,10 @@ type Proxy struct {
 	clients  *netconn.Clients
 	buffers  netconn.Buffers
 	requests sync.Pool
+	lender   lender
 	counters counters
+	refusals refusals
+	mended   toldMended
 
 	// draining has every answer say Connection: close.
 	draining atomic.Bool
@@ -76,6 +79,7 @@ func (r *request) read() bool {
 	r.upload.begin(r.header.Size)
 	r.last = !r.header.KeepAlive
 	if r.proxy.tooLarge(r.header.Size) {
+		r.refusal = bodyTooLarge.refusal(r.raw, len(r.raw))
 		return r.fail(bodyTooLarge, nil)
 	}
 	return true

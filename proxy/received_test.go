@@ -41,7 +41,7 @@ func lines(fields ...string) string {
 // answered parses an answer's head, which must pass.
 func answered(t require.TestingT, head string) *http1.Answer {
 	h := new(http1.Answer)
-	require.NoError(t, h.Parse([]byte(head)), "%q", head)
+	require.Nil(t, h.Parse([]byte(head)), "%q", head)
 	return h
 }
 

@@ -32,11 +32,11 @@ func (r *request) relay() {
 		return
 	}
 	r.beginRelay()
-	arrived := x.left()
+	arrived := x.in.rest()
 	n, used, err := b.body.Decode(arrived)
 	if err != nil {
 		r.endExchange(broke)
-		r.fail(backendBad, err)
+		r.fail(backendBad, inBody(err, len(x.head)))
 		return
 	}
 	b.keep = b.keep && used == len(arrived)
@@ -50,6 +50,7 @@ func (r *request) relay() {
 	if !b.body.Complete() && r.isEventStream() {
 		r.session.Lasts()
 	}
+	r.reserve(len(x.head) + len(arrived))
 	r.out = r.appendAnswerHead(r.out[:0])
 	r.out = r.appendPiece(r.out, arrived[:n])
 	if err := r.write(r.out); err != nil {
@@ -85,7 +86,7 @@ func (r *request) beginRelay() {
 	if b.none {
 		size = http1.SizeNone
 	}
-	b.body.Begin(size)
+	b.body.BeginResponse(size, r.proxy.settings.MaxResponseHeader)
 	r.last = r.last || r.proxy.wantsClose()
 }
 
@@ -100,7 +101,7 @@ func (r *request) endRelay() {
 	r.count()
 }
 
-// appendAnswerHead appends the head that the client gets.
+// appendAnswerHead appends the head that the client gets: a final one, an interim one, or a 101.
 func (r *request) appendAnswerHead(dst []byte) []byte {
 	hidden, answering := r.proxy.settings.Backends, [...]string{r.backend.Authority()}
 	if len(hidden) == 0 {
@@ -114,7 +115,9 @@ func (r *request) appendAnswerHead(dst []byte) []byte {
 		requestID: r.head.requestID,
 		chunked:   r.relayed.chunked,
 	})
-	dst = r.appendPersistence(dst, !r.relayed.raw)
+	if r.exchange.answer.Status >= 200 {
+		dst = r.appendPersistence(dst, !r.relayed.raw)
+	}
 	return append(dst, "\r\n"...)
 }
 
@@ -143,13 +146,8 @@ func (r *request) relayInterim() error {
 	if !r.header.HTTP11 {
 		return nil
 	}
-	r.out = appendAnswerHead(r.out[:0], &answerHead{
-		answer:   &r.exchange.answer,
-		scheme:   r.head.scheme,
-		host:     r.header.Host,
-		backends: r.proxy.settings.Backends,
-	})
-	r.out = append(r.out, "\r\n"...)
+	r.reserve(len(r.exchange.head))
+	r.out = r.appendAnswerHead(r.out[:0])
 	n, err := r.session.Write(r.out)
 	if err != nil {
 		r.begun = n > 0 // Half of it is there, and nothing may follow.
@@ -230,7 +228,7 @@ func (r *request) nextPiece(buf []byte) (piece []byte, n int, err error) {
 	}
 	n, used, err := b.body.Decode(room[:came])
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, inBody(err, len(r.exchange.head))
 	}
 	b.keep = b.keep && used == came
 	if b.body.Complete() {

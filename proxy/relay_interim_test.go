@@ -115,7 +115,7 @@ func TestBadInterimAnswers(t *testing.T) {
 	for _, bad := range []string{
 		"HTTP/1.1 103 Early Hints\r\nLink : x\r\n\r\n",
 		"HTTP/1.1 103 Early Hints\r\nLink: a\r\n b\r\n\r\n",
-		"HTTP/1.1 103 Early Hints\nLink: a\r\n\r\n",
+		"HTTP/1.1 103 Early Hints\rLink: a\r\n\r\n",
 		"HTTP/1.1 103 Early Hints\r\nLink: a\x00\r\n\r\n",
 		"HTTP/1.1 103\tEarly Hints\r\n\r\n",
 		"HTTP/1.1 1033 Early Hints\r\n\r\n",

@@ -57,8 +57,10 @@ func (c *conn) echoes(text string) {
 	c.expect(text)
 }
 
-// The header of a 101 is for the client as it is, and the request's said what protocol was meant.
-func TestUpgradeIsVerbatim(t *testing.T) {
+// The header of a 101 is for the client as it is, but for what is said of the connection, and the request's said what
+// protocol was meant.
+func TestUpgrade(t *testing.T) {
+	const want = "HTTP/1.1 101 Off We Go\r\nX-b: 1\r\nSec-WebSocket-accept: x=\r\nX-A: 2\r\nX-b: 3\r\nConnection: Upgrade\r\nUpgrade: Chat/2\r\n\r\n"
 	const answer = "HTTP/1.1 101 Off We Go\r\nuPgRaDe: Chat/2\r\nX-b: 1\r\nconnection: UPGRADE\r\nSec-WebSocket-accept: x=\r\nX-A: 2\r\nX-b: 3\r\n\r\n"
 	for _, fields := range []string{
 		"Connection: Upgrade\r\nUpgrade: Chat/2\r\n",
@@ -75,7 +77,7 @@ func TestUpgradeIsVerbatim(t *testing.T) {
 		p := proxyTo(t, b.addr)
 		c := p.dial()
 		require.True(t, c.send("GET / HTTP/1.1\r\nHost: x\r\nx-OTHER: 1\r\n"+fields+"\r\n"))
-		assert.Equal(t, answer, withoutRequestID(c.nextHead()))
+		assert.Equal(t, want, withoutRequestID(c.nextHead()))
 		c.echoes("hello")
 		got := await(t, head)
 		assert.Regexp(t, "(?i)\r\nconnection: upgrade\r\n", got)

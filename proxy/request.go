@@ -33,8 +33,9 @@ type request struct {
 	exchange exchange
 
 	// out is what goes to the client next, relayed the answer's body on its way there.
-	out     []byte
-	relayed relayed
+	out       []byte
+	outMemory elastic
+	relayed   relayed
 	// status is the answer's, size how much of its body was sent. begun says that a part of the answer left.
 	status int
 	size   int64
@@ -62,7 +63,7 @@ func newRequest(p *Proxy) *request {
 		clientID: make([]byte, 0, maxClientID),
 		out:      make([]byte, 0, 1<<10),
 	}
-	r.exchange.init()
+	r.exchange.init(p.settings.MaxResponseHeader, &p.lender)
 	r.upload.init()
 	return r
 }
@@ -92,7 +93,12 @@ func (r *request) look() {
 	}
 }
 
-func (r *request) parse(head []byte) { r.raw, r.refusal = head, r.header.Parse(head) }
+func (r *request) parse(head []byte) {
+	r.raw, r.refusal = head, r.header.Parse(head)
+	if r.refusal != nil {
+		r.refusal.See(head)
+	}
+}
 
 // serve reads the request, of which the first bytes are here, and answers it. It says whether another one may follow on
 // the connection.
@@ -170,6 +176,7 @@ func (r *request) finish() (more bool) {
 	if p.settings.AccessLog || r.failure.ours() {
 		r.log(r.status)
 	}
+	r.keepRefusal()
 	r.reset()
 	return more
 }
@@ -197,9 +204,29 @@ func (r *request) reset() {
 	r.decision = limiter.Decision{}
 	r.backend = nil
 	r.upload.reset()
-	r.out = r.out[:0]
-	r.relayed.raw = false
+	r.resetMemory()
+	r.relayed.raw, r.relayed.chunked = false, false
 	r.status, r.size, r.begun, r.counted, r.last = 0, 0, false, false, false
 	r.unread, r.started, r.waited = false, time.Time{}, 0
 	r.retries, r.failure, r.cause = 0, nil, nil
+}
+
+// outSpare is how much longer a response's head may get on its way, as a rule.
+const outSpare = 4 << 10
+
+// reserve has out hold n bytes of a response and what we add to them, without an allocation.
+func (r *request) reserve(n int) {
+	if n += outSpare; n > cap(r.out) && n > 1<<leastLent {
+		r.out = r.outMemory.grow(n, nil, &r.proxy.lender)[:0]
+	}
+}
+
+// resetMemory gives up what only a large response needed.
+func (r *request) resetMemory() {
+	r.exchange.in.release()
+	if r.outMemory.borrowed == nil {
+		r.outMemory.own = r.out
+	}
+	r.outMemory.shrink(&r.proxy.lender)
+	r.out = r.outMemory.own[:0]
 }

@@ -30,6 +30,8 @@ type Settings struct {
 	Via string
 	// MaxHeaderBytes bounds a request's header. A longer one is answered 431, or 414 if the request line alone is longer.
 	MaxHeaderBytes int64
+	// MaxResponseHeader bounds a response's header, and its trailers. A longer one is 502.
+	MaxResponseHeader int
 	// MaxBodyBytes bounds a request's body, 0 doesn't. A longer one is answered 413.
 	MaxBodyBytes int64
 	// MaxConnections bounds the connections of clients, 0 doesn't. Past it none is accepted until

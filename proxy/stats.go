@@ -21,6 +21,8 @@ type Stats struct {
 	ClientGone int64
 	// TooSlow counts the requests that were broken off because their client sent or took bytes at less than the least rate.
 	TooSlow int64
+	// Mended counts the responses that were framed anew because the backend's framing was odd.
+	Mended int64
 	// Retries counts the requests that were sent a second time.
 	Retries int64
 	// Cut counts the responses that ended early: the backend broke in the middle, or the client did.
@@ -47,11 +49,11 @@ type counters struct {
 	total atomic.Int64
 	// ended counts the requests that ended, by status / 100. informational counts the 1xx responses, which end no
 	// request; but a 101 does, later.
-	ended                                            [10]atomic.Int64
-	informational                                    atomic.Int64
-	limited, badGateway, unavailable, gatewayTimeout atomic.Int64
-	clientGone, tooSlow, retries, cut, panics        atomic.Int64
-	_                                                [cacheLines]byte
+	ended                                             [10]atomic.Int64
+	informational                                     atomic.Int64
+	limited, badGateway, unavailable, gatewayTimeout  atomic.Int64
+	clientGone, tooSlow, mended, retries, cut, panics atomic.Int64
+	_                                                 [cacheLines]byte
 }
 
 // finished counts a request that ended with a status, and with f if it is not nil.
@@ -109,6 +111,7 @@ func (p *Proxy) Stats() Stats {
 		GatewayTimeout: c.gatewayTimeout.Load(),
 		ClientGone:     c.clientGone.Load(),
 		TooSlow:        c.tooSlow.Load(),
+		Mended:         c.mended.Load(),
 		Retries:        c.retries.Load(),
 		Cut:            c.cut.Load(),
 		Panics:         c.panics.Load(),

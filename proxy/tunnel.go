@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 
 	"gopher-equalizer/proxy/http1"
@@ -38,13 +39,13 @@ func upgradesTo(list []byte) (protocols, http2 bool) {
 	return protocols, http2
 }
 
-// tunnel passes the backend's 101 on as it came, and then bytes both ways, until one side has ended or nothing came
+// tunnel passes the backend's 101 on, and then bytes both ways, until one side has ended or nothing came
 // for TunnelTimeout. Neither connection is used for anything else after that.
 func (r *request) tunnel() {
 	r.last = true
 	if r.upload.stop(r); !r.upload.complete() {
 		r.endExchange(broke)
-		r.fail(backendBad, errAnswerSwitch)
+		r.fail(backendBad, errEarlySwitch)
 		return
 	}
 	if err := r.openTunnel(); err != nil {
@@ -59,11 +60,16 @@ func (r *request) tunnel() {
 	r.exchange.close(dropped)
 }
 
+// errEarlySwitch says that a backend speaks another protocol before it has all of the request.
+var errEarlySwitch = errors.New("the response switches protocols before the request has ended")
+
 // openTunnel sends the 101, and what came on either side behind the heads.
 func (r *request) openTunnel() error {
 	x := &r.exchange
-	r.out = append(append(r.out[:0], x.head...), x.left()...)
-	r.size = int64(len(x.left()))
+	early := x.in.rest()
+	r.reserve(len(x.head) + len(early))
+	r.out = append(r.appendAnswerHead(r.out[:0]), early...)
+	r.size = int64(len(early))
 	if err := r.write(r.out); err != nil {
 		return err
 	}
@@ -80,6 +86,7 @@ func (r *request) openTunnel() error {
 func (r *request) lighten() {
 	r.raw = slices.Clone(r.raw)
 	_ = r.header.Parse(r.raw)
-	r.in.buf, r.exchange.in, r.exchange.head = nil, nil, nil
+	r.resetMemory()
+	r.in.buf, r.exchange.in, r.exchange.head = nil, responseReader{}, nil
 	r.exchange.answer.Reset()
 }

@@ -227,10 +227,12 @@ func (r *request) uploadFailed(err error) outcome {
 	case netconn.ErrTooSlow:
 		return outcome{failure: clientSlow, cause: err}
 	case errTooLarge:
-		return outcome{failure: bodyTooLarge, cause: err}
+		why := bodyTooLarge.refusal(nil, len(r.raw)+int(r.upload.read))
+		why.Detail = err.Error()
+		return outcome{failure: bodyTooLarge, cause: why}
 	}
-	if http1.Malformed(err) {
-		return outcome{failure: badBody, cause: err}
+	if _, malformed := err.(*http1.Refusal); malformed {
+		return outcome{failure: badBody, cause: inBody(err, len(r.raw))}
 	}
 	return outcome{failure: clientGone, cause: err}
 }

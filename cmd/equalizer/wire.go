@@ -85,21 +85,22 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 		return proxy.Settings{}, err
 	}
 	s := proxy.Settings{
-		Trusted:        trusted,
-		Host:           pool.Host,
-		Via:            c.Server.Via,
-		MaxHeaderBytes: int64(c.Server.MaxHeader),
-		MaxBodyBytes:   int64(c.Server.MaxBody),
-		HeaderTimeout:  c.Server.HeaderTimeout,
-		IdleTimeout:    c.Server.IdleTimeout,
-		ReadTimeout:    c.Server.ReadTimeout,
-		WriteTimeout:   c.Server.WriteTimeout,
-		MinRate:        int64(c.Server.MinRate),
-		RateGrace:      c.Server.RateGrace,
-		BodyWait:       bodyWait,
-		TunnelTimeout:  c.Server.TunnelTimeout,
-		Lean:           c.Server.LeanConnections,
-		AccessLog:      c.Log.Access,
+		Trusted:           trusted,
+		Host:              pool.Host,
+		Via:               c.Server.Via,
+		MaxHeaderBytes:    int64(c.Server.MaxHeader),
+		MaxResponseHeader: int(pool.MaxResponseHeader),
+		MaxBodyBytes:      int64(c.Server.MaxBody),
+		HeaderTimeout:     c.Server.HeaderTimeout,
+		IdleTimeout:       c.Server.IdleTimeout,
+		ReadTimeout:       c.Server.ReadTimeout,
+		WriteTimeout:      c.Server.WriteTimeout,
+		MinRate:           int64(c.Server.MinRate),
+		RateGrace:         c.Server.RateGrace,
+		BodyWait:          bodyWait,
+		TunnelTimeout:     c.Server.TunnelTimeout,
+		Lean:              c.Server.LeanConnections,
+		AccessLog:         c.Log.Access,
 	}
 	backends, err := backendSettings(name, pool)
 	if err != nil {
@@ -184,6 +185,7 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 	}
 	sources := api.Sources{
 		Backends: p.pool.Status,
+		Errors:   func() []api.RefusedMessage { return refusedMessages(p.proxy.Refused()) },
 		Status:   p.status,
 		Ready:    func() api.Readiness { return p.phase.Load().(api.Readiness) },
 	}
@@ -225,7 +227,8 @@ func requestsStatus(s proxy.Stats) api.RequestsStatus {
 		Allowed: s.Total - s.Limited, Limited: s.Limited,
 		Responses:  api.ResponsesStatus(s.Responses),
 		BadGateway: s.BadGateway, Unavailable: s.Unavailable, GatewayTimeout: s.GatewayTimeout,
-		ClientGone: s.ClientGone, TooSlow: s.TooSlow, Retries: s.Retries, Cut: s.Cut, Panics: s.Panics,
+		ClientGone: s.ClientGone, TooSlow: s.TooSlow, Mended: s.Mended,
+		Retries: s.Retries, Cut: s.Cut, Panics: s.Panics,
 	}
 }
 
@@ -235,6 +238,17 @@ func logStatus(lines *loglines.Writer) api.LogStatus {
 		status.Error = err.Error()
 	}
 	return status
+}
+
+func refusedMessages(refused []proxy.Refused) []api.RefusedMessage {
+	all := make([]api.RefusedMessage, len(refused))
+	for i, r := range refused {
+		all[i] = api.RefusedMessage{
+			Time: api.Moment{Time: r.Time}, Refused: r.Message(), Method: r.Method,
+			Reason: r.Reason, Field: r.Field, Offset: r.Offset, Excerpt: r.Excerpt,
+		}
+	}
+	return all
 }
 
 // runtimeStatus asks the runtime in ways that don't stop the world. NumGoroutine leaves out the garbage collector's

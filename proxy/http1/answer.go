@@ -2,15 +2,25 @@ package http1
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 )
 
-// Why an answer is refused. None of these quotes it: they are logged.
-var (
-	ErrAnswerLine    = errors.New("the answer doesn't begin with HTTP/1.1 or HTTP/1.0 and a status of 100 to 599")
-	ErrAnswerField   = errors.New("the answer has a malformed header line")
-	ErrAnswerFields  = errors.New("the answer has too many header lines")
-	ErrAnswerFraming = errors.New("the answer's end is not clear from its header")
+// MaxResponseFields is how many header lines a response may have. Those of a request may be fewer: see MaxFields.
+const MaxResponseFields = 256
+
+// Mended are the faults of a response that are no reason to refuse it. All readers see the same body in it, and since a
+// response is framed anew, its client gets none of them.
+type Mended uint8
+
+const (
+	// MendedCodings: Transfer-Encoding says chunked more than once (RFC 9112, section 6.1).
+	MendedCodings Mended = 1 << iota
+	// MendedBothFramings: there are a Transfer-Encoding and a Content-Length (RFC 9112, section 6.3).
+	MendedBothFramings
+	// MendedLengths: Content-Length says the same number more than once (RFC 9110, section 8.6).
+	MendedLengths
+	// MendedLineEnds: a header line ends in a bare LF (RFC 9112, section 2.2).
+	MendedLineEnds
 )
 
 // Answer is the head of an answer. It aliases the bytes that it was parsed from.
@@ -18,7 +28,7 @@ type Answer struct {
 	// Status is 100 to 599. Reason is the rest of the status line, with the space before it; it may be empty.
 	Status int
 	Reason []byte
-	// HTTP11 says that the version is HTTP/1.1; else it is HTTP/1.0.
+	// HTTP11 says that the version is HTTP/1.1, or a later one of HTTP/1, which counts as that; else it is HTTP/1.0.
 	HTTP11 bool
 	// Fields are the header lines in their order.
 	Fields []Field
@@ -29,9 +39,13 @@ type Answer struct {
 	KeepAlive bool
 	// Named are the Connection options that may name fields.
 	Named Options
+	// Mended is what was wrong with the head and doesn't matter.
+	Mended Mended
 
-	lengths, codings int
-	closes, keeps    bool
+	// head is what was given to Parse; length and coding are what its framing hangs on, nil where it has none.
+	head           []byte
+	length, coding []byte
+	closes, keeps  bool
 }
 
 // Reset forgets the answer. Its memory serves the next one.
@@ -40,58 +54,91 @@ func (a *Answer) Reset() {
 	a.Fields = a.Fields[:0]
 	a.Size, a.KeepAlive = SizeUntilClose, false
 	a.Named.n = 0
-	a.lengths, a.codings, a.closes, a.keeps = 0, 0, false, false
+	a.Mended = 0
+	a.head, a.length, a.coding, a.closes, a.keeps = nil, nil, nil, false, false
 }
 
-// Parse reads a head, all of it, as HeadEnd has found it.
-func (a *Answer) Parse(head []byte) error {
-	a.Reset()
-	line, rest, ok := cutLine(head)
-	if !ok || !a.parseLine(line) {
-		return ErrAnswerLine
+// Parse reads a head, all of it, as HeadEnd has found it. Lines may end in a bare LF (RFC 9112, section 2.2).
+func (a *Answer) Parse(head []byte) *Refusal {
+	why := a.parse(head)
+	if why != nil {
+		why.Status = statusBadGateway
+		why.See(head)
 	}
-	for !bytes.Equal(rest, crlf) {
-		f, after, fault := cutField(rest)
-		if fault != fieldFine {
-			return ErrAnswerField
+	return why
+}
+
+func (a *Answer) parse(head []byte) *Refusal {
+	a.Reset()
+	a.head = head
+	line, rest := a.cutLine(head)
+	if at := a.parseLine(line); at >= 0 {
+		return bad("status-line", "the response doesn't begin with HTTP/1.1 or HTTP/1.0 and a status of 100 to 599").at(at)
+	}
+	for {
+		line, after := a.cutLine(rest)
+		if len(line) == 0 {
+			return a.conclude()
 		}
-		if len(a.Fields) == MaxFields {
-			return ErrAnswerFields
+		f, wrong, fault := parseField(rest[:len(rest)-len(after)], line)
+		if fault != fieldFine {
+			return badField(fault).of(string(f.Name)).at(a.offset(wrong))
+		}
+		if len(a.Fields) == MaxResponseFields {
+			return tooManyFields(rest, len(a.Fields)).at(a.offset(rest))
 		}
 		a.Fields = append(a.Fields, f)
-		if err := a.note(f); err != nil {
-			return err
+		if why := a.note(f); why != nil {
+			return why
 		}
 		rest = after
 	}
-	if a.lengths+a.codings > 1 || a.codings > 0 && !a.HTTP11 {
-		return ErrAnswerFraming
-	}
-	a.KeepAlive = !a.closes && (a.HTTP11 || a.keeps)
-	return nil
 }
 
-// parseLine reads the status line (RFC 9112, section 4).
-func (a *Answer) parseLine(line []byte) bool {
-	const form = "HTTP/1.1 200"
-	if len(line) < len(form) || len(line) > len(form) && line[len(form)] != ' ' {
-		return false
+// tooManyFields says how many there are: those before, and the lines of rest up to the empty one.
+func tooManyFields(rest []byte, before int) *Refusal {
+	n := before + bytes.Count(rest, []byte("\n")) - 1
+	return bad("field-count", fmt.Sprintf("the response has %d header fields, and at most %d pass", n, MaxResponseFields))
+}
+
+// cutLine cuts the first line off b, whichever way it ends. At the end of the head line is empty.
+func (a *Answer) cutLine(b []byte) (line, rest []byte) {
+	line, rest, crlf := cutEitherLine(b)
+	if !crlf {
+		a.Mended |= MendedLineEnds
 	}
-	version, status := string(line[:len("HTTP/1.1")]), line[len("HTTP/1.1 "):len(form)]
-	a.HTTP11 = version == "HTTP/1.1"
+	return line, rest
+}
+
+// offset is where in the head a part of it begins.
+func (a *Answer) offset(part []byte) int { return offsetIn(a.head, part) }
+
+// parseLine reads the status line (RFC 9112, section 4). It returns where it is wrong, or -1. A minor version that is
+// higher than ours is read as ours (RFC 9110, section 2.5).
+func (a *Answer) parseLine(line []byte) (wrong int) {
+	const form, version = "HTTP/1.1 200", "HTTP/1."
 	switch {
-	case !a.HTTP11 && version != "HTTP/1.0", line[len("HTTP/1.1")] != ' ':
-		return false
-	case status[0] < '1', status[0] > '5', !IsDigits(status, len("200")), !IsFieldValue(line):
-		return false
+	case len(line) < len(form) || string(line[:len(version)]) != version || !IsDigits(line[len(version):len(version)+1], 1):
+		return 0
+	case line[len("HTTP/1.1")] != ' ':
+		return len("HTTP/1.1")
+	case len(line) > len(form) && line[len(form)] != ' ':
+		return len(form)
+	case !IsFieldValue(line):
+		return fieldTextLength(line)
 	}
+	status := line[len("HTTP/1.1 "):len(form)]
+	if status[0] < '1' || status[0] > '5' || !IsDigits(status, len("200")) {
+		return len("HTTP/1.1 ")
+	}
+	a.HTTP11 = line[len(version)] != '0'
 	a.Status = int(parseSize(status))
 	a.Reason = line[len(form):]
-	return true
+	return -1
 }
 
 // note keeps what the answer's framing hangs on.
-func (a *Answer) note(f Field) error {
+func (a *Answer) note(f Field) *Refusal {
 	switch len(f.Name) {
 	case len("connection"):
 		if Is(f.Name, "connection") {
@@ -99,23 +146,58 @@ func (a *Answer) note(f Field) error {
 		}
 	case len("content-length"):
 		if Is(f.Name, "content-length") {
-			if a.lengths++; !IsDigits(f.Value, 18) {
-				return ErrAnswerFraming
-			}
-			a.Size = parseSize(f.Value)
+			return a.noteLengths(f.Value)
 		}
 	case len("transfer-encoding"):
 		if Is(f.Name, "transfer-encoding") {
-			if a.codings++; !Is(f.Value, "chunked") {
-				return ErrAnswerFraming
-			}
-			a.Size = SizeChunked
+			return a.noteCodings(f.Value)
 		}
 	}
 	return nil
 }
 
-func (a *Answer) noteOptions(list []byte) error {
+// noteLengths takes a list of sizes that are all the same, here and in the lines before (RFC 9112, section 6.3).
+func (a *Answer) noteLengths(list []byte) *Refusal {
+	for more := true; more; {
+		var size []byte
+		size, list, more = cutElement(list)
+		switch {
+		case !IsDigits(size, 18):
+			return bad("content-length", "Content-Length is not a size").of(nameContentLength).at(a.offset(size))
+		case a.length == nil:
+			a.length = size
+		case !bytes.Equal(a.length, size):
+			return bad("content-length-differs", "there are two different Content-Lengths").of(nameContentLength).at(a.offset(size))
+		default:
+			a.Mended |= MendedLengths
+		}
+	}
+	return nil
+}
+
+// noteCodings takes chunked, once or more often; nobody here asked for another.
+func (a *Answer) noteCodings(list []byte) *Refusal {
+	for more := true; more; {
+		var coding []byte
+		coding, list, more = cutElement(list)
+		switch {
+		case !Is(coding, "chunked"):
+			return bad("transfer-encoding", "Transfer-Encoding is not chunked").of(nameTransferEncoding).at(a.offset(coding))
+		case a.coding != nil:
+			a.Mended |= MendedCodings
+		}
+		a.coding = coding
+	}
+	return nil
+}
+
+// cutElement splits the first element off a comma-separated list, and reports whether there are more. It may be empty.
+func cutElement(list []byte) (element, rest []byte, more bool) {
+	element, rest, more = bytes.Cut(list, []byte(","))
+	return TrimSpace(element), rest, more
+}
+
+func (a *Answer) noteOptions(list []byte) *Refusal {
 	for len(list) > 0 {
 		var option []byte
 		option, list = NextElement(list)
@@ -126,10 +208,30 @@ func (a *Answer) noteOptions(list []byte) error {
 		case Is(option, "keep-alive"):
 			a.keeps = true
 		case Is(option, "upgrade"):
-		case !IsToken(option), !a.Named.add(option):
-			return ErrAnswerField
+		case !IsToken(option):
+			return bad("connection-option", "a Connection option is not a token").of(nameConnection).at(a.offset(option))
+		case !a.Named.add(option):
+			return bad("connection-count", "Connection names too many fields").of(nameConnection).at(a.offset(option))
 		}
 	}
+	return nil
+}
+
+// conclude says what the fields come to. With chunks and a length the chunks count, and since the backend may have meant
+// the length, nothing else is read from the connection (RFC 9112, section 6.3).
+func (a *Answer) conclude() *Refusal {
+	switch {
+	case a.coding != nil && !a.HTTP11:
+		return bad("transfer-encoding-version", "Transfer-Encoding with HTTP/1.0").of(nameTransferEncoding).at(a.offset(a.coding))
+	case a.coding != nil && a.length != nil:
+		a.Size, a.closes = SizeChunked, true
+		a.Mended |= MendedBothFramings
+	case a.coding != nil:
+		a.Size = SizeChunked
+	case a.length != nil:
+		a.Size = parseSize(a.length)
+	}
+	a.KeepAlive = !a.closes && (a.HTTP11 || a.keeps)
 	return nil
 }
 

@@ -1,19 +1,6 @@
 package http1
 
-import "errors"
-
-// Why a body is refused.
-var (
-	errChunkSize = errors.New("a chunk's size is not hexadecimal digits")
-	errChunkEnd  = errors.New("a chunk doesn't end where its size says")
-	errChunkLine = errors.New("a chunk's first line is too long, or the lines of all chunks are")
-	errTrailers  = errors.New("the trailer section is malformed or too long")
-)
-
-// Malformed says whether err is Decode's.
-func Malformed(err error) bool {
-	return err == errChunkSize || err == errChunkEnd || err == errChunkLine || err == errTrailers
-}
+import "bytes"
 
 const (
 	// maxChunkSize is how many digits a chunk's size may have: 2^60 bytes are enough.
@@ -22,11 +9,11 @@ const (
 	maxChunkExtension = 1 << 10
 	// maxExtensions bounds the extensions of all chunks of a body: nobody reads them, and we would for ever.
 	maxExtensions = 16 << 10
-	// maxTrailers bounds the trailer section.
+	// maxTrailers bounds the trailer section of a request. It is also how much memory for one is kept.
 	maxTrailers = 8 << 10
 )
 
-// Body finds the end of a body, and the data in it, in the bytes that come. Begin comes before all else.
+// Body finds the end of a body, and the data in it, in the bytes that come. Begin or BeginResponse comes before all else.
 type Body struct {
 	// Trailers are the fields behind the last chunk, once the body is complete. They stay good until the next Begin.
 	Trailers []Field
@@ -39,8 +26,15 @@ type Body struct {
 	digits     int
 	extension  int
 	extensions int
-	// section is the trailer section as far as it has come.
-	section []byte
+	// response says that it is a response's body, where some forms pass that no request may have. bareLF says that the
+	// line with the chunk's size ended in a bare LF: then its data may, too. If not, data that are followed by one may be
+	// a byte more than was meant, with the CR of the chunk's end.
+	response, bareLF bool
+	// at is how many bytes came before those that Decode is reading.
+	at int64
+	// section is the trailer section as far as it has come; maxSection bounds it.
+	section    []byte
+	maxSection int
 }
 
 // chunkState is what comes next in a chunked body.
@@ -48,6 +42,7 @@ type chunkState byte
 
 const (
 	chunkSize chunkState = iota
+	chunkBlank
 	chunkExtension
 	chunkLineEnd
 	chunkData
@@ -58,6 +53,22 @@ const (
 
 // Begin readies b for a body of a size: a number of bytes, SizeChunked, SizeUntilClose, or SizeNone, which is complete.
 func (b *Body) Begin(size int64) {
+	b.begin(size)
+	b.maxSection = maxTrailers
+}
+
+// BeginResponse is Begin for a response's body, whose trailer section may have maxSection bytes. A chunk's size may have
+// blanks behind it, and lines may end in a bare LF (RFC 9112, sections 7.1.1 and 2.2): such bodies exist, and are framed
+// anew.
+func (b *Body) BeginResponse(size int64, maxSection int) {
+	b.begin(size)
+	b.response, b.maxSection = true, maxSection
+}
+
+func (b *Body) begin(size int64) {
+	if cap(b.section) > maxTrailers {
+		b.section = nil // Few are so large, and whoever has a Body keeps it.
+	}
 	*b = Body{Trailers: b.Trailers[:0], section: b.section[:0], size: size}
 	b.left = max(size, 0)
 	b.complete = size == 0 || size == SizeNone
@@ -84,7 +95,7 @@ func (b *Body) Pass(n int64) {
 }
 
 // Decode reads what came. It moves the data to the front of src, n bytes, and says how many bytes of src belong to the
-// body: all of them, unless it is complete. An error says that the body is malformed; the data before are good.
+// body: all of them, unless it is complete. An error is a *Refusal: the body is malformed; the data before are good.
 func (b *Body) Decode(src []byte) (n, used int, err error) {
 	switch {
 	case b.complete:
@@ -116,54 +127,66 @@ func (b *Body) decodeChunks(src []byte) (n, used int, err error) {
 			}
 			continue
 		}
-		if err := b.step(src[used]); err != nil {
-			return n, used, err
+		if why := b.step(src[used]); why != nil {
+			return n, used, b.refuse(why, src[n:], used-n, used)
 		}
 		used++
 	}
+	b.at += int64(used)
 	return n, used, nil
 }
 
+// refuse says where a body is malformed: behind so many bytes of what Decode got. Of those, seen are left as they came; the
+// fault is at seen[at]. Trailers tell their place from the beginning of their section.
+func (b *Body) refuse(why *Refusal, seen []byte, at, used int) *Refusal {
+	if b.response {
+		why.Status = statusBadGateway
+	}
+	if b.state == chunkTrailers && len(b.section) > 0 {
+		begin := int(b.at) + used + 1 - len(b.section)
+		why.See(b.section)
+		return why.at(begin + why.Offset)
+	}
+	return why.at(int(b.at)+used).seen(seen, at)
+}
+
+// Why a body is refused.
+func badChunkSize() *Refusal { return bad("chunk-size", "a chunk's size is not hexadecimal digits") }
+
+func badChunkEnd() *Refusal { return bad("chunk-end", "a chunk doesn't end where its size says") }
+
+func badChunkLine() *Refusal {
+	return bad("chunk-line", "a chunk's first line is too long, or the lines of all chunks are")
+}
+
+func badTrailers(detail string) *Refusal { return bad("trailers", detail) }
+
 // step takes a byte that isn't data.
-func (b *Body) step(c byte) error {
+func (b *Body) step(c byte) *Refusal {
 	switch b.state {
 	case chunkSize:
 		return b.stepSize(c)
-	case chunkExtension:
-		if c == '\r' {
-			b.state = chunkLineEnd
-			return nil
-		}
-		b.extension++
-		b.extensions++
-		switch {
-		case !IsFieldValue([]byte{c}):
-			return errChunkSize
-		case b.extension > maxChunkExtension, b.extensions > maxExtensions:
-			return errChunkLine
-		}
+	case chunkBlank, chunkExtension:
+		return b.stepExtension(c)
 	case chunkLineEnd:
 		if c != '\n' {
-			return errChunkSize
+			return badChunkSize()
 		}
 		b.beginChunk()
 	case chunkDataCR:
-		if c != '\r' {
-			return errChunkEnd
-		}
-		b.state = chunkDataLF
+		return b.stepDataEnd(c)
 	case chunkDataLF:
 		if c != '\n' {
-			return errChunkEnd
+			return badChunkEnd()
 		}
-		b.state, b.digits, b.extension = chunkSize, 0, 0
+		b.endChunk()
 	case chunkTrailers:
 		return b.stepTrailers(c)
 	}
 	return nil
 }
 
-func (b *Body) stepSize(c byte) error {
+func (b *Body) stepSize(c byte) *Refusal {
 	digit, ok := hexDigit(c)
 	switch {
 	case ok && b.digits < maxChunkSize:
@@ -173,8 +196,51 @@ func (b *Body) stepSize(c byte) error {
 		b.state = chunkExtension
 	case b.digits > 0 && c == '\r':
 		b.state = chunkLineEnd
+	case b.digits > 0 && c == '\n' && b.response:
+		b.bareLF = true
+		b.beginChunk()
+	case b.digits > 0 && isBlank(c) && b.response:
+		b.state = chunkBlank
 	default:
-		return errChunkSize
+		return badChunkSize()
+	}
+	return nil
+}
+
+// stepExtension takes a byte behind a chunk's size: blanks, and then an extension. What that says nobody needs.
+func (b *Body) stepExtension(c byte) *Refusal {
+	switch {
+	case c == '\r':
+		b.state = chunkLineEnd
+		return nil
+	case c == '\n' && b.response:
+		b.bareLF = true
+		b.beginChunk()
+		return nil
+	case b.state == chunkBlank && c == ';':
+		b.state = chunkExtension
+	case b.state == chunkBlank && !isBlank(c), !isFieldText([]byte{c}):
+		return badChunkSize()
+	}
+	b.extension++
+	b.extensions++
+	if b.extension > maxChunkExtension || b.extensions > maxExtensions {
+		return badChunkLine()
+	}
+	return nil
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// stepDataEnd takes what comes right behind a chunk's data.
+func (b *Body) stepDataEnd(c byte) *Refusal {
+	switch {
+	case c == '\r':
+		b.state = chunkDataLF
+	case c == '\n' && b.bareLF:
+		b.endChunk()
+	default:
+		return badChunkEnd()
 	}
 	return nil
 }
@@ -186,34 +252,61 @@ func (b *Body) beginChunk() {
 	}
 }
 
+func (b *Body) endChunk() { b.state, b.digits, b.extension, b.bareLF = chunkSize, 0, 0, false }
+
 // stepTrailers takes a byte of the trailer section. Most often that is an empty line.
-func (b *Body) stepTrailers(c byte) error {
-	if len(b.section) == maxTrailers {
-		return errTrailers
+func (b *Body) stepTrailers(c byte) *Refusal {
+	if len(b.section) >= b.maxSection {
+		return badTrailers("the trailer section is too long").at(len(b.section) - 1)
 	}
 	b.section = append(b.section, c)
-	switch n := len(b.section); {
-	case c != '\n':
-		return nil
-	case n < 2 || b.section[n-2] != '\r':
-		return errTrailers
-	case n > 2 && (n < 4 || string(b.section[n-4:]) != "\r\n\r\n"):
+	if c != '\n' {
 		return nil
 	}
-	b.complete = true
-	return b.parseTrailers()
+	line, crlf := lastLine(b.section)
+	switch {
+	case !crlf && !b.response:
+		return badTrailers("a trailer line doesn't end in CRLF").at(len(b.section) - 1)
+	case len(line) > 0:
+		return nil
+	}
+	why := b.parseTrailers()
+	b.complete = why == nil
+	return why
 }
 
-func (b *Body) parseTrailers() error {
-	for rest := b.section; len(rest) > len("\r\n"); {
-		f, after, fault := cutField(rest)
-		if fault != fieldFine || len(b.Trailers) == MaxFields {
-			return errTrailers
+// lastLine is the last line of b, which ends in LF, without its end; crlf says whether there is a CR, too.
+func lastLine(b []byte) (line []byte, crlf bool) {
+	line = b[bytes.LastIndexByte(b[:len(b)-1], '\n')+1 : len(b)-1]
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1], true
+	}
+	return line, false
+}
+
+func (b *Body) parseTrailers() *Refusal {
+	for rest := b.section; ; {
+		line, after, _ := cutEitherLine(rest)
+		if len(line) == 0 {
+			return nil
+		}
+		f, wrong, fault := parseField(rest[:len(rest)-len(after)], line)
+		switch {
+		case fault != fieldFine:
+			return badTrailers(badField(fault).Detail).of(string(f.Name)).at(offsetIn(b.section, wrong))
+		case len(b.Trailers) == b.maxTrailers():
+			return badTrailers("there are too many trailers").at(offsetIn(b.section, rest))
 		}
 		b.Trailers = append(b.Trailers, f)
 		rest = after
 	}
-	return nil
+}
+
+func (b *Body) maxTrailers() int {
+	if b.response {
+		return MaxResponseFields
+	}
+	return MaxFields
 }
 
 func hexDigit(c byte) (byte, bool) {

@@ -2,8 +2,10 @@ package http1
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http/httputil"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,6 +18,19 @@ import (
 func decode(in string, size int64, n int) (body, rest string, err error) {
 	var b Body
 	b.Begin(size)
+	return b.decode(in, n)
+}
+
+// decodeResponse is decode for a response's body.
+func decodeResponse(in string, n int) (body, rest string, err error) {
+	var b Body
+	b.BeginResponse(SizeChunked, maxTestSection)
+	return b.decode(in, n)
+}
+
+const maxTestSection = 20 << 10
+
+func (b *Body) decode(in string, n int) (body, rest string, err error) {
 	var got []byte
 	for left := []byte(in); ; {
 		piece := bytes.Clone(left[:min(n, len(left))])
@@ -54,6 +69,72 @@ func TestChunks(t *testing.T) {
 	f("2\r\n\r\n\r\n0\r\n\r\n", "\r\n", "")
 }
 
+// What no request may have, a response may: blanks behind a size, and lines that end in a bare LF.
+func TestChunksOfResponses(t *testing.T) {
+	f := func(in, body, rest string) {
+		t.Helper()
+		for n := 1; n <= len(in); n++ {
+			gotBody, gotRest, err := decodeResponse(in, n)
+			require.NoError(t, err, in)
+			assert.Equal(t, []string{body, rest}, []string{gotBody, gotRest}, in)
+		}
+		_, _, err := decode(in, SizeChunked, len(in)+1)
+		refused := &Refusal{}
+		assert.ErrorAs(t, err, &refused, in)
+	}
+	f("3 \r\nabc\r\n0 \r\n\r\nrest", "abc", "rest")
+	f("003\t \t;x=y\r\nabc\r\n0\t\r\n\r\n", "abc", "")
+	f("3\nabc\n0\n\nrest", "abc", "rest")
+	f("3;x\nabc\r\n0\r\n\n\n", "abc", "\n")
+	f("4\nabc\r\n0\n\n", "abc\r", "")
+	f("3 \nabc\n0\r\nX: y\nz:\n\nrest", "abc", "rest")
+	f("0\r\nX: y\n\r\n", "", "")
+	f("0\r\nX: "+strings.Repeat("y", 10<<10)+"\r\n\r\n", "", "")
+	f("0\r\n"+strings.Repeat("x: y\r\n", MaxResponseFields)+"\r\n", "", "")
+}
+
+// What two readers could read differently nobody may have.
+func TestChunksOfResponsesRefused(t *testing.T) {
+	f := func(reason string, ins ...string) {
+		t.Helper()
+		for _, in := range ins {
+			refused := &Refusal{}
+			_, _, err := decodeResponse(in, len(in)+1)
+			require.ErrorAs(t, err, &refused, "%q", in)
+			assert.Equal(t, []any{reason, 502}, []any{refused.Reason, refused.Status}, "%q", in)
+			_, _, again := decodeResponse(in, 1)
+			require.ErrorAs(t, again, &refused)
+			assert.Equal(t, reason, refused.Reason)
+		}
+	}
+	f("chunk-size", "3 3\r\nabc\r\n0\r\n\r\n", "3 \t3\r\n", " 3\r\nabc\r\n", "3 x\r\n", "\nabc", "3\r\r\nabc", "3 \rabc", "+3\r\n", "0x3\r\n", "3\x0b\r\n", "3;\x00\n")
+	f("chunk-end", "3\r\nabc\n0\r\n\r\n", "4\r\nabc\r\n0\r\n\r\n", "1\na\n3\r\nabc\n0\r\n\r\n", "3\nabc3\n", "3\nabc \n", "3\nabc\r0")
+	f("chunk-line", "3"+strings.Repeat(" ", 1026)+"\r\n")
+	f("trailers", "0\nX y: z\n\n", "0\nX\n\n", "0\nX: y\n z\n\n", "0\nX: \x01\n\n", "0\nX: \r\r\n\r\n", "0\r\n\r\r\n\r\n",
+		"0\r\nX: "+strings.Repeat("y", maxTestSection)+"\r\n\r\n", "0\r\n"+strings.Repeat("x: y\r\n", MaxResponseFields+1)+"\r\n")
+}
+
+// A refusal says where in the body the fault is, however that came.
+func TestPlaceOfBodyRefusals(t *testing.T) {
+	f := func(reason, field, at, in string) {
+		t.Helper()
+		for n := 1; n <= len(in)+1; n++ {
+			refused := &Refusal{}
+			_, _, err := decode(in, SizeChunked, n)
+			require.ErrorAs(t, err, &refused, "%q", in)
+			assert.Equal(t, []any{reason, field, 400}, []any{refused.Reason, refused.Field, refused.Status}, "%q", in)
+			require.Equal(t, at, in[refused.Offset:], "%q in pieces of %d", in, n)
+			assert.NotContains(t, refused.Excerpt, "s")
+		}
+	}
+	f("chunk-size", "", " \r\nabc", "4\r\nsecr\r\n3 \r\nabc")
+	f("chunk-end", "", "et", "4\r\nsecret")
+	f("trailers", "", " y: z\r\n\r\n", "1\r\ns\r\n0\r\nA: b\r\nX y: z\r\n\r\n")
+	f("trailers", "X-S", "\x01\r\n\r\n", "1\r\ns\r\n0\r\nA: b\r\nX-S: s\x01\r\n\r\n")
+	f("trailers", "", "\n", "0\r\nA: s\n")
+	f("trailers", "", "x", "0\r\nA: "+strings.Repeat("s", maxTrailers-3)+"x")
+}
+
 func TestChunksRefused(t *testing.T) {
 	for _, in := range []string{
 		"", "3", "3\r\n", "3\r\nab", "3\r\nabc", "3\r\nabc\r\n", "3\r\nabc\r\n0", "3\r\nabc\r\n0\r\n", "0\r\nX: y\r\n",
@@ -66,8 +147,9 @@ func TestChunksRefused(t *testing.T) {
 		_, _, err := decode(in, SizeChunked, len(in)+1)
 		require.Error(t, err, "%q", in)
 		_, _, again := decode(in, SizeChunked, 1)
-		require.Equal(t, err, again)
-		require.Equal(t, err != io.ErrUnexpectedEOF, Malformed(err))
+		require.Equal(t, place(err), place(again), "%q", in)
+		_, refused := err.(*Refusal)
+		require.Equal(t, err != io.ErrUnexpectedEOF, refused)
 		assert.NotEqual(t, io.EOF, err, "%q", in)
 		assert.NotContains(t, err.Error(), "X", "it may be logged")
 	}
@@ -130,6 +212,63 @@ func TestChunksRoundTrip(t *testing.T) {
 	})
 }
 
+// place is an error without an excerpt, which hangs on the pieces that the body came in.
+func place(err error) error {
+	why, ok := err.(*Refusal)
+	if !ok {
+		return err
+	}
+	same := *why
+	same.Excerpt = ""
+	return &same
+}
+
+// strictly is a chunked body as a request may have it, made of one as a response may: without what its lines may have more.
+func strictly(in string) (strict string, ok bool) {
+	var out strings.Builder
+	for {
+		line, rest, found := strings.Cut(in, "\n")
+		if !found {
+			return "", false
+		}
+		size, _, _ := strings.Cut(strings.TrimSuffix(line, "\r"), ";")
+		n, err := strconv.ParseInt(strings.TrimRight(size, " \t"), 16, 64)
+		if err != nil || n > int64(len(rest)) {
+			return "", false
+		}
+		fmt.Fprintf(&out, "%x\r\n%s\r\n", n, rest[:n])
+		if n == 0 {
+			return out.String(), true
+		}
+		in = rest[n:]
+		if in, found = strings.CutPrefix(strings.TrimPrefix(in, "\r"), "\n"); !found {
+			return "", false
+		}
+	}
+}
+
+// What we take for a response's body is what is left of it without its oddities, and the same in all pieces.
+func FuzzResponseChunks(f *testing.F) {
+	for _, seed := range []string{"0\n\n", "3 \nabc\r\n0 \r\n\r\n", "a ;x\n0123456789\n0\nX: y\n\nrest", "3 3\r\nabc\r\n0\r\n\r\n", "ffffffffffffffff\r\n"} {
+		f.Add([]byte(seed), 7)
+	}
+	f.Fuzz(func(t *testing.T, in []byte, n int) {
+		body, rest, err := decodeResponse(string(in), len(in)+1)
+		if n > 0 {
+			again, restAgain, errAgain := decodeResponse(string(in), n)
+			require.Equal(t, []any{body, rest, place(err)}, []any{again, restAgain, place(errAgain)})
+		}
+		if err != nil {
+			return
+		}
+		strict, ok := strictly(string(in))
+		require.True(t, ok, "%q", in)
+		theirs, err := io.ReadAll(httputil.NewChunkedReader(strings.NewReader(strict)))
+		require.NoError(t, err)
+		require.Equal(t, string(theirs), body)
+	})
+}
+
 // What we take for a body, net/http takes for the same.
 func FuzzChunks(f *testing.F) {
 	for _, seed := range []string{"0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n", "a;x\r\n0123456789\r\n0\r\nX: y\r\n\r\nrest", "3 \r\nabc\r\n0\r\n\r\n", "ffffffffffffffff\r\n"} {
@@ -139,7 +278,7 @@ func FuzzChunks(f *testing.F) {
 		body, rest, err := decode(string(in), SizeChunked, len(in)+1)
 		if n > 0 {
 			again, restAgain, errAgain := decode(string(in), SizeChunked, n)
-			require.Equal(t, []any{body, rest, err}, []any{again, restAgain, errAgain})
+			require.Equal(t, []any{body, rest, place(err)}, []any{again, restAgain, place(errAgain)})
 		}
 		if err != nil {
 			return

@@ -39,7 +39,7 @@ func AppendTrailers(dst []byte, trailers []Field, keep func(Field) bool) []byte 
 	dst = append(dst, "0\r\n"...)
 	for _, f := range trailers {
 		if keep(f) {
-			dst = append(dst, f.Line...)
+			dst = f.AppendLine(dst)
 		}
 	}
 	return append(dst, "\r\n"...)

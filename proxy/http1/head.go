@@ -17,10 +17,19 @@ const (
 
 // Field is a header line.
 type Field struct {
-	// Line is all of it as it came, with its CRLF.
+	// Line is all of it as it came, with its CRLF, or a response's bare LF.
 	Line []byte
 	// Name is in the spelling that came; Value is without the white space around it.
 	Name, Value []byte
+}
+
+// AppendLine appends the line, which then ends in CRLF.
+func (f *Field) AppendLine(dst []byte) []byte {
+	if n := len(f.Line); n > 1 && f.Line[n-2] == '\r' {
+		return append(dst, f.Line...)
+	}
+	dst = append(dst, f.Line[:len(f.Line)-1]...)
+	return append(dst, "\r\n"...)
 }
 
 // HeadEnd is how long the head is that b begins with, up to and with its empty line; 0 if that hasn't come. from is how much of
@@ -51,6 +60,19 @@ func cutLine(b []byte) (line, rest []byte, ok bool) {
 	return b[:lf-1], b[lf+1:], true
 }
 
+// cutEitherLine cuts the first line off b, which ends in CRLF or in a bare LF; crlf says in which. A line that doesn't end
+// is none.
+func cutEitherLine(b []byte) (line, rest []byte, crlf bool) {
+	lf := bytes.IndexByte(b, '\n')
+	switch {
+	case lf < 0:
+		return b[:0], nil, true
+	case lf > 0 && b[lf-1] == '\r':
+		return b[:lf-1], b[lf+1:], true
+	}
+	return b[:lf], b[lf+1:], false
+}
+
 // What is wrong with a field.
 type fieldFault int
 
@@ -69,16 +91,26 @@ func cutField(b []byte) (f Field, rest []byte, fault fieldFault) {
 	if !ok {
 		return f, rest, fieldUnended
 	}
+	f, wrong, fault := parseField(b[:len(line)+2], line)
+	if fault != fieldFine {
+		return f, wrong, fault
+	}
+	return f, rest, fieldFine
+}
+
+// parseField reads a header line, of which line lacks the end. If something is wrong with it, wrong begins with the byte at
+// fault, and f has the name if there is one.
+func parseField(whole, line []byte) (f Field, wrong []byte, fault fieldFault) {
 	if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
-		return f, b, fieldFolded
+		return f, whole, fieldFolded
 	}
 	colon := tokenLength(line)
 	if colon == 0 || colon == len(line) || line[colon] != ':' {
-		return f, b[colon:], fieldNameless
+		return f, whole[colon:], fieldNameless
 	}
-	f = Field{Line: b[:len(line)+2], Name: line[:colon], Value: TrimSpace(line[colon+1:])}
+	f = Field{Line: whole, Name: line[:colon], Value: TrimSpace(line[colon+1:])}
 	if !IsFieldValue(f.Value) {
 		return f, f.Value[fieldTextLength(f.Value):], fieldControl
 	}
-	return f, rest, fieldFine
+	return f, nil, fieldFine
 }

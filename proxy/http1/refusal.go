@@ -4,7 +4,7 @@ package http1
 // next one begins is anybody's guess. No part of it quotes the message, but for the name of a field: it is fit for
 // the client and for logs.
 type Refusal struct {
-	// Status is what a request is answered with: 400, 417, 431, 501 or 505.
+	// Status is what the client gets: 400, 413, 417, 431, 501 or 505 for its request, 502 for the backend's response.
 	Status int
 	// Reason names the rule that was broken, for machines: a few lower-case words, joined by hyphens.
 	Reason string
@@ -13,8 +13,11 @@ type Refusal struct {
 	// Field is the name of the field that is at fault; "" if there is none, it is no token or it is longer
 	// than 64 bytes.
 	Field string
-	// Offset is where in the head the fault is, in bytes from its beginning.
+	// Offset is where the fault is, in bytes from the beginning of the head. Body.Decode counts from the beginning of
+	// the body as it came.
 	Offset int
+	// Excerpt is what stands around Offset, 16 bytes at most, in which Mask has hidden the text. It may be empty.
+	Excerpt string
 }
 
 // Error implements error.
@@ -27,7 +30,16 @@ const (
 	statusTooManyFields      = 431
 	statusNotImplemented     = 501
 	statusVersionUnsupported = 505
+	statusBadGateway         = 502
 )
+
+// Message is what was refused: "request" or "response".
+func (r *Refusal) Message() string {
+	if r.Status == statusBadGateway {
+		return "response"
+	}
+	return "request"
+}
 
 // The names of the fields that a refusal can be about.
 const (
@@ -37,6 +49,7 @@ const (
 	nameMaxForwards      = "Max-Forwards"
 	nameContentLength    = "Content-Length"
 	nameTransferEncoding = "Transfer-Encoding"
+	nameUpgrade          = "Upgrade"
 )
 
 func refusal(status int, reason, detail string) *Refusal {
@@ -73,6 +86,21 @@ func (r *Refusal) of(name string) *Refusal {
 func (r *Refusal) at(offset int) *Refusal {
 	r.Offset = offset
 	return r
+}
+
+// seen adds what stands around the fault, which is at b[at].
+func (r *Refusal) seen(b []byte, at int) *Refusal {
+	r.Excerpt = excerpt(b, at)
+	return r
+}
+
+// See adds what stands around the fault in the head that was refused.
+func (r *Refusal) See(head []byte) { r.seen(head, r.Offset) }
+
+// Refuse makes a refusal for a reason that isn't in the text alone, such as a limit. The fault is at head[at], or at a
+// place that isn't there.
+func Refuse(status int, reason, detail string, head []byte, at int) *Refusal {
+	return refusal(status, reason, detail).at(at).seen(head, at)
 }
 
 // offsetIn is where in the head a part of it begins. It tells by what lies behind both in the memory that they share.

@@ -43,7 +43,7 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 		NewClient: proxy.NewClient(proxy.ClientSettings{MaxConnections: 2 * loadConnections}),
 	})
 	pool.Probe(context.Background())
-	p := proxy.New(proxy.Settings{Limit: "bench", Key: key, MaxHeaderBytes: 16 << 10}, pool, limiter, zerolog.New(io.Discard))
+	p := proxy.New(proxy.Settings{Limit: "bench", Key: key, MaxHeaderBytes: 16 << 10, MaxResponseHeader: 64 << 10}, pool, limiter, zerolog.New(io.Discard))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

@@ -40,7 +40,7 @@ func inProcess(t testing.TB) (*Proxy, *accessLog) {
 	pool.Probe(t.Context())
 	log := newAccessLog()
 	p := proxy.New(proxy.Settings{
-		MaxHeaderBytes: 16 << 10, HeaderTimeout: patience, IdleTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, AccessLog: true,
+		MaxHeaderBytes: 16 << 10, MaxResponseHeader: 64 << 10, HeaderTimeout: patience, IdleTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, AccessLog: true,
 	}, pool, nil, zerolog.New(log))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

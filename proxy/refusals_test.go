@@ -1,0 +1,138 @@
+package proxy
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+	"unsafe"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/http1"
+)
+
+// refused waits for the line of the log, and returns what is kept of a refusal besides.
+func (p *proxied) refused(lines int) Refused {
+	p.t.Helper()
+	p.logged(lines)
+	require.Eventually(p.t, func() bool { return len(p.Refused()) == lines }, patience, time.Millisecond)
+	return p.Refused()[0]
+}
+
+// Every refusal of a request is kept with its reason, its field and its place, and with nothing of a value.
+func TestRefusedRequestsAreKept(t *testing.T) {
+	b, _ := answering(t, ok)
+	s := settings()
+	s.MaxHeaderBytes, s.MaxBodyBytes = 1<<10, 100
+	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	lines := 0
+	f := func(method, reason, field, at, excerpt, request string) {
+		t.Helper()
+		lines++
+		assert.GreaterOrEqual(t, p.dial().do(request).StatusCode, 400)
+		got := p.refused(lines)
+		assert.Equal(t, []string{"request", method, reason, field}, []string{got.Message(), got.Method, got.Reason, got.Field}, "%q", request)
+		assert.True(t, strings.HasPrefix(request[min(got.Offset, len(request)):], at), "%q at %d, not %q", request, got.Offset, at)
+		assert.Equal(t, excerpt, got.Excerpt)
+		assert.Empty(t, got.Detail)
+		line := p.logged(lines)
+		assert.Equal(t, []any{"request", reason, field, got.Offset}, []any{line.Refused, line.Reason, line.Field, *line.Offset})
+	}
+	const get = "GET /?token=s3cret HTTP/1.1\r\nHost: x\r\n"
+	f("GET", "field-value", "Cookie", "\x01", "xxxxxxx=\x01xxx\r\n\r\n", get+"Cookie: session=\x01abc\r\n\r\n")
+	f("GET", "field-name", "", " key: ", "x\r\nx-xxx xxx: xx", get+"X-Api key: abc\r\n\r\n")
+	f("", "not-a-request", "", "\x16", "\x16\x03\x01", "\x16\x03\x01")
+	f("", "header-size", "", "", "xxxxxxxxxxxxxxxx", "GET / HTTP/1.1\r\nA: "+strings.Repeat("s", 1<<10)+strings.Repeat("s", 100))
+	f("POST", "chunk-size", "", "x\r\nsecret", "\nxx\r\nx\r\nxxxxx", chunked+"2\r\nok\r\nx\r\nsecret")
+	f("POST", "body-size", "", "", " xxx\r\n\r\n", sized(101))
+}
+
+// So are those of responses, whether the head is at fault or the body.
+func TestRefusedResponsesAreKept(t *testing.T) {
+	f := func(reason, field, at, excerpt, response string) {
+		t.Helper()
+		b, _ := answering(t, response)
+		p := proxyTo(t, b.addr)
+		require.True(t, p.dial().send("PUT /?token=s3cret HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n!"))
+		got := p.refused(1)
+		assert.Equal(t, []string{"response", "PUT", reason, field}, []string{got.Message(), got.Method, got.Reason, got.Field}, "%q", response)
+		assert.True(t, strings.HasPrefix(response[got.Offset:], at), "%q at %d, not %q", response, got.Offset, at)
+		assert.Equal(t, excerpt, got.Excerpt)
+		line := p.logged(1)
+		assert.Equal(t, []any{"response", reason, field, got.Offset}, []any{line.Refused, line.Reason, line.Field, *line.Offset})
+		assert.NotContains(t, line.Error, "s3cret")
+	}
+	const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	f("content-length", "Content-Length", "5a", "xxxxxx: xx\r\nx: x", "HTTP/1.1 200 OK\r\nContent-Length: 5a\r\nX: y\r\n\r\nhello")
+	f("field-value", "Set-Cookie", "\x00", "xxxxxxxx\x00x\r\n\r\n", "HTTP/1.1 200 OK\r\nSet-Cookie: token=s3cretss\x00x\r\n\r\n")
+	f("status-line", "", "999", "xxx/x.x xxx\r\n\r\n", "HTTP/1.1 999\r\n\r\n")
+	f("chunk-size", "", "5\r\n", "xxx\r\nx x\r\n", head+"5\r\nhello\r\n5 5\r\n")
+	f("interim-count", "", "HTTP", "xxxx/x.x", strings.Repeat("HTTP/1.1 102 x\r\n\r\n", maxInterim))
+}
+
+// The last ones are kept, newest first, however many there are and whoever adds at the same time.
+func TestRefusalsAreARing(t *testing.T) {
+	var p Proxy
+	assert.Empty(t, p.Refused())
+	assert.Nil(t, p.refusals.ring, "nothing was refused, so nothing is held")
+	for n := 1; n <= 2*keptRefusals+3; n++ {
+		p.refusals.add(Refused{Refusal: http1.Refusal{Offset: n}})
+		all := p.Refused()
+		require.Len(t, all, min(n, keptRefusals))
+		for i, r := range all {
+			require.Equal(t, n-i, r.Offset)
+		}
+	}
+	var adding sync.WaitGroup
+	for range 4 {
+		adding.Go(func() {
+			for range 1000 {
+				p.refusals.add(Refused{Method: "GET"})
+				_ = len(p.Refused())
+			}
+		})
+	}
+	adding.Wait()
+	assert.Len(t, p.Refused(), keptRefusals)
+}
+
+// All of them together are smaller than 256 KiB, in memory and as the admin API tells them.
+func TestRefusalsAreBounded(t *testing.T) {
+	largest := Refused{
+		Time: time.Now(), Method: strings.Repeat("M", 17),
+		Refusal: http1.Refusal{Reason: "transfer-encoding-version", Field: strings.Repeat("f", 64), Offset: 1 << 40, Excerpt: strings.Repeat("\x01", 16)},
+	}
+	const texts = 24 + 64 + 64 // allocations of the method, the field and the excerpt
+	assert.Less(t, keptRefusals*(int(unsafe.Sizeof(largest))+texts), 256<<10)
+	shown, err := json.Marshal(largest)
+	require.NoError(t, err)
+	assert.Less(t, keptRefusals*len(shown), 256<<10, "%s", shown)
+}
+
+// What comes apart isn't shown as a method, and no letter or digit of a message is in what is kept of it.
+func FuzzRefusedMessages(f *testing.F) {
+	f.Add("GET / HTTP/1.1\r\nHost: a\r\nCookie: abc=5\x01\r\n\r\n")
+	f.Add("hunter2 / HTTP/1.1\r\nHost: a b\r\n\r\n")
+	p := New(settings(), nil, nil, zerolog.Nop())
+	f.Fuzz(func(t *testing.T, text string) {
+		r := newRequest(p)
+		n := http1.HeadEnd([]byte(text), 0)
+		if n == 0 {
+			return
+		}
+		if r.parse([]byte(text[:n])); r.refusal == nil {
+			return
+		}
+		r.keepRefusal()
+		kept := p.Refused()[0]
+		require.Regexp(t, "^[A-Z-]{0,17}$", kept.Method)
+		for _, c := range kept.Excerpt {
+			require.True(t, c == 'x' || !unicode.IsLetter(c) && !unicode.IsDigit(c), "%q", kept.Excerpt)
+		}
+	})
+}
