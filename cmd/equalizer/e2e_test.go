@@ -102,11 +102,18 @@ func spawn(t *testing.T, args ...string) *proxied {
 // spawnWith is spawn of another binary, with more environment variables.
 func spawnWith(t *testing.T, binary string, env []string, args ...string) *proxied {
 	t.Helper()
+	return spawnAs(t, binary, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, env...) }, args...)
+}
+
+// spawnAs is spawn of another binary, with what prepare changes.
+func spawnAs(t *testing.T, binary string, prepare func(*exec.Cmd), args ...string) *proxied {
+	t.Helper()
 	p := &proxied{t: t, logs: newLogs(), exited: make(chan error, 1)}
 	p.cmd = exec.Command(binary, args...)
-	p.cmd.Env = append(append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0", "NO_COLOR=1"), env...)
+	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0", "NO_COLOR=1")
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stdout = io.Discard
+	prepare(p.cmd)
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())
