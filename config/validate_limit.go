@@ -44,5 +44,5 @@ func (r *report) limit(key string, l Limit) {
 	}
 }
 
-// isAddressKey says whether a limit's key is the client's address, or a part of it.
+// isAddressKey reports whether a limit's key is the client's address, or a part of it.
 func isAddressKey(key string) bool { return key == "ip" || strings.HasPrefix(key, "ip/") }

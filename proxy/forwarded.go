@@ -6,10 +6,12 @@ import (
 	"gopher-equalizer/proxy/http1"
 )
 
-// found is what a trusted peer's forwarding fields said. Of a field that is there once it has the value, too.
+// found is what the forwarding fields of a trusted peer said.
 type found struct {
+	// addresses to ports are how often each field was there.
 	addresses, protos, hosts, ports int
-	proto, host, port               []byte
+	// proto to port are the last values.
+	proto, host, port []byte
 }
 
 // note takes one of these fields down, and says whether it goes on as it came.
@@ -65,9 +67,9 @@ func (r *requestHead) appendForwardedFor(dst []byte) []byte {
 	return dst
 }
 
-// forwardedPort is the port of the URL that the client asked for: what a trusted peer says, else the port in what is forwarded as
-// the host, else that of what is forwarded as the scheme. It isn't the listener's: a port that was mapped on the way to us is none
-// that clients could use.
+// forwardedPort is the port of the URL that the client asked for: what a trusted peer says, else
+// the port in the host that is forwarded, else the default of the scheme that is forwarded. It isn't
+// the listener's: clients couldn't use that where another port is mapped to it.
 func (r *requestHead) forwardedPort(f *found) int {
 	if f.ports == 1 {
 		if port, ok := parsePort(f.port); ok {

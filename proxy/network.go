@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// network says how much of an address tells clients apart. The zero network is the default: IPv6 by its /64, which is what one
-// subscriber has, and all of IPv4.
+// network says how much of an address tells clients apart. The zero network is the default: IPv6 by
+// its /64, which is what one subscriber has, and all of IPv4.
 type network struct {
 	// v6 and v4 are prefix lengths in bits; 0 stands for the default.
 	v6, v4 uint8
@@ -70,8 +70,8 @@ func (n network) bits(v6 bool) int {
 	return int(n.v4)
 }
 
-// append writes an address as a client_id: the network that it is in, or itself where all of it counts. That holds for link-local
-// addresses too, since a whole LAN has the same /64.
+// append writes an address as a client_id: the network that it is in, or itself where all of it
+// counts. That holds for link-local addresses too, since a whole LAN has the same /64.
 func (n network) append(dst []byte, addr netip.Addr) []byte {
 	addr = embedded(canonical(addr))
 	bits := n.bits(addr.Is6())
@@ -98,8 +98,8 @@ func (n network) canonical(text string) string {
 	return text
 }
 
-// embedded is the IPv4 address of a client that comes by NAT64 (RFC 6052, the well-known prefix) or 6to4 (RFC 3056), else the
-// address itself: all clients of a NAT64 gateway would share one /64.
+// embedded is the IPv4 address of a client that comes by NAT64 (RFC 6052, the well-known prefix) or
+// 6to4 (RFC 3056), else the address itself: all clients of a NAT64 gateway share one /64.
 func embedded(addr netip.Addr) netip.Addr {
 	if !addr.Is6() {
 		return addr

@@ -2,7 +2,8 @@ package proxy
 
 import "strings"
 
-// whyNoKey says why a header can't identify clients, in any spelling that backends take for its own; "" if it can.
+// whyNoKey says why a header can't identify clients, in any spelling that backends take for its
+// own; "" if it can.
 func whyNoKey(name []byte) string {
 	folded, _ := fold(make([]byte, 0, len(name)), name)
 	switch lower := string(folded); lower {

@@ -8,20 +8,21 @@ import (
 	"gopher-equalizer/proxy/problem"
 )
 
-// allowed are the methods that a recipient of Max-Forwards: 0 tells of. Others go on to the backends, too; what these
-// allow only they know.
+// allowed are the methods that a recipient of Max-Forwards: 0 tells of. Others go on to the
+// backends, too; what these allow only they know.
 const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-// noTrace answers a TRACE that may be forwarded no further. It is not reflected: what servers in front add to a request isn't for
-// its client, nor a cookie for a script, and no list of such fields is complete.
+// noTrace answers a TRACE that may be forwarded no further. It is not reflected: what servers in
+// front add to a request isn't for its client, nor a cookie for a script, and no list of such
+// fields is complete.
 var noTrace = &failure{
 	status:  fasthttp.StatusMethodNotAllowed,
 	reason:  "trace",
 	problem: problem.Encode(problem.Of(fasthttp.StatusMethodNotAllowed, "TRACE is not answered here")),
 }
 
-// mayForward says whether the request may go on to a backend. If not, it is answered as its final recipient does (RFC 9110,
-// section 7.6.2).
+// mayForward reports whether the request may go on to a backend. If not, it is answered as its final
+// recipient does (RFC 9110, section 7.6.2).
 func (r *request) mayForward() bool {
 	if r.header.MaxForwards != 0 {
 		return true

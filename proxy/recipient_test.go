@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who may forward a request no further answers it, for a token of the client's: OPTIONS with what it knows, TRACE without
-// reflecting anything.
+// Who may forward a request no further answers it, for a token of the client's: OPTIONS with what
+// it knows, TRACE without reflecting anything.
 func TestFinalRecipient(t *testing.T) {
 	b, got := answering(t, ok)
 	l := &fakeLimiter{}

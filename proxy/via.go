@@ -8,8 +8,9 @@ import (
 	"gopher-equalizer/proxy/http1"
 )
 
-// viaName is our name in Via: the operator's, and a suffix that no other process has, so that only a request which this
-// very process forwarded before is in a loop. It is "" if there is to be no Via.
+// viaName is our name in Via: the operator's, and a suffix that no other process has, so that only
+// a request which this very process forwarded before is in a loop. It is "" if there is to be no
+// Via.
 func viaName(name string) string {
 	if name == "" {
 		return ""
@@ -19,8 +20,8 @@ func viaName(name string) string {
 	return name + "-" + hex.EncodeToString(suffix[:])
 }
 
-// appendVia writes our line of Via, behind those of others: the version that the request came in, and who received it (RFC 9110,
-// section 7.6.3).
+// appendVia writes our line of Via, behind those of others: the version that the request came in,
+// and who received it (RFC 9110, section 7.6.3).
 func (r *requestHead) appendVia(dst []byte) []byte {
 	if r.via == "" {
 		return dst
@@ -32,7 +33,7 @@ func (r *requestHead) appendVia(dst []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// loops says whether the request has been here before.
+// loops reports whether the request has been here before.
 func (r *requestHead) loops() bool {
 	if r.via == "" {
 		return false
@@ -45,7 +46,7 @@ func (r *requestHead) loops() bool {
 	return false
 }
 
-// names says whether an element of a Via was written by the server of this name.
+// names reports whether an element of a Via was written by the server of this name.
 func names(list []byte, name string) bool {
 	for len(list) > 0 {
 		var element []byte

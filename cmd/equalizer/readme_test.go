@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the README shows under "Running it", as flags and as files, is good and leaves nothing to warn of.
+// What the README shows under "Running it", as flags and as files, is good and leaves nothing to
+// warn of.
 func TestExamplesOfTheReadmeCheck(t *testing.T) {
 	page := readme(t)
 	_, page, ok := strings.Cut(page, "\n## Running it\n")

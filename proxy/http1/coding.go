@@ -2,9 +2,9 @@ package http1
 
 import "bytes"
 
-// badCoding says what is wrong with a Transfer-Encoding that isn't chunked. Codings that we don't know are 501, as RFC 9112,
-// section 6.1 has it, if there is no doubt that they are nothing else: nobody should take them for chunked, or for
-// no coding at all.
+// badCoding says what is wrong with a Transfer-Encoding that isn't chunked. A coding that isn't
+// implemented is 501 (RFC 9112, section 6.1), but only if no reader could take it for chunked, or
+// for no coding at all: such a message is ambiguous, and stays 400.
 func badCoding(list []byte) *Refusal {
 	if isForeignCoding(list) {
 		return refusal(statusNotImplemented, "transfer-coding", "a transfer coding that is not implemented")
@@ -12,7 +12,7 @@ func badCoding(list []byte) *Refusal {
 	return bad("transfer-encoding", "Transfer-Encoding is not exactly chunked")
 }
 
-// isForeignCoding says whether a list has a coding besides chunked, which may only be the last one.
+// isForeignCoding reports whether a list has a coding besides chunked, which may only be the last one.
 func isForeignCoding(list []byte) bool {
 	for n := 0; ; n++ {
 		coding, rest, more := bytes.Cut(list, []byte(","))
@@ -29,8 +29,9 @@ func isForeignCoding(list []byte) bool {
 	}
 }
 
-// isPlainCoding says whether a coding is a name of letters, digits and hyphens that isn't identity, which old readers leave out, and
-// does not look like chunked once all but its letters is left out.
+// isPlainCoding reports whether a coding is a name of letters, digits and hyphens that can be
+// nothing else. It isn't identity, which old readers leave out, and its letters alone don't spell
+// a part of chunked.
 func isPlainCoding(coding []byte) bool {
 	const lookalike = "chunk"
 	matched := 0

@@ -5,7 +5,8 @@ import "bytes"
 // Unlimited is the MaxForwards of a request that any number of servers may forward.
 const Unlimited int64 = -1
 
-// checkForwards reads Max-Forwards, which means something to TRACE and OPTIONS only (RFC 9110, section 7.6.2).
+// checkForwards reads Max-Forwards, which means something to TRACE and OPTIONS only (RFC 9110,
+// section 7.6.2).
 func (r *Request) checkForwards() *Refusal {
 	s := &r.seen
 	if s.forwardsCount == 0 || string(r.Method) != "TRACE" && string(r.Method) != "OPTIONS" {
