@@ -58,7 +58,7 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = errors.Join(ln.Close(), p.Shutdown(ctx)) // however it ends, the figures are taken
+	_ = errors.Join(ln.Close(), p.Close(ctx), p.Wait(ctx)) // however it ends, the figures are taken
 	<-served
 	return err
 }

@@ -49,7 +49,8 @@ func inProcess(t testing.TB) (*Proxy, *accessLog) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		require.NoError(t, p.Shutdown(ctx))
+		require.NoError(t, p.Close(ctx))
+		require.NoError(t, p.Wait(ctx))
 		require.NoError(t, <-served)
 	})
 	return &Proxy{Client: Client{Addr: ln.Addr().String(), Patience: patience}, Backend: backend}, log
