@@ -230,8 +230,9 @@ func sameLines(t *testing.T, whole []*strict.Request, lines []logged) {
 	}
 }
 
-// FuzzAnswer has a backend send whatever bytes as its answer. What the client gets is a 502, or what a strict reader finds
-// there, or a part of that and then a broken connection; and no later request gets any of it.
+// FuzzAnswer has a backend send whatever bytes as its answer. What the client gets is strict in any case: a 502, or what an
+// independent reader of responses finds there, or a part of that and then a broken connection; and no later request gets any
+// of it.
 func FuzzAnswer(f *testing.F) {
 	cases, err := corpus.Answers()
 	require.NoError(f, err)
@@ -255,11 +256,11 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// readAnswer reads the final answer that a strict reader finds, and how many came before it.
+// readAnswer reads the final answer that an independent reader finds, and how many came before it.
 func readAnswer(text []byte, method string) (a *strict.Answer, interim int, err error) {
 	br := bufio.NewReader(bytes.NewReader(text))
 	for {
-		a, err = strict.ReadAnswer(br, method)
+		a, err = strict.ReadReceived(br, method)
 		if err != nil || !a.Interim() {
 			return a, interim, err
 		}

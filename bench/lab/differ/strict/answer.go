@@ -23,21 +23,31 @@ func (a *Answer) Interim() bool { return a.Status < 200 && a.Status != 101 }
 // ReadAnswer reads an answer to a request with this method. io.EOF is the end where one could begin; ErrCut the end within
 // one. The answer comes with any error, as far as it was read, and is nil only if its first line was not.
 func ReadAnswer(br *bufio.Reader, method string) (*Answer, error) {
-	a, err := readStatusLine(br)
+	return asWritten.readAnswer(br, method)
+}
+
+// ReadReceived is ReadAnswer of what a backend sends, in which a recipient may mend what all read alike: a bare LF at a
+// line's end, the same length or chunked again, chunked beside a length, blanks behind a chunk's size, a later minor version.
+func ReadReceived(br *bufio.Reader, method string) (*Answer, error) {
+	return asReceived.readAnswer(br, method)
+}
+
+func (r reading) readAnswer(br *bufio.Reader, method string) (*Answer, error) {
+	a, err := r.readStatusLine(br)
 	if err != nil {
 		return nil, err
 	}
-	if a.Fields, err = readFields(br); err != nil {
+	if a.Fields, err = r.readFields(br); err != nil {
 		return a, err
 	}
-	size, chunked, err := a.Fields.length(a.Version == "HTTP/1.1")
+	size, chunked, err := r.length(a.Fields, a.Version == "HTTP/1.1")
 	switch {
 	case err != nil:
 		return a, err
 	case a.Status < 200, a.Status == 204, a.Status == 304, method == "HEAD":
 		return a, nil
 	case chunked:
-		return a, a.readChunks(br)
+		return a, a.readChunks(br, r)
 	case size >= 0:
 		a.Data, err = readSized(br, size)
 		return a, err
@@ -47,13 +57,16 @@ func ReadAnswer(br *bufio.Reader, method string) (*Answer, error) {
 	return a, err
 }
 
-func readStatusLine(br *bufio.Reader) (*Answer, error) {
-	line, err := readLine(br)
+func (r reading) readStatusLine(br *bufio.Reader) (*Answer, error) {
+	line, err := r.readLine(br)
 	if err != nil {
 		return nil, err
 	}
 	version, rest, _ := strings.Cut(line, " ")
 	code, reason, _ := strings.Cut(rest, " ")
+	if minor, ok := strings.CutPrefix(version, "HTTP/1."); ok && r == asReceived && len(minor) == 1 && minor >= "1" && minor <= "9" {
+		version = "HTTP/1.1" // RFC 9110, section 2.5
+	}
 	status, err := strconv.Atoi(code)
 	switch {
 	case version != "HTTP/1.1" && version != "HTTP/1.0",

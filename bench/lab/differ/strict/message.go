@@ -58,34 +58,52 @@ type Body struct {
 // maxLine bounds a line: more is malformed. It is far beyond what the proxies let pass.
 const maxLine = 1 << 20
 
-// readLine reads a line and takes off its CRLF; no other end will do. io.EOF is the end before its first byte.
-func readLine(br *bufio.Reader) (string, error) {
+// reading says how strictly a message is read.
+type reading bool
+
+const (
+	// asWritten is how a proxy's own messages must read: in one way only.
+	asWritten reading = false
+	// asReceived is how a backend's response may read: with what RFC 9112 has a recipient mend.
+	asReceived reading = true
+)
+
+// readLine reads a line and takes off its end, CRLF or, asReceived, a bare LF (RFC 9112, section 2.2). io.EOF is the end
+// before its first byte.
+func (r reading) readLine(br *bufio.Reader) (string, error) {
+	line, _, err := r.readEndedLine(br)
+	return line, err
+}
+
+// readEndedLine is readLine, and says whether a bare LF was the end.
+func (r reading) readEndedLine(br *bufio.Reader) (text string, bareLF bool, err error) {
 	var line []byte
 	for {
 		part, err := br.ReadSlice('\n')
 		line = append(line, part...)
 		switch {
 		case err == nil:
-			return cutEnd(string(line))
+			return r.cutEnd(string(line))
 		case err != bufio.ErrBufferFull && len(line) == 0:
-			return "", err
+			return "", false, err
 		case err != bufio.ErrBufferFull:
-			return "", cut(err)
+			return "", false, cut(err)
 		case len(line) > maxLine:
-			return "", malformed("a line of more than %d bytes", maxLine)
+			return "", false, malformed("a line of more than %d bytes", maxLine)
 		}
 	}
 }
 
-func cutEnd(line string) (string, error) {
-	line, ok := strings.CutSuffix(line, "\r\n")
-	if !ok {
-		return "", malformed("a line ends in a bare LF: %q", line)
+func (r reading) cutEnd(line string) (text string, bareLF bool, err error) {
+	line, crlf := strings.CutSuffix(line, "\r\n")
+	if !crlf && r == asWritten {
+		return "", true, malformed("a line ends in a bare LF: %q", line)
 	}
+	line = strings.TrimSuffix(line, "\n")
 	if strings.ContainsAny(line, "\r\x00") {
-		return "", malformed("a bare CR or a NUL: %q", line)
+		return "", false, malformed("a bare CR or a NUL: %q", line)
 	}
-	return line, nil
+	return line, !crlf, nil
 }
 
 // cut makes the end of the bytes ErrCut.
@@ -97,9 +115,9 @@ func cut(err error) error {
 }
 
 // readFields reads lines up to and with the empty one.
-func readFields(br *bufio.Reader) (fields Fields, err error) {
+func (r reading) readFields(br *bufio.Reader) (fields Fields, err error) {
 	for {
-		line, err := readLine(br)
+		line, err := r.readLine(br)
 		if err != nil {
 			return nil, cut(err)
 		}
@@ -114,9 +132,30 @@ func readFields(br *bufio.Reader) (fields Fields, err error) {
 	}
 }
 
+// mended are the values of a field whose list says the same thing again and again, in any case, as one value.
+func mended(values []string) []string {
+	if len(values) == 0 {
+		return nil
+	}
+	elements := strings.Split(strings.Join(values, ","), ",")
+	for i, e := range elements {
+		elements[i] = strings.Trim(e, " \t")
+		if !strings.EqualFold(elements[i], elements[0]) {
+			return values
+		}
+	}
+	return elements[:1]
+}
+
 // length says what follows a header: size bytes, or chunks, or (-1) nothing is said.
-func (f Fields) length(http11 bool) (size int64, chunked bool, err error) {
+func (r reading) length(f Fields, http11 bool) (size int64, chunked bool, err error) {
 	lengths, codings := f.All("Content-Length"), f.All("Transfer-Encoding")
+	if r == asReceived {
+		lengths, codings = mended(lengths), mended(codings)
+		if len(codings) == 1 && len(lengths) == 1 && strings.Trim(lengths[0], "0123456789") == "" && lengths[0] != "" {
+			lengths = nil // RFC 9112, section 6.3
+		}
+	}
 	switch {
 	case len(lengths)+len(codings) == 0:
 		return -1, false, nil
@@ -155,15 +194,15 @@ func readSized(br *bufio.Reader, size int64) ([]byte, error) {
 }
 
 // readChunks reads a chunked body with its trailers.
-func (b *Body) readChunks(br *bufio.Reader) error {
+func (b *Body) readChunks(br *bufio.Reader, r reading) error {
 	b.Chunked = true
 	for {
-		size, err := readChunkSize(br)
+		size, bareLF, err := r.readChunkSize(br)
 		if err != nil {
 			return err
 		}
 		if size == 0 {
-			b.Trailers, err = readFields(br)
+			b.Trailers, err = r.readFields(br)
 			return err
 		}
 		data, err := readSized(br, size)
@@ -171,7 +210,8 @@ func (b *Body) readChunks(br *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		switch line, err := readLine(br); {
+		// Data that end in a bare LF where their size doesn't may be a byte more than was meant.
+		switch line, err := reading(bareLF).readLine(br); {
 		case err != nil:
 			return cut(err)
 		case line != "":
@@ -180,20 +220,22 @@ func (b *Body) readChunks(br *bufio.Reader) error {
 	}
 }
 
-func readChunkSize(br *bufio.Reader) (int64, error) {
-	line, err := readLine(br)
+func (r reading) readChunkSize(br *bufio.Reader) (size int64, bareLF bool, err error) {
+	line, bareLF, err := r.readEndedLine(br)
 	if err != nil {
-		return 0, cut(err)
+		return 0, false, cut(err)
 	}
 	digits, extension, _ := strings.Cut(line, ";")
+	if r == asReceived && strings.Trim(digits, " \t") != "" && digits[0] != ' ' && digits[0] != '\t' {
+		digits = strings.TrimRight(digits, " \t") // RFC 9112, section 7.1.1
+	}
 	if strings.Trim(digits, "0123456789abcdefABCDEF") != "" || !isText(extension) {
-		return 0, malformed("the chunk size %q", line)
+		return 0, false, malformed("the chunk size %q", line)
 	}
-	size, err := strconv.ParseInt(digits, 16, 64)
-	if err != nil {
-		return 0, malformed("the chunk size %q", line)
+	if size, err = strconv.ParseInt(digits, 16, 64); err != nil {
+		return 0, false, malformed("the chunk size %q", line)
 	}
-	return size, nil
+	return size, bareLF, nil
 }
 
 // IsToken says whether s is a token (RFC 9110, section 5.6.2).

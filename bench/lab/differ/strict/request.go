@@ -21,13 +21,13 @@ func ReadRequest(br *bufio.Reader, head func(*Request)) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Fields, err = readFields(br); err != nil {
+	if r.Fields, err = asWritten.readFields(br); err != nil {
 		return r, err
 	}
 	if hosts := r.Fields.All("Host"); len(hosts) > 1 || len(hosts) == 0 && r.Version != "HTTP/1.0" {
 		return r, malformed("Host %q", hosts)
 	}
-	size, chunked, err := r.Fields.length(r.Version != "HTTP/1.0")
+	size, chunked, err := asWritten.length(r.Fields, r.Version != "HTTP/1.0")
 	if err != nil {
 		return r, err
 	}
@@ -35,7 +35,7 @@ func ReadRequest(br *bufio.Reader, head func(*Request)) (*Request, error) {
 		head(r)
 	}
 	if chunked {
-		return r, r.readChunks(br)
+		return r, r.readChunks(br, asWritten)
 	}
 	r.Data, err = readSized(br, max(size, 0))
 	return r, err
@@ -43,7 +43,7 @@ func ReadRequest(br *bufio.Reader, head func(*Request)) (*Request, error) {
 
 // readRequestLine reads the request line.
 func readRequestLine(br *bufio.Reader) (*Request, error) {
-	line, err := readLine(br)
+	line, err := asWritten.readLine(br)
 	if err != nil {
 		return nil, err
 	}

@@ -96,3 +96,39 @@ func TestFields(t *testing.T) {
 	assert.True(t, f.Has("connection", "close"))
 	assert.False(t, f.Has("connection", "c"))
 }
+
+// What a recipient may mend in a response, nobody may write.
+func TestReadReceived(t *testing.T) {
+	f := func(text, data, left string) {
+		t.Helper()
+		br := reader(text)
+		a, err := ReadReceived(br, "GET")
+		require.NoError(t, err, "%q", text)
+		rest, err := io.ReadAll(br)
+		require.NoError(t, err)
+		assert.Equal(t, []string{data, left}, []string{string(a.Data), string(rest)}, "%q", text)
+		_, err = ReadAnswer(reader(text), "GET")
+		assert.ErrorAs(t, err, &Malformed{}, "%q", text)
+	}
+	const ok, chunked = "HTTP/1.1 200 OK\r\n", "Transfer-Encoding: chunked\r\n"
+	f("HTTP/1.2 200 OK\r\nContent-Length: 2\r\n\r\nabc", "ab", "c")
+	f("HTTP/1.1 200 OK\nContent-Length: 2\n\nabc", "ab", "c")
+	f(ok+"Content-Length: 2, 2\r\nContent-Length: 2\r\n\r\nabc", "ab", "c")
+	f(ok+chunked+chunked+"\r\n1\r\na\r\n0\r\n\r\nc", "a", "c")
+	f(ok+chunked+"Content-Length: 5\r\n\r\n1\r\na\r\n0\r\n\r\nc", "a", "c")
+	f(ok+chunked+"\r\n1 \r\na\r\n0\t;x\r\n\r\nc", "a", "c")
+	f(ok+chunked+"\r\n1\na\n0\nX: y\n\nc", "a", "c")
+}
+
+func TestWhatNobodyMends(t *testing.T) {
+	const ok, chunked = "HTTP/1.1 200 OK\r\n", "Transfer-Encoding: chunked\r\n"
+	for _, text := range []string{
+		"HTTP/2.0 200 OK\r\n\r\n", ok + "Content-Length: 2, 02\r\n\r\nab", ok + "Content-Length: 2,\r\n\r\nab", ok + "Content-Length: +2, +2\r\n\r\nab",
+		ok + chunked + "Transfer-Encoding: gzip\r\n\r\n", ok + chunked + "Content-Length: x\r\n\r\n", "HTTP/1.0 200 OK\r\n" + chunked + "\r\n",
+		ok + chunked + "\r\n1 1\r\na\r\n", ok + chunked + "\r\n 1\r\na\r\n", ok + chunked + "\r\n2\r\na\r\n0\r\n\r\n", ok + chunked + "\r\n1\r\na\n0\r\n\r\n",
+		ok + "A: b\rC: d\n\n",
+	} {
+		_, err := ReadReceived(reader(text), "GET")
+		assert.ErrorAs(t, err, &Malformed{}, "%q", text)
+	}
+}
