@@ -212,14 +212,6 @@ func TestRequestsBehindTheLast(t *testing.T) {
 
 // Requests that are sent without waiting for answers are answered in order, whether they need more of the client or not.
 func TestPipelining(t *testing.T) {
-	testPipelining(t, settings())
-	lean := settings()
-	lean.Lean = true
-	testPipelining(t, lean)
-}
-
-func testPipelining(t *testing.T, s Settings) {
-	t.Helper()
 	b := startBackend(t, func(c *conn, _ int) {
 		for {
 			req := c.readRequest()
@@ -234,7 +226,7 @@ func testPipelining(t *testing.T, s Settings) {
 			c.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + path)
 		}
 	})
-	c := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil).dial()
+	c := startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), nil).dial()
 	var all strings.Builder
 	paths := []string{"/1", "/2", "/3", "/4", "/5", "/6"}
 	for i, path := range paths {

@@ -74,9 +74,7 @@ func (r *request) arrived() (whole bool) {
 		return false
 	}
 	r.begin()
-	if !r.proxy.settings.Lean {
-		r.look()
-	}
+	r.look()
 	return r.whole
 }
 

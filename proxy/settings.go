@@ -52,9 +52,6 @@ type Settings struct {
 	BodyWait time.Duration
 	// TunnelTimeout is for how long nothing may come over a connection that was upgraded, from either side.
 	TunnelTimeout time.Duration
-	// Lean has requests be answered after the wait for them, and not from within it (netconn.Server): a call for nothing more for
-	// each, but idle connections whose goroutines' stacks stay at their first 2 KB.
-	Lean bool
 	// AccessLog has each request logged, and costs two readings of the clock. Without it, only
 	// those are logged that we failed to serve.
 	AccessLog bool

@@ -99,7 +99,6 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 		RateGrace:         c.Server.RateGrace,
 		BodyWait:          bodyWait,
 		TunnelTimeout:     c.Server.TunnelTimeout,
-		Lean:              c.Server.LeanConnections,
 		AccessLog:         c.Log.Access,
 	}
 	backends, err := backendSettings(name, pool)

@@ -32,10 +32,9 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every, Log: printed(), Behind: flushInterval,
 		config: "equalizer.toml", args: func(s site) []string { return []string{"-c", s.config} },
 	}
-	noLog, bare, lean := equalizer, equalizer, equalizer
+	noLog, bare := equalizer, equalizer
 	noLog.Name, noLog.Variant, noLog.Keys, noLog.Log = NoLog, true, ends, nil
 	bare.Name, bare.Variant, bare.Keys, bare.Log, bare.Behind, bare.bare = Bare, true, ends, nil, 0, true
-	lean.Name, lean.Variant, lean.Keys, lean.lean = Lean, true, off, true
 
 	all = []Peer{
 		{Name: "direct", Role: Base, Keys: off},
@@ -45,7 +44,6 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 		equalizer,
 		noLog,
 		bare,
-		lean,
 	}
 	for _, other := range installed(every) {
 		path, err := find(other.Program)

@@ -30,7 +30,6 @@ const (
 	Equalizer = "equalizer"         // as shipped: the store on disk, header values hashed, the access log to a file
 	NoLog     = "equalizer, no log" // the same without the access log
 	Bare      = "equalizer, bare"   // without all three: the store in memory, the header's value as it is, no log
-	Lean      = "equalizer, lean"   // as shipped, with lean_connections
 )
 
 // The roles.
@@ -55,7 +54,6 @@ type Peer struct {
 
 	config string // its file in this folder, if it has one
 	bare   bool   // for that file
-	lean   bool   // for that file: connections that take less memory
 	args   func(site) []string
 }
 
@@ -76,7 +74,7 @@ type site struct {
 	Limited       bool
 	Root          bool   // nginx gives up root if it isn't told to keep it, and then can't get at Dir
 	Access        string // the access log's path; empty: none
-	Bare, Lean    bool
+	Bare          bool
 	config        string
 }
 
@@ -85,7 +83,7 @@ type site struct {
 func (p Peer) Prepare(dir, listen, admin string, backends []string, limited bool) (child.Program, error) {
 	s := site{
 		Dir: dir, Listen: listen, Admin: admin, Backends: backends, Limited: limited,
-		Root: os.Geteuid() == 0, Bare: p.bare, Lean: p.lean,
+		Root: os.Geteuid() == 0, Bare: p.bare,
 	}
 	if p.Log != nil {
 		s.Access = filepath.Join(dir, p.Log.File)

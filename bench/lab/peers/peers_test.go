@@ -42,7 +42,7 @@ func TestAllPeers(t *testing.T) {
 		}
 		assert.Equal(t, p.Role == Base, p.Program == "", p.Name)
 	}
-	assert.Equal(t, []string{"direct", "byte pump", "equalizer", "equalizer, no log", "equalizer, bare", "equalizer, lean",
+	assert.Equal(t, []string{"direct", "byte pump", "equalizer", "equalizer, no log", "equalizer, bare",
 		"nginx", "nginx, no log", "haproxy", "haproxy, no log", "caddy"}, names)
 }
 
@@ -122,7 +122,6 @@ func TestOursIsAValidConfiguration(t *testing.T) {
 		assert.Equal(t, "header:"+load.KeyHeader, limit.Key)
 		assert.Equal(t, p.Name != Equalizer, p.Variant)
 		assert.Equal(t, shipped.Secret && !bare, limit.Secret)
-		assert.Equal(t, p.Name == Lean, c.Server.LeanConnections)
 		assert.Equal(t, p.Log != nil, c.Log.Access)
 		assert.Equal(t, p.Behind > 0, c.Store.Driver != config.StoreMemory)
 		if p.Behind > 0 {

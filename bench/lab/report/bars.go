@@ -79,20 +79,15 @@ func (r *Report) logBars(shape load.Shape) (bars []Bar) {
 	return bars
 }
 
-// idleBars are what an idle connection takes, as shipped and by the switch that is there for it.
+// idleBars are what an idle connection takes.
 func (r *Report) idleBars() (bars []Bar) {
 	for _, idle := range r.Idle {
-		figure, most := "memory per idle connection", limit{16, 6}
-		switch idle.Proxy {
-		case peers.Equalizer:
-		case peers.Lean:
-			figure, most = figure+", lean", limit{6, 6}
-		default:
+		if idle.Proxy != peers.Equalizer {
 			continue
 		}
 		bytes := idle.Bytes
-		bars = append(bars, most.hold(Bar{
-			Figure: figure, Under: load.Thousands(int64(idle.Connections)) + " connections", Unit: "KiB",
+		bars = append(bars, limit{16, 6}.hold(Bar{
+			Figure: "memory per idle connection", Under: load.Thousands(int64(idle.Connections)) + " connections", Unit: "KiB",
 			Ratio: Ratio{Value: bytes.Median / 1024, Min: bytes.Min / 1024, Max: bytes.Max / 1024},
 		}))
 	}

@@ -115,7 +115,7 @@ func (c *Cell) points() []plot.Point {
 // tell apart.
 func style(c *Cell) plot.Style {
 	if c.Role == peers.Ours && c.Proxy != peers.Equalizer {
-		return plot.Style{Colour: "#56b4e9", Dashed: c.Proxy == peers.Lean}
+		return plot.Style{Colour: "#56b4e9", Dashed: c.Proxy == peers.NoLog}
 	}
 	if c.Role == peers.Ours {
 		return plot.Style{Colour: "#0072b2", Bold: true}

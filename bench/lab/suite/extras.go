@@ -58,7 +58,7 @@ func (c *comparison) expected() time.Duration {
 
 // idles reports whether it is seen what idle connections cost a peer.
 func idles(p peers.Peer) bool {
-	return p.Can(load.NoKey) && p.Role != peers.Base && (!p.Variant || p.Name == peers.Lean)
+	return p.Can(load.NoKey) && p.Role != peers.Base && !p.Variant
 }
 
 // opened reports whether a peer was started. If not, it was said why.

@@ -103,7 +103,6 @@ func stations() (targets []*target) {
 		{Name: peers.Equalizer, Role: peers.Ours, Keys: every(), Behind: time.Second},
 		{Name: peers.NoLog, Role: peers.Ours, Variant: true, Keys: ends, Behind: time.Second},
 		{Name: peers.Bare, Role: peers.Ours, Variant: true, Keys: ends},
-		{Name: peers.Lean, Role: peers.Ours, Variant: true, Keys: off, Behind: time.Second},
 		{Name: "nginx", Role: peers.Other, Keys: every()},
 		{Name: "nginx, no log", Role: peers.Other, Variant: true, Keys: ends},
 		{Name: "haproxy", Role: peers.Other, Keys: every()},

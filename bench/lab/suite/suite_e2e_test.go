@@ -43,7 +43,7 @@ func TestTheSuite(t *testing.T) {
 	for _, i := range r.Idle {
 		assert.Positive(t, i.Base, i.Proxy)
 	}
-	assert.Len(t, r.Idle, len(has("nginx", "haproxy"))+3) // with us, twice, and the byte pump
+	assert.Len(t, r.Idle, len(has("nginx", "haproxy"))+2) // with us and the byte pump
 	bars(t, r)
 	page(t, s.folders.All, r)
 	kept(t, s.folders.Kept)
@@ -66,7 +66,7 @@ func has(programs ...string) (there []string) {
 func cells(t *testing.T) int {
 	t.Helper()
 	others := len(has("nginx", "haproxy"))
-	off, one, random := 6+2*others, 1+others, 3+2*others // variants included, lean and the base line in off
+	off, one, random := 5+2*others, 1+others, 3+2*others // variants included, the base line in off
 	rate := off + random
 	if len(has("wrk")) == 0 {
 		return rate
@@ -124,7 +124,7 @@ func within(t *testing.T, r report.Ratio) {
 func bars(t *testing.T, r report.Report) {
 	t.Helper()
 	closed := len(has("wrk"))
-	want := 2*(closed+1) + 2 // the access log's, and the idle connections', lean ones too
+	want := 2*(closed+1) + 1 // the access log's, and the idle connections'
 	if len(has("nginx", "haproxy")) > 0 {
 		want += 2 * (closed + 1)
 	}
