@@ -3,18 +3,12 @@ package limiter
 import (
 	"context"
 	"fmt"
+
+	"gopher-equalizer/limiter/table"
 )
 
-// doubtedWrite is an admin write of which the store can't say whether it holds. There is at most
-// one, since nothing else is written before it is settled.
-type doubtedWrite struct {
-	clientID string
-	record   *Record // what was to be put; nil: the row was to be deleted
-	plan     plan
-}
-
-// lockSettled takes the write lock with no admin write in doubt: it asks the store first, whose
-// answer outwaits what may be left of the broken call. On an error the lock is not held.
+// lockSettled takes the write lock with no admin write in doubt. If one is, it asks the store, whose
+// response outwaits what may be left of the broken call. On an error the lock isn't held.
 func (s *Service) lockSettled(ctx context.Context) error {
 	if err := s.writing.lock(ctx); err != nil {
 		return err
@@ -26,12 +20,22 @@ func (s *Service) lockSettled(ctx context.Context) error {
 	return nil
 }
 
-// settle does in memory what the write in doubt did in the store, if it did.
+// settle finds out whether the store has the write in doubt.
 func (s *Service) settle(ctx context.Context) error {
 	d := s.doubt.Load()
 	if d == nil {
 		return nil
 	}
+	//mutant:drop no-barrier-after-an-ambiguous-commit
+	if err := s.follow(ctx, d); err != nil {
+		return err
+	}
+	s.doubt.Store(nil)
+	return nil
+}
+
+// follow does in memory what the write did in the store, if it did.
+func (s *Service) follow(ctx context.Context, d *doubtedWrite) error {
 	found, ok, err := s.store.Get(ctx, d.clientID)
 	s.storeAnswered(err)
 	if err != nil {
@@ -39,16 +43,50 @@ func (s *Service) settle(ctx context.Context) error {
 	}
 	switch {
 	case d.record == nil && !ok:
-		s.table.remove(d.clientID, s.clock.Monotonic())
+		s.table.Remove(d.clientID, s.clock.Monotonic())
 	case d.record != nil && ok && d.record.same(found):
 		s.apply(d.clientID, d.plan)
 	}
-	s.doubt.Store(nil)
 	return nil
 }
 
-// same says whether the store gave back what was written.
-func (r Record) same(other Record) bool {
-	return r.ClientID == other.ClientID && r.Managed == other.Managed && r.Settings == other.Settings &&
-		r.Tokens == other.Tokens && r.Reserved == other.Reserved && r.At.Equal(other.At)
+// write sends a batch to the store, and notes how the store is. The caller holds the write lock.
+func (s *Service) write(ctx context.Context, batch Batch) error {
+	if len(batch.Puts)+len(batch.Deletes) == 0 {
+		return nil
+	}
+	return s.writeAlways(ctx, batch)
+}
+
+// writeAlways is write of a batch that says something even if it is empty.
+func (s *Service) writeAlways(ctx context.Context, batch Batch) error {
+	err := s.store.Write(ctx, batch)
+	s.storeAnswered(err)
+	return err
+}
+
+// note writes a batch without buckets.
+func (s *Service) note(ctx context.Context, batch Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
+	defer cancel()
+	if err := s.lockSettled(ctx); err != nil {
+		return err
+	}
+	defer s.writing.unlock()
+	return s.writeAlways(ctx, batch)
+}
+
+// apply does in memory what the store has taken, relative to the live tokens. What was spent while
+// the store was writing stays spent, and is dirty.
+func (s *Service) apply(clientID string, p plan) Snapshot {
+	now := s.clock.Monotonic()
+	c := s.table.Claim(clientID)
+	defer c.Release()
+	b := c.Replace(p.rate, table.Managed|table.Stored, now, p.arrival)
+	tat := b.TAT()
+	if arrival := max(tat, now); arrival != max(p.stored, now) || s.o.Strict && arrival > now {
+		//mutant:drop an-admin-write-leaves-what-was-spent-meanwhile-clean
+		c.MarkDirty(b, now)
+	}
+	return snapshotOf(table.Observation{Bucket: b, Rate: p.rate, TAT: tat}, now, s.clock.Wall())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/table"
 )
 
 // fakeClock stands until it is told to go on.
@@ -131,7 +132,7 @@ func (f *fixture) options() Options {
 		Settings:      gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		MaxBuckets:    1000,
 		FlushInterval: time.Second,
-		StoreTimeout:  time.Second,
+		StoreTimeout:  time.Minute, // of real time, which the fake clock does not stop
 		Clock:         f.clock,
 		Logger:        zerolog.Nop(),
 	}
@@ -180,14 +181,13 @@ func errorOf[T any](_ T, err error) error { return err }
 // cleanAll has all buckets clean.
 func (f *fixture) cleanAll() {
 	for _, b := range f.allDirty() {
-		c := f.table.claim(b.clientID())
-		c.clean(c.live())
-		c.release()
+		c := f.table.Claim(b.ClientID())
+		c.Clean(c.Live())
+		c.Release()
 	}
 }
 
 // allDirty takes what a flush would.
-func (f *fixture) allDirty() []*bucket {
-	dirty := f.table.takeDirty()
-	return dirty.next(dirty.left)
+func (f *fixture) allDirty() []*table.Bucket {
+	return f.table.TakeDirty().Rest()
 }

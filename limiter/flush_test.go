@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/table"
 )
 
 func TestFlushWritesWhatIsDirtyInOrder(t *testing.T) {
@@ -122,7 +125,7 @@ func TestAStopBetweenTwoBatchesLosesNothing(t *testing.T) {
 		f.Take(fmt.Sprint("client-", n))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	f.batch = 3
+	f.rounds.batch = 3
 	f.store.hook(func(Batch) error { cancel(); return nil })
 	require.ErrorIs(t, f.flush(ctx, 0), context.Canceled)
 	require.Len(t, f.store.all(), 3)
@@ -218,7 +221,7 @@ func TestFlushThatIsHeldUpLosesNothing(t *testing.T) {
 			require.NoError(t, f.writing.lock(context.Background()))
 			defer f.writing.unlock()
 			f.Service.o.StoreTimeout = time.Nanosecond
-			defer func() { f.Service.o.StoreTimeout = time.Second }()
+			defer func() { f.Service.o.StoreTimeout = time.Minute }()
 			return f.flush(context.Background(), 0)
 		},
 		"a doubt that isn't settled": func(f *fixture) error {
@@ -357,4 +360,25 @@ func TestFlushDeletesTheRowOfAFullBucket(t *testing.T) {
 	f.store.hook(nil)
 	f.mustFlush()
 	assert.Empty(t, f.store.all())
+}
+
+// What a flush leaves behind keeps no slab from being collected.
+func TestAFlushKeepsNoSlab(t *testing.T) {
+	f := newFixture(t)
+	o := f.options()
+	o.MaxBuckets = 1 << 20
+	f.reopen(o)
+	f.Take("a")
+	f.mustFlush()
+	seen, ok := f.table.Find("a", f.clock.Monotonic())
+	require.True(t, ok)
+	old := weak.Make(seen.Bucket)
+	seen = table.Observation{}
+	for n := range 10_000 { // All pages grow into other slabs.
+		f.Take(fmt.Sprint("client-", n))
+	}
+	clear(f.store.rows)
+	runtime.GC()
+	require.Nil(t, old.Value())
+	require.Equal(t, int64(9), f.tokens("a"))
 }

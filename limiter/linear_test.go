@@ -229,48 +229,39 @@ func TestBucketsAreLinearizable(t *testing.T) {
 	background.Wait()
 }
 
-// The checker sees what a take would do wrong that came between the two halves of something.
+// The checker sees what a take would do wrong that came between the two halves of something. What a
+// broken bucket would do is done to a sound one behind the recorder's back.
 func TestLinearizabilityIsChecked(t *testing.T) {
-	capacity := func(n int64) Change { return Change{Capacity: &n} }
-	f := func(name string, want bool, race func(f *fixture, c claim, b *bucket) Decision) {
+	ctx := context.Background()
+	f := func(name string, want bool, race func(fix *fixture) Decision) {
 		t.Helper()
 		fix := newLinearFixture(t)
 		r := &recorder{t: t}
 		ask := func(in call) { r.do(0, in, func() answer { return fix.ask("a", in) }) }
-		ask(call{"create", capacity(1)})
-		c := fix.table.claim("a")
-		b := c.live()
-		c.release()
-		r.do(1, call{op: "take"}, func() answer { // it has looked the bucket up; the other comes first
-			d := race(fix, c, b)
-			ask(call{op: "take"})
+		ask(call{"create", Change{Capacity: ptr(int64(1))}})
+		r.do(1, call{op: "take"}, func() answer {
+			d := race(fix)
+			ask(call{op: "take"}) // comes before the first take returns
 			return answerOf(d)
 		})
 		assert.Equal(t, want, r.linearizable(), name)
 	}
-	one := func(c claim, b *bucket, now int64) Decision {
-		r := c.rateOf(b)
-		tat, allowed, _ := b.take(r, dirty, now)
-		return decision(r, allowed, tat, now)
-	}
-	f("as it is", true, func(f *fixture, c claim, b *bucket) Decision { return one(c, b, f.clock.Monotonic()) })
-	f("a take that isn't one step", false, func(f *fixture, c claim, b *bucket) Decision {
-		before := b.arrival.Load()
-		d := one(c, b, f.clock.Monotonic())
-		b.arrival.Store(before)
+	f("as it is", true, func(fix *fixture) Decision { return fix.Take("a") })
+	f("a take that isn't one step", false, func(fix *fixture) Decision {
+		d := fix.Take("a")
+		_, err := fix.Patch(ctx, "a", Change{Tokens: ptr(int64(1))}) // The spending is lost.
+		require.NoError(t, err)
 		return d
 	})
-	f("a change that doesn't kill", false, func(f *fixture, c claim, b *bucket) Decision {
-		counted := census{rates: c.rates}
-		counted.count("a", c.rateOf(b))
-		fresh := newLeaf(c.page, counted)
-		fresh.add(seed{"a", c.hash, c.rateOf(b), managed, b.arrival.Load()})
-		c.shard.directory.Store(0, fresh)
-		return one(c, b, f.clock.Monotonic())
+	f("a change that doesn't kill", false, func(fix *fixture) Decision {
+		d := fix.Take("a")
+		_, err := fix.Delete(ctx, "a") // The other take finds another bucket.
+		require.NoError(t, err)
+		return d
 	})
-	f("settings of one bucket, tokens of another", false, func(f *fixture, c claim, b *bucket) Decision {
-		d := one(c, b, f.clock.Monotonic())
-		d.Settings = ptr(f.Defaults())
+	f("settings of one bucket, tokens of another", false, func(fix *fixture) Decision {
+		d := fix.Take("a")
+		d.Settings = ptr(fix.Defaults())
 		return d
 	})
 }

@@ -4,15 +4,17 @@ import (
 	"container/heap"
 	"slices"
 	"strings"
+
+	"gopher-equalizer/limiter/table"
 )
 
-// List is a page of the buckets that exist, in byte order of their client_ids. more says whether
-// there are others behind it. It is one pass over all buckets that keeps the first
-// Offset + Limit of them, so it takes little memory, and one at a time, so that listings can't
-// take the CPU from the traffic: ErrBusy otherwise.
+// List is a page of the buckets that exist, in byte order of their client_ids. more reports whether
+// there are others behind it. It is one pass over all buckets that keeps the first Offset + Limit of
+// them, so it takes little memory. One runs at a time, so that listings can't take the CPU from the
+// traffic: a second one gets ErrBusy.
 //
-// It is not a snapshot: traffic goes on meanwhile. A bucket that is there throughout is
-// found exactly once by a walk with After.
+// It is not a snapshot: traffic goes on meanwhile. A walk with After finds a bucket that is there
+// throughout exactly once.
 func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 	if !s.listing.TryLock() {
 		return nil, false, ErrBusy
@@ -25,45 +27,48 @@ func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
 	page = make([]Snapshot, 0, len(first))
 	for _, b := range first {
-		if seen, ok := s.table.find(b.clientID(), now); ok && q.selects(seen.bucket) { // it may have gone, or changed, since the pass
-			page = append(page, seen.snapshot(now, wall))
+		// It may have gone, or changed, since the pass.
+		if seen, ok := s.table.Find(b.ClientID(), now); ok && q.selects(seen.Bucket) {
+			page = append(page, snapshotOf(seen, now, wall))
 		}
 	}
 	return page, more, nil
 }
 
-// first are the first n buckets that the query selects, in order; more: that wasn't all.
-func (s *Service) first(q Query, n int) (buckets []*bucket, more bool) {
+// first are the first n buckets that the query selects, in order. more reports whether that wasn't
+// all.
+func (s *Service) first(q Query, n int) (buckets []*table.Bucket, more bool) {
 	kept := make(lastFirst, 0, n)
-	s.table.each(s.clock.Monotonic(), func(b *bucket) {
+	s.table.Each(s.clock.Monotonic(), func(b *table.Bucket) {
 		switch {
 		case !q.selects(b):
 		case len(kept) < n:
 			heap.Push(&kept, b)
 		default:
 			more = true
-			if n > 0 && b.clientID() < kept[0].clientID() {
+			if n > 0 && b.ClientID() < kept[0].ClientID() {
 				kept[0] = b
 				heap.Fix(&kept, 0)
 			}
 		}
 	})
-	slices.SortFunc(kept, func(a, b *bucket) int { return strings.Compare(a.clientID(), b.clientID()) })
+	slices.SortFunc(kept, func(a, b *table.Bucket) int { return strings.Compare(a.ClientID(), b.ClientID()) })
 	return kept, more
 }
 
-func (q *Query) selects(b *bucket) bool {
-	id := b.clientID()
-	return id > q.After && strings.HasPrefix(id, q.Prefix) && (q.Managed == nil || *q.Managed == b.has(managed))
+func (q *Query) selects(b *table.Bucket) bool {
+	id := b.ClientID()
+	return id > q.After && strings.HasPrefix(id, q.Prefix) &&
+		(q.Managed == nil || *q.Managed == b.Has(table.Managed))
 }
 
 // lastFirst is a heap with the greatest client_id on top: the one that a smaller one displaces.
-type lastFirst []*bucket
+type lastFirst []*table.Bucket
 
 func (h lastFirst) Len() int           { return len(h) }
-func (h lastFirst) Less(i, j int) bool { return h[i].clientID() > h[j].clientID() }
+func (h lastFirst) Less(i, j int) bool { return h[i].ClientID() > h[j].ClientID() }
 func (h lastFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *lastFirst) Push(x any)        { *h = append(*h, x.(*bucket)) }
+func (h *lastFirst) Push(x any)        { *h = append(*h, x.(*table.Bucket)) }
 
 func (h *lastFirst) Pop() any {
 	old := *h

@@ -103,7 +103,7 @@ func (f *fixture) step(name string, o Options) {
 func TestRestartAfterAFlushWithAnOlderClock(t *testing.T) {
 	f := newFixture(t)
 	for range 10 {
-		f.table.take("a", int64(time.Hour)) // the takers are an hour ahead
+		f.table.Take("a", int64(time.Hour)) // the takers are an hour ahead
 	}
 	f.mustFlush()
 	f.clock.advance(time.Hour)

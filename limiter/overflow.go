@@ -1,25 +1,27 @@
 package limiter
 
-// overflowNews notes whether it was logged that clients share overflow buckets. It is the reaper's.
-type overflowNews struct {
-	told  bool
-	takes int64 // when it was last looked
+// overflowLog logs that clients share overflow buckets. It is the reaper's.
+type overflowLog struct {
+	logged bool
+	takes  int64 // when it was last looked
 }
 
-// tell logs once that max_buckets are reached and clients have begun to share, and once that there is room again: a
-// tenth of it, or else a table at its brim would fill the log.
-func (n *overflowNews) tell(s *Service) {
-	takes, buckets := s.table.overflowTakes.Load(), s.table.count.Load()
-	began := takes > n.takes
-	n.takes = takes
+// look logs once that max_buckets are reached and clients have begun to share, and once that there is
+// room again: a tenth of it, since a table at its brim would fill the log.
+func (l *overflowLog) look(s *Service) {
+	stats := s.table.Stats()
+	began := stats.OverflowTakes > l.takes
+	l.takes = stats.OverflowTakes
+	most := s.o.MaxBuckets
 	switch {
-	case !n.told && began:
-		n.told = true
-		s.log.Warn().Int64("max_buckets", s.o.MaxBuckets).Int64("overflow_takes", takes).
-			Msg("max_buckets are reached: clients without a bucket share some from now on; raise it if they are no flood")
-	case n.told && !began && buckets < s.o.MaxBuckets-s.o.MaxBuckets/10:
-		n.told = false
-		s.log.Info().Int64("max_buckets", s.o.MaxBuckets).Int64("buckets", buckets).Int64("overflow_takes", takes).
-			Msg("there is room for new buckets again")
+	case !l.logged && began:
+		l.logged = true
+		s.o.Logger.Warn().Int64("max_buckets", most).Int64("overflow_takes", l.takes).
+			Msg("max_buckets are reached: clients without a bucket share some from now on; " +
+				"raise it if they are no flood")
+	case l.logged && !began && stats.Buckets < most-most/10:
+		l.logged = false
+		s.o.Logger.Info().Int64("max_buckets", most).Int64("buckets", stats.Buckets).
+			Int64("overflow_takes", l.takes).Msg("there is room for new buckets again")
 	}
 }

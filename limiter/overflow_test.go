@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/table"
 )
 
 // Whoever comes and goes past the cap, no client is admitted more than capacity + refill * t in any window: not by
@@ -83,7 +84,7 @@ func TestAStartForgetsOverflow(t *testing.T) {
 // live are the clients whose buckets aren't full.
 func live(f *fixture) map[string]bool {
 	ids := map[string]bool{}
-	f.table.each(f.clock.Monotonic(), func(b *bucket) { ids[b.clientID()] = true })
+	f.table.Each(f.clock.Monotonic(), func(b *table.Bucket) { ids[b.ClientID()] = true })
 	return ids
 }
 

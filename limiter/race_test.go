@@ -13,8 +13,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// rounds of a race between two steps: enough for each step to come in the middle of the other.
-const rounds = 5_000
+// tries of a race between two steps: enough for each step to come in the middle of the other.
+const tries = 5_000
 
 // together runs two functions at the same time.
 func together(a, b func()) {
@@ -30,13 +30,12 @@ func together(a, b func()) {
 // A take that comes while the reaper drops the bucket is not forgotten with it.
 func TestTakeAgainstTheReaper(t *testing.T) {
 	f := newFixture(t)
-	s := f.table.shardOf("a")
-	for range rounds {
-		f.table.take("a", f.clock.Monotonic())
+	for range tries {
+		f.table.Take("a", f.clock.Monotonic())
 		f.clock.advance(time.Minute) // full
 		f.cleanAll()
 		together(
-			func() { f.table.reap(s, f.clock.Monotonic()) },
+			f.reapAll,
 			func() { f.Take("a") },
 		)
 		require.Equal(t, int64(9), f.tokens("a"))
@@ -69,42 +68,6 @@ func TestTakesAgainstTheFlush(t *testing.T) {
 		for _, id := range clients {
 			require.Equal(t, float64(f.tokens(id)), rows[id].Tokens)
 		}
-	}
-}
-
-// A bucket that becomes dirty while a flush looks through its page for others is in this flush or in the next one.
-func TestABucketBecomesDirtyWhileItsPageIsTaken(t *testing.T) {
-	table := newTable(gcra.NewRate(gcra.Settings{Capacity: 600_000, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}), 1000)
-	s := table.shardOf("first")
-	var others []string
-	for n := 0; len(others) < 60; n++ {
-		if id := fmt.Sprint("other-", n); table.shardOf(id) == s {
-			others = append(others, id)
-		}
-	}
-	clean := func(r run) (ids []string) {
-		for len(r.places) > 0 {
-			c := table.claim(r.next().clientID())
-			ids = append(ids, c.clientID)
-			c.clean(c.live())
-			c.release()
-		}
-		return ids
-	}
-	for _, id := range others {
-		table.take(id, 1)
-	}
-	clean(s.takeDirty())
-	for n := range rounds {
-		late := others[n%50 : n%50+10]
-		table.take("first", 1)
-		var taken run
-		together(func() { taken = s.takeDirty() }, func() {
-			for _, id := range late {
-				table.take(id, 1)
-			}
-		})
-		require.Subset(t, append(clean(taken), clean(s.takeDirty())...), late)
 	}
 }
 
@@ -158,4 +121,60 @@ func TestAdmissionIsCountedOnce(t *testing.T) {
 		require.NoError(t, errorOf(f.Delete(context.Background(), "new")))
 		require.Zero(t, f.Stats().Buckets)
 	}
+}
+
+// While pages grow, split and merge around them, takers of known clients spend exactly what there is, and all of it is
+// dirty.
+func TestTakesWhilePagesMove(t *testing.T) {
+	f := newFixture(t)
+	o := f.options()
+	o.Settings, o.MaxBuckets = gcra.Settings{Capacity: 600_000, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}, 1<<20
+	f.reopen(o)
+	const known, each, crowd = 50, 20_000, 30_000
+	var takers, crowds sync.WaitGroup
+	done := make(chan struct{})
+	for taker := range 2 {
+		takers.Go(func() {
+			for n := range each {
+				assert.True(t, f.Take(fmt.Sprint("known-", (n+taker)%known)).Allowed)
+			}
+		})
+	}
+	crowds.Go(func() {
+		for round := 0; ; round++ {
+			for n := range crowd {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				f.Take(fmt.Sprint("crowd-", n))
+			}
+			for n := range crowd {
+				f.table.Remove(fmt.Sprint("crowd-", n), f.clock.Monotonic())
+			}
+			f.reapAll() // merges pages
+		}
+	})
+	crowds.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				assert.NoError(t, f.flush(context.Background(), 0))
+			}
+		}
+	})
+	takers.Wait()
+	close(done)
+	crowds.Wait()
+	f.mustFlush()
+	rows, spent := f.store.all(), int64(0)
+	for n := range known {
+		id := fmt.Sprint("known-", n)
+		spent += 600_000 - f.tokens(id)
+		require.Equal(t, float64(f.tokens(id)), rows[id].Tokens, "no spending stays behind")
+	}
+	require.Equal(t, int64(2*each), spent)
 }

@@ -201,7 +201,7 @@ func TestAnAdminWriteWaitsForOneBatch(t *testing.T) {
 			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 1000, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.Nop(),
 		}, store)
 		require.NoError(t, err)
-		s.batch = minFlushBatch
+		s.rounds.batch = minFlushBatch
 		for i := range 5 * minFlushBatch {
 			s.Take(fmt.Sprintf("client-%03d", i))
 		}

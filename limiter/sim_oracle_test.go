@@ -1,3 +1,5 @@
+//go:build simulation
+
 package limiter
 
 import (
@@ -6,6 +8,7 @@ import (
 	"time"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/table"
 )
 
 // The oracle has a bucket of its own for each client, which no crash touches: it follows each token that is spent, and
@@ -17,8 +20,8 @@ type simClient struct {
 	id      string
 	is      *gcra.Rate
 	managed bool
-	tat     int64   // true time
-	known   *bucket // the Service's bucket that this one is like; nil: it has none
+	tat     int64         // true time
+	known   *table.Bucket // the Service's bucket that this one is like; nil: it has none
 
 	spent   int64    // tokens, ever
 	told    int64    // of them, those of takers that know
@@ -49,68 +52,56 @@ const simRounding = int64(2 * time.Microsecond) // of a row's time, up; and of i
 
 func (w *simWorld) true(tat int64) int64 { return tat + w.booted }
 
-// peek is the Service's bucket of a client, seen without a step; inTransit says that somebody has its page locked and is about to put one there.
-func (w *simWorld) peek(c *simClient) (seen sight, inTransit bool) {
+// quietly does something that makes no steps.
+func (w *simWorld) quietly(do func()) {
 	quiet := w.quiet
 	w.quiet = true
 	defer func() { w.quiet = quiet }()
-	t := w.s.table
-	hash := t.hasher.hash(c.id)
-	l := t.shard(hash).leaf(hash)
-	if b := l.find(hash, c.id); b != nil {
-		return sight{b, l.rateOf(b, t.defaults), wordOf(l, b, hash, c.id) >> 1}, false
+	do()
+}
+
+// peek is the Service's bucket of a client. inTransit reports that somebody has its page locked and is
+// about to put one there.
+func (w *simWorld) peek(c *simClient) (seen table.Observation, inTransit bool) {
+	w.quietly(func() {
+		var ok bool
+		seen, ok = w.s.table.Peek(c.id)
+		inTransit = !ok && !w.claimable(c)
+	})
+	return seen, inTransit
+}
+
+func (w *simWorld) isManaged(b *table.Bucket) (is bool) {
+	w.quietly(func() { is = b.Has(table.Managed) })
+	return is
+}
+
+// Step implements table.Simulator. Nobody's bucket makes no steps.
+func (w *simWorld) Step(b *table.Bucket) {
+	if w.quiet || b.ClientID() == "" {
+		return
 	}
-	return sight{}, !w.claimable(c)
-}
-
-func (w *simWorld) isManaged(b *bucket) bool {
-	quiet := w.quiet
-	w.quiet = true
-	defer func() { w.quiet = quiet }()
-	return b.has(managed)
-}
-
-// wordOf is what a bucket's word is, or will be.
-func wordOf(l leaf, b *bucket, hash uint64, clientID string) int64 {
-	word := b.arrival.Load()
-	if word == awaited {
-		for _, v := range *l.page.coming.Load() {
-			if old := v.find(hash, clientID); old != nil {
-				word = old.arrival.Load()
-			}
-		}
+	if n := len(w.stack); n > 0 && w.stack[n-1].taker != nil {
+		w.stack[n-1].taker.at = b
 	}
-	if word < 0 {
-		return ^word
+	w.step(false)
+}
+
+// Spent implements table.Simulator: a taker has spent a token of a bucket whose arrival time was old.
+func (w *simWorld) Spent(b *table.Bucket, old, tat int64) {
+	name := b.ClientID()
+	if name == "" {
+		return
 	}
-	return word
-}
-
-// seen is the bucket as a sight, seen without a step.
-func (w *simWorld) seen(b *bucket, tat int64) sight {
-	hash := w.s.table.hasher.hash(b.clientID())
-	quiet := w.quiet
-	w.quiet = true
-	defer func() { w.quiet = quiet }()
-	return sight{b, w.s.table.shard(hash).leaf(hash).rateOf(b, w.s.table.defaults), tat}
-}
-
-// spent is called when a taker has spent a token of a bucket whose arrival time was old.
-func (w *simWorld) spent(b *bucket, old, tat int64) {
 	op := w.stack[len(w.stack)-1]
 	c := op.client
-	if c == nil || c.id != w.nameOf(b) {
-		w.fail("a token of %q was spent by nobody", w.nameOf(b))
+	if c == nil || c.id != name {
+		w.fail("a token of %q was spent by nobody", name)
 	}
-	w.observe(c, w.seen(b, old))
+	var seen table.Observation
+	w.quietly(func() { seen = w.s.table.ObservationOf(b, old) })
+	w.observe(c, seen)
 	w.spend(c, op, w.true(tat))
-}
-
-func (w *simWorld) nameOf(b *bucket) string {
-	quiet := w.quiet
-	w.quiet = true
-	defer func() { w.quiet = quiet }()
-	return b.clientID()
 }
 
 // spend follows a token that was spent.
@@ -137,14 +128,14 @@ func (w *simWorld) took(c *simClient, d Decision) {
 	case d.Allowed:
 		w.note("take", c.id)
 		c.told++
-		if !simStepped() {
+		if !w.stepped {
 			w.observeSpent(c, op, seen)
 		}
 	case next-op.now > c.is.Span:
 		w.note("refused", c.id)
 	case !w.o.Strict:
 		w.fail("%q was refused a token that it had", c.id)
-	case op.changes == w.changes() && !inTransit && !w.reaches(seen.bucket, next):
+	case op.changes == w.changes() && !inTransit && !w.reaches(seen.Bucket, next):
 		w.fail("%q was refused a token that it had, and that is reserved", c.id)
 	default:
 		w.note("not reserved", c.id)
@@ -152,23 +143,17 @@ func (w *simWorld) took(c *simClient, d Decision) {
 }
 
 // reaches says whether a bucket's limit keeps it from an arrival time.
-func (w *simWorld) reaches(b *bucket, next int64) bool {
-	w.quiet = true
-	defer func() { w.quiet = false }()
-	return b != nil && b.has(limited) && next > w.true(b.limit())
+func (w *simWorld) reaches(b *table.Bucket, next int64) (reaches bool) {
+	w.quietly(func() { reaches = b != nil && b.Has(table.Limited) && next > w.true(b.Limit()) })
+	return reaches
 }
 
-// observeSpent is spent where the words of a bucket don't tell: then nothing came between.
-func (w *simWorld) observeSpent(c *simClient, op *simOp, seen sight) {
-	if seen.bucket != c.known {
+// observeSpent is Spent where there are no steps: then nothing came between.
+func (w *simWorld) observeSpent(c *simClient, op *simOp, seen table.Observation) {
+	if seen.Bucket != c.known {
 		w.adopt(c, seen, c.tat)
 	}
-	w.spend(c, op, w.true(seen.tat))
-}
-
-func simStepped() bool {
-	_, stepped := any(&new(bucket).arrival).(*steppedInt64)
-	return stepped
+	w.spend(c, op, w.true(seen.TAT))
 }
 
 // lookAtPending follows operators' writes as soon as they have come to memory: no time must go by before.
@@ -207,7 +192,7 @@ func (w *simWorld) looked(c *simClient) {
 	seen, inTransit := w.peek(c)
 	switch {
 	case inTransit: // somebody is at it
-	case seen.bucket != nil:
+	case seen.Bucket != nil:
 		w.observe(c, seen)
 	case c.known == nil:
 	case c.pending != nil && c.pending.deletes && c.pending.written, !c.managed && max(c.tat, w.blank) <= w.now:
@@ -226,9 +211,9 @@ func (w *simWorld) forget(c *simClient) {
 }
 
 // observe compares a bucket that was seen with the true one.
-func (w *simWorld) observe(c *simClient, seen sight) {
-	tat := w.true(seen.tat)
-	if seen.bucket != c.known {
+func (w *simWorld) observe(c *simClient, seen table.Observation) {
+	tat := w.true(seen.TAT)
+	if seen.Bucket != c.known {
 		w.adopt(c, seen, tat)
 	}
 	if max(tat, w.now) != max(c.tat, w.now) {
@@ -239,9 +224,9 @@ func (w *simWorld) observe(c *simClient, seen sight) {
 
 // adopt finds out how a bucket came to be in the place of the one that was known: an operator's write, a limit, or
 // a client that came back after its full bucket was dropped. One that is as it was has moved, or was written as it was.
-func (w *simWorld) adopt(c *simClient, seen sight, tat int64) {
-	isManaged := w.isManaged(seen.bucket)
-	asBefore := c.known != nil && isManaged == c.managed && seen.rate.Settings == c.is.Settings && max(tat, w.now) == max(c.tat, w.now)
+func (w *simWorld) adopt(c *simClient, seen table.Observation, tat int64) {
+	isManaged := w.isManaged(seen.Bucket)
+	asBefore := c.known != nil && isManaged == c.managed && seen.Rate.Settings == c.is.Settings && max(tat, w.now) == max(c.tat, w.now)
 	switch p := c.pending; {
 	case p == nil || !p.written || p.applied:
 	case asBefore:
@@ -252,16 +237,16 @@ func (w *simWorld) adopt(c *simClient, seen sight, tat int64) {
 		}
 		w.applies(c, p, seen, tat)
 	}
-	if isManaged != c.managed || seen.rate.Settings != c.is.Settings {
+	if isManaged != c.managed || seen.Rate.Settings != c.is.Settings {
 		w.fail("%q has a bucket with %v, managed %v; want %v, managed %v, or what comes of %+v; it lacks %v, and the one before %v",
-			c.id, seen.rate.Settings, isManaged, c.is.Settings, c.managed, c.pending, time.Duration(tat-w.now), time.Duration(c.tat-w.now))
+			c.id, seen.Rate.Settings, isManaged, c.is.Settings, c.managed, c.pending, time.Duration(tat-w.now), time.Duration(c.tat-w.now))
 	}
-	c.known = seen.bucket
+	c.known = seen.Bucket
 }
 
 // applies has an operator's write be in memory, if that is what is seen there.
-func (w *simWorld) applies(c *simClient, p *simPlan, seen sight, tat int64) {
-	if p.deletes || !w.isManaged(seen.bucket) || seen.rate.Settings != p.is.Settings || !w.follows(c, p, tat) {
+func (w *simWorld) applies(c *simClient, p *simPlan, seen table.Observation, tat int64) {
+	if p.deletes || !w.isManaged(seen.Bucket) || seen.Rate.Settings != p.is.Settings || !w.follows(c, p, tat) {
 		return
 	}
 	p.applied = true
@@ -292,7 +277,7 @@ func (w *simWorld) follows(c *simClient, p *simPlan, tat int64) bool {
 // hasNothing says whether the client has no bucket, or a full one that nobody wrote.
 func (w *simWorld) hasNothing(c *simClient) bool {
 	seen, inTransit := w.peek(c)
-	return seen.bucket == nil && !inTransit || !c.managed && c.tat <= w.now
+	return seen.Bucket == nil && !inTransit || !c.managed && c.tat <= w.now
 }
 
 // begin is an operator's call; writes, when it comes to the store; answered, its end.
@@ -343,10 +328,10 @@ func (w *simWorld) compareWithStore(c *simClient) {
 	}
 	row, ok := w.store.rows[c.id]
 	seen, _ := w.peek(c)
-	if seen.bucket == nil && ok {
+	if seen.Bucket == nil && ok {
 		w.fail("%q has a row and no bucket", c.id)
 	}
-	w.compareClean(c, seen.bucket)
+	w.compareClean(c, seen.Bucket)
 	isManaged := ok && row.Managed
 	if isManaged != c.managed || isManaged && row.Settings != c.is.Settings {
 		w.fail("%q is managed in memory: %v, and in the store: %v; %v, %v", c.id, c.managed, isManaged, c.is.Settings, row.Settings)
@@ -354,7 +339,7 @@ func (w *simWorld) compareWithStore(c *simClient) {
 }
 
 // compareClean wants a bucket that isn't dirty to be as its row says, or to hold nothing.
-func (w *simWorld) compareClean(c *simClient, b *bucket) {
+func (w *simWorld) compareClean(c *simClient, b *table.Bucket) {
 	row, ok := w.store.rows[c.id]
 	if b == nil || row.wasRead || w.isDirty(b) {
 		return
@@ -371,22 +356,20 @@ func (w *simWorld) compareClean(c *simClient, b *bucket) {
 	}
 }
 
-func (w *simWorld) isDirty(b *bucket) bool {
-	w.quiet = true
-	defer func() { w.quiet = false }()
-	return b.isDirty()
+func (w *simWorld) isDirty(b *table.Bucket) (is bool) {
+	w.quietly(func() { is = b.IsDirty() })
+	return is
 }
 
 // compareReserved wants everything that a strict service may admit to be reserved by whatever row there may be.
 func (w *simWorld) compareReserved(c *simClient) {
 	seen, _ := w.peek(c)
-	if seen.bucket == nil || !w.o.Strict {
+	if seen.Bucket == nil || !w.o.Strict {
 		return
 	}
-	w.quiet = true
-	limit := seen.bucket.limit()
-	w.quiet = false
-	if limit != never {
+	var limit int64
+	w.quietly(func() { limit = seen.Bucket.Limit() })
+	if limit != table.Never {
 		limit = w.true(limit)
 	}
 	for _, row := range w.store.rowsOf(c.id) {
@@ -403,19 +386,19 @@ func (w *simWorld) compareReserved(c *simClient) {
 // started compares what a process begins with with the true buckets, and takes it for true from then on.
 func (w *simWorld) started(clean bool) {
 	w.blank = 0
-	if at := w.s.table.emptyUntil.Load(); at > 0 {
+	if at := w.s.table.EmptyUntil(); at > 0 {
 		w.blank = w.true(at)
 	}
 	for _, c := range w.clients {
 		seen, _ := w.peek(c)
 		is, isManaged, at := gcra.NewRate(w.o.Settings), false, w.blank
-		if seen.bucket != nil {
-			is, isManaged, at = seen.rate, w.isManaged(seen.bucket), w.true(seen.tat)
+		if seen.Bucket != nil {
+			is, isManaged, at = seen.Rate, w.isManaged(seen.Bucket), w.true(seen.TAT)
 		}
 		w.compareStart(c, clean, is, isManaged, at)
 		w.store.read(c.id)
 		c.late, c.soon = 0, 0
-		c.is, c.managed, c.tat, c.known, c.told, c.covered, c.pending = is, isManaged, at, seen.bucket, c.spent, c.spent, nil
+		c.is, c.managed, c.tat, c.known, c.told, c.covered, c.pending = is, isManaged, at, seen.Bucket, c.spent, c.spent, nil
 	}
 }
 
@@ -481,5 +464,3 @@ func (w *simWorld) mayLose(c *simClient, clean bool) int64 {
 	}
 	return back + c.late + c.is.Reserved(row.Reserved) + simRounding
 }
-
-func (t *table) shardOf(clientID string) *shard { return t.shard(t.hasher.hash(clientID)) }

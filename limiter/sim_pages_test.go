@@ -1,3 +1,5 @@
+//go:build simulation
+
 package limiter
 
 // waits says whether a taker would wait for whoever has locked the client's page.
@@ -8,13 +10,7 @@ func (w *simWorld) waits(c *simClient) bool {
 
 // claimable says whether nobody has the client's page locked. Pages may be added to its shard meanwhile.
 func (w *simWorld) claimable(c *simClient) bool {
-	hash := w.s.table.hasher.hash(c.id)
-	p := w.s.table.shard(hash).leaf(hash).page
-	if !p.mu.TryLock() {
-		return false
-	}
-	p.mu.Unlock()
-	return true
+	return w.s.table.Claimable(c.id)
 }
 
 func (w *simWorld) unclaimable(c *simClient) bool { return !w.claimable(c) }
@@ -22,17 +18,8 @@ func (w *simWorld) unclaimable(c *simClient) bool { return !w.claimable(c) }
 // locked says whether whoever has business with all of the clients' shards would have to wait.
 func (w *simWorld) locked(clients ...*simClient) bool {
 	for _, c := range clients {
-		s := w.s.table.shardOf(c.id)
-		if !s.shape.TryLock() {
+		if w.s.table.Locked(c.id) {
 			return true
-		}
-		s.shape.Unlock()
-		for number := range s.pages.Load() {
-			l, _ := s.directory.Load(number)
-			if !l.page.mu.TryLock() {
-				return true
-			}
-			l.page.mu.Unlock()
 		}
 	}
 	return false
@@ -46,6 +33,6 @@ func (w *simWorld) grow() {
 	}
 	w.during(&simOp{client: c}, func() {
 		w.note("grow")
-		t.split(t.shardOf(c.id))
+		t.Grow(c.id)
 	})
 }

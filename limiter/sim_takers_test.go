@@ -1,13 +1,19 @@
+//go:build simulation
+
 package limiter
 
-import "iter"
+import (
+	"iter"
+
+	"gopher-equalizer/limiter/table"
+)
 
 // What comes between two steps of an operation is over before it goes on, but for takers: some are interrupted
 // themselves, and go on while something else is under way that began after them. They hold no lock then.
 
 // simTaker is what there is to know of a taker under way.
 type simTaker struct {
-	at        *bucket // whose word it is about to access
+	at        *table.Bucket // whose word it is about to access
 	steps     int
 	interrupt func() // nil: it comes at the wrong moment for that
 }
@@ -100,11 +106,9 @@ func (w *simWorld) goOn() {
 	w.resume(late)
 }
 
-func (w *simWorld) isDead(b *bucket) bool {
-	quiet := w.quiet
-	w.quiet = true
-	defer func() { w.quiet = quiet }()
-	return b.arrival.Load() == dead
+func (w *simWorld) isDead(b *table.Bucket) (is bool) {
+	w.quietly(func() { is = b.Dead() })
+	return is
 }
 
 // waitForLate has all of the late come to their end.

@@ -1,3 +1,5 @@
+//go:build simulation
+
 package limiter
 
 import (
@@ -14,24 +16,34 @@ import (
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/table"
 )
 
-// The simulation runs the Service itself, over a store and a clock of its own, one step at a time: nothing in it
-// depends on goroutines or on time, so a seed says all that happens. At every step, which is before and after each call to the store,
-// and in the stepped build before each access to a bucket, the dice may crash the process, let the clock run, or have somebody
-// else come in between: takers, the flusher, the reaper, an operator. The oracle is sim_oracle_test.go.
+// The simulation runs the Service itself, over a store and a clock of its own, one step at a time.
+// Nothing in it depends on goroutines or on time, so a seed says all that happens. A step is before
+// and after each call to the store; in the stepped simulation also before each access to a bucket. At
+// every step the dice may crash the process, let the clock run, or have somebody else come in between:
+// takers, the flusher, the reaper, an operator. sim_oracle_test.go says what must hold.
+//
+// It needs the build tag "simulation", which lets it come between two accesses: see simulation.go in
+// package table. simulation_test.go builds it, runs it, and breaks the core to see that it notices.
 
-// simSteps is how many steps TestSimulation takes, in worlds of simWorldSteps each.
 const (
-	simSteps      = 200_000
+	simSteps        = 200_000
+	simSteppedSteps = 1_000_000
+	// simWorldSteps are those of one world. A simulation is many worlds, one after the other.
 	simWorldSteps = 4_000
 )
 
-// simEnv has the test take other steps, and start with another seed: "STEPS" or "STEPS,SEED".
+// simEnv makes the tests take other steps, and begin with another seed: "STEPS" or "STEPS,SEED".
 const simEnv = "EQUALIZER_TEST_SIMULATION"
 
-func TestSimulation(t *testing.T) {
-	steps, seed := simSteps, uint64(1)
+func TestSimulation(t *testing.T) { simulate(t, simSteps, false) }
+
+func TestSteppedSimulation(t *testing.T) { simulate(t, simSteppedSteps, true) }
+
+func simulate(t *testing.T, usual int, stepped bool) {
+	steps, seed := usual, uint64(1)
 	if text := os.Getenv(simEnv); text != "" {
 		if _, err := fmt.Sscanf(text, "%d,%d", &steps, &seed); err != nil {
 			n, err := strconv.Atoi(text)
@@ -44,6 +56,7 @@ func TestSimulation(t *testing.T) {
 	total := map[string]int{}
 	for taken := 0; taken < steps; seed++ {
 		w := newSimWorld(seed)
+		w.stepped = stepped
 		if why := w.run(simWorldSteps); why != "" {
 			t.Fatalf("simulation: %s\nwith seed %d, after %d steps. Again: %s=1,%d\nthe last of what happened:\n%s",
 				why, seed, w.steps, simEnv, seed, w.story())
@@ -55,7 +68,10 @@ func TestSimulation(t *testing.T) {
 		total["steps"] += w.steps
 	}
 	t.Logf("%v", total)
-	for _, what := range []string{"crash", "crash in the middle", "stop", "take", "refused", "flush", "flush that failed", "put", "delete", "in doubt", "reap", "grow", "regained"} {
+	for _, what := range []string{
+		"crash", "crash in the middle", "stop", "take", "refused", "flush", "flush that failed",
+		"put", "delete", "in doubt", "reap", "grow", "regained",
+	} {
 		if total[what] == 0 && steps >= simSteps {
 			t.Errorf("there was no %s", what)
 		}
@@ -82,6 +98,7 @@ type simWorld struct {
 	flushing bool
 	reaping  bool
 	stopping bool // takers, operators and the reaper are done
+	stepped  bool // there is a step before each access to a bucket
 
 	steps  int
 	count  map[string]int
@@ -157,7 +174,7 @@ func (c simClock) Wall() time.Time { return simDawn.Add(time.Duration(c.w.now + 
 // run takes steps, and returns what the oracle found.
 func (w *simWorld) run(steps int) (why string) {
 	defer func() {
-		simStepper = nil
+		table.Simulate(nil)
 		if p := recover(); p != nil {
 			failure, ok := p.(simFailure)
 			if !ok {
@@ -166,7 +183,9 @@ func (w *simWorld) run(steps int) (why string) {
 			why = string(failure)
 		}
 	}()
-	simStepper = w
+	if w.stepped {
+		table.Simulate(w)
+	}
 	for w.start(true); w.steps < steps; {
 		w.steps++
 		if w.survives(func() { w.anything(); w.waitForLate() }) {
@@ -312,7 +331,7 @@ func (w *simWorld) flush() {
 	for i, c := range w.clients {
 		began[i] = *c
 	}
-	w.s.batch = 1 + w.dice.IntN(len(w.clients))
+	w.s.rounds.batch = 1 + w.dice.IntN(len(w.clients))
 	w.during(&simOp{}, func() {
 		w.flushing = true
 		defer func() { w.flushing = false }()
@@ -340,7 +359,7 @@ func (w *simWorld) reap() {
 		w.reaping = true
 		defer func() { w.reaping = false }()
 		w.note("reap")
-		t.reap(t.shardOf(c.id), w.s.clock.Monotonic())
+		t.Reap(t.ShardOf(c.id), w.s.clock.Monotonic())
 	})
 }
 
@@ -464,10 +483,10 @@ func (w *simWorld) boot() *Service {
 		w.fail("%v", err)
 	}
 	for {
-		s.table.hasher = hasher{low: w.dice.Uint64(), high: w.dice.Uint64(), last: w.dice.Uint64() | 1}
-		shards := map[*shard]bool{}
+		s.table.FixKeys(w.dice.Uint64(), w.dice.Uint64(), w.dice.Uint64())
+		shards := map[int]bool{}
 		for _, c := range w.clients {
-			shards[s.table.shardOf(c.id)] = true
+			shards[s.table.ShardOf(c.id)] = true
 		}
 		if len(shards) == len(w.clients) {
 			return s

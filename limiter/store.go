@@ -55,6 +55,12 @@ type Batch struct {
 	Stopped time.Time
 }
 
+// same reports whether the store gave back what was written.
+func (r *Record) same(other Record) bool {
+	return r.ClientID == other.ClientID && r.Managed == other.Managed && r.Settings == other.Settings &&
+		r.Tokens == other.Tokens && r.Reserved == other.Reserved && r.At.Equal(other.At)
+}
+
 // longAgo is the Stopped of a writer whose clients without a record have full buckets, whatever the clock will say.
 func longAgo() time.Time { return time.UnixMicro(1).UTC() }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/table"
 )
 
 func TestTake(t *testing.T) {
@@ -86,12 +88,12 @@ func TestOverflow(t *testing.T) {
 
 	// Past the cap, two clients with one overflow bucket share its tokens.
 	c := "c"
-	other := sameOverflow(f.table, c)
 	assert.Equal(t, 4, f.admitted(c, 4))
-	assert.Equal(t, 6, f.admitted(other, 20))
+	other, tried := sameOverflow(f)
+	assert.Equal(t, 5, f.admitted(other, 19))
 	stats = f.Stats()
 	assert.Equal(t, int64(2), stats.Buckets)
-	assert.Equal(t, int64(24), stats.OverflowTakes)
+	assert.Equal(t, int64(4+tried+19), stats.OverflowTakes)
 	assert.Equal(t, int64(2), stats.Dirty, "overflow buckets are not stored")
 	_, err := f.Get(c)
 	require.ErrorIs(t, err, ErrNotFound, "nor listed")
@@ -105,17 +107,21 @@ func TestOverflow(t *testing.T) {
 	assert.Equal(t, int64(2), f.Stats().Buckets)
 }
 
-func sameOverflow(t *table, clientID string) string {
-	for i := 0; ; i++ {
-		if other := "other-" + strconv.Itoa(i); t.overflowOf(t.hasher.hash(other)) == t.overflowOf(t.hasher.hash(clientID)) {
-			return other
+// sameOverflow tries clients, each once, until it finds one with an overflow bucket from which four
+// tokens were spent before.
+func sameOverflow(f *fixture) (clientID string, tried int) {
+	for {
+		clientID = "other-" + strconv.Itoa(tried)
+		tried++
+		if f.Take(clientID).Remaining == 5 {
+			return clientID, tried
 		}
 	}
 }
 
 func (f *fixture) reapAll() {
-	for i := range f.table.shards {
-		f.table.reap(&f.table.shards[i], f.clock.Monotonic())
+	for i := range table.Shards {
+		f.table.Reap(i, f.clock.Monotonic())
 	}
 }
 

@@ -9,33 +9,49 @@ import (
 
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/gcra/gcratest"
+	"gopher-equalizer/limiter/table"
 )
 
+// single is a table with one client's bucket.
+type single struct{ *table.Table }
+
 // bucketAt is a bucket with this arrival time.
-func bucketAt(tat int64) *bucket {
-	b := &bucket{}
-	b.arrival.Store(tat << 1)
+func bucketAt(s gcra.Settings, tat int64) single {
+	b := single{table.New(table.Options{Defaults: s, MaxBuckets: 1})}
+	c := b.Claim("client")
+	defer c.Release()
+	c.Replace(b.Defaults(), 0, 0, func(gcra.Holding) int64 { return tat })
 	return b
 }
 
-// However requests come, and whatever the clock: in every window no more than
-// capacity + refill * t is admitted, and the bucket never holds back more than a token at
-// the rounded cost.
+func (b single) take(now int64) Decision {
+	t := b.Take("client", now)
+	return decisionOf(t.Rate, t.Outcome == table.Allowed, t.TAT, now)
+}
+
+// tat is the bucket's arrival time, whether it is full or not.
+func (b single) tat() int64 {
+	seen, _ := b.Find("client", 0)
+	return seen.TAT
+}
+
+// However requests come, and whatever the clock: in every window no more than capacity + refill * t is
+// admitted, and the bucket never holds back more than a token at the rounded interval.
 func TestTakeKeepsTheBoundInEveryWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := gcra.NewRate(gcratest.Settings(t))
+		settings := gcratest.Settings(t)
 		start := rapid.Int64Range(0, 1<<60).Draw(t, "start")
-		b := bucketAt(start)
+		b := bucketAt(settings, start)
+		r := b.Defaults()
 		now := start
 		var admitted []int64
 		for range rapid.IntRange(1, 200).Draw(t, "requests") {
 			now += rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(0, 3*r.Interval), rapid.Int64Range(0, r.Span/2+1)).Draw(t, "gap") % (1 << 53)
 			before := r.Credit(b.tat(), now)
-			tat, allowed, _ := b.take(r, dirty, now)
-			require.GreaterOrEqual(t, tat, int64(0))
-			require.Equal(t, before >= r.Interval, allowed, "a token is spent exactly if one is there")
-			d := decision(r, allowed, tat, now)
-			if allowed {
+			d := b.take(now)
+			require.GreaterOrEqual(t, b.tat(), int64(0))
+			require.Equal(t, before >= r.Interval, d.Allowed, "a token is spent exactly if one is there")
+			if d.Allowed {
 				admitted = append(admitted, now)
 			} else {
 				require.Positive(t, d.RetryAfter)
@@ -47,7 +63,7 @@ func TestTakeKeepsTheBoundInEveryWindow(t *testing.T) {
 		}
 		for i, from := range admitted {
 			for j := i; j < len(admitted); j++ {
-				// n <= capacity + elapsed/cost, and cost >= Per/Amount.
+				// n <= capacity + elapsed/interval, and interval >= Per/Amount.
 				n, elapsed := int64(j-i+1), admitted[j]-from
 				require.LessOrEqual(t, n, r.Capacity+elapsed/r.Interval, "window %d..%d", i, j)
 			}
@@ -55,8 +71,9 @@ func TestTakeKeepsTheBoundInEveryWindow(t *testing.T) {
 	})
 }
 
-// A client that asks whenever it may gets all it is owed, in every window: what the bucket held and what it earned at the rounded
-// cost, less one token at most. And never more than what it held and what the refill is as it was written, AMOUNT/PER.
+// A client that asks whenever it may gets all it is owed, in every window: what the bucket held and
+// what it earned at the rounded interval, less one token at most. And never more than what it held
+// and what the refill is as it was written, AMOUNT/PER.
 func TestGreedyClientGetsWhatItIsOwed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := gcratest.Settings(t)
@@ -67,11 +84,11 @@ func TestGreedyClientGetsWhatItIsOwed(t *testing.T) {
 		r := gcra.NewRate(s)
 		start := rapid.Int64Range(0, 1<<60).Draw(t, "start")
 		held := rapid.Int64Range(0, min(s.Capacity, 20)).Draw(t, "held")
-		b := bucketAt(r.TAT(held*r.Interval, start))
+		b := bucketAt(s, r.TAT(held*r.Interval, start))
 		now, got := start, int64(0)
 		for range rapid.IntRange(1, 40).Draw(t, "visits") {
 			for allowed := true; allowed; {
-				if _, allowed, _ = b.take(r, dirty, now); allowed {
+				if allowed = b.take(now).Allowed; allowed {
 					got++
 				}
 			}
@@ -87,12 +104,12 @@ func TestGreedyClientGetsWhatItIsOwed(t *testing.T) {
 	})
 }
 
-// The same against an ideal bucket with fractions, refilled at the rounded cost: what the ideal
+// The same against an ideal bucket with fractions, refilled at the rounded interval: what the ideal
 // one admits, ours admits, and no more.
 func TestTakeIsTheIdealTokenBucket(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := gcra.NewRate(gcratest.Settings(t))
-		b := bucketAt(0)
+		b := bucketAt(gcratest.Settings(t), 0)
+		r := b.Defaults()
 		ideal := big.NewRat(r.Capacity, 1)
 		now, last := int64(0), int64(0)
 		for range rapid.IntRange(1, 100).Draw(t, "requests") {
@@ -102,10 +119,9 @@ func TestTakeIsTheIdealTokenBucket(t *testing.T) {
 				ideal = full
 			}
 			last = now
-			tat, allowed, _ := b.take(r, dirty, now)
-			d := decision(r, allowed, tat, now)
+			d := b.take(now)
 			want := ideal.Cmp(big.NewRat(1, 1)) >= 0
-			require.Equal(t, want, allowed)
+			require.Equal(t, want, d.Allowed)
 			if want {
 				ideal.Sub(ideal, big.NewRat(1, 1))
 			}

@@ -5,25 +5,8 @@ import (
 	"time"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/table"
 )
-
-// Decision is the outcome of a Take.
-type Decision struct {
-	// Allowed says whether a token was spent.
-	Allowed bool
-	// Remaining is how many whole tokens are left.
-	Remaining int64
-	// RetryAfter is how long until the next whole token is there: 0 while one is.
-	RetryAfter time.Duration
-	// Settings are the bucket's, for the RateLimit fields and logs. They are not to be written to.
-	Settings *gcra.Settings
-}
-
-// decision describes a bucket with this tat at now.
-func decision(r *gcra.Rate, allowed bool, tat, now int64) Decision {
-	credit := r.Credit(tat, now)
-	return Decision{allowed, r.Whole(credit), nanoseconds(max(0, r.Interval-credit)), &r.Settings}
-}
 
 // MaxClientID is the length in bytes that a client_id may have.
 const MaxClientID = 256
@@ -41,6 +24,14 @@ type Snapshot struct {
 	LastRefill time.Time
 }
 
+// snapshotOf is what was seen, at now; wall is the time of day then.
+func snapshotOf(seen table.Observation, now int64, wall time.Time) Snapshot {
+	return Snapshot{
+		ClientID: seen.Bucket.ClientID(), Settings: seen.Rate.Settings, Managed: seen.Bucket.Has(table.Managed),
+		Tokens: seen.Rate.Credit(seen.TAT, now) / seen.Rate.Interval, LastRefill: wall,
+	}
+}
+
 // Change is what an operator asks of a bucket; nil leaves as it is.
 type Change struct {
 	Capacity *int64
@@ -49,7 +40,7 @@ type Change struct {
 	Refill *gcra.Refill
 }
 
-// Empty says whether the change asks for nothing.
+// Empty reports whether the change asks for nothing.
 func (c Change) Empty() bool { return c == Change{} }
 
 // Written is a bucket as an admin write left it.
@@ -59,7 +50,7 @@ type Written struct {
 	Before *Snapshot
 }
 
-// What the Service's admin calls answer besides nil. Test with errors.Is.
+// The errors of the Service's admin calls. Test with errors.Is.
 var (
 	// ErrNotFound: the client has no bucket; an unmanaged bucket that is full is none.
 	ErrNotFound = errors.New("no such bucket")
@@ -89,23 +80,3 @@ type Query struct {
 
 // MaxWindow bounds Query.Offset + Query.Limit, and so the memory that a listing takes.
 const MaxWindow = 10_000
-
-// Stats is what the limiter and its write-behind are doing.
-type Stats struct {
-	// Buckets counts those in memory, Managed those of them that operators wrote.
-	Buckets, Managed int64
-	// MaxBuckets is the cap; OverflowTakes counts requests that shared a bucket past it.
-	MaxBuckets, OverflowTakes int64
-	// Dirty counts buckets with spending that isn't stored yet.
-	Dirty int64
-	// Flushes counts those that stored all that was dirty when they began, FlushErrors those that failed,
-	// FlushOverruns those that took longer than their interval.
-	Flushes, FlushErrors, FlushOverruns int64
-	// LastFlush is when the last of Flushes ended, the zero time before the first.
-	LastFlush time.Time
-	// Lag is for how long the oldest spending has waited to be stored; 0 when none has.
-	Lag time.Duration
-	// StoreUp says whether the last call to the store succeeded; StoreError is what it said if not.
-	StoreUp    bool
-	StoreError string
-}

@@ -1,16 +1,14 @@
-package limiter
+package table
 
 import (
-	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
 	"math/rand/v2"
-	"unsafe"
 )
 
-// hasher turns client_ids into hashes that clients can't foresee: it has keys of its own for each table. What
-// is short, addresses for one, is hashed by two multiplications (the steps of wyhash), which cost half of what
-// maphash does.
+// hasher turns client_ids into hashes that clients can't foresee: each table has keys of its own.
+// Short client_ids, such as addresses, are hashed by two multiplications (the steps of wyhash),
+// which cost half of what maphash does.
 type hasher struct {
 	low, high, last uint64
 	seed            maphash.Seed
@@ -20,14 +18,13 @@ func newHasher() hasher {
 	return hasher{rand.Uint64(), rand.Uint64(), rand.Uint64() | 1, maphash.MakeSeed()}
 }
 
-// hash has all its bits depend on all of id.
+// hash depends, in each of its bits, on all of id.
 func (h *hasher) hash(id string) uint64 {
 	n := len(id)
 	if n < 8 || n > 16 {
 		return maphash.String(h.seed, id)
 	}
-	b := unsafe.Slice(unsafe.StringData(id), n)
-	first, last := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
+	first, last := ends(bytesOf(id), n)
 	return fold(fold(first^h.low, last^h.high)^uint64(n), h.last)
 }
 

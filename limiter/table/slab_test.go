@@ -1,4 +1,4 @@
-package limiter
+package table
 
 import (
 	"reflect"
@@ -11,11 +11,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What a client costs is in ARCHITECTURE.md: half of one of the processor's lines, a tag, and its share of the page.
+// What a client costs is in doc.go: half of a cache line, a control byte, and its share of the page.
 func TestBucketIsHalfALine(t *testing.T) {
-	assert.Equal(t, 32, bucketSize)
-	assert.LessOrEqual(t, unsafe.Sizeof(elsewhere{}), uintptr(shortID))
-	for field := range reflect.TypeFor[bucket]().Fields() {
+	assert.Equal(t, uintptr(bucketSize), unsafe.Sizeof(Bucket{}), "slots are computed with it")
+	assert.LessOrEqual(t, unsafe.Sizeof(longID{}), uintptr(shortID))
+	assert.Equal(t, uintptr(headerSize), unsafe.Sizeof(slab{}))
+	for field := range reflect.TypeFor[Bucket]().Fields() {
 		assert.NotContains(t, []reflect.Kind{reflect.Pointer, reflect.String, reflect.Slice}, field.Type.Kind(), "the garbage collector would look at it")
 	}
 	for buckets := range 200 {
@@ -23,11 +24,11 @@ func TestBucketIsHalfALine(t *testing.T) {
 	}
 }
 
-// Every version fills the piece of memory that the allocator gives for it, but for less than a bucket with its tag.
-func TestVersionsFitTheirMemory(t *testing.T) {
+// Every slab fills the piece of memory that the allocator gives for it, but for less than a bucket with its control byte.
+func TestSlabsFitTheirMemory(t *testing.T) {
 	for buckets := range 300 {
 		for _, each := range []int{0, 30, 71} {
-			v, e := newVersion(extent{buckets, buckets * each})
+			v, e := newSlab(extent{buckets, buckets * each})
 			require.GreaterOrEqual(t, e.buckets, buckets)
 			require.GreaterOrEqual(t, e.bytes, buckets*each)
 			var sameSize []byte

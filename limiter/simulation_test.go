@@ -1,0 +1,75 @@
+//go:build !simulation
+
+package limiter
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The simulation is in sim_test.go, which is built with a tag of its own, and so is a program of its
+// own. simulationEnv, if it is set, is for that: how many steps it takes, and from which seed on.
+const simulationEnv = "EQUALIZER_TEST_SIMULATION"
+
+// mutantSteps are enough for the simulation to find what is wrong with any mutant.
+const mutantSteps = "20000000"
+
+func TestSimulation(t *testing.T) {
+	program := buildSimulation(t, nil)
+	for _, test := range []string{"TestSimulation", "TestSteppedSimulation"} {
+		t.Run(test, func(t *testing.T) {
+			out, err := runSimulation(program, test)
+			require.NoError(t, err, out)
+			t.Log(out)
+		})
+	}
+}
+
+// The simulation finds a mutant. simulation_e2e_test.go has it find all of them.
+func TestSimulationCatchesAMutant(t *testing.T) { catch(t, "spending-is-not-marked") }
+
+// catch has the simulation find what is wrong with a mutant.
+func catch(t *testing.T, mutant string) {
+	t.Helper()
+	program := buildSimulation(t, mutants(t)[mutant])
+	t.Setenv(simulationEnv, mutantSteps)
+	out, err := runSimulation(program, "TestSteppedSimulation")
+	require.Error(t, err, "the simulation found nothing wrong")
+	require.Contains(t, out, "simulation: ")
+	t.Log(regexp.MustCompile("simulation: .*").FindString(out))
+}
+
+// buildSimulation compiles the simulation, over files with these edits.
+func buildSimulation(t *testing.T, edits map[string][]edit) (program string) {
+	t.Helper()
+	dir, replace := t.TempDir(), map[string]string{}
+	for path, edits := range edits {
+		from, err := filepath.Abs(path)
+		require.NoError(t, err)
+		replace[from] = filepath.Join(dir, filepath.Base(path))
+		require.NoError(t, os.WriteFile(replace[from], []byte(mutated(t, path, edits)), 0o600))
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	overlay := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(overlay, text, 0o600))
+	program = filepath.Join(dir, "simulation.test")
+	args := []string{
+		"test", "-c", "-tags", "simulation", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", program, ".",
+	}
+	out, err := exec.Command("go", args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return program
+}
+
+// runSimulation runs it, and returns what it says.
+func runSimulation(program, test string) (out string, err error) {
+	text, err := exec.Command(program, "-test.run", "^"+test+"$", "-test.v").CombinedOutput()
+	return string(text), err
+}

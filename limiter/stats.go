@@ -1,0 +1,53 @@
+package limiter
+
+import (
+	"time"
+
+	"gopher-equalizer/limiter/table"
+)
+
+// Stats is what the limiter and its write-behind are doing.
+type Stats struct {
+	// Buckets counts those in memory, Managed those of them that operators wrote.
+	Buckets, Managed int64
+	// MaxBuckets is the cap; OverflowTakes counts requests that shared a bucket past it.
+	MaxBuckets, OverflowTakes int64
+	// Dirty counts buckets with spending that isn't stored yet.
+	Dirty int64
+	// Flushes counts the rounds that stored all that was dirty when they began, FlushErrors those
+	// that failed, FlushOverruns those that took longer than their interval.
+	Flushes, FlushErrors, FlushOverruns int64
+	// LastFlush is when the last of Flushes ended, the zero time before the first.
+	LastFlush time.Time
+	// Lag is for how long the oldest spending has waited to be stored; 0 when none has.
+	Lag time.Duration
+	// StoreUp reports whether the last call to the store succeeded; StoreError is its error if not.
+	StoreUp    bool
+	StoreError string
+}
+
+// Stats is what the service is doing now.
+func (s *Service) Stats() Stats {
+	t, r := s.table.Stats(), &s.rounds
+	stats := Stats{
+		Buckets:       t.Buckets,
+		Managed:       t.Managed,
+		MaxBuckets:    s.o.MaxBuckets,
+		OverflowTakes: t.OverflowTakes,
+		Dirty:         t.Dirty,
+		Flushes:       r.done.Load(),
+		FlushErrors:   r.failed.Load(),
+		FlushOverruns: r.overrun.Load(),
+		StoreUp:       true,
+	}
+	if since := min(t.DirtySince, r.since.Load()); since != table.Never {
+		stats.Lag = time.Duration(max(0, s.clock.Monotonic()-since))
+	}
+	if at := r.lastDone.Load(); at != 0 {
+		stats.LastFlush = time.UnixMicro(at).UTC()
+	}
+	if why := s.storeError.Load(); why != nil {
+		stats.StoreUp, stats.StoreError = false, *why
+	}
+	return stats
+}

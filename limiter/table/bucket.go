@@ -1,0 +1,198 @@
+package table
+
+import (
+	"math"
+
+	"gopher-equalizer/limiter/gcra"
+)
+
+// Bucket is one client's tokens, in a slot of a slab. Its settings never change: an admin write, a
+// deletion and a reap kill the bucket, and put another one elsewhere, or none. A bucket that moves
+// to another slab is frozen first. A taker that meets a dead or frozen bucket looks up again. So
+// nobody sees settings and tokens that don't belong together, and nobody spends from a bucket that
+// is gone.
+//
+// It has no pointers, so the garbage collector doesn't look at it.
+type Bucket struct {
+	// arrival is one of:
+	//   - 0 or more: alive. Twice the theoretical arrival time, plus dirty.
+	//   - dead.
+	//   - pending: a moved bucket whose value hasn't arrived yet.
+	//   - any other negative number: frozen. Its complement is the value, to be copied to the
+	//     bucket's new slot.
+	arrival word
+	// marks are, from the lowest bit: Stored, Managed, Limited; five bits with the length of the
+	// client_id, or long; the limit.
+	marks markWord
+	// id is the client_id, or a longID.
+	id [shortID]byte
+}
+
+const (
+	bucketSize = 32
+	shortID    = 16 // bytes of a client_id that fit into the bucket
+)
+
+// Never is later than every reading of the clock.
+const Never = math.MaxInt64
+
+const dead, pending = math.MinInt64, math.MinInt64 + 1
+
+// dirty is the bit of arrival that says that there is spending that isn't stored. The bucket's page
+// is in the dirty list then, or a flusher has the bucket and hasn't read its value yet. It is not
+// among the marks, so that one instruction spends and marks, and one moves both.
+const dirty int64 = 1
+
+// Mark is one of the marks of a bucket, or several.
+type Mark uint64
+
+const (
+	// Stored: the store may have a row of the bucket.
+	Stored Mark = 1 << iota
+	// Managed: an operator wrote the bucket. This mark never changes.
+	Managed
+	// Limited: takers may not spend past the bucket's limit.
+	Limited
+)
+
+// The length of the client_id, which never changes, is above those marks, and the limit is above
+// that.
+const (
+	idShift, idMask = 3, 0x1f
+	long            = idMask // as the length: the bucket has a longID
+	lengthMask      = idMask << idShift
+	belowLimit      = 1<<8 - 1
+)
+
+// longID stands where the client_id would: in a bucket whose client_id is longer than shortID, or
+// whose rate isn't the default one.
+type longID struct {
+	offset uint32 // of the client_id, from the bucket
+	rate   uint32 // in the rates of its entry
+	length uint16
+}
+
+func (b *Bucket) longID() *longID { return at[longID](&b.id, 0) }
+
+// length is that of the client_id, or long.
+func (b *Bucket) length() uint64 { return constant(&b.marks) >> idShift & idMask }
+
+// ClientID keeps the bucket's slab from being collected.
+func (b *Bucket) ClientID() string {
+	n := b.length()
+	if n != long {
+		return text(&b.id[0], n)
+	}
+	l := b.longID()
+	return text(at[byte](b, l.offset), uint64(l.length))
+}
+
+// TAT is the theoretical arrival time. It is negative if the bucket isn't alive.
+func (b *Bucket) TAT() int64 { return b.arrival.Load() >> 1 }
+
+func (b *Bucket) isAlive() bool { return b.arrival.Load() >= 0 }
+
+// IsDirty reports whether the bucket is alive and has spending that isn't stored.
+func (b *Bucket) IsDirty() bool {
+	was := b.arrival.Load()
+	return was >= 0 && was&dirty != 0
+}
+
+// exists reports whether the bucket holds anything at now: an unmanaged one that is full doesn't.
+func (b *Bucket) exists(tat, now int64) bool { return b.Has(Managed) || tat > now }
+
+// Has reports whether the bucket has one of these marks.
+func (b *Bucket) Has(m Mark) bool { return b.marks.Load()&uint64(m) != 0 }
+
+// Set adds marks. The bucket's page is claimed.
+func (b *Bucket) Set(m Mark) { b.marks.Or(uint64(m)) }
+
+// Clear takes marks away. The bucket's page is claimed.
+func (b *Bucket) Clear(m Mark) { b.marks.And(^uint64(m)) }
+
+// limitCut is the part of a limit that marks have no room for. It takes up to 128 ns of refill from
+// a client.
+const limitCut = 1<<7 - 1
+
+// limitMarks are the marks of a bucket with this limit.
+func limitMarks(limit int64) uint64 {
+	return uint64(max(0, limit))&^limitCut<<1 | uint64(Limited)
+}
+
+// limitOf is the limit in marks; Never if there is none.
+func limitOf(marks uint64) int64 {
+	if marks&uint64(Limited) == 0 {
+		return Never
+	}
+	return int64(marks &^ belowLimit >> 1)
+}
+
+// SetLimit sets the arrival time that no take may pass. The bucket's page is claimed.
+func (b *Bucket) SetLimit(limit int64) {
+	b.marks.Store(b.marks.Load()&belowLimit | limitMarks(limit))
+}
+
+// take spends a token if there is one that the limit allows, and returns what arrival was, and the
+// theoretical arrival time from then on. If it reports false, was says why: the bucket isn't alive,
+// or there is no token, or none within the limit. The caller has read limit before: it only rises.
+// A refusal writes nothing, so a client over its limit costs a read. Spending sets mark, which is
+// dirty, or 0 where nothing is stored.
+func (b *Bucket) take(r *gcra.Rate, limit, mark, now int64) (was, tat int64, ok bool) {
+	for {
+		was := b.arrival.Load()
+		next, ok := r.Spend(was>>1, now)
+		//mutant:lowest a-moved-bucket-is-spent-from
+		if was < 0 || !ok || next > limit {
+			return was, 0, false
+		}
+		//mutant:left spending-is-not-marked
+		if b.arrival.CompareAndSwap(was, next<<1|was&dirty|mark) {
+			return was, next, true
+		}
+	}
+}
+
+// kill ends the bucket, and returns what its word was. The caller has claimed its page, and found it
+// alive.
+func (b *Bucket) kill() (was int64) {
+	for {
+		was := b.arrival.Load()
+		//mutant:nonatomic a-bucket-is-killed-by-a-store
+		if b.arrival.CompareAndSwap(was, dead) {
+			return was
+		}
+	}
+}
+
+// killIfFull ends the bucket if it is clean, and full at now. Both are one step.
+func (b *Bucket) killIfFull(now int64) bool {
+	was := b.arrival.Load()
+	//mutant:nonatomic a-full-bucket-is-killed-by-a-store
+	return was&dirty == 0 && was>>1 <= now && b.arrival.CompareAndSwap(was, dead)
+}
+
+// freeze ends the bucket so that its word can still be read, by whoever needs it first, and returns
+// that word; dead, if the bucket is.
+func (b *Bucket) freeze() (was int64) {
+	for {
+		was := b.arrival.Load()
+		switch {
+		case was == dead:
+			return dead
+		case was < 0:
+			return ^was
+		case b.arrival.CompareAndSwap(was, ^was):
+			return was
+		}
+	}
+}
+
+// delay makes a live bucket full no earlier than at tat.
+func (b *Bucket) delay(tat int64) {
+	for {
+		was := b.arrival.Load()
+		if was>>1 >= tat || b.arrival.CompareAndSwap(was, tat<<1|was&dirty) {
+			return
+		}
+	}
+}

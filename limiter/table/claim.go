@@ -1,0 +1,137 @@
+package table
+
+import "gopher-equalizer/limiter/gcra"
+
+// Claim is a client's page while it is locked. Everybody but takers changes buckets under one.
+// Takers go on meanwhile, on the buckets that are alive. The caller must Release it.
+type Claim struct {
+	table    *Table
+	entry    entry
+	shard    *shard
+	hash     uint64
+	clientID string
+}
+
+// Claim waits for the client's page and locks it. clientID may alias a buffer that stays as it is
+// until Release.
+func (t *Table) Claim(clientID string) Claim {
+	hash := t.hasher.hash(clientID)
+	s := t.shard(hash)
+	return Claim{t, s.lock(hash), s, hash, clientID}
+}
+
+// Release ends the claim. The shard may have more buckets now than it has pages for.
+func (c *Claim) Release() {
+	c.entry.page.mu.Unlock()
+	if c.shard.overfull() {
+		c.shard.split()
+	}
+}
+
+// Live is the client's bucket; nil if there is none.
+func (c *Claim) Live() *Bucket { return c.entry.find(c.hash, c.clientID) }
+
+// Rate is the rate of the client's bucket.
+func (c *Claim) Rate(b *Bucket) *gcra.Rate { return c.entry.rateOf(b, c.table.defaults) }
+
+// MarkDirty makes the client's bucket dirty, with spending from since on.
+func (c *Claim) MarkDirty(b *Bucket, since int64) { c.shard.dirty.mark(c.entry.page, b, since) }
+
+// Clean takes the dirty bit away, and returns the arrival time that the bucket had at that moment.
+func (c *Claim) Clean(b *Bucket) (tat int64) { return c.shard.dirty.clean(b) }
+
+// kill ends a live bucket, and returns what it held.
+func (c *Claim) kill(b *Bucket, now int64) gcra.Holding {
+	was := b.kill()
+	c.shard.dirty.count.Add(-(was & dirty))
+	return c.Rate(b).Holding(was>>1, now)
+}
+
+// put makes the client's bucket, clean. The client has none that is alive.
+func (c *Claim) put(r *gcra.Rate, marks uint64, tat int64) *Bucket {
+	n := newBucket{c.clientID, c.hash, r, marks, tat << 1}
+	if b := c.entry.add(n); b != nil {
+		return b
+	}
+	needs := c.shard.needsOf(c.entry)
+	needs.add(c.clientID, r)
+	c.entry = c.shard.rebuild(c.entry, needs)
+	return c.entry.add(n)
+}
+
+// create is put for a client that had no bucket. The caller has counted it with reserve.
+func (c *Claim) create(r *gcra.Rate, marks Mark, tat int64) *Bucket {
+	c.shard.buckets.Add(1)
+	c.table.countManaged(false, marks&Managed != 0)
+	return c.put(r, uint64(marks), tat)
+}
+
+// Replace puts a bucket where the client's present one is, if there is one. arrival is given what
+// that one held at its end, and returns the arrival time of the new one. Replace goes past
+// Options.MaxBuckets.
+func (c *Claim) Replace(
+	r *gcra.Rate, marks Mark, now int64, arrival func(was gcra.Holding) (tat int64),
+) *Bucket {
+	b := c.Live()
+	if b == nil {
+		c.table.count.Add(1)
+		return c.create(r, marks, arrival(gcra.Holding{At: now}))
+	}
+	tat := arrival(c.kill(b, now))
+	c.table.countManaged(b.Has(Managed), marks&Managed != 0)
+	return c.put(r, uint64(marks), tat)
+}
+
+// Limit puts a bucket that has a limit in the place of the client's bucket, which has none: credit
+// of refill may be spent from now on. A taker that hasn't seen the limit meets a dead bucket.
+func (c *Claim) Limit(b *Bucket, now, credit int64) (fresh *Bucket, tat int64) {
+	r := c.Rate(b)
+	was := c.kill(b, now)
+	tat = r.TAT(was.Credit, was.At)
+	marks := b.marks.Load() & uint64(Stored|Managed)
+	return c.put(r, marks|limitMarks(max(tat, now)+credit), tat), tat
+}
+
+// Remove kills the client's bucket, if there is one.
+func (c *Claim) Remove(now int64) {
+	if b := c.Live(); b != nil {
+		c.kill(b, now)
+		c.table.drop(c.shard, b)
+	}
+}
+
+// Observation is a bucket as it was at a moment.
+type Observation struct {
+	Bucket *Bucket
+	Rate   *gcra.Rate
+	TAT    int64
+}
+
+// Find is the client's bucket. It reports false if the bucket doesn't exist at now: then the
+// Observation is of one that holds nothing, or zero.
+func (t *Table) Find(clientID string, now int64) (seen Observation, ok bool) {
+	c := t.Claim(clientID)
+	defer c.Release()
+	b := c.Live()
+	if b == nil {
+		return Observation{}, false
+	}
+	seen = Observation{b, c.Rate(b), b.TAT()}
+	return seen, b.exists(seen.TAT, now)
+}
+
+// Remove takes the client's bucket away, if there is one.
+func (t *Table) Remove(clientID string, now int64) {
+	c := t.Claim(clientID)
+	defer c.Release()
+	c.Remove(now)
+}
+
+// At calls f with the client's bucket, if there is one, while its page is claimed.
+func (t *Table) At(clientID string, f func(c *Claim, b *Bucket)) {
+	c := t.Claim(clientID)
+	defer c.Release()
+	if b := c.Live(); b != nil {
+		f(&c, b)
+	}
+}

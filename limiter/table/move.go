@@ -1,0 +1,135 @@
+package table
+
+import "math/bits"
+
+// transfer is the way of a bucket from one slab to another.
+type transfer struct {
+	from, to *Bucket
+	page     *page
+}
+
+// move moves the live buckets of some entries, whose pages are locked, to entries that nobody has
+// seen yet. Takers don't wait for it, even if it is interrupted. First it makes the new entries
+// ready, but for the buckets' values. Then publish puts them into the directory. Then one bucket
+// after the other is frozen, and its value copied, unless a taker was faster.
+func (s *shard) move(from []entry, into func(hash uint64) entry, publish func()) {
+	slabs := make([]*slab, len(from))
+	transfers := make([]transfer, 0, pageFill)
+	for i, e := range from {
+		slabs[i] = e.slab
+		for b := range e.live {
+			id := b.ClientID()
+			hash := s.hasher.hash(id)
+			to := into(hash)
+			if to.page.sources.Load() == nil {
+				to.page.sources.Store(&slabs)
+			}
+			//mutant:zero a-bucket-that-moves-loses-its-marks
+			marks := b.marks.Load() &^ lengthMask
+			fresh := to.add(newBucket{id, hash, e.rateOf(b, s.defaults), marks, pending})
+			transfers = append(transfers, transfer{b, fresh, to.page})
+		}
+	}
+	publish()
+	for _, t := range transfers {
+		was := t.from.freeze()
+		//mutant:even a-bucket-that-moves-is-clean
+		//mutant:nonatomic a-bucket-moves-again-after-a-taker-moved-it
+		t.to.arrival.CompareAndSwap(pending, was)
+		//mutant:false a-page-that-dirty-buckets-move-to-is-not-queued
+		if was&dirty != 0 {
+			s.dirty.queue(t.page, Never)
+		}
+	}
+	for _, t := range transfers {
+		t.page.sources.Store(nil)
+	}
+}
+
+// splitOf is the page that is split when another one is added to so many, and the bit of the hash
+// that says what moves to the new one.
+func splitOf(pages uint32) (number uint32, bit uint64) {
+	upper := uint32(1) << (bits.Len32(pages) - 1)
+	return pages &^ upper, uint64(upper)
+}
+
+// split adds a page, unless somebody else is changing the number of pages.
+func (s *shard) split() {
+	if !s.shape.TryLock() {
+		return
+	}
+	defer s.shape.Unlock()
+	pages := s.pages.Load()
+	number, bit := splitOf(pages)
+	// The new page's place comes first, since growing the directory takes its time.
+	high := &page{number: pages}
+	s.directory.Store(pages, newEntry(high, s.noNeeds()))
+
+	e := s.lockPage(number)
+	defer e.page.mu.Unlock()
+	// From the moment that it is in the directory, the new page can be found, and claimed.
+	//mutant:drop the-page-that-a-split-adds-is-not-locked
+	high.mu.Lock()
+	//mutant:drop the-page-that-a-split-adds-is-not-locked
+	defer high.mu.Unlock()
+	sides := [2]entry{}
+	for i, n := range s.needsOfHalves(e, bit) {
+		sides[i] = newEntry([...]*page{e.page, high}[i], n)
+	}
+	s.move([]entry{e}, func(hash uint64) entry { return sides[half(hash, bit)] }, func() {
+		s.directory.Store(pages, sides[1])
+		s.pages.Store(pages + 1)
+		s.directory.Store(number, sides[0])
+	})
+}
+
+// half is 1 for what moves to the page that a split adds.
+func half(hash, bit uint64) int {
+	if hash&bit == 0 {
+		return 0
+	}
+	return 1
+}
+
+func (s *shard) needsOfHalves(e entry, bit uint64) [2]needs {
+	halves := [2]needs{s.noNeeds(), s.noNeeds()}
+	for b := range e.live {
+		halves[half(s.hasher.hash(b.ClientID()), bit)].add(b.ClientID(), e.rateOf(b, s.defaults))
+	}
+	return halves
+}
+
+// merge takes the last page away. The caller holds shape.
+func (s *shard) merge() {
+	pages := s.pages.Load() - 1
+	number, _ := splitOf(pages)
+	low, high := s.lockPage(number), s.lockPage(pages)
+	defer low.page.mu.Unlock()
+	defer high.page.mu.Unlock()
+	both := newEntry(low.page, s.needsOf(low, high))
+	s.move([]entry{low, high}, func(uint64) entry { return both }, func() {
+		s.directory.Store(number, both)
+		s.pages.Store(pages)
+		s.directory.Delete(pages)
+	})
+}
+
+// needsOf are those of the live buckets of some entries.
+func (s *shard) needsOf(entries ...entry) needs {
+	n := s.noNeeds()
+	for _, e := range entries {
+		for b := range e.live {
+			n.add(b.ClientID(), e.rateOf(b, s.defaults))
+		}
+	}
+	return n
+}
+
+// rebuild moves the live buckets of an entry, whose page is locked, to a slab of their own.
+func (s *shard) rebuild(e entry, n needs) entry {
+	fresh := newEntry(e.page, n)
+	s.move([]entry{e}, func(uint64) entry { return fresh }, func() {
+		s.directory.Store(e.page.number, fresh)
+	})
+	return fresh
+}

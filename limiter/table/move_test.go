@@ -1,0 +1,118 @@
+package table
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
+)
+
+// Nobody can lock the page that a split adds while its buckets are on their way: a claim would find
+// them full, or not at all.
+func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
+	tab := newTable(one(1000, time.Second), 1<<20)
+	s := &tab.shards[0]
+	for range 3 {
+		s.split()
+	}
+	// Page 0 is split next, and 4 is added, which is in another row of the directory.
+	require.Equal(t, uint32(4), s.pages.Load())
+	const tat = int64(900e9) // of a clock at 0: 100 of 1000 tokens are left
+	var ids []string
+	for _, id := range tab.clientsOf(s, 200) {
+		if tab.hasher.hash(id)&7 == 4 {
+			ids = append(ids, id)
+			c := tab.Claim(id)
+			c.Replace(tab.defaults, Stored|Managed, 0, func(gcra.Holding) int64 { return tat })
+			c.Release()
+		}
+	}
+	require.NotEmpty(t, ids)
+	var split sync.WaitGroup
+	// Split stands still between two steps of its publish.
+	s.directory.Compute(0, func(e entry, _ bool) (entry, bool) {
+		split.Go(s.split)
+		for s.pages.Load() == 4 {
+			runtime.Gosched()
+		}
+		high, _ := s.directory.Load(4)
+		require.False(t, high.page.mu.TryLock())
+		return e, false
+	})
+	split.Wait()
+	for _, id := range ids {
+		was, ok := tab.Find(id, 0)
+		require.True(t, ok)
+		require.Equal(t, tat, was.TAT)
+	}
+}
+
+// moveAgain moves a client's page, and calls during when a bucket has been made ready, with how many
+// were.
+func moveAgain(tab *Table, clientID string, during func(n int)) {
+	c := tab.Claim(clientID)
+	defer c.Release()
+	fresh, n := newEntry(c.entry.page, c.shard.needsOf(c.entry)), 0
+	c.shard.move([]entry{c.entry}, func(uint64) entry {
+		n++
+		during(n)
+		return fresh
+	}, func() { c.shard.directory.Store(c.entry.page.number, fresh) })
+}
+
+// A taker that is late holds the slab before the present one, and must not freeze what is about to
+// move on.
+func TestLateTakerWhileAPageMovesAgain(t *testing.T) {
+	tab := newTable(one(10, time.Minute), 1000)
+	s := &tab.shards[0]
+	ids := tab.clientsOf(s, 5)
+	for _, id := range ids {
+		require.Equal(t, 10, tab.admitted(id, 11, 0))
+	}
+	late := ids[4]
+	hash := tab.hasher.hash(late)
+	e := s.entry(hash)
+	b := e.find(hash, late)
+	moveAgain(tab, ids[0], func(int) {})
+	moveAgain(tab, ids[0], func(n int) {
+		if n == 2 { // Meanwhile the taker goes on, as in Take.
+			was, _, _ := b.take(tab.defaults, Never, dirty, 0)
+			require.Negative(t, was)
+			e.fetch(b, hash, late)
+		}
+	})
+	_, ok := tab.Find(late, 0)
+	require.True(t, ok, "the bucket is lost")
+	require.Equal(t, 0, tab.admitted(late, 11, 0), "of a client that has spent everything")
+	require.Equal(t, int64(5), tab.Stats().Buckets)
+}
+
+// Whoever moves a page may be interrupted once the new slab is published: a taker then moves its
+// client's bucket itself, and waits for nobody. Who found the bucket before finds it frozen.
+func TestTakersMoveTheirBucketsThemselves(t *testing.T) {
+	tab := newTable(one(10, time.Minute), 1000)
+	tab.admitted("a", 2, 0)
+	tab.admitted("b", 1, 0)
+	left := func(taken Taken) int64 { return taken.Rate.Whole(taken.Rate.Credit(taken.TAT, 0)) }
+	c := tab.Claim("a")
+	before := c.Live()
+	fresh := newEntry(c.entry.page, c.shard.needsOf(c.entry))
+	c.shard.move([]entry{c.entry}, func(uint64) entry { return fresh }, func() {
+		c.shard.directory.Store(c.entry.page.number, fresh)
+		assert.Equal(t, int64(7), left(tab.Take("a", 0)), "the page is locked, by nobody who goes on")
+		assert.Equal(t, int64(6), left(tab.Take("a", 0)))
+		was, _, ok := before.take(tab.defaults, Never, dirty, 0)
+		assert.Negative(t, was)
+		assert.False(t, ok)
+	})
+	c.entry.page.mu.Unlock()
+	assert.Equal(t, int64(6), tab.tokens("a", 0))
+	assert.Equal(t, int64(9), tab.tokens("b", 0))
+	assert.Equal(t, []string{"a", "b"}, tab.clean(tab.TakeDirty().Rest()))
+	assert.Zero(t, tab.Stats().Dirty)
+}

@@ -1,0 +1,142 @@
+package table
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"gopher-equalizer/limiter/gcra"
+)
+
+// page is the clients, some two hundred, whose hashes end alike. Whoever adds, kills or moves a
+// bucket, or changes its marks, has the page locked. Takers don't lock it. They look for the client's
+// bucket, and come for the lock only if there is none. A bucket that is on its way to another slab
+// they move themselves, since whoever moves the page may have been interrupted.
+type page struct {
+	mu     sync.Mutex
+	next   *page // in the dirty list; belongs to who queues the page, and then to the flusher
+	queued atomic.Bool
+	number uint32 // in its shard
+
+	free extent // in its slab; the free bytes begin at tail
+	tail uint32 // in bytes from the slab's beginning
+
+	// sources are the slabs from which buckets are on their way to the present one; nil: none are.
+	sources atomic.Pointer[[]*slab]
+}
+
+// entry is what the directory has of a page: the slab that its buckets are in now. An entry never
+// changes. It is replaced whole, so that takers see the rates that belong to the buckets.
+type entry struct {
+	*slab
+	page  *page
+	rates *[]*gcra.Rate // of the long buckets; the default one is the first
+}
+
+// newEntry is the page's next slab, with room for what it needs, and some more.
+func newEntry(p *page, n needs) entry {
+	s, e := newSlab(n.spacious())
+	p.free = e
+	p.tail = s.first + uint32(e.buckets*bucketSize)
+	return entry{s, p, n.rates}
+}
+
+// rateOf is the rate of a bucket of this entry.
+func (e entry) rateOf(b *Bucket, defaults *gcra.Rate) *gcra.Rate {
+	if b.length() != long {
+		return defaults
+	}
+	return (*e.rates)[b.longID().rate]
+}
+
+// indexOf is where the rate with these settings is.
+func indexOf(rates []*gcra.Rate, s *gcra.Settings) (index int, ok bool) {
+	for i, r := range rates {
+		if r.Settings == *s {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// isLong reports whether a client_id and the index of its rate need more space than a bucket has.
+func isLong(clientID string, rate int) bool { return rate != 0 || len(clientID) > shortID }
+
+// needs is what an entry is to hold.
+type needs struct {
+	extent
+	rates *[]*gcra.Rate // the default one is the first
+}
+
+func (n *needs) add(clientID string, r *gcra.Rate) {
+	index, ok := indexOf(*n.rates, &r.Settings)
+	if !ok {
+		index = len(*n.rates)
+		more := append(slices.Clip(*n.rates), r)
+		n.rates = &more
+	}
+	n.extent = n.with(clientID, isLong(clientID, index))
+}
+
+// newBucket is what a bucket begins as.
+type newBucket struct {
+	clientID string // may alias a buffer: it is copied
+	hash     uint64
+	rate     *gcra.Rate
+	marks    uint64 // without the length
+	arrival  int64
+}
+
+// add puts a bucket into the entry, if there is room and the entry has its rate. The page is locked.
+func (e entry) add(n newBucket) *Bucket {
+	index, ok := indexOf(*e.rates, &n.rate.Settings)
+	if !ok || e.page.free.buckets == 0 {
+		return nil
+	}
+	g := e.probe(n.hash)
+	for e.controls(g).Load()&msbs == msbs {
+		g = e.next(g)
+	}
+	controls := e.controls(g).Load()
+	space := ^controls & msbs
+	b := e.slot(g, space)
+	if isLong(n.clientID, index) {
+		if e.page.free.bytes < len(n.clientID) {
+			return nil
+		}
+		e.addLong(b, n, index)
+	} else {
+		copy(b.id[:], n.clientID)
+		b.marks.Store(n.marks | uint64(len(n.clientID))<<idShift)
+	}
+	b.arrival.Store(n.arrival)
+	e.controls(g).Store(controls | space&-space>>7*controlByte(n.hash))
+	e.page.free.buckets--
+	return b
+}
+
+// addLong puts the client_id behind the slots.
+func (e entry) addLong(b *Bucket, n newBucket, index int) {
+	p, length := e.page, len(n.clientID)
+	tail := at[byte](e.slab, p.tail)
+	copy(span(tail, length), n.clientID)
+	*b.longID() = longID{distance(b, tail), uint32(index), uint16(length)}
+	b.marks.Store(n.marks | long<<idShift)
+	p.tail += uint32(length)
+	p.free.bytes -= length
+}
+
+// fetch makes the value of a pending bucket arrive, if it hasn't yet.
+func (e entry) fetch(b *Bucket, hash uint64, clientID string) {
+	sources := e.page.sources.Load()
+	//mutant:left a-late-taker-moves-a-bucket-before-its-page-moves
+	if sources == nil || b.arrival.Load() != pending {
+		return // It has arrived: what moves now moves on from here.
+	}
+	for _, s := range *sources {
+		if old := s.find(hash, clientID); old != nil {
+			b.arrival.CompareAndSwap(pending, old.freeze())
+			return
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package table
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"github.com/puzpuzpuz/xsync/v3"
+
+	"gopher-equalizer/limiter/gcra"
+)
+
+// A table has 16 shards, chosen by the highest bits of the hash: enough that growing one directory
+// is short and dirty lists don't contend, few enough that what a take reads of them stays in L1.
+const shardBits, Shards = 4, 1 << shardBits
+
+// pageFill is how many buckets a page has on average. With half as many, ten million buckets took
+// the garbage collector twice as long. With more, a flush of few buckets looks through more.
+const pageFill = 192
+
+// shared is what all shards of a table have in common.
+type shared struct {
+	hasher   hasher
+	defaults *gcra.Rate
+	// justDefaults are the rates of most pages.
+	justDefaults *[]*gcra.Rate
+}
+
+// shard is a hash table of pages that grows and shrinks by one page at a time (linear hashing,
+// Litwin 1980). A client's page is numbered by the lowest bits of its hash, as many bits as there
+// are pages for. So adding a page splits one other page, and moves nobody else's buckets.
+type shard struct {
+	directory *xsync.MapOf[uint32, entry]
+	*shared
+	pages atomic.Uint32 // how many there are
+	_     [44]byte      // What takers read is in a cache line of its own.
+
+	shape   sync.Mutex // held while the number of pages changes, or must not change
+	buckets atomic.Int64
+	dirty   dirtyList
+	_       [16]byte
+}
+
+func (s *shard) init(common *shared) {
+	s.shared = common
+	s.directory = xsync.NewMapOfWithHasher[uint32, entry](numberHash)
+	s.directory.Store(0, newEntry(&page{}, s.noNeeds()))
+	s.pages.Store(1)
+	s.dirty.since.Store(Never)
+}
+
+// noNeeds are those of an empty page.
+func (s *shard) noNeeds() needs { return needs{rates: s.justDefaults} }
+
+// numberHash is the directory's hash of a page's number. Numbers have no gaps, so they need no
+// mixing: four of them share a row of the map, which has five places and tells them apart by the
+// lowest seven bits.
+func numberHash(number uint32, _ uint64) uint64 { return uint64(number/4)<<7 | uint64(number%4) }
+
+// numberOf is the number of the client's page among so many.
+func numberOf(hash uint64, pages uint32) uint32 {
+	mask := uint32(1)<<bits.Len32(pages-1) - 1
+	number := uint32(hash) & mask
+	if number >= pages {
+		number &= mask >> 1
+	}
+	return number
+}
+
+// entry is the present one of the client's page.
+func (s *shard) entry(hash uint64) entry {
+	for {
+		if e, ok := s.directory.Load(numberOf(hash, s.pages.Load())); ok {
+			return e
+		}
+		// The page was merged into another one since its number was computed.
+	}
+}
+
+// lock locks the client's page.
+func (s *shard) lock(hash uint64) entry {
+	for {
+		e := s.entry(hash)
+		e.page.mu.Lock()
+		if now := s.entry(hash); now.page == e.page {
+			return now
+		}
+		e.page.mu.Unlock()
+	}
+}
+
+// lockPage is lock by number, for those who hold shape, and for the reaper, which alone takes pages
+// away.
+func (s *shard) lockPage(number uint32) entry {
+	e, _ := s.directory.Load(number)
+	e.page.mu.Lock()
+	e, _ = s.directory.Load(number)
+	return e
+}
+
+// each calls f with every entry while its page is locked. No page is added or taken away meanwhile.
+func (s *shard) each(f func(entry)) {
+	s.shape.Lock()
+	defer s.shape.Unlock()
+	for number := range s.pages.Load() {
+		e := s.lockPage(number)
+		f(e)
+		e.page.mu.Unlock()
+	}
+}
+
+// overfull reports whether a page should be added.
+func (s *shard) overfull() bool { return s.buckets.Load() > int64(s.pages.Load())*pageFill }
+
+// sparse reports whether there are far too many pages. If it were said earlier, a crowd would make
+// the shard split and merge all the time.
+func (s *shard) sparse() bool {
+	pages := s.pages.Load()
+	return pages > 1 && s.buckets.Load() < int64(pages)*pageFill/4
+}

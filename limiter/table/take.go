@@ -1,0 +1,88 @@
+package table
+
+import "gopher-equalizer/limiter/gcra"
+
+// Outcome is how a take ended.
+type Outcome uint8
+
+const (
+	// Refused: there was no token.
+	Refused Outcome = iota
+	// Allowed: a token was spent.
+	Allowed
+	// Unreserved: there was a token, but it is past the limit. The bucket is dirty now, so that the
+	// next flush raises the limit.
+	Unreserved
+)
+
+// Taken is a bucket after a take.
+type Taken struct {
+	Rate *gcra.Rate
+	TAT  int64
+	// Limit is the arrival time that no take may pass; Never if there is none.
+	Limit   int64
+	Outcome Outcome
+}
+
+// Take spends one of the client's tokens. clientID may alias a buffer: it is copied before it is
+// kept. For a client that has a bucket it locks nothing, unless the bucket is being replaced, and
+// allocates nothing.
+func (t *Table) Take(clientID string, now int64) Taken {
+	hash := t.hasher.hash(clientID)
+	s := t.shard(hash)
+	for {
+		e := s.entry(hash)
+		b := e.find(hash, clientID)
+		if b == nil { // The slow path.
+			b, e = t.admit(clientID, now)
+		}
+		r, limit := e.rateOf(b, t.defaults), limitOf(b.marks.Load())
+		was, tat, ok := b.take(r, limit, t.mark, now)
+		if ok {
+			if t.mark&^was != 0 {
+				s.dirty.add(e.page, now)
+			}
+			return Taken{r, tat, limit, Allowed}
+		}
+		if was >= 0 && limit == Never {
+			return Taken{r, was >> 1, limit, Refused}
+		}
+		if was < 0 { // It moved, or was replaced: look up again.
+			e.fetch(b, hash, clientID)
+		} else if outcome, ok := s.refuse(e.page, b, r, was, now); ok {
+			return Taken{r, was >> 1, limit, outcome}
+		}
+	}
+}
+
+// refuse is the end of a take from a bucket that has a limit. If it is the limit that stands in the
+// way, it makes the bucket dirty. It reports false if the bucket has changed meanwhile.
+func (s *shard) refuse(p *page, b *Bucket, r *gcra.Rate, was, now int64) (Outcome, bool) {
+	if _, ok := r.Spend(was>>1, now); !ok {
+		return Refused, true
+	}
+	if was&dirty == 0 {
+		if !b.arrival.CompareAndSwap(was, was|dirty) {
+			return Refused, false
+		}
+		s.dirty.add(p, now)
+	}
+	return Unreserved, true
+}
+
+// admit finds the bucket of a client that seems to have none, makes one, or returns a shared one if
+// the table is full. A client that comes out of overflow begins with what its overflow bucket holds.
+func (t *Table) admit(clientID string, now int64) (*Bucket, entry) {
+	c := t.Claim(clientID)
+	defer c.Release()
+	if b := c.Live(); b != nil {
+		return b, c.entry
+	}
+	shared := t.overflowOf(c.hash)
+	if !t.reserve() {
+		t.overflowTakes.Add(1)
+		return shared, c.entry
+	}
+	b := c.create(t.defaults, 0, max(now, shared.TAT()))
+	return b, c.entry
+}

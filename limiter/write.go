@@ -1,0 +1,70 @@
+package limiter
+
+import (
+	"context"
+	"fmt"
+
+	"gopher-equalizer/limiter/gcra"
+)
+
+// writeLock orders the writes to the store. It is a channel, since a mutex can't be waited for with a
+// deadline. Those who wait get it in the order in which they came, so an admin write waits for one
+// batch at most.
+type writeLock chan struct{}
+
+func (l writeLock) lock(ctx context.Context) error {
+	if ctx.Err() == nil { // Otherwise select might choose either.
+		select {
+		case l <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	return fmt.Errorf("waiting for the write before it: %w", context.Cause(ctx))
+}
+
+func (l writeLock) unlock() { <-l }
+
+// doubtedWrite is an admin write that the store may or may not have. There is at most one, since
+// nothing else is written before it is settled.
+type doubtedWrite struct {
+	clientID string
+	record   *Record // what was to be put; nil: the row was to be deleted
+	plan     plan
+}
+
+// plan is what an admin write makes of a bucket.
+type plan struct {
+	rate   *gcra.Rate
+	tokens *int64 // nil: those that the bucket has
+	// at is the moment that the plan was made for, and creates says that there was no bucket then.
+	at      int64
+	creates bool
+	// stored is the arrival time of what goes to the store.
+	stored int64
+}
+
+// content is the credit that the new bucket gets where the old one held was.
+func (p plan) content(was gcra.Holding) int64 {
+	switch {
+	case p.tokens != nil:
+		return *p.tokens * p.rate.Interval
+	case was.Rate == nil:
+		return p.rate.Span
+	case p.creates:
+		// The client came while the store was writing. Its new bucket lacks what it has spent.
+		return p.rate.Span - was.Rate.Convert(was.Rate.Span-was.Credit, p.rate)
+	}
+	return was.Rate.Convert(was.Credit, p.rate)
+}
+
+// arrival is the arrival time of the new bucket where the old one held was. Tokens that were asked
+// for are those of the moment that is in the store.
+func (p plan) arrival(was gcra.Holding) int64 {
+	at := was.At
+	if p.tokens != nil {
+		at = p.at
+	}
+	//mutant:less an-admin-write-gives-back-what-was-spent
+	return p.rate.TAT(p.content(was), at)
+}
