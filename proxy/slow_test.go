@@ -240,7 +240,6 @@ func TestAwaitedBodyFails(t *testing.T) {
 	f(none, chunked+"1\r\nx\r\n", true, 400)
 	f(func(s *Settings) { s.MaxBodyBytes = 10 }, chunked+chunk("more than ten"), false, 413)
 	f(func(s *Settings) { s.ReadTimeout = brief }, chunked+"1\r\nx\r\n", false, 408)
-	f(paced, chunked+"1\r\nx\r\n", false, 408)
 }
 
 // A stream whose client awaits the response first begins after that wait, which comes once.

@@ -73,22 +73,35 @@ func (r *request) prepareBody() outcome {
 
 // awaitBody waits for all of a small body, and for so much of a chunked one, but for BodyWait at most.
 func (r *request) awaitBody() error {
-	u, moment := &r.upload, int64(0)
-	switch wait := r.proxy.settings.BodyWait; {
+	u, wait := &r.upload, r.proxy.settings.BodyWait
+	switch {
 	case u.size > smallBody, u.size == http1.SizeChunked && wait == 0:
 		return nil
 	case u.size == http1.SizeChunked:
-		moment = r.session.Soon(wait)
+		return r.awaitChunks(r.session.Soon(wait))
 	}
-	for !u.body.Complete() && u.read < smallBody {
-		switch err := r.in.fillBy(r.session.Client, moment); err {
-		case nil:
-		case netconn.ErrNotYet:
-			return nil
-		default:
+	for !u.body.Complete() {
+		if err := r.in.fill(r.session); err != nil {
 			return err
 		}
 		if err := r.takeArrived(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitChunks waits for the first part of a chunked body, but for no longer than up to a moment.
+func (r *request) awaitChunks(moment int64) error {
+	for u := &r.upload; !u.body.Complete() && u.read < smallBody; {
+		err := r.in.fillBy(r.session.Client, moment)
+		if err == netconn.ErrNotYet {
+			return nil
+		}
+		if err == nil {
+			err = r.takeArrived()
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -45,18 +45,26 @@ func (c *Client) Soon(d time.Duration) int64 {
 	return c.registry.now.Load() + int64(d-c.registry.tick/2)
 }
 
-// ReadBy is Read of a body that waits no longer than up to a moment, and fails with ErrNotYet then;
-// 0 is no such moment.
+// ReadBy is Read of a body that waits no longer than up to a moment, and fails with ErrNotYet then.
+// The client owes nothing meanwhile: it may be waiting for the response.
 func (c *Client) ReadBy(p []byte, moment int64) (int, error) {
 	idle := c.in(c.all.limits.Read)
+	n, err := c.read(p, soonest(idle, moment))
+	if err == ErrTimeout && !c.late(idle) {
+		c.readErr, err = nil, ErrNotYet
+	}
+	return n, err
+}
+
+// readBody reads more of a body, for as long as bytes come, and at the least rate.
+func (c *Client) readBody(p []byte) (int, error) {
+	idle := c.in(c.all.limits.Read)
 	for {
-		n, err := c.readPaced(p, soonest(idle, moment))
+		n, err := c.readPaced(p, idle)
 		switch {
 		case err == errWoken:
 			continue
 		case err != ErrTimeout || c.late(idle):
-		case c.late(moment):
-			return 0, ErrNotYet
 		case c.owing.Load() != owes:
 			continue // It was forgiven meanwhile.
 		default:

@@ -184,7 +184,7 @@ func (c *Client) Read(p []byte) (int, error) {
 	if c.phase == header {
 		return c.readHead(p)
 	}
-	return c.ReadBy(p, 0)
+	return c.readBody(p)
 }
 
 // readHead reads until the header is overdue, or Close wants it no longer.
