@@ -64,8 +64,9 @@ func appendAnswerHead(dst []byte, a *answerHead) []byte {
 	if !hasID && len(a.requestID) > 0 {
 		dst = appendField(dst, headerRequestID, a.requestID)
 	}
+	dst = a.appendUpgrade(dst)
 	if a.answer.Status < 200 {
-		return a.appendUpgrade(dst)
+		return dst
 	}
 	if !hasDate {
 		dst = appendDate(dst)
@@ -90,19 +91,29 @@ func (a *answerHead) appendLength(dst []byte, f *http1.Field) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendUpgrade writes what a 101 switches to. The backend's Connection said it of its own connection.
+// appendUpgrade writes what a 101 switches to, and what a 426 wants the client to switch to (RFC
+// 9110, section 15.5.22). The backend's Connection said it of its own connection; with Upgrade it
+// must be said of ours, too.
 func (a *answerHead) appendUpgrade(dst []byte) []byte {
-	if a.answer.Status != http1.StatusSwitching {
+	if a.answer.Status != http1.StatusSwitching && a.answer.Status != statusUpgradeRequired {
 		return dst
 	}
-	dst = appendField(dst, headerConnection, "Upgrade")
+	named := false
 	for i := range a.answer.Fields {
-		if f := &a.answer.Fields[i]; http1.Is(f.Name, "upgrade") {
-			dst = appendField(dst, headerUpgrade, f.Value)
+		f := &a.answer.Fields[i]
+		if !http1.Is(f.Name, "upgrade") {
+			continue
 		}
+		if !named {
+			dst = appendField(dst, headerConnection, headerUpgrade)
+			named = true
+		}
+		dst = appendField(dst, headerUpgrade, f.Value)
 	}
 	return dst
 }
+
+const statusUpgradeRequired = 426
 
 // answerKind is what a field of an answer's header is to a proxy.
 type answerKind byte

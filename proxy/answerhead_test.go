@@ -55,6 +55,19 @@ func TestAppendAnswerHead(t *testing.T) {
 	f(nil, "Connection: Content-Length, X-Request-ID, Transfer-Encoding")
 }
 
+// What a 426 wants its client to upgrade to goes on, and ours says that it is for our connection.
+func TestUpgradeOfA426(t *testing.T) {
+	f := func(want []string, fields ...string) {
+		t.Helper()
+		head := "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n" + lines(fields...) + "\r\n"
+		assert.Equal(t, append([]string{"Content-Length: 0", "X-Request-ID: id"}, want...), cleaned(t, head), "%q", fields)
+	}
+	f(nil)
+	f(nil, "Connection: Upgrade, close")
+	f([]string{"Connection: Upgrade", "Upgrade: HTTP/3.0, IRC/6.9"}, "upgrade: HTTP/3.0, IRC/6.9", "Connection: close")
+	f([]string{"Connection: Upgrade", "Upgrade: a", "Upgrade: b"}, "Upgrade: a", "Connection: upgrade", "UPGRADE:\tb ")
+}
+
 func TestAppendAnswerHeadKeepsOrder(t *testing.T) {
 	got := cleaned(t, okAnswer("Keep-Alive: x", "Link: 1", "Connection: X-A", "Via: a", "Date: Sat, 01 Aug 2026 10:00:00 GMT", "link: 2", "X-A: b", "Link: 3", "Set-Cookie: a", "via: b", "Set-Cookie: b", "Link: 4"))
 	assert.Equal(t, []string{"Link: 1", "link: 2", "Link: 3", "Link: 4"}, withPrefix(got, "link"))

@@ -116,6 +116,7 @@ func (r *request) unreadable(err error) *failure {
 		r.refusal = headerTooLarge.refusal(r.in.bytes(), int(r.proxy.settings.MaxHeaderBytes))
 		return headerTooLarge
 	case errLineSize:
+		r.refusal = lineTooLong.refusal(r.in.bytes(), int(r.proxy.settings.MaxHeaderBytes))
 		return lineTooLong
 	case errNoRequest:
 		r.refusal = badHeader.refusal(r.in.bytes(), methodEnd(r.in.bytes()))

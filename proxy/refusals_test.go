@@ -48,6 +48,7 @@ func TestRefusedRequestsAreKept(t *testing.T) {
 	f("GET", "field-name", "", " key: ", "x\r\nx-xxx xxx: xx", get+"X-Api key: abc\r\n\r\n")
 	f("", "not-a-request", "", "\x16", "\x16\x03\x01", "\x16\x03\x01")
 	f("", "header-size", "", "", "xxxxxxxxxxxxxxxx", "GET / HTTP/1.1\r\nA: "+strings.Repeat("s", 1<<10)+strings.Repeat("s", 100))
+	f("", "request-line-size", "", "", "xxxxxxxxxxxxxxxx", "GET /"+strings.Repeat("s", 1<<10)+strings.Repeat("s", 100))
 	f("POST", "chunk-size", "", "x\r\nsecret", "\nxx\r\nx\r\nxxxxx", chunked+"2\r\nok\r\nx\r\nsecret")
 	f("POST", "body-size", "", "", " xxx\r\n\r\n", sized(101))
 }

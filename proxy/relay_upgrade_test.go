@@ -182,7 +182,7 @@ func TestTunnelsAreNeverUsedAgain(t *testing.T) {
 func TestUpgradeNotTaken(t *testing.T) {
 	for _, answer := range []string{
 		ok,
-		"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade\r\nUpgrade: other\r\nContent-Length: 2\r\n\r\nok",
 		"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("ok") + chunksEnd,
 	} {
 		b, got := answering(t, answer)
@@ -192,6 +192,10 @@ func TestUpgradeNotTaken(t *testing.T) {
 			a := c.do(upgrade)
 			assert.Equal(t, "ok", a.body)
 			assert.False(t, a.Close)
+			if a.StatusCode == 426 {
+				assert.Equal(t, []string{"other"}, a.Header.Values("Upgrade"))
+				assert.Equal(t, []string{"Upgrade"}, a.Header.Values("Connection"))
+			}
 		}
 		// What came behind is the next request then.
 		require.True(t, c.send(upgrade+plainGet))
