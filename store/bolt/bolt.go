@@ -8,7 +8,6 @@ package bolt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -99,12 +98,4 @@ func (s *Store) attempt(ctx context.Context) error {
 // is then let go of when it comes back.
 func (s *Store) Close() error {
 	return s.wrap(s.gate.Close(s.o.Timeout, s.letGo))
-}
-
-// wrap names the file in an error.
-func (s *Store) wrap(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("store %s: %w", s.o.Path, err)
 }

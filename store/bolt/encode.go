@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -27,7 +26,7 @@ const (
 )
 
 // errValue is wrapped when a value can't be decoded.
-var errValue = errors.New("its value makes no sense")
+var errValue = fmt.Errorf("%w: its value makes no sense", errDamaged)
 
 func appendValue(dst []byte, r *limiter.Record) []byte {
 	var flags byte
@@ -73,7 +72,7 @@ func decodeValue(clientID string, value []byte) (limiter.Record, error) {
 	}
 	r.Managed = flags&flagManaged != 0
 	if err := store.Check(r); err != nil {
-		return limiter.Record{}, err
+		return limiter.Record{}, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	return r, nil
 }

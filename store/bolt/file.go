@@ -77,8 +77,8 @@ func (s *Store) openFile(create int) error {
 		return nil
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return fmt.Errorf("%w: %s", store.ErrHeld, readHolder(s.o.Path))
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return fmt.Errorf("not a bbolt file, or a damaged one (%w): restore it, or move it away to start afresh", err)
+	case notBolt(err):
+		return fmt.Errorf("%w: not a bbolt file (%w)", errDamaged, err)
 	}
 	var path *fs.PathError
 	if errors.As(err, &path) {

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,8 +16,8 @@ const loadPage = 10_000
 
 // What is returned for a file that lost its contents.
 var (
-	errNoBuckets = errors.New("damaged: no buckets in it")
-	errNoMeta    = errors.New("damaged: no schema in it")
+	errNoBuckets = fmt.Errorf("%w: no buckets in it", errDamaged)
+	errNoMeta    = fmt.Errorf("%w: no schema in it", errDamaged)
 )
 
 // Load implements limiter.Store, in the order of the client_ids. A page is read while the one before it is yielded.

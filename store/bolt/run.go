@@ -10,9 +10,6 @@ import (
 // errLeftBehind is wrapped when a call's context ended before its job did: the job goes on.
 var errLeftBehind = errors.New("the disk has not answered")
 
-// errDamaged is wrapped when bbolt stumbled over the file's contents.
-var errDamaged = errors.New("the file is damaged, or the disk can't be read")
-
 // run has a goroutine do the job, after the one before. It returns when the job is done, or
 // when ctx ends or the store is closed, whichever is first.
 func (s *Store) run(ctx context.Context, job func(ctx context.Context) error) error {
@@ -46,7 +43,7 @@ func (s *Store) guarded(job func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			s.final = fmt.Errorf("%w: %v", errDamaged, p)
+			s.final = s.stumbled(p)
 			err = s.final
 		}
 	}()

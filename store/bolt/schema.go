@@ -81,7 +81,7 @@ func checkVersion(meta *bbolt.Bucket) (version uint64, err error) {
 	version, ok := number(meta, versionName)
 	switch {
 	case !ok:
-		return 0, fmt.Errorf("a bbolt file of another program, or a damaged one: no schema version in it")
+		return 0, fmt.Errorf("%w, or it is another program's: no schema version in it", errDamaged)
 	case version > schemaVersion:
 		return 0, fmt.Errorf("written by a newer version of this program: its schema is %d, and this one knows up to %d; upgrade", version, schemaVersion)
 	}
