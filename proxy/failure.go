@@ -11,7 +11,8 @@ import (
 // failure is a way for a request to fail, and what its client is told: never whose
 // backend or address it was.
 type failure struct {
-	// status is what is logged and counted; reason is logged, a few lower-case words joined by hyphens.
+	// status is what is logged and counted; reason is logged, a few lower-case words joined by
+	// hyphens.
 	status  int
 	reason  string
 	problem problem.Encoded
@@ -41,7 +42,8 @@ var (
 	clientGone     = gone()
 )
 
-// refusal is what is told of a message that fails in this way before it is parsed, or behind its head; the fault is at b[at].
+// refusal is what is told of a message that fails in this way before it is parsed, or behind its
+// head; the fault is at b[at].
 func (f *failure) refusal(b []byte, at int) *http1.Refusal {
 	return http1.Refuse(f.status, f.reason, "", b, at)
 }

@@ -68,7 +68,8 @@ func TestRequestTarget(t *testing.T) {
 	f("OPTIONS", "http://a?b", "/?b")
 }
 
-// The authority of an absolute target is the Host, whatever the field says; a Host goes on without the colon of an empty port.
+// The authority of an absolute target is the Host, whatever the field says; a Host goes on without
+// the colon of an empty port.
 func TestHostOfTheTarget(t *testing.T) {
 	f := func(target, host, want string) {
 		t.Helper()
@@ -175,7 +176,8 @@ func TestTrustedForwardingHeadersAreKept(t *testing.T) {
 		"X_Forwarded_For: 6.6.6.6", "X_Forwarded_Port: 81", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6", "X_Forwarded-Proto: https", "X-Request-ID: x")
 }
 
-// X-Forwarded-Port is that of the URL that the client asked for, as far as the client and trusted proxies tell.
+// X-Forwarded-Port is that of the URL that the client asked for, as far as the client and trusted
+// proxies tell.
 func TestForwardedPort(t *testing.T) {
 	f := func(want int, trusted bool, host string, fields ...string) {
 		t.Helper()

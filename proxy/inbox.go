@@ -126,8 +126,8 @@ func (r *request) readHead() ([]byte, error) {
 	}
 }
 
-// tooLarge is the error of a head that is larger than limit: RFC 9112, section 3, has a status of its own for a request line
-// that alone is.
+// tooLarge is the error of a head that is larger than limit: RFC 9112, section 3, has a status of
+// its own for a request line that alone is.
 func (in *inbox) tooLarge(limit int) error {
 	begin := in.bytes()
 	if bytes.IndexByte(begin[:min(len(begin), limit)], '\n') < 0 {

@@ -36,8 +36,9 @@ type Key struct {
 	secret bool
 }
 
-// ParseKey reads "ip", "ip/48" (the prefix length of IPv6), "ip/64,24" (and of IPv4) or "header:NAME". With secret, a header's value is stored, listed and
-// logged as sha256:<hex> only; an address is no secret. Errors name spec and what was wanted.
+// ParseKey reads "ip", "ip/48" (the prefix length of IPv6), "ip/64,24" (and of IPv4) or
+// "header:NAME". With secret, a header's value is stored, listed and logged as sha256:<hex> only;
+// an address is no secret. Errors name spec and what was wanted.
 func ParseKey(spec string, secret bool) (Key, error) {
 	if lengths, ok := strings.CutPrefix(spec, "ip"); ok {
 		n, ok := parseNetworkKey(lengths)

@@ -134,7 +134,8 @@ func TestClientIDByNetwork(t *testing.T) {
 	f("ip/48,24", "169.254.1.2", "169.254.1.2")
 }
 
-// Headers that say something else than who the client is are no key, in any spelling; nor is any that isn't passed on as it came.
+// Headers that say something else than who the client is are no key, in any spelling; nor is any
+// that isn't passed on as it came.
 func TestHeadersThatAreNoKey(t *testing.T) {
 	for _, name := range []string{
 		"Host", "Content-Length", "transfer-encoding", "Expect", "Trailer", "Connection", "TE", "Upgrade", "Keep-Alive", "Proxy-Connection",

@@ -69,7 +69,8 @@ func (r *request) logLimit(line *zerolog.Event) {
 	line.Str("limit", r.proxy.settings.Limit).Str("limit_result", result).Bytes("client_id", r.clientID)
 }
 
-// logReason says why the request failed or was refused, and where in its head the fault is: the field's name, never a value.
+// logReason says why the request failed or was refused, and where in its head the fault is: the
+// field's name, never a value.
 func (r *request) logReason(line *zerolog.Event) {
 	switch why := r.refusedBy(); {
 	case why != nil:

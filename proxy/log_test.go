@@ -114,7 +114,8 @@ func TestAccessLogOfFailures(t *testing.T) {
 	assert.Equal(t, "127.0.0.1", line.Request.RemoteIP)
 }
 
-// The line of a refused request names the rule, the field and the place, and a failure's its reason.
+// The line of a refused request names the rule, the field and the place, and a failure's its
+// reason.
 func TestAccessLogOfRefusals(t *testing.T) {
 	b, _ := answering(t, ok)
 	p := proxyTo(t, b.addr)

@@ -26,9 +26,11 @@ type Settings struct {
 	// Backends are the authorities, such as "host:port", that an answer's Location must not show. With none, it is
 	// that of the backend that answered.
 	Backends []string
-	// Via is our name in the Via of forwarded requests, with a suffix of the process's behind it; "": there is none.
+	// Via is our name in the Via of forwarded requests, with a suffix of the process's behind it;
+	// "": there is none.
 	Via string
-	// MaxHeaderBytes bounds a request's header. A longer one is answered 431, or 414 if the request line alone is longer.
+	// MaxHeaderBytes bounds a request's header. A longer one is answered 431, or 414 if the request
+	// line alone is longer.
 	MaxHeaderBytes int64
 	// MaxResponseHeader bounds a response's header, and its trailers. A longer one is 502.
 	MaxResponseHeader int
@@ -43,12 +45,14 @@ type Settings struct {
 	IdleTimeout time.Duration
 	// ReadTimeout and WriteTimeout are between bytes, of a request's body and of an answer.
 	ReadTimeout, WriteTimeout time.Duration
-	// MinRate is the least rate of a body, in bytes a second; 0 is none. A client may fall behind it by RateGrace: with its
-	// request's body while the backend waits for it, and with the response while its socket is full.
+	// MinRate is the least rate of a body, in bytes a second; 0 is none. A client may fall behind
+	// it by RateGrace: with its request's body while the backend waits for it, and with the
+	// response while its socket is full.
 	MinRate   int64
 	RateGrace time.Duration
-	// BodyWait is how long a chunked body is waited for, until its first 8 KiB have come, before a connection to a backend
-	// is taken for it. Of one that comes at the client's leisure, that is all that a backend would wait for.
+	// BodyWait is how long a chunked body is waited for, until its first 8 KiB have come, before a
+	// connection to a backend is taken for it. Of one that comes at the client's leisure, that is
+	// all that a backend would wait for.
 	BodyWait time.Duration
 	// TunnelTimeout is for how long nothing may come over a connection that was upgraded, from either side.
 	TunnelTimeout time.Duration

@@ -50,8 +50,8 @@ func HeadEnd(b []byte, from int) int {
 	}
 }
 
-// cutLine cuts the first line off b. line comes without its CRLF; ok is false if it doesn't end in one, and rest then begins with
-// what it ends in.
+// cutLine cuts the first line off b. line comes without its CRLF; ok is false if it doesn't end in
+// one, and rest then begins with what it ends in.
 func cutLine(b []byte) (line, rest []byte, ok bool) {
 	lf := bytes.IndexByte(b, '\n')
 	if lf < 1 || b[lf-1] != '\r' {
@@ -60,8 +60,8 @@ func cutLine(b []byte) (line, rest []byte, ok bool) {
 	return b[:lf-1], b[lf+1:], true
 }
 
-// cutEitherLine cuts the first line off b, which ends in CRLF or in a bare LF; crlf says in which. A line that doesn't end
-// is none.
+// cutEitherLine cuts the first line off b, which ends in CRLF or in a bare LF; crlf says in which.
+// A line that doesn't end is none.
 func cutEitherLine(b []byte) (line, rest []byte, crlf bool) {
 	lf := bytes.IndexByte(b, '\n')
 	switch {
@@ -84,8 +84,8 @@ const (
 	fieldControl
 )
 
-// cutField cuts the first header line off b. If something is wrong with it, rest begins with the byte at fault, and f has the
-// name if there is one.
+// cutField cuts the first header line off b. If something is wrong with it, rest begins with the
+// byte at fault, and f has the name if there is one.
 func cutField(b []byte) (f Field, rest []byte, fault fieldFault) {
 	line, rest, ok := cutLine(b)
 	if !ok {
@@ -98,8 +98,8 @@ func cutField(b []byte) (f Field, rest []byte, fault fieldFault) {
 	return f, rest, fieldFine
 }
 
-// parseField reads a header line, of which line lacks the end. If something is wrong with it, wrong begins with the byte at
-// fault, and f has the name if there is one.
+// parseField reads a header line, of which line lacks the end. If something is wrong with it, wrong
+// begins with the byte at fault, and f has the name if there is one.
 func parseField(whole, line []byte) (f Field, wrong []byte, fault fieldFault) {
 	if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
 		return f, whole, fieldFolded

@@ -1,22 +1,25 @@
 package http1
 
-// Refusal is why a message goes no further. The connection must be closed after a refused request, since where the
-// next one begins is anybody's guess. No part of it quotes the message, but for the name of a field: it is fit for
-// the client and for logs.
+// Refusal is why a message goes no further. The connection must be closed after a refused request,
+// since where the next one begins is anybody's guess. No part of it quotes the message, but for the
+// name of a field: it is fit for the client and for logs.
 type Refusal struct {
-	// Status is what the client gets: 400, 413, 417, 431, 501 or 505 for its request, 502 for the backend's response.
+	// Status is what the client gets: 400, 413, 414, 417, 431, 501 or 505 for its request, 502 for
+	// the backend's response.
 	Status int
-	// Reason names the rule that was broken, for machines: a few lower-case words, joined by hyphens.
+	// Reason names the rule that was broken, for machines: a few lower-case words, joined by
+	// hyphens.
 	Reason string
 	// Detail says what was wrong, for people.
 	Detail string
-	// Field is the name of the field that is at fault; "" if there is none, it is no token or it is longer
-	// than 64 bytes.
+	// Field is the name of the field that is at fault; "" if there is none, it is no token or it is
+	// longer than 64 bytes.
 	Field string
-	// Offset is where the fault is, in bytes from the beginning of the head. Body.Decode counts from the beginning of
-	// the body as it came.
+	// Offset is where the fault is, in bytes from the beginning of the head. Body.Decode counts
+	// from the beginning of the body as it came.
 	Offset int
-	// Excerpt is what stands around Offset, 16 bytes at most, in which Mask has hidden the text. It may be empty.
+	// Excerpt is what stands around Offset, 16 bytes at most, in which Mask has hidden the text. It
+	// may be empty.
 	Excerpt string
 }
 
@@ -97,11 +100,12 @@ func (r *Refusal) seen(b []byte, at int) *Refusal {
 // See adds what stands around the fault in the head that was refused.
 func (r *Refusal) See(head []byte) { r.seen(head, r.Offset) }
 
-// Refuse makes a refusal for a reason that isn't in the text alone, such as a limit. The fault is at head[at], or at a
-// place that isn't there.
+// Refuse makes a refusal for a reason that isn't in the text alone, such as a limit. The fault is
+// at head[at], or at a place that isn't there.
 func Refuse(status int, reason, detail string, head []byte, at int) *Refusal {
 	return refusal(status, reason, detail).at(at).seen(head, at)
 }
 
-// offsetIn is where in the head a part of it begins. It tells by what lies behind both in the memory that they share.
+// offsetIn is where in the head a part of it begins. It tells by what lies behind both in the
+// memory that they share.
 func offsetIn(head, part []byte) int { return cap(head) - cap(part) }

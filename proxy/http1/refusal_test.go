@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A refusal says which rule was broken, whose field it is about and where: at names what stands there.
+// A refusal says which rule was broken, whose field it is about and where: at names what stands
+// there.
 func TestRefusalSaysWhere(t *testing.T) {
 	f := func(reason, field, at, head string) {
 		t.Helper()

@@ -9,12 +9,14 @@ type Request struct {
 	// Authority and Path are the target's: Authority is nil unless the target is absolute. Path may then be
 	// empty, and is "*" for a request to the server itself.
 	Authority, Path []byte
-	// HTTP11 says that the version is HTTP/1.1, or a later HTTP/1 that is read as that; else it is HTTP/1.0.
+	// HTTP11 says that the version is HTTP/1.1, or a later HTTP/1 that is read as that; else it is
+	// HTTP/1.0.
 	HTTP11 bool
 	// Fields are the header lines in their order.
 	Fields []Field
-	// Host is whom the request is for: the authority of an absolute target, else what the Host field says; without the
-	// colon of an empty port. It is nil for an HTTP/1.0 request that named none. After a refusal it may be anything.
+	// Host is whom the request is for: the authority of an absolute target, else what the Host
+	// field says; without the colon of an empty port. It is nil for an HTTP/1.0 request that named
+	// none. After a refusal it may be anything.
 	Host []byte
 	// HostStands says that the Host field says just that, and can go on as it came.
 	HostStands bool
@@ -30,8 +32,8 @@ type Request struct {
 	Named Options
 	// TrailersWelcome says that the client reads trailers (TE: trailers).
 	TrailersWelcome bool
-	// MaxForwards is how many more servers may forward a TRACE or OPTIONS request (RFC 9110, section 7.6.2); Unlimited
-	// if nothing is said, and of any other request.
+	// MaxForwards is how many more servers may forward a TRACE or OPTIONS request (RFC 9110,
+	// section 7.6.2); Unlimited if nothing is said, and of any other request.
 	MaxForwards int64
 
 	// head is what was given to Parse.
@@ -232,8 +234,9 @@ func (r *Request) noteOptions(list []byte) *Refusal {
 // offset is where in the head a part of it begins.
 func (r *Request) offset(part []byte) int { return offsetIn(r.head, part) }
 
-// checkHost checks for whom the request is. Host must be there, unless with HTTP/1.0, and make sense even where an absolute
-// target says something else. Then the target counts (RFC 9112, section 3.2.2).
+// checkHost checks for whom the request is. Host must be there, unless with HTTP/1.0, and make
+// sense even where an absolute target says something else. Then the target counts (RFC 9112,
+// section 3.2.2).
 func (r *Request) checkHost() *Refusal {
 	switch hosts := r.seen.hosts; {
 	case hosts > 1:

@@ -34,8 +34,8 @@ func CutScheme(uri []byte) (rest []byte, ok bool) {
 	return nil, false
 }
 
-// hasForeignScheme says whether a target is an absolute URI with an authority whose scheme is another than ours. What lacks the
-// two slashes isn't told from a host and a port.
+// hasForeignScheme says whether a target is an absolute URI with an authority whose scheme is
+// another than ours. What lacks the two slashes isn't told from a host and a port.
 func hasForeignScheme(target []byte) bool {
 	scheme, _, absolute := bytes.Cut(target, []byte("://"))
 	return absolute && isScheme(scheme)
@@ -52,9 +52,9 @@ func isScheme(b []byte) bool {
 	return len(b) > 0
 }
 
-// targetLength is how many bytes of b come before one that may not stand in a request target. That is less than RFC 3986 asks, since
-// browsers do send {, | and the like in queries; but what servers read differently (bytes from 0x80, quotes) or not at all
-// (fragments) is out.
+// targetLength is how many bytes of b come before one that may not stand in a request target. That
+// is less than RFC 3986 asks, since browsers do send {, | and the like in queries; but what servers
+// read differently (bytes from 0x80, quotes) or not at all (fragments) is out.
 func targetLength(b []byte) int {
 	for i, c := range b {
 		if c <= ' ' || c >= 0x7f || c == '"' || c == '#' || c == '<' || c == '>' {
@@ -64,8 +64,9 @@ func targetLength(b []byte) int {
 	return len(b)
 }
 
-// isHost says whether b is a host and perhaps a port: a name of letters, digits, dots, hyphens and underscores, or
-// an address, IPv6 in brackets. RFC 3986 would have more; nothing that we want to guess at. A port may be empty.
+// isHost says whether b is a host and perhaps a port: a name of letters, digits, dots, hyphens and
+// underscores, or an address, IPv6 in brackets. RFC 3986 would have more; nothing that we want to
+// guess at. A port may be empty.
 func isHost(b []byte) bool {
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')
@@ -81,7 +82,8 @@ func isHost(b []byte) bool {
 // isHostPort says whether b is nothing, or a colon and a port, which may be empty.
 func isHostPort(b []byte) bool { return string(b) == ":" || IsPort(b) }
 
-// withoutEmptyPort cuts off the colon of an empty port, of what isHost takes: "a:" is "a" (RFC 3986, section 6.2.3).
+// withoutEmptyPort cuts off the colon of an empty port, of what isHost takes: "a:" is "a" (RFC
+// 3986, section 6.2.3).
 func withoutEmptyPort(host []byte) []byte { return bytes.TrimSuffix(host, []byte(":")) }
 
 func isHostName(b []byte) bool {

@@ -16,9 +16,10 @@ import (
 	"gopher-equalizer/bench/lab/differ/strict"
 )
 
-// FuzzFraming looks for bytes in which the proxy, its backend and a strict reader see different requests. It sends them
-// to the proxy, in two pieces, and ends. What the backend then has got must be the first of the requests that a strict reader
-// finds in them, one by one and byte for byte; what the proxy answered and logged must be just these; and the next client must not notice.
+// FuzzFraming looks for bytes in which the proxy, its backend and a strict reader see different
+// requests. It sends them to the proxy, in two pieces, and ends. What the backend then has got must
+// be the first of the requests that a strict reader finds in them, one by one and byte for byte;
+// what the proxy answered and logged must be just these; and the next client must not notice.
 func FuzzFraming(f *testing.F) {
 	cases, err := corpus.Requests()
 	require.NoError(f, err)
@@ -68,7 +69,8 @@ func readAll(stream []byte) (all []*strict.Request) {
 	}
 }
 
-// isLast says whether the proxy may not forward a request, and answers it itself (RFC 9110, section 7.6.2).
+// isLast says whether the proxy may not forward a request, and answers it itself (RFC 9110, section
+// 7.6.2).
 func isLast(r *strict.Request) bool {
 	forwards := r.Fields.All("Max-Forwards")
 	return (r.Method == "TRACE" || r.Method == "OPTIONS") && len(forwards) == 1 && forwards[0] != "" && strings.Trim(forwards[0], "0") == ""
@@ -115,8 +117,8 @@ func forwarded(r *strict.Request) string {
 	}
 }
 
-// host is the Host that a backend should get: the authority of an absolute target, else the request's own, without the
-// colon of an empty port. It is "" where the request names none.
+// host is the Host that a backend should get: the authority of an absolute target, else the
+// request's own, without the colon of an empty port. It is "" where the request names none.
 func host(r *strict.Request) string {
 	authority := strings.Join(r.Fields.All("Host"), ", ")
 	if scheme, rest, absolute := strings.Cut(r.Target, "://"); absolute && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
@@ -152,7 +154,8 @@ func (p *Proxy) stream(t *testing.T, stream []byte, cut int, wanted []*strict.Re
 	}
 }
 
-// sameRequests sees that what the backend got are the first of those wanted, and returns the whole ones.
+// sameRequests sees that what the backend got are the first of those wanted, and returns the whole
+// ones.
 func sameRequests(t *testing.T, wanted []*strict.Request, seen []Seen) (whole []*strict.Request) {
 	for i, s := range seen {
 		if s.Err == strict.ErrCut || s.Err == io.EOF {
@@ -174,7 +177,8 @@ func sameRequests(t *testing.T, wanted []*strict.Request, seen []Seen) (whole []
 	return whole
 }
 
-// sameAnswers sees that the client got the answer to each of its requests, and after those one refusal at most.
+// sameAnswers sees that the client got the answer to each of its requests, and after those one
+// refusal at most.
 func sameAnswers(t *testing.T, whole []*strict.Request, heard Heard) {
 	if heard.Err != nil {
 		// What is refused may begin like a HEAD, and then its answer ends like one to that.
@@ -206,8 +210,9 @@ func sameAnswers(t *testing.T, whole []*strict.Request, heard Heard) {
 // statusGone is what the log says of a request whose client went away.
 const statusGone = 499
 
-// withoutAbandoned leaves out the last request if the proxy gave it up. A client that has ended its side is one that
-// is gone to it, once it has waited for some time: on a machine that stalls, for too long.
+// withoutAbandoned leaves out the last request if the proxy gave it up. A client that has ended its
+// side is one that is gone to it, once it has waited for some time: on a machine that stalls, for
+// too long.
 func withoutAbandoned(whole []*strict.Request, lines []logged) []*strict.Request {
 	n := len(lines)
 	if n == 0 || lines[n-1].Status != statusGone || len(forwardedLines(lines)) != len(whole)-1 {
@@ -230,9 +235,9 @@ func sameLines(t *testing.T, whole []*strict.Request, lines []logged) {
 	}
 }
 
-// FuzzAnswer has a backend send whatever bytes as its answer. What the client gets is strict in any case: a 502, or what an
-// independent reader of responses finds there, or a part of that and then a broken connection; and no later request gets any
-// of it.
+// FuzzAnswer has a backend send whatever bytes as its answer. What the client gets is strict in any
+// case: a 502, or what an independent reader of responses finds there, or a part of that and then a
+// broken connection; and no later request gets any of it.
 func FuzzAnswer(f *testing.F) {
 	cases, err := corpus.Answers()
 	require.NoError(f, err)
