@@ -47,6 +47,7 @@ func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
 		RateGrace: s.RateGrace,
 
 		Connections: s.MaxConnections,
+		Pipes:       s.MaxPipes,
 	})
 	p.accepting.stop = make(chan struct{})
 	return p

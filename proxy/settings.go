@@ -39,6 +39,9 @@ type Settings struct {
 	// MaxConnections bounds the connections of clients, 0 doesn't. Past it none is accepted until
 	// one closes.
 	MaxConnections int
+	// MaxPipes bounds the large responses that pass within the kernel at once, at two descriptors
+	// each, 0 doesn't. The others are copied.
+	MaxPipes int
 	// HeaderTimeout is from a request's first byte to the end of its header, and from the connect to the first byte.
 	HeaderTimeout time.Duration
 	// IdleTimeout is from one request to the next on the same connection.

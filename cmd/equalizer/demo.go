@@ -54,7 +54,7 @@ func runDemo(ctx context.Context, args []string, t terminal) error {
 	}
 	log := newLogger(c.Log, t)
 	defer log.lines.Close()
-	listeners := listening{on: func(_, address string) (net.Listener, error) { return listenNear(address) }}
+	listeners := listening{on: func(_ context.Context, _, address string) (net.Listener, error) { return listenNear(address) }}
 	err = serve(ctx, c, t, log, listeners, func(at addresses) {
 		fmt.Fprint(t.stdout, demoTour(at, backends.urls(), *kept, c.Admin.Token != ""))
 	})

@@ -26,7 +26,7 @@ func TestMaxConnections(t *testing.T) {
 	f := func(c config.Config, limit, want int, warns string) {
 		t.Helper()
 		var log bytes.Buffer
-		got := maxConnections(c, limit, zerolog.New(&log))
+		got := newDescriptors(c, limit).maxConnections(c.Server.MaxConnections, zerolog.New(&log))
 		assert.Equal(t, want, got)
 		if warns == "" {
 			assert.Empty(t, log.String())
@@ -38,17 +38,17 @@ func TestMaxConnections(t *testing.T) {
 		}
 	}
 	one := withBackends(1, 1024)
-	f(one, 256, 95, `"open_files":256,"wanted":11090,"max_connections":95`)
+	f(one, 256, 79, `"open_files":256,"wanted":11122,"max_connections":79`)
 	f(one, 1, 1, `"open_files":1`)
-	f(one, 1<<20, 1<<20-66-1024, "")
+	f(one, 1<<20, 1<<20-1<<17-66-1024, "")
 	f(one, 0, 0, "")
-	f(withBackends(3, 1024), 4096, 2013, `"max_connections":2013`)
-	f(withBackends(100, 1<<20), 1<<20, (1<<20-264)/2, "")
+	f(withBackends(3, 1024), 4096, 1757, `"max_connections":1757`)
+	f(withBackends(100, 1<<20), 1<<20, (1<<20-1<<17-264)/2, "")
 
 	one.Server.MaxConnections = 50
 	f(one, 256, 50, "")
 	f(one, 0, 50, "")
 	one.Server.MaxConnections = 5000
-	f(one, 256, 95, `"open_files":256,"wanted":6090,"max_connections":95`)
+	f(one, 256, 79, `"open_files":256,"wanted":6122,"max_connections":79`)
 	f(one, 1<<20, 5000, "")
 }

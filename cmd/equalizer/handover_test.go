@@ -218,3 +218,33 @@ func TestSuccessorServesBesideOpenTunnels(t *testing.T) {
 	next, _ := s.succeed(launch(t, s.args...))
 	next.stop()
 }
+
+// An admin write that is still under way when the store is let go of is refused, and touches
+// nothing that is closed.
+func TestAdminWriteThatOutlastsTheStore(t *testing.T) {
+	s := newSuccession(t, binary, t.TempDir()+"/buckets.db", 0)
+	p := launch(t, s.args...)
+	ws := p.webSocket() // It keeps the process.
+	admin, err := net.Dial("tcp", strings.TrimPrefix(p.admin, "http://"))
+	require.NoError(t, err)
+	defer admin.Close()
+	require.NoError(t, admin.SetDeadline(time.Now().Add(deadline)))
+	_, err = io.WriteString(admin, "PUT /buckets/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"capacity\"")
+	require.NoError(t, err)
+	p.call("GET", "/readyz", "") // By now the one before it was accepted.
+
+	p.signal(syscall.SIGTERM)
+	p.logs.awaitLine(t, "the store to be let go of", func(line string) bool { return strings.Contains(line, "the store is let go of") })
+	_, err = io.WriteString(admin, ":5}")
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(admin), nil)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	assert.Equal(t, 503, resp.StatusCode)
+	assert.Contains(t, string(body), "stopping")
+
+	ws.echoes("still there")
+	require.NoError(t, ws.Close())
+	assert.Equal(t, 0, p.wait(), p.logs.text())
+}

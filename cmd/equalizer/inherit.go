@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -25,7 +26,7 @@ const firstInherited, maxInherited = 3, 64
 // listening is where listeners come from.
 type listening struct {
 	// on opens the listener of that name on an address.
-	on func(name, address string) (net.Listener, error)
+	on func(ctx context.Context, name, address string) (net.Listener, error)
 	// inherited says that one of them comes from a supervisor, which goes on listening when this
 	// process doesn't, and starts the next one when this one has ended.
 	inherited bool
@@ -114,11 +115,11 @@ func (passed sockets) assign(c config.Config) (listening, error) {
 		}
 		assigned[name] = s
 	}
-	on := func(name, address string) (net.Listener, error) {
+	on := func(ctx context.Context, name, address string) (net.Listener, error) {
 		if s, ok := assigned[name]; ok {
 			return s.Listener, nil
 		}
-		return listenOn(address)
+		return listenOn(ctx, address)
 	}
 	return listening{on: on, inherited: len(assigned) > 0}, nil
 }
@@ -152,12 +153,4 @@ func plainAddr(a netip.Addr) netip.Addr {
 		return netip.Addr{}
 	}
 	return a
-}
-
-func listenOn(address string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", address, err)
-	}
-	return ln, nil
 }

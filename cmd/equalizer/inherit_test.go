@@ -60,10 +60,10 @@ func TestInheritedSocketsThatFitNothing(t *testing.T) {
 	listen, err := sockets{passed(t, "admin", "127.0.0.1:9")}.assign(c)
 	require.NoError(t, err)
 	assert.True(t, listen.inherited)
-	ln, err := listen.on(adminSocket, c.Admin.Listen)
+	ln, err := listen.on(t.Context(), adminSocket, c.Admin.Listen)
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:9", ln.Addr().String())
-	ln, err = listen.on(proxySocket, "127.0.0.1:0")
+	ln, err = listen.on(t.Context(), proxySocket, "127.0.0.1:0")
 	require.NoError(t, err, "what isn't passed is opened")
 	require.NoError(t, ln.Close())
 }

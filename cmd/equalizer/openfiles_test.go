@@ -40,14 +40,14 @@ func (p *proxied) connections() (s connectionsStatus) {
 // With few open files, more clients than there is room for take turns, each with a connection that it would keep.
 // All are answered, and so is the admin API.
 func TestFewOpenFiles(t *testing.T) {
-	const clients, room = 500, 95
+	const clients, room = 500, 79
 	_, flags := startBackends(t, 1)
 	script := []string{"-c", `ulimit -n 256; exec "$0" "$@"`, binary}
 	p := spawnAs(t, "/bin/sh", func(*exec.Cmd) {}, append(script, free(flags...)...)...)
 	p.awaitReady()
 	warning := p.logs.awaitLine(t, "a warning", func(line string) bool { return strings.Contains(line, "the limit of open files is low") })
 	assert.Contains(t, warning, `"open_files":256`)
-	assert.Contains(t, warning, `"max_connections":95`)
+	assert.Contains(t, warning, `"max_connections":79`)
 
 	var running sync.WaitGroup
 	var answered atomic.Int64

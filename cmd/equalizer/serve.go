@@ -120,7 +120,7 @@ func (p *process) start(ctx context.Context) (addresses, error) {
 	if err := p.newProxy(); err != nil {
 		return addresses{}, err
 	}
-	adminLn, err := p.serveAdmin()
+	adminLn, err := p.serveAdmin(ctx)
 	if err != nil {
 		return addresses{}, err
 	}
@@ -132,7 +132,7 @@ func (p *process) start(ctx context.Context) (addresses, error) {
 	if p.limits != nil {
 		p.flusher.run(p.limits.Run)
 	}
-	proxyLn, err := p.serveProxy()
+	proxyLn, err := p.serveProxy(ctx)
 	if err != nil {
 		return addresses{}, err
 	}
@@ -163,7 +163,8 @@ func (p *process) newProxy() error {
 	if err != nil {
 		return err
 	}
-	settings.MaxConnections = maxConnections(p.config, openFiles(), p.log)
+	files := newDescriptors(p.config, openFiles())
+	settings.MaxConnections, settings.MaxPipes = files.maxConnections(p.config.Server.MaxConnections, p.log), files.pipes
 	var limits proxy.Limiter
 	if p.limits != nil {
 		limits = p.limits
@@ -172,12 +173,12 @@ func (p *process) newProxy() error {
 	return nil
 }
 
-func (p *process) serveAdmin() (net.Listener, error) {
+func (p *process) serveAdmin(ctx context.Context) (net.Listener, error) {
 	settings, sources, err := p.apiSettings()
 	if err != nil {
 		return nil, err
 	}
-	ln, err := p.listen.on(adminSocket, p.config.Admin.Listen)
+	ln, err := p.listen.on(ctx, adminSocket, p.config.Admin.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("admin API: %w", err)
 	}
@@ -186,8 +187,8 @@ func (p *process) serveAdmin() (net.Listener, error) {
 	return ln, nil
 }
 
-func (p *process) serveProxy() (net.Listener, error) {
-	ln, err := p.listen.on(proxySocket, p.config.Server.Listen)
+func (p *process) serveProxy(ctx context.Context) (net.Listener, error) {
+	ln, err := p.listen.on(ctx, proxySocket, p.config.Server.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}

@@ -25,6 +25,8 @@ type ClientLimits struct {
 	RateGrace time.Duration
 	// Connections is how many there may be, see AwaitRoom.
 	Connections int
+	// Pipes is how many responses may be spliced at once, at two descriptors each; 0 is any number.
+	Pipes int
 }
 
 // What a client's connection is expected to bring next.
@@ -49,6 +51,8 @@ type Clients struct {
 	*Registry
 	room
 	limits ClientLimits
+	// pipes are those in use.
+	pipes atomic.Int64
 }
 
 // NewClients makes a registry for the connections of clients.

@@ -23,18 +23,30 @@ type pipe interface {
 	close()
 }
 
-// NewSplice returns nil where there is no such way: by TLS, on some systems, or with no descriptors left for it. The caller
-// must Close it.
+// NewSplice returns nil where there is no such way: by TLS, on some systems, with no descriptors left for it, or with as many
+// as ClientLimits allow. The caller must Close it.
 func NewSplice(from *Backend, to *Client) *Splice {
-	if from.secure != nil {
+	if from.secure != nil || !to.all.takePipe() {
 		return nil
 	}
 	p := newPipe(from.link, to.link)
 	if p == nil {
+		to.all.givePipe()
 		return nil
 	}
 	return &Splice{from, to, p}
 }
+
+// takePipe reports whether there may be one more pipe, which givePipe must give back.
+func (all *Clients) takePipe() bool {
+	if n := all.pipes.Add(1); all.limits.Pipes > 0 && n > int64(all.limits.Pipes) {
+		all.givePipe()
+		return false
+	}
+	return true
+}
+
+func (all *Clients) givePipe() { all.pipes.Add(-1) }
 
 // Read waits for bytes of the body, and takes so many at most. Each time, Write comes next; but after ErrCantSplice, the
 // backend's own Read.
@@ -51,7 +63,10 @@ func (s *Splice) Write() error {
 }
 
 // Close gives back what the kernel lent, and anything in it.
-func (s *Splice) Close() { s.pipe.close() }
+func (s *Splice) Close() {
+	s.pipe.close()
+	s.to.all.givePipe()
+}
 
 // spliceMost bounds what is asked for at once. A pipe takes what its slots have room for, which may be more or less than its size: it has 16
 // slots, or 2 where a user without privileges has a thousand pipes already (pipe(7), pipe-user-pages-soft).

@@ -47,6 +47,19 @@ func (s *Splice) move(size int64) error {
 	return nil
 }
 
+// There are as many pipes as the limits allow, and each comes free when it is closed.
+func TestSplicesAreBounded(t *testing.T) {
+	first, _, _ := spliced(t, BackendLimits{}, ClientLimits{Pipes: 2})
+	second := NewSplice(first.from, first.to)
+	require.NotNil(t, second)
+	require.Nil(t, NewSplice(first.from, first.to))
+	second.Close()
+	third := NewSplice(first.from, first.to)
+	require.NotNil(t, third)
+	third.Close()
+	assert.EqualValues(t, 1, first.to.all.pipes.Load())
+}
+
 // All of it arrives, however slowly the client reads and however often both sides are woken for nothing, and not a byte more.
 func TestSplice(t *testing.T) {
 	s, backend, client := spliced(t, BackendLimits{Idle: patience}, ClientLimits{Write: patience})
