@@ -6,19 +6,18 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-)
 
-// maxClientID is the length in bytes that a client_id may have.
-const maxClientID = 256
+	"gopher-equalizer/limiter"
+)
 
 // checkClientID says what is wrong with a client_id, which is 1 to 256 bytes of valid UTF-8
 // without control characters (Unicode's category Cc: C0, DEL and C1).
 func checkClientID(id string) error {
 	switch {
 	case id == "":
-		return badRequest("client_id is missing or empty; want 1 to %d bytes", maxClientID)
-	case len(id) > maxClientID:
-		return badRequest("client_id %s is %d bytes long; want 1 to %d", excerpt(fmt.Sprintf("%q", id)), len(id), maxClientID)
+		return badRequest("client_id is missing or empty; want 1 to %d bytes", limiter.MaxClientID)
+	case len(id) > limiter.MaxClientID:
+		return badRequest("client_id %s is %d bytes long; want 1 to %d", excerpt(fmt.Sprintf("%q", id)), len(id), limiter.MaxClientID)
 	case !utf8.ValidString(id):
 		return badRequest("client_id %q is not valid UTF-8; want UTF-8", id)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // FuzzParse: whatever the document says, Parse ends without a panic; what it accepts is
@@ -81,7 +83,7 @@ func FuzzParseDuration(f *testing.F) {
 			return
 		}
 		require.GreaterOrEqual(t, d, 0*d)
-		again, err := parseDuration(shortDuration(d))
+		again, err := parseDuration(gcra.ShortDuration(d))
 		require.NoError(t, err)
 		require.Equal(t, d, again)
 	})

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Validate returns everything that is wrong with a Config, whatever it was made of, but
@@ -65,13 +67,13 @@ const (
 
 func (r *report) duration(key string, d time.Duration) {
 	if d < shortest || d > longest {
-		r.add(key, "%s is out of range; want %s to %s", shortDuration(d), shortDuration(shortest), shortDuration(longest))
+		r.add(key, "%s is out of range; want %s to %s", gcra.ShortDuration(d), gcra.ShortDuration(shortest), gcra.ShortDuration(longest))
 	}
 }
 
 func (r *report) durationOrOff(key string, d time.Duration) {
 	if d != 0 && (d < shortest || d > longest) {
-		r.add(key, "%s is out of range; want %s to %s, or 0s for none", shortDuration(d), shortDuration(shortest), shortDuration(longest))
+		r.add(key, "%s is out of range; want %s to %s, or 0s for none", gcra.ShortDuration(d), gcra.ShortDuration(shortest), gcra.ShortDuration(longest))
 	}
 }
 

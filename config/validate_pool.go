@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter/gcra"
 )
 
 func (r *report) pools(pools map[string]Pool) {
@@ -114,7 +115,7 @@ func (r *report) oneProbeAtATime(key string, h Health) {
 	if r.given(interval) && !r.given(timeout) {
 		timeout = interval
 	}
-	r.add(timeout, "the timeout, %s, is longer than the interval, %s; want at most that", shortDuration(h.Timeout), shortDuration(h.Interval))
+	r.add(timeout, "the timeout, %s, is longer than the interval, %s; want at most that", gcra.ShortDuration(h.Timeout), gcra.ShortDuration(h.Interval))
 }
 
 // hostHeader checks what is sent as Host; "" stands for another value.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 func (r *report) store(s Store) {
@@ -52,7 +54,7 @@ func (r *report) flushInterval(key string, d time.Duration) {
 	case d == 0:
 		r.add(key, "0s would write to the store without a pause, and requests don't wait for it anyway; %s", want)
 	case d < shortest || d > longest:
-		r.add(key, "%s is out of range; %s", shortDuration(d), want)
+		r.add(key, "%s is out of range; %s", gcra.ShortDuration(d), want)
 	}
 }
 

@@ -116,19 +116,6 @@ func durationError(text, why string) error {
 	return fmt.Errorf("%s: %s; want a number with ns, us, ms, s, m or h, such as \"5s\" or \"1m30s\"", show(text), why)
 }
 
-// shortDuration writes a duration without the zero units that Duration.String ends on:
-// "1h" for "1h0m0s".
-func shortDuration(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
 // Secret is a password or a token. It prints as "(secret)", so that logging a Config
 // gives nothing away; string(s) is the value.
 type Secret string

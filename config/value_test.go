@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 func TestParseSize(t *testing.T) {
@@ -94,11 +96,11 @@ func TestParseDurationRefuses(t *testing.T) {
 }
 
 func TestShortDuration(t *testing.T) {
-	require.Equal(t, "24h", shortDuration(24*time.Hour))
-	require.Equal(t, "1h5m", shortDuration(65*time.Minute))
-	require.Equal(t, "1h0m5s", shortDuration(time.Hour+5*time.Second))
-	require.Equal(t, "10m", shortDuration(10*time.Minute))
-	require.Equal(t, "0s", shortDuration(0))
+	require.Equal(t, "24h", gcra.ShortDuration(24*time.Hour))
+	require.Equal(t, "1h5m", gcra.ShortDuration(65*time.Minute))
+	require.Equal(t, "1h0m5s", gcra.ShortDuration(time.Hour+5*time.Second))
+	require.Equal(t, "10m", gcra.ShortDuration(10*time.Minute))
+	require.Equal(t, "0s", gcra.ShortDuration(0))
 }
 
 func TestSecretsDoNotPrint(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // Warnings returns what is allowed in a valid Config but hardly what anyone wants. [Parse]
@@ -94,7 +95,7 @@ func (r *report) warnSuccessor(c Config) {
 	held := c.Server.DrainDelay + c.Server.ShutdownTimeout + c.Store.Timeout
 	if len(c.Limits) > 0 && c.Store.Driver != StoreMemory && c.Store.ConnectTimeout <= held {
 		r.add("store.connect_timeout", "%s may not outlast a predecessor's stop, which holds the store for up to drain_delay + shutdown_timeout + store.timeout, %s",
-			shortDuration(c.Store.ConnectTimeout), shortDuration(held))
+			gcra.ShortDuration(c.Store.ConnectTimeout), gcra.ShortDuration(held))
 	}
 }
 

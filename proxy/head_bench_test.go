@@ -8,6 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/http1"
 )
 
@@ -96,7 +97,7 @@ func BenchmarkAppendClientID(b *testing.B) {
 		"secret": mustKey(b, "header:X-Api-Key", true),
 	} {
 		b.Run(name, func(b *testing.B) {
-			dst := make([]byte, 0, maxClientID)
+			dst := make([]byte, 0, limiter.MaxClientID)
 			addr := netip.MustParseAddr("2001:db8::1")
 			b.ReportAllocs()
 			for b.Loop() {

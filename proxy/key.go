@@ -10,11 +10,9 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/http1"
 )
-
-// maxClientID is the longest client_id, in bytes. The admin API takes no longer one.
-const maxClientID = 256
 
 // What client_ids begin with that are no plain header value.
 const (
@@ -140,7 +138,7 @@ func appendHash(dst []byte, sum [sha256.Size]byte) []byte {
 // isClientID says whether a header value can be a client_id as it is: one that operators can name,
 // and that can't be taken for what we made of another.
 func isClientID(value []byte) bool {
-	if len(value) == 0 || len(value) > maxClientID || !utf8.Valid(value) {
+	if len(value) == 0 || len(value) > limiter.MaxClientID || !utf8.Valid(value) {
 		return false
 	}
 	text := asString(value)

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gopher-equalizer/limiter"
 )
 
 func hashed(value string) string {
@@ -242,7 +244,7 @@ func TestAppendClientIDKeepsWhatIsThere(t *testing.T) {
 }
 
 func TestAppendClientIDDoesNotAllocate(t *testing.T) {
-	dst := make([]byte, 0, maxClientID)
+	dst := make([]byte, 0, limiter.MaxClientID)
 	f := func(key Key, addr string, fields ...string) {
 		t.Helper()
 		h, peer := received(t, get(fields...)), netip.MustParseAddr(addr)
@@ -293,7 +295,7 @@ func FuzzAppendClientID(f *testing.F) {
 		}
 		id := string(mustKey(t, "header:X-Api-Key", secret).AppendClientID(nil, h, addr))
 		require.True(t, utf8.ValidString(id))
-		require.True(t, 1 <= len(id) && len(id) <= maxClientID)
+		require.True(t, 1 <= len(id) && len(id) <= limiter.MaxClientID)
 		require.Negative(t, strings.IndexFunc(id, unicode.IsControl))
 		if strings.HasPrefix(id, "ip:") {
 			require.Equal(t, "ip:2001:db8::/64", id)

@@ -60,7 +60,7 @@ func newRequest(p *Proxy) *request {
 	r := &request{
 		proxy:    p,
 		in:       inbox{buf: make([]byte, p.settings.MaxHeaderBytes+inboxSpare)},
-		clientID: make([]byte, 0, maxClientID),
+		clientID: make([]byte, 0, limiter.MaxClientID),
 		out:      make([]byte, 0, 1<<10),
 	}
 	r.exchange.init(p.settings.MaxResponseHeader, &p.lender)

@@ -122,22 +122,27 @@ func (r Refill) Interval() int64 {
 
 // String writes the refill so that ParseRefill reads the same one back: "1/1m", "1000/30d".
 func (r Refill) String() string {
-	return strconv.FormatInt(r.Amount, 10) + "/" + formatPer(r.Per)
+	return strconv.FormatInt(r.Amount, 10) + "/" + shortPer(r.Per)
 }
 
-func formatPer(d time.Duration) string {
+func shortPer(d time.Duration) string {
 	if d >= day && d%day == 0 {
 		return strconv.FormatInt(int64(d/day), 10) + "d"
 	}
-	per := d.String()
-	// time.Duration writes a minute as "1m0s" and an hour as "1h0m0s".
-	if strings.HasSuffix(per, "m0s") {
-		per = strings.TrimSuffix(per, "0s")
+	return ShortDuration(d)
+}
+
+// ShortDuration writes a duration without the zero units that Duration.String ends on: "1h" for
+// "1h0m0s".
+func ShortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
 	}
-	if strings.HasSuffix(per, "h0m") {
-		per = strings.TrimSuffix(per, "0m")
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
 	}
-	return per
+	return text
 }
 
 // MarshalText writes the refill as String does, for JSON and TOML.

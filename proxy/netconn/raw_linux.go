@@ -274,21 +274,17 @@ func isEmpty(fd uintptr) bool {
 func sysRead(fd uintptr, b []byte) (int, syscall.Errno) { return sysReceive(fd, b, 0) }
 
 func sysReceive(fd uintptr, b []byte, flags uintptr) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), 0
-		case syscall.EINTR:
-			continue
-		}
-		return 0, errno
-	}
+	return sysTransfer(syscall.SYS_RECVFROM, fd, b, flags)
 }
 
 func sysWrite(fd uintptr, b []byte) (int, syscall.Errno) {
+	return sysTransfer(syscall.SYS_SENDTO, fd, b, syscall.MSG_NOSIGNAL)
+}
+
+// sysTransfer calls again what a signal interrupted.
+func sysTransfer(call, fd uintptr, b []byte, flags uintptr) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_NOSIGNAL, 0, 0)
+		n, _, errno := syscall.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
 		switch errno {
 		case 0:
 			return int(n), 0
