@@ -3,8 +3,6 @@ package balancer
 import (
 	"sync/atomic"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // cacheLines keeps what is written on every request away from what is only read: two
@@ -15,20 +13,27 @@ const cacheLines = 128
 type Backend struct {
 	settings  BackendSettings
 	authority string
-	client    *fasthttp.HostClient
-	probe     probe
+	prober    Prober
 
 	// What was found; Pool.mu guards it.
 	health      health
 	lastProbe   string
 	lastProbeAt time.Time
 
-	_ [cacheLines]byte
-	// In flight is begun less ended: two counters to change for each request and not three.
-	begun, ended, failed atomic.Int64
-	// resends counts the requests that went elsewhere after this backend.
-	resends atomic.Uint64
-	_       [cacheLines]byte
+	_      [cacheLines]byte
+	places places
+	failed atomic.Int64
+	// passed counts the requests that went elsewhere after this backend.
+	passed atomic.Uint64
+	_      [cacheLines]byte
+}
+
+// newBackend makes a backend of which nothing is known yet.
+func newBackend(b BackendSettings, s Settings) *Backend {
+	n := &Backend{settings: b, authority: b.Authorities()[0], prober: s.NewProber(b)}
+	n.places.most = uint64(s.MaxConnections)
+	n.places.shares = newShares(n.places.most, s.ClientShare)
+	return n
 }
 
 // BackendStatus is one backend as operators see it.
@@ -63,18 +68,19 @@ func (b *Backend) Addr() string { return b.settings.Addr }
 // Authority is the Host of requests for which nobody said another.
 func (b *Backend) Authority() string { return b.authority }
 
-// Client is what requests to this backend go through, as Settings.NewClient made it.
-func (b *Backend) Client() *fasthttp.HostClient { return b.client }
+// Prober is what Settings.NewProber made for the backend.
+func (b *Backend) Prober() Prober { return b.prober }
 
-// Begin counts a request that is about to be sent. The caller must call End once for it.
-func (b *Backend) Begin() { b.begun.Add(1) }
+// Begin takes a place for a request, as Pick does, at this backend whatever its health. The error
+// is ErrBusy or ErrClientShare; without one, the caller must call End once for the same client.
+func (b *Backend) Begin(client uint64) error { return b.places.take(client) }
 
-// End counts a request that is over; failed says that the backend broke it.
-func (b *Backend) End(failed bool) {
+// End gives the place of a client's request back; failed says that the backend broke it.
+func (b *Backend) End(client uint64, failed bool) {
 	if failed {
 		b.failed.Add(1)
 	}
-	b.ended.Add(1)
+	b.places.giveBack(client)
 }
 
 // fit says whether the backend may get requests. The caller holds Pool.mu.
@@ -86,10 +92,9 @@ func (b *Backend) undecided() bool { return b.settings.State == Ready && !b.heal
 
 // status is what operators see of the backend. The caller holds Pool.mu.
 func (b *Backend) status(pool string) BackendStatus {
-	// Ends are read before begins, so that what happens in between can't make
-	// failures exceed requests, or the requests in flight negative.
-	failed, ended := b.failed.Load(), b.ended.Load()
-	begun := b.begun.Load()
+	// Failures are read first, so that what happens in between can't make them exceed the requests.
+	failed := b.failed.Load()
+	all, inFlight := b.places.counts()
 	return BackendStatus{
 		Pool:        pool,
 		URL:         b.settings.URL,
@@ -98,8 +103,8 @@ func (b *Backend) status(pool string) BackendStatus {
 		Healthy:     b.health.up,
 		LastProbe:   b.lastProbe,
 		LastProbeAt: b.lastProbeAt,
-		InFlight:    begun - ended,
-		Requests:    begun,
+		InFlight:    inFlight,
+		Requests:    all,
 		Failures:    failed,
 	}
 }

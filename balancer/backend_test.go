@@ -5,34 +5,34 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/valyala/fasthttp"
+	"github.com/stretchr/testify/require"
 )
 
 func TestBackendCountsWhatRunsWhatRanAndWhatBroke(t *testing.T) {
 	p := poolOf(RoundRobin, 1)
-	b := p.Pick()
+	b := p.backends[0]
 	counts := func() [3]int64 { s := p.Status()[0]; return [3]int64{s.InFlight, s.Requests, s.Failures} }
 
 	assert.Equal(t, [3]int64{0, 0, 0}, counts())
-	b.Begin()
-	b.Begin()
+	require.NoError(t, b.Begin(0))
+	require.NoError(t, b.Begin(0))
 	assert.Equal(t, [3]int64{2, 2, 0}, counts())
-	b.End(false)
+	b.End(0, false)
 	assert.Equal(t, [3]int64{1, 2, 0}, counts())
-	b.End(true)
+	b.End(0, true)
 	assert.Equal(t, [3]int64{0, 2, 1}, counts())
 }
 
 // Whenever it is read, no more is in flight or has failed than was begun, and nothing is below 0.
 func TestBackendCountersAgreeWhileTheyMove(t *testing.T) {
 	p := poolOf(RoundRobin, 1)
-	b := p.Pick()
+	b := p.backends[0]
 	var users sync.WaitGroup
 	for range 4 {
 		users.Go(func() {
 			for range 2000 {
-				b.Begin()
-				b.End(true)
+				assert.NoError(t, b.Begin(0))
+				b.End(0, true)
 			}
 		})
 	}
@@ -47,18 +47,18 @@ func TestBackendCountersAgreeWhileTheyMove(t *testing.T) {
 
 func TestBackendIsWhatItsSettingsSay(t *testing.T) {
 	var asked []BackendSettings
-	client := &fasthttp.HostClient{}
+	prober := &fakeProber{}
 	settings := BackendSettings{URL: "http://localhost:8081", Addr: "localhost:8081", Weight: 2, State: Ready}
 	p := NewPool(Settings{
 		Backends: []BackendSettings{settings},
-		NewClient: func(b BackendSettings) *fasthttp.HostClient {
+		NewProber: func(b BackendSettings) Prober {
 			asked = append(asked, b)
-			return client
+			return prober
 		},
 	})
 	b := p.backends[0]
 	assert.Equal(t, []BackendSettings{settings}, asked)
-	assert.Same(t, client, b.Client())
+	assert.Same(t, prober, b.Prober())
 	assert.Equal(t, "http://localhost:8081", b.URL())
 	assert.Equal(t, "localhost:8081", b.Addr())
 }

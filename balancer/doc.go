@@ -10,7 +10,7 @@
 //	        schedule: every fit backend, weight times,
 //	        evenly spread; immutable, swapped whole
 //	                        |
-//	          Pick, PickOther: no lock, no allocation
+//	          Pick, PickOther: take a place at one, no lock, no allocation
 //
 // A draining backend gets no new requests but is still probed, so that it can come back
 // at once; one in maintenance is left alone. Nothing is fit before its first probe: call

@@ -22,6 +22,19 @@ func poolOf(strategy Strategy, weights ...int) *Pool {
 	return p
 }
 
+// pick is a pick of nobody's, which ends at once; nil if there is none.
+func (p *Pool) pick() *Backend { return ended(p.Pick(0)) }
+
+// pickOther is pick, besides than.
+func (p *Pool) pickOther(than *Backend) *Backend { return ended(p.PickOther(than, 0)) }
+
+func ended(b *Backend, err error) *Backend {
+	if err == nil {
+		b.End(0, false)
+	}
+	return b
+}
+
 // tally counts n picks by the backend's name.
 func tally(n int, pick func() *Backend) map[string]int {
 	counts := map[string]int{}
@@ -32,8 +45,8 @@ func tally(n int, pick func() *Backend) map[string]int {
 }
 
 func TestRoundRobinIsExact(t *testing.T) {
-	assert.Equal(t, map[string]int{"a": 1000, "b": 1000, "c": 1000}, tally(3000, poolOf(RoundRobin, 1, 1, 1).Pick))
-	assert.Equal(t, map[string]int{"a": 1500, "b": 1000, "c": 500}, tally(3000, poolOf(RoundRobin, 3, 2, 1).Pick))
+	assert.Equal(t, map[string]int{"a": 1000, "b": 1000, "c": 1000}, tally(3000, poolOf(RoundRobin, 1, 1, 1).pick))
+	assert.Equal(t, map[string]int{"a": 1500, "b": 1000, "c": 500}, tally(3000, poolOf(RoundRobin, 3, 2, 1).pick))
 }
 
 func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
@@ -42,7 +55,7 @@ func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
 	for range 30 {
 		pickers.Go(func() {
 			for range 100 {
-				p.Pick().Begin()
+				p.pick()
 			}
 		})
 	}
@@ -54,7 +67,7 @@ func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
 
 func TestRandomDrawsByWeight(t *testing.T) {
 	const n = 20_000
-	counts := tally(n, poolOf(Random, 5, 3, 2).Pick)
+	counts := tally(n, poolOf(Random, 5, 3, 2).pick)
 	for name, share := range map[string]float64{"a": 0.5, "b": 0.3, "c": 0.2} {
 		// Six standard deviations: off by chance once in half a billion runs.
 		assert.InDelta(t, n*share, counts[name], 6*math.Sqrt(n*share*(1-share)), name)
@@ -64,16 +77,16 @@ func TestRandomDrawsByWeight(t *testing.T) {
 func TestPickOfNone(t *testing.T) {
 	for _, strategy := range []Strategy{RoundRobin, Random} {
 		p := poolOf(strategy)
-		assert.Nil(t, p.Pick())
-		assert.Nil(t, p.PickOther(&Backend{}))
+		assert.Nil(t, p.pick())
+		assert.Nil(t, p.pickOther(&Backend{}))
 	}
 }
 
 func TestPickOtherOfOne(t *testing.T) {
 	for _, strategy := range []Strategy{RoundRobin, Random} {
 		p := poolOf(strategy, 7)
-		assert.Nil(t, p.PickOther(p.backends[0]))
-		assert.Equal(t, p.backends[0], p.PickOther(&Backend{}), "than is not fit any more")
+		assert.Nil(t, p.pickOther(p.backends[0]))
+		assert.Equal(t, p.backends[0], p.pickOther(&Backend{}), "than is not fit any more")
 	}
 }
 
@@ -89,14 +102,14 @@ func TestPickOtherKeepsRoundRobinExact(t *testing.T) {
 
 		picks, resends := map[*Backend]int{}, map[*Backend]int{}
 		for range total - than.settings.Weight {
-			resends[p.PickOther(than)]++
+			resends[p.pickOther(than)]++
 			if other != than {
-				p.PickOther(other)
+				p.pickOther(other)
 			}
 		}
 		for range total {
-			p.PickOther(than)
-			picks[p.Pick()]++
+			p.pickOther(than)
+			picks[p.pick()]++
 		}
 		for _, b := range p.backends {
 			assert.Equal(t, b.settings.Weight, picks[b], "picks of %s", b.URL())
@@ -110,7 +123,7 @@ func TestPickOtherKeepsRoundRobinExact(t *testing.T) {
 
 func TestPickOtherAtRandomNeverReturnsThan(t *testing.T) {
 	p := poolOf(Random, 8, 1, 1)
-	counts := tally(2000, func() *Backend { return p.PickOther(p.backends[0]) })
+	counts := tally(2000, func() *Backend { return p.pickOther(p.backends[0]) })
 	assert.Zero(t, counts["a"])
 	assert.InDelta(t, 1000, counts["b"], 6*math.Sqrt(500))
 }
@@ -125,8 +138,8 @@ func TestPickWhileBackendsFlip(t *testing.T) {
 	for range 3 {
 		pickers.Go(func() {
 			for {
-				assert.Contains(t, p.backends, p.Pick())
-				assert.Equal(t, a, p.PickOther(b))
+				assert.Contains(t, p.backends, p.pick())
+				assert.Equal(t, a, p.pickOther(b))
 				select {
 				case <-flipped:
 					return
@@ -137,22 +150,22 @@ func TestPickWhileBackendsFlip(t *testing.T) {
 	}
 	for range 200 {
 		p.take(b, "", io.EOF)
-		assert.Equal(t, map[string]int{"a": 4}, tally(4, p.Pick), "down: never again")
+		assert.Equal(t, map[string]int{"a": 4}, tally(4, p.pick), "down: never again")
 		p.take(b, "", nil)
 	}
 	close(flipped)
 	pickers.Wait()
-	assert.Equal(t, map[string]int{"a": 2, "b": 2}, tally(4, p.Pick))
+	assert.Equal(t, map[string]int{"a": 2, "b": 2}, tally(4, p.pick))
 }
 
 func TestPickingAllocatesNothing(t *testing.T) {
 	for _, strategy := range []Strategy{RoundRobin, Random} {
 		p := poolOf(strategy, 5, 1, 1)
 		assert.Zero(t, testing.AllocsPerRun(1000, func() {
-			b := p.Pick()
-			b.Begin()
-			p.PickOther(b).Begin()
-			b.End(true)
+			b, _ := p.Pick(1)
+			other, _ := p.PickOther(b, 1)
+			b.End(1, true)
+			other.End(1, false)
 		}), strategy)
 	}
 }
@@ -167,7 +180,7 @@ func TestHotCountersHaveCacheLinesOfTheirOwn(t *testing.T) {
 	var p Pool
 	apart(unsafe.Offsetof(p.deserted), unsafe.Offsetof(p.next), unsafe.Offsetof(p.next), unsafe.Sizeof(p))
 	var b Backend
-	apart(unsafe.Offsetof(b.lastProbeAt), unsafe.Offsetof(b.begun), unsafe.Offsetof(b.resends), unsafe.Sizeof(b))
+	apart(unsafe.Offsetof(b.lastProbeAt), unsafe.Offsetof(b.places), unsafe.Offsetof(b.passed), unsafe.Sizeof(b))
 }
 
 func BenchmarkPick(b *testing.B) {
@@ -177,7 +190,7 @@ func BenchmarkPick(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if p.Pick() == nil {
+					if p.pick() == nil {
 						b.Error("none is fit")
 					}
 				}
@@ -190,7 +203,7 @@ func BenchmarkPickOther(b *testing.B) {
 	p := poolOf(RoundRobin, 5, 1, 1)
 	b.ReportAllocs()
 	for b.Loop() {
-		if p.PickOther(p.backends[0]) == nil {
+		if p.pickOther(p.backends[0]) == nil {
 			b.Error("no other is fit")
 		}
 	}

@@ -33,44 +33,67 @@ type Pool struct {
 }
 
 // NewPool makes a pool in which no backend is fit yet: Probe finds out which are.
-func NewPool(s Settings) *Pool { return newPool(s, newProbe) }
-
-// newPool is NewPool with probes of the caller's.
-func newPool(s Settings, newProbe func(HealthSettings, BackendSettings) probe) *Pool {
+func NewPool(s Settings) *Pool {
 	p := &Pool{name: s.Name, strategy: s.Strategy, health: s.Health, log: s.Logger}
 	for _, b := range s.Backends {
-		p.backends = append(p.backends, &Backend{
-			settings: b, authority: b.Authorities()[0],
-			client: s.NewClient(b), probe: newProbe(s.Health, b),
-		})
+		p.backends = append(p.backends, newBackend(b, s))
 	}
 	p.schedule.Store(&schedule{})
 	return p
 }
 
-// Pick is the backend that the next request goes to, by the pool's strategy; nil if none is fit.
-// It takes no lock and allocates nothing. A backend may stop being fit the moment after.
-func (p *Pool) Pick() *Backend {
+// Healthy reports whether any backend may get requests, busy or not.
+func (p *Pool) Healthy() bool { return len(*p.schedule.Load()) > 0 }
+
+// Pick takes a place for a client's next request at the backend that the strategy chooses. One
+// that has no place for it is passed over. The error is ErrNoneHealthy, ErrBusy or ErrClientShare;
+// without one, the caller must call the backend's End once for the same client. The client is a
+// hash of whoever Settings.ClientShare bounds; 0 is nobody.
+//
+// Pick takes no lock and allocates nothing. A backend may stop being fit the moment after.
+func (p *Pool) Pick(client uint64) (*Backend, error) {
 	cycle := *p.schedule.Load()
 	if len(cycle) == 0 {
-		return nil
+		return nil, ErrNoneHealthy
 	}
-	return cycle[p.draw(&p.next, uint64(len(cycle)))]
+	b := cycle[p.draw(&p.next, uint64(len(cycle)))]
+	if err := b.Begin(client); err != nil {
+		return p.pass(cycle, b, client, err)
+	}
+	return b, nil
 }
 
-// PickOther is a fit backend besides than, the one of this pool that just broke the request; nil if
-// no other is fit. It takes no lock and allocates nothing, but walks the schedule.
+// PickOther is Pick, for a request that a backend of this pool just broke, and never returns that
+// one. It walks the schedule.
+func (p *Pool) PickOther(than *Backend, client uint64) (*Backend, error) {
+	return p.pass(*p.schedule.Load(), than, client, ErrNoneHealthy)
+}
+
+// pass takes a place at another backend than one that can't have the request, for the reason why.
 //
-// Re-sends are spread over the others by weight, and each backend that breaks requests has a turn
-// of its own for them. Going through Pick's turn would unbalance the first attempts, and to
-// take the pick after than's would give all that it drops to the one scheduled behind it.
-func (p *Pool) PickOther(than *Backend) *Backend {
-	cycle := *p.schedule.Load()
+// What one backend can't have is spread over the others by weight, and each backend has a turn of
+// its own for that. Going through Pick's turn would unbalance the first attempts, and the pick
+// after than's would give all that it can't have to the one scheduled behind it.
+func (p *Pool) pass(cycle schedule, than *Backend, client uint64, why error) (*Backend, error) {
 	n := cycle.without(than)
 	if n == 0 {
-		return nil
+		return nil, why
 	}
-	return cycle.other(than, p.draw(&than.resends, n))
+	first := cycle.other(than, p.draw(&than.passed, n))
+	for i := range cycle {
+		b := cycle[(first+i)%len(cycle)]
+		if b == than {
+			continue
+		}
+		err := b.Begin(client)
+		if err == nil {
+			return b, nil
+		}
+		if why != ErrClientShare {
+			why = err // What the client can change is worth more to know.
+		}
+	}
+	return nil, why
 }
 
 // draw is the next number below n, which is above 0, by the pool's strategy.

@@ -38,16 +38,17 @@ func (s schedule) without(than *Backend) (n uint64) {
 	return n
 }
 
-// other is pick n of those that are not of that backend; n is below without(than).
-func (s schedule) other(than *Backend, n uint64) *Backend {
-	for _, b := range s {
+// other is the place in the cycle of pick n of those that are not of that backend; n is below
+// without(than).
+func (s schedule) other(than *Backend, n uint64) int {
+	for i, b := range s {
 		if b == than {
 			continue
 		}
 		if n == 0 {
-			return b
+			return i
 		}
 		n--
 	}
-	return nil
+	return 0
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/valyala/fasthttp"
 )
 
 // Settings are what a Pool is made of. Defaults and the checks of what an operator wrote
@@ -21,9 +20,13 @@ type Settings struct {
 	Backends []BackendSettings
 	// Health is how each of the backends is probed.
 	Health HealthSettings
-	// NewClient makes the client that requests to a backend go through. It is called once for
-	// each backend; probes don't use it.
-	NewClient func(BackendSettings) *fasthttp.HostClient
+	// MaxConnections bounds the requests in flight at each backend, up to 1,000,000. 0 doesn't.
+	MaxConnections int
+	// ClientShare is the share of them, up to 1, that one client may hold, who may hold one at
+	// least. 1 and 0 don't bound it.
+	ClientShare float64
+	// NewProber makes what reaches a backend. It is called once for each.
+	NewProber func(BackendSettings) Prober
 	// Logger gets one line for each flip of a backend's health. The zero Logger is silent.
 	Logger zerolog.Logger
 }

@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// probe asks a backend once whether it is alive, and takes no longer than its context. It says
-// what it found in words for operators: the answer, or as an error why there was none.
-type probe func(ctx context.Context) (answer string, err error)
-
 // Probe is the first round: it probes all backends at the same time, but for those in maintenance,
 // and returns when each has answered or run out of time. Each result decides alone.
 func (p *Pool) Probe(ctx context.Context) {
@@ -75,20 +71,20 @@ func jitter(interval time.Duration) time.Duration {
 // check probes one backend once, and takes the result.
 func (p *Pool) check(ctx context.Context, b *Backend) {
 	bounded, cancel := context.WithTimeout(ctx, p.health.Timeout)
-	answer, err := b.probe(bounded)
+	found, err := b.probe(bounded, p.health)
 	cancel()
 	if ctx.Err() != nil {
 		return // cut short by the stop: that says nothing of the backend
 	}
-	p.take(b, answer, err)
+	p.take(b, found, err)
 }
 
 // take is where a probe's result becomes known: to operators, and if it flips the backend's health to
 // Pick and then to the log, which may be slow.
-func (p *Pool) take(b *Backend, answer string, err error) {
+func (p *Pool) take(b *Backend, found string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b.lastProbe, b.lastProbeAt = answer, time.Now().UTC()
+	b.lastProbe, b.lastProbeAt = found, time.Now().UTC()
 	if err != nil {
 		b.lastProbe = err.Error()
 	}

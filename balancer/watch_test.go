@@ -16,11 +16,10 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/valyala/fasthttp"
 )
 
 // patient are health settings whose numbers are easy to tell apart.
-var patient = HealthSettings{Interval: 5 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3}
+var patient = HealthSettings{Type: HealthTCP, Interval: 5 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3}
 
 // world is a pool whose backends answer probes as a test says, in a synctest bubble.
 type world struct {
@@ -36,29 +35,29 @@ type world struct {
 
 func newWorld(backends ...BackendSettings) *world {
 	w := &world{broken: map[string]error{}, hung: map[string]bool{}, asked: map[string][]time.Time{}}
-	w.Pool = newPool(Settings{
-		Name:      "default",
-		Strategy:  RoundRobin,
-		Backends:  backends,
-		Health:    patient,
-		NewClient: func(BackendSettings) *fasthttp.HostClient { return nil },
-		Logger:    zerolog.New(&w.log),
-	}, func(_ HealthSettings, b BackendSettings) probe {
-		return func(ctx context.Context) (string, error) { return w.answer(ctx, b.URL) }
+	w.Pool = NewPool(Settings{
+		Name:     "default",
+		Strategy: RoundRobin,
+		Backends: backends,
+		Health:   patient,
+		NewProber: func(b BackendSettings) Prober {
+			return &fakeProber{connect: func(ctx context.Context) error { return w.answer(ctx, b.URL) }}
+		},
+		Logger: zerolog.New(&w.log),
 	})
 	return w
 }
 
-func (w *world) answer(ctx context.Context, url string) (string, error) {
+func (w *world) answer(ctx context.Context, url string) error {
 	w.mu.Lock()
 	w.asked[url] = append(w.asked[url], time.Now())
 	hung, err := w.hung[url], w.broken[url]
 	w.mu.Unlock()
 	if hung {
 		<-ctx.Done()
-		return "", ctx.Err()
+		return ctx.Err()
 	}
-	return "fine", err
+	return err
 }
 
 // set breaks a backend, or mends it with nil.
@@ -119,15 +118,17 @@ const nobody = "error no backend is fit: requests are answered 503"
 func TestFirstRoundDecidesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"), ready("b"), ready("c"))
-		assert.Nil(t, w.Pick(), "nothing is fit before it was probed")
+		_, err := w.Pick(0)
+		assert.Equal(t, ErrNoneHealthy, err, "nothing is fit before it was probed")
+		assert.False(t, w.Healthy())
 		w.set("b", errRefused)
 
 		w.Probe(t.Context())
 		assert.Equal(t, []string{"a", "c"}, w.fit())
 		assert.ElementsMatch(t, []string{
-			"info backend is up: a, ready, 1: fine",
+			"info backend is up: a, ready, 1: connected in 0.0ms",
 			"warn backend is down: b, ready, 1: connect: connection refused",
-			"info backend is up: c, ready, 1: fine",
+			"info backend is up: c, ready, 1: connected in 0.0ms",
 		}, w.logged(t))
 	})
 }
@@ -166,7 +167,7 @@ func TestBackendFallsAndRisesInTime(t *testing.T) {
 		pass(2*patient.Interval - patient.Interval*4/5)
 		assert.Equal(t, []string{"a", "b"}, w.fit())
 		pass(time.Minute)
-		assert.Equal(t, []string{"info backend is up: b, ready, 2: fine"}, w.logged(t))
+		assert.Equal(t, []string{"info backend is up: b, ready, 2: connected in 0.0ms"}, w.logged(t))
 	})
 }
 
@@ -185,7 +186,7 @@ func TestPoolInWhichNoneIsFitSaysSoOnceEachTime(t *testing.T) {
 
 		w.set("a", nil)
 		pass(time.Minute)
-		assert.Equal(t, []string{"info backend is up: a, ready, 2: fine"}, w.logged(t))
+		assert.Equal(t, []string{"info backend is up: a, ready, 2: connected in 0.0ms"}, w.logged(t))
 		w.set("a", errRefused)
 		pass(time.Minute)
 		assert.Equal(t, []string{"warn backend is down: a, ready, 3: connect: connection refused", nobody}, w.logged(t))
@@ -326,7 +327,7 @@ func TestStatusTellsWhatTheLastProbeFound(t *testing.T) {
 		w := newWorld(ready("a"))
 		assert.Equal(t, []BackendStatus{{Pool: "default", URL: "a", Weight: 1, State: Ready}}, w.Status())
 		w.Probe(t.Context())
-		assert.Equal(t, "fine", w.Status()[0].LastProbe)
+		assert.Equal(t, "connected in 0.0ms", w.Status()[0].LastProbe)
 		w.set("a", errRefused)
 		w.run(t)
 		pass(patient.Interval)

@@ -93,11 +93,20 @@ type Pool struct {
 	// TotalTimeout bounds a whole answer, its body included. 0: no bound, as event streams and
 	// long downloads need it.
 	TotalTimeout time.Duration `toml:"total_timeout"`
-	// MaxConnections bounds the connections to each backend; with none free: 503.
+	// MaxConnections bounds the connections to each backend; with none free at any of them: 503.
 	MaxConnections int `toml:"max_connections"`
 	// MaxResponseHeader bounds the header of a backend's response, interim or final, and its trailers, each; past it:
 	// 502. What is larger than 16KiB takes memory for as long as it is relayed, up to twice this.
 	MaxResponseHeader Size `toml:"max_response_header"`
+	// ClientShare is the share of them that one client may hold, one connection at least; past it:
+	// 503. Clients go by their address, as with the key "ip". 1: no bound.
+	ClientShare float64 `toml:"client_share"`
+	// KeepAlive is how long an unused connection is kept, unless the backend announces less.
+	// Shorter means more connects, longer more connections that wait.
+	KeepAlive time.Duration `toml:"keep_alive"`
+	// MaxConnectionAge is how long a connection is used, less up to a fifth. Shorter means more
+	// connects, longer that a name's new addresses get their share later. 0: no bound.
+	MaxConnectionAge time.Duration `toml:"max_connection_age"`
 	// TLS is for the backends by https.
 	TLS TLS `toml:"tls"`
 	// Health is how the backends are probed.

@@ -56,6 +56,9 @@ func DefaultPool() Pool {
 		AnswerTimeout:     60 * time.Second,
 		IdleTimeout:       75 * time.Second,
 		MaxConnections:    1024,
+		ClientShare:       0.5,
+		KeepAlive:         time.Minute,
+		MaxConnectionAge:  10 * time.Minute,
 		MaxResponseHeader: 64 * KiB,
 		TLS:               TLS{Verify: true},
 		Health: Health{

@@ -207,6 +207,9 @@ idle_timeout = "-5s"
 total_timeout = "10"
 max_connections = 0
 max_response_header = "1023B"
+client_share = 0
+keep_alive = "0s"
+max_connection_age = "25h"
 `,
 		`c.toml:2: pools.default.strategy: unexpected strategy "round-robin"; want round_robin or random`,
 		`c.toml:3: pools.default.backends: there is none; want backends = ["http://HOST:PORT"]`,
@@ -217,11 +220,23 @@ max_response_header = "1023B"
 		`c.toml:8: pools.default.total_timeout: "10": no unit; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		"c.toml:9: pools.default.max_connections: 0 is out of range; want 1 to 1000000",
 		"c.toml:10: pools.default.max_response_header: 1023 is out of range; want 1KiB to 1MiB, as a response may take memory of this size",
+		"c.toml:11: pools.default.client_share: 0 is out of range; want more than 0, and at most 1",
+		"c.toml:12: pools.default.keep_alive: 0s is out of range; want 1ms to 24h",
+		"c.toml:13: pools.default.max_connection_age: 25h is out of range; want 1ms to 24h, or 0s for none",
 	)
 	refused(t, pool+"max_response_header = \"2MiB\"\n",
 		"c.toml:3: pools.default.max_response_header: 2MiB is out of range; want 1KiB to 1MiB, as a response may take memory of this size")
 	c := accepted(t, pool+"max_response_header = \"1MiB\"\n")
 	require.Equal(t, MiB, c.Pools["default"].MaxResponseHeader)
+	for share, shown := range map[string]string{"1.01": "1.01", "-0.5": "-0.5", "nan": "NaN", "inf": "+Inf", "2": "2"} {
+		refused(t, pool+"client_share = "+share+"\n",
+			"c.toml:3: pools.default.client_share: "+shown+" is out of range; want more than 0, and at most 1")
+	}
+	refused(t, pool+"client_share = \"half\"\n",
+		`c.toml:3: pools.default.client_share: "half" is a string; want a number, such as 0.5`)
+	c = accepted(t, pool+"client_share = 1\nmax_connection_age = \"0s\"\n")
+	require.Equal(t, 1.0, c.Pools["default"].ClientShare)
+	require.Zero(t, c.Pools["default"].MaxConnectionAge)
 	refused(t, pool+"host = \":80\"\ntotal_timeout = \"5ns\"\nmax_connections = 1000001\n",
 		`c.toml:3: pools.default.host: ":80": no host; want HOST or HOST:PORT`,
 		"c.toml:4: pools.default.total_timeout: 5ns is out of range; want 1ms to 24h, or 0s for none",

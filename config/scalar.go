@@ -22,6 +22,8 @@ func scalar(from, into any) (known bool, err error) {
 		return true, convert(from, to, "a whole number", as[int64])
 	case *int:
 		return true, convert(from, to, "a whole number", toInt)
+	case *float64:
+		return true, number(from, to)
 	case *Secret:
 		return true, secret(from, to)
 	case *Size:
@@ -64,6 +66,15 @@ func toInt(n int64) (int, error) {
 		return 0, fmt.Errorf("%d is too large", n)
 	}
 	return int(n), nil
+}
+
+// number reads a float, or an integer: 1 is as good as 1.0.
+func number(from any, into *float64) error {
+	if whole, ok := from.(int64); ok {
+		*into = float64(whole)
+		return nil
+	}
+	return convert(from, into, "a number, such as 0.5", as[float64])
 }
 
 // secret reads a string, and never says what is there instead of one.

@@ -83,6 +83,13 @@ func (r *report) between(key string, n, lowest, highest int) {
 	}
 }
 
+// share checks a part of a whole. It refuses NaN, too.
+func (r *report) share(key string, part float64) {
+	if !(part > 0 && part <= 1) {
+		r.add(key, "%v is out of range; want more than 0, and at most 1", part)
+	}
+}
+
 func (r *report) oneOf(key, text string, names ...string) {
 	if !slices.Contains(names, text) {
 		r.add(key, "unexpected %s; want %s", show(text), either(names))

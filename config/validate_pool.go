@@ -35,6 +35,9 @@ func (r *report) pool(key string, p Pool) {
 	r.durationOrOff(key+".total_timeout", p.TotalTimeout)
 	r.between(key+".max_connections", p.MaxConnections, 1, 1_000_000)
 	r.responseHeader(key+".max_response_header", p.MaxResponseHeader)
+	r.share(key+".client_share", p.ClientShare)
+	r.duration(key+".keep_alive", p.KeepAlive)
+	r.durationOrOff(key+".max_connection_age", p.MaxConnectionAge)
 	r.tls(key+".tls", p.TLS, p.Backends)
 	r.health(key+".health", p.Health)
 }

@@ -24,12 +24,13 @@ func poolAt(t *testing.T, b balancer.BackendSettings) *fakePool {
 	t.Helper()
 	b.URL, b.Weight, b.State = "backend under test", 1, balancer.Ready
 	pool := balancer.NewPool(balancer.Settings{
-		Name: "test", Backends: []balancer.BackendSettings{b}, Logger: zerolog.Nop(), NewClient: NewClient(clientSettings()),
+		Name: "test", Backends: []balancer.BackendSettings{b}, Logger: zerolog.Nop(), NewProber: NewBackends(clientSettings()),
 		Health: balancer.HealthSettings{Type: balancer.HealthTCP, Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1},
 	})
 	pool.Probe(context.Background())
-	picked := pool.Pick()
-	require.NotNil(t, picked, "%+v", pool.Status())
+	picked, err := pool.Pick(0)
+	require.NoError(t, err, "%+v", pool.Status())
+	picked.End(0, false)
 	return &fakePool{backends: []*balancer.Backend{picked}, balancers: []*balancer.Pool{pool}}
 }
 

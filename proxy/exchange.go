@@ -2,19 +2,19 @@ package proxy
 
 import (
 	"io"
-
-	"github.com/valyala/fasthttp"
+	"time"
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
 )
 
-// exchange is one request and its answer on a connection of a backend's HostClient. It uses the
-// HostClient's connections only: what goes over them is ours, byte for byte.
+// exchange is one request and its answer on a connection of a backend's.
 type exchange struct {
+	// backend is where the exchange has a place, and client is who holds that.
 	backend *balancer.Backend
-	// held is what AcquireConn returned, for ReleaseConn or CloseConn; fasthttp doesn't export its type.
+	client  uint64
+	// conn is the connection, and held what gives it back; nil while there is none.
 	held any
 	conn *netconn.Backend
 	// out is the request's head, and its body as far as it has come.
@@ -43,24 +43,17 @@ func (x *exchange) init(maxHeader int, l *lender) {
 	x.out = make([]byte, 0, 2<<10)
 }
 
+// begin begins an exchange in the place of a client's that was taken at a backend.
+func (x *exchange) begin(b *balancer.Backend, client uint64) { x.backend, x.client = b, client }
+
 // open takes a connection for a client: any, or if fresh one that was never used.
-func (x *exchange) open(b *balancer.Backend, fresh bool, client *netconn.Client) error {
-	b.Begin()
-	held, err := b.Client().AcquireConn(0, false)
+func (x *exchange) open(fresh bool, client *netconn.Client) error {
+	conn, held, err := connectionsTo(x.backend).acquire(fresh)
 	if err != nil {
-		b.End(err != fasthttp.ErrNoFreeConns)
 		return err
 	}
-	conn := held.Conn().(*netconn.Backend)
-	if fresh {
-		if err := conn.Renew(); err != nil {
-			b.Client().CloseConn(held)
-			b.End(true)
-			return err
-		}
-	}
 	conn.Begin(client)
-	x.backend, x.held, x.conn = b, held, conn
+	x.conn, x.held = conn, held
 	x.in.reset()
 	return nil
 }
@@ -86,21 +79,25 @@ func noEOF(err error) error {
 	return err
 }
 
-// close ends the exchange, if there is one.
+// close ends the exchange, if there is one, and gives its place back.
 func (x *exchange) close(how ending) {
 	if x.backend == nil {
 		return
 	}
-	x.conn.End()
-	client := x.backend.Client()
-	if how == kept {
-		give(client.ReleaseConn, x.held)
-	} else {
-		give(client.CloseConn, x.held)
+	if seconds := x.answer.KeptSeconds; how == kept && seconds >= 0 {
+		x.conn.KeptFor(time.Duration(seconds) * time.Second)
 	}
-	x.backend.End(how == broke)
-	x.backend, x.held, x.conn = nil, nil, nil
+	x.release(how == kept)
+	x.backend.End(x.client, how == broke)
+	x.backend, x.client = nil, 0
 }
 
-// give calls to, a HostClient's ReleaseConn or CloseConn, with a connection whose type has no name here.
-func give[Conn any](to func(Conn), held any) { to(held.(Conn)) }
+// release gives the connection back, if there is one.
+func (x *exchange) release(keep bool) {
+	if x.conn == nil {
+		return
+	}
+	x.conn.End()
+	connectionsTo(x.backend).release(x.conn, x.held, keep)
+	x.conn, x.held = nil, nil
+}

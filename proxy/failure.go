@@ -16,6 +16,8 @@ type failure struct {
 	status  int
 	reason  string
 	problem problem.Encoded
+	// retryAfter is in how many seconds another try may go better; 0: nobody knows.
+	retryAfter int64
 	// closes says that the client's connection can't be used for another request.
 	closes bool
 }
@@ -24,8 +26,9 @@ type failure struct {
 const statusClientGone = 499
 
 var (
-	noBackend   = failed(503, "no-backend", "No backend is available", "no backend is fit to take the request")
-	backendBusy = failed(503, "backend-busy", "The backend is busy", "all connections to the backend are taken")
+	noBackend   = unavailable("no-backend", "No backend is available", "no backend is fit to take the request", 5)
+	backendBusy = unavailable("backend-busy", "The backend is busy", "all connections to the backend are taken", 1)
+	clientShare = unavailable("client-share", "Too many requests at once", "this client's share of the connections is taken", 1)
 	backendBad  = failed(502, "backend-broken", "The backend broke", "the backend gave no valid answer")
 	backendLate = failed(504, "backend-late", "The backend was late", "the backend did not answer in time")
 	looping     = failed(508, "loop", "The request is in a loop", "the request was forwarded by this very server before")
@@ -58,6 +61,13 @@ func failed(status int, name, title, detail string) *failure {
 	})}
 }
 
+// unavailable is a 503, which may pass in some seconds.
+func unavailable(name, title, detail string, retryAfter int64) *failure {
+	f := failed(503, name, title, detail)
+	f.retryAfter = retryAfter
+	return f
+}
+
 // closing is a failure after which nobody knows where the client's next request begins.
 func closing(status int, reason, detail string) *failure {
 	return &failure{status: status, reason: reason, problem: problem.Encode(problem.Of(status, detail)), closes: true}
@@ -87,7 +97,11 @@ func (r *request) fail(f *failure, cause error) bool {
 		return false
 	}
 	r.status = f.status
-	r.sendProblem(f.problem)
+	r.beginReply(f.problem)
+	if f.retryAfter > 0 {
+		r.out = appendRetryAfter(r.out, f.retryAfter)
+	}
+	r.endReply(f.problem)
 	return false
 }
 

@@ -23,41 +23,75 @@ type outcome struct {
 	stale bool
 }
 
-// forward sends the request to the picked backend and reads the answer's header; once more, to another
+// forward sends the request to a backend and reads the response's head; once more, to another
 // backend if there is one, if that can't do harm.
 func (r *request) forward() bool {
 	out := r.prepareBody()
 	if out.failure == nil {
-		out = r.attempt(r.backend, false)
+		out = r.first()
 	}
 	if out.resend {
-		out = r.again(out.cause)
+		out = r.again(out)
 	}
 	return out.failure == nil || r.fail(out.failure, out.cause)
 }
 
-// again is the one re-send: to another fit backend, else on a connection that can't be stale.
-func (r *request) again(why error) outcome {
+// first is the attempt at the backend that the pool picks. It comes when nothing of the client has
+// to be waited for, since the pick takes a place.
+func (r *request) first() outcome {
+	r.holder = r.identifyHolder()
+	b, err := r.proxy.pool.Pick(r.holder)
+	if err != nil {
+		return outcome{failure: unpicked(err)}
+	}
+	return r.attempt(b, false)
+}
+
+// again is the one retry after an attempt: at another backend, else at the same one, on a connection
+// that can't be stale. Where none has a place for it, it isn't made.
+func (r *request) again(after outcome) outcome {
 	if r.session.Ended() {
-		return outcome{failure: clientGone, cause: fmt.Errorf("the client ended its side before a retry: %w", why)}
+		return outcome{failure: clientGone, cause: fmt.Errorf("the client ended its side before a retry: %w", after.cause)}
+	}
+	failed := r.backend
+	b, err := r.proxy.pool.PickOther(failed, r.holder)
+	if err != nil {
+		if b = failed; b.Begin(r.holder) != nil {
+			return after
+		}
 	}
 	r.retries++
 	r.proxy.counters.retries.Add(1)
-	if other := r.proxy.pool.PickOther(r.backend); other != nil {
-		r.backend = other
-		return r.attempt(other, false)
-	}
-	return r.attempt(r.backend, true)
+	r.tried = append(r.tried, attempt{failed, after.cause})
+	return r.attempt(b, b == failed)
 }
 
-// attempt is one exchange with a backend, up to the answer's header. After a success the exchange is open.
-// Connections that went stale while nobody used them are none of it: each one that turns up leaves the pool.
+// attempt is an attempt that failed, for the log.
+type attempt struct {
+	backend *balancer.Backend
+	cause   error
+}
+
+// unpicked is the failure of a request that no backend can take.
+func unpicked(err error) *failure {
+	switch err {
+	case balancer.ErrBusy:
+		return backendBusy
+	case balancer.ErrClientShare:
+		return clientShare
+	}
+	return noBackend
+}
+
+// attempt is one exchange with a backend where it has a place, up to the response's head. After a
+// success the exchange is open. Connections that went stale while nobody used them are none of it:
+// each one that turns up leaves the pool.
 func (r *request) attempt(b *balancer.Backend, fresh bool) outcome {
+	r.backend = b
+	r.exchange.begin(b, r.holder)
 	for {
-		if err := r.exchange.open(b, fresh, r.session.Client); err != nil {
-			if err == fasthttp.ErrNoFreeConns {
-				return outcome{failure: backendBusy, cause: err}
-			}
+		if err := r.exchange.open(fresh, r.session.Client); err != nil {
+			r.exchange.close(broke)
 			return outcome{failure: lateOrBad(err), cause: err, resend: true}
 		}
 		began := r.clock()
@@ -67,7 +101,7 @@ func (r *request) attempt(b *balancer.Backend, fresh bool) outcome {
 		}
 		r.waited = r.since(began)
 		if out.stale {
-			r.exchange.close(dropped)
+			r.exchange.release(false)
 			continue
 		}
 		if out.failure != nil {
@@ -104,7 +138,11 @@ func (r *request) sent(err error) outcome {
 	case netconn.ErrStale:
 		return outcome{stale: true}
 	}
-	return r.broken(fmt.Errorf("sending the request: %w", noEOF(err)))
+	doing := "sending the request"
+	if x := &r.exchange; x.conn.Sent() == int64(len(x.out)) {
+		doing = "awaiting the answer"
+	}
+	return r.broken(fmt.Errorf("%s: %w", doing, noEOF(err)))
 }
 
 // maxInterim is how many answers that aren't final may come before the one that is.

@@ -61,11 +61,11 @@ func settings() Settings {
 
 func clientSettings() ClientSettings {
 	return ClientSettings{
-		MaxConnections: 100,
-		ConnectTimeout: patience,
-		AnswerTimeout:  time.Minute,
-		IdleTimeout:    time.Minute,
-		KeepAlive:      time.Minute,
+		ConnectTimeout:    patience,
+		AnswerTimeout:     time.Minute,
+		IdleTimeout:       time.Minute,
+		KeepAlive:         time.Minute,
+		MaxResponseHeader: 64 << 10,
 	}
 }
 
@@ -89,7 +89,7 @@ func run(t testing.TB, p *Proxy, pool *fakePool) (addr string) {
 		assert.NoError(t, shutDown(ctx, p))
 		assert.NoError(t, <-served)
 		for _, b := range pool.backends {
-			b.Client().CloseIdleConnections()
+			connectionsTo(b).kept.CloseIdleConnections()
 		}
 		st := p.Stats()
 		assert.Zero(t, st.InFlight, "%+v", st)
@@ -149,30 +149,47 @@ type fakePool struct {
 	panics atomic.Bool
 }
 
-func (p *fakePool) Pick() *balancer.Backend {
+func (p *fakePool) Healthy() bool {
 	if p.panics.Load() {
 		panic("picking went wrong")
 	}
-	if len(p.backends) == 0 || p.none.Load() {
-		return nil
-	}
-	return p.backends[int(p.next.Add(1)-1)%len(p.backends)]
+	return len(p.backends) > 0 && !p.none.Load()
 }
 
-func (p *fakePool) PickOther(than *balancer.Backend) *balancer.Backend {
-	for _, b := range p.backends {
-		if b != than {
-			return b
+func (p *fakePool) Pick(client uint64) (*balancer.Backend, error) {
+	return p.takeFrom(int(p.next.Add(1)-1), nil, client)
+}
+
+func (p *fakePool) PickOther(than *balancer.Backend, client uint64) (*balancer.Backend, error) {
+	return p.takeFrom(0, than, client)
+}
+
+// takeFrom takes a place at the first backend that has one, but not at one of them.
+func (p *fakePool) takeFrom(start int, but *balancer.Backend, client uint64) (*balancer.Backend, error) {
+	err := balancer.ErrNoneHealthy
+	for i := range p.backends {
+		b := p.backends[(start+i)%len(p.backends)]
+		if b == but {
+			continue
+		}
+		if err = b.Begin(client); err == nil {
+			return b, nil
 		}
 	}
-	return nil
+	return nil, err
 }
 
 // poolOf makes a pool of backends at addresses on which something listens.
 func poolOf(t testing.TB, s ClientSettings, addrs ...string) *fakePool {
 	t.Helper()
+	return boundedPoolOf(t, s, 100, 1, addrs...)
+}
+
+// boundedPoolOf is poolOf, with so many connections to each backend, and a client's share of them.
+func boundedPoolOf(t testing.TB, s ClientSettings, connections int, share float64, addrs ...string) *fakePool {
+	t.Helper()
 	p := &fakePool{}
-	newClient := NewClient(s)
+	newProber := NewBackends(s)
 	for _, addr := range addrs {
 		pool := balancer.NewPool(balancer.Settings{
 			Name:     "test",
@@ -180,12 +197,15 @@ func poolOf(t testing.TB, s ClientSettings, addrs ...string) *fakePool {
 			Health: balancer.HealthSettings{
 				Type: balancer.HealthTCP, Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1,
 			},
-			NewClient: newClient,
-			Logger:    zerolog.Nop(),
+			NewProber:      newProber,
+			MaxConnections: connections,
+			ClientShare:    share,
+			Logger:         zerolog.Nop(),
 		})
 		pool.Probe(context.Background())
-		b := pool.Pick()
-		require.NotNil(t, b, "nothing listens on %s", addr)
+		b, err := pool.Pick(0)
+		require.NoError(t, err, "nothing listens on %s", addr)
+		b.End(0, false)
 		p.backends = append(p.backends, b)
 		p.balancers = append(p.balancers, pool)
 	}

@@ -38,9 +38,8 @@ func newLimited(limit string) *limited {
 // appendFields writes what d says: Retry-After and the RateLimit fields. It doesn't allocate if dst has room.
 func (l *limited) appendFields(dst []byte, d limiter.Decision) []byte {
 	wait := retrySeconds(d.RetryAfter)
-	dst = append(dst, headerRetryAfter+": "...)
-	dst = strconv.AppendInt(dst, wait, 10)
-	dst = append(dst, "\r\n"+headerRateLimit+": "...)
+	dst = appendRetryAfter(dst, wait)
+	dst = append(dst, headerRateLimit+": "...)
 	dst = l.appendState(dst, d.Remaining, wait)
 	dst = append(dst, "\r\n"+headerRateLimitPolicy+": "...)
 	dst = l.appendPolicy(dst, *d.Settings)

@@ -27,7 +27,8 @@ func TestLimited(t *testing.T) {
 	l := &fakeLimiter{decision: &limiter.Decision{RetryAfter: 59_200 * time.Millisecond, Settings: new(bucketSettings(t, 10, "1/1m"))}}
 	s := settings()
 	s.Limit = "default"
-	c := startProxy(t, s, &fakePool{}, l).dial()
+	b, _ := answering(t, ok)
+	c := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l).dial()
 	require.True(t, c.send(get("Connection: close")))
 	whole, err := io.ReadAll(c.br)
 	require.NoError(t, err)

@@ -56,6 +56,21 @@ func (r *request) logBackend(line *zerolog.Event) {
 	if r.waited > 0 {
 		line.Float64("backend_duration", r.waited.Seconds())
 	}
+	if len(r.tried) > 0 {
+		line.Array("attempts", r.attempts(line.CreateArray()))
+	}
+}
+
+// attempts names the backends that were tried in turn, each with the reason why that was not enough.
+func (r *request) attempts(all *zerolog.Array) *zerolog.Array {
+	for _, a := range append(r.tried, attempt{r.backend, r.cause}) {
+		one := zerolog.Dict().Str("backend", a.backend.URL())
+		if a.cause != nil {
+			one.Str("reason", a.cause.Error())
+		}
+		all.Dict(one)
+	}
+	return all
 }
 
 func (r *request) logLimit(line *zerolog.Event) {

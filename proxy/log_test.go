@@ -34,8 +34,12 @@ type accessLine struct {
 	Error           string
 	Refused         string
 	Reason, Field   string
+	Attempts        []loggedAttempt
 	Offset          *int
 }
+
+// loggedAttempt is one of the attempts in a line.
+type loggedAttempt struct{ Backend, Reason string }
 
 // logged waits for the log to have n lines and returns the last.
 func (p *proxied) logged(n int) (line accessLine) {
@@ -103,7 +107,8 @@ func TestAccessLogOfFailures(t *testing.T) {
 	assert.Equal(t, "error", line.Level)
 	assert.Equal(t, 502, line.Status)
 	assert.Equal(t, 1, *line.Retries)
-	assert.Contains(t, line.Error, addr)
+	assert.Equal(t, "connect: connection refused", line.Error)
+	assert.Equal(t, "http://"+addr, line.Backend)
 
 	// What could not be read is not described.
 	p.isProblem(p.dial().do("nonsense\r\n\r\n"), 400, "")

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
@@ -28,6 +29,9 @@ type Proxy struct {
 	refusals refusals
 	mended   toldMended
 
+	// seed is what clients are hashed with for their share of a backend's connections.
+	seed maphash.Seed
+
 	// draining has every answer say Connection: close.
 	draining atomic.Bool
 	accepting
@@ -35,7 +39,7 @@ type Proxy struct {
 
 // New makes a proxy that doesn't listen yet. Nothing is limited if l is nil.
 func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
-	p := &Proxy{settings: s, via: viaName(s.Via), pool: pool, limiter: l, limited: newLimited(s.Limit), log: log}
+	p := &Proxy{settings: s, via: viaName(s.Via), pool: pool, limiter: l, limited: newLimited(s.Limit), log: log, seed: maphash.MakeSeed()}
 	p.requests.New = func() any { return newRequest(p) }
 	p.clients = netconn.NewClients(netconn.ClientLimits{
 		Header: s.HeaderTimeout,
@@ -56,7 +60,7 @@ func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
 // handle takes a request all the way. Each step says whether the next one follows; one
 // that says no has answered.
 func (r *request) handle() {
-	if r.read() && r.identify() && r.take() && r.mayForward() && r.pick() && r.forward() {
+	if r.read() && r.identify() && r.available() && r.take() && r.mayForward() && r.forward() {
 		r.relay()
 	}
 }
@@ -96,6 +100,9 @@ func (r *request) identify() bool {
 	return !h.loops() || r.fail(looping, nil)
 }
 
+// available reports whether any backend is healthy. It is asked before a token is spent.
+func (r *request) available() bool { return r.proxy.pool.Healthy() || r.fail(noBackend, nil) }
+
 // take spends a token of the client's.
 func (r *request) take() bool {
 	p := r.proxy
@@ -111,10 +118,4 @@ func (r *request) take() bool {
 		r.sendLimited()
 	}
 	return r.decision.Allowed
-}
-
-// pick chooses the backend.
-func (r *request) pick() bool {
-	r.backend = r.proxy.pool.Pick()
-	return r.backend != nil || r.fail(noBackend, nil)
 }

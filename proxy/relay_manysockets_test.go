@@ -135,9 +135,7 @@ func relayMany(t *testing.T, most int) {
 	n := min(most, socketsAllowed(t))
 	all := newPairs(t, n)
 	addr := serveHTTP(t, all.accept)
-	cs := clientSettings()
-	cs.MaxConnections = n
-	p := startProxy(t, settings(), poolOf(t, cs, addr), nil)
+	p := startProxy(t, settings(), boundedPoolOf(t, clientSettings(), n, 1, addr), nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 12*patience)
 	defer cancel()
 	tr := newTransport(t)

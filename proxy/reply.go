@@ -75,6 +75,13 @@ func (r *request) appendPersistence(dst []byte, sized bool) []byte {
 	return dst
 }
 
+// appendRetryAfter writes in how many seconds to try again.
+func appendRetryAfter(dst []byte, seconds int64) []byte {
+	dst = append(dst, headerRetryAfter+": "...)
+	dst = strconv.AppendInt(dst, seconds, 10)
+	return append(dst, "\r\n"...)
+}
+
 // appendDate writes the Date that an answer must have (RFC 9110, section 6.6.1).
 func appendDate(dst []byte) []byte {
 	dst = append(dst, headerDate+": "...)

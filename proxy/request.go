@@ -28,6 +28,8 @@ type request struct {
 	clientID []byte
 	decision limiter.Decision
 	backend  *balancer.Backend
+	// holder is who holds places at backends for the request.
+	holder uint64
 
 	upload   upload
 	exchange exchange
@@ -50,6 +52,8 @@ type request struct {
 	started time.Time
 	waited  time.Duration
 	retries int
+	// tried are the attempts that a retry followed.
+	tried   []attempt
 	failure *failure
 	cause   error
 
@@ -200,13 +204,15 @@ func (r *request) reset() {
 	r.head = requestHead{}
 	r.clientID = r.clientID[:0]
 	r.decision = limiter.Decision{}
-	r.backend = nil
+	r.backend, r.holder = nil, 0
 	r.upload.reset()
 	r.resetMemory()
 	r.relayed.raw, r.relayed.chunked = false, false
 	r.status, r.size, r.begun, r.counted, r.last = 0, 0, false, false, false
 	r.unread, r.started, r.waited = false, time.Time{}, 0
 	r.retries, r.failure, r.cause = 0, nil, nil
+	clear(r.tried)
+	r.tried = r.tried[:0]
 }
 
 // outSpare is how much longer a response's head may get on its way, as a rule.

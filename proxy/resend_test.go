@@ -131,7 +131,7 @@ func TestResendOnFreshConnection(t *testing.T) {
 	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	assert.EqualValues(t, idle+1, b.conns.Load())
 	assert.EqualValues(t, 1, p.Stats().Retries)
-	assert.Equal(t, idle-1, p.pool.backends[0].Client().IdleConnsCount(), "the others are kept")
+	assert.Equal(t, idle-1, connectionsTo(p.pool.backends[0]).kept.IdleConnsCount(), "the others are kept")
 }
 
 // A connection that the backend closed meanwhile is noticed before anything is sent on it.
@@ -221,29 +221,6 @@ func TestLateBodies(t *testing.T) {
 		f(cs, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nx")
 		f(cs, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
 	}
-}
-
-// All connections being taken is a 503 of its own.
-func TestBusyBackend(t *testing.T) {
-	release := make(chan struct{})
-	began := make(chan struct{})
-	b := startBackend(t, func(c *conn, _ int) {
-		c.readRequest()
-		close(began)
-		<-release
-		c.send(ok)
-	})
-	cs := clientSettings()
-	cs.MaxConnections = 1
-	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
-	first, second := p.dial(), p.dial()
-	require.True(t, first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
-	<-began
-	p.isProblem(second.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 503, "backend-busy")
-	close(release)
-	assert.Equal(t, "ok", first.readAnswer("GET").body)
-	assert.EqualValues(t, 1, p.Stats().Unavailable)
-	assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 }
 
 func TestNoBackend(t *testing.T) {

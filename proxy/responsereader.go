@@ -12,6 +12,9 @@ import (
 // responseBuffer is the memory that a response is read into, until its header is larger.
 const responseBuffer = 16 << 10
 
+// notAResponse is the reason of a refusal of what can't be the beginning of a response.
+const notAResponse = "not-a-response"
+
 // responseReader reads the heads of a backend's responses, and has what came behind them. It doesn't allocate in steady
 // state.
 type responseReader struct {
@@ -78,7 +81,7 @@ func (r *responseReader) takeHead() (head []byte, why *http1.Refusal) {
 		r.scanned = 0
 		return rest[:n], nil
 	case !http1.BeginsAnswer(rest):
-		return nil, http1.Refuse(fasthttp.StatusBadGateway, "not-a-response", "what came is not an HTTP/1 response", rest, 0)
+		return nil, http1.Refuse(fasthttp.StatusBadGateway, notAResponse, "what came is not an HTTP/1 response", rest, 0)
 	case len(rest) >= r.limit:
 		return nil, r.tooLarge("more than ", len(rest))
 	}

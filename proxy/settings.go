@@ -1,11 +1,7 @@
 package proxy
 
 import (
-	"crypto/tls"
-	"net"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
@@ -70,19 +66,19 @@ type Limiter interface {
 	Take(clientID string) limiter.Decision
 }
 
-// Pool is what the proxy needs of balancer.Pool. The backends' clients must come from NewClient.
+// Pool is what the proxy needs of balancer.Pool. The backends' probers must come from NewBackends.
 type Pool interface {
-	// Pick is the backend for the next request; nil if none is fit.
-	Pick() *balancer.Backend
-	// PickOther is a fit backend besides the one that broke the request; nil if there is none.
-	PickOther(than *balancer.Backend) *balancer.Backend
+	// Healthy reports whether any backend may get requests, busy or not.
+	Healthy() bool
+	// Pick takes a place for a client's next request at a backend, which the caller must End. Of
+	// the backends' places, each client has a share; 0 is a client that has all.
+	Pick(client uint64) (*balancer.Backend, error)
+	// PickOther is Pick, but never returns the backend that broke the request.
+	PickOther(than *balancer.Backend, client uint64) (*balancer.Backend, error)
 }
 
 // ClientSettings are how a pool's backends are talked to. Of the timeouts, 0 stands for none.
 type ClientSettings struct {
-	// MaxConnections bounds the connections to each backend. A request that finds all of them
-	// taken is answered 503.
-	MaxConnections int
 	// ConnectTimeout is for a connect, with the lookup of the name and the TLS handshake.
 	ConnectTimeout time.Duration
 	// AnswerTimeout is from the end of a request to the end of the answer's header.
@@ -91,44 +87,14 @@ type ClientSettings struct {
 	IdleTimeout time.Duration
 	// TotalTimeout is for all of an answer, from the request's first byte to the answer's last.
 	TotalTimeout time.Duration
-	// KeepAlive is how long an unused connection is kept; 0 stands for 10 seconds. The shorter, the rarer the
-	// backend closes it first, and the more connects there are.
+	// MaxResponseHeader bounds the header of a probe's response, as that of Settings does others'.
+	MaxResponseHeader int
+	// KeepAlive is how long an unused connection is kept; 0 stands for 10 seconds. The shorter, the
+	// rarer the backend closes it first, and the more connects there are. What a backend says by
+	// Keep-Alive: timeout=N, less a second, counts if it is shorter.
 	KeepAlive time.Duration
-}
-
-// NewClient returns the maker of what requests to a backend go through, for balancer.Settings.NewClient.
-//
-// fasthttp's own re-sends don't come into play, since only the HostClient's connections are used: what may be sent
-// again is ours to decide. One goroutine looks after the timeouts of all connections that the maker's clients hold.
-func NewClient(s ClientSettings) func(balancer.BackendSettings) *fasthttp.HostClient {
-	dialer := netconn.NewDialer(netconn.BackendLimits{
-		Connect: s.ConnectTimeout,
-		Answer:  s.AnswerTimeout,
-		Idle:    s.IdleTimeout,
-		Total:   s.TotalTimeout,
-	})
-	return func(b balancer.BackendSettings) *fasthttp.HostClient {
-		target := netconn.Target{Network: b.Network(), Addr: b.Addr, TLS: resuming(b.TLS)}
-		return &fasthttp.HostClient{
-			Addr:                          b.Authorities()[0],
-			Dial:                          func(string) (net.Conn, error) { return dialer.Dial(target) },
-			MaxConns:                      s.MaxConnections,
-			MaxIdleConnDuration:           s.KeepAlive,
-			ConnPoolStrategy:              fasthttp.LIFO,
-			NoDefaultUserAgentHeader:      true,
-			DisableHeaderNamesNormalizing: true,
-			DisablePathNormalizing:        true,
-			MaxIdemponentCallAttempts:     1,
-		}
-	}
-}
-
-// resuming has all of a backend's connections resume one TLS session: the later ones' handshakes need no certificates.
-func resuming(config *tls.Config) *tls.Config {
-	if config == nil {
-		return nil
-	}
-	config = config.Clone()
-	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-	return config
+	// MaxConnectionAge is how long a connection is used, less a fifth at most.
+	MaxConnectionAge time.Duration
+	// Resolver looks the backends' names up; nil stands for the system's.
+	Resolver netconn.Resolver
 }

@@ -26,10 +26,6 @@ import (
 // This file is where Config becomes each package's own settings: they don't know config, and
 // config doesn't know them.
 
-// backendKeepAlive is how long an unused connection to a backend is kept. One that the backend closed
-// meanwhile is noticed before it is used, so this only bounds how many are held.
-const backendKeepAlive = time.Minute
-
 // bodyWait is how long a chunked body may take for its first 8 KiB before a connection to a backend is
 // taken for it. Most bodies are there by then; a stream whose client awaits the response first is
 // delayed by it.
@@ -62,19 +58,21 @@ func newPool(c config.Config, log zerolog.Logger) (*balancer.Pool, error) {
 			Type: pool.Health.Type, Path: pool.Health.Path, Host: pool.Health.Host, Statuses: pool.Health.Statuses,
 			Interval: pool.Health.Interval, Timeout: pool.Health.Timeout, Rise: pool.Health.Rise, Fall: pool.Health.Fall,
 		},
-		NewClient: proxy.NewClient(clientSettings(pool)),
+		MaxConnections: pool.MaxConnections, ClientShare: pool.ClientShare,
+		NewProber: proxy.NewBackends(clientSettings(pool)),
 	}
 	return balancer.NewPool(settings), nil
 }
 
 func clientSettings(pool config.Pool) proxy.ClientSettings {
 	return proxy.ClientSettings{
-		ConnectTimeout: pool.ConnectTimeout,
-		AnswerTimeout:  pool.AnswerTimeout,
-		IdleTimeout:    pool.IdleTimeout,
-		TotalTimeout:   pool.TotalTimeout,
-		MaxConnections: pool.MaxConnections,
-		KeepAlive:      backendKeepAlive,
+		ConnectTimeout:    pool.ConnectTimeout,
+		AnswerTimeout:     pool.AnswerTimeout,
+		IdleTimeout:       pool.IdleTimeout,
+		TotalTimeout:      pool.TotalTimeout,
+		MaxResponseHeader: int(pool.MaxResponseHeader),
+		KeepAlive:         pool.KeepAlive,
+		MaxConnectionAge:  pool.MaxConnectionAge,
 	}
 }
 

@@ -37,6 +37,9 @@ type Answer struct {
 	Size int64
 	// KeepAlive says that the backend wants to answer more requests on the connection.
 	KeepAlive bool
+	// KeptSeconds is for how long the backend keeps the connection while nothing comes, by its
+	// Keep-Alive field; below 0 if it didn't say.
+	KeptSeconds int64
 	// Named are the Connection options that may name fields.
 	Named Options
 	// Mended is what was wrong with the head and doesn't matter.
@@ -53,6 +56,7 @@ func (a *Answer) Reset() {
 	a.Status, a.Reason, a.HTTP11 = 0, nil, false
 	a.Fields = a.Fields[:0]
 	a.Size, a.KeepAlive = SizeUntilClose, false
+	a.KeptSeconds = noKeepAlive
 	a.Named.n = 0
 	a.Mended = 0
 	a.head, a.length, a.coding, a.closes, a.keeps = nil, nil, nil, false, false
@@ -143,6 +147,9 @@ func (a *Answer) note(f Field) *Refusal {
 	case len("connection"):
 		if Is(f.Name, "connection") {
 			return a.noteOptions(f.Value)
+		}
+		if Is(f.Name, "keep-alive") {
+			a.KeptSeconds = keepAliveTimeout(f.Value)
 		}
 	case len("content-length"):
 		if Is(f.Name, "content-length") {

@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"context"
 	"net"
 	"sync/atomic"
 	"time"
@@ -16,37 +17,20 @@ type BackendLimits struct {
 	Idle time.Duration
 	// Total is for the whole exchange, from its start to the answer's last byte.
 	Total time.Duration
-}
-
-// Dialer connects to backends.
-type Dialer struct {
-	registry *Registry
-	limits   BackendLimits
-}
-
-// NewDialer makes a dialer with a registry of its own for its connections.
-func NewDialer(limits BackendLimits) *Dialer {
-	return &Dialer{registry: newRegistry(limits.Answer, limits.Idle, limits.Total), limits: limits}
-}
-
-// Dial connects to a target; the connection is a *Backend.
-func (d *Dialer) Dial(t Target) (net.Conn, error) {
-	conn, secure, err := t.connect(d.limits.Connect)
-	if err != nil {
-		return nil, err
-	}
-	b := &Backend{timed: timed{link: newLink(conn)}, limits: &d.limits, target: t}
-	b.goOver(conn, secure)
-	d.registry.add(&b.timed)
-	return b, nil
+	// Age is for a connection's whole life, less a fifth at most. It ends between two exchanges.
+	Age time.Duration
 }
 
 // Backend is a connection to a backend, used for one exchange of a request and its answer after the other.
 // One goroutine reads and another may write.
 type Backend struct {
 	timed
+	dialer *Dialer
 	limits *BackendLimits
 	target Target
+	// name is what the connection's address was looked up by; nil for a unix socket.
+	name *name
+	keeping
 	// secure is the TLS that exchanges go through; nil without.
 	secure *secure
 	// used says that an exchange went over the connection, reused that another one does now.
@@ -100,13 +84,14 @@ func (b *Backend) Renew() error {
 	if !b.used {
 		return nil
 	}
-	conn, secure, err := b.target.connect(b.limits.Connect)
+	conn, secure, err := b.connect(context.Background())
 	if err != nil {
 		return err
 	}
 	b.endTLS()
 	b.registry.replace(&b.timed, conn)
 	b.goOver(conn, secure)
+	b.startAge()
 	return nil
 }
 
@@ -227,8 +212,14 @@ func (b *Backend) endTLS() {
 	}
 }
 
-// Close closes the connection.
-func (b *Backend) Close() error {
-	b.endTLS()
-	return b.close()
+// Close closes the connection, once.
+func (b *Backend) Close() (err error) {
+	b.closed.Do(func() {
+		b.endTLS()
+		if b.name != nil {
+			b.name.letGo(b)
+		}
+		err = b.close()
+	})
+	return err
 }

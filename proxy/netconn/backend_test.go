@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -18,7 +19,7 @@ func dial(t *testing.T, limits BackendLimits) (*Backend, *net.TCPConn) {
 	require.NoError(t, err)
 	defer ln.Close()
 	limits.Connect = patience
-	c, err := NewDialer(limits).Dial(tcp(ln))
+	c, err := NewDialer(limits, nil).Dial(context.Background(), tcp(ln))
 	require.NoError(t, err)
 	theirs, err := ln.Accept()
 	require.NoError(t, err)
@@ -27,14 +28,14 @@ func dial(t *testing.T, limits BackendLimits) (*Backend, *net.TCPConn) {
 		theirs.Close()
 	})
 	require.NoError(t, theirs.SetDeadline(time.Now().Add(patience)))
-	return c.(*Backend), theirs.(*net.TCPConn)
+	return c, theirs.(*net.TCPConn)
 }
 
 func TestDialFails(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ln.Close()
-	_, err = NewDialer(BackendLimits{Connect: patience}).Dial(tcp(ln))
+	_, err = NewDialer(BackendLimits{Connect: patience}, nil).Dial(context.Background(), tcp(ln))
 	assert.ErrorContains(t, err, "refused")
 }
 
@@ -95,11 +96,11 @@ func TestRenew(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
-	d := NewDialer(BackendLimits{Connect: patience, Answer: brief})
-	c, err := d.Dial(tcp(ln))
+	d := NewDialer(BackendLimits{Connect: patience, Answer: brief}, nil)
+	c, err := d.Dial(context.Background(), tcp(ln))
 	require.NoError(t, err)
 	defer c.Close()
-	b := c.(*Backend)
+	b := c
 	first, err := ln.Accept()
 	require.NoError(t, err)
 	defer first.Close()

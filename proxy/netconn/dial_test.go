@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -35,11 +36,11 @@ func dialTLS(t *testing.T, limits BackendLimits, server, client *tls.Config) sec
 	client.NextProtos = []string{"http/1.1"}
 	ln, accepted := serveTLS(t, server)
 	limits.Connect = patience
-	d := NewDialer(limits)
-	c, err := d.Dial(Target{Network: "tcp", Addr: ln.Addr().String(), TLS: client})
+	d := NewDialer(limits, nil)
+	c, err := d.Dial(context.Background(), Target{Network: "tcp", Addr: ln.Addr().String(), TLS: client})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
-	return secured{c.(*Backend), <-accepted, d}
+	return secured{c, <-accepted, d}
 }
 
 // serveTLS serves the handshakes of a listener's connections. Those that fail say so by the client's error.
@@ -123,8 +124,8 @@ func TestTLSRefuses(t *testing.T) {
 		if client.Certificate != nil {
 			config.Certificates = []tls.Certificate{client}
 		}
-		d := NewDialer(BackendLimits{Connect: patience})
-		c, err := d.Dial(Target{Network: "tcp", Addr: ln.Addr().String(), TLS: config})
+		d := NewDialer(BackendLimits{Connect: patience}, nil)
+		c, err := d.Dial(context.Background(), Target{Network: "tcp", Addr: ln.Addr().String(), TLS: config})
 		if want == "" {
 			require.NoError(t, err)
 			require.NoError(t, c.Close())
@@ -161,17 +162,17 @@ func TestTLSClientCertificateMissing(t *testing.T) {
 		Certificates: []tls.Certificate{ca.Issue("backend.test")},
 		ClientAuth:   tls.RequireAnyClientCert,
 	})
-	c, err := NewDialer(BackendLimits{Connect: patience}).Dial(Target{
+	c, err := NewDialer(BackendLimits{Connect: patience}, nil).Dial(context.Background(), Target{
 		Network: "tcp", Addr: ln.Addr().String(),
 		TLS: &tls.Config{RootCAs: ca.Roots(), ServerName: "backend.test"},
 	})
 	require.NoError(t, err)
 	defer c.Close()
-	c.(*Backend).Begin(nil)
+	c.Begin(nil)
 	_, err = read(c)
 	assert.ErrorContains(t, err, "certificate required")
-	assert.Error(t, c.(*Backend).Err())
-	assert.Zero(t, c.(*Backend).Received())
+	assert.Error(t, c.Err())
+	assert.Zero(t, c.Received())
 }
 
 // The handshake has no time of its own.
@@ -182,7 +183,7 @@ func TestTLSHandshakeIsPartOfTheConnect(t *testing.T) {
 	target := tcp(ln)
 	target.TLS = &tls.Config{ServerName: "backend.test"}
 	takes(t, brief, func() {
-		_, err = NewDialer(BackendLimits{Connect: brief}).Dial(target)
+		_, err = NewDialer(BackendLimits{Connect: brief}, nil).Dial(context.Background(), target)
 	})
 	var late net.Error
 	require.True(t, errors.As(err, &late), "%v", err)
@@ -301,8 +302,8 @@ func TestTLSWriteGoesOn(t *testing.T) {
 func TestTLSTimeouts(t *testing.T) {
 	s := dialTLS(t, BackendLimits{Answer: brief, Idle: 2 * brief}, &tls.Config{}, &tls.Config{})
 	s.Begin(nil)
-	s.RequestSent()
 	takes(t, brief, func() {
+		s.RequestSent()
 		_, err := read(s)
 		assert.ErrorIs(t, err, ErrTimeout)
 	})
@@ -331,11 +332,11 @@ func TestTLSClose(t *testing.T) {
 func TestTLSRenew(t *testing.T) {
 	ca := tlstest.NewCA(t)
 	ln, accepted := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue("backend.test")}})
-	d := NewDialer(BackendLimits{Connect: patience})
-	c, err := d.Dial(Target{Network: "tcp", Addr: ln.Addr().String(), TLS: &tls.Config{RootCAs: ca.Roots(), ServerName: "backend.test"}})
+	d := NewDialer(BackendLimits{Connect: patience}, nil)
+	c, err := d.Dial(context.Background(), Target{Network: "tcp", Addr: ln.Addr().String(), TLS: &tls.Config{RootCAs: ca.Roots(), ServerName: "backend.test"}})
 	require.NoError(t, err)
 	defer c.Close()
-	s := secured{c.(*Backend), <-accepted, d}
+	s := secured{c, <-accepted, d}
 	s.exchange(t)
 	require.NoError(t, s.Renew())
 	_, err = s.theirs.Read(make([]byte, 1))
@@ -356,12 +357,12 @@ func TestUnixSocket(t *testing.T) {
 	require.NoError(t, err)
 	defer ln.Close()
 	target := Target{Network: "unix", Addr: ln.Addr().String()}
-	c, err := NewDialer(BackendLimits{Connect: patience}).Dial(target)
+	c, err := NewDialer(BackendLimits{Connect: patience}, nil).Dial(context.Background(), target)
 	require.NoError(t, err)
 	defer c.Close()
 	theirs, err := ln.Accept()
 	require.NoError(t, err)
-	b := c.(*Backend)
+	b := c
 	for range 2 {
 		b.Begin(nil)
 		send(t, b, "request")
@@ -375,7 +376,7 @@ func TestUnixSocket(t *testing.T) {
 	assert.True(t, b.Stale())
 
 	ln.Close()
-	_, err = NewDialer(BackendLimits{Connect: patience}).Dial(target)
+	_, err = NewDialer(BackendLimits{Connect: patience}, nil).Dial(context.Background(), target)
 	assert.ErrorContains(t, err, "no such file")
 }
 

@@ -40,7 +40,7 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 		Name: "bench", Strategy: balancer.RoundRobin,
 		Backends:  []balancer.BackendSettings{{URL: "http://" + backend, Addr: backend, Weight: 1, State: balancer.Ready}},
 		Health:    balancer.HealthSettings{Type: balancer.HealthTCP, Timeout: time.Second},
-		NewClient: proxy.NewClient(proxy.ClientSettings{MaxConnections: 2 * loadConnections}),
+		NewProber: proxy.NewBackends(proxy.ClientSettings{}),
 	})
 	pool.Probe(context.Background())
 	p := proxy.New(proxy.Settings{Limit: "bench", Key: key, MaxHeaderBytes: 16 << 10, MaxResponseHeader: 64 << 10}, pool, limiter, zerolog.New(io.Discard))

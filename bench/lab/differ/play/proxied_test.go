@@ -29,11 +29,12 @@ func inProcess(t testing.TB) (*Proxy, *accessLog) {
 	require.NoError(t, err)
 	t.Cleanup(backend.Close)
 	pool := balancer.NewPool(balancer.Settings{
-		Name:     "test",
-		Backends: []balancer.BackendSettings{{URL: "http://" + backend.Addr(), Addr: backend.Addr(), Weight: 1, State: balancer.Ready}},
-		Health:   balancer.HealthSettings{Type: balancer.HealthTCP, Interval: time.Hour, Timeout: patience, Rise: 1, Fall: 1},
-		NewClient: proxy.NewClient(proxy.ClientSettings{
-			MaxConnections: 16, ConnectTimeout: patience, AnswerTimeout: patience, IdleTimeout: patience, KeepAlive: time.Minute,
+		Name:           "test",
+		Backends:       []balancer.BackendSettings{{URL: "http://" + backend.Addr(), Addr: backend.Addr(), Weight: 1, State: balancer.Ready}},
+		Health:         balancer.HealthSettings{Type: balancer.HealthTCP, Interval: time.Hour, Timeout: patience, Rise: 1, Fall: 1},
+		MaxConnections: 16,
+		NewProber: proxy.NewBackends(proxy.ClientSettings{
+			ConnectTimeout: patience, AnswerTimeout: patience, IdleTimeout: patience, KeepAlive: time.Minute,
 		}),
 		Logger: zerolog.Nop(),
 	})

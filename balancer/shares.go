@@ -1,0 +1,117 @@
+package balancer
+
+import (
+	"math/bits"
+	"sync/atomic"
+)
+
+// shares counts how many of a backend's places each client holds, without a lock and without
+// allocating. A client is the hash of its name, so a client that holds nothing takes no memory.
+//
+// The table is a fixed number of sets of eight words, one word a client that holds a place. A hash
+// chooses the set and is the word's tag, so a look-up reads one cache line. A word whose count
+// falls to 0 is free for any client. The table has room for four times as many clients as there
+// are places. A client that finds its set full of others is not counted. With each place held by
+// another client, which is the worst case, that happens to one in 900.
+type shares struct {
+	// most is how many places a client may hold.
+	most uint64
+	// shift takes a hash to the number of its set.
+	shift uint
+	sets  []shareSet
+}
+
+// shareSet is a cache line. A word is a client's tag and, in the low bits, how many places it
+// holds; 0 is a free word. Two requests of a client that begin at the same moment may leave it two
+// words, so what it holds is the sum over its words.
+type shareSet [8]atomic.Uint64
+
+const (
+	shareCountBits = 21
+	shareCountMask = 1<<shareCountBits - 1
+)
+
+// newShares makes the counts for a backend with that many places, of which one client may hold
+// the share, from 0 to 1, but one at least. It returns nil if there is nothing to bound.
+func newShares(places uint64, share float64) *shares {
+	if places == 0 || share <= 0 || share >= 1 {
+		return nil
+	}
+	setBits := bits.Len64((places - 1) / 2)
+	return &shares{
+		most:  max(1, uint64(float64(places)*share)),
+		shift: uint(64 - setBits),
+		sets:  make([]shareSet, 1<<setBits),
+	}
+}
+
+// take counts one more place that the client holds, and reports whether it may. Client 0 may hold
+// all of them.
+func (s *shares) take(client uint64) bool {
+	if s == nil || client == 0 {
+		return true
+	}
+	set, tag := s.of(client)
+	for {
+		word, was, held := set.find(tag)
+		switch {
+		case held >= s.most:
+			return false
+		case word == nil:
+			return true
+		case !word.CompareAndSwap(was, max(was, tag)+1):
+			continue
+		case was != 0 && held == was&shareCountMask:
+			return true
+		}
+		// The client may have another word since, and so hold more than it may.
+		if _, _, held = set.find(tag); held <= s.most {
+			return true
+		}
+		s.giveBack(client)
+		return false
+	}
+}
+
+// giveBack counts one place less. It does nothing for a client that isn't counted.
+func (s *shares) giveBack(client uint64) {
+	if s == nil || client == 0 {
+		return
+	}
+	set, tag := s.of(client)
+	for {
+		word, was, held := set.find(tag)
+		if held == 0 {
+			return
+		}
+		now := was - 1
+		if now&shareCountMask == 0 {
+			now = 0
+		}
+		if word.CompareAndSwap(was, now) {
+			return
+		}
+	}
+}
+
+// of is where a client is counted, and by which tag.
+func (s *shares) of(client uint64) (*shareSet, uint64) {
+	return &s.sets[client>>s.shift], client << shareCountBits
+}
+
+// find looks for a client's words. It returns one of them as it was, and how many places all of
+// them count; if there is none, a free word; if there is no free one either, nil.
+func (set *shareSet) find(tag uint64) (word *atomic.Uint64, was, held uint64) {
+	for i := range set {
+		switch w := set[i].Load(); {
+		case w == 0:
+			if word == nil {
+				word = &set[i]
+			}
+		case w&^shareCountMask == tag:
+			word, was = &set[i], w
+			held += w & shareCountMask
+		}
+	}
+	return word, was, held
+}

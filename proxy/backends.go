@@ -1,0 +1,112 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"math"
+	"net"
+
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/proxy/netconn"
+)
+
+// connections are those to one backend. They are kept in a fasthttp HostClient, which nothing
+// outside of this file knows: it gives connections and takes them back. What goes over them is
+// written and read by an exchange, and how many there may be is up to the balancer, whose places
+// bound the exchanges.
+type connections struct {
+	kept   *fasthttp.HostClient
+	dialer *netconn.Dialer
+	target netconn.Target
+	// maxHeader bounds what a probe reads, as it does requests' responses, and lender has the
+	// memory for large headers.
+	maxHeader int
+	lender    lender
+}
+
+// NewBackends returns the maker of what reaches a backend, for balancer.Settings.NewProber. The
+// backends share a dialer, with one goroutine that looks after the timeouts of all connections.
+func NewBackends(s ClientSettings) func(balancer.BackendSettings) balancer.Prober {
+	dialer := netconn.NewDialer(netconn.BackendLimits{
+		Connect: s.ConnectTimeout,
+		Answer:  s.AnswerTimeout,
+		Idle:    s.IdleTimeout,
+		Total:   s.TotalTimeout,
+		Age:     s.MaxConnectionAge,
+	}, s.Resolver)
+	return func(b balancer.BackendSettings) balancer.Prober {
+		c := &connections{
+			dialer:    dialer,
+			maxHeader: s.MaxResponseHeader,
+			target:    netconn.Target{Network: b.Network(), Addr: b.Addr, TLS: resuming(b.TLS)},
+		}
+		c.kept = &fasthttp.HostClient{
+			Addr:                b.Authorities()[0],
+			Dial:                func(string) (net.Conn, error) { return c.dial() },
+			MaxConns:            math.MaxInt,
+			MaxIdleConnDuration: s.KeepAlive,
+			ConnPoolStrategy:    fasthttp.LIFO,
+		}
+		return c
+	}
+}
+
+// connectionsTo are those of a backend, which NewBackends has made.
+func connectionsTo(b *balancer.Backend) *connections { return b.Prober().(*connections) }
+
+func (c *connections) dial() (net.Conn, error) {
+	conn, err := c.dialer.Dial(context.Background(), c.target)
+	if err != nil {
+		return nil, err // and no *netconn.Backend that is nil
+	}
+	return conn, nil
+}
+
+// acquire takes a connection: any, or if fresh one that was never used. held is what release wants.
+func (c *connections) acquire(fresh bool) (conn *netconn.Backend, held any, err error) {
+	for {
+		got, err := c.kept.AcquireConn(0, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		conn := got.Conn().(*netconn.Backend)
+		if !conn.Take() {
+			c.kept.CloseConn(got)
+			continue
+		}
+		if !fresh {
+			return conn, got, nil
+		}
+		if err := conn.Renew(); err != nil {
+			c.kept.CloseConn(got)
+			return nil, nil, err
+		}
+		return conn, got, nil
+	}
+}
+
+// release gives a connection back, to be kept if that is wanted and possible, or else closed.
+func (c *connections) release(conn *netconn.Backend, held any, keep bool) {
+	if keep && conn.Keep() {
+		give(c.kept.ReleaseConn, held)
+	} else {
+		give(c.kept.CloseConn, held)
+	}
+}
+
+// give calls to, a HostClient's ReleaseConn or CloseConn, with a connection whose type fasthttp
+// doesn't export.
+func give[Conn any](to func(Conn), held any) { to(held.(Conn)) }
+
+// resuming has all of a backend's connections resume one TLS session: the later ones' handshakes
+// need no certificates.
+func resuming(config *tls.Config) *tls.Config {
+	if config == nil {
+		return nil
+	}
+	config = config.Clone()
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	return config
+}

@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/balancer"
+)
+
+// dnsServer is a DNS server that knows one name. While it is away it takes queries and says nothing.
+type dnsServer struct {
+	conn net.PacketConn
+	mu   sync.Mutex
+	a    []netip.Addr
+	away bool
+	// asked counts the queries for addresses of the name.
+	asked int
+}
+
+func startDNS(t *testing.T, addrs ...string) *dnsServer {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &dnsServer{conn: conn}
+	s.set(false, addrs...)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if reply := s.answer(buf[:n]); reply != nil {
+				_, _ = conn.WriteTo(reply, from)
+			}
+		}
+	}()
+	t.Cleanup(func() { conn.Close(); <-ended })
+	return s
+}
+
+func (s *dnsServer) set(away bool, addrs ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away, s.a = away, nil
+	for _, a := range addrs {
+		s.a = append(s.a, netip.MustParseAddr(a))
+	}
+}
+
+// queries is how many came for IPv4 addresses.
+func (s *dnsServer) queries() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+// answer makes a reply to a query (RFC 1035, section 4.1); nil while the server is away.
+func (s *dnsServer) answer(query []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const header, typeA = 12, 1
+	nameEnd := header + bytes.IndexByte(query[header:], 0) + 1
+	question := query[header : nameEnd+4]
+	var addrs []netip.Addr
+	if binary.BigEndian.Uint16(query[nameEnd:]) == typeA {
+		s.asked++
+		addrs = s.a
+	}
+	if s.away {
+		return nil
+	}
+	reply := append([]byte{query[0], query[1], 0x84, 0}, 0, 1, 0, byte(len(addrs)), 0, 0, 0, 0)
+	reply = append(reply, question...)
+	for _, a := range addrs {
+		// The name is that of the question; class IN, and a second to live.
+		reply = append(reply, 0xc0, header, 0, typeA, 0, 1, 0, 0, 0, 1, 0, 4)
+		reply = append(reply, a.AsSlice()...)
+	}
+	return reply
+}
+
+// resolver asks the server, and nobody else.
+func (s *dnsServer) resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", s.conn.LocalAddr().String())
+	}}
+}
+
+// backendAt answers on one loopback address with its name, and closes each connection after that.
+func backendAt(t *testing.T, host, port string) *backend {
+	t.Helper()
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	require.NoError(t, err)
+	return serveOn(t, ln, func(c *conn, _ int) {
+		c.readRequest()
+		c.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n" + host)
+	})
+}
+
+// A name with two addresses: both serve, one alone does when the other is gone, and both probes and
+// requests go on while the DNS server is away.
+func TestBackendBehindAName(t *testing.T) {
+	first := backendAt(t, "127.0.0.1", "0")
+	_, port, err := net.SplitHostPort(first.addr)
+	require.NoError(t, err)
+	second := backendAt(t, "127.0.0.2", port)
+	dns := startDNS(t, "127.0.0.1", "127.0.0.2")
+	cs := clientSettings()
+	cs.Resolver = dns.resolver()
+	pool := balancer.NewPool(balancer.Settings{
+		Name:      "test",
+		Backends:  []balancer.BackendSettings{{URL: "http://app.test", Addr: "app.test:" + port, Weight: 1, State: balancer.Ready}},
+		Health:    balancer.HealthSettings{Type: balancer.HealthHTTP, Path: "/", Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1},
+		NewProber: NewBackends(cs),
+		Logger:    zerolog.Nop(),
+	})
+	pool.Probe(t.Context())
+	b, err := pool.Pick(0)
+	require.NoError(t, err, "%+v", pool.Status())
+	b.End(0, false)
+	p := startProxy(t, settings(), &fakePool{backends: []*balancer.Backend{b}, balancers: []*balancer.Pool{pool}}, nil)
+
+	answers := func() map[string]int {
+		counts := map[string]int{}
+		c := p.dial()
+		for range 6 {
+			counts[c.do(plainGet).body]++
+		}
+		return counts
+	}
+	assert.Equal(t, map[string]int{"127.0.0.1": 3, "127.0.0.2": 3}, answers())
+	assert.Equal(t, 1, dns.queries(), "no request looks the name up")
+
+	dns.set(true)
+	require.NoError(t, second.ln.Close())
+	assert.Equal(t, map[string]int{"127.0.0.1": 6}, answers())
+	pool.Probe(t.Context())
+	assert.True(t, pool.Status()[0].Healthy)
+	assert.Zero(t, p.Stats().Retries, "a refused address is passed by within the connect")
+}

@@ -1,0 +1,192 @@
+package netconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Resolver looks names up. A net.Resolver is one.
+type Resolver interface {
+	// LookupNetIP returns the addresses of a host, of either family with network "ip".
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+const (
+	// lookupInterval is how old a name's addresses may be when something is dialed. It is then
+	// looked up again, and nobody waits for that.
+	lookupInterval = 10 * time.Second
+	// lookupTimeout bounds one lookup.
+	lookupTimeout = 5 * time.Second
+	// skipTime is for how long an address that could not be connected to is left out.
+	skipTime = 10 * time.Second
+)
+
+// name is the host and port of backends that are dialed, and what its addresses are. They are
+// looked up at the first dial, and again by those that find them old; until another lookup
+// succeeds, the last ones serve. Nothing on a request's way uses it but a dial.
+type name struct {
+	host     string
+	port     uint16
+	resolver Resolver
+
+	mu sync.Mutex
+	// known are the addresses that were found last, at is when they were looked up, and err is why
+	// there are none yet.
+	known []netip.Addr
+	at    time.Time
+	err   error
+	// looking is closed at the end of the lookup that runs; nil if none does.
+	looking chan struct{}
+	// turn counts the dials, which take the addresses in turn.
+	turn int
+	// skipped has the addresses that are left out, and until when.
+	skipped map[netip.Addr]time.Time
+	// conns are the connections to the name, and the address that each goes to.
+	conns map[*Backend]netip.Addr
+}
+
+// newName makes the name for "host:port". A host that is an address is never looked up.
+func newName(addr string, r Resolver) (*name, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("address %s: unexpected port %q; want a number up to 65535", addr, port)
+	}
+	n := &name{
+		host: host, port: uint16(number), resolver: r,
+		skipped: make(map[netip.Addr]time.Time), conns: make(map[*Backend]netip.Addr),
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		n.known, n.resolver = []netip.Addr{ip}, nil
+	}
+	return n, nil
+}
+
+// addresses are those to dial, in their order. It waits for a lookup only while there are none.
+func (n *name) addresses(ctx context.Context) ([]netip.AddrPort, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.resolver != nil && n.looking == nil && time.Since(n.at) >= lookupInterval {
+		n.looking = make(chan struct{})
+		go n.lookUp(n.looking)
+	}
+	if len(n.known) == 0 {
+		if err := n.await(ctx, n.looking); err != nil {
+			return nil, err
+		}
+	}
+	return n.inTurn(), nil
+}
+
+// await waits for the end of a lookup, if one runs, and says why there are no addresses. The
+// caller holds n.mu, which is free meanwhile.
+func (n *name) await(ctx context.Context, looking chan struct{}) error {
+	if looking != nil {
+		n.mu.Unlock()
+		select {
+		case <-looking:
+		case <-ctx.Done():
+		}
+		n.mu.Lock()
+	}
+	switch {
+	case len(n.known) > 0:
+		return nil
+	case n.err != nil:
+		return n.err
+	}
+	return fmt.Errorf("lookup %s: %w", n.host, ErrTimeout)
+}
+
+// inTurn starts with the address whose turn it is, and leaves those out that are skipped, unless
+// all of them are. The caller holds n.mu.
+func (n *name) inTurn() []netip.AddrPort {
+	now := time.Now()
+	from := slices.DeleteFunc(slices.Clone(n.known), func(ip netip.Addr) bool { return now.Before(n.skipped[ip]) })
+	if len(from) == 0 {
+		from = n.known
+	}
+	all := make([]netip.AddrPort, len(from))
+	for i := range from {
+		all[i] = netip.AddrPortFrom(from[(i+n.turn)%len(from)], n.port)
+	}
+	n.turn++
+	return all
+}
+
+// skip leaves an address out for skipTime.
+func (n *name) skip(addr netip.AddrPort) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.skipped[addr.Addr()] = time.Now().Add(skipTime)
+}
+
+// lookUp finds out what the addresses are now, and closes done.
+func (n *name) lookUp(done chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+	defer cancel()
+	found, err := n.resolver.LookupNetIP(ctx, "ip", n.host)
+	if err == nil && len(found) == 0 {
+		err = errors.New("the name has no address")
+	}
+	for _, b := range n.take(found, err) {
+		b.retire()
+	}
+	close(done)
+}
+
+// take takes the result of a lookup, and returns the connections to addresses that are gone. A
+// lookup that failed is due again a second later.
+func (n *name) take(found []netip.Addr, err error) (gone []*Backend) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.looking = nil
+	if err != nil {
+		if n.err = err; !errors.As(err, new(*net.DNSError)) { // which names the host itself
+			n.err = fmt.Errorf("lookup %s: %w", n.host, err)
+		}
+		n.at = time.Now().Add(time.Second - lookupInterval)
+		return nil
+	}
+	for i, ip := range found {
+		found[i] = ip.Unmap()
+	}
+	slices.SortFunc(found, netip.Addr.Compare) // Resolvers shuffle, which would undo the turns.
+	found = slices.Compact(found)
+	n.known, n.at, n.err = found, time.Now(), nil
+	for ip := range n.skipped {
+		if !slices.Contains(found, ip) {
+			delete(n.skipped, ip)
+		}
+	}
+	for b, ip := range n.conns {
+		if !slices.Contains(found, ip) {
+			gone = append(gone, b)
+		}
+	}
+	return gone
+}
+
+// hold notes that a connection goes to an address of the name's.
+func (n *name) hold(b *Backend, ip netip.Addr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.conns[b] = ip
+}
+
+// letGo forgets a connection.
+func (n *name) letGo(b *Backend) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.conns, b)
+}
