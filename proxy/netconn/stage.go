@@ -49,8 +49,12 @@ func (c *Client) Next() bool {
 // Close has no more requests come. It closes the connections that wait for one, and returns once
 // each request that began was admitted or refused. For so long as grace, heads may arrive and
 // clients that have just connected may send theirs; what isn't whole by then fails with
-// ErrTimeout. The error is the cause of ctx's end, if that comes first.
+// ErrTimeout. The error is the cause of ctx's end, if that comes first; the grace is half of the
+// time that ctx has at most.
 func (all *Clients) Close(ctx context.Context, grace time.Duration) error {
+	if end, ok := ctx.Deadline(); ok {
+		grace = min(grace, time.Until(end)/2)
+	}
 	all.CloseIdle()
 	graceful, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
