@@ -76,11 +76,11 @@ type RequestsStatus struct {
 	ClientGone int64 `json:"client_gone"`
 	// TooSlow counts the requests that were broken off because their client sent or took bytes at less than the least rate.
 	TooSlow int64 `json:"too_slow"`
-	// Mended counts the responses that were framed anew because the backend's framing was odd, such as with
-	// Transfer-Encoding: chunked twice.
+	// Mended counts the responses that were framed anew because the backend's framing was odd, such
+	// as with Transfer-Encoding: chunked twice.
 	Mended int64 `json:"mended"`
-	// Retries counts the requests that were sent to a second backend or connection, Cut the responses
-	// that ended early after they had begun, Panics the requests that ended in one.
+	// Retries counts the requests that were sent to a second backend or connection, Cut the
+	// responses that ended early after they had begun, Panics the requests that ended in one.
 	Retries int64 `json:"retries"`
 	Cut     int64 `json:"cut"`
 	Panics  int64 `json:"panics"`
@@ -88,7 +88,8 @@ type RequestsStatus struct {
 
 // ResponsesStatus counts responses by class of status.
 type ResponsesStatus struct {
-	// Informational counts interim responses, which come before the one that ends a request, and each 101.
+	// Informational counts interim responses, which come before the one that ends a request, and
+	// each 101.
 	Informational int64 `json:"1xx"`
 	Successful    int64 `json:"2xx"`
 	Redirection   int64 `json:"3xx"`

@@ -23,52 +23,21 @@ type answerHead struct {
 	chunked bool
 }
 
-// appendAnswerHead appends the head, but for the Connection field of a final one and the empty line: nothing that
-// concerns only the backend's connection, no backend's authority in Location and Content-Location, a Date, and
-// X-Request-ID if the backend set none. What frames the body, and the end of each line, are written anew. All else stays as
-// it came, in spelling and order. It doesn't allocate if dst has room.
+// appendAnswerHead appends the head, but for the Connection field of a final one and the empty
+// line: nothing that concerns only the backend's connection, no backend's authority in Location and
+// Content-Location, a Date, and X-Request-ID if the backend set none. What frames the body, and the
+// end of each line, are written anew. All else stays as it came, in spelling and order. It doesn't
+// allocate if dst has room.
 func appendAnswerHead(dst []byte, a *answerHead) []byte {
-	dst = append(dst, "HTTP/1.1 "...)
-	dst = strconv.AppendInt(dst, int64(a.answer.Status), 10)
-	if len(a.answer.Reason) == 0 {
-		dst = append(dst, ' ') // RFC 9112, section 4: the space is not optional.
-	}
-	dst = append(dst, a.answer.Reason...)
-	dst = append(dst, "\r\n"...)
-	var hasDate, hasID, hasLength bool
-	for i := range a.answer.Fields {
-		f := &a.answer.Fields[i]
-		switch answerKindOf(f.Name) {
-		case answerHop:
-			continue
-		case answerLength:
-			if !hasLength && !a.chunked {
-				dst = a.appendLength(dst, f)
-			}
-			hasLength = true
-			continue
-		case answerReference:
-			dst = a.appendReference(dst, f)
-			continue
-		case answerDate:
-			hasDate = true
-		case answerID:
-			hasID = true
-		case answerEndToEnd:
-			if a.answer.Named.Contains(f.Name) {
-				continue
-			}
-		}
-		dst = f.AppendLine(dst)
-	}
-	if !hasID && len(a.requestID) > 0 {
+	dst, has := a.appendFields(a.appendStatusLine(dst))
+	if !has.id && len(a.requestID) > 0 {
 		dst = appendField(dst, headerRequestID, a.requestID)
 	}
 	dst = a.appendUpgrade(dst)
 	if a.answer.Status < 200 {
 		return dst
 	}
-	if !hasDate {
+	if !has.date {
 		dst = appendDate(dst)
 	}
 	if a.chunked {
@@ -77,8 +46,52 @@ func appendAnswerHead(dst []byte, a *answerHead) []byte {
 	return dst
 }
 
-// appendLength writes how long the body is, unless there must be nothing about that (RFC 9110, section 8.6), or the chunks
-// count and not the length (RFC 9112, section 6.3). A number stays as it came if it is all there is.
+func (a *answerHead) appendStatusLine(dst []byte) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(a.answer.Status), 10)
+	if len(a.answer.Reason) == 0 {
+		dst = append(dst, ' ') // RFC 9112, section 4: the space is not optional.
+	}
+	dst = append(dst, a.answer.Reason...)
+	return append(dst, "\r\n"...)
+}
+
+// written is what a head has of the fields that it should have once.
+type written struct{ date, id, length bool }
+
+// appendFields writes those of the backend's fields that go on to the client.
+func (a *answerHead) appendFields(dst []byte) (_ []byte, has written) {
+	for i := range a.answer.Fields {
+		f := &a.answer.Fields[i]
+		switch answerKindOf(f.Name) {
+		case answerHop:
+			continue
+		case answerLength:
+			if !has.length && !a.chunked {
+				dst = a.appendLength(dst, f)
+			}
+			has.length = true
+			continue
+		case answerReference:
+			dst = a.appendReference(dst, f)
+			continue
+		case answerDate:
+			has.date = true
+		case answerID:
+			has.id = true
+		case answerEndToEnd:
+			if a.answer.Named.Contains(f.Name) {
+				continue
+			}
+		}
+		dst = f.AppendLine(dst)
+	}
+	return dst, has
+}
+
+// appendLength writes how long the body is, unless there must be nothing about that (RFC 9110,
+// section 8.6), or the chunks count and not the length (RFC 9112, section 6.3). A number stays as
+// it came if it is all there is.
 func (a *answerHead) appendLength(dst []byte, f *http1.Field) []byte {
 	switch status := a.answer.Status; {
 	case status < 200, status == 204, a.answer.Size == http1.SizeChunked:

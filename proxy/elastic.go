@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// The sizes of memory that is lent: powers of two from the smallest to the largest, which holds the largest header that a
-// pool may allow with what we add to it.
+// The sizes of memory that is lent: powers of two from the smallest to the largest, which holds the
+// largest header that a pool may allow with what we add to it.
 const (
 	leastLent = 15 // 32 KiB
 	mostLent  = 21 // 2 MiB
@@ -30,8 +30,8 @@ func (l *lender) get(n int) *[]byte {
 // put takes memory back.
 func (l *lender) put(b *[]byte) { l.pools[bits.Len(uint(len(*b)))-1-leastLent].Put(b) }
 
-// elastic is a buffer of its own, in whose place a larger one is borrowed for as long as it is too small. So whoever
-// keeps it holds no more than it began with.
+// elastic is a buffer of its own, in whose place a larger one is borrowed for as long as it is too
+// small. So whoever keeps it holds no more than it began with.
 type elastic struct {
 	own      []byte
 	borrowed *[]byte

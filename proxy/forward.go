@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/valyala/fasthttp"
-
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
@@ -150,7 +148,8 @@ const maxInterim = 16
 
 // errInterim refuses the one that is too many.
 func errInterim(head []byte) error {
-	return http1.Refuse(fasthttp.StatusBadGateway, "interim-count", fmt.Sprintf("more than %d interim responses", maxInterim), head, 0)
+	detail := fmt.Sprintf("there are more than %d interim responses", maxInterim)
+	return refuseResponse("interim-count", detail, head, 0)
 }
 
 // receive reads the answer's header, and passes on those of interim answers.

@@ -13,7 +13,10 @@ var mendings = [...]struct {
 	text  string
 }{
 	{http1.MendedCodings, "Transfer-Encoding: chunked more than once (RFC 9112, 6.1)"},
-	{http1.MendedBothFramings, "Transfer-Encoding with Content-Length (RFC 9112, 6.3), after which its connection isn't used again"},
+	{
+		http1.MendedBothFramings,
+		"Transfer-Encoding with Content-Length (RFC 9112, 6.3), after which its connection isn't used again",
+	},
 	{http1.MendedLengths, "the same Content-Length more than once (RFC 9110, 8.6)"},
 	{http1.MendedLineEnds, "header lines that end in a bare LF (RFC 9112, 2.2)"},
 }
@@ -39,8 +42,8 @@ func (t *toldMended) news(b *balancer.Backend, faults http1.Mended) http1.Mended
 	return news
 }
 
-// noteMended counts a response that is framed anew because the backend's framing was odd, and has each oddity logged once a
-// backend.
+// noteMended counts a response that is framed anew because the backend's framing was odd, and has
+// each oddity logged once a backend.
 func (r *request) noteMended() {
 	faults, p := r.exchange.answer.Mended, r.proxy
 	if faults == 0 {
@@ -51,7 +54,7 @@ func (r *request) noteMended() {
 	for _, m := range mendings {
 		if news&m.fault != 0 {
 			p.log.Warn().Str("backend", r.backend.URL()).Str("sends", m.text).
-				Msg("a backend's responses are malformed in a way that does no harm, and are framed anew; this is logged once")
+				Msg("a backend's responses are malformed in a harmless way and framed anew; this is logged once")
 		}
 	}
 }

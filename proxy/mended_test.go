@@ -19,8 +19,8 @@ import (
 
 const chunkedOnce = "Transfer-Encoding: chunked\r\n"
 
-// What all readers read alike is framed anew. The client sees nothing of it, and the connection to the backend is used
-// again where there is no doubt about what follows.
+// What all readers read alike is framed anew. The client sees nothing of it, and the connection to
+// the backend is used again where there is no doubt about what follows.
 func TestOddResponsesAreFramedAnew(t *testing.T) {
 	f := func(name, response, framing string, kept bool, mended int) {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +104,8 @@ func TestMendedResponsesAreLoggedOnce(t *testing.T) {
 	assert.EqualValues(t, 10, p.Stats().Mended)
 }
 
-// A 1xx says nothing of a body or of the backend's connection, and has the request's id. A 101 has our own Upgrade.
+// A 1xx says nothing of a body or of the backend's connection, and has the request's id. A 101 has
+// our own Upgrade.
 func TestHopByHopOfInformationalResponses(t *testing.T) {
 	const odd = "Content-Length: 5\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\nProxy-Connection: x\r\n" + chunkedOnce + "X-End: 2\r\n"
 	b := startBackend(t, func(c *conn, _ int) {
@@ -172,8 +173,8 @@ func strictBody(t *testing.T, br *bufio.Reader, chunked bool, length int64) stri
 	}
 }
 
-// Whatever a backend sends, what the client gets is strict, if it gets any: one framing, CRLF everywhere, nothing of the
-// connection behind us. And what it gets is what the backend's body was.
+// Whatever a backend sends, what the client gets is strict, if it gets any: one framing, CRLF
+// everywhere, nothing of the connection behind us. And what it gets is what the backend's body was.
 func FuzzResponsesAreFramedAnew(f *testing.F) {
 	for _, seed := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello", "HTTP/1.2 200 OK\nTransfer-Encoding: chunked\nTransfer-Encoding: chunked\n\n5 \nhello\n0 \nX: y\n\n",
@@ -212,8 +213,8 @@ func FuzzResponsesAreFramedAnew(f *testing.F) {
 	})
 }
 
-// framedAnew is what a client gets for what a backend sends and ends with, without sockets; nil if it is refused. want
-// is the body.
+// framedAnew is what a client gets for what a backend sends and ends with, without sockets; nil if
+// it is refused. want is the body.
 func framedAnew(wire []byte, http11 bool) (out []byte, want string) {
 	p := New(Settings{MaxHeaderBytes: 1 << 10, MaxResponseHeader: 16 << 10}, nil, nil, zerolog.Nop())
 	r := newRequest(p)

@@ -11,7 +11,8 @@ import (
 // keptRefusals is how many refusals are kept: with their texts they take less than 256 KiB.
 const keptRefusals = 512
 
-// Refused is a message that was refused, as far as it may be shown: nothing of a value, and nothing of a query.
+// Refused is a message that was refused, as far as it may be shown: nothing of a value, and nothing
+// of a query.
 type Refused struct {
 	Time time.Time
 	// Method is the request's, if it could be read and is of the usual form.
@@ -78,8 +79,8 @@ func (r *request) keepRefusal() {
 	r.proxy.refusals.add(kept)
 }
 
-// isUsualMethod reports whether b has the form of the registered methods. Where messages have come apart, what should be a
-// method may be a part of a body, and isn't shown.
+// isUsualMethod reports whether b has the form of the registered methods. Where messages have come
+// apart, what should be a method may be a part of a body, and isn't shown.
 func isUsualMethod(b []byte) bool {
 	for _, c := range b {
 		if (c < 'A' || c > 'Z') && c != '-' {
@@ -89,7 +90,8 @@ func isUsualMethod(b []byte) bool {
 	return len(b) > 0 && len(b) <= len("UPDATEREDIRECTREF")
 }
 
-// inBody has a refusal of a body count from the beginning of its message, whose head has so many bytes.
+// inBody has a refusal of a body count from the beginning of its message, whose head has so many
+// bytes.
 func inBody(err error, head int) error {
 	if why, ok := err.(*http1.Refusal); ok {
 		why.Offset += head

@@ -24,7 +24,8 @@ func (p *proxied) refused(lines int) Refused {
 	return p.Refused()[0]
 }
 
-// Every refusal of a request is kept with its reason, its field and its place, and with nothing of a value.
+// Every refusal of a request is kept with its reason, its field and its place, and with nothing of
+// a value.
 func TestRefusedRequestsAreKept(t *testing.T) {
 	b, _ := answering(t, ok)
 	s := settings()
@@ -115,7 +116,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 	assert.Less(t, keptRefusals*len(shown), 256<<10, "%s", shown)
 }
 
-// What comes apart isn't shown as a method, and no letter or digit of a message is in what is kept of it.
+// What comes apart isn't shown as a method, and no letter or digit of a message is in what is kept
+// of it.
 func FuzzRefusedMessages(f *testing.F) {
 	f.Add("GET / HTTP/1.1\r\nHost: a\r\nCookie: abc=5\x01\r\n\r\n")
 	f.Add("hunter2 / HTTP/1.1\r\nHost: a b\r\n\r\n")

@@ -123,7 +123,8 @@ func TestNoTrailersForHTTP10(t *testing.T) {
 	assert.Equal(t, "abc", c.untilEnd())
 }
 
-// badTrailers are those that neither a request nor a response may have. A bare LF ends lines of a response.
+// badTrailers are those that neither a request nor a response may have. A bare LF ends lines of a
+// response.
 var badTrailers = []string{
 	"X-Sum : 6\r\n\r\n",
 	" X-Sum: 6\r\n\r\n",

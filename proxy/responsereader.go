@@ -15,19 +15,21 @@ const responseBuffer = 16 << 10
 // notAResponse is the reason of a refusal of what can't be the beginning of a response.
 const notAResponse = "not-a-response"
 
-// responseReader reads the heads of a backend's responses, and has what came behind them. It doesn't allocate in steady
-// state.
+// responseReader reads the heads of a backend's responses, and has what came behind them. It
+// doesn't allocate in steady state.
 type responseReader struct {
 	memory elastic
 	lender *lender
 	// limit bounds a head.
 	limit int
-	// memory[start:end] is what has come and wasn't used yet; scanned bytes of it hold no end of a head.
+	// memory[start:end] is what has come and wasn't used yet; scanned bytes of it hold no end of a
+	// head.
 	start, end, scanned int
 }
 
 func newResponseReader(limit int, l *lender) responseReader {
-	return responseReader{memory: elastic{own: make([]byte, responseBuffer)}, lender: l, limit: limit}
+	memory := elastic{own: make([]byte, responseBuffer)}
+	return responseReader{memory: memory, lender: l, limit: limit}
 }
 
 // reset forgets what has come.
@@ -46,8 +48,8 @@ func (r *responseReader) came(n int)   { r.end += n }
 // rest is what has come and wasn't used yet.
 func (r *responseReader) rest() []byte { return r.memory.bytes()[r.start:r.end] }
 
-// readHead reads a head, interim or not, of which a part may be there. It stays good until the next call. What is refused
-// comes with a *http1.Refusal.
+// readHead reads a head, interim or not, of which a part may be there. It stays good until the next
+// call. What is refused comes with a *http1.Refusal.
 func (r *responseReader) readHead(from io.Reader, a *http1.Answer) (head []byte, err error) {
 	for {
 		head, why := r.takeHead()
@@ -66,7 +68,8 @@ func (r *responseReader) readHead(from io.Reader, a *http1.Answer) (head []byte,
 	}
 }
 
-// takeHead takes a head out if all of it is there; nil if not. It refuses one that is too large, or that can't be one.
+// takeHead takes a head out if all of it is there; nil if not. It refuses one that is too large, or
+// that can't be one.
 func (r *responseReader) takeHead() (head []byte, why *http1.Refusal) {
 	rest := r.rest()
 	if r.scanned == len(rest) {
@@ -81,7 +84,7 @@ func (r *responseReader) takeHead() (head []byte, why *http1.Refusal) {
 		r.scanned = 0
 		return rest[:n], nil
 	case !http1.BeginsAnswer(rest):
-		return nil, http1.Refuse(fasthttp.StatusBadGateway, notAResponse, "what came is not an HTTP/1 response", rest, 0)
+		return nil, refuseResponse(notAResponse, "what came is not an HTTP/1 response", rest, 0)
 	case len(rest) >= r.limit:
 		return nil, r.tooLarge("more than ", len(rest))
 	}
@@ -91,8 +94,14 @@ func (r *responseReader) takeHead() (head []byte, why *http1.Refusal) {
 
 // tooLarge names the bound, and by how much a head is over it.
 func (r *responseReader) tooLarge(moreThan string, n int) *http1.Refusal {
-	detail := fmt.Sprintf("the response's header has %s%d bytes, and max_response_header is %d", moreThan, n, r.limit)
-	return http1.Refuse(fasthttp.StatusBadGateway, "header-size", detail, r.rest(), r.limit)
+	detail := fmt.Sprintf("the response's header has %s%d bytes, and max_response_header is %d",
+		moreThan, n, r.limit)
+	return refuseResponse("header-size", detail, r.rest(), r.limit)
+}
+
+// refuseResponse refuses a response for what its text alone doesn't say. The fault is at b[at].
+func refuseResponse(reason, detail string, b []byte, at int) *http1.Refusal {
+	return http1.Refuse(fasthttp.StatusBadGateway, reason, detail, b, at)
 }
 
 // fill waits for more of the head.

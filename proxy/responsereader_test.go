@@ -25,7 +25,8 @@ func headOfSize(n int) string {
 	return sizedHead("X: " + strings.Repeat("x", n-len(sizedHead("X: \r\n"))) + "\r\n")
 }
 
-// Heads up to the bound pass, however large, interim or final, in one piece or in many, and so does what follows.
+// Heads up to the bound pass, however large, interim or final, in one piece or in many, and so does
+// what follows.
 func TestLargeResponseHeaders(t *testing.T) {
 	large := sizedHead(fiveCookies)
 	many := sizedHead(strings.Repeat("X-Short: 1\r\n", 140))
@@ -95,7 +96,8 @@ func TestLargeTrailers(t *testing.T) {
 	f(64<<10, false)
 }
 
-// What a reader holds when it has nothing to do is what it began with, and the memory for large heads serves the next one.
+// What a reader holds when it has nothing to do is what it began with, and the memory for large
+// heads serves the next one.
 func TestMemoryForLargeHeadsIsGivenBack(t *testing.T) {
 	var l lender
 	r := newResponseReader(1<<20, &l)

@@ -2,8 +2,9 @@ package proxy
 
 import "sync/atomic"
 
-// Stats is what the proxy has done and is doing. Each figure has the same name here, among the counters, and in the
-// admin API's GET /status. The counters are read one after the other, not at one moment.
+// Stats is what the proxy has done and is doing. Each figure has the same name here, among the
+// counters, and in the admin API's GET /status. The counters are read one after the other, not at
+// one moment.
 type Stats struct {
 	// Total counts the requests that began, InFlight those that run now.
 	Total, InFlight int64
@@ -25,7 +26,8 @@ type Stats struct {
 	Mended int64
 	// Retries counts the requests that were sent a second time.
 	Retries int64
-	// Cut counts the responses that ended early: the backend broke in the middle, or the client did.
+	// Cut counts the responses that ended early: the backend broke in the middle, or the client
+	// did.
 	Cut int64
 	// Panics counts the bugs that were contained.
 	Panics int64
@@ -33,7 +35,8 @@ type Stats struct {
 
 // Responses counts responses by the class of their status.
 type Responses struct {
-	// Informational are 1xx: the interim responses that were passed on, and each 101 from when it was sent.
+	// Informational are 1xx: the interim responses that were passed on, and each 101 from when it
+	// was sent.
 	Informational int64
 	// ClientError has the requests whose client went away before the response, too.
 	Successful, Redirection, ClientError, ServerError int64
@@ -47,8 +50,8 @@ const cacheLines = 128
 type counters struct {
 	_     [cacheLines]byte
 	total atomic.Int64
-	// ended counts the requests that ended, by status / 100. informational counts the 1xx responses, which end no
-	// request; but a 101 does, later.
+	// ended counts the requests that ended, by status / 100. informational counts the 1xx
+	// responses, which end no request; but a 101 does, later.
 	ended                                             [10]atomic.Int64
 	informational                                     atomic.Int64
 	limited, badGateway, unavailable, gatewayTimeout  atomic.Int64

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Interim responses and each 101 are counted when they are sent, beside the responses that end requests.
+// Interim responses and each 101 are counted when they are sent, beside the responses that end
+// requests.
 func TestInformationalResponsesAreCounted(t *testing.T) {
 	b, _ := answering(t, "HTTP/1.1 100 Continue\r\n\r\n"+hints+ok)
 	p := proxyTo(t, b.addr)

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 
 	"gopher-equalizer/proxy/http1"
@@ -39,13 +38,13 @@ func upgradesTo(list []byte) (protocols, http2 bool) {
 	return protocols, http2
 }
 
-// tunnel passes the backend's 101 on, and then bytes both ways, until one side has ended or nothing came
-// for TunnelTimeout. Neither connection is used for anything else after that.
+// tunnel passes the backend's 101 on, and then bytes both ways, until one side has ended or nothing
+// came for TunnelTimeout. Neither connection is used for anything else after that.
 func (r *request) tunnel() {
 	r.last = true
 	if r.upload.stop(r); !r.upload.complete() {
 		r.endExchange(broke)
-		r.fail(backendBad, errEarlySwitch)
+		r.fail(backendBad, earlySwitch(r.exchange.head))
 		return
 	}
 	if err := r.openTunnel(); err != nil {
@@ -60,8 +59,11 @@ func (r *request) tunnel() {
 	r.exchange.close(dropped)
 }
 
-// errEarlySwitch says that a backend speaks another protocol before it has all of the request.
-var errEarlySwitch = errors.New("the response switches protocols before the request has ended")
+// earlySwitch refuses a 101 of a backend that doesn't have all of the request yet.
+func earlySwitch(head []byte) *http1.Refusal {
+	const detail = "the response switches protocols before the request has ended"
+	return refuseResponse("switch-early", detail, head, len("HTTP/1.1 "))
+}
 
 // openTunnel sends the 101, and what came on either side behind the heads.
 func (r *request) openTunnel() error {

@@ -240,9 +240,13 @@ type status struct {
 		Count int64 `json:"count"`
 	} `json:"buckets"`
 	Requests struct {
-		Total       int64 `json:"total"`
-		Limited     int64 `json:"limited"`
-		BadGateway  int64 `json:"bad_gateway"`
+		Total      int64 `json:"total"`
+		Limited    int64 `json:"limited"`
+		BadGateway int64 `json:"bad_gateway"`
+		Mended     int64 `json:"mended"`
+		Responses  struct {
+			Informational int64 `json:"1xx"`
+		} `json:"responses"`
 		Unavailable int64 `json:"unavailable"`
 		Retries     int64 `json:"retries"`
 		Cut         int64 `json:"cut"`

@@ -5,17 +5,19 @@ import (
 	"fmt"
 )
 
-// MaxResponseFields is how many header lines a response may have. Those of a request may be fewer: see MaxFields.
+// MaxResponseFields is how many header lines a response may have. Those of a request may be fewer:
+// see MaxFields.
 const MaxResponseFields = 256
 
-// Mended are the faults of a response that are no reason to refuse it. All readers see the same body in it, and since a
-// response is framed anew, its client gets none of them.
+// Mended are the faults of a response that are no reason to refuse it. All readers see the same
+// body in it, and since a response is framed anew, its client gets none of them.
 type Mended uint8
 
 const (
 	// MendedCodings: Transfer-Encoding says chunked more than once (RFC 9112, section 6.1).
 	MendedCodings Mended = 1 << iota
-	// MendedBothFramings: there are a Transfer-Encoding and a Content-Length (RFC 9112, section 6.3).
+	// MendedBothFramings: there are a Transfer-Encoding and a Content-Length (RFC 9112, section
+	// 6.3).
 	MendedBothFramings
 	// MendedLengths: Content-Length says the same number more than once (RFC 9110, section 8.6).
 	MendedLengths
@@ -25,15 +27,17 @@ const (
 
 // Answer is the head of an answer. It aliases the bytes that it was parsed from.
 type Answer struct {
-	// Status is 100 to 599. Reason is the rest of the status line, with the space before it; it may be empty.
+	// Status is 100 to 599. Reason is the rest of the status line, with the space before it; it may be
+	// empty.
 	Status int
 	Reason []byte
-	// HTTP11 says that the version is HTTP/1.1, or a later one of HTTP/1, which counts as that; else it is HTTP/1.0.
+	// HTTP11 says that the version is HTTP/1.1, or a later one of HTTP/1, which counts as that;
+	// else it is HTTP/1.0.
 	HTTP11 bool
 	// Fields are the header lines in their order.
 	Fields []Field
-	// Size is the body's as the fields have it: a number of bytes, SizeChunked or SizeUntilClose. Whether there
-	// is a body depends on the request too: see Body.
+	// Size is the body's as the fields have it: a number of bytes, SizeChunked or SizeUntilClose.
+	// Whether there is a body depends on the request too: see Body.
 	Size int64
 	// KeepAlive says that the backend wants to answer more requests on the connection.
 	KeepAlive bool
@@ -45,7 +49,8 @@ type Answer struct {
 	// Mended is what was wrong with the head and doesn't matter.
 	Mended Mended
 
-	// head is what was given to Parse; length and coding are what its framing hangs on, nil where it has none.
+	// head is what was given to Parse; length and coding are what its framing hangs on, nil where
+	// it has none.
 	head           []byte
 	length, coding []byte
 	closes, keeps  bool
@@ -62,7 +67,8 @@ func (a *Answer) Reset() {
 	a.head, a.length, a.coding, a.closes, a.keeps = nil, nil, nil, false, false
 }
 
-// Parse reads a head, all of it, as HeadEnd has found it. Lines may end in a bare LF (RFC 9112, section 2.2).
+// Parse reads a head, all of it, as HeadEnd has found it. Lines may end in a bare LF (RFC 9112,
+// section 2.2).
 func (a *Answer) Parse(head []byte) *Refusal {
 	why := a.parse(head)
 	if why != nil {
@@ -77,7 +83,8 @@ func (a *Answer) parse(head []byte) *Refusal {
 	a.head = head
 	line, rest := a.cutLine(head)
 	if at := a.parseLine(line); at >= 0 {
-		return bad("status-line", "the response doesn't begin with HTTP/1.1 or HTTP/1.0 and a status of 100 to 599").at(at)
+		const detail = "the response doesn't begin with a version of HTTP/1 and a status of 100 to 599"
+		return bad("status-line", detail).at(at)
 	}
 	for {
 		line, after := a.cutLine(rest)
@@ -102,7 +109,8 @@ func (a *Answer) parse(head []byte) *Refusal {
 // tooManyFields says how many there are: those before, and the lines of rest up to the empty one.
 func tooManyFields(rest []byte, before int) *Refusal {
 	n := before + bytes.Count(rest, []byte("\n")) - 1
-	return bad("field-count", fmt.Sprintf("the response has %d header fields, and at most %d pass", n, MaxResponseFields))
+	detail := fmt.Sprintf("the response has %d header fields, and at most %d pass", n, MaxResponseFields)
+	return bad("field-count", detail)
 }
 
 // cutLine cuts the first line off b, whichever way it ends. At the end of the head line is empty.
@@ -117,12 +125,18 @@ func (a *Answer) cutLine(b []byte) (line, rest []byte) {
 // offset is where in the head a part of it begins.
 func (a *Answer) offset(part []byte) int { return offsetIn(a.head, part) }
 
-// parseLine reads the status line (RFC 9112, section 4). It returns where it is wrong, or -1. A minor version that is
-// higher than ours is read as ours (RFC 9110, section 2.5).
+// wrong refuses the head for a field in which a part of the value is at fault.
+func (a *Answer) wrong(field string, at []byte, reason, detail string) *Refusal {
+	return bad(reason, detail).of(field).at(a.offset(at))
+}
+
+// parseLine reads the status line (RFC 9112, section 4). It returns where it is wrong, or -1. A
+// minor version that is higher than ours is read as ours (RFC 9110, section 2.5).
 func (a *Answer) parseLine(line []byte) (wrong int) {
 	const form, version = "HTTP/1.1 200", "HTTP/1."
 	switch {
-	case len(line) < len(form) || string(line[:len(version)]) != version || !IsDigits(line[len(version):len(version)+1], 1):
+	case len(line) < len(form) || string(line[:len(version)]) != version,
+		!IsDigits(line[len(version):len(version)+1], 1):
 		return 0
 	case line[len("HTTP/1.1")] != ' ':
 		return len("HTTP/1.1")
@@ -163,18 +177,19 @@ func (a *Answer) note(f Field) *Refusal {
 	return nil
 }
 
-// noteLengths takes a list of sizes that are all the same, here and in the lines before (RFC 9112, section 6.3).
+// noteLengths takes a list of sizes that are all the same, here and in the lines before (RFC 9112,
+// section 6.3).
 func (a *Answer) noteLengths(list []byte) *Refusal {
 	for more := true; more; {
 		var size []byte
 		size, list, more = cutElement(list)
 		switch {
 		case !IsDigits(size, 18):
-			return bad("content-length", "Content-Length is not a size").of(nameContentLength).at(a.offset(size))
+			return a.wrong(nameContentLength, size, "content-length", "Content-Length is not a size")
 		case a.length == nil:
 			a.length = size
 		case !bytes.Equal(a.length, size):
-			return bad("content-length-differs", "there are two different Content-Lengths").of(nameContentLength).at(a.offset(size))
+			return a.wrong(nameContentLength, size, "content-length-differs", "there are two different Content-Lengths")
 		default:
 			a.Mended |= MendedLengths
 		}
@@ -189,7 +204,7 @@ func (a *Answer) noteCodings(list []byte) *Refusal {
 		coding, list, more = cutElement(list)
 		switch {
 		case !Is(coding, "chunked"):
-			return bad("transfer-encoding", "Transfer-Encoding is not chunked").of(nameTransferEncoding).at(a.offset(coding))
+			return a.wrong(nameTransferEncoding, coding, "transfer-encoding", "Transfer-Encoding is not chunked")
 		case a.coding != nil:
 			a.Mended |= MendedCodings
 		}
@@ -198,7 +213,8 @@ func (a *Answer) noteCodings(list []byte) *Refusal {
 	return nil
 }
 
-// cutElement splits the first element off a comma-separated list, and reports whether there are more. It may be empty.
+// cutElement splits the first element off a comma-separated list, and reports whether there are
+// more. It may be empty.
 func cutElement(list []byte) (element, rest []byte, more bool) {
 	element, rest, more = bytes.Cut(list, []byte(","))
 	return TrimSpace(element), rest, more
@@ -216,20 +232,21 @@ func (a *Answer) noteOptions(list []byte) *Refusal {
 			a.keeps = true
 		case Is(option, "upgrade"):
 		case !IsToken(option):
-			return bad("connection-option", "a Connection option is not a token").of(nameConnection).at(a.offset(option))
+			return a.wrong(nameConnection, option, "connection-option", "a Connection option is not a token")
 		case !a.Named.add(option):
-			return bad("connection-count", "Connection names too many fields").of(nameConnection).at(a.offset(option))
+			return a.wrong(nameConnection, option, "connection-count", "Connection names too many fields")
 		}
 	}
 	return nil
 }
 
-// conclude says what the fields come to. With chunks and a length the chunks count, and since the backend may have meant
-// the length, nothing else is read from the connection (RFC 9112, section 6.3).
+// conclude says what the fields come to. With chunks and a length the chunks count, and since the
+// backend may have meant the length, nothing else is read from the connection (RFC 9112, section
+// 6.3).
 func (a *Answer) conclude() *Refusal {
 	switch {
 	case a.coding != nil && !a.HTTP11:
-		return bad("transfer-encoding-version", "Transfer-Encoding with HTTP/1.0").of(nameTransferEncoding).at(a.offset(a.coding))
+		return a.wrong(nameTransferEncoding, a.coding, "transfer-encoding-version", "Transfer-Encoding with HTTP/1.0")
 	case a.coding != nil && a.length != nil:
 		a.Size, a.closes = SizeChunked, true
 		a.Mended |= MendedBothFramings
@@ -248,18 +265,20 @@ func (a *Answer) Interim() bool { return a.Status < 200 && a.Status != StatusSwi
 // StatusSwitching is 101: the connection speaks something else from here on.
 const StatusSwitching = 101
 
-// Contradicts says that the header announces a body where there can be none (RFC 9110, section 15.3.5): it may come nevertheless, and
-// later than the head.
-func (a *Answer) Contradicts() bool { return a.Status == 204 && (a.Size > 0 || a.Size == SizeChunked) }
+// Contradicts says that the header announces a body where there can be none (RFC 9110, section
+// 15.3.5): it may come nevertheless, and later than the head.
+func (a *Answer) Contradicts() bool {
+	return a.Status == 204 && (a.Size > 0 || a.Size == SizeChunked)
+}
 
-// HasBody says whether a body follows the head, given the request's method. It goes by RFC 9112, section 6.3:
-// some answers end with their header, whatever that says.
+// HasBody says whether a body follows the head, given the request's method. It goes by RFC 9112,
+// section 6.3: some answers end with their header, whatever that says.
 func (a *Answer) HasBody(head bool) bool {
 	return !head && a.Status >= 200 && a.Status != 204 && a.Status != 304 && a.Size != 0
 }
 
-// BeginsAnswer says whether b, the first bytes of what should be an answer, can be the beginning of one. It is for those that
-// wait for the rest of a head: another protocol's may never come.
+// BeginsAnswer says whether b, the first bytes of what should be an answer, can be the beginning of
+// one. It is for those that wait for the rest of a head: another protocol's may never come.
 func BeginsAnswer(b []byte) bool {
 	const begin = "HTTP/1."
 	n := min(len(b), len(begin))

@@ -9,11 +9,13 @@ const (
 	maxChunkExtension = 1 << 10
 	// maxExtensions bounds the extensions of all chunks of a body: nobody reads them, and we would for ever.
 	maxExtensions = 16 << 10
-	// maxTrailers bounds the trailer section of a request. It is also how much memory for one is kept.
+	// maxTrailers bounds the trailer section of a request. It is also how much memory for one is
+	// kept.
 	maxTrailers = 8 << 10
 )
 
-// Body finds the end of a body, and the data in it, in the bytes that come. Begin or BeginResponse comes before all else.
+// Body finds the end of a body, and the data in it, in the bytes that come. Begin or BeginResponse
+// comes before all else.
 type Body struct {
 	// Trailers are the fields behind the last chunk, once the body is complete. They stay good until the next Begin.
 	Trailers []Field
@@ -26,9 +28,10 @@ type Body struct {
 	digits     int
 	extension  int
 	extensions int
-	// response says that it is a response's body, where some forms pass that no request may have. bareLF says that the
-	// line with the chunk's size ended in a bare LF: then its data may, too. If not, data that are followed by one may be
-	// a byte more than was meant, with the CR of the chunk's end.
+	// response says that it is a response's body, where some forms pass that no request may have.
+	// bareLF says that the line with the chunk's size ended in a bare LF: then its data may, too.
+	// If not, data that are followed by one may be a byte more than was meant, with the CR of the
+	// chunk's end.
 	response, bareLF bool
 	// at is how many bytes came before those that Decode is reading.
 	at int64
@@ -57,9 +60,9 @@ func (b *Body) Begin(size int64) {
 	b.maxSection = maxTrailers
 }
 
-// BeginResponse is Begin for a response's body, whose trailer section may have maxSection bytes. A chunk's size may have
-// blanks behind it, and lines may end in a bare LF (RFC 9112, sections 7.1.1 and 2.2): such bodies exist, and are framed
-// anew.
+// BeginResponse is Begin for a response's body, whose trailer section may have maxSection bytes. A
+// chunk's size may have blanks behind it, and lines may end in a bare LF (RFC 9112, sections 7.1.1
+// and 2.2): such bodies exist, and are framed anew.
 func (b *Body) BeginResponse(size int64, maxSection int) {
 	b.begin(size)
 	b.response, b.maxSection = true, maxSection
@@ -94,8 +97,9 @@ func (b *Body) Pass(n int64) {
 	b.complete = b.left == 0
 }
 
-// Decode reads what came. It moves the data to the front of src, n bytes, and says how many bytes of src belong to the
-// body: all of them, unless it is complete. An error is a *Refusal: the body is malformed; the data before are good.
+// Decode reads what came. It moves the data to the front of src, n bytes, and says how many bytes
+// of src belong to the body: all of them, unless it is complete. An error is a *Refusal: the body
+// is malformed; the data before are good.
 func (b *Body) Decode(src []byte) (n, used int, err error) {
 	switch {
 	case b.complete:
@@ -136,8 +140,9 @@ func (b *Body) decodeChunks(src []byte) (n, used int, err error) {
 	return n, used, nil
 }
 
-// refuse says where a body is malformed: behind so many bytes of what Decode got. Of those, seen are left as they came; the
-// fault is at seen[at]. Trailers tell their place from the beginning of their section.
+// refuse says where a body is malformed: behind so many bytes of what Decode got. Of those, seen
+// are left as they came; the fault is at seen[at]. Trailers tell their place from the beginning of
+// their section.
 func (b *Body) refuse(why *Refusal, seen []byte, at, used int) *Refusal {
 	if b.response {
 		why.Status = statusBadGateway
@@ -151,7 +156,9 @@ func (b *Body) refuse(why *Refusal, seen []byte, at, used int) *Refusal {
 }
 
 // Why a body is refused.
-func badChunkSize() *Refusal { return bad("chunk-size", "a chunk's size is not hexadecimal digits") }
+func badChunkSize() *Refusal {
+	return bad("chunk-size", "a chunk's size is not hexadecimal digits")
+}
 
 func badChunkEnd() *Refusal { return bad("chunk-end", "a chunk doesn't end where its size says") }
 
@@ -207,7 +214,8 @@ func (b *Body) stepSize(c byte) *Refusal {
 	return nil
 }
 
-// stepExtension takes a byte behind a chunk's size: blanks, and then an extension. What that says nobody needs.
+// stepExtension takes a byte behind a chunk's size: blanks, and then an extension. What that says
+// nobody needs.
 func (b *Body) stepExtension(c byte) *Refusal {
 	switch {
 	case c == '\r':
@@ -275,7 +283,8 @@ func (b *Body) stepTrailers(c byte) *Refusal {
 	return why
 }
 
-// lastLine is the last line of b, which ends in LF, without its end; crlf says whether there is a CR, too.
+// lastLine is the last line of b, which ends in LF, without its end; crlf says whether there is a
+// CR, too.
 func lastLine(b []byte) (line []byte, crlf bool) {
 	line = b[bytes.LastIndexByte(b[:len(b)-1], '\n')+1 : len(b)-1]
 	if n := len(line); n > 0 && line[n-1] == '\r' {
@@ -293,7 +302,8 @@ func (b *Body) parseTrailers() *Refusal {
 		f, wrong, fault := parseField(rest[:len(rest)-len(after)], line)
 		switch {
 		case fault != fieldFine:
-			return badTrailers(badField(fault).Detail).of(string(f.Name)).at(offsetIn(b.section, wrong))
+			why := badTrailers(badField(fault).Detail).of(string(f.Name))
+			return why.at(offsetIn(b.section, wrong))
 		case len(b.Trailers) == b.maxTrailers():
 			return badTrailers("there are too many trailers").at(offsetIn(b.section, rest))
 		}

@@ -223,7 +223,8 @@ func place(err error) error {
 	return &same
 }
 
-// strictly is a chunked body as a request may have it, made of one as a response may: without what its lines may have more.
+// strictly is a chunked body as a request may have it, made of one as a response may: without what
+// its lines may have more.
 func strictly(in string) (strict string, ok bool) {
 	var out strings.Builder
 	for {
@@ -247,7 +248,8 @@ func strictly(in string) (strict string, ok bool) {
 	}
 }
 
-// What we take for a response's body is what is left of it without its oddities, and the same in all pieces.
+// What we take for a response's body is what is left of it without its oddities, and the same in
+// all pieces.
 func FuzzResponseChunks(f *testing.F) {
 	for _, seed := range []string{"0\n\n", "3 \nabc\r\n0 \r\n\r\n", "a ;x\n0123456789\n0\nX: y\n\nrest", "3 3\r\nabc\r\n0\r\n\r\n", "ffffffffffffffff\r\n"} {
 		f.Add([]byte(seed), 7)

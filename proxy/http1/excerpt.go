@@ -16,9 +16,9 @@ func excerpt(b []byte, at int) string {
 	return string(shown)
 }
 
-// appendMasked appends a byte in which nothing of a text can be read: a letter or a digit is an x, and so is any byte
-// from 0x80, which may be a part of a letter, but as U+FFFD. What framing hangs on stays: punctuation, white space and
-// control characters.
+// appendMasked appends a byte in which nothing of a text can be read: a letter or a digit is an x,
+// and so is any byte from 0x80, which may be a part of a letter, but as U+FFFD. What framing hangs
+// on stays: punctuation, white space and control characters.
 func appendMasked(dst []byte, c byte) []byte {
 	switch letter := c | 0x20; {
 	case c >= utf8.RuneSelf:

@@ -1,7 +1,8 @@
 package http1
 
-// CheckSwitch says why a 101 is no response to a request: it must switch to protocols that the request asked for (RFC 9110,
-// section 15.2.2). asked says that the request's Upgrade reached the backend.
+// CheckSwitch says why a 101 is no response to a request: it must switch to protocols that the
+// request asked for (RFC 9110, section 15.2.2). asked says that the request's Upgrade reached the
+// backend.
 func (a *Answer) CheckSwitch(r *Request, asked bool) *Refusal {
 	if !asked || !a.HTTP11 {
 		return a.refuseSwitch("the response switches protocols, and nobody asked for that", nil)
@@ -36,7 +37,8 @@ func (a *Answer) refuseSwitch(detail string, protocol []byte) *Refusal {
 	return Refuse(statusBadGateway, "switch", detail, a.head, at).of(nameUpgrade)
 }
 
-// asksFor reports whether Upgrade names a protocol. Names are compared in any case (RFC 9110, section 7.8).
+// asksFor reports whether Upgrade names a protocol. Names are compared in any case (RFC 9110,
+// section 7.8).
 func (r *Request) asksFor(protocol []byte) bool {
 	for i := range r.Fields {
 		f := &r.Fields[i]

@@ -26,8 +26,9 @@ func ReadAnswer(br *bufio.Reader, method string) (*Answer, error) {
 	return asWritten.readAnswer(br, method)
 }
 
-// ReadReceived is ReadAnswer of what a backend sends, in which a recipient may mend what all read alike: a bare LF at a
-// line's end, the same length or chunked again, chunked beside a length, blanks behind a chunk's size, a later minor version.
+// ReadReceived is ReadAnswer of what a backend sends, in which a recipient may mend what all read
+// alike: a bare LF at a line's end, the same length or chunked again, chunked beside a length,
+// blanks behind a chunk's size, a later minor version.
 func ReadReceived(br *bufio.Reader, method string) (*Answer, error) {
 	return asReceived.readAnswer(br, method)
 }

@@ -68,8 +68,8 @@ const (
 	asReceived reading = true
 )
 
-// readLine reads a line and takes off its end, CRLF or, asReceived, a bare LF (RFC 9112, section 2.2). io.EOF is the end
-// before its first byte.
+// readLine reads a line and takes off its end, CRLF or, asReceived, a bare LF (RFC 9112, section
+// 2.2). io.EOF is the end before its first byte.
 func (r reading) readLine(br *bufio.Reader) (string, error) {
 	line, _, err := r.readEndedLine(br)
 	return line, err
@@ -132,7 +132,8 @@ func (r reading) readFields(br *bufio.Reader) (fields Fields, err error) {
 	}
 }
 
-// mended are the values of a field whose list says the same thing again and again, in any case, as one value.
+// mended are the values of a field whose list says the same thing again and again, in any case, as
+// one value.
 func mended(values []string) []string {
 	if len(values) == 0 {
 		return nil
