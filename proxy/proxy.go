@@ -100,8 +100,11 @@ func (r *request) identify() bool {
 	return !h.loops() || r.fail(looping, nil)
 }
 
-// available reports whether any backend is healthy. It is asked before a token is spent.
-func (r *request) available() bool { return r.proxy.pool.Healthy() || r.fail(noBackend, nil) }
+// available reports whether any backend is healthy, if one is needed. It is asked before a token is
+// spent.
+func (r *request) available() bool {
+	return r.endsHere() || r.proxy.pool.Healthy() || r.fail(noBackend, nil)
+}
 
 // take spends a token of the client's.
 func (r *request) take() bool {

@@ -21,10 +21,13 @@ var noTrace = &failure{
 	problem: problem.Encode(problem.Of(fasthttp.StatusMethodNotAllowed, "TRACE is not answered here")),
 }
 
-// mayForward reports whether the request may go on to a backend. If not, it is answered as its final
-// recipient does (RFC 9110, section 7.6.2).
+// endsHere reports whether we are the final recipient of a TRACE or OPTIONS request.
+func (r *request) endsHere() bool { return r.header.MaxForwards == 0 }
+
+// mayForward reports whether the request may go on to a backend. If not, it is answered as its
+// final recipient does (RFC 9110, section 7.6.2).
 func (r *request) mayForward() bool {
-	if r.header.MaxForwards != 0 {
+	if !r.endsHere() {
 		return true
 	}
 	if string(r.header.Method) == "TRACE" {

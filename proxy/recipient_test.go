@@ -31,7 +31,9 @@ func TestFinalRecipient(t *testing.T) {
 	}
 	f("OPTIONS *", 204)
 	f("OPTIONS /a", 204)
+	p.pool.none.Store(true)
 	f("TRACE /a", 405)
+	p.pool.none.Store(false)
 	assert.Equal(t, "trace", p.logged(3).Reason)
 	assert.Empty(t, got.list())
 	assert.Equal(t, 200, c.do("GET / HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n").StatusCode)
