@@ -148,7 +148,7 @@ const maxInterim = 16
 
 // errInterim refuses the one that is too many.
 func errInterim(head []byte) error {
-	detail := fmt.Sprintf("there are more than %d interim responses", maxInterim)
+	detail := fmt.Sprintf("more than %d interim responses", maxInterim)
 	return refuseResponse("interim-count", detail, head, 0)
 }
 
