@@ -20,6 +20,8 @@ type connections struct {
 	kept   *fasthttp.HostClient
 	dialer *netconn.Dialer
 	target netconn.Target
+	// spare are all those of the maker.
+	spare *spare
 	// maxHeader bounds what a probe reads, as it does requests' responses, and lender has the
 	// memory for large headers.
 	maxHeader int
@@ -36,9 +38,11 @@ func NewBackends(s ClientSettings) func(balancer.BackendSettings) balancer.Probe
 		Total:   s.TotalTimeout,
 		Age:     s.MaxConnectionAge,
 	}, s.Resolver)
+	spare := &spare{}
 	return func(b balancer.BackendSettings) balancer.Prober {
 		c := &connections{
 			dialer:    dialer,
+			spare:     spare,
 			maxHeader: s.MaxResponseHeader,
 			target:    netconn.Target{Network: b.Network(), Addr: b.Addr, TLS: resuming(b.TLS)},
 		}
@@ -49,6 +53,7 @@ func NewBackends(s ClientSettings) func(balancer.BackendSettings) balancer.Probe
 			MaxIdleConnDuration: s.KeepAlive,
 			ConnPoolStrategy:    fasthttp.LIFO,
 		}
+		spare.add(c.kept)
 		return c
 	}
 }
@@ -57,7 +62,9 @@ func NewBackends(s ClientSettings) func(balancer.BackendSettings) balancer.Probe
 func connectionsTo(b *balancer.Backend) *connections { return b.Prober().(*connections) }
 
 func (c *connections) dial() (net.Conn, error) {
-	conn, err := c.dialer.Dial(context.Background(), c.target)
+	conn, err := dialWith(c.spare, func() (*netconn.Backend, error) {
+		return c.dialer.Dial(context.Background(), c.target)
+	})
 	if err != nil {
 		return nil, err // and no *netconn.Backend that is nil
 	}

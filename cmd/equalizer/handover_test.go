@@ -19,7 +19,7 @@ import (
 )
 
 // lasting is a backend that echoes what comes after an upgrade at /ws, sends events at /events for as
-// long as anybody reads them, and answers the rest at once.
+// long as anybody reads them, takes its time at /slow, and answers the rest at once.
 func lasting(t *testing.T) *httptest.Server {
 	t.Helper()
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -41,6 +41,9 @@ func lasting(t *testing.T) *httptest.Server {
 				_ = http.NewResponseController(w).Flush()
 				<-tick.C
 			}
+		case "/slow":
+			time.Sleep(time.Second)
+			_, _ = io.WriteString(w, "slow")
 		default:
 			_, _ = io.WriteString(w, "ok")
 		}

@@ -129,5 +129,5 @@ func TestIdleConnectionsDontHoldTheStopUp(t *testing.T) {
 	resp.Body.Close()
 	start := time.Now()
 	p.stop()
-	assert.Less(t, time.Since(start), 20*time.Second, "shutdown_timeout is 30s")
+	assert.Less(t, time.Since(start), 15*time.Second, "shutdown_timeout is 20s")
 }

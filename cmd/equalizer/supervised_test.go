@@ -73,14 +73,23 @@ func TestSupervisedRestartsRefuseNothing(t *testing.T) {
 		p.await("requests", func() bool { return load.answered.Load() > before+10 })
 		ws, events := p.webSocket(), p.open("/events", "", " 200 ")
 		ws.echoes("before")
+		slow := make(chan answer, 1)
+		go func() {
+			a, err := do("GET", p.proxy+"/slow", "", "X-Client", "slow")
+			assert.NoError(t, err)
+			slow <- a
+		}()
+		p.await("the slow request", func() bool { return p.call("GET", "/buckets/slow", "").status == 200 })
 		p.signal(syscall.SIGTERM)
 		began := time.Now()
 		_, err := io.Copy(io.Discard, io.MultiReader(ws, events))
 		require.True(t, err == nil || strings.Contains(err.Error(), "reset"), err)
 		require.Equal(t, 0, p.wait(), p.logs.text())
+		assert.Equal(t, "slow", (<-slow).body, "it takes longer than tunnel_grace, and is none")
 		assert.Less(t, time.Since(began), 10*time.Second, "shutdown_timeout is 20s")
 		p = s.spawn(args...)
 		p.awaitReady()
+		require.Equal(t, 204, p.call("DELETE", "/buckets/slow", "").status)
 	}
 	before := load.answered.Load()
 	p.await("requests", func() bool { return load.answered.Load() > before+10 })

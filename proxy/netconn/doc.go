@@ -7,6 +7,9 @@
 // on if it is not overdue after all. So a wake-up that comes too late, when the connection does
 // something else already, harms nothing.
 //
+// A Registry of clients also knows how far each is with a request (stage.go), so that a stop waits for
+// those alone that may still spend something, and bounds how many there are (room.go).
+//
 // # The trick
 //
 // Below the timeouts is a link, of one of two kinds. The plain one is an ordinary net.Conn. The raw one, on Linux, makes the

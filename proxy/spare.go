@@ -1,0 +1,41 @@
+package proxy
+
+import (
+	"errors"
+	"sync"
+	"syscall"
+
+	"github.com/valyala/fasthttp"
+)
+
+// spare are the kept connections to all backends, which are closed when there are no descriptors
+// left for one that is needed: those of a backend that had more to do a while ago take some that
+// another one's need now.
+type spare struct {
+	mu  sync.Mutex
+	all []*fasthttp.HostClient
+}
+
+func (s *spare) add(kept *fasthttp.HostClient) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, kept)
+}
+
+func (s *spare) closeIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kept := range s.all {
+		kept.CloseIdleConnections()
+	}
+}
+
+// dialWith dials, and once more without the kept connections if there are no descriptors left.
+func dialWith[Conn any](s *spare, dial func() (Conn, error)) (Conn, error) {
+	conn, err := dial()
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		s.closeIdle()
+		return dial()
+	}
+	return conn, err
+}
