@@ -125,7 +125,7 @@ func TestProbeFailsAsTrafficWould(t *testing.T) {
 		p := startProxy(t, settings(), poolOf(t, clientSettings(), addr), nil)
 		p.isProblem(p.dial().do(plainGet), 502, "backend-broken")
 	}
-	const line = "the response doesn't begin with HTTP/1.1 or HTTP/1.0 and a status of 100 to 599"
+	const line = "the response doesn't begin with a version of HTTP/1 and a status of 100 to 599"
 	f("the connection was closed before the response's header ended", "")
 	f("the connection was closed before the response's header ended", "HTTP/1.1 200 OK\r\nContent-Le")
 	f(`what came is not an HTTP/1 response: it starts with "SSH-2.0-OpenSSH_9.6\r\n"`, "SSH-2.0-OpenSSH_9.6\r\n")
