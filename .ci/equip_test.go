@@ -31,15 +31,18 @@ func (m *machine) addServer(folder string) {
 	for _, program := range []string{"initdb", "pg_ctl", "postgres"} {
 		m.write(folder+"/"+program, "#!/bin/sh\n", 0o755)
 	}
+	m.addPooler()
 }
+
+func (m *machine) addPooler() { m.write("usr/sbin/pgbouncer", "#!/bin/sh\n", 0o755) }
 
 func (m *machine) addCompiler() { m.write("bin/cc", "#!/bin/sh\ncat >/dev/null\n", 0o755) }
 
-// installs is a script for a package manager that makes both.
+// installs is a script for a package manager that makes all of them.
 func (m *machine) installs() string {
 	folder := m.path(debianServer)
 	return "case $* in *install*|*add*|*-S*)\n mkdir -p " + folder +
-		"; for f in " + folder + "/initdb " + folder + "/pg_ctl " + folder + "/postgres " + m.path("bin/cc") +
+		"; for f in " + folder + "/initdb " + folder + "/pg_ctl " + folder + "/postgres " + m.path("bin/pgbouncer") + " " + m.path("bin/cc") +
 		"; do echo '#!/bin/sh' >$f; chmod +x $f; done ;; esac"
 }
 
@@ -100,17 +103,17 @@ func TestEquipSaysWhatItInstalls(t *testing.T) {
 		m, equip := fresh(t)
 		m.stub("bin/"+manager, m.installs())
 		out, errs, code := m.run(equip, "sh", "-c", "initdb && echo went on")
-		assert.Equal(t, ".ci/equip: no PostgreSQL server and no C compiler here; installing with "+said+"\n", errs)
+		assert.Equal(t, ".ci/equip: no PostgreSQL server and no PgBouncer and no C compiler here; installing with "+said+"\n", errs)
 		assert.Equal(t, "went on\n", out)
 		assert.Zero(t, code)
 		assert.Equal(t, calls, m.calls())
 	}
-	f("apt-get", "apt-get: postgresql gcc libc6-dev",
-		"apt-get update -qq", "apt-get install -y -qq --no-install-recommends postgresql gcc libc6-dev")
-	f("dnf", "dnf: postgresql-server gcc", "dnf install -y -q postgresql-server gcc")
-	f("apk", "apk: postgresql gcc musl-dev", "apk add --quiet postgresql gcc musl-dev")
-	f("pacman", "pacman: postgresql gcc", "pacman -Sy --needed --noconfirm postgresql gcc")
-	f("brew", "brew: postgresql@17 gcc", "brew install --quiet postgresql@17 gcc")
+	f("apt-get", "apt-get: postgresql pgbouncer gcc libc6-dev",
+		"apt-get update -qq", "apt-get install -y -qq --no-install-recommends postgresql pgbouncer gcc libc6-dev")
+	f("dnf", "dnf: postgresql-server pgbouncer gcc", "dnf install -y -q postgresql-server pgbouncer gcc")
+	f("apk", "apk: postgresql pgbouncer gcc musl-dev", "apk add --quiet postgresql pgbouncer gcc musl-dev")
+	f("pacman", "pacman: postgresql pgbouncer gcc", "pacman -Sy --needed --noconfirm postgresql pgbouncer gcc")
+	f("brew", "brew: postgresql@17 pgbouncer gcc", "brew install --quiet postgresql@17 pgbouncer gcc")
 }
 
 func TestEquipInstallsOnlyWhatIsMissing(t *testing.T) {
@@ -118,8 +121,17 @@ func TestEquipInstallsOnlyWhatIsMissing(t *testing.T) {
 	m.addCompiler()
 	m.stub("bin/dnf", m.installs())
 	_, errs, _ := m.run(equip, "sh", "-c", "")
-	assert.Equal(t, ".ci/equip: no PostgreSQL server here; installing with dnf: postgresql-server\n", errs)
-	assert.Equal(t, []string{"dnf install -y -q postgresql-server"}, m.calls())
+	assert.Equal(t, ".ci/equip: no PostgreSQL server and no PgBouncer here; installing with dnf: postgresql-server pgbouncer\n", errs)
+	assert.Equal(t, []string{"dnf install -y -q postgresql-server pgbouncer"}, m.calls())
+
+	m, equip = fresh(t)
+	m.addCompiler()
+	m.addServer("bin")
+	require.NoError(t, os.Remove(m.path("usr/sbin/pgbouncer")))
+	m.stub("bin/dnf", m.installs())
+	_, errs, _ = m.run(equip, "sh", "-c", "")
+	assert.Equal(t, ".ci/equip: no PgBouncer here; installing with dnf: pgbouncer\n", errs)
+	assert.Equal(t, []string{"dnf install -y -q pgbouncer"}, m.calls())
 
 	m, equip = fresh(t)
 	m.addServer("bin")
@@ -129,20 +141,31 @@ func TestEquipInstallsOnlyWhatIsMissing(t *testing.T) {
 	assert.Equal(t, []string{"dnf install -y -q gcc"}, m.calls())
 }
 
-func TestEquipKeepsDebianFromMakingACluster(t *testing.T) {
+func TestEquipKeepsDebianFromStartingAnything(t *testing.T) {
 	m, equip := fresh(t)
-	conf := "etc/postgresql-common/createcluster.d/equip.conf"
-	m.stub("bin/apt-get", "case $* in install*) cat "+m.path(conf)+" >>\"$CALLS\" ;; esac\n"+m.installs())
+	conf, policy := "etc/postgresql-common/createcluster.d/equip.conf", "usr/sbin/policy-rc.d"
+	m.stub("bin/apt-get", "case $* in install*) cat "+m.path(conf)+" "+m.path(policy)+" >>\"$CALLS\" ;; esac\n"+m.installs())
 	_, _, code := m.run(equip, "initdb")
 	assert.Zero(t, code)
 	assert.Contains(t, m.calls(), "create_main_cluster = false")
+	assert.Contains(t, m.calls(), "exit 101")
 	assert.NoFileExists(t, m.path(conf))
+	assert.NoFileExists(t, m.path(policy))
+
+	m, equip = fresh(t)
+	m.write(policy, "the machine's own", 0o755)
+	m.stub("bin/apt-get", m.installs())
+	_, _, code = m.run(equip, "initdb")
+	assert.Zero(t, code)
+	own, err := os.ReadFile(m.path(policy))
+	require.NoError(t, err)
+	assert.Equal(t, "the machine's own", string(own))
 
 	m, equip = fresh(t)
 	m.stub("bin/apt-get", "exit 100")
 	_, errs, code := m.run(equip, "initdb")
 	assert.Equal(t, 1, code)
-	assert.Contains(t, errs, ".ci/equip: apt-get could not install postgresql gcc libc6-dev")
+	assert.Contains(t, errs, ".ci/equip: apt-get could not install postgresql pgbouncer gcc libc6-dev")
 	assert.NoFileExists(t, m.path(conf))
 }
 
@@ -158,7 +181,7 @@ func TestEquipInstallsWithSudoIfNotRoot(t *testing.T) {
 	m.stub("bin/sudo", `"$@"`)
 	_, _, code = m.run(equip, "initdb")
 	assert.Zero(t, code)
-	assert.Equal(t, []string{"sudo apk add --quiet postgresql gcc musl-dev", "apk add --quiet postgresql gcc musl-dev"}, m.calls())
+	assert.Equal(t, []string{"sudo apk add --quiet postgresql pgbouncer gcc musl-dev", "apk add --quiet postgresql pgbouncer gcc musl-dev"}, m.calls())
 }
 
 func TestEquipSaysWhatFailed(t *testing.T) {
@@ -174,7 +197,7 @@ func TestEquipSaysWhatFailed(t *testing.T) {
 		assert.Empty(t, out)
 		assert.Equal(t, 1, code)
 	}
-	f("", "", "no PostgreSQL server and no C compiler here, and no apt-get, dnf, apk, pacman or brew")
-	f("dnf", "exit 3", "dnf could not install postgresql-server gcc, as it says above")
-	f("pacman", "exit 0", "pacman installed postgresql gcc, but there is still no PostgreSQL server and no C compiler")
+	f("", "", "no PostgreSQL server and no PgBouncer and no C compiler here, and no apt-get, dnf, apk, pacman or brew")
+	f("dnf", "exit 3", "dnf could not install postgresql-server pgbouncer gcc, as it says above")
+	f("pacman", "exit 0", "pacman installed postgresql pgbouncer gcc, but there is still no PostgreSQL server and no PgBouncer and no C compiler")
 }

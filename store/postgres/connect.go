@@ -98,18 +98,27 @@ func (s *Store) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialed, cancel := context.WithTimeout(context.WithValue(ctx, dialing{}, true), s.o.Timeout)
-	defer cancel()
-	conn, err := pgx.ConnectConfig(dialed, config)
+	conn, err := s.dial(ctx, config)
 	if err != nil {
 		return nil, err
 	}
 	c := &session{conn: conn, settings: map[gcra.Settings]int32{}}
+	if err := s.checkPooler(ctx, c, config); err != nil {
+		c.abandon()
+		return nil, err
+	}
 	if err := s.claim(ctx, c); err != nil {
 		c.abandon()
 		return nil, err
 	}
 	return c, nil
+}
+
+// dial makes a connection.
+func (s *Store) dial(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, dialing{}, true), s.o.Timeout)
+	defer cancel()
+	return pgx.ConnectConfig(ctx, config)
 }
 
 // abandon cuts the connection, without a word to the server.
@@ -129,24 +138,32 @@ func (o Options) config() (*pgx.ConnConfig, error) {
 	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return closeOnCancel{rawConn(c.Conn())}
 	}
-	timeout := strconv.FormatInt(max(1, o.Timeout.Milliseconds()), 10)
-	config.RuntimeParams = map[string]string{
-		"application_name": "gopher-equalizer",
-		"search_path":      pgx.Identifier{o.Schema}.Sanitize(),
-		"timezone":         "UTC",
-		// A plan made for the arrays of one batch could be to read all of the table.
-		"plan_cache_mode": "force_generic_plan",
-		// What we leave behind must not run for ever, nor hold a lock.
-		"statement_timeout":                   timeout,
-		"lock_timeout":                        timeout,
-		"idle_in_transaction_session_timeout": timeout,
-		// The server is to find out soon that we are gone, and let go of our lock.
-		"tcp_user_timeout":        timeout,
-		"tcp_keepalives_idle":     "10",
-		"tcp_keepalives_interval": "5",
-		"tcp_keepalives_count":    "3",
-	}
+	// PgBouncer refuses others, or drops them without a word; settings has them.
+	config.RuntimeParams = map[string]string{"application_name": "gopher-equalizer", "timezone": "UTC"}
 	return config, nil
+}
+
+// settings are what a session runs with.
+func (o Options) settings() (names, values []string) {
+	timeout := strconv.FormatInt(max(1, o.Timeout.Milliseconds()), 10)
+	pairs := []string{
+		"search_path", pgx.Identifier{o.Schema}.Sanitize(),
+		// A plan made for the arrays of one batch could be to read all of the table.
+		"plan_cache_mode", "force_generic_plan",
+		// What we leave behind must not run for ever, nor hold a lock.
+		"statement_timeout", timeout,
+		"lock_timeout", timeout,
+		"idle_in_transaction_session_timeout", timeout,
+		// The server is to find out soon that we are gone, and let go of our lock.
+		"tcp_user_timeout", timeout,
+		"tcp_keepalives_idle", "10",
+		"tcp_keepalives_interval", "5",
+		"tcp_keepalives_count", "3",
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		names, values = append(names, pairs[i]), append(values, pairs[i+1])
+	}
+	return names, values
 }
 
 // keywords writes libpq's connection string, with every value quoted.

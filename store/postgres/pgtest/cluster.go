@@ -116,7 +116,7 @@ func (c *Cluster) Run() error {
 	running, err := launch(c.command("postgres", "-D", c.data(),
 		"-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(c.port),
 		"-c", "unix_socket_directories="+c.dir,
-		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off", "-c", "shared_buffers=32MB", "-c", "max_connections=50"))
+		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off", "-c", "shared_buffers=32MB", "-c", "max_connections=50"), "ready to accept connections")
 	if err == nil {
 		c.running = running
 	}

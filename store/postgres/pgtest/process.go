@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -13,16 +14,16 @@ import (
 // patience is how long a server may take to start or to stop.
 const patience = 60 * time.Second
 
-// process is a server that runs.
+// process is a server, or a pooler, that runs.
 type process struct {
 	pid    int
 	log    *serverLog
 	exited chan struct{}
 }
 
-// launch starts the server and returns when its log says that it is ready.
-func launch(cmd *exec.Cmd) (*process, error) {
-	log := &serverLog{ready: make(chan struct{})}
+// launch starts the server and returns when its log says that it is ready, in these words.
+func launch(cmd *exec.Cmd, ready string) (*process, error) {
+	log := &serverLog{says: ready, ready: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -36,9 +37,9 @@ func launch(cmd *exec.Cmd) (*process, error) {
 	case <-log.ready:
 		return p, nil
 	case <-p.exited:
-		return nil, fmt.Errorf("PostgreSQL ended at once:\n%s", log.tail())
+		return nil, fmt.Errorf("%s ended at once:\n%s", filepath.Base(cmd.Path), log.tail())
 	case <-time.After(patience):
-		return nil, errors.Join(fmt.Errorf("PostgreSQL was not ready after %v", patience), p.end(syscall.SIGQUIT))
+		return nil, errors.Join(fmt.Errorf("%s was not ready after %v", filepath.Base(cmd.Path), patience), p.end(syscall.SIGQUIT))
 	}
 }
 
@@ -58,6 +59,7 @@ func (p *process) end(signal syscall.Signal) error {
 
 // serverLog takes the server's log, says when it is ready, and keeps the end of it.
 type serverLog struct {
+	says  string
 	ready chan struct{}
 
 	mu   sync.Mutex
@@ -73,7 +75,7 @@ func (l *serverLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text = append(l.text, p...)
-	if !l.seen && bytes.Contains(l.text, []byte("ready to accept connections")) {
+	if !l.seen && bytes.Contains(l.text, []byte(l.says)) {
 		l.seen = true
 		close(l.ready)
 	}

@@ -1,0 +1,72 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// errPooler is final: what keeps a second writer out of the schema is a lock of the session.
+var errPooler = errFinal{errors.New("a connection pooler is between here and PostgreSQL, such as PgBouncer in transaction mode, " +
+	"which gives a session's transactions to different server processes: there the lock that keeps a second writer out belongs to nobody; " +
+	"want PostgreSQL itself, or a pool with pool_mode = session")}
+
+// poolerRounds is how often a pooler is put to the test: another client of it may hide once what it does.
+const poolerRounds = 5
+
+// checkPooler refuses a pooler that gives a server process to one transaction and then to another's.
+// A session that is its own keeps its process; in such a pool the process changes between
+// two transactions, or serves a second connection while the first is open.
+//
+// A pooler is known by the process number that it makes up for the connection. Its statements here
+// are simple ones: prepared ones don't outlive a transaction there.
+func (s *Store) checkPooler(ctx context.Context, c *session, config *pgx.ConnConfig) error {
+	pid, err := serverProcess(ctx, c.conn)
+	if err != nil || pid == c.conn.PgConn().PID() {
+		return err
+	}
+	other, err := s.dial(ctx, config)
+	if err != nil {
+		return nil // a pool of sessions may have no second connection for us
+	}
+	second := &session{conn: other}
+	defer second.abandon()
+	for range poolerRounds {
+		shared, err := s.sharesProcess(ctx, c, second, pid)
+		if shared {
+			return errPooler
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sharesProcess reports whether the first connection has another process than before, or the second one has the same.
+// That one may have to wait for its own for ever, in a pool of sessions that are all taken.
+func (s *Store) sharesProcess(ctx context.Context, first, second *session, before uint32) (bool, error) {
+	brief, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	if pid, err := serverProcess(brief, second.conn); err == nil && pid == before {
+		return true, nil
+	}
+	for range 2 { // twice, as a pool that goes round its processes may be back at the first
+		if pid, err := serverProcess(ctx, first.conn); err != nil || pid != before {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// serverProcess is the number of the process that serves the connection at the moment.
+func serverProcess(ctx context.Context, conn *pgx.Conn) (uint32, error) {
+	results, err := conn.PgConn().Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
+	if err != nil {
+		return 0, wrapf(err, "look at the connection")
+	}
+	n, err := strconv.ParseUint(string(results[0].Rows[0][0]), 10, 32)
+	return uint32(n), wrapf(err, "look at the connection")
+}
