@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 		serveBackend(address)
 		return
 	}
+	if filepath.Base(os.Args[0]) == curlName {
+		os.Exit(runCurl(os.Args[1:], os.Stdout))
+	}
 	tormentFlags()
 	os.Exit(testMain(m))
 }
