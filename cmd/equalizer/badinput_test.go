@@ -99,7 +99,7 @@ func TestAmbiguousRequestsAreRefused(t *testing.T) {
 	refused("400", "GET / HTTP/1.1\r\nHost: a\r\nTransfer Encoding: chunked\r\n\r\n")
 	refused("400", "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n")
 	refused("400", "GET / HTTP/1.1\r\n\r\n")
-	refused("505", "GET / HTTP/1.2\r\nHost: a\r\n\r\n")
+	refused("505", "GET / HTTP/2.0\r\nHost: a\r\n\r\n")
 	refused("431", "GET / HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 20<<10)+"\r\n\r\n")
 	refused("501", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
 }

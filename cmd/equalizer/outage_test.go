@@ -82,7 +82,7 @@ func TestDatabaseAwayAtTheStart(t *testing.T) {
 	require.NoError(t, server.Stop())
 	_, flags := startBackends(t, 1)
 	args := func(toml string) []string {
-		return free(append(slices.Clone(flags), "-c", writeFile(t, toml), "--capacity", "10", "--key", "header:X-Client", "--secret=false", "--store", store)...)
+		return free(append(slices.Clone(flags), "-c", writeFile(t, toml), "--capacity", "10", "--refill", "1/1m", "--key", "header:X-Client", "--secret=false", "--store", store)...)
 	}
 	gaveUp := spawn(t, args("[store]\nconnect_timeout = \"1s\"\n")...)
 	assert.Equal(t, 1, gaveUp.wait())
