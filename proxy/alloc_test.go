@@ -84,6 +84,7 @@ func TestRequestsDoNotAllocate(t *testing.T) {
 	f("plain", ok, request, nil, false)
 	f("logged", ok, request, nil, true)
 	f("limited", ok, request, allowAll{}, true)
+	f("kept for a time", "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=60\r\nContent-Length: 2\r\n\r\nok", request, nil, false)
 	f("with location", "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\nServer: x\r\nDate: x\r\nConnection: keep-alive\r\n\r\n", request, nil, false)
 }
 

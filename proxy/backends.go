@@ -37,7 +37,7 @@ func NewBackends(s ClientSettings) func(balancer.BackendSettings) balancer.Probe
 		Idle:    s.IdleTimeout,
 		Total:   s.TotalTimeout,
 		Age:     s.MaxConnectionAge,
-	}, s.Resolver)
+	}, s.Resolver, s.tellLookups)
 	spare := &spare{}
 	return func(b balancer.BackendSettings) balancer.Prober {
 		c := &connections{
@@ -53,9 +53,19 @@ func NewBackends(s ClientSettings) func(balancer.BackendSettings) balancer.Probe
 			MaxIdleConnDuration: s.KeepAlive,
 			ConnPoolStrategy:    fasthttp.LIFO,
 		}
-		spare.add(c.kept)
+		spare.add(c)
 		return c
 	}
+}
+
+// tellLookups logs when a name's lookups begin to fail, and when they succeed again.
+func (s ClientSettings) tellLookups(host string, err error) {
+	if err != nil {
+		s.Logger.Warn().Str("host", host).Err(err).
+			Msg("a backend's name can't be looked up: its last addresses serve, if there are any")
+		return
+	}
+	s.Logger.Info().Str("host", host).Msg("a backend's name can be looked up again")
 }
 
 // connectionsTo are those of a backend, which NewBackends has made.
@@ -93,6 +103,9 @@ func (c *connections) acquire(fresh bool) (conn *netconn.Backend, held any, err 
 		return conn, got, nil
 	}
 }
+
+// closeKept closes the connections that nobody uses.
+func (c *connections) closeKept() { c.kept.CloseIdleConnections() }
 
 // release gives a connection back, to be kept if that is wanted and possible, or else closed.
 func (c *connections) release(conn *netconn.Backend, held any, keep bool) {

@@ -110,17 +110,19 @@ func backendAt(t *testing.T, host, port string) *backend {
 	})
 }
 
-// A name with two addresses: both serve, one alone does when the other is gone, and both probes and
-// requests go on while the DNS server is away.
-func TestBackendBehindAName(t *testing.T) {
-	first := backendAt(t, "127.0.0.1", "0")
-	_, port, err := net.SplitHostPort(first.addr)
-	require.NoError(t, err)
-	second := backendAt(t, "127.0.0.2", port)
-	dns := startDNS(t, "127.0.0.1", "127.0.0.2")
+// behindName is a proxy before one backend, app.test, of which each loopback address in hosts serves.
+// The backends end with the test.
+func behindName(t *testing.T, dns *dnsServer, hosts ...string) (p *proxied, pool *balancer.Pool, backends []*backend) {
+	t.Helper()
+	port := "0"
+	for _, host := range hosts {
+		backends = append(backends, backendAt(t, host, port))
+		_, port, _ = net.SplitHostPort(backends[0].addr)
+	}
+	log := &logBuffer{}
 	cs := clientSettings()
-	cs.Resolver = dns.resolver()
-	pool := balancer.NewPool(balancer.Settings{
+	cs.Resolver, cs.Logger = dns.resolver(), zerolog.New(log)
+	pool = balancer.NewPool(balancer.Settings{
 		Name:      "test",
 		Backends:  []balancer.BackendSettings{{URL: "http://app.test", Addr: "app.test:" + port, Weight: 1, State: balancer.Ready}},
 		Health:    balancer.HealthSettings{Type: balancer.HealthHTTP, Path: "/", Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1},
@@ -131,23 +133,30 @@ func TestBackendBehindAName(t *testing.T) {
 	b, err := pool.Pick(0)
 	require.NoError(t, err, "%+v", pool.Status())
 	b.End(0, false)
-	p := startProxy(t, settings(), &fakePool{backends: []*balancer.Backend{b}, balancers: []*balancer.Pool{pool}}, nil)
+	p = startProxy(t, settings(), &fakePool{backends: []*balancer.Backend{b}, balancers: []*balancer.Pool{pool}}, nil)
+	p.log = log // that of the names
+	return p, pool, backends
+}
 
-	answers := func() map[string]int {
-		counts := map[string]int{}
-		c := p.dial()
-		for range 6 {
-			counts[c.do(plainGet).body]++
-		}
-		return counts
+// answers counts who answers some requests.
+func (p *proxied) answers() map[string]int {
+	counts := map[string]int{}
+	c := p.dial()
+	for range 6 {
+		counts[c.do(plainGet).body]++
 	}
-	assert.Equal(t, map[string]int{"127.0.0.1": 3, "127.0.0.2": 3}, answers())
-	assert.Equal(t, 1, dns.queries(), "no request looks the name up")
+	return counts
+}
 
-	dns.set(true)
-	require.NoError(t, second.ln.Close())
-	assert.Equal(t, map[string]int{"127.0.0.1": 6}, answers())
+// Both addresses of a name serve, and one alone does when the other refuses. No request looks it up.
+func TestBackendBehindAName(t *testing.T) {
+	dns := startDNS(t, "127.0.0.1", "127.0.0.2")
+	p, pool, backends := behindName(t, dns, "127.0.0.1", "127.0.0.2")
+	assert.Equal(t, map[string]int{"127.0.0.1": 3, "127.0.0.2": 3}, p.answers())
+	require.NoError(t, backends[1].ln.Close())
+	assert.Equal(t, map[string]int{"127.0.0.1": 6}, p.answers())
 	pool.Probe(t.Context())
 	assert.True(t, pool.Status()[0].Healthy)
 	assert.Zero(t, p.Stats().Retries, "a refused address is passed by within the connect")
+	assert.Equal(t, 1, dns.queries())
 }

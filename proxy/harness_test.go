@@ -89,7 +89,7 @@ func run(t testing.TB, p *Proxy, pool *fakePool) (addr string) {
 		assert.NoError(t, shutDown(ctx, p))
 		assert.NoError(t, <-served)
 		for _, b := range pool.backends {
-			connectionsTo(b).kept.CloseIdleConnections()
+			connectionsTo(b).closeKept()
 		}
 		st := p.Stats()
 		assert.Zero(t, st.InFlight, "%+v", st)

@@ -3,6 +3,8 @@ package proxy
 import (
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/netconn"
@@ -97,4 +99,6 @@ type ClientSettings struct {
 	MaxConnectionAge time.Duration
 	// Resolver looks the backends' names up; nil stands for the system's.
 	Resolver netconn.Resolver
+	// Logger is told when lookups fail, and when they succeed again. The zero Logger is silent.
+	Logger zerolog.Logger
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"sync"
 	"syscall"
-
-	"github.com/valyala/fasthttp"
 )
 
 // spare are the kept connections to all backends, which are closed when there are no descriptors
@@ -13,20 +11,20 @@ import (
 // another one's need now.
 type spare struct {
 	mu  sync.Mutex
-	all []*fasthttp.HostClient
+	all []*connections
 }
 
-func (s *spare) add(kept *fasthttp.HostClient) {
+func (s *spare) add(c *connections) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all = append(s.all, kept)
+	s.all = append(s.all, c)
 }
 
 func (s *spare) closeIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, kept := range s.all {
-		kept.CloseIdleConnections()
+	for _, c := range s.all {
+		c.closeKept()
 	}
 }
 

@@ -59,12 +59,12 @@ func newPool(c config.Config, log zerolog.Logger) (*balancer.Pool, error) {
 			Interval: pool.Health.Interval, Timeout: pool.Health.Timeout, Rise: pool.Health.Rise, Fall: pool.Health.Fall,
 		},
 		MaxConnections: pool.MaxConnections, ClientShare: pool.ClientShare,
-		NewProber: proxy.NewBackends(clientSettings(pool)),
+		NewProber: proxy.NewBackends(clientSettings(pool, log)),
 	}
 	return balancer.NewPool(settings), nil
 }
 
-func clientSettings(pool config.Pool) proxy.ClientSettings {
+func clientSettings(pool config.Pool, log zerolog.Logger) proxy.ClientSettings {
 	return proxy.ClientSettings{
 		ConnectTimeout:    pool.ConnectTimeout,
 		AnswerTimeout:     pool.AnswerTimeout,
@@ -73,6 +73,7 @@ func clientSettings(pool config.Pool) proxy.ClientSettings {
 		MaxResponseHeader: int(pool.MaxResponseHeader),
 		KeepAlive:         pool.KeepAlive,
 		MaxConnectionAge:  pool.MaxConnectionAge,
+		Logger:            log,
 	}
 }
 

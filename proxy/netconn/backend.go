@@ -25,7 +25,6 @@ type BackendLimits struct {
 // One goroutine reads and another may write.
 type Backend struct {
 	timed
-	dialer *Dialer
 	limits *BackendLimits
 	target Target
 	// name is what the connection's address was looked up by; nil for a unix socket.

@@ -19,7 +19,7 @@ func dial(t *testing.T, limits BackendLimits) (*Backend, *net.TCPConn) {
 	require.NoError(t, err)
 	defer ln.Close()
 	limits.Connect = patience
-	c, err := NewDialer(limits, nil).Dial(context.Background(), tcp(ln))
+	c, err := NewDialer(limits, nil, nil).Dial(context.Background(), tcp(ln))
 	require.NoError(t, err)
 	theirs, err := ln.Accept()
 	require.NoError(t, err)
@@ -35,7 +35,7 @@ func TestDialFails(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ln.Close()
-	_, err = NewDialer(BackendLimits{Connect: patience}, nil).Dial(context.Background(), tcp(ln))
+	_, err = NewDialer(BackendLimits{Connect: patience}, nil, nil).Dial(context.Background(), tcp(ln))
 	assert.ErrorContains(t, err, "refused")
 }
 
@@ -96,7 +96,7 @@ func TestRenew(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
-	d := NewDialer(BackendLimits{Connect: patience, Answer: brief}, nil)
+	d := NewDialer(BackendLimits{Connect: patience, Answer: brief}, nil, nil)
 	c, err := d.Dial(context.Background(), tcp(ln))
 	require.NoError(t, err)
 	defer c.Close()

@@ -28,26 +28,28 @@ type Dialer struct {
 	registry *Registry
 	limits   BackendLimits
 	resolver Resolver
+	told     func(host string, err error)
 
 	mu    sync.Mutex
 	names map[string]*name
 }
 
 // NewDialer makes a dialer with a registry of its own for its connections. A nil resolver stands
-// for the system's.
-func NewDialer(limits BackendLimits, resolver Resolver) *Dialer {
+// for the system's. Unless told is nil, it is called when lookups of a host begin to fail, with the
+// reason, and with nil when they succeed again.
+func NewDialer(limits BackendLimits, resolver Resolver, told func(host string, err error)) *Dialer {
 	if resolver == nil {
 		resolver = net.DefaultResolver
 	}
 	return &Dialer{
 		registry: newRegistry(limits.Answer, limits.Idle, limits.Total), limits: limits,
-		resolver: resolver, names: make(map[string]*name),
+		resolver: resolver, told: told, names: make(map[string]*name),
 	}
 }
 
 // Dial connects to a target within the limit for connects, and before ctx ends.
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Backend, error) {
-	b := &Backend{dialer: d, limits: &d.limits, target: t}
+	b := &Backend{limits: &d.limits, target: t}
 	if t.Network != "unix" {
 		n, err := d.name(t.Addr)
 		if err != nil {
@@ -75,6 +77,7 @@ func (d *Dialer) name(addr string) (*name, error) {
 	}
 	n, err := newName(addr, d.resolver)
 	if err == nil {
+		n.told = d.told
 		d.names[addr] = n
 	}
 	return n, err

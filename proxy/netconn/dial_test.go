@@ -36,7 +36,7 @@ func dialTLS(t *testing.T, limits BackendLimits, server, client *tls.Config) sec
 	client.NextProtos = []string{"http/1.1"}
 	ln, accepted := serveTLS(t, server)
 	limits.Connect = patience
-	d := NewDialer(limits, nil)
+	d := NewDialer(limits, nil, nil)
 	c, err := d.Dial(context.Background(), Target{Network: "tcp", Addr: ln.Addr().String(), TLS: client})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
@@ -124,7 +124,7 @@ func TestTLSRefuses(t *testing.T) {
 		if client.Certificate != nil {
 			config.Certificates = []tls.Certificate{client}
 		}
-		d := NewDialer(BackendLimits{Connect: patience}, nil)
+		d := NewDialer(BackendLimits{Connect: patience}, nil, nil)
 		c, err := d.Dial(context.Background(), Target{Network: "tcp", Addr: ln.Addr().String(), TLS: config})
 		if want == "" {
 			require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestTLSClientCertificateMissing(t *testing.T) {
 		Certificates: []tls.Certificate{ca.Issue("backend.test")},
 		ClientAuth:   tls.RequireAnyClientCert,
 	})
-	c, err := NewDialer(BackendLimits{Connect: patience}, nil).Dial(context.Background(), Target{
+	c, err := NewDialer(BackendLimits{Connect: patience}, nil, nil).Dial(context.Background(), Target{
 		Network: "tcp", Addr: ln.Addr().String(),
 		TLS: &tls.Config{RootCAs: ca.Roots(), ServerName: "backend.test"},
 	})
@@ -183,7 +183,7 @@ func TestTLSHandshakeIsPartOfTheConnect(t *testing.T) {
 	target := tcp(ln)
 	target.TLS = &tls.Config{ServerName: "backend.test"}
 	takes(t, brief, func() {
-		_, err = NewDialer(BackendLimits{Connect: brief}, nil).Dial(context.Background(), target)
+		_, err = NewDialer(BackendLimits{Connect: brief}, nil, nil).Dial(context.Background(), target)
 	})
 	var late net.Error
 	require.True(t, errors.As(err, &late), "%v", err)
@@ -332,7 +332,7 @@ func TestTLSClose(t *testing.T) {
 func TestTLSRenew(t *testing.T) {
 	ca := tlstest.NewCA(t)
 	ln, accepted := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue("backend.test")}})
-	d := NewDialer(BackendLimits{Connect: patience}, nil)
+	d := NewDialer(BackendLimits{Connect: patience}, nil, nil)
 	c, err := d.Dial(context.Background(), Target{Network: "tcp", Addr: ln.Addr().String(), TLS: &tls.Config{RootCAs: ca.Roots(), ServerName: "backend.test"}})
 	require.NoError(t, err)
 	defer c.Close()
@@ -357,7 +357,7 @@ func TestUnixSocket(t *testing.T) {
 	require.NoError(t, err)
 	defer ln.Close()
 	target := Target{Network: "unix", Addr: ln.Addr().String()}
-	c, err := NewDialer(BackendLimits{Connect: patience}, nil).Dial(context.Background(), target)
+	c, err := NewDialer(BackendLimits{Connect: patience}, nil, nil).Dial(context.Background(), target)
 	require.NoError(t, err)
 	defer c.Close()
 	theirs, err := ln.Accept()
@@ -376,7 +376,7 @@ func TestUnixSocket(t *testing.T) {
 	assert.True(t, b.Stale())
 
 	ln.Close()
-	_, err = NewDialer(BackendLimits{Connect: patience}, nil).Dial(context.Background(), target)
+	_, err = NewDialer(BackendLimits{Connect: patience}, nil, nil).Dial(context.Background(), target)
 	assert.ErrorContains(t, err, "no such file")
 }
 

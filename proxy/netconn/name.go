@@ -35,6 +35,8 @@ type name struct {
 	host     string
 	port     uint16
 	resolver Resolver
+	// told is called when lookups begin to fail, and when they succeed again; it may be nil.
+	told func(host string, err error)
 
 	mu sync.Mutex
 	// known are the addresses that were found last, at is when they were looked up, and err is why
@@ -42,6 +44,8 @@ type name struct {
 	known []netip.Addr
 	at    time.Time
 	err   error
+	// failing says that the last lookup failed.
+	failing bool
 	// looking is closed at the end of the lookup that runs; nil if none does.
 	looking chan struct{}
 	// turn counts the dials, which take the addresses in turn.
@@ -139,24 +143,30 @@ func (n *name) lookUp(done chan struct{}) {
 	if err == nil && len(found) == 0 {
 		err = errors.New("the name has no address")
 	}
-	for _, b := range n.take(found, err) {
+	gone, turned := n.take(found, err)
+	for _, b := range gone {
 		b.retire()
 	}
 	close(done)
+	if turned && n.told != nil {
+		n.told(n.host, err)
+	}
 }
 
 // take takes the result of a lookup, and returns the connections to addresses that are gone. A
-// lookup that failed is due again a second later.
-func (n *name) take(found []netip.Addr, err error) (gone []*Backend) {
+// lookup that failed is due again a second later. turned says that the one before it went otherwise.
+func (n *name) take(found []netip.Addr, err error) (gone []*Backend, turned bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.looking = nil
+	turned = n.failing != (err != nil)
+	n.failing = err != nil
 	if err != nil {
 		if n.err = err; !errors.As(err, new(*net.DNSError)) { // which names the host itself
 			n.err = fmt.Errorf("lookup %s: %w", n.host, err)
 		}
 		n.at = time.Now().Add(time.Second - lookupInterval)
-		return nil
+		return nil, turned
 	}
 	for i, ip := range found {
 		found[i] = ip.Unmap()
@@ -174,7 +184,7 @@ func (n *name) take(found []netip.Addr, err error) (gone []*Backend) {
 			gone = append(gone, b)
 		}
 	}
-	return gone
+	return gone, turned
 }
 
 // hold notes that a connection goes to an address of the name's.

@@ -32,7 +32,7 @@ func silent(t *testing.T, host [4]byte, port string) {
 func TestDialsPassSilenceBy(t *testing.T) {
 	port, _ := listenAll(t, "127.0.0.2")
 	silent(t, [4]byte{127, 0, 0, 1}, port)
-	d := NewDialer(BackendLimits{Connect: patience}, &fakeResolver{addrs: []string{"127.0.0.1", "127.0.0.2"}})
+	d := NewDialer(BackendLimits{Connect: patience}, &fakeResolver{addrs: []string{"127.0.0.1", "127.0.0.2"}}, nil)
 	for range 4 {
 		assert.Equal(t, "127.0.0.2", dialName(t, d, port).remote())
 	}
@@ -45,7 +45,7 @@ func TestDialsPassSilenceBy(t *testing.T) {
 func TestDialsShareTheirTime(t *testing.T) {
 	port, listeners := listenAll(t, "127.0.0.2")
 	silent(t, [4]byte{127, 0, 0, 1}, port)
-	d := NewDialer(BackendLimits{Connect: 200 * time.Millisecond}, &fakeResolver{addrs: []string{"127.0.0.1", "127.0.0.2"}})
+	d := NewDialer(BackendLimits{Connect: 200 * time.Millisecond}, &fakeResolver{addrs: []string{"127.0.0.1", "127.0.0.2"}}, nil)
 	assert.Equal(t, "127.0.0.2", dialName(t, d, port).remote())
 
 	require.NoError(t, listeners[0].Close())

@@ -131,6 +131,8 @@ func TestNamesOutliveTheirResolver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeResolver{addrs: []string{"192.0.2.1"}}
 		n := newTestName(t, r)
+		var told []error
+		n.told = func(host string, err error) { told = append(told, err) }
 		n.dialed(t)
 		for _, outage := range []error{errors.New("the resolver is away"), nil} {
 			r.set(outage)
@@ -144,6 +146,9 @@ func TestNamesOutliveTheirResolver(t *testing.T) {
 		n.dialed(t)
 		synctest.Wait()
 		assert.Equal(t, []string{"192.0.2.9"}, n.dialed(t))
+		require.Len(t, told, 2, "once, however long it lasts")
+		assert.Error(t, told[0])
+		assert.NoError(t, told[1])
 	})
 }
 
@@ -240,7 +245,7 @@ func (b *Backend) remote() string {
 func TestDialsRotateAndPassRefusalsBy(t *testing.T) {
 	port, listeners := listenAll(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 	r := &fakeResolver{addrs: []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}}
-	d := NewDialer(BackendLimits{Connect: patience}, r)
+	d := NewDialer(BackendLimits{Connect: patience}, r, nil)
 	counts := map[string]int{}
 	for range 9 {
 		counts[dialName(t, d, port).remote()]++
@@ -269,7 +274,7 @@ func TestDialsRotateAndPassRefusalsBy(t *testing.T) {
 func TestConnectionsToGoneAddressesEnd(t *testing.T) {
 	port, listeners := listenAll(t, "127.0.0.1", "127.0.0.2")
 	r := &fakeResolver{addrs: []string{"127.0.0.1"}}
-	d := NewDialer(BackendLimits{Connect: patience}, r)
+	d := NewDialer(BackendLimits{Connect: patience}, r, nil)
 	idle, used := dialName(t, d, port), dialName(t, d, port)
 	theirs := accept(t, listeners[0])
 	accept(t, listeners[0])
@@ -326,7 +331,7 @@ func TestConnectionsAge(t *testing.T) {
 	_, listeners := listenAll(t, "127.0.0.1")
 	ln := listeners[0]
 	const age = 100 * time.Second
-	d := NewDialer(BackendLimits{Connect: patience, Age: age}, nil)
+	d := NewDialer(BackendLimits{Connect: patience, Age: age}, nil, nil)
 	var ages []time.Duration
 	for range 20 {
 		b, err := d.Dial(t.Context(), tcp(ln))
@@ -345,7 +350,7 @@ func TestConnectionsAge(t *testing.T) {
 	assert.LessOrEqual(t, slices.Max(ages), age+2*maxTick)
 	assert.Greater(t, slices.Max(ages)-slices.Min(ages), age/50, "they don't end together")
 
-	b, err := NewDialer(BackendLimits{Connect: patience}, nil).Dial(t.Context(), tcp(ln))
+	b, err := NewDialer(BackendLimits{Connect: patience}, nil, nil).Dial(t.Context(), tcp(ln))
 	require.NoError(t, err)
 	defer b.Close()
 	assert.True(t, b.Keep())
