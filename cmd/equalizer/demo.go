@@ -39,7 +39,8 @@ func runDemo(ctx context.Context, args []string, t terminal) error {
 	if err != nil {
 		return usageError{"--store: " + err.Error()}
 	}
-	backends, err := startSamples(demoBackends)
+	var ports ports
+	backends, err := startSamples(demoBackends, &ports)
 	if err != nil {
 		return err
 	}
@@ -54,9 +55,9 @@ func runDemo(ctx context.Context, args []string, t terminal) error {
 	}
 	log := newLogger(c.Log, t)
 	defer log.lines.Close()
-	listeners := listening{on: func(_ context.Context, _, address string) (net.Listener, error) { return listenNear(address) }}
+	listeners := listening{on: func(_ context.Context, _, address string) (net.Listener, error) { return ports.listen(address) }}
 	err = serve(ctx, c, t, log, listeners, func(at addresses) {
-		fmt.Fprint(t.stdout, demoTour(at, backends.urls(), *kept, c.Admin.Token != ""))
+		fmt.Fprint(t.stdout, demoTour(at, backends.urls(), *kept, ports.moved, c.Admin.Token != ""))
 	})
 	if errors.Is(err, store.ErrHeld) {
 		err = fmt.Errorf("%w\nAnother demo runs here; give this one a file of its own with --store FILE", err)
@@ -81,12 +82,19 @@ func demoConfig(urls []string) config.Config {
 	return c
 }
 
-// listenNear listens on the address, or on another port where that one is taken.
-func listenNear(address string) (net.Listener, error) {
+// ports finds ports for the demo.
+type ports struct {
+	moved []string // why another port was taken, for each
+}
+
+// listen listens on the address, or on another port where that one is taken.
+func (p *ports) listen(address string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		host, _, _ := net.SplitHostPort(address)
-		ln, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if ln, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err == nil {
+			p.moved = append(p.moved, fmt.Sprintf("%s is in use by another program, so %v was taken", address, ln.Addr()))
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find a port for the demo: %w", err)
@@ -101,10 +109,10 @@ type samples struct {
 	serving   sync.WaitGroup
 }
 
-func startSamples(n int) (*samples, error) {
+func startSamples(n int, ports *ports) (*samples, error) {
 	s := &samples{}
 	for i := range n {
-		ln, err := listenNear(net.JoinHostPort("127.0.0.1", strconv.Itoa(firstDemoPort+i)))
+		ln, err := ports.listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(firstDemoPort+i)))
 		if err != nil {
 			s.stop()
 			return nil, err
@@ -146,13 +154,17 @@ type silent struct{}
 func (silent) Printf(string, ...any) {}
 
 // demoTour says where things are, and what to try.
-func demoTour(at addresses, urls []string, kept string, token bool) string {
+func demoTour(at addresses, urls []string, kept string, moved []string, token bool) string {
 	proxy, admin := "http://"+at.proxy, "http://"+at.admin
 	call := "curl"
 	if token {
 		call = `curl -H "Authorization: Bearer $EQUALIZER_ADMIN_TOKEN"`
 	}
-	return strings.NewReplacer("CALL", call, "PROXY", proxy, "ADMIN", admin, "BACKENDS", strings.Join(urls, "  "), "STORE", kept).Replace(demoText)
+	notes := ""
+	for _, why := range moved {
+		notes += "  note       " + why + "\n"
+	}
+	return strings.NewReplacer("CALL", call, "PROXY", proxy, "ADMIN", admin, "BACKENDS", strings.Join(urls, "  "), "STORE", kept, "NOTES", notes).Replace(demoText)
 }
 
 const demoUsage = `equalizer demo runs the proxy in front of three sample backends of its own, and
@@ -173,7 +185,7 @@ gopher-equalizer demo
   admin API  ADMIN
   backends   BACKENDS
   buckets    STORE     kept over restarts; remove it to start over
-
+NOTES
 Try, in another terminal:
 
   # three requests, three backends

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -118,4 +119,25 @@ func TestDemoHelpsItselfToPorts(t *testing.T) {
 	assert.Equal(t, 200, second.do("GET", u.String(), "").status, "its backends found other ports")
 	first.stop()
 	second.stop()
+}
+
+// A port that is another than the usual one is told, and why.
+func TestDemoSaysWhyAPortMoved(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	address := taken.Addr().String()
+	var ports ports
+	for _, at := range []string{"127.0.0.1:0", address} {
+		ln, err := ports.listen(at)
+		require.NoError(t, err)
+		defer ln.Close()
+	}
+	require.Len(t, ports.moved, 1)
+	assert.Regexp(t, "^"+address+` is in use by another program, so 127\.0\.0\.1:\d+ was taken$`, ports.moved[0])
+
+	text := demoTour(addresses{"127.0.0.1:1", "127.0.0.1:2"}, []string{"http://127.0.0.1:3"}, "x.db", ports.moved, false)
+	assert.Contains(t, text, "start over\n  note       "+ports.moved[0]+"\n\nTry,")
+	text = demoTour(addresses{"127.0.0.1:1", "127.0.0.1:2"}, []string{"http://127.0.0.1:3"}, "x.db", nil, false)
+	assert.Contains(t, text, "start over\n\nTry,")
 }
