@@ -152,6 +152,7 @@ func (c *Client) KeepWaiting() {
 	} else {
 		c.stage.Store(fresh)
 	}
+	c.makeRoom()
 }
 
 // hasLeft looks whether the client has reset the connection. One that has only ended its side may

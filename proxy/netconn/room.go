@@ -68,7 +68,7 @@ func (all *Clients) enter(first bool) (freed <-chan struct{}, idle []idler) {
 	if first {
 		all.waits.Add(1)
 	}
-	// A connection that goes idle from here on nudges. One that was before is found now.
+	// A connection that goes idle from here on offers itself. One that was before is found now.
 	if !all.crowded.Swap(true) {
 		all.searched = false
 	}
@@ -119,12 +119,14 @@ func (all *Clients) evict(idle []idler) {
 	}
 }
 
-// nudge has AwaitRoom look for connections that wait for a request.
-func (all *Clients) nudge() {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	all.searched = false
-	all.free()
+// makeRoom offers a connection that is about to wait for a request to who waits for a place.
+func (c *Client) makeRoom() {
+	if all := c.all; all.crowded.Load() {
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		all.searched = false
+		all.free()
+	}
 }
 
 // left says that a connection is gone.

@@ -130,6 +130,15 @@ func TestConnectionThatGoesIdleMakesRoom(t *testing.T) {
 	assert.Equal(t, io.EOF, err)
 	clients[0].Close()
 	<-entered
+
+	all, clients = crowd(t, 1)
+	clients[0].Begin()
+	entered = entering(t, all, nil)
+	clients[0].KeepWaiting()
+	_, err = comes(clients[0], make([]byte, 10))
+	assert.Equal(t, io.EOF, err, "nor do empty lines keep a place")
+	clients[0].Close()
+	<-entered
 }
 
 // One that is told to leave and whose request was under way is served, and stays.

@@ -40,9 +40,7 @@ func (c *Client) Next() bool {
 		c.Admitted()
 		return false
 	}
-	if c.all.crowded.Load() {
-		c.all.nudge()
-	}
+	c.makeRoom()
 	return true
 }
 
