@@ -33,11 +33,14 @@ type Settings struct {
 
 // BackendSettings are one address that requests are forwarded to.
 type BackendSettings struct {
-	// URL is the backend as the operator wrote it, "http://host:port" or the like: its name in logs and the API.
+	// URL is the backend as the operator wrote it, "http://host:port" or the like: its name in logs
+	// and the API.
 	URL string
-	// Addr is what to connect to: "host:port", or the path of a unix socket, which starts with a slash.
+	// Addr is what to connect to: "host:port", or the path of a unix socket, which starts with a
+	// slash.
 	Addr string
-	// TLS is what connections to the backend are made with, the name to verify included; nil for plain ones.
+	// TLS is what connections to the backend are made with, the name to verify included; nil for
+	// plain ones.
 	TLS *tls.Config
 	// Weight is the backend's share of the requests, from 1 to 100, relative to the others'.
 	Weight int
@@ -53,8 +56,9 @@ func (b BackendSettings) Network() string {
 	return "tcp"
 }
 
-// Authorities are the ways in which a URL can name the backend, "host:port" and, if the port is the scheme's own, "host" before
-// that. The first is the Host of requests for which nobody said another. A unix socket has no name, so it goes by "localhost".
+// Authorities are the ways in which a URL can name the backend, "host:port" and, if the port is the
+// scheme's own, "host" before that. The first is the Host of requests for which nobody said
+// another. A unix socket has no name, so it goes by "localhost".
 func (b BackendSettings) Authorities() []string {
 	port := ":80"
 	if b.TLS != nil {
@@ -76,7 +80,8 @@ type HealthSettings struct {
 	// Path is what an HTTP probe asks for, with the query if there is one. It is sent as it is:
 	// it must start with a slash and have no spaces or control characters.
 	Path string
-	// Host is what an HTTP probe says as Host, sent as it is too; "" stands for the first of the backend's Authorities.
+	// Host is what an HTTP probe says as Host, sent as it is too; "" stands for the first of the
+	// backend's Authorities.
 	Host string
 	// Statuses are those of a backend that is alive; with none, every status below 500 is.
 	Statuses []StatusRange
@@ -85,10 +90,12 @@ type HealthSettings struct {
 	Interval time.Duration
 	// Timeout bounds one whole probe, from the connect to the answer, above 0.
 	Timeout time.Duration
-	// Rise is how many probes in a row must succeed before a backend that is down counts as up, at least 1.
+	// Rise is how many probes in a row must succeed before a backend that is down counts as up, at
+	// least 1.
 	Rise int
 	// Fall is how many in a row must fail before one that is up counts as down, at least 1. A
-	// backend that dies is found out within Fall * Interval + Timeout, if Timeout is at most Interval.
+	// backend that dies is found out within Fall * Interval + Timeout, if Timeout is at most
+	// Interval.
 	Fall int
 }
 
@@ -98,8 +105,8 @@ type HealthType string
 const (
 	// HealthHTTP asks for a path and judges the answer's status.
 	HealthHTTP HealthType = "http"
-	// HealthTCP only connects, with the handshake if the backend has TLS. Without, a process that hangs still passes: its kernel
-	// accepts for it.
+	// HealthTCP only connects, with the handshake if the backend has TLS. Without, a process that
+	// hangs still passes: its kernel accepts for it.
 	HealthTCP HealthType = "tcp"
 )
 

@@ -61,8 +61,8 @@ func (p *Pool) watch(ctx context.Context, b *Backend) {
 	}
 }
 
-// jitter shortens an interval by up to a fifth. Without it, proxies that were started together probe
-// a backend in step for ever, and a backend that is slow at fixed times can meet every probe,
+// jitter shortens an interval by up to a fifth. Without it, proxies that were started together
+// probe a backend in step for ever, and a backend that is slow at fixed times can meet every probe,
 // or none. It never lengthens: how long a dead backend goes unnoticed is bounded by intervals.
 func jitter(interval time.Duration) time.Duration {
 	return interval - rand.N(interval/5+1)
@@ -79,8 +79,8 @@ func (p *Pool) check(ctx context.Context, b *Backend) {
 	p.take(b, found, err)
 }
 
-// take is where a probe's result becomes known: to operators, and if it flips the backend's health to
-// Pick and then to the log, which may be slow.
+// take is where a probe's result becomes known: to operators, and if it flips the backend's health
+// to Pick and then to the log, which may be slow.
 func (p *Pool) take(b *Backend, found string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

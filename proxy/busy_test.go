@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,8 +52,8 @@ func (h *holding) letGo(clients []*conn) {
 	}
 }
 
-// A full backend is passed over while another has room; only then are requests refused, with the time to
-// try again. They were charged.
+// A full backend is passed over while another has room; only then are requests refused, with the
+// time to try again. They were charged.
 func TestFullBackendsArePassedOver(t *testing.T) {
 	a, b := holdingBackend(t), holdingBackend(t)
 	l := &fakeLimiter{}
@@ -131,6 +132,40 @@ func TestClientHoldsItsShare(t *testing.T) {
 	h.letGo(append(waiting, other...))
 	again := h.occupy(p, 2, from("2001:db8::3"))
 	h.letGo(again)
+}
+
+// However many requests one client has wait, the others' are served.
+func TestOneClientLeavesRoom(t *testing.T) {
+	release := make(chan struct{})
+	asked := make(chan struct{}, 100)
+	b := startBackend(t, func(c *conn, _ int) {
+		for head := c.readRequest(); head != ""; head = c.readRequest() {
+			if strings.HasPrefix(head, "GET /wait ") {
+				asked <- struct{}{}
+				<-release
+			}
+			c.send(ok)
+		}
+	})
+	pool := boundedPoolOf(t, clientSettings(), 8, 0.5, b.addr)
+	p := startProxy(t, behindUs(t), pool, nil)
+	var attackers []*conn
+	for range 20 {
+		c := p.dial()
+		require.True(t, c.send(strings.Replace(from("192.0.2.1"), "GET /", "GET /wait", 1)))
+		attackers = append(attackers, c)
+	}
+	require.Eventually(t, func() bool { return p.Stats().Unavailable == 16 }, patience, time.Millisecond)
+	for n := range 20 {
+		assert.Equal(t, "ok", p.dial().do(from("192.0.2."+strconv.Itoa(2+n))).body)
+	}
+	close(release)
+	statuses := map[int]int{}
+	for _, c := range attackers {
+		statuses[c.readAnswer("GET").StatusCode]++
+	}
+	assert.Equal(t, map[int]int{200: 4, 503: 16}, statuses)
+	assert.Len(t, asked, 4)
 }
 
 // A client's share of one backend leaves it its share of the next.

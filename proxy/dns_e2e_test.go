@@ -13,8 +13,9 @@ import (
 // longerThanALookup is how long the addresses of a name may be served from memory, and some more.
 const longerThanALookup = 25 * time.Second
 
-// A name's addresses change, and requests follow; then the DNS server goes away for longer than what it
-// said is remembered, which takes no healthy backend out; and what changed meanwhile is found after that.
+// A name's addresses change, and requests follow; then the DNS server goes away for longer than
+// what it said is remembered, which takes no healthy backend out; and what changed meanwhile is
+// found after that.
 func TestNameOutlivesItsServer(t *testing.T) {
 	dns := startDNS(t, "127.0.0.1")
 	p, pool, _ := behindName(t, dns, "127.0.0.1", "127.0.0.2")

@@ -17,7 +17,8 @@ import (
 	"gopher-equalizer/balancer"
 )
 
-// dnsServer is a DNS server that knows one name. While it is away it takes queries and says nothing.
+// dnsServer is a DNS server that knows one name. While it is away it takes queries and says
+// nothing.
 type dnsServer struct {
 	conn net.PacketConn
 	mu   sync.Mutex
@@ -110,8 +111,8 @@ func backendAt(t *testing.T, host, port string) *backend {
 	})
 }
 
-// behindName is a proxy before one backend, app.test, of which each loopback address in hosts serves.
-// The backends end with the test.
+// behindName is a proxy before one backend, app.test, of which each loopback address in hosts
+// serves. The backends end with the test.
 func behindName(t *testing.T, dns *dnsServer, hosts ...string) (p *proxied, pool *balancer.Pool, backends []*backend) {
 	t.Helper()
 	port := "0"
@@ -148,7 +149,8 @@ func (p *proxied) answers() map[string]int {
 	return counts
 }
 
-// Both addresses of a name serve, and one alone does when the other refuses. No request looks it up.
+// Both addresses of a name serve, and one alone does when the other refuses. No request looks it
+// up.
 func TestBackendBehindAName(t *testing.T) {
 	dns := startDNS(t, "127.0.0.1", "127.0.0.2")
 	p, pool, backends := behindName(t, dns, "127.0.0.1", "127.0.0.2")

@@ -45,8 +45,8 @@ func (r *request) first() outcome {
 	return r.attempt(b, false)
 }
 
-// again is the one retry after an attempt: at another backend, else at the same one, on a connection
-// that can't be stale. Where none has a place for it, it isn't made.
+// again is the one retry after an attempt: at another backend, else at the same one, on a
+// connection that can't be stale. Where none has a place for it, it isn't made.
 func (r *request) again(after outcome) outcome {
 	if r.session.Ended() {
 		return outcome{failure: clientGone, cause: fmt.Errorf("the client ended its side before a retry: %w", after.cause)}
@@ -109,7 +109,8 @@ func (r *request) attempt(b *balancer.Backend, fresh bool) outcome {
 	}
 }
 
-// send sends the request, or as much of it as has come: the rest follows while the answer is awaited.
+// send sends the request, or as much of it as has come: the rest follows while the answer is
+// awaited.
 func (r *request) send() outcome {
 	x := &r.exchange
 	r.head.backend = x.backend.Authority()
@@ -197,9 +198,10 @@ func (r *request) broken(err error) outcome {
 	return outcome{failure: lateOrBad(err), cause: err, resend: r.mayResend()}
 }
 
-// mayResend says whether sending the request again can't do harm: nothing of it was sent, or it
-// is idempotent, has no body, and not one byte came back. What is late isn't sent again: the client
-// waited long enough, and the backend may still be at it. A body of which a part was sent on can't be sent again.
+// mayResend says whether sending the request again can't do harm: nothing of it was sent, or it is
+// idempotent, has no body, and not one byte came back. What is late isn't sent again: the client
+// waited long enough, and the backend may still be at it. A body of which a part was sent on can't
+// be sent again.
 func (r *request) mayResend() bool {
 	conn := r.exchange.conn
 	if conn.Err() == netconn.ErrTimeout || r.upload.started {
@@ -208,7 +210,8 @@ func (r *request) mayResend() bool {
 	return conn.Sent() == 0 || conn.Received() == 0 && !r.header.HasBody() && r.header.Idempotent()
 }
 
-// endExchange ends the exchange, if there is one. Its connection is kept only if the whole request was sent.
+// endExchange ends the exchange, if there is one. Its connection is kept only if the whole request
+// was sent.
 func (r *request) endExchange(how ending) {
 	if r.exchange.backend == nil {
 		return

@@ -142,7 +142,8 @@ func TestProbeFailsAsTrafficWould(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nX-Large: "+strings.Repeat("x", 1<<20)+"\r\n\r\n")
 }
 
-// A reset comes as an end or as itself, whichever the reader meets first: so this one is made by hand.
+// A reset comes as an end or as itself, whichever the reader meets first: so this one is made by
+// hand.
 func TestProbeExplainsAReset(t *testing.T) {
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	err := new(exchange).explain(t.Context(), fmt.Errorf("reading: %w", reset))
@@ -183,7 +184,8 @@ func TestProbeWaitsForNoClose(t *testing.T) {
 	f("HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + strings.Repeat("x", 900_000))
 }
 
-// An answer that has begun well is one, however its body goes on; how much of that is read is bounded.
+// An answer that has begun well is one, however its body goes on; how much of that is read is
+// bounded.
 func TestProbeBoundsTheBody(t *testing.T) {
 	t.Parallel() // one of these waits for its timeout
 	f := func(timeout time.Duration, header string, body func(net.Conn)) {
@@ -233,7 +235,8 @@ func TestProbesEndWithTheirTime(t *testing.T) {
 	assert.EqualError(t, err, "no response")
 }
 
-// Without the cut these would hang: their contexts have no deadline, and the backend waits for the probe to close.
+// Without the cut these would hang: their contexts have no deadline, and the backend waits for the
+// probe to close.
 func TestProbeEndsWhenItIsCancelled(t *testing.T) {
 	f := func(answer string) {
 		t.Helper()
@@ -297,7 +300,8 @@ func TestProbesIgnoreTheEnvironmentsProxies(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// IPv6 needs brackets in Host. Not every machine has it: without, all that can be seen is that the probe fails.
+// IPv6 needs brackets in Host. Not every machine has it: without, all that can be seen is that the
+// probe fails.
 func TestProbeOfAnIPv6Literal(t *testing.T) {
 	ln, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {

@@ -154,7 +154,8 @@ func (n *name) lookUp(done chan struct{}) {
 }
 
 // take takes the result of a lookup, and returns the connections to addresses that are gone. A
-// lookup that failed is due again a second later. turned says that the one before it went otherwise.
+// lookup that failed is due again a second later. turned says that the one before it went
+// otherwise.
 func (n *name) take(found []netip.Addr, err error) (gone []*Backend, turned bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

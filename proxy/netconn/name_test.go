@@ -101,7 +101,8 @@ func TestNamesSkipWhatRefused(t *testing.T) {
 	})
 }
 
-// However many dials there are, a name is looked up once an interval, and only the first dials wait.
+// However many dials there are, a name is looked up once an interval, and only the first dials
+// wait.
 func TestNamesAreLookedUpOnceAnInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeResolver{addrs: []string{"192.0.2.1"}, takes: time.Second}
@@ -197,7 +198,8 @@ func TestAddressesAreNotLookedUp(t *testing.T) {
 	}
 }
 
-// listenAll listens on one port of several loopback addresses. What serves none of them is a refusal.
+// listenAll listens on one port of several loopback addresses. What serves none of them is a
+// refusal.
 func listenAll(t *testing.T, hosts ...string) (port string, listeners []net.Listener) {
 	t.Helper()
 	for {
@@ -241,7 +243,8 @@ func (b *Backend) remote() string {
 	return host
 }
 
-// Dials rotate; one that meets a refusal goes on to the next address, and leaves the other out from then on.
+// Dials rotate; one that meets a refusal goes on to the next address, and leaves the other out from
+// then on.
 func TestDialsRotateAndPassRefusalsBy(t *testing.T) {
 	port, listeners := listenAll(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 	r := &fakeResolver{addrs: []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}}
@@ -269,8 +272,8 @@ func TestDialsRotateAndPassRefusalsBy(t *testing.T) {
 	assert.ErrorContains(t, err, "; ")
 }
 
-// When a name's addresses change, the connections to those that are gone end: the idle ones now, those in
-// use when they are free.
+// When a name's addresses change, the connections to those that are gone end: the idle ones now,
+// those in use when they are free.
 func TestConnectionsToGoneAddressesEnd(t *testing.T) {
 	port, listeners := listenAll(t, "127.0.0.1", "127.0.0.2")
 	r := &fakeResolver{addrs: []string{"127.0.0.1"}}
