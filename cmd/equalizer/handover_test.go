@@ -167,9 +167,9 @@ type succession struct {
 	spent  int64
 }
 
-func newSuccession(t *testing.T, binary, store string, drain time.Duration) *succession {
+func newSuccession(t *testing.T, binary, store string, drain time.Duration, more ...string) *succession {
 	t.Helper()
-	file := writeFile(t, fmt.Sprintf("[server]\ndrain_delay = %q\n[log]\naccess = false\n", drain))
+	file := writeFile(t, fmt.Sprintf("[server]\ndrain_delay = %q\n[log]\naccess = false\n%s", drain, strings.Join(more, "\n")))
 	return &succession{t: t, binary: binary, drain: drain, args: []string{
 		"--backend", lasting(t).URL, "--listen", freeAddress(t), "--admin", freeAddress(t), "--store", store, "-c", file,
 		"--key", "header:X-Client", "--secret=false", "--capacity", "1000000", "--refill", "1/30m",
@@ -215,11 +215,15 @@ func (s *succession) succeed(p *proxied) (next *proxied, took time.Duration) {
 	return next, took
 }
 
-// A successor serves while what its predecessor relays goes on.
+// A successor serves while what its predecessor relays goes on. To a strict one that was an orderly
+// stop.
 func TestSuccessorServesBesideOpenTunnels(t *testing.T) {
-	s := newSuccession(t, binary, t.TempDir()+"/buckets.db", 100*time.Millisecond)
-	next, _ := s.succeed(launch(t, s.args...))
-	next.stop()
+	for _, durability := range []string{"interval", "strict"} {
+		s := newSuccession(t, binary, t.TempDir()+"/buckets.db", 100*time.Millisecond, "[store]", fmt.Sprintf("durability = %q", durability))
+		next, _ := s.succeed(launch(t, s.args...))
+		next.logs.awaitLine(t, "an orderly stop", func(line string) bool { return strings.Contains(line, `"after_a_stop":true`) })
+		next.stop()
+	}
 }
 
 // An admin write that is still under way when the store is let go of is refused, and touches
