@@ -132,8 +132,13 @@ func TestNamesOutliveTheirResolver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeResolver{addrs: []string{"192.0.2.1"}}
 		n := newTestName(t, r)
+		var mu sync.Mutex // A lookup may end while the next one begins.
 		var told []error
-		n.told = func(host string, err error) { told = append(told, err) }
+		n.told = func(host string, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, err)
+		}
 		n.dialed(t)
 		for _, outage := range []error{errors.New("the resolver is away"), nil} {
 			r.set(outage)
