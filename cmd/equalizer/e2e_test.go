@@ -244,6 +244,7 @@ type status struct {
 	} `json:"buckets"`
 	Requests struct {
 		Total      int64 `json:"total"`
+		InFlight   int64 `json:"in_flight"`
 		Limited    int64 `json:"limited"`
 		BadGateway int64 `json:"bad_gateway"`
 		Mended     int64 `json:"mended"`
@@ -251,6 +252,7 @@ type status struct {
 			Informational int64 `json:"1xx"`
 		} `json:"responses"`
 		Unavailable int64 `json:"unavailable"`
+		TooSlow     int64 `json:"too_slow"`
 		Retries     int64 `json:"retries"`
 		Cut         int64 `json:"cut"`
 	} `json:"requests"`

@@ -22,6 +22,12 @@ const (
 	slowPause  = 50 * time.Millisecond
 )
 
+// An event stream has so many heartbeats.
+const (
+	heartbeatCount = 5
+	heartbeat      = ":\n\n"
+)
+
 // protocol is what upgraded connections speak: lines that are sent back, and an end that
 // whoever says "bye" leaves to the other side.
 const protocol = "echo"
@@ -48,9 +54,12 @@ func backend() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /small", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, pattern) })
 	mux.HandleFunc("GET /large", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) })
+	mux.HandleFunc("GET /endless", endless)
 	mux.HandleFunc("GET /slow", slow)
+	mux.HandleFunc("GET /events", beat)
 	mux.HandleFunc("GET /cut", cut)
 	mux.HandleFunc("POST /echo", echo)
+	mux.HandleFunc("POST /count", count)
 	mux.HandleFunc("GET /upgrade", upgrade)
 	mux.HandleFunc("GET /{$}", func(http.ResponseWriter, *http.Request) {}) // probes
 	return mux
@@ -71,6 +80,43 @@ func slow(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// endless sends its body until nobody takes it any more.
+func endless(w http.ResponseWriter, _ *http.Request) {
+	for body := large(); ; {
+		if _, err := w.Write(body); err != nil {
+			return
+		}
+	}
+}
+
+// beat is an event stream with a pause before each heartbeat, which the query says.
+func beat(w http.ResponseWriter, r *http.Request) {
+	pause, err := time.ParseDuration(r.URL.RawQuery)
+	if err != nil {
+		http.Error(w, "want the pause as the query", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	for range heartbeatCount {
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+			return
+		case <-time.After(pause):
+		}
+		_, _ = io.WriteString(w, heartbeat)
+	}
+}
+
+// count says how large a body is.
+func count(w http.ResponseWriter, r *http.Request) {
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = fmt.Fprint(w, n)
+}
+
 // cut breaks off in the middle of its answer.
 func cut(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Length", fmt.Sprint(2*len(pattern)))
@@ -86,6 +132,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 	both := http.NewResponseController(w)
 	_ = both.EnableFullDuplex()
+	_ = both.Flush() // Its client may await the header before it sends anything.
 	part := make([]byte, 16<<10)
 	for {
 		n, err := r.Body.Read(part)

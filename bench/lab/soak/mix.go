@@ -20,22 +20,30 @@ type kind struct {
 	clients  int
 	every    time.Duration
 	exchange func(ctx context.Context, c *client) error
+	// lasting says that an exchange takes as long as the client's lasts.
+	lasting bool
 }
 
 // kinds is the mix: some 900 exchanges a second, so that it is the time that tells, not the load.
 func kinds() []kind {
 	return []kind{
-		{"small", "16 bytes, over connections that are kept", 8, 20 * time.Millisecond, small},
-		{"new", "16 bytes, each over a new connection", 2, 20 * time.Millisecond, onNewConnection},
-		{"large", "1 MiB, every byte of it checked", 2, 200 * time.Millisecond, largeAnswer},
-		{"slow", "answers that come in pieces over half a second", 8, time.Second, slowAnswer},
-		{"reader", "1 MiB to clients that read it in small pieces, with pauses", 4, time.Second, slowReader},
-		{"limited", "clients that send more than they may, and get 200 or 429", limitedClients, 10 * time.Millisecond, limitedClient},
-		{"upload", "256 KiB up and back, with a length", 2, 200 * time.Millisecond, upload},
-		{"chunked", "256 KiB up and back at the same time, in chunks", 2, 200 * time.Millisecond, chunkedBothWays},
-		{"aborted", "clients that go away: in the head, in a body that they send or get, and while they wait", 4, 50 * time.Millisecond, abort},
-		{"cut", "answers that the backend cuts in the middle", 1, 100 * time.Millisecond, cutAnswer},
-		{"upgraded", "upgraded connections with some lines each, which either side ends", 20, 500 * time.Millisecond, upgraded},
+		{"small", "16 bytes, over connections that are kept", 8, 20 * time.Millisecond, small, false},
+		{"new", "16 bytes, each over a new connection", 2, 20 * time.Millisecond, onNewConnection, false},
+		{"large", "1 MiB, every byte of it checked", 2, 200 * time.Millisecond, largeAnswer, false},
+		{"slow", "answers that come in pieces over half a second", 8, time.Second, slowAnswer, false},
+		{"reader", "1 MiB to clients that read it in small pieces, with pauses", 4, time.Second, slowReader, false},
+		{"limited", "clients that send more than they may, and get 200 or 429", limitedClients, 10 * time.Millisecond, limitedClient, false},
+		{"upload", "256 KiB up and back, with a length", 2, 200 * time.Millisecond, upload, false},
+		{"chunked", "256 KiB up and back at the same time, in chunks", 2, 200 * time.Millisecond, chunkedBothWays, false},
+		{"aborted", "clients that go away: in the head, in a body that they send or get, and while they wait", 4, 50 * time.Millisecond, abort, false},
+		{"cut", "answers that the backend cuts in the middle", 1, 100 * time.Millisecond, cutAnswer, false},
+		{"upgraded", "upgraded connections with some lines each, which either side ends", 20, 500 * time.Millisecond, upgraded, false},
+		{"steady", "uploads at 2 KiB a second for five minutes", 4, time.Second, steadyUpload, true},
+		{"heartbeat", "event streams with a heartbeat a minute, for five minutes", 4, time.Second, heartbeats, true},
+		{"idle", "upgraded connections that are silent for five minutes", 20, time.Second, idleUpgrade, true},
+		{"duplex", "bodies both ways for five minutes, of which each piece awaits the one before it", 4, time.Second, duplex, true},
+		{"sender", "from another address, uploads of a byte each 25 s, which must be broken off", 50, time.Second, slowSender, true},
+		{"sipper", "from there, too, readers of 32 bytes each 5 s, which must be cut", 20, time.Second, sipper, true},
 	}
 }
 
@@ -51,6 +59,8 @@ type client struct {
 	n       int // of its kind, from 0
 	address string
 	http    *http.Client
+	// lasts is how long the exchange of a kind that is lasting takes.
+	lasts time.Duration
 	// These count what limited clients were answered: 200 and 429.
 	admitted, limited *atomic.Int64
 }
@@ -73,11 +83,16 @@ type tally struct {
 // mix is the load: every kind at once.
 type mix struct {
 	address string
+	lasts   time.Duration
 	tallies []*tally
 }
 
-func newMix(address string, kinds []kind) *mix {
-	m := &mix{address: address}
+// longest is how long the exchanges take that are lasting, if the load does.
+const longest = 5 * time.Minute
+
+// newMix makes a load that is put on for so long. What is lasting takes a third of that at most.
+func newMix(address string, kinds []kind, d time.Duration) *mix {
+	m := &mix{address: address, lasts: min(longest, d/3)}
 	for _, k := range kinds {
 		m.tallies = append(m.tallies, &tally{kind: k})
 	}
@@ -103,7 +118,7 @@ func (m *mix) client(ctx, over context.Context, t *tally, n int) {
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	c := &client{
-		rng: rand.New(rand.NewPCG(uint64(n), rand.Uint64())), n: n, address: m.address,
+		rng: rand.New(rand.NewPCG(uint64(n), rand.Uint64())), n: n, address: m.address, lasts: m.lasts,
 		http: &http.Client{Transport: transport}, admitted: &t.admitted, limited: &t.limited,
 	}
 	tick := time.NewTicker(t.every)
@@ -119,7 +134,11 @@ func (m *mix) client(ctx, over context.Context, t *tally, n int) {
 }
 
 func (t *tally) try(ctx context.Context, c *client) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	limit := patience
+	if t.lasting {
+		limit += c.lasts
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return t.exchange(ctx, c)
 }

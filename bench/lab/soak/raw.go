@@ -61,15 +61,32 @@ func abort(ctx context.Context, c *client) error {
 // upgraded switches protocols and has some lines come back. Then the client ends the connection, or
 // has the backend do so.
 func upgraded(ctx context.Context, c *client) error {
-	conn, err := c.dial(ctx)
+	conn, lines, err := c.upgrade(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	return c.talk(conn, lines)
+}
+
+// upgrade opens a connection that speaks the protocol.
+func (c *client) upgrade(ctx context.Context) (net.Conn, *bufio.Reader, error) {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	lines := bufio.NewReader(conn)
+	if err := c.switches(conn, lines); err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return conn, lines, nil
+}
+
+// switches asks for the protocol on a connection, and gets it.
+func (c *client) switches(conn net.Conn, lines *bufio.Reader) error {
 	if _, err := io.WriteString(conn, c.head("GET /upgrade", "Connection: Upgrade\r\nUpgrade: "+protocol+"\r\n\r\n")); err != nil {
 		return err
 	}
-	lines := bufio.NewReader(conn)
 	answer, err := http.ReadResponse(lines, nil)
 	if err != nil {
 		return err
@@ -77,7 +94,7 @@ func upgraded(ctx context.Context, c *client) error {
 	if answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Upgrade") != protocol {
 		return fmt.Errorf("upgrades are not relayed: answered with %s; want 101 and Upgrade: %s", answer.Status, protocol)
 	}
-	return c.talk(conn, lines)
+	return nil
 }
 
 // talk says some lines, with pauses.

@@ -55,12 +55,12 @@ func (b *bed) play(ctx context.Context, s settings, r *report, say func(string, 
 		return err
 	}
 	say("warming up for %v", s.warmUp)
-	newMix(b.address, s.mix).run(ctx, s.warmUp)
+	newMix(b.address, s.mix, s.warmUp).run(ctx, s.warmUp)
 	if r.Warm, err = b.quiet(ctx); err != nil {
 		return err
 	}
 	say("%v of %s", s.time, strings.Join(names(s.mix), ", "))
-	load := newMix(b.address, s.mix)
+	load := newMix(b.address, s.mix, s.time)
 	if r.Samples, err = b.under(ctx, load, s.time); err != nil {
 		return err
 	}
