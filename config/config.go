@@ -97,7 +97,7 @@ type Pool struct {
 	MaxConnections int `toml:"max_connections"`
 	// MaxResponseHeader bounds the header of a backend's response, interim or final, and its
 	// trailers, each; past it: 502. What is larger than 16KiB takes memory for as long as it is
-	// relayed, up to twice this.
+	// relayed, up to four times its size.
 	MaxResponseHeader Size `toml:"max_response_header"`
 	// ClientShare is the share of them that one client may hold, one connection at least; past it:
 	// 503. Clients go by their address, as with the key "ip". 1: no bound.
