@@ -84,7 +84,7 @@ func (r *request) read() bool {
 	r.upload.begin(r.header.Size)
 	r.last = !r.header.KeepAlive
 	if r.proxy.tooLarge(r.header.Size) {
-		r.refusal = bodyTooLarge.refusal(r.raw, len(r.raw))
+		r.refusal = r.header.RefuseLength(bodyTooLarge.status, bodyTooLarge.reason)
 		return r.fail(bodyTooLarge, nil)
 	}
 	return true

@@ -51,7 +51,8 @@ func TestRefusedRequestsAreKept(t *testing.T) {
 	f("", "header-size", "", "", "xxxxxxxxxxxxxxxx", "GET / HTTP/1.1\r\nA: "+strings.Repeat("s", 1<<10)+strings.Repeat("s", 100))
 	f("", "request-line-size", "", "", "xxxxxxxxxxxxxxxx", "GET /"+strings.Repeat("s", 1<<10)+strings.Repeat("s", 100))
 	f("POST", "chunk-size", "", "x\r\nsecret", "\nxx\r\nx\r\nxxxxx", chunked+"2\r\nok\r\nx\r\nsecret")
-	f("POST", "body-size", "", "", " xxx\r\n\r\n", sized(101))
+	f("POST", "body-size", "Content-Length", "101\r", "xxxxxx: xxx\r\n\r\n", sized(101))
+	f("POST", "body-size", "", "", "", chunked+chunk(strings.Repeat("s", 101))+chunksEnd)
 }
 
 // So are those of responses, whether the head is at fault or the body.
