@@ -60,12 +60,12 @@ func (r *request) again(after outcome) outcome {
 	}
 	r.retries++
 	r.proxy.counters.retries.Add(1)
-	r.tried = append(r.tried, attempt{failed, after.cause})
+	r.tried = append(r.tried, pastAttempt{failed, after.cause})
 	return r.attempt(b, b == failed)
 }
 
-// attempt is an attempt that failed, for the log.
-type attempt struct {
+// pastAttempt is an attempt and why it was not enough, for the log.
+type pastAttempt struct {
 	backend *balancer.Backend
 	cause   error
 }

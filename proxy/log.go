@@ -63,7 +63,7 @@ func (r *request) logBackend(line *zerolog.Event) {
 
 // attempts names the backends that were tried in turn, each with the reason why that was not enough.
 func (r *request) attempts(all *zerolog.Array) *zerolog.Array {
-	for _, a := range append(r.tried, attempt{r.backend, r.cause}) {
+	for _, a := range append(r.tried, pastAttempt{r.backend, r.cause}) {
 		one := zerolog.Dict().Str("backend", a.backend.URL())
 		if a.cause != nil {
 			one.Str("reason", a.cause.Error())

@@ -53,7 +53,7 @@ type request struct {
 	waited  time.Duration
 	retries int
 	// tried are the attempts that a retry followed.
-	tried   []attempt
+	tried   []pastAttempt
 	failure *failure
 	cause   error
 
