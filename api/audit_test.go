@@ -22,7 +22,8 @@ func (r *running) audited(t *testing.T) (lines []map[string]any) {
 	return lines
 }
 
-// Each admin write that took effect is logged: who asked for what, what was there, and what is there now.
+// Each admin write that took effect is logged: who asked for what, what was there, and what is
+// there now.
 func TestAdminWritesAreLogged(t *testing.T) {
 	r := start(t, func(settings *Settings, s *Sources) {
 		settings.Token = "s3cret"

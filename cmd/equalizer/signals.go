@@ -14,7 +14,8 @@ func catchSignals(wanted ...os.Signal) <-chan os.Signal {
 	return signals
 }
 
-// watchSignals ends the returned context at the first signal to stop, and the process at the second.
+// watchSignals ends the returned context at the first signal to stop, and the process at the
+// second.
 func watchSignals(parent context.Context, t terminal) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	done := make(chan struct{})

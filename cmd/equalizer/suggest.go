@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// unknownFlag is the error about a flag that a command doesn't have, with the one that was likely meant.
+// unknownFlag is the error about a flag that a command doesn't have, with the one that was likely
+// meant.
 func unknownFlag(name string, flags flagSet) error {
 	var known []string
 	flags.VisitAll(func(f *flag.Flag) { known = append(known, f.Name) })
@@ -80,7 +81,8 @@ func suggest(name string, known []string) string {
 	return ""
 }
 
-// distance is how many keystrokes are between two words: a letter more, less, other, or two swapped.
+// distance is how many keystrokes are between two words: a letter more, less, other, or two
+// swapped.
 func distance(a, b string) int {
 	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
 	for j := range rows[1] {

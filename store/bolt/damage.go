@@ -10,7 +10,8 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// errDamaged is wrapped by every error about contents that this package, or bbolt, can't have written.
+// errDamaged is wrapped by every error about contents that this package, or bbolt, can't have
+// written.
 var errDamaged = errors.New("the file is damaged, or the disk can't be read")
 
 // advice is what to do about it.

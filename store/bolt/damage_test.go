@@ -58,8 +58,8 @@ func bytesOf(t *testing.T, path string) []byte {
 	return data
 }
 
-// Whatever is wrong with the file, it is an error that says what to do about it, be it found by this
-// package, by bbolt (which panics) or by the memory map (which faults).
+// Whatever is wrong with the file, it is an error that says what to do about it, be it found by
+// this package, by bbolt (which panics) or by the memory map (which faults).
 func TestDamagedFiles(t *testing.T) {
 	good, page := bytesOf(t, filled(t)), os.Getpagesize()
 	path := filepath.Join(t.TempDir(), "equalizer.db")
@@ -136,7 +136,8 @@ func TestOneDamagedMetaPage(t *testing.T) {
 	}
 }
 
-// Bytes that a disk has changed here and there may go unnoticed, and what is noticed is told in words of ours.
+// Bytes that a disk has changed here and there may go unnoticed, and what is noticed is told in
+// words of ours.
 func TestScatteredDamage(t *testing.T) {
 	good, page := bytesOf(t, filled(t)), os.Getpagesize()
 	path := filepath.Join(t.TempDir(), "equalizer.db")

@@ -13,12 +13,13 @@ var errPooler = errFinal{errors.New("a connection pooler is between here and Pos
 	"which gives a session's transactions to different server processes: there the lock that keeps a second writer out belongs to nobody; " +
 	"want PostgreSQL itself, or a pool with pool_mode = session")}
 
-// poolerRounds is how often a pooler is put to the test: another client of it may hide once what it does.
+// poolerRounds is how often a pooler is put to the test: another client of it may hide once what it
+// does.
 const poolerRounds = 5
 
-// checkPooler refuses a pooler that gives a server process to one transaction and then to another's.
-// A session that is its own keeps its process; in such a pool the process changes between
-// two transactions, or serves a second connection while the first is open.
+// checkPooler refuses a pooler that gives a server process to one transaction and then to
+// another's. A session that is its own keeps its process; in such a pool the process changes
+// between two transactions, or serves a second connection while the first is open.
 //
 // A pooler is known by the process number that it makes up for the connection. Its statements here
 // are simple ones: prepared ones don't outlive a transaction there.
@@ -45,8 +46,9 @@ func (s *Store) checkPooler(ctx context.Context, c *session, config *pgx.ConnCon
 	return nil
 }
 
-// sharesProcess reports whether the first connection has another process than before, or the second one has the same.
-// That one may have to wait for its own for ever, in a pool of sessions that are all taken.
+// sharesProcess reports whether the first connection has another process than before, or the second
+// one has the same. That one may have to wait for its own for ever, in a pool of sessions that are
+// all taken.
 func (s *Store) sharesProcess(ctx context.Context, first, second *session, before uint32) (bool, error) {
 	brief, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()

@@ -14,8 +14,8 @@ import (
 	"gopher-equalizer/store/storetest"
 )
 
-// A pool that gives a session's transactions to different server processes is refused at the start, with the
-// reason, however it chooses among them and however many it has.
+// A pool that gives a session's transactions to different server processes is refused at the start,
+// with the reason, however it chooses among them and however many it has.
 func TestPoolersThatShareProcesses(t *testing.T) {
 	cluster := server.Cluster(t)
 	f := func(name, mode string, warm int, settings ...string) {

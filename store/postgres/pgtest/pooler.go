@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// Pooler starts a PgBouncer in front of the cluster, for the length of a test, and returns the server's URL
-// by way of it. mode is its pool_mode; settings are further lines of its configuration.
+// Pooler starts a PgBouncer in front of the cluster, for the length of a test, and returns the
+// server's URL by way of it. mode is its pool_mode; settings are further lines of its
+// configuration.
 func (c *Cluster) Pooler(t testing.TB, mode, schema string, settings ...string) string {
 	t.Helper()
 	program, err := findPooler()

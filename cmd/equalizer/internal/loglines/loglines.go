@@ -27,7 +27,8 @@ const (
 
 // Writer is a zerolog.LevelWriter that takes a line by copying it into memory. One goroutine writes
 // the lines, many at a time: a system call for each would be a tenth of what a request costs, and a
-// reader that has stopped would stop the requests. A line above info has everything written at once.
+// reader that has stopped would stop the requests. A line above info has everything written at
+// once.
 //
 // Lines that find no room, or that can't be written, are dropped and counted. Once the log can be
 // written again, a line says how many.
@@ -174,7 +175,8 @@ func (w *Writer) take() (lines []byte, full int64) {
 	return lines, full
 }
 
-// giveBack keeps the memory for the next lines, unless it is what a reader that had stopped made of it.
+// giveBack keeps the memory for the next lines, unless it is what a reader that had stopped made of
+// it.
 func (w *Writer) giveBack(lines []byte) {
 	if cap(lines) > 4*enough {
 		return

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// loadInterval is how often the load is looked at, and how long a burst may wait for the other processors.
+	// loadInterval is how often the load is looked at, and how long a burst may wait for the other
+	// processors.
 	loadInterval = 100 * time.Millisecond
-	// Go gets all processors at once when it uses more than busyShare of the few that it has, and gives them up when it
-	// has used less than calmShare of those for calmFor.
+	// Go gets all processors at once when it uses more than busyShare of the few that it has, and
+	// gives them up when it has used less than calmShare of those for calmFor.
 	busyShare, calmShare = 0.65, 0.5
 	calmFor              = 2 * time.Second
 )
@@ -44,8 +45,8 @@ func (g *governor) next(used float64, passed time.Duration) (all bool) {
 	return g.all
 }
 
-// Govern gives Go as many processors as the load needs, but no fewer than few, until ctx ends. It does
-// nothing where it can't tell the load, or all processors are few.
+// Govern gives Go as many processors as the load needs, but no fewer than few, until ctx ends. It
+// does nothing where it can't tell the load, or all processors are few.
 func Govern(ctx context.Context, few int) {
 	if _, ok := cpuTime(); !ok || runtime.GOMAXPROCS(0) <= few {
 		return
