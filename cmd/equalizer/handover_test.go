@@ -113,7 +113,8 @@ func freeAddress(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// arrivals keeps sending requests, each on a connection of its own, until it is stopped. What isn't answered with 200 is noted.
+// arrivals keeps sending requests, each on a connection of its own, until it is stopped. What isn't
+// answered with 200 is noted.
 type arrivals struct {
 	stopped           chan struct{}
 	running           sync.WaitGroup

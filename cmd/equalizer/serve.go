@@ -202,9 +202,9 @@ func (p *process) fail(what string, err error) {
 	}
 }
 
-// stop ends the run in the order of the design's "Stop": readiness off, the intake drained and closed, the
-// last flush, the store let go of, so that a successor can serve, and then the wait for what is
-// being relayed.
+// stop ends the run in the order in which nothing is lost: readiness off, the intake drained and
+// closed, the last flush, the store let go of, so that a successor can serve, and then the wait for
+// what is being relayed.
 func (p *process) stop() error {
 	p.phase.Store(api.Stopping)
 	p.log.Info().Dur("drain_delay", p.config.Server.DrainDelay).Msg("stopping")
