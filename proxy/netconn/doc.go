@@ -10,6 +10,9 @@
 // A Registry of clients also knows how far each is with a request (stage.go), so that a stop waits for
 // those alone that may still spend something, and bounds how many there are (room.go).
 //
+// A Dialer takes the addresses of a backend's name in turn (name.go, dial.go), and a connection to a
+// backend knows until when it may be kept between two exchanges (keeping.go).
+//
 // # The trick
 //
 // Below the timeouts is a link, of one of two kinds. The plain one is an ordinary net.Conn. The raw one, on Linux, makes the
