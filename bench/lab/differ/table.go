@@ -49,7 +49,7 @@ type section struct {
 func (t table) Halves() []half { return []half{t.Requests, t.Answers} }
 
 // compare plays the whole corpus through all, once or several times.
-func (s *bed) compare(often bool) (t table, err error) {
+func (b *bed) compare(often bool) (t table, err error) {
 	requests, err := corpus.Requests()
 	if err != nil {
 		return t, err
@@ -59,30 +59,30 @@ func (s *bed) compare(often bool) (t table, err error) {
 		return t, err
 	}
 	t.Names = []string{"ours"}
-	for _, p := range s.peers {
+	for _, p := range b.peers {
 		t.Names = append(t.Names, p.name)
 		t.Proxies = append(t.Proxies, p.version)
 	}
 	t.Requests = half{Title: "Requests", how: (*play.Proxy).Request, cases: requests}
 	t.Answers = half{Title: "Answers", how: (*play.Proxy).Answer, cases: answers}
-	return t, errors.Join(t.Requests.fill(s, often), t.Answers.fill(s, often))
+	return t, errors.Join(t.Requests.fill(b, often), t.Answers.fill(b, often))
 }
 
 // fill plays the cases of a half in their order, or often: then also backwards, and each proxy by itself. What a
 // peer does can hang on its connections to the backend and on how the packets come.
-func (h *half) fill(s *bed, often bool) error {
+func (h *half) fill(b *bed, often bool) error {
 	h.outcomes = make([][]string, len(h.cases))
 	var forth []int
 	for i := range h.cases {
 		forth = append(forth, i)
 	}
-	together := [][]*proxy{s.all()}
+	together := [][]*proxy{b.all()}
 	if err := h.pass(forth, together); err != nil || !often {
 		return err
 	}
 	back := slices.Clone(forth)
 	slices.Reverse(back)
-	alone := slices.Collect(slices.Chunk(s.all(), 1))
+	alone := slices.Collect(slices.Chunk(b.all(), 1))
 	return cmp.Or(h.pass(back, together), h.pass(forth, alone))
 }
 
@@ -102,7 +102,7 @@ func (h *half) pass(order []int, groups [][]*proxy) error {
 	return nil
 }
 
-func (s *bed) all() []*proxy { return append([]*proxy{s.ours}, s.peers...) }
+func (b *bed) all() []*proxy { return append([]*proxy{b.ours}, b.peers...) }
 
 // or is between the outcomes of a case that comes out in more than one way.
 const or = ", or "

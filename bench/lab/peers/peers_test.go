@@ -42,8 +42,10 @@ func TestAllPeers(t *testing.T) {
 		}
 		assert.Equal(t, p.Role == Base, p.Program == "", p.Name)
 	}
-	assert.Equal(t, []string{"direct", "byte pump", "equalizer", "equalizer, no log", "equalizer, bare",
-		"nginx", "nginx, no log", "haproxy", "haproxy, no log", "caddy"}, names)
+	assert.Equal(t, []string{
+		"direct", "byte pump", "equalizer", "equalizer, no log", "equalizer, bare",
+		"nginx", "nginx, no log", "haproxy", "haproxy, no log", "caddy",
+	}, names)
 }
 
 // program is the one that a peer is a way to run.
