@@ -155,6 +155,9 @@ func (p *process) openLimits(ctx context.Context) error {
 	}
 	p.store = store
 	p.limits, err = limiter.Open(ctx, limiterOptions(limit, p.config.Store, late, p.log), store)
+	if err == nil && !late {
+		nameStore(ctx, p.config.Store, store, p.log)
+	}
 	return err
 }
 

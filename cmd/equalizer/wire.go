@@ -155,11 +155,7 @@ func openStore(ctx context.Context, c config.Store, log zerolog.Logger) (s limit
 }
 
 func openPostgres(ctx context.Context, c config.Store, log zerolog.Logger) (s limiter.Store, late bool, err error) {
-	db, err := postgres.New(postgres.Options{
-		Host: c.Postgres.Host, Port: c.Postgres.Port, User: c.Postgres.User, Password: string(c.Postgres.Password),
-		DBName: c.Postgres.DBName, SSLMode: c.Postgres.SSLMode, Schema: c.Postgres.Schema,
-		ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Logger: log,
-	})
+	db, err := postgres.New(postgresOptions(c, log))
 	if err != nil {
 		return nil, false, err
 	}
@@ -172,6 +168,14 @@ func openPostgres(ctx context.Context, c config.Store, log zerolog.Logger) (s li
 	}
 	log.Error().Err(err).Msg("the store is away: traffic starts without it, as required_at_start is false, and its buckets are loaded when it is there")
 	return db, true, nil
+}
+
+func postgresOptions(c config.Store, log zerolog.Logger) postgres.Options {
+	return postgres.Options{
+		Host: c.Postgres.Host, Port: c.Postgres.Port, User: c.Postgres.User, Password: string(c.Postgres.Password),
+		DBName: c.Postgres.DBName, SSLMode: c.Postgres.SSLMode, Schema: c.Postgres.Schema,
+		ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Logger: log,
+	}
 }
 
 // apiSettings makes the admin API's settings and sources.

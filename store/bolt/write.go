@@ -58,10 +58,9 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 	return nil
 }
 
-// apply writes all changes in one transaction, unless ctx is over when it comes to the commit.
+// apply writes all changes in one transaction.
 func (s *Store) apply(ctx context.Context, all []change, stopped time.Time) error {
-	committing, txid := false, 0
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+	return s.commit(ctx, func(tx *bbolt.Tx) error {
 		c, err := contentsOf(tx)
 		if err != nil {
 			return err
@@ -69,7 +68,16 @@ func (s *Store) apply(ctx context.Context, all []change, stopped time.Time) erro
 		if err := c.write(all, s.pace); err != nil {
 			return err
 		}
-		if err := noteStopped(tx, stopped); err != nil {
+		return noteStopped(tx, stopped)
+	})
+}
+
+// commit runs a transaction that writes, unless ctx is over when it comes to the commit. An error of
+// the commit itself wraps limiter.ErrInDoubt if the file may have what was written.
+func (s *Store) commit(ctx context.Context, write func(*bbolt.Tx) error) error {
+	committing, txid := false, 0
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		if err := write(tx); err != nil {
 			return err
 		}
 		if err := context.Cause(ctx); err != nil {

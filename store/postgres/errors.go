@@ -93,15 +93,17 @@ func (f failure) Unwrap() error { return f.err }
 
 // explain says where an error came from, on one line, and what to do about it where that is
 // known. No password gets into pgx's errors, since it isn't in what pgx parses.
-func (s *Store) explain(err error) error {
+func (s *Store) explain(err error) error { return s.o.explain(err) }
+
+func (o Options) explain(err error) error {
 	if err == nil {
 		return nil
 	}
 	text := strings.Join(strings.Fields(err.Error()), " ")
-	if hint := s.o.hint(err); hint != "" {
+	if hint := o.hint(err); hint != "" {
 		text += "; " + hint
 	}
-	return failure{fmt.Sprintf("postgres %s, schema %s: %s", s.o.database(), s.o.Schema, text), err}
+	return failure{fmt.Sprintf("postgres %s, schema %s: %s", o.database(), o.Schema, text), err}
 }
 
 // database is "host:port/dbname".

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // migrationFiles are applied in the order of their names. One that was released is never changed.
@@ -39,8 +40,14 @@ func migrate(ctx context.Context, conn *pgx.Conn, o Options) error {
 	return nil
 }
 
+// querier is a connection, or a transaction on one.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
 // createSchema looks first: creating takes a right on the database, even if there is nothing to do.
-func createSchema(ctx context.Context, conn *pgx.Conn, o Options) error {
+func createSchema(ctx context.Context, conn querier, o Options) error {
 	exists := false
 	err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", o.Schema).Scan(&exists)
 	if err != nil || exists {
