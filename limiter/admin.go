@@ -9,8 +9,8 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// Get is the client's bucket now. ErrNotFound: it has none. ErrInDoubt: an admin write of this bucket
-// broke off, and the store hasn't said yet whether it holds.
+// Get is the client's bucket now. ErrNotFound: it has none. ErrInDoubt: an admin write of this
+// bucket broke off, and the store hasn't said yet whether it holds.
 func (s *Service) Get(clientID string) (Snapshot, error) {
 	if d := s.doubt.Load(); d != nil && d.clientID == clientID {
 		return Snapshot{}, fmt.Errorf("%w: the last write of this bucket broke off, "+
@@ -24,9 +24,9 @@ func (s *Service) Get(clientID string) (Snapshot, error) {
 	return snapshotOf(seen, now, wall), nil
 }
 
-// Create makes a managed bucket, and takes over a live unmanaged one. Capacity and refill default to
-// the limit's, tokens to the capacity. ErrManaged: there is a managed one; ErrFull: past the cap;
-// gcra.ErrSettings: the values are impossible. After these, ErrStore and ErrClosed nothing was
+// Create makes a managed bucket, and takes over a live unmanaged one. Capacity and refill default
+// to the limit's, tokens to the capacity. ErrManaged: there is a managed one; ErrFull: past the
+// cap; gcra.ErrSettings: the values are impossible. After these, ErrStore and ErrClosed nothing was
 // changed. After ErrInDoubt, Get returns what is there.
 func (s *Service) Create(ctx context.Context, clientID string, c Change) (Written, error) {
 	return s.put(ctx, clientID, func(present *table.Observation) (plan, error) {
@@ -41,8 +41,9 @@ func (s *Service) Create(ctx context.Context, clientID string, c Change) (Writte
 	})
 }
 
-// Put makes or changes a bucket, which is managed from then on. What the change leaves out stays as it
-// is, or is as in Create if the client has no bucket. Errors are those of Create, without ErrManaged.
+// Put makes or changes a bucket, which is managed from then on. What the change leaves out stays as
+// it is, or is as in Create if the client has no bucket. Errors are those of Create, without
+// ErrManaged.
 func (s *Service) Put(ctx context.Context, clientID string, c Change) (Written, error) {
 	return s.put(ctx, clientID, func(present *table.Observation) (plan, error) {
 		return s.plan(present, c)
@@ -81,8 +82,8 @@ func (s *Service) Delete(ctx context.Context, clientID string) (Snapshot, error)
 	return was, nil
 }
 
-// put is the one way in which operators change a bucket: under the write lock, in the store first and
-// then in memory. planFor is given the bucket that exists now; nil if none does.
+// put is the one way in which operators change a bucket: under the write lock, in the store first
+// and then in memory. planFor is given the bucket that exists now; nil if none does.
 func (s *Service) put(
 	ctx context.Context, clientID string, planFor func(present *table.Observation) (plan, error),
 ) (w Written, err error) {

@@ -268,8 +268,8 @@ func TestAmbiguousAdminWrite(t *testing.T) {
 	}
 }
 
-// A bucket that is created lacks what its client spent while the store was writing, and nothing else: not what
-// the full bucket that nobody has reaped yet lacks of the new capacity.
+// A bucket that is created lacks what its client spent while the store was writing, and nothing
+// else: not what the full bucket that nobody has reaped yet lacks of the new capacity.
 func TestPutThatCreatesStartsFull(t *testing.T) {
 	hundred := Change{Capacity: ptr(int64(100))}
 	for name, before := range map[string]func(*fixture){
@@ -330,7 +330,8 @@ func TestChangesAtTheCap(t *testing.T) {
 	require.ErrorIs(t, err, ErrFull)
 }
 
-// Tokens that were asked for are those of the moment that is stored, however late the doubt is settled.
+// Tokens that were asked for are those of the moment that is stored, however late the doubt is
+// settled.
 func TestSettledLateIsAsStored(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()

@@ -22,9 +22,9 @@ type collected struct {
 // collect reads the values of buckets that were dirty, and takes their dirty bits away with that. A
 // later take makes a bucket dirty again.
 //
-// An unmanaged bucket that is full holds nothing, and one that is full within horizon is full before
-// a restart could ask. It isn't written, and its row, if it may have one, is deleted. But for a while
-// after a crash clients without a row aren't full, so everything is written.
+// An unmanaged bucket that is full holds nothing, and one that is full within horizon is full
+// before a restart could ask. It isn't written, and its row, if it may have one, is deleted. But
+// for a while after a crash clients without a row aren't full, so everything is written.
 func (s *Service) collect(group []*table.Bucket, horizon time.Duration) *collected {
 	c := &collected{now: s.clock.Monotonic()}
 	c.wall = s.clock.Wall() // Read after now: what lies between isn't credited twice.
@@ -40,8 +40,8 @@ func (s *Service) collect(group []*table.Bucket, horizon time.Duration) *collect
 	return c
 }
 
-// collectAsSeen is the fast path of collectBucket: most buckets are still where they were seen, have
-// a row, get no limit, and have nothing outside their slot. It doesn't claim their pages.
+// collectAsSeen is the fast path of collectBucket: most buckets are still where they were seen,
+// have a row, get no limit, and have nothing outside their slot. It doesn't claim their pages.
 func (s *Service) collectAsSeen(c *collected, b *table.Bucket, horizon time.Duration) bool {
 	tat, ok := b.DirtyAsSeen()
 	if !ok || s.o.Strict || !s.isToBeStored(c, b, tat, horizon) || !s.table.CleanAsSeen(b, tat) {
@@ -106,8 +106,8 @@ func (s *Service) collectPut(c *collected, at *table.Claim, b *table.Bucket, tat
 }
 
 // stored does in memory what the store has taken. The buckets may have moved since they were
-// collected, but each client still has one: the reaper drops none that may have a row, and the write
-// lock is held.
+// collected, but each client still has one: the reaper drops none that may have a row, and the
+// write lock is held.
 func (c *collected) stored(t *table.Table) {
 	for _, b := range c.unstored {
 		t.At(b.ClientID(), func(_ *table.Claim, b *table.Bucket) { b.Clear(table.Stored | table.Limited) })
@@ -117,9 +117,9 @@ func (c *collected) stored(t *table.Table) {
 	}
 }
 
-// uncollect makes the buckets of a batch that was not stored dirty again. Whether they have a row is
-// unknown, so they stay marked Stored. They keep a new limit, too, unless it is certain that its row
-// isn't stored.
+// uncollect makes the buckets of a batch that was not stored dirty again. Whether they have a row
+// is unknown, so they stay marked Stored. They keep a new limit, too, unless it is certain that its
+// row isn't stored.
 func (s *Service) uncollect(c *collected, group []*table.Bucket, since int64, why error) {
 	//mutant:true a-new-limit-goes-in-doubt
 	if !errors.Is(why, ErrInDoubt) {

@@ -22,8 +22,9 @@ import (
 	"gopher-equalizer/store/postgres/pgtest"
 )
 
-// What is behind the takers, each figure beside the least that could do the same, in the same run. make bench-go
-// BENCH=LargeBehind; a PostgreSQL of its own is started, without fsync, unless EQUALIZER_TEST_POSTGRES_URL names one.
+// What is behind the takers, each figure beside the least that could do the same, in the same run.
+// make bench-go BENCH=LargeBehind; a PostgreSQL of its own is started, without fsync, unless
+// EQUALIZER_TEST_POSTGRES_URL names one.
 
 // rowsStored are in the store, of which every second one is dirty.
 const rowsStored, rowsDirty, rowsBatch = 2_000_000, 1_000_000, 10_000
@@ -269,8 +270,8 @@ func (f *bareBolt) update(clients []string) {
 	}
 }
 
-// BenchmarkLargeBehindMemory is the memory that a dirty bucket takes while the store is away: beyond a clean one's,
-// and at its most, which is while a flush tries.
+// BenchmarkLargeBehindMemory is the memory that a dirty bucket takes while the store is away:
+// beyond a clean one's, and at its most, which is while a flush tries.
 func BenchmarkLargeBehindMemory(b *testing.B) {
 	s := &away{b: b}
 	service := opened(b, s)

@@ -11,8 +11,9 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// A bucket that the flush needn't write, and that spends a lot before the crash: it regains that, and what it would
-// have earned until it was full, which is what it earns in a flush interval at most.
+// A bucket that the flush needn't write, and that spends a lot before the crash: it regains that,
+// and what it would have earned until it was full, which is what it earns in a flush interval at
+// most.
 func TestACrashGivesBackWhatWasSpentAndAnIntervalsRefill(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()

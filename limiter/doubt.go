@@ -7,8 +7,8 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// lockSettled takes the write lock with no admin write in doubt. If one is, it asks the store, whose
-// response outwaits what may be left of the broken call. On an error the lock isn't held.
+// lockSettled takes the write lock with no admin write in doubt. If one is, it asks the store,
+// whose response outwaits what may be left of the broken call. On an error the lock isn't held.
 func (s *Service) lockSettled(ctx context.Context) error {
 	if err := s.writing.lock(ctx); err != nil {
 		return err

@@ -19,7 +19,8 @@ import (
 type fakeClock struct {
 	mono atomic.Int64
 	skew atomic.Int64 // how far the wall clock was stepped
-	// untilJump is how many readings it is until the one before which a second passes; 0 or less: none.
+	// untilJump is how many readings it is until the one before which a second passes; 0 or less:
+	// none.
 	untilJump atomic.Int64
 }
 

@@ -211,7 +211,8 @@ func TestFlushRevivesNoManagedBucket(t *testing.T) {
 	assert.Empty(t, f.store.all())
 }
 
-// What a flush did not come to write is written by the next: it had no lock, no answer, or was stopped.
+// What a flush did not come to write is written by the next: it had no lock, no answer, or was
+// stopped.
 func TestFlushThatIsHeldUpLosesNothing(t *testing.T) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()

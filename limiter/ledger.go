@@ -9,22 +9,22 @@ import (
 
 // With Options.Strict no crash gives anything back. A row then also says how many tokens are
 // reserved: what its client may spend before the next row is stored. A bucket with such a row has a
-// limit, the arrival time that it comes to when all of them are spent, and a take that would pass the
-// limit is refused. A start that follows a crash counts the reserved tokens as spent.
+// limit, the arrival time that it comes to when all of them are spent, and a take that would pass
+// the limit is refused. A start that follows a crash counts the reserved tokens as spent.
 //
 // A client without a row needs no reservation: that start gives it an empty bucket, whatever it has
 // spent. So its bucket has no limit. Nor has a bucket whose row reserves everything.
 //
 // The order makes it hold. A limit is raised, or taken off, after its row is stored. A new limit is
-// set before its row is written, together with a new bucket in the place of the old one: a taker that
-// hasn't seen the limit meets a dead bucket.
+// set before its row is written, together with a new bucket in the place of the old one: a taker
+// that hasn't seen the limit meets a dead bucket.
 
 // everything is reserved: after a crash the bucket starts empty.
 func everything() float64 { return math.Inf(1) }
 
-// reserve is how many tokens a row reserves: half the capacity, so that what a crash leaves is worth
-// having; or what is earned in some flush intervals, so that a client at its full rate never comes to
-// its limit.
+// reserve is how many tokens a row reserves: half the capacity, so that what a crash leaves is
+// worth having; or what is earned in some flush intervals, so that a client at its full rate never
+// comes to its limit.
 func (s *Service) reserve(r *gcra.Rate) int64 {
 	const flushes = 4
 	return max((r.Capacity+1)/2, int64(s.o.FlushInterval)*flushes/r.Interval+1)
@@ -39,8 +39,8 @@ type reservation struct {
 	limit  int64 // table.Never: none
 }
 
-// reserveFor is what the row of a bucket is to reserve. A full bucket gets everything. Otherwise its
-// row would have to be written again and again for its client to find anything when it comes.
+// reserveFor is what the row of a bucket is to reserve. A full bucket gets everything. Otherwise
+// its row would have to be written again and again for its client to find anything when it comes.
 func (s *Service) reserveFor(at *table.Claim, b *table.Bucket, tat, now int64) reservation {
 	if tat <= now {
 		return reservation{bucket: b, tat: tat, tokens: everything(), limit: table.Never}

@@ -17,9 +17,9 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// What takers and operators see of one client's bucket is as if their calls came one after the other, each at some
-// moment between its begin and its end: nothing is seen late or in part, and no token is spent
-// twice. The clock stands, so that a model can say what each call has to answer.
+// What takers and operators see of one client's bucket is as if their calls came one after the
+// other, each at some moment between its begin and its end: nothing is seen late or in part, and no
+// token is spent twice. The clock stands, so that a model can say what each call has to answer.
 
 // call is what is asked of the bucket; c is for Create, Put and Patch.
 type call struct {
@@ -27,7 +27,8 @@ type call struct {
 	c  Change
 }
 
-// answer is what is seen. Admin writes also return the bucket as it is a moment later, which isn't compared.
+// answer is what is seen. Admin writes also return the bucket as it is a moment later, which isn't
+// compared.
 type answer struct {
 	err              error
 	allowed, created bool
@@ -35,7 +36,8 @@ type answer struct {
 	capacity, tokens int64
 }
 
-// content is the model's bucket. An unmanaged one has the defaults' capacity, and doesn't exist while it is full.
+// content is the model's bucket. An unmanaged one has the defaults' capacity, and doesn't exist
+// while it is full.
 type content struct {
 	managed          bool
 	capacity, tokens int64
@@ -57,7 +59,7 @@ func linearModel() porcupine.Model {
 	}
 }
 
-// step says whether the answer can be, and what the bucket is then.
+// step reports whether the answer can be, and what the bucket is then.
 func (b content) step(in call, out answer) (bool, content) {
 	switch in.op {
 	case "take":
@@ -110,8 +112,8 @@ func (b content) changed(c Change) content {
 	return b
 }
 
-// recreated is a bucket that was made where there was none when the call was checked. It lacks what its client
-// spent between that and the change.
+// recreated is a bucket that was made where there was none when the call was checked. It lacks what
+// its client spent between that and the change.
 func (b content) recreated(c Change) content {
 	spent := b.capacity - b.tokens
 	b.tokens = b.capacity

@@ -9,9 +9,9 @@ import (
 )
 
 // List is a page of the buckets that exist, in byte order of their client_ids. more reports whether
-// there are others behind it. It is one pass over all buckets that keeps the first Offset + Limit of
-// them, so it takes little memory. One runs at a time, so that listings can't take the CPU from the
-// traffic: a second one gets ErrBusy.
+// there are others behind it. It is one pass over all buckets that keeps the first Offset + Limit
+// of them, so it takes little memory. One runs at a time, so that listings can't take the CPU from
+// the traffic: a second one gets ErrBusy.
 //
 // It is not a snapshot: traffic goes on meanwhile. A walk with After finds a bucket that is there
 // throughout exactly once.

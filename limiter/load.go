@@ -72,9 +72,9 @@ func (s *Service) load(ctx context.Context) error {
 	return nil
 }
 
-// whileItMoves is a context that ends when count has stood still for timeout, or for less than twice
-// that. How long a load takes depends on how many buckets there are, so it has no other deadline; a
-// store that hangs must still not hang it.
+// whileItMoves is a context that ends when count has stood still for timeout, or for less than
+// twice that. How long a load takes depends on how many buckets there are, so it has no other
+// deadline; a store that hangs must still not hang it.
 func whileItMoves(
 	parent context.Context, timeout time.Duration, count *atomic.Int64,
 ) (ctx context.Context, stop func()) {
@@ -138,9 +138,9 @@ type loader struct {
 	stopped bool // the last run ended in order
 }
 
-// restore puts a stored bucket into the table. The bucket is dirty if loading changed it, if the clock
-// contradicts its row, or if its row reserves too little. So is an unmanaged bucket that is full: the
-// flush then deletes its row, and the reaper the bucket.
+// restore puts a stored bucket into the table. The bucket is dirty if loading changed it, if the
+// clock contradicts its row, or if its row reserves too little. So is an unmanaged bucket that is
+// full: the flush then deletes its row, and the reaper the bucket.
 //
 // If the store comes late, the client may have a bucket already: what was spent from that is taken
 // off the stored one. A bucket marked Stored was restored by a load that broke off.
@@ -184,9 +184,9 @@ func (l loader) check(r Record) error {
 	return nil
 }
 
-// restoreLimit gives a bucket the limit that its row sets, if it sets one. It reports whether little
-// of that is left. Under other settings than the row's nothing can be spent before the row is written
-// again.
+// restoreLimit gives a bucket the limit that its row sets, if it sets one. It reports whether
+// little of that is left. Under other settings than the row's nothing can be spent before the row
+// is written again.
 func (l loader) restoreLimit(b *table.Bucket, r Record, was, is *gcra.Rate) (short bool) {
 	if math.IsInf(r.Reserved, 1) {
 		return false
@@ -198,7 +198,7 @@ func (l loader) restoreLimit(b *table.Bucket, r Record, was, is *gcra.Rate) (sho
 	// In this order: what lies between isn't reserved twice.
 	now, wall := l.clock.Monotonic(), l.clock.Wall()
 	//mutant:less a-limit-is-restored-too-high
-	left := was.FromTokens(r.Tokens) + earnedBy(r, wall) - was.Reserved(r.Reserved) // after a crash, by now
+	left := was.FromTokens(r.Tokens) + earnedBy(r, wall) - was.Reserved(r.Reserved) // after a crash
 	limit := now + was.Span - left
 	b.SetLimit(limit)
 	return limit-max(b.TAT(), now) < l.reserve(was)*was.Interval/2
@@ -224,8 +224,8 @@ func marksOf(r Record) table.Mark {
 	return table.Stored
 }
 
-// creditOf is what a record holds by now. A clock that stepped back earns nothing and costs nothing;
-// one that stepped forward fills the bucket at most.
+// creditOf is what a record holds by now. A clock that stepped back earns nothing and costs
+// nothing; one that stepped forward fills the bucket at most.
 func creditOf(r Record, was *gcra.Rate, wall time.Time, stopped bool) int64 {
 	held := was.FromTokens(r.Tokens)
 	if !stopped {
@@ -238,7 +238,8 @@ func creditOf(r Record, was *gcra.Rate, wall time.Time, stopped bool) int64 {
 	return min(was.Span, max(0, held+earnedBy(r, wall)))
 }
 
-// earnedBy is the time since the record's tokens were counted, and at most what could fill any bucket.
+// earnedBy is the time since the record's tokens were counted, and at most what could fill any
+// bucket.
 func earnedBy(r Record, wall time.Time) int64 {
 	//mutant:unclamp a-clock-that-stepped-back-costs-what-was-earned
 	return min(max(0, int64(wall.Sub(r.At))), gcra.MaxSpan)

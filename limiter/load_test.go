@@ -57,7 +57,8 @@ func TestRestartWithTheWallClockStepped(t *testing.T) {
 	}
 }
 
-// The process may be interrupted before any reading of its clocks. The time that passes then is credited once at most.
+// The process may be interrupted before any reading of its clocks. The time that passes then is
+// credited once at most.
 func TestTimeGoesByBetweenTwoReadings(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		reached := true
@@ -211,7 +212,8 @@ func (s *loading) Load(ctx context.Context, yield func(Record) error) error {
 	return nil
 }
 
-// A load that comes late and takes long counts what is spent meanwhile, and writes to the store wait for it.
+// A load that comes late and takes long counts what is spent meanwhile, and writes to the store
+// wait for it.
 func TestLateLoadCountsWhatIsSpentMeanwhile(t *testing.T) {
 	f := newFixture(t)
 	f.admitted("a", 1)

@@ -22,9 +22,9 @@ import (
 //
 //	//mutant:OPERATION NAME...
 //
-// stands right above the statement that is changed, and there may be several of them. The operations
-// below name nothing of what they change, so that renaming breaks no mutant. A mutant whose name
-// stands in several places has all these changes at once.
+// stands right above the statement that is changed, and there may be several of them. The
+// operations below name nothing of what they change, so that renaming breaks no mutant. A mutant
+// whose name stands in several places has all these changes at once.
 
 // operations make, of the statement under a comment, the text to replace and what takes its place.
 var operations = map[string]func(m *mutator) (ast.Node, string){

@@ -19,8 +19,9 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// Whoever comes and goes past the cap, no client is admitted more than capacity + refill * t in any window: not by
-// moving between overflow and a bucket of its own. And a bucket that isn't full is never lost.
+// Whoever comes and goes past the cap, no client is admitted more than capacity + refill * t in any
+// window: not by moving between overflow and a bucket of its own. And a bucket that isn't full is
+// never lost.
 func TestOverflowKeepsTheBound(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newFixture(t)

@@ -44,8 +44,8 @@ func TestTakeAgainstTheReaper(t *testing.T) {
 	}
 }
 
-// A take that comes while a flush reads the bucket is in this flush or in the next one. The moment between the
-// two is short: many buckets give it many chances.
+// A take that comes while a flush reads the bucket is in this flush or in the next one. The moment
+// between the two is short: many buckets give it many chances.
 func TestTakesAgainstTheFlush(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()
@@ -71,7 +71,8 @@ func TestTakesAgainstTheFlush(t *testing.T) {
 	}
 }
 
-// Whatever is taken while the bucket is changed is spent from what comes of it: not a token is won or lost.
+// Whatever is taken while the bucket is changed is spent from what comes of it: not a token is won
+// or lost.
 func TestTakesAgainstChangesAreExact(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
@@ -123,8 +124,8 @@ func TestAdmissionIsCountedOnce(t *testing.T) {
 	}
 }
 
-// While pages grow, split and merge around them, takers of known clients spend exactly what there is, and all of it is
-// dirty.
+// While pages grow, split and merge around them, takers of known clients spend exactly what there
+// is, and all of it is dirty.
 func TestTakesWhilePagesMove(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()

@@ -193,7 +193,8 @@ func TestStrictNeedsTheStoreAtTheStart(t *testing.T) {
 	require.ErrorContains(t, err, "note the start, before anything is spent: read only")
 }
 
-// Takers that race with the flush that gives their bucket a limit spend nothing past it, and nothing twice.
+// Takers that race with the flush that gives their bucket a limit spend nothing past it, and
+// nothing twice.
 func TestTakesAgainstANewLimit(t *testing.T) {
 	f := newStrictFixture(t)
 	o := f.strict()
@@ -218,8 +219,8 @@ func TestTakesAgainstANewLimit(t *testing.T) {
 	}
 }
 
-// A client that waits for a reservation does not wait for the end of the interval; but while the store is down
-// it is not asked more often for that.
+// A client that waits for a reservation does not wait for the end of the interval; but while the
+// store is down it is not asked more often for that.
 func TestStrictFlushesEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()

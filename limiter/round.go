@@ -132,8 +132,8 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 	return nil
 }
 
-// ready sees to it that the store's buckets are in memory, and that no admin write is in doubt. Both
-// may make buckets dirty, which the round that follows writes.
+// ready sees to it that the store's buckets are in memory, and that no admin write is in doubt.
+// Both may make buckets dirty, which the round that follows writes.
 func (s *Service) ready(ctx context.Context) error {
 	//mutant:true what-a-settled-write-left-is-not-for-the-last-round
 	if err := s.loadIfLate(ctx); err != nil || s.doubt.Load() == nil {

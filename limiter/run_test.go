@@ -80,7 +80,8 @@ func TestRunBacksOffAndComesBack(t *testing.T) {
 	})
 }
 
-// How long spending has waited is told while the store hangs, and while its client goes on spending.
+// How long spending has waited is told while the store hangs, and while its client goes on
+// spending.
 func TestLagGrowsWhileTheStoreHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
@@ -193,7 +194,8 @@ func TestCloseWaitsForAStoreThatComesBack(t *testing.T) {
 	})
 }
 
-// An admin write that comes in the middle of a flush waits for the batch under way, and not for the ones after it.
+// An admin write that comes in the middle of a flush waits for the batch under way, and not for the
+// ones after it.
 func TestAnAdminWriteWaitsForOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()

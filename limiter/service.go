@@ -27,11 +27,12 @@ type Options struct {
 	Strict bool
 	// StoreTimeout bounds every call to the store, and so how long an admin write waits.
 	StoreTimeout time.Duration
-	// Volatile says that the store ends with the process. Spending isn't written to it, since nobody
-	// could ever read it there.
+	// Volatile says that the store ends with the process. Spending isn't written to it, since
+	// nobody could ever read it there.
 	Volatile bool
 	// LoadLater opens without the store's buckets. Run loads them as soon as the store is there.
-	// Until then clients have what they have spent in memory only, and admin writes return ErrStore.
+	// Until then clients have what they have spent in memory only, and admin writes return
+	// ErrStore.
 	LoadLater bool
 	// Clock is the system's if it is nil.
 	Clock Clock
@@ -42,9 +43,9 @@ type Options struct {
 // Service is the limiter: takers spend from buckets in memory, Run writes them behind to the store,
 // and admin writes go to the store first and then to memory.
 //
-// Take, Get and List never touch the store. One lock orders all writes to it, batches of a round and
-// admin writes alike, and is held from reading the values to the commit. So a flush can't undo an
-// admin write or revive a deleted bucket.
+// Take, Get and List never touch the store. One lock orders all writes to it, batches of a round
+// and admin writes alike, and is held from reading the values to the commit. So a flush can't undo
+// an admin write or revive a deleted bucket.
 type Service struct {
 	o     Options
 	clock Clock

@@ -11,9 +11,10 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// The oracle has a bucket of its own for each client, which no crash touches: it follows each token that is spent, and
-// each write of an operator, at the moment when it takes effect. What the Service has is to be the same at any time; and
-// after a start, no more above it than ARCHITECTURE.md says, and no less below it.
+// The oracle has a bucket of its own for each client, which no crash touches: it follows each token
+// that is spent, and each write of an operator, at the moment when it takes effect. What the
+// Service has is to be the same at any time; and after a start, no more above it than
+// ARCHITECTURE.md says, and no less below it.
 
 // simClient is a client, and its true bucket.
 type simClient struct {
@@ -60,8 +61,8 @@ func (w *simWorld) quietly(do func()) {
 	do()
 }
 
-// peek is the Service's bucket of a client. inTransit reports that somebody has its page locked and is
-// about to put one there.
+// peek is the Service's bucket of a client. inTransit reports that somebody has its page locked and
+// is about to put one there.
 func (w *simWorld) peek(c *simClient) (seen table.Observation, inTransit bool) {
 	w.quietly(func() {
 		var ok bool
@@ -87,7 +88,8 @@ func (w *simWorld) Step(b *table.Bucket) {
 	w.step(false)
 }
 
-// Spent implements table.Simulator: a taker has spent a token of a bucket whose arrival time was old.
+// Spent implements table.Simulator: a taker has spent a token of a bucket whose arrival time was
+// old.
 func (w *simWorld) Spent(b *table.Bucket, old, tat int64) {
 	name := b.ClientID()
 	if name == "" {
@@ -142,7 +144,7 @@ func (w *simWorld) took(c *simClient, d Decision) {
 	}
 }
 
-// reaches says whether a bucket's limit keeps it from an arrival time.
+// reaches reports whether a bucket's limit keeps it from an arrival time.
 func (w *simWorld) reaches(b *table.Bucket, next int64) (reaches bool) {
 	w.quietly(func() { reaches = b != nil && b.Has(table.Limited) && next > w.true(b.Limit()) })
 	return reaches
@@ -156,7 +158,8 @@ func (w *simWorld) observeSpent(c *simClient, op *simOp, seen table.Observation)
 	w.spend(c, op, w.true(seen.TAT))
 }
 
-// lookAtPending follows operators' writes as soon as they have come to memory: no time must go by before.
+// lookAtPending follows operators' writes as soon as they have come to memory: no time must go by
+// before.
 func (w *simWorld) lookAtPending() {
 	if w.s == nil {
 		return
@@ -222,8 +225,9 @@ func (w *simWorld) observe(c *simClient, seen table.Observation) {
 	c.tat = tat // one that is full may be another's: a taker's who looked at the clock long ago
 }
 
-// adopt finds out how a bucket came to be in the place of the one that was known: an operator's write, a limit, or
-// a client that came back after its full bucket was dropped. One that is as it was has moved, or was written as it was.
+// adopt finds out how a bucket came to be in the place of the one that was known: an operator's
+// write, a limit, or a client that came back after its full bucket was dropped. One that is as it
+// was has moved, or was written as it was.
 func (w *simWorld) adopt(c *simClient, seen table.Observation, tat int64) {
 	isManaged := w.isManaged(seen.Bucket)
 	asBefore := c.known != nil && isManaged == c.managed && seen.Rate.Settings == c.is.Settings && max(tat, w.now) == max(c.tat, w.now)
@@ -256,7 +260,7 @@ func (w *simWorld) applies(c *simClient, p *simPlan, seen table.Observation, tat
 	c.covered = max(c.covered, p.spent)
 }
 
-// follows says whether an operator's write makes this of the true bucket.
+// follows reports whether an operator's write makes this of the true bucket.
 func (w *simWorld) follows(c *simClient, p *simPlan, tat int64) bool {
 	credit := p.is.Credit(tat, w.now)
 	held := c.is.Credit(c.tat, w.now)
@@ -274,7 +278,7 @@ func (w *simWorld) follows(c *simClient, p *simPlan, tat int64) bool {
 	return credit == c.is.Convert(held, p.is)
 }
 
-// hasNothing says whether the client has no bucket, or a full one that nobody wrote.
+// hasNothing reports whether the client has no bucket, or a full one that nobody wrote.
 func (w *simWorld) hasNothing(c *simClient) bool {
 	seen, inTransit := w.peek(c)
 	return seen.Bucket == nil && !inTransit || !c.managed && c.tat <= w.now
@@ -321,7 +325,8 @@ func (w *simWorld) answered(c *simClient, err error) {
 	c.pending = nil
 }
 
-// compareWithStore wants the store to have what an operator wrote, and nothing that one has deleted.
+// compareWithStore wants the store to have what an operator wrote, and nothing that one has
+// deleted.
 func (w *simWorld) compareWithStore(c *simClient) {
 	if c.pending != nil || len(w.store.late) > 0 {
 		return
@@ -361,7 +366,8 @@ func (w *simWorld) isDirty(b *table.Bucket) (is bool) {
 	return is
 }
 
-// compareReserved wants everything that a strict service may admit to be reserved by whatever row there may be.
+// compareReserved wants everything that a strict service may admit to be reserved by whatever row
+// there may be.
 func (w *simWorld) compareReserved(c *simClient) {
 	seen, _ := w.peek(c)
 	if seen.Bucket == nil || !w.o.Strict {
@@ -383,7 +389,8 @@ func (w *simWorld) compareReserved(c *simClient) {
 	}
 }
 
-// started compares what a process begins with with the true buckets, and takes it for true from then on.
+// started compares what a process begins with with the true buckets, and takes it for true from
+// then on.
 func (w *simWorld) started(clean bool) {
 	w.blank = 0
 	if at := w.s.table.EmptyUntil(); at > 0 {

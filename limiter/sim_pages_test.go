@@ -2,20 +2,21 @@
 
 package limiter
 
-// waits says whether a taker would wait for whoever has locked the client's page.
+// waits reports whether a taker would wait for whoever has locked the client's page.
 func (w *simWorld) waits(c *simClient) bool {
 	_, inTransit := w.peek(c)
 	return inTransit
 }
 
-// claimable says whether nobody has the client's page locked. Pages may be added to its shard meanwhile.
+// claimable reports whether nobody has the client's page locked. Pages may be added to its shard
+// meanwhile.
 func (w *simWorld) claimable(c *simClient) bool {
 	return w.s.table.Claimable(c.id)
 }
 
 func (w *simWorld) unclaimable(c *simClient) bool { return !w.claimable(c) }
 
-// locked says whether whoever has business with all of the clients' shards would have to wait.
+// locked reports whether whoever has business with all of the clients' shards would have to wait.
 func (w *simWorld) locked(clients ...*simClient) bool {
 	for _, c := range clients {
 		if w.s.table.Locked(c.id) {
@@ -25,7 +26,8 @@ func (w *simWorld) locked(clients ...*simClient) bool {
 	return false
 }
 
-// grow splits the pages of a client's shard, as if it had many more clients. The reaper merges them again.
+// grow splits the pages of a client's shard, as if it had many more clients. The reaper merges them
+// again.
 func (w *simWorld) grow() {
 	t, c := w.s.table, w.sameOrOther()
 	if w.locked(c) {

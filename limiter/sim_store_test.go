@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// simStore is a store that a power failure can't harm, and that fails in every way that limiter.Store
-// allows, as the world's dice have it.
+// simStore is a store that a power failure can't harm, and that fails in every way that
+// limiter.Store allows, as the world's dice have it.
 type simStore struct {
 	w       *simWorld
 	rows    map[string]simRow
@@ -20,8 +20,8 @@ type simStore struct {
 	away    bool
 }
 
-// simRow is a row, with what the wall clock was off by when it was counted; and the least and the most that it was off by
-// then, and at the starts that have read it since.
+// simRow is a row, with what the wall clock was off by when it was counted; and the least and the
+// most that it was off by then, and at the starts that have read it since.
 type simRow struct {
 	Record
 	skew        int64
@@ -46,7 +46,8 @@ type simBatch struct {
 
 var errSimAway = errors.New("away")
 
-// arrive is the way of every call to the store: it may be away; and if not, what is late is there first.
+// arrive is the way of every call to the store: it may be away; and if not, what is late is there
+// first.
 func (s *simStore) arrive() error {
 	s.w.step(true)
 	if s.away {

@@ -8,8 +8,9 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// What comes between two steps of an operation is over before it goes on, but for takers: some are interrupted
-// themselves, and go on while something else is under way that began after them. They hold no lock then.
+// What comes between two steps of an operation is over before it goes on, but for takers: some are
+// interrupted themselves, and go on while something else is under way that began after them. They
+// hold no lock then.
 
 // simTaker is what there is to know of a taker under way.
 type simTaker struct {
@@ -26,7 +27,8 @@ type simLate struct {
 	stop func()
 }
 
-// mostSteps are far more than a taker makes, whatever others do meanwhile. One that makes more waits for somebody.
+// mostSteps are far more than a taker makes, whatever others do meanwhile. One that makes more
+// waits for somebody.
 const mostSteps = 200
 
 // takes are one, or as many as fit into a bucket.
@@ -66,7 +68,7 @@ func (w *simWorld) takeLate(c *simClient) {
 	w.resume(late)
 }
 
-// interrupts says whether a taker was interrupted at this step.
+// interrupts reports whether a taker was interrupted at this step.
 func (w *simWorld) interrupts() bool {
 	if len(w.stack) == 0 {
 		return false
@@ -92,7 +94,8 @@ func (w *simWorld) resume(late *simLate) {
 	}
 }
 
-// goOn has one of the late go on, unless it would wait: one whose bucket is dead by now comes for the page's lock.
+// goOn has one of the late go on, unless it would wait: one whose bucket is dead by now comes for
+// the page's lock.
 func (w *simWorld) goOn() {
 	if len(w.late) == 0 {
 		return

@@ -21,12 +21,13 @@ import (
 
 // The simulation runs the Service itself, over a store and a clock of its own, one step at a time.
 // Nothing in it depends on goroutines or on time, so a seed says all that happens. A step is before
-// and after each call to the store; in the stepped simulation also before each access to a bucket. At
-// every step the dice may crash the process, let the clock run, or have somebody else come in between:
-// takers, the flusher, the reaper, an operator. sim_oracle_test.go says what must hold.
+// and after each call to the store; in the stepped simulation also before each access to a bucket.
+// At every step the dice may crash the process, let the clock run, or have somebody else come in
+// between: takers, the flusher, the reaper, an operator. sim_oracle_test.go says what must hold.
 //
-// It needs the build tag "simulation", which lets it come between two accesses: see simulation.go in
-// package table. simulation_test.go builds it, runs it, and breaks the core to see that it notices.
+// It needs the build tag "simulation", which lets it come between two accesses: see simulation.go
+// in package table. simulation_test.go builds it, runs it, and breaks the core to see that it
+// notices.
 
 const (
 	simSteps        = 200_000
@@ -198,7 +199,7 @@ func (w *simWorld) run(steps int) (why string) {
 	return ""
 }
 
-// survives says whether the process outlived what it did.
+// survives reports whether the process outlived what it did.
 func (w *simWorld) survives(do func()) (alive bool) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -270,8 +271,8 @@ func (w *simWorld) step(slow bool) {
 	}
 }
 
-// between is what comes while something else is under way. The flusher and the reaper are one each, and nobody
-// waits here for the write lock.
+// between is what comes while something else is under way. The flusher and the reaper are one each,
+// and nobody waits here for the write lock.
 func (w *simWorld) between() {
 	if w.s == nil || w.stopping || len(w.stack) > 2 {
 		return
@@ -402,7 +403,8 @@ func (w *simWorld) put(c *simClient) {
 	w.answered(c, err)
 }
 
-// capacity is what the client has after the change, or about that: a change that asks for more tokens is refused.
+// capacity is what the client has after the change, or about that: a change that asks for more
+// tokens is refused.
 func (c Change) capacity(of *simClient) int64 {
 	if c.Capacity != nil {
 		return *c.Capacity
@@ -473,8 +475,8 @@ func (w *simWorld) start(clean bool) {
 	}
 }
 
-// boot makes a Service whose hashes depend on the dice alone, and that has each client in a shard of its own, or else all of them would
-// wait whenever one does.
+// boot makes a Service whose hashes depend on the dice alone, and that has each client in a shard
+// of its own, or else all of them would wait whenever one does.
 func (w *simWorld) boot() *Service {
 	w.quiet = true
 	defer func() { w.quiet = false }()

@@ -13,8 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The simulation is in sim_test.go, which is built with a tag of its own, and so is a program of its
-// own. simulationEnv, if it is set, is for that: how many steps it takes, and from which seed on.
+// The simulation is in sim_test.go, which is built with a tag of its own, and so is a program of
+// its own. simulationEnv, if it is set, is for that: how many steps it takes, and from which seed
+// on.
 const simulationEnv = "EQUALIZER_TEST_SIMULATION"
 
 // mutantSteps are enough for the simulation to find what is wrong with any mutant.

@@ -11,8 +11,8 @@ import (
 const closeRetry, maxCloseRetry = 100 * time.Millisecond, 2 * time.Second
 
 // Close ends admin writes, which return ErrClosed from then on, and stores what is dirty, and that
-// this was an orderly stop. Run must have returned, and takers must be done. The error says how many
-// buckets were not flushed, and why.
+// this was an orderly stop. Run must have returned, and takers must be done. The error says how
+// many buckets were not flushed, and why.
 func (s *Service) Close(ctx context.Context) error {
 	if err := s.writing.lock(ctx); err != nil {
 		return s.notFlushed(err)

@@ -19,9 +19,9 @@ type Record struct {
 	// Tokens are those that the bucket held at At, from 0 to Settings.Capacity, with
 	// the fraction of the token that was being earned.
 	Tokens float64
-	// Reserved are those of Tokens, and of what is earned after At, that the client may spend before
-	// its next record is stored, 0 or more; +Inf is all of them. A start that follows a crash counts
-	// them as spent.
+	// Reserved are those of Tokens, and of what is earned after At, that the client may spend
+	// before its next record is stored, 0 or more; +Inf is all of them. A start that follows a
+	// crash counts them as spent.
 	Reserved float64
 	// At is the wall time at which Tokens were counted, UTC, in whole microseconds.
 	At time.Time
@@ -49,9 +49,9 @@ type Batch struct {
 	Puts []Record
 	// Deletes are removed; one that isn't there is no error.
 	Deletes []string
-	// Stopped, unless it is zero, notes that this is the last batch of a writer that stops in order, and from
-	// when on clients without a record have a full bucket, in whole microseconds. Every other batch that
-	// is applied, an empty one too, takes that note away.
+	// Stopped, unless it is zero, notes that this is the last batch of a writer that stops in
+	// order, and from when on clients without a record have a full bucket, in whole microseconds.
+	// Every other batch that is applied, an empty one too, takes that note away.
 	Stopped time.Time
 }
 
@@ -61,19 +61,21 @@ func (r *Record) same(other Record) bool {
 		r.Tokens == other.Tokens && r.Reserved == other.Reserved && r.At.Equal(other.At)
 }
 
-// longAgo is the Stopped of a writer whose clients without a record have full buckets, whatever the clock will say.
+// longAgo is the Stopped of a writer whose clients without a record have full buckets, whatever the
+// clock will say.
 func longAgo() time.Time { return time.UnixMicro(1).UTC() }
 
-// Store keeps buckets over restarts. The Service calls it from one goroutine at a time,
-// but for Close, which may come at any moment and ends a call under way. Every call ends
-// soon after its context does.
+// Store keeps buckets over restarts. The Service calls it from one goroutine at a time, but for
+// Close, which may come at any moment and ends a call under way. Every call ends soon after its
+// context does.
 //
 // What stores promise, and the conformance suite in store/storetest checks:
-//   - Write applies a whole batch or nothing. nil: it is durable. An error that wraps
-//     ErrInDoubt: it may be applied, now or until the next call to the store succeeds,
-//     which outwaits whatever is left of it. Any other error: it is not applied and never will be.
+//   - Write applies a whole batch or nothing. nil: it is durable. An error that wraps ErrInDoubt:
+//     it may be applied, now or until the next call to the store succeeds, which outwaits whatever
+//     is left of it. Any other error: it is not applied and never will be.
 //   - Get, Load and Stopped see all that was written by Writes that returned nil.
-//   - A batch is the Service's again when Write returns. What is kept of it is copied, client_ids too: they lie in large pieces of memory.
+//   - A batch is the Service's again when Write returns. What is kept of it is copied, client_ids
+//     too: they lie in large pieces of memory.
 //   - There is one writer: opening a store that another process holds fails.
 type Store interface {
 	// Load calls yield with every record, in no particular order, and stops at its first
@@ -81,8 +83,8 @@ type Store interface {
 	Load(ctx context.Context, yield func(Record) error) error
 	// Get reads one record; false where there is none.
 	Get(ctx context.Context, clientID string) (Record, bool, error)
-	// Stopped is what the last batch that was applied noted: zero if its writer meant to go on. For a store that
-	// nothing was ever written to it is some time in the past.
+	// Stopped is what the last batch that was applied noted: zero if its writer meant to go on. For
+	// a store that nothing was ever written to it is some time in the past.
 	Stopped(ctx context.Context) (time.Time, error)
 	// Write applies a batch in one transaction.
 	Write(ctx context.Context, batch Batch) error

@@ -38,8 +38,8 @@ func decisionOf(r *gcra.Rate, allowed bool, tat, now int64) Decision {
 	return Decision{allowed, r.Whole(credit), time.Duration(max(0, r.Interval-credit)), &r.Settings}
 }
 
-// decideReserved is the decision where not everything may be spent: see ledger.go. What isn't reserved
-// yet doesn't remain. If there was a token that isn't, it will be soon.
+// decideReserved is the decision where not everything may be spent: see ledger.go. What isn't
+// reserved yet doesn't remain. If there was a token that isn't, it will be soon.
 func (s *Service) decideReserved(t table.Taken, now int64) Decision {
 	d := decisionOf(t.Rate, t.Outcome == table.Allowed, t.TAT, now)
 	reserved := max(0, t.Limit-max(t.TAT, now))

@@ -35,8 +35,8 @@ func (b single) tat() int64 {
 	return seen.TAT
 }
 
-// However requests come, and whatever the clock: in every window no more than capacity + refill * t is
-// admitted, and the bucket never holds back more than a token at the rounded interval.
+// However requests come, and whatever the clock: in every window no more than capacity + refill * t
+// is admitted, and the bucket never holds back more than a token at the rounded interval.
 func TestTakeKeepsTheBoundInEveryWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		settings := gcratest.Settings(t)

@@ -8,7 +8,8 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// MaxClientID is the length in bytes that a client_id may have. No API and no key makes a longer one.
+// MaxClientID is the length in bytes that a client_id may have. No API and no key makes a longer
+// one.
 const MaxClientID = 256
 
 // Snapshot is one bucket as operators see it.

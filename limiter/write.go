@@ -7,9 +7,9 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// writeLock orders the writes to the store. It is a channel, since a mutex can't be waited for with a
-// deadline. Those who wait get it in the order in which they came, so an admin write waits for one
-// batch at most.
+// writeLock orders the writes to the store. It is a channel, since a mutex can't be waited for with
+// a deadline. Those who wait get it in the order in which they came, so an admin write waits for
+// one batch at most.
 type writeLock chan struct{}
 
 func (l writeLock) lock(ctx context.Context) error {

@@ -27,8 +27,9 @@ var (
 	ErrClosed = errors.New("the store is closed")
 )
 
-// Check says what is wrong with a record that was read from a store, and names the client: no
-// bucket can have settings that don't validate, nor a negative or infinite number of tokens; all that it has can be reserved.
+// Check reports what is wrong with a record that was read from a store, and names the client. The
+// settings must validate. Tokens are neither negative nor infinite; reserved tokens may be
+// infinite.
 func Check(r limiter.Record) error {
 	if err := r.Settings.Validate(); err != nil {
 		return fmt.Errorf("client %q: %w", r.ClientID, err)

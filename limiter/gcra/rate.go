@@ -5,12 +5,12 @@ import (
 	"math/bits"
 )
 
-// Rate is Settings with the numbers that the arithmetic needs. It is immutable, and all buckets with
-// the same settings share one.
+// Rate is Settings with the numbers that the arithmetic needs. It is immutable, and all buckets
+// with the same settings share one.
 //
-// Times are nanoseconds of a monotonic clock. The content of a bucket is its credit: the nanoseconds
-// of refill that it holds, from 0 to Span. A token is Interval of them. The theoretical arrival
-// time, tat, is the moment at which the credit reaches Span: credit = Span - (tat - now).
+// Times are nanoseconds of a monotonic clock. The content of a bucket is its credit: the
+// nanoseconds of refill that it holds, from 0 to Span. A token is Interval of them. The theoretical
+// arrival time, tat, is the moment at which the credit reaches Span: credit = Span - (tat - now).
 type Rate struct {
 	Settings
 	Interval int64 // Refill.Interval, the credit of one token

@@ -1,10 +1,10 @@
 package table
 
 // Backlog is what a flush has to write: the buckets of all shards that were dirty, in the order of
-// their client_ids, which is the order that stores write fastest. It is never sorted as a whole. The
-// run of each shard is sorted while it is in the processor's cache, and the runs are merged as the
-// flush asks for them. A bucket may have moved or died by the time that the flush comes to it. The
-// slab that it was in stays until then, so its client_id can be read.
+// their client_ids, which is the order that stores write fastest. It is never sorted as a whole.
+// The run of each shard is sorted while it is in the processor's cache, and the runs are merged as
+// the flush asks for them. A bucket may have moved or died by the time that the flush comes to it.
+// The slab that it was in stays until then, so its client_id can be read.
 type Backlog struct {
 	runs  []run
 	heads []head // a heap; on top is the run that begins first
@@ -106,7 +106,8 @@ func (l *Backlog) less(a, b head) bool {
 	return l.runs[a.run].first() < l.runs[b.run].first()
 }
 
-// Redirty makes a client's bucket dirty again, whose bit was taken away and whose value wasn't stored.
+// Redirty makes a client's bucket dirty again, whose bit was taken away and whose value wasn't
+// stored.
 func (t *Table) Redirty(clientID string, since int64) {
 	t.At(clientID, func(c *Claim, b *Bucket) { c.MarkDirty(b, since) })
 }

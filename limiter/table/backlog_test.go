@@ -64,8 +64,8 @@ func TestBacklogOfAHugePage(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// A bucket that becomes dirty while a flush looks through its page for others is in this flush or in
-// the next one.
+// A bucket that becomes dirty while a flush looks through its page for others is in this flush or
+// in the next one.
 func TestABucketBecomesDirtyWhileItsPageIsTaken(t *testing.T) {
 	const rounds = 5_000 // enough for each step to come in the middle of the other
 	tab := newTable(one(600_000, time.Hour), 1000)

@@ -152,8 +152,8 @@ func (b *Bucket) take(r *gcra.Rate, limit, mark, now int64) (was, tat int64, ok 
 	}
 }
 
-// kill ends the bucket, and returns what its word was. The caller has claimed its page, and found it
-// alive.
+// kill ends the bucket, and returns what its word was. The caller has claimed its page, and found
+// it alive.
 func (b *Bucket) kill() (was int64) {
 	for {
 		was := b.arrival.Load()

@@ -16,8 +16,8 @@ import (
 // longest is the length of the longest client_id.
 const longest = 256
 
-// A bucket keeps its client_id, of any length, and its rate, whatever happens to its marks, its limit
-// and its page.
+// A bucket keeps its client_id, of any length, and its rate, whatever happens to its marks, its
+// limit and its page.
 func TestBucketKeepsItsClientID(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.StringN(1, -1, longest).Draw(t, "client_id")

@@ -1,17 +1,17 @@
-// Package table holds the token buckets of up to tens of millions of clients. It is a concurrent hash
-// table of its own: takers find a known client's bucket, spend from it and mark it dirty without a
-// lock, and the garbage collector finds next to nothing to look at.
+// Package table holds the token buckets of up to tens of millions of clients. It is a concurrent
+// hash table of its own: takers find a known client's bucket, spend from it and mark it dirty
+// without a lock, and the garbage collector finds next to nothing to look at.
 //
 // # Three layers
 //
 // Each layer is a known structure.
 //
-//   - A client's hash chooses one of 16 shards. A shard is a hash table under linear hashing (Litwin
-//     1980): it grows and shrinks by one page at a time, so nothing large ever moves at once, and a
-//     table of few clients is small whatever its capacity.
+//   - A client's hash chooses one of 16 shards. A shard is a hash table under linear hashing
+//     (Litwin 1980): it grows and shrinks by one page at a time, so nothing large ever moves at
+//     once, and a table of few clients is small whatever its capacity.
 //   - A page is some two hundred clients with one lock. Its buckets are in a slab.
-//   - A slab is a Swiss table (Abseil) of a fixed size: control bytes, of which eight are compared at
-//     once, and slots. It is one object without pointers.
+//   - A slab is a Swiss table (Abseil) of a fixed size: control bytes, of which eight are compared
+//     at once, and slots. It is one object without pointers.
 //
 // The parts of a hash, from the highest bit:
 //
@@ -34,62 +34,64 @@
 //	|        | groups of 8    | arrival, marks, client_id (<=16) | buckets              |
 //	+--------+----------------+----------------------------------+----------------------+
 //
-// A probe begins at the group that H1 says, and goes on linearly. A group with an empty slot ends it.
-// A slot is never used again, so there are no tombstones: a bucket that dies stays where it is until
-// the slab is full, or mostly dead. Then the live buckets move to another slab.
+// A probe begins at the group that H1 says, and goes on linearly. A group with an empty slot ends
+// it. A slot is never used again, so there are no tombstones: a bucket that dies stays where it is
+// until the slab is full, or mostly dead. Then the live buckets move to another slab.
 //
 // # One bucket
 //
-// A bucket is 32 bytes, half of a cache line. Its first word, arrival, is the theoretical arrival time
-// (see package gcra) and the dirty bit, so that one compare-and-swap spends a token and marks the
-// bucket. A refusal writes nothing.
+// A bucket is 32 bytes, half of a cache line. Its first word, arrival, is the theoretical arrival
+// time (see package gcra) and the dirty bit, so that one compare-and-swap spends a token and marks
+// the bucket. A refusal writes nothing.
 //
-// The settings of a bucket never change. An admin write, a deletion and a reap kill the bucket by one
-// compare-and-swap, and put another one elsewhere, or none. A taker that meets a dead bucket looks up
-// again. So nobody sees settings and tokens that don't belong together, and nobody spends from a bucket
-// that is gone.
+// The settings of a bucket never change. An admin write, a deletion and a reap kill the bucket by
+// one compare-and-swap, and put another one elsewhere, or none. A taker that meets a dead bucket
+// looks up again. So nobody sees settings and tokens that don't belong together, and nobody spends
+// from a bucket that is gone.
 //
-// Most buckets have the default settings and a client_id of at most 16 bytes. Other settings are among
-// the rates of the page's entry, and a longer client_id is behind the slots. Both are called long.
+// Most buckets have the default settings and a client_id of at most 16 bytes. Other settings are
+// among the rates of the page's entry, and a longer client_id is behind the slots. Both are called
+// long.
 //
 // # A move
 //
 // A page grows, gives memory back, splits and merges in one way, under its lock:
 //
-//  1. Another slab is made, with the buckets' marks and client_ids. Their arrival words are pending.
+//  1. Another slab is made, with the buckets' marks and client_ids. Their arrival words are
+//     pending.
 //  2. The new entry is published in the directory.
 //  3. One bucket after the other is frozen in the old slab, and its word copied into the new one.
 //
-// A taker that finds its client's bucket pending does step 3 for that bucket itself. So it waits for
-// nobody, even if whoever moves the page was interrupted. Freezing and copying are compare-and-swaps
-// that only the first can win. The old slab is left to the garbage collector, so a pointer to it is
-// never wrong, only late.
+// A taker that finds its client's bucket pending does step 3 for that bucket itself. So it waits
+// for nobody, even if whoever moves the page was interrupted. Freezing and copying are
+// compare-and-swaps that only the first can win. The old slab is left to the garbage collector, so
+// a pointer to it is never wrong, only late.
 //
-// Everybody but takers (admission, admin writes, the flusher, the reaper) claims the page: they hold
-// its lock while they change something. A known client's taker waits for that lock only if its own
-// bucket is being replaced at that moment.
+// Everybody but takers (admission, admin writes, the flusher, the reaper) claims the page: they
+// hold its lock while they change something. A known client's taker waits for that lock only if its
+// own bucket is being replaced at that moment.
 //
 // # The directory
 //
 // Page numbers have no gaps, so the xsync map of a shard is filled without mixing them and without
-// chains. It is the only thing that is ever rehashed. That takes a thousandth of a second, and a new
-// client waits for it whose turn it was to add a page.
+// chains. It is the only thing that is ever rehashed. That takes a thousandth of a second, and a
+// new client waits for it whose turn it was to add a page.
 //
 // # Overflow
 //
-// A table that is full makes no more buckets for takers. Unknown clients share 1,024 overflow buckets
-// then, which are neither dirty nor listed. A bucket that isn't full is never evicted: that would
-// forget what its client has spent. A client that comes out of overflow begins with the tokens of its
-// overflow bucket.
+// A table that is full makes no more buckets for takers. Unknown clients share 1,024 overflow
+// buckets then, which are neither dirty nor listed. A bucket that isn't full is never evicted: that
+// would forget what its client has spent. A client that comes out of overflow begins with the
+// tokens of its overflow bucket.
 //
 // # Dirty buckets
 //
 // The first take from a clean bucket makes it dirty, and queues its page in a list that is linked
 // through the pages. So the list takes no memory of its own however long the store is away. A flush
-// takes the lists, looks for the buckets that are dirty, sorts each shard's by client_id (4 bytes each
-// and 8 a page), and merges them a batch at a time. It clears the dirty bit and reads the arrival time
-// in one step, so it misses no spending. A bucket may move meanwhile: it is looked up again by its
-// client_id, and the slab that it was in stays until its batch is read.
+// takes the lists, looks for the buckets that are dirty, sorts each shard's by client_id (4 bytes
+// each and 8 a page), and merges them a batch at a time. It clears the dirty bit and reads the
+// arrival time in one step, so it misses no spending. A bucket may move meanwhile: it is looked up
+// again by its client_id, and the slab that it was in stays until its batch is read.
 //
 // What it costs and takes is in bench/results/2026-11-26-limiter.
 package table

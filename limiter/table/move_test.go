@@ -52,8 +52,8 @@ func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
 	}
 }
 
-// moveAgain moves a client's page, and calls during when a bucket has been made ready, with how many
-// were.
+// moveAgain moves a client's page, and calls during when a bucket has been made ready, with how
+// many were.
 func moveAgain(tab *Table, clientID string, during func(n int)) {
 	c := tab.Claim(clientID)
 	defer c.Release()

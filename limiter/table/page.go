@@ -9,9 +9,9 @@ import (
 )
 
 // page is the clients, some two hundred, whose hashes end alike. Whoever adds, kills or moves a
-// bucket, or changes its marks, has the page locked. Takers don't lock it. They look for the client's
-// bucket, and come for the lock only if there is none. A bucket that is on its way to another slab
-// they move themselves, since whoever moves the page may have been interrupted.
+// bucket, or changes its marks, has the page locked. Takers don't lock it. They look for the
+// client's bucket, and come for the lock only if there is none. A bucket that is on its way to
+// another slab they move themselves, since whoever moves the page may have been interrupted.
 type page struct {
 	mu     sync.Mutex
 	next   *page // in the dirty list; belongs to who queues the page, and then to the flusher
@@ -87,7 +87,8 @@ type newBucket struct {
 	arrival  int64
 }
 
-// add puts a bucket into the entry, if there is room and the entry has its rate. The page is locked.
+// add puts a bucket into the entry, if there is room and the entry has its rate. The page is
+// locked.
 func (e entry) add(n newBucket) *Bucket {
 	index, ok := indexOf(*e.rates, &n.rate.Settings)
 	if !ok || e.page.free.buckets == 0 {

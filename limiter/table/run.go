@@ -8,23 +8,23 @@ import (
 )
 
 // run is the dirty buckets of one shard. It is in the order of their client_ids once it is sorted.
-// Each bucket takes 4 bytes: its distance from an anchor, of which each page has one, or a few if it
-// is large. The anchors keep the slabs from being collected, and are all that the garbage collector
-// looks at.
+// Each bucket takes 4 bytes: its distance from an anchor, of which each page has one, or a few if
+// it is large. The anchors keep the slabs from being collected, and are all that the garbage
+// collector looks at.
 type run struct {
 	anchors []*Bucket
 	refs    []ref
 }
 
-// ref is an anchor's index, above the number of slots from the anchor to the bucket. There is memory
-// for far fewer pages than 2^24 in a shard.
+// ref is an anchor's index, above the number of slots from the anchor to the bucket. There is
+// memory for far fewer pages than 2^24 in a shard.
 type ref uint32
 
 const slotBits, slotMask = 8, 1<<8 - 1
 
-// takeDirty empties the shard's dirty list, and returns the buckets that are dirty. They stay dirty.
-// No bucket moves to another page meanwhile, so none is missed. A page that was merged into another
-// one since it was queued has none.
+// takeDirty empties the shard's dirty list, and returns the buckets that are dirty. They stay
+// dirty. No bucket moves to another page meanwhile, so none is missed. A page that was merged into
+// another one since it was queued has none.
 func (s *shard) takeDirty() run {
 	s.shape.Lock()
 	defer s.shape.Unlock()

@@ -9,8 +9,8 @@ import (
 
 // The simulation in package limiter is built with the tag "simulation". Then the words of a bucket
 // have the types below. Each is the atomic that it stands for, with a step of the simulation before
-// each access, so that everything that can come between two accesses does. What the simulation has to
-// see or to fix of a table is here, too.
+// each access, so that everything that can come between two accesses does. What the simulation has
+// to see or to fix of a table is here, too.
 
 // Simulator is told of accesses to buckets.
 type Simulator interface {

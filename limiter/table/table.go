@@ -48,7 +48,7 @@ func New(o Options) *Table {
 		t.shards[i].init(&t.shared)
 	}
 	for i := range t.overflow {
-		t.overflow[i].arrival.Store(dirty) // It is never stored: what is dirty already isn't queued.
+		t.overflow[i].arrival.Store(dirty) // so it is never queued
 	}
 	return t
 }

@@ -71,7 +71,8 @@ func (s *shard) refuse(p *page, b *Bucket, r *gcra.Rate, was, now int64) (Outcom
 }
 
 // admit finds the bucket of a client that seems to have none, makes one, or returns a shared one if
-// the table is full. A client that comes out of overflow begins with what its overflow bucket holds.
+// the table is full. A client that comes out of overflow begins with what its overflow bucket
+// holds.
 func (t *Table) admit(clientID string, now int64) (*Bucket, entry) {
 	c := t.Claim(clientID)
 	defer c.Release()

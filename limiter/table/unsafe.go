@@ -2,9 +2,9 @@ package table
 
 import "unsafe"
 
-// This is the only file that imports unsafe. It has five ways to look at the memory of a slab, which
-// is one object without pointers. Callers keep a pointer into that object, so it stays alive, and
-// pass offsets that stay inside it.
+// This is the only file that imports unsafe. It has five ways to look at the memory of a slab,
+// which is one object without pointers. Callers keep a pointer into that object, so it stays alive,
+// and pass offsets that stay inside it.
 
 // at is the T that lies offset bytes behind base, in the same object.
 func at[T, B any](base *B, offset uint32) *T {

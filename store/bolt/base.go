@@ -7,11 +7,11 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// base is what is stored of every client, what is recent apart. A chunk's key is a client_id.
+// base is a bucket with the rows of all clients, but for recent ones. A chunk's key is a client_id.
 type base struct{ *bbolt.Bucket }
 
-// apply makes changes, which are in the order of the client_ids. A chunk that gets larger than size is split, and one that gets much smaller
-// becomes part of the next one.
+// apply makes changes, which are in the order of the client_ids. It splits a chunk that grows
+// larger than size, and joins one that becomes much smaller with the next one.
 func (b base) apply(all []change, size int) error {
 	var room []byte
 	for len(all) > 0 {
@@ -28,7 +28,7 @@ func (b base) apply(all []change, size int) error {
 	return nil
 }
 
-// span is some chunks, one behind the other, with changes made to them.
+// span is a stretch of adjacent chunks with changes made to them.
 type span struct {
 	keys    [][]byte // of the chunks as they were
 	first   []byte   // is to be the key of what comes in their place
@@ -36,7 +36,8 @@ type span struct {
 	changes int // how many were made
 }
 
-// spanOf makes the first of the changes: all those in the chunk of the first one, and in the next ones while what comes of that is too small.
+// spanOf makes the first of the changes: all that belong to the chunk of the first one, and those
+// of the next chunks while the result is too small.
 func (b base) spanOf(all []change, size int, room []byte) (s span, err error) {
 	cursor := b.Cursor()
 	key, chunk := seekChunk(cursor, nil, all[0].key)

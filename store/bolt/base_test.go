@@ -12,7 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is changed, in whatever steps, the base has what a map would have, in chunks that are as large as they should be.
+// Whatever is changed, in whatever steps, the base has what a map would have, in chunks that are as
+// large as they should be.
 func TestTheBaseIsAMap(t *testing.T) {
 	db := scratch(t)
 	clients := make([]string, 200)
@@ -50,7 +51,8 @@ func TestTheBaseIsAMap(t *testing.T) {
 	})
 }
 
-// requireBase demands these rows, in chunks that aren't larger than size, nor, but for the last one, much smaller.
+// requireBase demands these rows, in chunks that aren't larger than size, nor, but for the last
+// one, much smaller.
 func requireBase(t require.TestingT, b base, model map[string][]byte, size int) {
 	var got []string
 	cursor := b.Cursor()

@@ -9,15 +9,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// What is stored lies in chunks, which are rows in the order of their client_ids, one after the other:
+// Rows are stored in chunks, one row after the other, in the order of their client_ids:
 //
 //	uvarint  length of the client_id
 //	bytes    client_id
 //	uvarint  length of the value; 0: the row is deleted
 //	bytes    value
 //
-// So bbolt, whose work is by the key, has few of them. A chunk's key ends with a client_id that none of its rows comes before; all rows
-// of the chunks before it do.
+// bbolt's work is by the key, so there are few keys. The key of a chunk ends with a client_id. All
+// rows of the chunk are at or behind it, and all rows of earlier chunks before it.
 
 // usualSize is what most keys and values take together, in bytes.
 const usualSize = 64
@@ -42,7 +42,7 @@ func cutRow(chunk []byte) (one change, rest []byte, err error) {
 	return one, rest, nil
 }
 
-// cutBytes takes bytes behind their length off the front; rest is nil if they aren't there.
+// cutBytes takes a length and that many bytes off the front. rest is nil if they aren't there.
 func cutBytes(from []byte) (field, rest []byte) {
 	length, n := binary.Uvarint(from)
 	if n <= 0 || uint64(len(from)-n) < length {
@@ -52,7 +52,7 @@ func cutBytes(from []byte) (field, rest []byte) {
 	return from[n:end:end], from[end:]
 }
 
-// appendMerged appends a chunk with changes made to it. Deleted rows are left out.
+// appendMerged appends a chunk with changes made to it, without the deleted rows.
 func appendMerged(dst, chunk []byte, changes []change) ([]byte, error) {
 	same := chunk // from the first row on that isn't copied yet
 	for rest := chunk; len(rest) > 0 && len(changes) > 0; {
@@ -86,7 +86,7 @@ func appendPut(dst []byte, one change) []byte {
 	return appendRow(dst, one)
 }
 
-// split cuts a chunk that is larger than size into some that are about as large as each other.
+// split cuts a chunk that is larger than size into pieces of about the same size.
 func split(chunk []byte, size int) (pieces [][]byte, err error) {
 	n := max(1, (len(chunk)+size-1)/size)
 	each := (len(chunk) + n - 1) / n
@@ -106,8 +106,8 @@ func split(chunk []byte, size int) (pieces [][]byte, err error) {
 	return pieces, nil
 }
 
-// seekChunk is the chunk that a client_id belongs to, of those whose keys begin with a prefix; if it comes before them all, the first one.
-// The key is nil if there is none.
+// seekChunk is the chunk that a client_id belongs to, among those whose keys begin with a prefix.
+// For a client_id before all of them it is the first one. The key is nil if there is none.
 func seekChunk(cursor *bbolt.Cursor, prefix, clientID []byte) (key, chunk []byte) {
 	target := slices.Concat(prefix, clientID)
 	if key, chunk = cursor.Seek(target); bytes.Equal(key, target) {

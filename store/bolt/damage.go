@@ -44,7 +44,7 @@ func (s *Store) wrap(err error) error {
 		return nil
 	case errors.Is(err, errDamaged):
 		return fmt.Errorf("store %s: %w: %s", s.o.Path, err, advice)
-	case errors.Is(err, bolterrors.ErrIncompatibleValue): // a bucket where a value was, or the other way round
+	case errors.Is(err, bolterrors.ErrIncompatibleValue): // a bucket in place of a value
 		return fmt.Errorf("store %s: %w: %w: %s", s.o.Path, errDamaged, err, advice)
 	}
 	return fmt.Errorf("store %s: %w", s.o.Path, err)

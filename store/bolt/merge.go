@@ -9,11 +9,12 @@ import (
 
 // rows are changes in the order of their client_ids.
 type rows interface {
-	// next is the next change, which is good as long as the transaction is; one without a key is the end.
+	// next is the next change. It is valid as long as the transaction is. A change without a key
+	// marks the end.
 	next() (change, error)
 }
 
-// rowsFrom are all that is stored, from a client_id on, and deletions among them.
+// rowsFrom are all rows from a client_id on, with deletions among them.
 func (c *contents) rowsFrom(from []byte) (*merge, error) {
 	return newMerge(c.newestFirst(from))
 }
@@ -25,7 +26,7 @@ func (c *contents) newestFirst(from []byte) (all []rows) {
 	return append(all, newRun(c.base.Bucket, nil, from))
 }
 
-// find is a client's row, nil if it has none.
+// find is a client's row; nil if it has none.
 func (c *contents) find(clientID []byte) (value []byte, err error) {
 	for _, r := range c.newestFirst(clientID) {
 		one, err := r.next()
@@ -51,7 +52,7 @@ func (g generation) runs(from []byte) (all []rows) {
 	return all
 }
 
-// oldRows are those of a bucket in which each has a key of its own.
+// oldRows are the rows of a bucket in which each row has its own key.
 type oldRows struct {
 	cursor *bbolt.Cursor
 	from   []byte
@@ -68,7 +69,7 @@ func (r *oldRows) next() (change, error) {
 	return change{key, value}, nil
 }
 
-// run is the rows of some chunks whose keys begin alike, from a client_id on.
+// run is the rows of the chunks whose keys begin with a prefix, from a client_id on.
 type run struct {
 	cursor *bbolt.Cursor
 	prefix []byte
@@ -103,7 +104,7 @@ func (r *run) next() (change, error) {
 	}
 }
 
-// merge is several rows in one order, with the newest of each client.
+// merge puts several sequences of rows into one order, with the newest row of each client.
 type merge struct {
 	heads []head // a heap
 }

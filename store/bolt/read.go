@@ -20,7 +20,8 @@ var (
 	errNoMeta    = fmt.Errorf("%w: no schema in it", errDamaged)
 )
 
-// Load implements limiter.Store, in the order of the client_ids. A page is read while the one before it is yielded.
+// Load implements limiter.Store, in the order of the client_ids. A page is read while the one
+// before it is yielded.
 func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -44,7 +45,7 @@ func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) erro
 	}
 }
 
-// pageRead is what came of reading a page.
+// pageRead is the result of reading a page.
 type pageRead struct {
 	page []limiter.Record
 	err  error

@@ -7,24 +7,30 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A flush of clients that came at random changes nearly every chunk of the base, each in a row or a few. So all but small batches are
-// written one behind the other first, as they are: they are recent. When there are enough of them to change every chunk anyway, they
-// are folded into the base, in the order of the client_ids, a stretch with each write. bench/stores measures what that comes to.
+// A flush of random clients changes nearly every chunk of the base, each in a row or a few. So
+// larger batches are first stored as they are, one behind the other: they are recent. When there
+// are enough of them to change every chunk anyway, they are folded into the base in the order of
+// the client_ids, a stretch with each write. The comparison of stores in bench/lab measures what
+// that gains.
 //
-// The recent batches are in up to two generations, each of them a bucket: one that is folded, and a newer one that is written to.
-// A generation's sequence is the number of bytes in it. Each batch is a run of chunks; a chunk's key begins with its run's number, in
-// 4 bytes, big endian.
+// The recent batches are in up to two generations, each of them a bucket: one that is being folded,
+// and a newer one that is written to. The sequence of a generation's bucket is the number of bytes
+// in it. Each batch is a run of chunks. A chunk's key begins with the number of its run, in 4
+// bytes, big endian.
 const runNumber = 4
 
-// pace says when batches are recent, and for how long.
+// pace says which batches become recent, and how long they stay so.
 type pace struct {
-	few   int // batches of so many changes go to the base, if nothing is recent: to be recent would cost them more CPU
+	// While nothing is recent, batches of so few changes go to the base: it costs less CPU.
+	few   int
 	chunk int // bytes in a chunk, or a row more
-	// A generation has enough when it is a share of the file and has leastBytes, or when it has mostRuns.
+	// A generation is full when it is this share of the file and has leastBytes, or when it has
+	// mostRuns.
 	share      int64
 	leastBytes int64
 	mostRuns   uint32
-	// A write of n changes folds stretch*n rows: more than it writes, so that a generation is folded before the next has enough.
+	// A write of n changes folds stretch*n rows. That is more than it writes, so a generation is
+	// folded before the next one is full.
 	stretch int
 }
 
@@ -32,7 +38,7 @@ func usualPace() pace {
 	return pace{few: 10, chunk: 16 << 10, share: 3, leastBytes: 4 << 20, mostRuns: 512, stretch: 2}
 }
 
-// contents are a file's buckets within a transaction.
+// contents are the buckets of a file within a transaction.
 type contents struct {
 	tx           *bbolt.Tx
 	meta, recent *bbolt.Bucket
@@ -45,7 +51,8 @@ type generation struct {
 	*bbolt.Bucket
 }
 
-// old says that these are the rows of a file of version 3 or older, each of which has a key of its own. They are folded first, and moved, not copied.
+// old reports whether these are the rows of a file of version 3 or older, in which each row has its
+// own key. They are folded first, and moved rather than copied.
 func (g generation) old() bool { return g.name == nil }
 
 func contentsOf(tx *bbolt.Tx) (*contents, error) {
@@ -82,8 +89,8 @@ func (c *contents) write(all []change, p pace) error {
 	return newest.append(run, all, p)
 }
 
-// newest is the generation to write to, and the number that the next run in it has. One that has enough is followed by another, but
-// not before the one before it is folded.
+// newest is the generation to write to, and the number of its next run. A full generation is
+// followed by another one, but only after the one before it is folded.
 func (c *contents) newest(p pace) (newest generation, run uint32, err error) {
 	number := uint64(0)
 	if n := len(c.generations); n > 0 && !c.generations[n-1].old() {
@@ -120,8 +127,9 @@ func (g generation) append(run uint32, all []change, p pace) error {
 	return g.SetSequence(bytes)
 }
 
-// stretch is how many rows a write of n changes folds: so many that mostRuns writes fold all of a generation, however small they are. Else
-// small writes that come behind a peak would be ever more runs.
+// stretch is how many rows a write of n changes folds. It is enough for mostRuns writes to fold all
+// of a generation, however small they are. Otherwise small writes that follow a peak would add more
+// and more runs.
 func (c *contents) stretch(n int, p pace) int {
 	rows := p.stretch * n
 	if len(c.generations) > 1 {
@@ -134,9 +142,10 @@ func (c *contents) stretch(n int, p pace) int {
 	return rows
 }
 
-// fold puts the next n rows of a generation that has enough into the base. The meta bucket says how far it is. What is folded
-// stays recent too, until all of the generation is: a newer row in the base there is none. Only what is old is taken away at once, as there is no
-// bound to it: to drop all of it in one transaction might take longer than a write may, whenever it is tried again.
+// fold puts the next n rows of a full generation into the base. The meta bucket notes how far it
+// is. Folded rows stay in the generation until all of it is folded. That is safe: the base never
+// holds a newer row. Only old rows are removed at once, as their number has no bound: dropping all
+// of them in one transaction might take longer than a write may, at every attempt.
 func (c *contents) fold(n int, p pace) error {
 	if len(c.generations) < 2 || n == 0 {
 		return nil
@@ -175,8 +184,9 @@ func (g generation) remove(rows []change) error {
 	return nil
 }
 
-// drop ends the oldest generation, of which these rows were left. It is in one transaction, however large the file: a generation
-// has some 2 * mostRuns runs at most, and to drop the 0.5 GB that those are took 0.12 s (make bench-go BENCH=LargeDrop).
+// drop removes the oldest generation, of which these rows were left, in one transaction. A
+// generation has at most some 2 * mostRuns runs, however large the file is. Dropping 0.5 GB of them
+// took 0.12 s (make bench-go BENCH=LargeDrop).
 func (c *contents) drop(left []change, p pace) error {
 	if err := c.base.apply(left, p.chunk); err != nil {
 		return err
@@ -195,5 +205,5 @@ func (c *contents) drop(left []change, p pace) error {
 	return c.meta.Delete([]byte(foldedName))
 }
 
-// following is the least key behind another.
+// following is the smallest key behind another one.
 func following(key []byte) []byte { return append(slices.Clip(key), 0) }

@@ -97,7 +97,8 @@ func apply(model map[string][]byte, batch []change) {
 	}
 }
 
-// upgraded makes an empty file have what version 3 may have left: an old generation, and up to two newer ones.
+// upgraded makes an empty file have what version 3 may have left: an old generation, and up to two
+// newer ones.
 func upgraded(t *rapid.T, tx *bbolt.Tx, clients []string, model map[string][]byte) error {
 	old, err := tx.CreateBucket([]byte(bucketsName))
 	require.NoError(t, err)
@@ -184,7 +185,8 @@ func requireModel(t require.TestingT, db *bbolt.DB, model map[string][]byte, cli
 	}))
 }
 
-// Large batches are recent until there are enough of them; then the base has all of them, and their place is free again.
+// Large batches are recent until there are enough of them; then the base has all of them, and their
+// place is free again.
 func TestLargeBatchesAreFolded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "equalizer.db")
 	s := open(t, path)

@@ -10,9 +10,10 @@ import (
 	"gopher-equalizer/store"
 )
 
-// schemaVersion is the layout that this package writes: a bucket "meta" with what is below, a bucket "base" (base.go), and a bucket "recent"
-// (recent.go). Version 1 had nothing reserved, and no note of how its writer ended; version 2 had nothing recent; version 3 had no base, but
-// a bucket "buckets" from client_id to value, which is there until all of it is folded.
+// schemaVersion is the layout that this package writes: a bucket "meta" with the names below, a
+// bucket "base" (base.go), and a bucket "recent" (recent.go). Version 1 reserved nothing and didn't
+// note how its writer ended. Version 2 had no recent rows. Version 3 had no base: it had a bucket
+// "buckets" from client_id to value, which stays until all of it is folded.
 const schemaVersion = 4
 
 // The names in the file.
@@ -22,9 +23,9 @@ const (
 	bucketsName = "buckets"
 	recentName  = "recent"
 	versionName = "version" // the layout
-	stoppedName = "stopped" // limiter.Batch.Stopped of the last batch, in Unix microseconds; 0 is zero
-	foldedName  = "folded"  // the client_id from which on the oldest generation is not in the base yet
-	epochName   = "epoch"   // how often the file was claimed: who finds another epoch than its own was superseded
+	stoppedName = "stopped" // Stopped of the last batch, in Unix microseconds; 0 is the zero time
+	foldedName  = "folded"  // the first client_id of the oldest generation that isn't in the base yet
+	epochName   = "epoch"   // how often the file was claimed; another number than its own ends a writer
 )
 
 // claimSchema checks the layout, or writes it to an empty file, and returns the new epoch.
@@ -64,7 +65,8 @@ func initSchema(tx *bbolt.Tx) (meta *bbolt.Bucket, err error) {
 	return meta, upgrade(tx, meta)
 }
 
-// upgrade makes what is missing in the file. How far a generation was folded says nothing when there is an older one than it.
+// upgrade makes the buckets that are missing. How far a generation was folded means nothing if
+// there is an older one, so that note is deleted.
 func upgrade(tx *bbolt.Tx, meta *bbolt.Bucket) error {
 	for _, name := range []string{baseName, recentName} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {

@@ -87,8 +87,8 @@ func TestANewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// asVersion3 makes the file what version 3 would have left of it: rows with a key of their own, and newer ones of every third client, which are
-// recent and all but folded.
+// asVersion3 makes the file what version 3 would have left of it: rows with a key of their own, and
+// newer ones of every third client, which are recent and all but folded.
 func asVersion3(t *testing.T, path string) {
 	edit(t, path, func(tx *bbolt.Tx) error {
 		c, err := contentsOf(tx)
@@ -122,8 +122,8 @@ func asVersion3(t *testing.T, path string) {
 	})
 }
 
-// A file of version 3 has all its rows from the beginning. They become part of the base with what is written, in mostRuns writes however
-// small these are.
+// A file of version 3 has all its rows from the beginning. They become part of the base with what
+// is written, in mostRuns writes however small these are.
 func TestAFileOfVersion3(t *testing.T) {
 	path := filled(t)
 	s := open(t, path)

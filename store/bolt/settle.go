@@ -25,9 +25,9 @@ func (s *Store) failedCommit(txid int, err error) error {
 	return errors.Join(err, s.closeFile())
 }
 
-// neverWritten says whether it is certain that a failed commit left nothing that could come
-// to light: no meta page has its number, and no sync failed, after which the disk may
-// hold something else than what is read.
+// neverWritten reports whether a failed commit certainly left nothing that could come to light: no
+// meta page has its number, and no sync failed. After a failed sync the disk may hold something
+// other than what is read.
 func neverWritten(db *bbolt.DB, txid int, err error) bool {
 	if isSyncError(err) {
 		return false

@@ -15,8 +15,8 @@ import (
 // maxValue is what a value takes at most, in bytes.
 const maxValue = 1 + 3*binary.MaxVarintLen64 + 8 + binary.MaxVarintLen64 + 8
 
-// changes copies a batch, in the order of the client_ids: the goroutine that writes it may be left behind, and the batch
-// is the caller's again when Write returns.
+// changes copies a batch, in the order of the client_ids. The goroutine that writes it may be left
+// behind, and the batch is the caller's again when Write returns.
 func changes(batch limiter.Batch) []change {
 	all := make([]change, 0, len(batch.Puts)+len(batch.Deletes))
 	deletes := batch.Deletes
@@ -72,8 +72,8 @@ func (s *Store) apply(ctx context.Context, all []change, stopped time.Time) erro
 	})
 }
 
-// commit runs a transaction that writes, unless ctx is over when it comes to the commit. An error of
-// the commit itself wraps limiter.ErrInDoubt if the file may have what was written.
+// commit runs a transaction that writes, unless ctx is over when it comes to the commit. An error
+// of the commit itself wraps limiter.ErrInDoubt if the file may have what was written.
 func (s *Store) commit(ctx context.Context, write func(*bbolt.Tx) error) error {
 	committing, txid := false, 0
 	err := s.db.Update(func(tx *bbolt.Tx) error {

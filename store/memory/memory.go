@@ -73,7 +73,7 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 	defer cancel()
 	defer s.gate.Leave()
 	for _, r := range batch.Puts {
-		r.ClientID = strings.Clone(r.ClientID) // which may lie in a large piece of the caller's memory
+		r.ClientID = strings.Clone(r.ClientID) // it may lie in a large piece of memory
 		s.records[r.ClientID] = r
 	}
 	for _, clientID := range batch.Deletes {

@@ -14,8 +14,8 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Blobs implements store.Blobs with tables beside those of the buckets, over a connection of its own.
-// It needs no claim to the schema: revisions and locks order those who write.
+// Blobs implements store.Blobs with tables beside those of the buckets, over a connection of its
+// own. It needs no claim to the schema: revisions and locks order those who write.
 type Blobs struct {
 	o    Options
 	gate *gate.Gate
@@ -109,8 +109,8 @@ func (b *Blobs) createTables(ctx context.Context) error {
 	return wrapf(err, "make the tables of blobs")
 }
 
-// call lets f use the connection. One that was idle may be broken, which only using it tells. So it is
-// asked first: a write over a broken one would be in doubt.
+// call lets f use the connection. One that was idle may be broken, which only using it tells. So it
+// is asked first: a write over a broken one would be in doubt.
 func (b *Blobs) call(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
 	ctx, cancel, err := b.gate.Enter(ctx)
 	if err != nil {

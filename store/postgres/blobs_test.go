@@ -30,8 +30,8 @@ func TestBlobs(t *testing.T) {
 	})
 }
 
-// Blobs need no claim to the schema, whoever made it: they are there beside a store that has it, and
-// beside other blobs.
+// Blobs need no claim to the schema, whoever made it: they are there beside a store that has it,
+// and beside other blobs.
 func TestBlobsBesideAStore(t *testing.T) {
 	o := at(t, server.Schema(t))
 	b, other := openBlobs(t, o), openBlobs(t, o)

@@ -40,9 +40,9 @@ type errFinal struct{ error }
 
 func (e errFinal) Unwrap() error { return e.error }
 
-// IsFinal says of an error of New or Connect that trying again can't help, but for somebody
-// changing the configuration or the server: a wrong password, a missing database or right, a
-// newer schema, or having been superseded.
+// IsFinal reports whether an error of New or Connect stays until somebody changes the configuration
+// or the server: a wrong password, a missing database or right, a newer schema, or having been
+// superseded.
 func IsFinal(err error) bool {
 	var final errFinal
 	if errors.As(err, &final) || errors.Is(err, store.ErrSuperseded) {
@@ -69,7 +69,7 @@ func class(code string) string { return code[:min(2, len(code))] }
 
 func isInDoubt(err error) bool { return errors.Is(err, limiter.ErrInDoubt) }
 
-// isRetryable says of a transaction that was rolled back only because of others.
+// isRetryable reports whether a transaction was rolled back only because of others.
 func isRetryable(err error) bool {
 	return !isInDoubt(err) && (code(err) == serializationFailure || code(err) == deadlockDetected)
 }
@@ -91,8 +91,8 @@ type failure struct {
 func (f failure) Error() string { return f.text }
 func (f failure) Unwrap() error { return f.err }
 
-// explain says where an error came from, on one line, and what to do about it where that is
-// known. No password gets into pgx's errors, since it isn't in what pgx parses.
+// explain adds where an error came from, on one line, and what to do about it if that is known.
+// pgx's errors can't contain the password, since it isn't in the text that pgx parses.
 func (s *Store) explain(err error) error { return s.o.explain(err) }
 
 func (o Options) explain(err error) error {

@@ -1,9 +1,9 @@
 // Package postgres is the store in a PostgreSQL database.
 //
-// One connection does everything: it holds an advisory lock, so there is one writer to a
-// schema. A connection that broke may have left a commit behind, on its way or waiting in the
-// server; so every connection, before anything else, outwaits what those before it may still
-// do (claim.go). Every transaction that writes proves that its writer was not superseded (write.go).
+// One connection does everything: it holds an advisory lock, so there is one writer to a schema. A
+// connection that broke may have left a commit behind, on its way or waiting in the server; so
+// every connection, before anything else, outwaits what those before it may still do (claim.go).
+// Every transaction that writes proves that its writer was not superseded (write.go).
 package postgres
 
 import (
@@ -85,9 +85,9 @@ func (s *Store) letGo() error {
 	return nil
 }
 
-// call lets f use a connection. One that broke while it was idle is found out about only by
-// using it; so f is called again, on a new connection, if it failed because of that. It must
-// not leave anything in doubt without saying so.
+// call lets f use a connection. Only using a connection tells whether it broke while it was idle.
+// So if f failed for that reason, it is called again on a new connection. It must report what it
+// leaves in doubt.
 func (s *Store) call(ctx context.Context, f func(ctx context.Context, c *session) error) error {
 	ctx, cancel, err := s.gate.Enter(ctx)
 	if err != nil {
@@ -110,8 +110,7 @@ func (s *Store) call(ctx context.Context, f func(ctx context.Context, c *session
 	return s.explain(inTime(ctx, err))
 }
 
-// use calls f once, and drops a connection that can't be used any more, or of which that
-// isn't known.
+// use calls f once. It drops a connection that can't be used any more, or may be unusable.
 func (s *Store) use(ctx context.Context, f func(ctx context.Context, c *session) error) error {
 	if s.session == nil {
 		c, err := s.connect(ctx)
@@ -134,7 +133,7 @@ func (s *Store) drop() {
 	}
 }
 
-// inTime says of a call that failed when its context had ended that this was why.
+// inTime adds the cause to the error of a call whose context had ended.
 func inTime(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	switch {

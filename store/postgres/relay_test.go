@@ -25,7 +25,7 @@ type relay struct {
 	links   []*link
 }
 
-// verdict says whether a COMMIT is passed on. If it isn't, the server hears nothing more of
+// verdict reports whether a COMMIT is passed on. If it isn't, the server hears nothing more of
 // this client, not even that it is gone.
 type verdict func(k *link, commit []byte) bool
 

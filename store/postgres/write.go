@@ -18,8 +18,9 @@ import (
 const (
 	fenceSQL = `SELECT FROM writer WHERE epoch = $1 FOR SHARE`
 
-	// A MERGE, since nobody else writes here: an INSERT ... ON CONFLICT would lock each row before it changes it, which
-	// costs half again as much WAL. Most batches are of one kind of bucket, which needn't be said for each.
+	// A MERGE, since nobody else writes here: an INSERT ... ON CONFLICT would lock each row before
+	// it changes it, which costs half again as much WAL. Most batches are of one kind of bucket,
+	// which needn't be said for each.
 	putSQL = `
 MERGE INTO buckets b USING unnest($1::text[], $2::double precision[], $3::timestamptz[], $4::boolean[], $5::integer[], $6::double precision[])
 	AS put (client_id, tokens, counted_at, managed, settings_id, reserved)` + mergeSQL
@@ -159,7 +160,7 @@ func commitError(err error) error {
 	return fmt.Errorf("%w: %w", limiter.ErrInDoubt, err)
 }
 
-// rolledBack says whether a server's error to a COMMIT is its word that it did not commit: it
+// rolledBack reports whether a server's error to a COMMIT is its word that it did not commit: it
 // goes on with the session, and does not say that it doesn't know itself.
 func rolledBack(err *pgconn.PgError) bool {
 	severity := err.SeverityUnlocalized

@@ -106,7 +106,8 @@ func aServiceFindsItsBucketsAgain(t *testing.T, place Place) {
 	v.stop()
 }
 
-// The delete comes between a flush's reading of a bucket and its commit: the flush must not revive it.
+// The delete comes between a flush's reading of a bucket and its commit: the flush must not revive
+// it.
 func aDeleteDuringAFlushStays(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, defaults())
@@ -122,8 +123,9 @@ func aDeleteDuringAFlushStays(t *testing.T, place Place) {
 	require.Empty(t, Load(t, s))
 }
 
-// The delete of a managed bucket, which a flush would put whatever it holds, comes while the bucket is dirty: between a flush's
-// finding it and that flush's reading of it, or before a flush finds it.
+// The delete of a managed bucket, which a flush would put whatever it holds, comes while the bucket
+// is dirty: between a flush's finding it and that flush's reading of it, or before a flush finds
+// it.
 func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, gcra.Settings{Capacity: 10_000, Refill: defaults().Refill})
@@ -160,8 +162,9 @@ func (p pause) fault() Fault {
 	return Fault{Before: func(context.Context, limiter.Batch) { close(p.reached); <-p.release }}
 }
 
-// deleteBetweenBatches has a flush write more buckets than go into a batch, of which the client's is in the last one, and deletes that while
-// the first is on its way to the store; and says whether the delete came to the store before the second.
+// deleteBetweenBatches has a flush write more buckets than go into a batch, of which the client's
+// is in the last one, and deletes that while the first is on its way to the store; and reports
+// whether the delete came to the store before the second.
 func (v *service) deleteBetweenBatches(clientID string) (between bool) {
 	v.t.Helper()
 	const batch = 10_000
@@ -230,8 +233,8 @@ func anAmbiguousFlushLosesNothing(t *testing.T, place Place) {
 	require.InDelta(t, 5, row.Tokens, 0.01)
 }
 
-// A strict service that isn't stopped in order starts again with what was reserved taken off, and with nothing where
-// there is no row. After a stop everything is as it was.
+// A strict service that isn't stopped in order starts again with what was reserved taken off, and
+// with nothing where there is no row. After a stop everything is as it was.
 func aCrashOfAStrictServiceGivesNothingBack(t *testing.T, place Place) {
 	s := Open(t, place)
 	strict := limiter.Options{Settings: defaults(), Strict: true}
@@ -255,8 +258,8 @@ func aCrashOfAStrictServiceGivesNothingBack(t *testing.T, place Place) {
 	v.stop()
 }
 
-// Other defaults after a restart: unmanaged buckets keep their tokens, cut to the new capacity, and get the
-// new settings; managed ones keep their own.
+// Other defaults after a restart: unmanaged buckets keep their tokens, cut to the new capacity, and
+// get the new settings; managed ones keep their own.
 func changedDefaultsOverARestart(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, defaults())

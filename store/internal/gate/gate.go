@@ -80,12 +80,12 @@ func (g *Gate) Leave() { <-g.turn }
 // End ends the context of the call that is let in, and keeps all further ones out.
 func (g *Gate) End() { g.end(store.ErrClosed) }
 
-// Ended says whether there was an End.
+// Ended reports whether End was called.
 func (g *Gate) Ended() bool { return g.life.Err() != nil }
 
-// Close Ends, waits up to patience for the call that is let in, and then has letGo close what
-// is behind the gate. If the call does not end by then, Close says so, and letGo is called when
-// it does. A second Close returns what the first did.
+// Close calls End, waits up to patience for the call that is let in, and then has letGo close what
+// is behind the gate. If the call doesn't end by then, Close returns an error, and letGo is called
+// when it does. A second Close returns what the first one did.
 func (g *Gate) Close(patience time.Duration, letGo func() error) error {
 	g.closing.Do(func() {
 		g.End()

@@ -1,9 +1,9 @@
 // Package pgtest gives tests a real PostgreSQL server, to use, stop, freeze and crash.
 //
-// A cluster is made in a temporary folder and serves a port of 127.0.0.1, without fsync: what
-// it stores survives its own crash, but not the machine's. Nor does it vacuum by itself, which
-// would keep dead rows for a moment that no test chose. It runs as an ordinary user if the
-// test runs as root, which PostgreSQL refuses, and it ends with the tests, also if these are killed.
+// A cluster is made in a temporary folder and serves a port of 127.0.0.1, without fsync: what it
+// stores survives its own crash, but not the machine's. Nor does it vacuum by itself, which would
+// keep dead rows for a moment that no test chose. It runs as an ordinary user if the test runs as
+// root, which PostgreSQL refuses, and it ends with the tests, also if these are killed.
 //
 //	var server pgtest.Server
 //

@@ -62,7 +62,7 @@ func (a account) tempDir() (string, error) {
 	return dir, nil
 }
 
-// open says whether everybody may enter a folder and all those that it is in.
+// open reports whether everybody may enter a folder and all those that it is in.
 func open(dir string) bool {
 	for {
 		info, err := os.Stat(dir)
