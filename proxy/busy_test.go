@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -265,4 +267,21 @@ func TestRetryNeedsAPlace(t *testing.T) {
 
 	p.isProblem(p.dial().do(plainGet), 502, "backend-broken")
 	assert.Equal(t, "connect: connection refused", p.logged(1).Error)
+}
+
+// To tell whose share it is costs no memory, and one /64 is one client.
+func TestHolders(t *testing.T) {
+	p := New(behindUs(t), &fakePool{}, nil, zerolog.Nop())
+	holder := func(client string) uint64 {
+		r := &request{proxy: p}
+		r.head.client, r.head.trustedPeer = netip.MustParseAddr(client), true
+		assert.Zero(t, testing.AllocsPerRun(100, func() { r.identifyHolder() }))
+		return r.identifyHolder()
+	}
+	assert.Equal(t, holder("2001:db8::1"), holder("2001:db8::2"))
+	assert.NotEqual(t, holder("2001:db8::1"), holder("2001:db8:0:1::1"))
+	assert.NotEqual(t, holder("192.0.2.1"), holder("192.0.2.2"))
+	assert.Equal(t, holder("192.0.2.1"), holder("::ffff:192.0.2.1"))
+	assert.Zero(t, holder("127.0.0.9"), "a trusted proxy")
+	assert.Zero(t, (&request{proxy: p}).identifyHolder(), "nobody knows whom")
 }
