@@ -220,17 +220,23 @@ const outSpare = 4 << 10
 
 // reserve has out hold n bytes of a response and what we add to them, without an allocation.
 func (r *request) reserve(n int) {
-	if n += outSpare; n > cap(r.out) && n > 1<<leastLent {
-		r.out = r.outMemory.grow(n, nil, &r.proxy.lender)[:0]
+	if n += outSpare; n <= cap(r.out) || n <= 1<<leastLent {
+		return
 	}
+	if r.outMemory.borrowed == nil {
+		r.outMemory.own = r.out
+	}
+	r.out = r.outMemory.grow(n, nil, &r.proxy.lender)[:0]
 }
 
 // resetMemory gives up what only a large response needed.
 func (r *request) resetMemory() {
+	r.exchange.head = nil
+	r.exchange.answer.Reset() // It aliases what is given up.
 	r.exchange.in.release()
-	if r.outMemory.borrowed == nil {
-		r.outMemory.own = r.out
+	if r.outMemory.borrowed != nil {
+		r.outMemory.shrink(&r.proxy.lender)
+		r.out = r.outMemory.own
 	}
-	r.outMemory.shrink(&r.proxy.lender)
-	r.out = r.outMemory.own[:0]
+	r.out = r.out[:0]
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -113,6 +114,19 @@ func TestMemoryForLargeHeadsIsGivenBack(t *testing.T) {
 		assert.Nil(t, r.memory.borrowed)
 		assert.Len(t, r.memory.bytes(), responseBuffer)
 	}
+}
+
+// Nor does a request keep what a large response took, on either side.
+func TestRequestsKeepNoLargeMemory(t *testing.T) {
+	r := newRequest(New(settings(), nil, nil, zerolog.Nop()))
+	before := cap(r.out)
+	_, err := r.exchange.in.readHead(strings.NewReader(headOfSize(60<<10)), &r.exchange.answer)
+	require.NoError(t, err)
+	r.reserve(60 << 10)
+	assert.GreaterOrEqual(t, cap(r.out), 60<<10)
+	r.reset()
+	assert.Equal(t, []int{before, responseBuffer}, []int{cap(r.out), len(r.exchange.in.memory.bytes())})
+	assert.Empty(t, r.exchange.answer.Fields)
 }
 
 // However the bytes come, the same heads are found in them.

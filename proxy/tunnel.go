@@ -89,6 +89,5 @@ func (r *request) lighten() {
 	r.raw = slices.Clone(r.raw)
 	_ = r.header.Parse(r.raw)
 	r.resetMemory()
-	r.in.buf, r.exchange.in, r.exchange.head = nil, responseReader{}, nil
-	r.exchange.answer.Reset()
+	r.in.buf, r.exchange.in = nil, responseReader{}
 }
