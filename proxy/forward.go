@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/http1"
@@ -81,6 +82,17 @@ func unpicked(err error) *failure {
 	return noBackend
 }
 
+// longConnect is from when on a connect is a wait that ends with the client's side. Clients that end
+// it behind their request, as scripts do, don't pay for one that is quick.
+const longConnect = 250 * time.Millisecond
+
+var errEndedMeanwhile = errors.New("the client ended its side while a connection was made")
+
+// endedMeanwhile reports whether the client ended its side during a long connect. Nothing was sent.
+func (r *request) endedMeanwhile() bool {
+	return r.exchange.conn.Connecting() > longConnect && r.session.Ended()
+}
+
 // attempt is one exchange with a backend where it has a place, up to the response's head. After a
 // success the exchange is open. Connections that went stale while nobody used them are none of it:
 // each one that turns up leaves the pool.
@@ -91,6 +103,11 @@ func (r *request) attempt(b *balancer.Backend, fresh bool) outcome {
 		if err := r.exchange.open(fresh, r.session.Client); err != nil {
 			r.exchange.close(broke)
 			return outcome{failure: lateOrBad(err), cause: err, resend: true}
+		}
+		if r.endedMeanwhile() {
+			r.exchange.release(true)
+			r.exchange.close(dropped)
+			return outcome{failure: clientGone, cause: errEndedMeanwhile}
 		}
 		began := r.clock()
 		out := r.send()

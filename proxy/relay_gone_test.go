@@ -1,15 +1,21 @@
 package proxy
 
 import (
+	"bufio"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/balancer/tlstest"
 )
 
 // leaving are the ways in which a client goes away.
@@ -175,6 +181,46 @@ func TestNoRetryForHalfClosedClient(t *testing.T) {
 	assert.Equal(t, statusClientGone, p.logged(1).Status)
 	assert.Zero(t, p.Stats().Retries)
 	assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures, "it did break")
+}
+
+// Nor does one that ends its side while a connection is made, which takes long. What was made is kept.
+func TestHalfClosedWhileConnecting(t *testing.T) {
+	ca := tlstest.NewCA(t)
+	server := &tls.Config{Certificates: []tls.Certificate{ca.Issue("backend.test")}}
+	connecting, closed := make(chan struct{}, 1), make(chan struct{})
+	var got requests
+	var slow atomic.Bool
+	b := startBackend(t, func(c *conn, _ int) {
+		if slow.Swap(false) {
+			connecting <- struct{}{}
+			c.wait(closed)
+			<-time.After(2 * longConnect) // Not a wait for something: this is the slow connect.
+		}
+		secure := tls.Server(buffered{c.Conn, c.br}, server)
+		over := &conn{Conn: secure, t: t, br: bufio.NewReader(secure)}
+		for head := over.readHead(); head != ""; head = over.readHead() {
+			got.add(head)
+			over.send(ok)
+		}
+	})
+	p := startProxy(t, settings(), poolAt(t, balancer.BackendSettings{
+		Addr: b.addr, TLS: &tls.Config{RootCAs: ca.Roots(), ServerName: "backend.test"},
+	}), nil)
+	slow.Store(true)
+	c := p.dial()
+	require.True(t, c.send(plainGet))
+	await(t, connecting)
+	c.closeWrite()
+	close(closed)
+	p.isProblem(c.readAnswer("GET"), 400, "")
+	c.expectEnd()
+	assert.Equal(t, statusClientGone, p.logged(1).Status)
+	assert.Empty(t, got.list())
+	assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
+
+	conns := b.conns.Load()
+	assert.Equal(t, "ok", p.dial().do(plainGet).body)
+	assert.Equal(t, conns, b.conns.Load())
 }
 
 // Many at once leave nothing behind.

@@ -32,6 +32,8 @@ type Backend struct {
 	keeping
 	// secure is the TLS that exchanges go through; nil without.
 	secure *secure
+	// connecting is how long the connect took.
+	connecting time.Duration
 	// used says that an exchange went over the connection, reused that another one does now.
 	used, reused bool
 	// sent and received count the bytes of this exchange.
@@ -60,6 +62,14 @@ func (b *Backend) Begin(client *Client) {
 	b.reused, b.used = b.used, true
 	b.timed.client.Store(client)
 	b.Resume()
+}
+
+// Connecting is for how long the exchange had to wait for the connect; 0 if the connection was kept.
+func (b *Backend) Connecting() time.Duration {
+	if b.reused {
+		return 0
+	}
+	return b.connecting
 }
 
 // End ends an exchange. The connection may wait for the next one.

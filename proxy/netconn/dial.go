@@ -86,6 +86,8 @@ func (d *Dialer) name(addr string) (*name, error) {
 // connect makes a connection for b. The connection carries the bytes; secure is the TLS over it,
 // nil without.
 func (b *Backend) connect(ctx context.Context) (net.Conn, *secure, error) {
+	began := time.Now()
+	defer func() { b.connecting = time.Since(began) }()
 	if limit := b.limits.Connect; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
