@@ -164,8 +164,8 @@ type Health struct {
 
 // Limit is a named rule that gives every client a token bucket.
 type Limit struct {
-	// Key is what identifies a client: "ip", "ip/48", "ip/64,24" or "header:NAME". What it may be is
-	// known to package proxy, see [Options.Check].
+	// Key is what identifies a client: "ip", "ip/48", "ip/64,24" or "header:NAME", as
+	// identity.ParseKey reads it.
 	Key string `toml:"key"`
 	// TrustedHeader says that something in front checks the key's header, so that a client can't
 	// choose another value with every request. It only silences the warning of that.

@@ -27,9 +27,9 @@ type Options struct {
 	// {"pools.default.backends": "--backend"}: problems with these keys, and with what is
 	// below them, then name the flag in place of the file. nil: there are no flags.
 	Override func(*Config) (flags map[string]string)
-	// Check adds the problems that only packages can see which this one may not import, such
-	// as a key that proxy can't parse. Of a Problem only Key and Text are used: source and
-	// line are found from the key. nil: there are none.
+	// Check adds the problems that are seen only by opening something, such as a file of
+	// certificates. Of a Problem only Key and Text are used: source and line are found from the
+	// key. nil: there are none.
 	Check func(Config) []Problem
 }
 

@@ -106,18 +106,18 @@ c.toml:7: log.level: unexpected "all"; want debug, info, warn or error
 func TestCheckAddsProblemsWithTheirLines(t *testing.T) {
 	check := func(c Config) []Problem {
 		return []Problem{
-			{Key: "limits.default.key", Text: "unexpected " + c.Limits["default"].Key + "; want ip or header:NAME"},
-			{Key: "server.trusted_proxies[1]", Text: "x is no address"},
+			{Key: "limits.default.key", Text: c.Limits["default"].Key + " isn't liked"},
+			{Key: "server.trusted_proxies[1]", Text: "::2 isn't, either"},
 			{Key: "log.level", Text: "seen twice"},
 			{Text: "no key"},
 			{Text: "no key either"},
 		}
 	}
-	file := pool + "[limits.default]\nkey = \"cookie\"\n[log]\nlevel = 1\n[server]\ntrusted_proxies = [\n\"::1\", # local\n\"x\"]\n"
+	file := pool + "[limits.default]\nkey = \"ip/48\"\n[log]\nlevel = 1\n[server]\ntrusted_proxies = [\n\"::1\", # local\n\"::2\"]\n"
 	_, _, err := Parse("c.toml", []byte(file), Options{Check: check})
-	require.EqualError(t, err, `c.toml:4: limits.default.key: unexpected cookie; want ip or header:NAME
+	require.EqualError(t, err, `c.toml:4: limits.default.key: ip/48 isn't liked
 c.toml:6: log.level: 1 is an integer; want a string
-c.toml:10: server.trusted_proxies[1]: x is no address
+c.toml:10: server.trusted_proxies[1]: ::2 isn't, either
 c.toml: no key
 c.toml: no key either`)
 }

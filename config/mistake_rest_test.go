@@ -64,6 +64,13 @@ max_connections = -1
 	require.Equal(t, 10_000_000, c.Server.MaxConnections)
 }
 
+func TestTrustedProxyMistakes(t *testing.T) {
+	refused(t, pool+"[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"localhost\",\n\"::1\", \"10.0.0.1/8\"]\n",
+		`c.toml:4: server.trusted_proxies[1]: trusted proxy "localhost": want an address, or a network such as 10.0.0.0/8 or 2001:db8::/32`,
+		`c.toml:5: server.trusted_proxies[3]: trusted proxy "10.0.0.1/8": bits are set behind the prefix; want 10.0.0.0/8, or a longer prefix`,
+	)
+}
+
 func TestLimitMistakes(t *testing.T) {
 	f := func(lines string, want ...string) {
 		t.Helper()
@@ -84,6 +91,9 @@ func TestLimitMistakes(t *testing.T) {
 		`c.toml:4: limits.default.trusted_header: means nothing with key = "ip", which reads no header of its own; want a header's key, or no trusted_header`)
 	f("key = \"ip/48\"\nsecret = true\n",
 		`c.toml:5: limits.default.secret: means nothing with key = "ip/48", as addresses are stored and logged as they are; want a header's key, or no secret`)
+	f("key = \"cookie\"\nsecret = true\n", `c.toml:4: limits.default.key: unexpected key "cookie"; want ip or header:NAME`)
+	f("key = \"header:Host\"\n", `c.toml:4: limits.default.key: unexpected key "header:Host": Host says whom a request is for, and an absolute target overrides it; `+
+		`want a header that says who the client is, or ip`)
 	f("secret = true\n",
 		`c.toml:4: limits.default.secret: means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`)
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/proxy/identity"
 )
 
 // Validate returns everything that is wrong with a Config, whatever it was made of, but
@@ -28,6 +29,10 @@ func (c Config) validate(r *report) {
 func (r *report) server(s Server) {
 	const maxHeader, mostConnections = 1 * MiB, 10_000_000
 	r.listen("server.listen", s.Listen)
+	for i, proxy := range s.TrustedProxies {
+		_, err := identity.ParseTrusted([]string{proxy})
+		r.parses(element("server.trusted_proxies", i), err)
+	}
 	if s.MaxHeader < KiB || s.MaxHeader > maxHeader {
 		r.add("server.max_header", "%v is out of range; want 1KiB to %v, as every connection holds a buffer of this size", s.MaxHeader, maxHeader)
 	}

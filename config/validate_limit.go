@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/proxy/identity"
 )
 
 func (r *report) limits(limits map[string]Limit) {
@@ -22,12 +23,7 @@ func (r *report) limits(limits map[string]Limit) {
 }
 
 func (r *report) limit(key string, l Limit) {
-	if l.Secret && isAddressKey(l.Key) && r.given(key+".secret") {
-		r.add(key+".secret", "means nothing with key = %s, as addresses are stored and logged as they are; want a header's key, or no secret", show(l.Key))
-	}
-	if l.TrustedHeader && isAddressKey(l.Key) {
-		r.add(key+".trusted_header", "means nothing with key = %s, which reads no header of its own; want a header's key, or no trusted_header", show(l.Key))
-	}
+	r.limitKey(key, l)
 	const fewest, most = 1, 1_000_000_000
 	r.between(key+".max_buckets", l.MaxBuckets, fewest, most)
 	if l.Capacity < 1 {
@@ -44,5 +40,18 @@ func (r *report) limit(key string, l Limit) {
 	}
 }
 
-// isAddressKey reports whether a limit's key is the client's address, or a part of it.
-func isAddressKey(key string) bool { return key == "ip" || strings.HasPrefix(key, "ip/") }
+// limitKey checks what identifies a limit's clients, and what is said of a header where there is
+// none.
+func (r *report) limitKey(limit string, l Limit) {
+	key, err := identity.ParseKey(l.Key, l.Secret)
+	r.parses(limit+".key", err)
+	if err != nil || !key.IsAddress() {
+		return
+	}
+	if l.Secret && r.given(limit+".secret") {
+		r.add(limit+".secret", "means nothing with key = %s, as addresses are stored and logged as they are; want a header's key, or no secret", show(l.Key))
+	}
+	if l.TrustedHeader {
+		r.add(limit+".trusted_header", "means nothing with key = %s, which reads no header of its own; want a header's key, or no trusted_header", show(l.Key))
+	}
+}

@@ -17,7 +17,7 @@ type answerHead struct {
 	host []byte
 	// backends are the authorities (host:port) of the pool's backends, which stay hidden.
 	backends []string
-	// requestID is appendRequestID's.
+	// requestID is what identity.AppendRequestID made.
 	requestID []byte
 	// chunked says that the body goes out in chunks.
 	chunked bool

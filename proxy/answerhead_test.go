@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/http1/http1test"
 )
 
 // cleaned is the header that a client gets for what a backend answered, as a set of lines in order.
@@ -203,7 +204,7 @@ func TestAppendAnswerHeadDoesNotAllocate(t *testing.T) {
 		a.answer = answered(t, head)
 		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = appendAnswerHead(dst[:0], &a) }))
 	}
-	f(nginx)
+	f(http1test.Nginx)
 	f(okAnswer("Location: http://10.0.0.1/a", "Connection: X-A", "X-A: b"))
 }
 

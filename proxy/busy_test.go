@@ -10,6 +10,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/identity"
 )
 
 // holding is a backend that answers when it is told to, and says when it was asked.
@@ -111,7 +113,7 @@ func from(client string) string {
 func behindUs(t *testing.T) Settings {
 	s := settings()
 	var err error
-	s.Trusted, err = ParseTrustedProxies([]string{"127.0.0.0/8"})
+	s.Trusted, err = identity.ParseTrusted([]string{"127.0.0.0/8"})
 	require.NoError(t, err)
 	return s
 }

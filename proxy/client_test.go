@@ -12,6 +12,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/identity"
 )
 
 // brief is a timeout that tests wait for, and long enough for a busy machine to do what must not meet it.
@@ -125,7 +127,7 @@ func TestLimitedRequests(t *testing.T) {
 	b, got := answering(t, ok)
 	l := &fakeLimiter{}
 	l.left.Store(2)
-	key, err := ParseKey("header:X-Api-Key", true)
+	key, err := identity.ParseKey("header:X-Api-Key", true)
 	require.NoError(t, err)
 	s := settings()
 	s.Key, s.Limit = key, "default"

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/identity"
 )
 
 // found is what the forwarding fields of a trusted peer said.
@@ -40,7 +41,7 @@ func (r *requestHead) appendForwarded(dst []byte, f *found) []byte {
 	if f.addresses > 0 {
 		dst = r.appendForwardedFor(dst)
 	}
-	dst = appendAddr(dst, r.peer)
+	dst = identity.AppendAddr(dst, r.peer)
 	dst = append(dst, "\r\n"...)
 	if f.protos == 0 {
 		dst = appendField(dst, headerForwardedProto, r.scheme)
@@ -51,7 +52,7 @@ func (r *requestHead) appendForwarded(dst []byte, f *found) []byte {
 	dst = append(dst, headerForwardedPort+": "...)
 	dst = strconv.AppendInt(dst, int64(r.forwardedPort(f)), 10)
 	dst = append(dst, "\r\n"+headerRealIP+": "...)
-	dst = appendAddr(dst, r.client)
+	dst = identity.AppendAddr(dst, r.client)
 	return append(dst, "\r\n"...)
 }
 

@@ -5,25 +5,26 @@ import (
 	"strconv"
 
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/identity"
 )
 
 // requestHead is all that goes into the head of one request to a backend.
 type requestHead struct {
 	// header is the request as received.
 	header *http1.Request
-	// peer is who connected; client is TrustedProxies.ClientIP's answer.
+	// peer is who connected; client is what identity.Trusted.ClientAddr returned.
 	peer, client netip.Addr
 	// trustedPeer says that the peer is a trusted proxy: what it forwarded is passed on.
 	trustedPeer bool
 	// scheme is how the client reached us, "http" or "https".
 	scheme string
 	// key is what clients are limited by: nothing that can be taken for its header goes on to the backend.
-	key Key
+	key identity.Key
 	// host is sent as Host if it isn't "": the pool's.
 	host string
 	// backend is the backend's authority: the Host of an HTTP/1.0 request that named none.
 	backend string
-	// requestID is appendRequestID's.
+	// requestID is what identity.AppendRequestID made.
 	requestID []byte
 	// via is sent as our name in Via if it isn't "".
 	via string
@@ -107,13 +108,13 @@ func (r *requestHead) appendFields(dst []byte) (_ []byte, f found) {
 
 // passes says whether an end-to-end field goes on to the backend.
 func (r *requestHead) passes(name []byte) bool {
-	return !r.header.Named.Contains(name) && !r.key.imitates(name)
+	return !r.header.Named.Contains(name) && !r.key.Resembles(name)
 }
 
 // passesTrailer says whether a field of the trailer section does. A backend may merge it into the header, so it must be one
 // that could have stood there; nor may it be what clients are limited by.
 func (r *requestHead) passesTrailer(f http1.Field) bool {
-	return kindOf(f.Name) == kindEndToEnd && r.passes(f.Name) && !r.key.is(f.Name)
+	return kindOf(f.Name) == kindEndToEnd && r.passes(f.Name) && !r.key.Is(f.Name)
 }
 
 // appendHops writes what concerns the backend's connection: how the body is framed, and what the client would like.

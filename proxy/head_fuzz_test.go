@@ -14,13 +14,14 @@ import (
 	"pgregory.net/rapid"
 
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/http1/http1test"
 )
 
 // FuzzHead sends whatever head passes through appendRequestHead, and has net/http read
 // the result: it must be one request, framed as we read it, and nothing of the client's may pass for ours.
 func FuzzHead(f *testing.F) {
 	for _, head := range []string{
-		browser,
+		http1test.Browser,
 		get("Connection: X-A, close", "X-A: b", "Keep-Alive: x"),
 		get("X-Forwarded-For: 6.6.6.6", "x_forwarded_for: 6.6.6.6", "Forwarded: for=6.6.6.6", "X-Real_IP: 6.6.6.6"),
 		"POST http://a/b?c HTTP/1.1\r\nHost: A\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",

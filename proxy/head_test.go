@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/http1/http1test"
 )
 
 // headOf is a requestHead as the forwarder fills it, for a client that came straight to us.
@@ -332,7 +333,7 @@ func TestAppendRequestHeadDoesNotAllocate(t *testing.T) {
 		t.Helper()
 		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = appendRequestHead(dst[:0], r) }))
 	}
-	f(headOf(t, browser))
+	f(headOf(t, http1test.Browser))
 	f(headOf(t, get("Connection: X-A, X-B", "X-A: b", "X-B: c")))
 	r := headOf(t, get("X-Forwarded-For: a, b", "X-Forwarded-For: c"))
 	r.trustedPeer, r.peer = true, netip.MustParseAddr("2001:db8::1")

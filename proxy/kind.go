@@ -41,7 +41,7 @@ func kindOf(name []byte) kind {
 		return kindEndToEnd // Most names: Accept, Sec-Fetch-Mode, Authorization.
 	}
 	var buf [longestKnown]byte
-	folded, hyphenated := fold(buf[:0], name)
+	folded, hyphenated := http1.Fold(buf[:0], name)
 	k := kindOfFolded(folded, len(name))
 	if k != kindEndToEnd && !hyphenated {
 		return kindDropped
@@ -84,25 +84,4 @@ func kindOfFolded(start []byte, length int) kind {
 		return kindForwardedMore
 	}
 	return kindEndToEnd
-}
-
-// fold appends as much of the name as dst has room for, in lower case and with hyphens for all punctuation, and
-// says whether hyphens were the only punctuation.
-func fold(dst, name []byte) (folded []byte, hyphenated bool) {
-	hyphenated = true
-	for _, c := range name[:min(len(name), cap(dst))] {
-		f := foldByte(c)
-		hyphenated = hyphenated && (f != '-' || c == '-')
-		dst = append(dst, f)
-	}
-	return dst, hyphenated
-}
-
-// foldByte is a letter in lower case, a digit as it is, and a hyphen for anything else.
-func foldByte(c byte) byte {
-	c = http1.ToLower(c)
-	if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-		return '-'
-	}
-	return c
 }

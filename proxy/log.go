@@ -4,6 +4,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/identity"
 )
 
 // log writes the request's line of the access log: what it was, what came of it, and why. Nothing in it is secret: no
@@ -43,8 +44,8 @@ func (r *request) describe(dict *zerolog.Event) *zerolog.Event {
 			Bytes("proto", h.Version)
 	}
 	var buf [64]byte
-	return dict.Bytes("client_ip", appendAddr(buf[:0], r.head.client)).
-		Bytes("remote_ip", appendAddr(buf[:0], r.head.peer))
+	return dict.Bytes("client_ip", identity.AppendAddr(buf[:0], r.head.client)).
+		Bytes("remote_ip", identity.AppendAddr(buf[:0], r.head.peer))
 }
 
 // logBackend says where the request went. backend_duration is from the start of the last attempt to the answer's header.

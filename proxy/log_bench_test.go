@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"gopher-equalizer/proxy/http1/http1test"
 )
 
 func BenchmarkLog(b *testing.B) {
 	pool := poolOf(b, clientSettings(), lean(b, ok))
 	p := New(settings(), pool, allowAll{}, zerolog.New(io.Discard).With().Timestamp().Logger())
 	r := newRequest(p)
-	if r.header.Parse([]byte(browser)) != nil {
+	if r.header.Parse([]byte(http1test.Browser)) != nil {
 		b.Fatal("refused")
 	}
 	r.head = requestHead{header: &r.header, peer: netip.MustParseAddr("192.0.2.1"), client: netip.MustParseAddr("192.0.2.1"), requestID: []byte("0123456789abcdef0123456789abcdef")}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/identity"
 )
 
 // accessLine is a line of the access log.
@@ -55,10 +56,10 @@ func TestAccessLog(t *testing.T) {
 	l := &fakeLimiter{}
 	l.left.Store(1)
 	s := settings()
-	key, err := ParseKey("header:X-Api-Key", true)
+	key, err := identity.ParseKey("header:X-Api-Key", true)
 	require.NoError(t, err)
 	s.Key, s.Limit = key, "default"
-	s.Trusted, err = ParseTrustedProxies([]string{"127.0.0.0/8"})
+	s.Trusted, err = identity.ParseTrusted([]string{"127.0.0.0/8"})
 	require.NoError(t, err)
 	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l)
 	c := p.dial()

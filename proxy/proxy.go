@@ -9,6 +9,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
 )
 
@@ -93,9 +95,9 @@ func (r *request) read() bool {
 // identify finds out who the client is.
 func (r *request) identify() bool {
 	s, h := &r.proxy.settings, &r.head
-	h.trustedPeer = s.Trusted.Trusts(h.peer)
-	h.client = s.Trusted.ClientIP(h.peer, &r.header)
-	h.requestID = appendRequestID(r.idBuffer[:0], &r.header, h.trustedPeer)
+	h.trustedPeer = s.Trusted.Contains(h.peer)
+	h.client = s.Trusted.ClientAddr(h.peer, &r.header)
+	h.requestID = identity.AppendRequestID(r.idBuffer[:0], &r.header, h.trustedPeer)
 	h.upgrade = wantsUpgrade(&r.header)
 	return !h.loops() || r.fail(looping, nil)
 }
@@ -114,7 +116,7 @@ func (r *request) take() bool {
 		return true
 	}
 	r.clientID = p.settings.Key.AppendClientID(r.clientID[:0], &r.header, r.head.client)
-	r.decision = p.limiter.Take(asString(r.clientID))
+	r.decision = p.limiter.Take(http1.Text(r.clientID))
 	r.session.Admitted()
 	if !r.decision.Allowed {
 		p.counters.limited.Add(1)

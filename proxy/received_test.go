@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/identity"
 )
 
 // received parses a request's head, which must pass.
@@ -45,8 +46,8 @@ func answered(t require.TestingT, head string) *http1.Answer {
 	return h
 }
 
-func mustKey(t require.TestingT, spec string, secret bool) Key {
-	k, err := ParseKey(spec, secret)
+func mustKey(t require.TestingT, spec string, secret bool) identity.Key {
+	k, err := identity.ParseKey(spec, secret)
 	require.NoError(t, err)
 	return k
 }

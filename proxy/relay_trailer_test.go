@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/identity"
 )
 
 // sections are trailer sections as they are sent, and as they are to arrive.
@@ -63,7 +65,7 @@ func TestTrailersOfRequests(t *testing.T) {
 		{"X-Api-Key: other\r\n", ""},
 		{"X-Sum: 6\r\nx_api-KEY: other\r\n", "X-Sum: 6\r\n"},
 	}
-	key, err := ParseKey("header:X-Api-Key", true)
+	key, err := identity.ParseKey("header:X-Api-Key", true)
 	require.NoError(t, err)
 	s := settings()
 	s.Key = key

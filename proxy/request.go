@@ -8,6 +8,7 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/identity"
 )
 
 // request is a request on its way, from its header to its line in the access log. It is pooled: what it
@@ -57,14 +58,17 @@ type request struct {
 	failure *failure
 	cause   error
 
-	idBuffer [maxRequestID]byte
+	idBuffer [identity.MaxRequestID]byte
 }
+
+// A Key makes no client_id that is too long for the limiter.
+var _ [limiter.MaxClientID - identity.MaxClientID]struct{}
 
 func newRequest(p *Proxy) *request {
 	r := &request{
 		proxy:    p,
 		in:       inbox{buf: make([]byte, p.settings.MaxHeaderBytes+inboxSpare)},
-		clientID: make([]byte, 0, limiter.MaxClientID),
+		clientID: make([]byte, 0, identity.MaxClientID),
 		out:      make([]byte, 0, 1<<10),
 	}
 	r.exchange.init(p.settings.MaxResponseHeader, &p.lender)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/identity"
 )
 
 // What the documentation of net/http/httputil.ReverseProxy promises, each a test. They are run against a ReverseProxy,
@@ -202,7 +204,7 @@ func TestPromiseOfForwardedChain(t *testing.T) {
 	b, got := answering(t, ok)
 	s := settings()
 	var err error
-	s.Trusted, err = ParseTrustedProxies([]string{"127.0.0.0/8"})
+	s.Trusted, err = identity.ParseTrusted([]string{"127.0.0.0/8"})
 	require.NoError(t, err)
 	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
 	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1, 192.0.2.2\r\nx-forwarded-for: 192.0.2.3\r\n\r\n").body)

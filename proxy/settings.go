@@ -7,6 +7,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
 )
 
@@ -16,9 +17,9 @@ type Settings struct {
 	// Limit is the limit's name, for 429 answers and the access log.
 	Limit string
 	// Key is what identifies a client under the limit.
-	Key Key
+	Key identity.Key
 	// Trusted are the proxies in front whose forwarding headers are believed.
-	Trusted TrustedProxies
+	Trusted identity.Trusted
 	// Host is sent to backends as Host; "" passes the client's.
 	Host string
 	// Backends are the authorities, such as "host:port", that an answer's Location must not show. With none, it is

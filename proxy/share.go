@@ -1,15 +1,19 @@
 package proxy
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+
+	"gopher-equalizer/proxy/identity"
+)
 
 // identifyHolder is whom the pool bounds to a share of a backend's connections: a hash of the
 // client's address as the key "ip" has it. A trusted proxy is nobody, which is 0, as it speaks for
 // many; so is a client without an address.
 func (r *request) identifyHolder() uint64 {
 	client := r.head.client
-	if !client.IsValid() || r.head.trustedPeer && r.proxy.settings.Trusted.Trusts(client) {
+	if !client.IsValid() || r.head.trustedPeer && r.proxy.settings.Trusted.Contains(client) {
 		return 0
 	}
 	var buf [64]byte
-	return max(1, maphash.Bytes(r.proxy.seed, network{}.append(buf[:0], client)))
+	return max(1, maphash.Bytes(r.proxy.seed, identity.Key{}.AppendClientID(buf[:0], &r.header, client)))
 }

@@ -8,7 +8,6 @@ import (
 
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter/gcra"
-	"gopher-equalizer/proxy"
 )
 
 // defaultFile is what runs where neither -c nor --backend is given.
@@ -68,7 +67,7 @@ func parseOptions(name string, args []string, t terminal, files int) (*options, 
 
 // load makes the configuration that the flags ask for.
 func (o *options) load(getenv func(string) string) (config.Config, []config.Problem, error) {
-	with := config.Options{Getenv: getenv, Override: o.override, Check: checkValues}
+	with := config.Options{Getenv: getenv, Override: o.override, Check: checkTLSFiles}
 	switch {
 	case o.given["c"] && o.file == "":
 		return config.Config{}, nil, usageError{"the file's name is empty; want a file"}
@@ -152,22 +151,6 @@ func (o *options) overridePool(c *config.Config, name string) {
 		c.Pools = map[string]config.Pool{}
 	}
 	c.Pools[name] = pool
-}
-
-// checkValues finds what only those who use a value can judge.
-func checkValues(c config.Config) []config.Problem {
-	problems := checkTLSFiles(c)
-	for name, limit := range c.Limits {
-		if _, err := proxy.ParseKey(limit.Key, limit.Secret); err != nil {
-			problems = append(problems, config.Problem{Key: "limits." + name + ".key", Text: err.Error()})
-		}
-	}
-	for i, entry := range c.Server.TrustedProxies {
-		if _, err := proxy.ParseTrustedProxies([]string{entry}); err != nil {
-			problems = append(problems, config.Problem{Key: fmt.Sprintf("server.trusted_proxies[%d]", i), Text: err.Error()})
-		}
-	}
-	return problems
 }
 
 // runCheck is `equalizer check`: it prints all that is wrong, and what is worth a thought.

@@ -17,6 +17,7 @@ import (
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy"
+	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/store"
 	"gopher-equalizer/store/bolt"
 	"gopher-equalizer/store/memory"
@@ -79,7 +80,7 @@ func clientSettings(pool config.Pool, log zerolog.Logger) proxy.ClientSettings {
 
 func proxySettings(c config.Config) (proxy.Settings, error) {
 	name, pool := onlyPool(c)
-	trusted, err := proxy.ParseTrustedProxies(c.Server.TrustedProxies)
+	trusted, err := identity.ParseTrusted(c.Server.TrustedProxies)
 	if err != nil {
 		return proxy.Settings{}, err
 	}
@@ -112,7 +113,7 @@ func proxySettings(c config.Config) (proxy.Settings, error) {
 		return s, nil
 	}
 	s.Limit = limitName
-	s.Key, err = proxy.ParseKey(limit.Key, limit.Secret)
+	s.Key, err = identity.ParseKey(limit.Key, limit.Secret)
 	return s, err
 }
 
@@ -195,7 +196,7 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 	if !ok {
 		return settings, sources, nil
 	}
-	key, err := proxy.ParseKey(limit.Key, limit.Secret)
+	key, err := identity.ParseKey(limit.Key, limit.Secret)
 	if err != nil {
 		return api.Settings{}, api.Sources{}, err
 	}

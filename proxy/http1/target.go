@@ -3,7 +3,6 @@ package http1
 import (
 	"bytes"
 	"net/netip"
-	"unsafe"
 )
 
 // splitTarget splits a request target (RFC 9112, section 3.2) into the authority, which only the absolute form
@@ -110,12 +109,9 @@ func PortOf(host []byte) []byte {
 }
 
 func isIPv6(b []byte) bool {
-	addr, err := netip.ParseAddr(text(b))
+	addr, err := netip.ParseAddr(Text(b))
 	return err == nil && addr.Is6() && addr.Zone() == ""
 }
-
-// text is b without a copy, for a callee that keeps nothing of it.
-func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // WithoutUserinfo is a request target or a host without what stands before an @ in its authority: no password belongs into a
 // log, though only requests that are refused have one. What can't be told apart goes too.

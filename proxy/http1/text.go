@@ -3,7 +3,11 @@ package http1
 import (
 	"bytes"
 	"encoding/binary"
+	"unsafe"
 )
+
+// Text returns b as a string without a copy, for a callee that keeps nothing of it.
+func Text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // TrimSpace cuts off the optional white space of RFC 9110, section 5.6.3: spaces and tabs only.
 func TrimSpace(b []byte) []byte {

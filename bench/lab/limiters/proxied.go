@@ -15,6 +15,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy"
+	"gopher-equalizer/proxy/identity"
 )
 
 // serveProxy is the process of a proxy on loopback whose limiter has so many buckets. Whatever it is asked, it collects its
@@ -32,7 +33,7 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 	for n := range uint64(n) {
 		limiter.Take(v.client(n))
 	}
-	key, err := proxy.ParseKey("header:X-Client", false)
+	key, err := identity.ParseKey("header:X-Client", false)
 	if err != nil {
 		return err
 	}

@@ -1,17 +1,19 @@
-package proxy
+package identity
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"gopher-equalizer/proxy/http1/http1test"
 )
 
 func TestAppendRequestID(t *testing.T) {
 	const made = `^[0-9a-f]{32}$`
 	f := func(want string, trusted bool, fields ...string) {
 		t.Helper()
-		assert.Regexp(t, want, string(appendRequestID(nil, received(t, get(fields...)), trusted)), "%q", fields)
+		assert.Regexp(t, want, string(AppendRequestID(nil, http1test.Request(t, http1test.Get(fields...)), trusted)), "%q", fields)
 	}
 	f(made, false)
 	f(made, true)
@@ -31,14 +33,14 @@ func TestAppendRequestID(t *testing.T) {
 func TestRequestIDsDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
-		seen[string(appendRequestID(nil, nil, false))] = true
+		seen[string(AppendRequestID(nil, nil, false))] = true
 	}
 	assert.Len(t, seen, 1000)
 }
 
 func TestAppendRequestIDDoesNotAllocate(t *testing.T) {
-	h := received(t, get("X-Request-ID: abc"))
-	dst := make([]byte, 0, maxRequestID)
-	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = appendRequestID(dst[:0], h, false) }))
-	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = appendRequestID(dst[:0], h, true) }))
+	h := http1test.Request(t, http1test.Get("X-Request-ID: abc"))
+	dst := make([]byte, 0, MaxRequestID)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = AppendRequestID(dst[:0], h, false) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = AppendRequestID(dst[:0], h, true) }))
 }

@@ -1,4 +1,4 @@
-package proxy
+package identity
 
 import (
 	"crypto/sha256"
@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"gopher-equalizer/limiter"
+	"gopher-equalizer/proxy/http1/http1test"
 )
 
 func hashed(value string) string {
@@ -21,46 +21,10 @@ func hashed(value string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-func TestParseKey(t *testing.T) {
-	for _, spec := range []string{"ip", "ip/48", "ip/1", "ip/128", "ip/64,24", "ip/56,1", "header:X-Api-Key", "header:a", "header:X_odd.Name!"} {
-		for _, secret := range []bool{false, true} {
-			assert.Equal(t, spec, mustKey(t, spec, secret).String())
-		}
-	}
-	assert.Equal(t, "ip", Key{}.String())
-	assert.Equal(t, Key{}, mustKey(t, "ip", true), "an address is no secret")
-	for _, same := range []string{"ip/64", "ip/64,32"} {
-		assert.Equal(t, Key{}, mustKey(t, same, false))
-	}
-	assert.Equal(t, "ip/48", mustKey(t, "ip/48,32", false).String())
-}
-
-func TestParseKeyErrors(t *testing.T) {
-	f := func(spec, want string) {
-		t.Helper()
-		_, err := ParseKey(spec, false)
-		assert.EqualError(t, err, want)
-	}
-	f("", `unexpected key ""; want ip or header:NAME`)
-	f("IP", `unexpected key "IP"; want ip or header:NAME`)
-	f("cookie:a", `unexpected key "cookie:a"; want ip or header:NAME`)
-	f("X-Api-Key", `unexpected key "X-Api-Key"; want ip or header:NAME`)
-	for _, spec := range []string{
-		"ip/", "ip64", "ip/0", "ip/129", "ip/-1", "ip/+1", "ip/064", "ip/64,", "ip/64,0", "ip/64,33", "ip/,24", "ip/64, 24", "ip/64,24,8", "ip/a", "ip/ 64", "ip:1",
-	} {
-		f(spec, `unexpected key "`+spec+`"; want ip, ip/48 with an IPv6 prefix length of 1 to 128, or ip/64,24 with an IPv4 one of 1 to 32 too`)
-	}
-	f("header:Host", `unexpected key "header:Host": Host says whom a request is for, and an absolute target overrides it; want a header that says who the client is, or ip`)
-	f("header:", `unexpected key "header:": "" is no header name; want one such as header:X-Api-Key`)
-	f("header:X Api", `unexpected key "header:X Api": "X Api" is no header name; want one such as header:X-Api-Key`)
-	f("header: X", `unexpected key "header: X": " X" is no header name; want one such as header:X-Api-Key`)
-	f("header:caf\u00e9", "unexpected key \"header:caf\u00e9\": \"caf\u00e9\" is no header name; want one such as header:X-Api-Key")
-}
-
 func TestClientIDByAddress(t *testing.T) {
 	f := func(want, addr string) {
 		t.Helper()
-		h := received(t, get("X-Api-Key: k"))
+		h := http1test.Request(t, http1test.Get("X-Api-Key: k"))
 		id := netip.MustParseAddr(addr)
 		assert.Equal(t, want, string(mustKey(t, "ip", true).AppendClientID(nil, h, id)))
 		assert.Equal(t, "ip:"+want, string(mustKey(t, "header:Other", true).AppendClientID(nil, h, id)))
@@ -78,14 +42,14 @@ func TestClientIDByAddress(t *testing.T) {
 	f("64:ff9b:1::/64", "64:ff9b:1::c633:6405")
 	f("198.51.100.4", "2002:c633:6404:1:2:3:4:5")
 	f("2003:c633:6404:1::/64", "2003:c633:6404:1::1")
-	assert.Equal(t, "unknown", string(Key{}.AppendClientID(nil, received(t, get()), netip.Addr{})))
+	assert.Equal(t, "unknown", string(Key{}.AppendClientID(nil, http1test.Request(t, http1test.Get()), netip.Addr{})))
 }
 
 func TestClientIDByHeader(t *testing.T) {
 	peer := netip.MustParseAddr("192.0.2.1")
 	f := func(want string, fields ...string) {
 		t.Helper()
-		h := received(t, get(fields...))
+		h := http1test.Request(t, http1test.Get(fields...))
 		assert.Equal(t, want, string(mustKey(t, "header:X-Api-Key", false).AppendClientID(nil, h, peer)), "%q", fields)
 	}
 	f("abc", "X-Api-Key: abc")
@@ -120,7 +84,7 @@ func TestClientIDByNetwork(t *testing.T) {
 	f := func(spec, want, addr string) {
 		t.Helper()
 		key := mustKey(t, spec, false)
-		assert.Equal(t, want, string(key.AppendClientID(nil, received(t, get()), netip.MustParseAddr(addr))))
+		assert.Equal(t, want, string(key.AppendClientID(nil, http1test.Request(t, http1test.Get()), netip.MustParseAddr(addr))))
 		assert.Equal(t, want, key.ClientID(addr))
 		assert.Equal(t, want, key.ClientID(want))
 	}
@@ -136,33 +100,13 @@ func TestClientIDByNetwork(t *testing.T) {
 	f("ip/48,24", "169.254.1.2", "169.254.1.2")
 }
 
-// Headers that say something else than who the client is are no key, in any spelling; nor is any
-// that isn't passed on as it came.
-func TestHeadersThatAreNoKey(t *testing.T) {
-	for _, name := range []string{
-		"Host", "Content-Length", "transfer-encoding", "Expect", "Trailer", "Connection", "TE", "Upgrade", "Keep-Alive", "Proxy-Connection",
-		"Proxy-Authenticate", "PROXY-AUTHORIZATION", "X-Request-ID", "Date", "Via", "Max-Forwards", "X-Real-IP", "Forwarded", "X-Forwarded-For", "X_Forwarded_For",
-		"X-Forwarded-Anything", "content_length",
-	} {
-		_, err := ParseKey("header:"+name, false)
-		require.ErrorContains(t, err, "want a header that says who the client is", name)
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.OneOf(rapid.StringMatching(`[A-Za-z_-]{1,20}`), rapid.SampledFrom([]string{"te", "host", "x-a", "forwarded", "x-real.ip"})).Draw(t, "name")
-		if kindOf([]byte(name)) != kindEndToEnd {
-			_, err := ParseKey("header:"+name, false)
-			require.Error(t, err, name)
-		}
-	})
-}
-
 // Headers that mean something to others besides.
 func TestClientIDByAnyHeader(t *testing.T) {
 	for _, name := range []string{"User-Agent", "Content-Type", "Cookie", "Authorization"} {
 		key := mustKey(t, "header:"+name, false)
-		h := received(t, "GET / HTTP/1.0\r\n"+strings.ToLower(name)+": abc\r\n\r\n")
+		h := http1test.Request(t, "GET / HTTP/1.0\r\n"+strings.ToLower(name)+": abc\r\n\r\n")
 		assert.Equal(t, "abc", string(key.AppendClientID(nil, h, netip.Addr{})), name)
-		h = received(t, "GET / HTTP/1.0\r\n"+name+": abc\r\n"+strings.ToLower(name)+": def\r\n\r\n")
+		h = http1test.Request(t, "GET / HTTP/1.0\r\n"+name+": abc\r\n"+strings.ToLower(name)+": def\r\n\r\n")
 		assert.Equal(t, hashed("abc\x00def"), string(key.AppendClientID(nil, h, netip.Addr{})), name)
 	}
 }
@@ -172,7 +116,7 @@ func TestClientIDOfSecrets(t *testing.T) {
 	peer := netip.MustParseAddr("192.0.2.1")
 	f := func(want string, fields ...string) {
 		t.Helper()
-		assert.Equal(t, want, string(key.AppendClientID(nil, received(t, get(fields...)), peer)))
+		assert.Equal(t, want, string(key.AppendClientID(nil, http1test.Request(t, http1test.Get(fields...)), peer)))
 	}
 	f(hashed("abc"), "X-Api-Key: abc")
 	f(hashed("sha256:00"), "X-Api-Key: sha256:00")
@@ -222,7 +166,7 @@ func TestOperatorsAndClientsAgree(t *testing.T) {
 		if isMade(raw) {
 			return // To operators these are what the table shows.
 		}
-		h := received(t, get("X-Api-Key: "+raw))
+		h := http1test.Request(t, http1test.Get("X-Api-Key: "+raw))
 		for _, secret := range []bool{false, true} {
 			key := mustKey(t, "header:X-Api-Key", secret)
 			require.Equal(t, key.ClientID(raw), string(key.AppendClientID(nil, h, netip.Addr{})))
@@ -239,15 +183,15 @@ func TestOperatorsAndClientsAgree(t *testing.T) {
 
 func TestAppendClientIDKeepsWhatIsThere(t *testing.T) {
 	key := mustKey(t, "header:K", false)
-	h := received(t, get("K: a", "K: b"))
+	h := http1test.Request(t, http1test.Get("K: a", "K: b"))
 	assert.Equal(t, "before"+hashed("a\x00b"), string(key.AppendClientID([]byte("before"), h, netip.Addr{})))
 }
 
 func TestAppendClientIDDoesNotAllocate(t *testing.T) {
-	dst := make([]byte, 0, limiter.MaxClientID)
+	dst := make([]byte, 0, MaxClientID)
 	f := func(key Key, addr string, fields ...string) {
 		t.Helper()
-		h, peer := received(t, get(fields...)), netip.MustParseAddr(addr)
+		h, peer := http1test.Request(t, http1test.Get(fields...)), netip.MustParseAddr(addr)
 		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = key.AppendClientID(dst[:0], h, peer) }))
 	}
 	f(Key{}, "198.51.100.4")
@@ -262,23 +206,6 @@ func TestAppendClientIDDoesNotAllocate(t *testing.T) {
 	f(mustKey(t, "header:X-Api-Key", true), "198.51.100.4", "X-Api-Key: abc")
 }
 
-func FuzzParseKey(f *testing.F) {
-	f.Add("ip")
-	f.Add("header:X-Api-Key")
-	f.Add("header:")
-	f.Add("ip/64,24")
-	f.Fuzz(func(t *testing.T, spec string) {
-		key, err := ParseKey(spec, true)
-		if err != nil {
-			require.Contains(t, err.Error(), "want")
-			return
-		}
-		again, err := ParseKey(key.String(), true)
-		require.NoError(t, err)
-		require.Equal(t, key, again)
-	})
-}
-
 func FuzzAppendClientID(f *testing.F) {
 	f.Add("abc", "", false)
 	f.Add("ip:192.0.2.1", "sha256:x", true)
@@ -289,13 +216,13 @@ func FuzzAppendClientID(f *testing.F) {
 		if second != "" {
 			fields = append(fields, "x-api-key: "+second)
 		}
-		h := parse(get(fields...))
+		h := http1test.Parse(http1test.Get(fields...))
 		if h == nil {
 			return
 		}
 		id := string(mustKey(t, "header:X-Api-Key", secret).AppendClientID(nil, h, addr))
 		require.True(t, utf8.ValidString(id))
-		require.True(t, 1 <= len(id) && len(id) <= limiter.MaxClientID)
+		require.True(t, 1 <= len(id) && len(id) <= MaxClientID)
 		require.Negative(t, strings.IndexFunc(id, unicode.IsControl))
 		if strings.HasPrefix(id, "ip:") {
 			require.Equal(t, "ip:2001:db8::/64", id)

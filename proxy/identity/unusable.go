@@ -1,11 +1,17 @@
-package proxy
+package identity
 
-import "strings"
+import (
+	"strings"
 
-// whyNoKey says why a header can't identify clients, in any spelling that backends take for its
-// own; "" if it can.
-func whyNoKey(name []byte) string {
-	folded, _ := fold(make([]byte, 0, len(name)), name)
+	"gopher-equalizer/proxy/http1"
+)
+
+const forwardingHeader = "any client can send this header; with key = ip, X-Forwarded-For is believed of server.trusted_proxies"
+
+// whyUnusable says why a header can't identify clients, in any spelling that backends take for its
+// own. It returns "" if the header can.
+func whyUnusable(name []byte) string {
+	folded, _ := http1.Fold(make([]byte, 0, len(name)), name)
 	switch lower := string(folded); lower {
 	case "host":
 		return "Host says whom a request is for, and an absolute target overrides it"
@@ -18,13 +24,11 @@ func whyNoKey(name []byte) string {
 	case "via", "max-forwards":
 		return "this header is changed on the way"
 	case "x-real-ip", "forwarded":
-		return forwardingKey
+		return forwardingHeader
 	default:
 		if strings.HasPrefix(lower, "x-forwarded-") {
-			return forwardingKey
+			return forwardingHeader
 		}
 	}
 	return ""
 }
-
-const forwardingKey = "any client can send this header; with key = ip, X-Forwarded-For is believed of server.trusted_proxies"

@@ -1,4 +1,4 @@
-package proxy
+package identity
 
 import (
 	"net/netip"
@@ -8,81 +8,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gopher-equalizer/proxy/http1/http1test"
 )
 
-func trusting(t require.TestingT, texts ...string) TrustedProxies {
-	trusted, err := ParseTrustedProxies(texts)
-	require.NoError(t, err)
-	return trusted
-}
-
-func TestParseTrustedProxiesErrors(t *testing.T) {
-	f := func(want string, texts ...string) {
-		t.Helper()
-		_, err := ParseTrustedProxies(texts)
-		assert.EqualError(t, err, want)
-	}
-	const wanted = "want an address, or a network such as 10.0.0.0/8 or 2001:db8::/32"
-	f(`trusted proxy "": `+wanted, "")
-	f(`trusted proxy "localhost": `+wanted, "localhost")
-	f(`trusted proxy "10.0.0.0/33": `+wanted, "10.0.0.0/33")
-	f(`trusted proxy "10.0.0.1:80": `+wanted, "10.0.0.1:80")
-	f(`trusted proxy "fe80::1%eth0": `+wanted, "fe80::1%eth0")
-	f(`trusted proxy "10.0.0.1/8": bits are set behind the prefix; want 10.0.0.0/8, or a longer prefix`, "10.0.0.1/8")
-	f(`trusted proxy "::ffff:10.0.0.1/104": bits are set behind the prefix; want 10.0.0.0/8, or a longer prefix`, "::ffff:10.0.0.1/104")
-	f("trusted proxy \"a\": "+wanted+"\ntrusted proxy \"b\": "+wanted, "a", "10.0.0.1", "b")
-}
-
-func TestTrusts(t *testing.T) {
-	trusted := trusting(t, "192.0.2.7", "10.0.0.0/8", "10.1.0.0/16", "10.200.0.0/16", "2001:db8::/32", "2001:db8:1::/48", "::ffff:198.51.100.0/120", "203.0.113.0/25", "::1")
-	f := func(want bool, addrs ...string) {
-		t.Helper()
-		for _, addr := range addrs {
-			assert.Equal(t, want, trusted.Trusts(netip.MustParseAddr(addr)), addr)
-		}
-	}
-	f(true, "192.0.2.7", "::ffff:192.0.2.7", "10.0.0.0", "10.1.2.3", "10.2.3.4", "10.255.255.255", "2001:db8::1", "2001:db8:2::1%eth0", "198.51.100.9", "203.0.113.127", "::1")
-	f(false, "192.0.2.6", "192.0.2.8", "9.255.255.255", "11.0.0.0", "2001:db7::1", "2001:db9::1", "198.51.101.0", "203.0.113.128", "::2", "::", "0.0.0.1")
-	assert.False(t, trusted.Trusts(netip.Addr{}))
-	assert.False(t, TrustedProxies{}.Trusts(netip.MustParseAddr("127.0.0.1")))
-}
-
-// The binary search finds what a look at every network finds.
-func TestTrustsIsContains(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		prefix := rapid.Custom(func(t *rapid.T) netip.Prefix {
-			return netip.PrefixFrom(addrs().Draw(t, "addr"), rapid.IntRange(0, 8).Draw(t, "bits")+24).Masked()
-		})
-		prefixes := rapid.SliceOf(prefix).Draw(t, "networks")
-		texts := make([]string, len(prefixes))
-		for i, p := range prefixes {
-			texts[i] = p.String()
-		}
-		addr := addrs().Draw(t, "addr")
-		want := false
-		for _, p := range prefixes {
-			want = want || p.Contains(addr)
-		}
-		require.Equal(t, want, trusting(t, texts...).Trusts(addr))
-	})
-}
-
-// addrs draws from few enough for networks to meet them, and each other.
-func addrs() *rapid.Generator[netip.Addr] {
-	return rapid.Custom(func(t *rapid.T) netip.Addr {
-		low := rapid.Uint8().Draw(t, "low")
-		if rapid.Bool().Draw(t, "v6") {
-			return netip.AddrFrom16([16]byte{0: 10, 3: low})
-		}
-		return netip.AddrFrom4([4]byte{10, 0, 0, low})
-	})
-}
-
-func TestClientIP(t *testing.T) {
+func TestClientAddr(t *testing.T) {
 	trusted := trusting(t, "10.0.0.0/8", "2001:db8::/32")
 	f := func(want, peer string, fields ...string) {
 		t.Helper()
-		got := trusted.ClientIP(netip.MustParseAddr(peer), received(t, get(fields...)))
+		got := trusted.ClientAddr(netip.MustParseAddr(peer), http1test.Request(t, http1test.Get(fields...)))
 		assert.Equal(t, want, got.String(), "%s %q", peer, fields)
 	}
 	// An untrusted peer is who it is.
@@ -120,8 +54,8 @@ func TestClientIP(t *testing.T) {
 	}
 }
 
-func TestClientIPOfNoAddress(t *testing.T) {
-	assert.False(t, trusting(t, "10.0.0.0/8").ClientIP(netip.Addr{}, received(t, get())).IsValid())
+func TestClientAddrOfNoAddress(t *testing.T) {
+	assert.False(t, trusting(t, "10.0.0.0/8").ClientAddr(netip.Addr{}, http1test.Request(t, http1test.Get())).IsValid())
 }
 
 // drawn is a header with anything in it that may say where a request came from.
@@ -133,10 +67,10 @@ func drawn() *rapid.Generator[[]string] {
 	}), 0, 5)
 }
 
-func TestWithoutTrustedProxiesNoHeaderCounts(t *testing.T) {
+func TestWithoutTrustedNoHeaderCounts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		peer := addrs().Draw(t, "peer")
-		require.Equal(t, peer, TrustedProxies{}.ClientIP(peer, received(t, get(drawn().Draw(t, "fields")...))))
+		require.Equal(t, peer, Trusted{}.ClientAddr(peer, http1test.Request(t, http1test.Get(drawn().Draw(t, "fields")...))))
 	})
 }
 
@@ -158,30 +92,30 @@ func TestClientsCannotChooseTheirAddress(t *testing.T) {
 		} else {
 			fields = append(fields, "X-Forwarded-For: "+client.String())
 		}
-		require.Equal(t, client, trusted.ClientIP(peer, received(t, get(fields...))))
+		require.Equal(t, client, trusted.ClientAddr(peer, http1test.Request(t, http1test.Get(fields...))))
 	})
 }
 
-func TestClientIPDoesNotAllocate(t *testing.T) {
+func TestClientAddrDoesNotAllocate(t *testing.T) {
 	trusted := trusting(t, "10.0.0.0/8", "2001:db8::/32")
 	peer := netip.MustParseAddr("10.0.0.1")
-	h := received(t, get("X-Forwarded-For: 198.51.100.4, 2001:db8::1", "X-Forwarded-For: [2001:db8::2]:80, 10.0.0.3:80"))
-	assert.Zero(t, testing.AllocsPerRun(100, func() { trusted.ClientIP(peer, h) }))
+	h := http1test.Request(t, http1test.Get("X-Forwarded-For: 198.51.100.4, 2001:db8::1", "X-Forwarded-For: [2001:db8::2]:80, 10.0.0.3:80"))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { trusted.ClientAddr(peer, h) }))
 }
 
-// FuzzClientIP walks whatever stands in X-Forwarded-For.
-func FuzzClientIP(f *testing.F) {
+// FuzzClientAddr walks whatever stands in X-Forwarded-For.
+func FuzzClientAddr(f *testing.F) {
 	f.Add("6.6.6.6, 198.51.100.4:80", "10.0.0.1")
 	f.Add("[2001:db8::1]:80,,unknown", "[fe80::1%eth0]")
 	f.Add("[", "]")
 	trusted := trusting(f, "10.0.0.0/8", "2001:db8::/32")
 	peer := netip.MustParseAddr("10.0.0.1")
 	f.Fuzz(func(t *testing.T, first, second string) {
-		h := parse(get("X-Forwarded-For:"+first, "x-forwarded-for:"+second))
+		h := http1test.Parse(http1test.Get("X-Forwarded-For:"+first, "x-forwarded-for:"+second))
 		if h == nil {
 			return
 		}
-		client := trusted.ClientIP(peer, h)
+		client := trusted.ClientAddr(peer, h)
 		require.True(t, client.IsValid())
 		require.Equal(t, canonical(client), client)
 		// It is the peer, or stands there.

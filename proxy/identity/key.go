@@ -1,0 +1,77 @@
+package identity
+
+import (
+	"fmt"
+	"strings"
+
+	"gopher-equalizer/proxy/http1"
+)
+
+// Key says what identifies a client. It is immutable; the zero Key is the client's address.
+type Key struct {
+	// header is the name of the header whose value identifies a client; "" is the address.
+	header string
+	// lower is header in lower case.
+	lower string
+	// prefixes say how much of an address counts. A request without the header is identified by
+	// its address, with the default prefixes.
+	prefixes prefixes
+	// secret has a header's value hashed before it is kept anywhere.
+	secret bool
+}
+
+// ParseKey reads "ip", "ip/48" (the prefix length of IPv6), "ip/64,24" (and of IPv4) or
+// "header:NAME". With secret, a header's value is stored, listed and logged as sha256:<hex> only;
+// an address is no secret. Errors name spec and what was wanted.
+func ParseKey(spec string, secret bool) (Key, error) {
+	if lengths, ok := strings.CutPrefix(spec, "ip"); ok {
+		p, ok := parsePrefixes(lengths)
+		if !ok {
+			return Key{}, fmt.Errorf("unexpected key %q; want ip, ip/48 with an IPv6 prefix length of 1 to 128, "+
+				"or ip/64,24 with an IPv4 one of 1 to 32 too", spec)
+		}
+		return Key{prefixes: p}, nil
+	}
+	name, ok := strings.CutPrefix(spec, "header:")
+	if !ok {
+		return Key{}, fmt.Errorf("unexpected key %q; want ip or header:NAME", spec)
+	}
+	if !http1.IsToken([]byte(name)) {
+		return Key{}, fmt.Errorf("unexpected key %q: %q is no header name; want one such as header:X-Api-Key", spec, name)
+	}
+	if why := whyUnusable([]byte(name)); why != "" {
+		return Key{}, fmt.Errorf("unexpected key %q: %s; want a header that says who the client is, or ip", spec, why)
+	}
+	return Key{header: name, lower: strings.ToLower(name), secret: secret}, nil
+}
+
+// String writes the key as ParseKey reads it.
+func (k Key) String() string {
+	if k.IsAddress() {
+		return "ip" + k.prefixes.String()
+	}
+	return "header:" + k.header
+}
+
+// IsAddress reports whether clients are identified by their address alone.
+func (k Key) IsAddress() bool { return k.header == "" }
+
+// Is reports whether a field has the name of the key's header, in any case.
+func (k Key) Is(name []byte) bool {
+	return len(name) == len(k.lower) && len(name) > 0 && http1.Is(name, k.lower)
+}
+
+// Resembles reports whether a field's name folds to that of the key's header without being it:
+// X_Api_Key for X-Api-Key. Backends that make CGI variables of names can't tell the two apart. A
+// client that sent both would be counted by one value and served by the other.
+func (k Key) Resembles(name []byte) bool {
+	if len(name) != len(k.lower) || k.Is(name) {
+		return false
+	}
+	for i, c := range name {
+		if http1.FoldByte(c) != http1.FoldByte(k.lower[i]) {
+			return false
+		}
+	}
+	return len(name) > 0
+}
