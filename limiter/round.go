@@ -8,12 +8,6 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// flushBatch is how many buckets one transaction writes: enough to make its cost by the row small,
-// and few enough that an admin write, which waits for one, doesn't wait long. When a store is too
-// slow for so many in its timeout, it is halved, down to minFlushBatch. After a round that came
-// through it is doubled.
-const flushBatch, minFlushBatch = 10_000, 100
-
 // reapPass is the time in which the reaper looks at every shard once, one after the other.
 const reapPass = time.Minute
 

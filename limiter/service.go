@@ -64,6 +64,12 @@ type Service struct {
 	storeError atomic.Pointer[string] // of the last call; nil: it succeeded
 }
 
+// flushBatch is how many buckets one transaction writes: enough to make its cost by the row small,
+// and few enough that an admin write, which waits for one, doesn't wait long. When a store is too
+// slow for so many in its timeout, it is halved, down to minFlushBatch. After a round that came
+// through it is doubled.
+const flushBatch, minFlushBatch = 10_000, 100
+
 // rounds are the flusher's.
 type rounds struct {
 	batch int      // how many buckets it writes at once

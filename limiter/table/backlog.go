@@ -57,7 +57,7 @@ func (l *Backlog) Next(n int) []*Bucket {
 	for len(group) < cap(group) {
 		h := &l.heads[0]
 		r := &l.runs[h.run]
-		group = append(group, r.next())
+		group = append(group, r.pop())
 		if len(r.refs) > 0 {
 			h.key = keyOf(r.first(), l.skip)
 		} else {

@@ -73,7 +73,7 @@ func TestABucketBecomesDirtyWhileItsPageIsTaken(t *testing.T) {
 	others := tab.clientsOf(s, 60)
 	clean := func(r run) (ids []string) {
 		for len(r.refs) > 0 {
-			ids = append(ids, tab.clean([]*Bucket{r.next()})...)
+			ids = append(ids, tab.clean([]*Bucket{r.pop()})...)
 		}
 		return ids
 	}

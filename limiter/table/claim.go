@@ -50,13 +50,13 @@ func (c *Claim) kill(b *Bucket, now int64) gcra.Holding {
 // put makes the client's bucket, clean. The client has none that is alive.
 func (c *Claim) put(r *gcra.Rate, marks uint64, tat int64) *Bucket {
 	n := newBucket{c.clientID, c.hash, r, marks, tat << 1}
-	if b := c.entry.add(n); b != nil {
+	if b := c.entry.insert(n); b != nil {
 		return b
 	}
 	needs := c.shard.needsOf(c.entry)
-	needs.add(c.clientID, r)
+	needs.include(c.clientID, r)
 	c.entry = c.shard.rebuild(c.entry, needs)
-	return c.entry.add(n)
+	return c.entry.insert(n)
 }
 
 // create is put for a client that had no bucket. The caller has counted it with reserve.

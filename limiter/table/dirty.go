@@ -12,8 +12,8 @@ type dirtyList struct {
 	since atomic.Int64 // when the oldest entry became dirty; Never while the list is empty
 }
 
-// add counts a bucket that the caller made dirty, and queues its page.
-func (l *dirtyList) add(p *page, now int64) {
+// enter counts a bucket that the caller made dirty, and queues its page.
+func (l *dirtyList) enter(p *page, now int64) {
 	l.count.Add(1)
 	l.queue(p, now)
 }
@@ -45,7 +45,7 @@ func (l *dirtyList) queue(p *page, since int64) {
 func (l *dirtyList) push(p *page) {
 	for {
 		head := l.head.Load()
-		p.next = head
+		p.link = head
 		if l.head.CompareAndSwap(head, p) {
 			return
 		}
@@ -65,8 +65,8 @@ func (l *dirtyList) noteSince(since int64) {
 func (l *dirtyList) takeAll(f func(*page)) {
 	l.since.Store(Never)
 	for p := l.head.Swap(nil); p != nil; {
-		next := p.next
-		p.next = nil
+		next := p.link
+		p.link = nil
 		p.queued.Store(false)
 		f(p)
 		p = next

@@ -26,7 +26,7 @@ func (s *shard) move(from []entry, into func(hash uint64) entry, publish func())
 			}
 			//mutant:zero a-bucket-that-moves-loses-its-marks
 			marks := b.marks.Load() &^ lengthMask
-			fresh := to.add(newBucket{id, hash, e.rateOf(b, s.defaults), marks, pending})
+			fresh := to.insert(newBucket{id, hash, e.rateOf(b, s.defaults), marks, pending})
 			transfers = append(transfers, transfer{b, fresh, to.page})
 		}
 	}
@@ -94,7 +94,7 @@ func half(hash, bit uint64) int {
 func (s *shard) needsOfHalves(e entry, bit uint64) [2]needs {
 	halves := [2]needs{s.noNeeds(), s.noNeeds()}
 	for b := range e.live {
-		halves[half(s.hasher.hash(b.ClientID()), bit)].add(b.ClientID(), e.rateOf(b, s.defaults))
+		halves[half(s.hasher.hash(b.ClientID()), bit)].include(b.ClientID(), e.rateOf(b, s.defaults))
 	}
 	return halves
 }
@@ -119,7 +119,7 @@ func (s *shard) needsOf(entries ...entry) needs {
 	n := s.noNeeds()
 	for _, e := range entries {
 		for b := range e.live {
-			n.add(b.ClientID(), e.rateOf(b, s.defaults))
+			n.include(b.ClientID(), e.rateOf(b, s.defaults))
 		}
 	}
 	return n

@@ -14,7 +14,7 @@ import (
 // another slab they move themselves, since whoever moves the page may have been interrupted.
 type page struct {
 	mu     sync.Mutex
-	next   *page // in the dirty list; belongs to who queues the page, and then to the flusher
+	link   *page // in the dirty list; belongs to who queues the page, and then to the flusher
 	queued atomic.Bool
 	number uint32 // in its shard
 
@@ -68,7 +68,7 @@ type needs struct {
 	rates *[]*gcra.Rate // the default one is the first
 }
 
-func (n *needs) add(clientID string, r *gcra.Rate) {
+func (n *needs) include(clientID string, r *gcra.Rate) {
 	index, ok := indexOf(*n.rates, &r.Settings)
 	if !ok {
 		index = len(*n.rates)
@@ -87,16 +87,16 @@ type newBucket struct {
 	arrival  int64
 }
 
-// add puts a bucket into the entry, if there is room and the entry has its rate. The page is
+// insert puts a bucket into the entry, if there is room and the entry has its rate. The page is
 // locked.
-func (e entry) add(n newBucket) *Bucket {
+func (e entry) insert(n newBucket) *Bucket {
 	index, ok := indexOf(*e.rates, &n.rate.Settings)
 	if !ok || e.page.free.buckets == 0 {
 		return nil
 	}
 	g := e.probe(n.hash)
 	for e.controls(g).Load()&msbs == msbs {
-		g = e.next(g)
+		g = e.following(g)
 	}
 	controls := e.controls(g).Load()
 	space := ^controls & msbs
@@ -105,7 +105,7 @@ func (e entry) add(n newBucket) *Bucket {
 		if e.page.free.bytes < len(n.clientID) {
 			return nil
 		}
-		e.addLong(b, n, index)
+		e.insertLong(b, n, index)
 	} else {
 		copy(b.id[:], n.clientID)
 		b.marks.Store(n.marks | uint64(len(n.clientID))<<idShift)
@@ -116,8 +116,8 @@ func (e entry) add(n newBucket) *Bucket {
 	return b
 }
 
-// addLong puts the client_id behind the slots.
-func (e entry) addLong(b *Bucket, n newBucket, index int) {
+// insertLong puts the client_id behind the slots.
+func (e entry) insertLong(b *Bucket, n newBucket, index int) {
 	p, length := e.page, len(n.clientID)
 	tail := at[byte](e.slab, p.tail)
 	copy(span(tail, length), n.clientID)

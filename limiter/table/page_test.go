@@ -95,7 +95,7 @@ func holdsExactly(t *rapid.T, tab *Table, crowd []string, want map[string]held) 
 	require.Equal(t, int64(dirtyOnes), s.dirty.count.Load())
 	var queued []string
 	for r := s.takeDirty(); len(r.refs) > 0; {
-		id := r.next().ClientID()
+		id := r.pop().ClientID()
 		queued = append(queued, id)
 		require.True(t, want[id].dirty)
 	}

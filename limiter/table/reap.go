@@ -51,7 +51,7 @@ func (t *Table) reapPage(s *shard, number uint32, now int64) {
 		if !b.isAlive() || t.idle(b, now) && t.reapBucket(s, e, b, now) {
 			continue
 		}
-		kept.add(b.ClientID(), e.rateOf(b, t.defaults))
+		kept.include(b.ClientID(), e.rateOf(b, t.defaults))
 	}
 	if e.isLargeFor(kept.buckets, all) {
 		s.rebuild(e, kept) // gives memory back

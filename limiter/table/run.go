@@ -65,8 +65,8 @@ func (r *run) first() string { return r.at(r.refs[0]).ClientID() }
 
 func (r *run) last() string { return r.at(r.refs[len(r.refs)-1]).ClientID() }
 
-// next takes the first bucket away.
-func (r *run) next() *Bucket {
+// pop takes the first bucket away.
+func (r *run) pop() *Bucket {
 	b := r.at(r.refs[0])
 	r.refs = r.refs[1:]
 	return b

@@ -133,10 +133,10 @@ func (t *Table) ObservationOf(b *Bucket, tat int64) Observation {
 // Claimable reports whether nobody has the client's page locked. Pages may be added meanwhile.
 func (t *Table) Claimable(clientID string) bool {
 	hash := t.hasher.hash(clientID)
-	return free(t.shard(hash).entry(hash))
+	return unlocked(t.shard(hash).entry(hash))
 }
 
-func free(e entry) bool {
+func unlocked(e entry) bool {
 	if !e.page.mu.TryLock() {
 		return false
 	}
@@ -152,7 +152,7 @@ func (t *Table) Locked(clientID string) bool {
 	}
 	s.shape.Unlock()
 	for number := range s.pages.Load() {
-		if e, _ := s.directory.Load(number); !free(e) {
+		if e, _ := s.directory.Load(number); !unlocked(e) {
 			return true
 		}
 	}

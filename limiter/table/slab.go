@@ -34,7 +34,7 @@ func controlByte(hash uint64) uint64 { return 0x80 | min(hash>>50&0x7f, 0x7e) }
 // full, its buckets go on in the groups behind it.
 func (s *slab) probe(hash uint64) uint32 { return uint32(hash>>32&0xffff) * s.groups >> 16 }
 
-func (s *slab) next(g uint32) uint32 {
+func (s *slab) following(g uint32) uint32 {
 	if g++; g == s.groups {
 		return 0
 	}
@@ -78,7 +78,7 @@ func (s *slab) find(hash uint64, clientID string) *Bucket {
 		if controls&msbs != msbs { // An empty slot ends the probe sequence.
 			return nil
 		}
-		g = s.next(g)
+		g = s.following(g)
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (s *slab) findAny(hash uint64, clientID string) *Bucket {
 		if controls&msbs != msbs {
 			return nil
 		}
-		g = s.next(g)
+		g = s.following(g)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (t *Table) Take(clientID string, now int64) Taken {
 		was, tat, ok := b.take(r, limit, t.mark, now)
 		if ok {
 			if t.mark&^was != 0 {
-				s.dirty.add(e.page, now)
+				s.dirty.enter(e.page, now)
 			}
 			return Taken{r, tat, limit, Allowed}
 		}
@@ -65,7 +65,7 @@ func (s *shard) refuse(p *page, b *Bucket, r *gcra.Rate, was, now int64) (Outcom
 		if !b.arrival.CompareAndSwap(was, was|dirty) {
 			return Refused, false
 		}
-		s.dirty.add(p, now)
+		s.dirty.enter(p, now)
 	}
 	return Unreserved, true
 }
