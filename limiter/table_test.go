@@ -77,9 +77,10 @@ func TestTakeIsExactUnderContention(t *testing.T) {
 }
 
 func TestOverflow(t *testing.T) {
+	const capacity, spent = 10_000, 9_000
 	f := newFixture(t)
 	o := f.options()
-	o.MaxBuckets = 2
+	o.MaxBuckets, o.Settings.Capacity = 2, capacity
 	f.reopen(o)
 	f.Take("a")
 	f.Take("b")
@@ -88,12 +89,12 @@ func TestOverflow(t *testing.T) {
 
 	// Past the cap, two clients with one overflow bucket share its tokens.
 	c := "c"
-	assert.Equal(t, 8, f.admitted(c, 8))
-	other, tried := sameOverflow(f)
-	assert.Equal(t, 1, f.admitted(other, 19))
+	assert.Equal(t, spent, f.admitted(c, spent))
+	other, tried := sameOverflow(f, capacity-spent)
+	assert.Equal(t, capacity-spent-1, f.admitted(other, capacity))
 	stats = f.Stats()
 	assert.Equal(t, int64(2), stats.Buckets)
-	assert.Equal(t, int64(8+tried+19), stats.OverflowTakes)
+	assert.Equal(t, int64(spent+tried+capacity), stats.OverflowTakes)
 	assert.Equal(t, int64(2), stats.Dirty, "overflow buckets are not stored")
 	_, err := f.Get(c)
 	require.ErrorIs(t, err, ErrNotFound, "nor listed")
@@ -107,13 +108,13 @@ func TestOverflow(t *testing.T) {
 	assert.Equal(t, int64(2), f.Stats().Buckets)
 }
 
-// sameOverflow tries clients, each once, until it finds one with an overflow bucket from which eight
-// tokens were spent before: those tried on the way hardly come to eight in any other.
-func sameOverflow(f *fixture) (clientID string, tried int) {
+// sameOverflow tries clients, each once, until it finds one whose overflow bucket holds no more
+// than left tokens. Those that it tries on the way spend only a few from any other bucket.
+func sameOverflow(f *fixture, left int64) (clientID string, tried int) {
 	for {
 		clientID = "other-" + strconv.Itoa(tried)
 		tried++
-		if f.Take(clientID).Remaining == 1 {
+		if f.Take(clientID).Remaining < left {
 			return clientID, tried
 		}
 	}
