@@ -276,7 +276,7 @@ func TestHolders(t *testing.T) {
 	p := New(behindUs(t), &fakePool{}, nil, zerolog.Nop())
 	holder := func(client string) uint64 {
 		r := &request{proxy: p}
-		r.head.client, r.head.trustedPeer = netip.MustParseAddr(client), true
+		r.head.Client, r.head.TrustedPeer = netip.MustParseAddr(client), true
 		assert.Zero(t, testing.AllocsPerRun(100, func() { r.identifyHolder() }))
 		return r.identifyHolder()
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gopher-equalizer/proxy/http1/http1test"
 	"gopher-equalizer/proxy/identity"
 )
 
@@ -204,7 +205,7 @@ func TestPanicInAnswer(t *testing.T) {
 		ours, theirs := net.Pipe()
 		p.serve(&brittle{ours, after})
 		c := &conn{Conn: theirs, t: t, br: bufio.NewReader(theirs)}
-		require.True(t, c.send(get()))
+		require.True(t, c.send(http1test.Get()))
 		_, err := io.ReadAll(c.br)
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return p.Stats().Connections == 0 }, patience, time.Millisecond)

@@ -6,6 +6,7 @@ import (
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/problem"
+	"gopher-equalizer/proxy/rewrite"
 )
 
 // failure is a way for a request to fail, and what its client is told: never whose
@@ -99,7 +100,7 @@ func (r *request) fail(f *failure, cause error) bool {
 	r.status = f.status
 	r.beginReply(f.problem)
 	if f.retryAfter > 0 {
-		r.out = appendRetryAfter(r.out, f.retryAfter)
+		r.out = rewrite.AppendNumber(r.out, headerRetryAfter, f.retryAfter)
 	}
 	r.endReply(f.problem)
 	return false

@@ -130,8 +130,8 @@ func (r *request) attempt(b *balancer.Backend, fresh bool) outcome {
 // awaited.
 func (r *request) send() outcome {
 	x := &r.exchange
-	r.head.backend = x.backend.Authority()
-	x.out = appendRequestHead(x.out[:0], &r.head)
+	r.head.Backend = x.backend.Authority()
+	x.out = r.head.AppendHead(x.out[:0])
 	x.out = append(x.out, r.upload.ready...)
 	if r.upload.complete() {
 		return r.sent(x.ask())
@@ -198,7 +198,7 @@ func (r *request) checkSwitch() outcome {
 	if x.answer.Status != http1.StatusSwitching {
 		return outcome{}
 	}
-	if why := x.answer.CheckSwitch(&r.header, r.head.upgrade); why != nil {
+	if why := x.answer.CheckSwitch(&r.header, r.head.Upgrade); why != nil {
 		return outcome{failure: backendBad, cause: why}
 	}
 	return outcome{}

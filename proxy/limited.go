@@ -11,6 +11,7 @@ import (
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy/problem"
+	"gopher-equalizer/proxy/rewrite"
 )
 
 // limited writes the answers to clients that are over a limit. It is immutable. Floods are answered by it, so
@@ -38,7 +39,7 @@ func newLimited(limit string) *limited {
 // appendFields writes what d says: Retry-After and the RateLimit fields. It doesn't allocate if dst has room.
 func (l *limited) appendFields(dst []byte, d limiter.Decision) []byte {
 	wait := retrySeconds(d.RetryAfter)
-	dst = appendRetryAfter(dst, wait)
+	dst = rewrite.AppendNumber(dst, headerRetryAfter, wait)
 	dst = append(dst, headerRateLimit+": "...)
 	dst = l.appendState(dst, d.Remaining, wait)
 	dst = append(dst, "\r\n"+headerRateLimitPolicy+": "...)

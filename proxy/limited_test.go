@@ -13,6 +13,7 @@ import (
 
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/proxy/http1/http1test"
 )
 
 func bucketSettings(t require.TestingT, capacity int64, refill string) gcra.Settings {
@@ -29,7 +30,7 @@ func TestLimited(t *testing.T) {
 	s.Limit = "default"
 	b, _ := answering(t, ok)
 	c := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l).dial()
-	require.True(t, c.send(get("Connection: close")))
+	require.True(t, c.send(http1test.Get("Connection: close")))
 	whole, err := io.ReadAll(c.br)
 	require.NoError(t, err)
 	varies := regexp.MustCompile(`\r\n(Date|X-Request-ID): [^\r]*`)
@@ -50,7 +51,7 @@ func TestLimitedFields(t *testing.T) {
 	f := func(name string, s gcra.Settings, d limiter.Decision, retryAfter, state, policy string) {
 		t.Helper()
 		d.Settings = &s
-		want := lines("Retry-After: "+retryAfter, "RateLimit: "+state, "RateLimit-Policy: "+policy)
+		want := http1test.Lines("Retry-After: "+retryAfter, "RateLimit: "+state, "RateLimit-Policy: "+policy)
 		assert.Equal(t, want, string(newLimited(name).appendFields(nil, d)))
 	}
 	wait := func(d time.Duration) limiter.Decision { return limiter.Decision{RetryAfter: d} }

@@ -25,8 +25,8 @@ func (r *request) log(status int) {
 	}
 	r.logBackend(line)
 	r.logLimit(line)
-	if len(r.head.requestID) > 0 {
-		line.Bytes("request_id", r.head.requestID)
+	if len(r.head.RequestID) > 0 {
+		line.Bytes("request_id", r.head.RequestID)
 	}
 	r.logReason(line)
 	if r.cause != nil {
@@ -44,8 +44,8 @@ func (r *request) describe(dict *zerolog.Event) *zerolog.Event {
 			Bytes("proto", h.Version)
 	}
 	var buf [64]byte
-	return dict.Bytes("client_ip", identity.AppendAddr(buf[:0], r.head.client)).
-		Bytes("remote_ip", identity.AppendAddr(buf[:0], r.head.peer))
+	return dict.Bytes("client_ip", identity.AppendAddr(buf[:0], r.head.Client)).
+		Bytes("remote_ip", identity.AppendAddr(buf[:0], r.head.Peer))
 }
 
 // logBackend says where the request went. backend_duration is from the start of the last attempt to the answer's header.

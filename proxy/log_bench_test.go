@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/proxy/http1/http1test"
+	"gopher-equalizer/proxy/rewrite"
 )
 
 func BenchmarkLog(b *testing.B) {
@@ -18,7 +19,7 @@ func BenchmarkLog(b *testing.B) {
 	if r.header.Parse([]byte(http1test.Browser)) != nil {
 		b.Fatal("refused")
 	}
-	r.head = requestHead{header: &r.header, peer: netip.MustParseAddr("192.0.2.1"), client: netip.MustParseAddr("192.0.2.1"), requestID: []byte("0123456789abcdef0123456789abcdef")}
+	r.head = rewrite.Request{Received: &r.header, Peer: netip.MustParseAddr("192.0.2.1"), Client: netip.MustParseAddr("192.0.2.1"), RequestID: []byte("0123456789abcdef0123456789abcdef")}
 	r.clientID, r.backend = []byte("client-1234567"), pool.backends[0]
 	r.started, r.waited, r.size = time.Now(), 123456, 12345
 	r.decision.Allowed = true

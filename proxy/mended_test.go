@@ -227,7 +227,7 @@ func framedAnew(wire []byte, http11 bool) (out []byte, want string) {
 		return nil, ""
 	}
 	if x.answer.Interim() {
-		return r.appendAnswerHead(nil), ""
+		return r.appendResponseHead(nil), ""
 	}
 	r.beginRelay()
 	rest, _ := io.ReadAll(from)
@@ -236,5 +236,5 @@ func framedAnew(wire []byte, http11 bool) (out []byte, want string) {
 	if err != nil || !r.relayed.body.Complete() && !r.relayed.body.End() {
 		return nil, ""
 	}
-	return r.appendPiece(r.appendAnswerHead(nil), arrived[:n]), string(arrived[:n])
+	return r.appendPiece(r.appendResponseHead(nil), arrived[:n]), string(arrived[:n])
 }

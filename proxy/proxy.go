@@ -12,6 +12,7 @@ import (
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/rewrite"
 )
 
 // Proxy takes the requests that come in on its listeners to the backends of a pool.
@@ -41,7 +42,7 @@ type Proxy struct {
 
 // New makes a proxy that doesn't listen yet. Nothing is limited if l is nil.
 func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
-	p := &Proxy{settings: s, via: viaName(s.Via), pool: pool, limiter: l, limited: newLimited(s.Limit), log: log, seed: maphash.MakeSeed()}
+	p := &Proxy{settings: s, via: rewrite.ViaName(s.Via), pool: pool, limiter: l, limited: newLimited(s.Limit), log: log, seed: maphash.MakeSeed()}
 	p.requests.New = func() any { return newRequest(p) }
 	p.clients = netconn.NewClients(netconn.ClientLimits{
 		Header: s.HeaderTimeout,
@@ -95,11 +96,11 @@ func (r *request) read() bool {
 // identify finds out who the client is.
 func (r *request) identify() bool {
 	s, h := &r.proxy.settings, &r.head
-	h.trustedPeer = s.Trusted.Contains(h.peer)
-	h.client = s.Trusted.ClientAddr(h.peer, &r.header)
-	h.requestID = identity.AppendRequestID(r.idBuffer[:0], &r.header, h.trustedPeer)
-	h.upgrade = wantsUpgrade(&r.header)
-	return !h.loops() || r.fail(looping, nil)
+	h.TrustedPeer = s.Trusted.Contains(h.Peer)
+	h.Client = s.Trusted.ClientAddr(h.Peer, &r.header)
+	h.RequestID = identity.AppendRequestID(r.idBuffer[:0], &r.header, h.TrustedPeer)
+	h.Upgrade = rewrite.PassesUpgrade(&r.header)
+	return !h.Loops() || r.fail(looping, nil)
 }
 
 // available reports whether any backend is healthy, if one is needed. It is asked before a token is
@@ -115,7 +116,7 @@ func (r *request) take() bool {
 		r.session.Admitted()
 		return true
 	}
-	r.clientID = p.settings.Key.AppendClientID(r.clientID[:0], &r.header, r.head.client)
+	r.clientID = p.settings.Key.AppendClientID(r.clientID[:0], &r.header, r.head.Client)
 	r.decision = p.limiter.Take(http1.Text(r.clientID))
 	r.session.Admitted()
 	if !r.decision.Allowed {

@@ -1,11 +1,10 @@
 package proxy
 
 import (
-	"strconv"
-
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/proxy/problem"
+	"gopher-equalizer/proxy/rewrite"
 )
 
 // allowed are the methods that a recipient of Max-Forwards: 0 tells of. Others go on to the
@@ -33,20 +32,13 @@ func (r *request) mayForward() bool {
 	if string(r.header.Method) == "TRACE" {
 		r.failure, r.status = noTrace, noTrace.status
 		r.beginReply(noTrace.problem)
-		r.out = appendField(r.out, headerAllow, allowed)
+		r.out = rewrite.AppendField(r.out, headerAllow, allowed)
 		r.endReply(noTrace.problem)
 		return false
 	}
 	r.status = fasthttp.StatusNoContent
 	r.beginStatus(r.status)
-	r.out = appendField(r.out, headerAllow, allowed)
+	r.out = rewrite.AppendField(r.out, headerAllow, allowed)
 	r.endReply(problem.Encoded{})
 	return false
-}
-
-// appendMaxForwards writes how many more servers may forward the request after us.
-func (r *requestHead) appendMaxForwards(dst []byte) []byte {
-	dst = append(dst, headerMaxForwards+": "...)
-	dst = strconv.AppendInt(dst, max(r.header.MaxForwards-1, 0), 10)
-	return append(dst, "\r\n"...)
 }

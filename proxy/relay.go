@@ -9,6 +9,7 @@ import (
 
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/rewrite"
 )
 
 // relayed is an answer's body on its way to the client.
@@ -51,7 +52,7 @@ func (r *request) relay() {
 		r.session.Lasts()
 	}
 	r.reserve(len(x.head) + len(arrived))
-	r.out = r.appendAnswerHead(r.out[:0])
+	r.out = r.appendResponseHead(r.out[:0])
 	r.out = r.appendPiece(r.out, arrived[:n])
 	if err := r.write(r.out); err != nil {
 		r.leftBehind(err)
@@ -101,20 +102,21 @@ func (r *request) endRelay() {
 	r.count()
 }
 
-// appendAnswerHead appends the head that the client gets: a final one, an interim one, or a 101.
-func (r *request) appendAnswerHead(dst []byte) []byte {
+// appendResponseHead appends the head that the client gets: a final one, an interim one, or a 101.
+func (r *request) appendResponseHead(dst []byte) []byte {
 	hidden, answering := r.proxy.settings.Backends, [...]string{r.backend.Authority()}
 	if len(hidden) == 0 {
 		hidden = answering[:]
 	}
-	dst = appendAnswerHead(dst, &answerHead{
-		answer:    &r.exchange.answer,
-		scheme:    r.head.scheme,
-		host:      r.header.Host,
-		backends:  hidden,
-		requestID: r.head.requestID,
-		chunked:   r.relayed.chunked,
-	})
+	head := rewrite.Response{
+		Received:  &r.exchange.answer,
+		Scheme:    r.head.Scheme,
+		Host:      r.header.Host,
+		Hidden:    hidden,
+		RequestID: r.head.RequestID,
+		Chunked:   r.relayed.chunked,
+	}
+	dst = head.AppendHead(dst)
 	if r.exchange.answer.Status >= 200 {
 		dst = r.appendPersistence(dst, !r.relayed.raw)
 	}
@@ -136,9 +138,10 @@ func (r *request) appendPiece(dst, data []byte) []byte {
 	return dst
 }
 
-// passesTrailer says whether a field of the answer's trailer section goes on to the client: what a header would not pass on doesn't.
+// passesTrailer reports whether a field of the response's trailer section goes on to the client.
 func (r *request) passesTrailer(f http1.Field) bool {
-	return answerKindOf(f.Name) == answerEndToEnd && !r.exchange.answer.Named.Contains(f.Name)
+	head := rewrite.Response{Received: &r.exchange.answer}
+	return head.PassesTrailer(f)
 }
 
 // relayInterim passes an interim answer on. HTTP/1.0 knows none.
@@ -147,7 +150,7 @@ func (r *request) relayInterim() error {
 		return nil
 	}
 	r.reserve(len(r.exchange.head))
-	r.out = r.appendAnswerHead(r.out[:0])
+	r.out = r.appendResponseHead(r.out[:0])
 	n, err := r.session.Write(r.out)
 	if err != nil {
 		r.begun = n > 0 // Half of it is there, and nothing may follow.

@@ -2,11 +2,11 @@ package proxy
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/proxy/problem"
+	"gopher-equalizer/proxy/rewrite"
 )
 
 // sendProblem answers with a problem.
@@ -27,10 +27,8 @@ func (r *request) sendLimited() {
 // beginReply writes the start of an answer of ours to out. Its status may differ from r.status, which is what is logged.
 func (r *request) beginReply(p problem.Encoded) {
 	r.beginStatus(p.Status())
-	r.out = appendField(r.out, headerContentType, problem.ContentType)
-	r.out = append(r.out, headerContentLength+": "...)
-	r.out = strconv.AppendInt(r.out, int64(len(p.Body())), 10)
-	r.out = append(r.out, "\r\n"...)
+	r.out = rewrite.AppendField(r.out, headerContentType, problem.ContentType)
+	r.out = rewrite.AppendNumber(r.out, rewrite.HeaderContentLength, int64(len(p.Body())))
 }
 
 // beginStatus writes the status line and the Date to out.
@@ -42,13 +40,13 @@ func (r *request) beginStatus(status int) {
 	r.out = append(r.out, ' ')
 	r.out = append(r.out, fasthttp.StatusMessage(status)...)
 	r.out = append(r.out, "\r\n"...)
-	r.out = appendDate(r.out)
+	r.out = rewrite.AppendDate(r.out)
 }
 
 // endReply writes the rest of it, and sends all. The request's body, as far as it hasn't come, won't be read by anybody.
 func (r *request) endReply(p problem.Encoded) {
-	if len(r.head.requestID) > 0 {
-		r.out = appendField(r.out, headerRequestID, r.head.requestID)
+	if len(r.head.RequestID) > 0 {
+		r.out = rewrite.AppendField(r.out, rewrite.HeaderRequestID, r.head.RequestID)
 	}
 	r.last = r.last || !r.canSkipBody()
 	r.out = r.appendPersistence(r.out, true)
@@ -68,25 +66,11 @@ func (r *request) appendPersistence(dst []byte, sized bool) []byte {
 	switch {
 	case r.last || !sized:
 		r.last = true
-		return appendField(dst, headerConnection, "close")
+		return rewrite.AppendField(dst, rewrite.HeaderConnection, "close")
 	case !r.header.HTTP11:
-		return appendField(dst, headerConnection, "keep-alive")
+		return rewrite.AppendField(dst, rewrite.HeaderConnection, "keep-alive")
 	}
 	return dst
-}
-
-// appendRetryAfter writes in how many seconds to try again.
-func appendRetryAfter(dst []byte, seconds int64) []byte {
-	dst = append(dst, headerRetryAfter+": "...)
-	dst = strconv.AppendInt(dst, seconds, 10)
-	return append(dst, "\r\n"...)
-}
-
-// appendDate writes the Date that an answer must have (RFC 9110, section 6.6.1).
-func appendDate(dst []byte) []byte {
-	dst = append(dst, headerDate+": "...)
-	dst = time.Now().UTC().AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 GMT")
-	return append(dst, "\r\n"...)
 }
 
 // write sends b to the client.

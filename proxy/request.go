@@ -9,6 +9,7 @@ import (
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/identity"
+	"gopher-equalizer/proxy/rewrite"
 )
 
 // request is a request on its way, from its header to its line in the access log. It is pooled: what it
@@ -25,7 +26,7 @@ type request struct {
 	// whole says that all of the request is here, and that nothing else of the client is needed to answer it.
 	whole bool
 	// What admit found out.
-	head     requestHead
+	head     rewrite.Request
 	clientID []byte
 	decision limiter.Decision
 	backend  *balancer.Backend
@@ -95,7 +96,7 @@ func (r *request) look() {
 	if head := r.in.takeHead(int(r.proxy.settings.MaxHeaderBytes)); head != nil {
 		r.parse(head)
 		h := &r.header
-		r.whole = r.refusal == nil && h.Size == http1.SizeNone && !h.Expect && !wantsUpgrade(h)
+		r.whole = r.refusal == nil && h.Size == http1.SizeNone && !h.Expect && !rewrite.PassesUpgrade(h)
 	}
 }
 
@@ -121,7 +122,7 @@ func (r *request) serve() (more bool) {
 }
 
 // isOpen says that begin was called.
-func (r *request) isOpen() bool { return r.head.header != nil }
+func (r *request) isOpen() bool { return r.head.Received != nil }
 
 // begin starts a request, unless it was started.
 func (r *request) begin() {
@@ -130,14 +131,14 @@ func (r *request) begin() {
 	}
 	p, peer := r.proxy, r.session.Peer()
 	p.counters.total.Add(1)
-	r.head = requestHead{
-		header: &r.header,
-		peer:   peer,
-		client: peer,
-		key:    p.settings.Key,
-		scheme: "http",
-		host:   p.settings.Host,
-		via:    p.via,
+	r.head = rewrite.Request{
+		Received: &r.header,
+		Peer:     peer,
+		Client:   peer,
+		Key:      p.settings.Key,
+		Scheme:   "http",
+		Host:     p.settings.Host,
+		Via:      p.via,
 	}
 	r.started = r.clock()
 }
@@ -205,7 +206,7 @@ func (r *request) count() {
 func (r *request) reset() {
 	r.raw, r.refusal, r.whole = nil, nil, false
 	r.header.Reset()
-	r.head = requestHead{}
+	r.head = rewrite.Request{}
 	r.clientID = r.clientID[:0]
 	r.decision = limiter.Decision{}
 	r.backend, r.holder = nil, 0

@@ -10,8 +10,8 @@ import (
 // client's address as the key "ip" has it. A trusted proxy is nobody, which is 0, as it speaks for
 // many; so is a client without an address.
 func (r *request) identifyHolder() uint64 {
-	client := r.head.client
-	if !client.IsValid() || r.head.trustedPeer && r.proxy.settings.Trusted.Contains(client) {
+	client := r.head.Client
+	if !client.IsValid() || r.head.TrustedPeer && r.proxy.settings.Trusted.Contains(client) {
 		return 0
 	}
 	var buf [64]byte

@@ -1,42 +1,11 @@
 package proxy
 
 import (
-	"bytes"
 	"slices"
 
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
 )
-
-// wantsUpgrade says whether a request's Upgrade goes on to the backend, all lines of it or none. HTTP/2 by way of an upgrade doesn't:
-// what came in it would be requests that nobody checked and counted.
-func wantsUpgrade(h *http1.Request) (wants bool) {
-	if h.Upgrade == nil {
-		return false // Most requests.
-	}
-	for i := range h.Fields {
-		if f := &h.Fields[i]; http1.Is(f.Name, "upgrade") {
-			protocols, http2 := upgradesTo(f.Value)
-			if http2 {
-				return false
-			}
-			wants = wants || protocols
-		}
-	}
-	return wants
-}
-
-// upgradesTo says whether a list names protocols, and whether HTTP/2 is one of them, with or without a version.
-func upgradesTo(list []byte) (protocols, http2 bool) {
-	for len(list) > 0 {
-		var protocol []byte
-		protocol, list = http1.NextElement(list)
-		name, _, _ := bytes.Cut(protocol, []byte("/"))
-		http2 = http2 || http1.Is(name, "h2c") || http1.Is(name, "h2")
-		protocols = protocols || len(protocol) > 0
-	}
-	return protocols, http2
-}
 
 // tunnel passes the backend's 101 on, and then bytes both ways, until one side has ended or nothing
 // came for TunnelTimeout. Neither connection is used for anything else after that.
@@ -70,7 +39,7 @@ func (r *request) openTunnel() error {
 	x := &r.exchange
 	early := x.in.rest()
 	r.reserve(len(x.head) + len(early))
-	r.out = append(r.appendAnswerHead(r.out[:0]), early...)
+	r.out = append(r.appendResponseHead(r.out[:0]), early...)
 	r.size = int64(len(early))
 	if err := r.write(r.out); err != nil {
 		return err

@@ -66,7 +66,7 @@ func (r *request) prepareBody() outcome {
 		return r.uploadFailed(err)
 	}
 	if u.body.Complete() && u.size == http1.SizeChunked {
-		u.ready = http1.AppendTrailers(u.ready, u.body.Trailers, r.head.passesTrailer)
+		u.ready = http1.AppendTrailers(u.ready, u.body.Trailers, r.head.PassesTrailer)
 	}
 	return outcome{}
 }
@@ -227,7 +227,7 @@ func (r *request) nextBody(buf []byte) ([]byte, error) {
 	}
 	from, to := http1.FrameChunk(buf, http1.ChunkHead, data)
 	if u.body.Complete() {
-		return http1.AppendTrailers(buf[from:to], u.body.Trailers, r.head.passesTrailer), nil
+		return http1.AppendTrailers(buf[from:to], u.body.Trailers, r.head.PassesTrailer), nil
 	}
 	return buf[from:to], nil
 }

@@ -1,4 +1,4 @@
-package proxy
+package rewrite
 
 import (
 	"strconv"
@@ -7,27 +7,27 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// found is what the forwarding fields of a trusted peer said.
-type found struct {
-	// addresses to ports are how often each field was there.
+// forwarded is what the forwarding fields of a trusted peer said.
+type forwarded struct {
+	// addresses to ports count how often each field occurred.
 	addresses, protos, hosts, ports int
 	// proto to port are the last values.
 	proto, host, port []byte
 }
 
-// note takes one of these fields down, and says whether it goes on as it came.
-func (f *found) note(kind kind, value []byte) (keep bool) {
+// note remembers a forwarding field, and reports whether it goes on as it came.
+func (f *forwarded) note(kind requestKind, value []byte) (keep bool) {
 	switch kind {
-	case kindForwardedFor:
+	case requestForwardedFor:
 		f.addresses++
 		return false
-	case kindForwardedProto:
+	case requestForwardedProto:
 		f.protos++
 		f.proto = value
-	case kindForwardedHost:
+	case requestForwardedHost:
 		f.hosts++
 		f.host = value
-	case kindForwardedPort:
+	case requestForwardedPort:
 		f.ports++
 		f.port = value
 		return false
@@ -36,31 +36,31 @@ func (f *found) note(kind kind, value []byte) (keep bool) {
 }
 
 // appendForwarded writes who the client is and what it asked for.
-func (r *requestHead) appendForwarded(dst []byte, f *found) []byte {
+func (r *Request) appendForwarded(dst []byte, f *forwarded) []byte {
 	dst = append(dst, headerForwardedFor+": "...)
 	if f.addresses > 0 {
 		dst = r.appendForwardedFor(dst)
 	}
-	dst = identity.AppendAddr(dst, r.peer)
+	dst = identity.AppendAddr(dst, r.Peer)
 	dst = append(dst, "\r\n"...)
 	if f.protos == 0 {
-		dst = appendField(dst, headerForwardedProto, r.scheme)
+		dst = AppendField(dst, headerForwardedProto, r.Scheme)
 	}
-	if host := r.header.Host; f.hosts == 0 && len(host) > 0 {
-		dst = appendField(dst, headerForwardedHost, host)
+	if host := r.Received.Host; f.hosts == 0 && len(host) > 0 {
+		dst = AppendField(dst, headerForwardedHost, host)
 	}
 	dst = append(dst, headerForwardedPort+": "...)
 	dst = strconv.AppendInt(dst, int64(r.forwardedPort(f)), 10)
 	dst = append(dst, "\r\n"+headerRealIP+": "...)
-	dst = identity.AppendAddr(dst, r.client)
+	dst = identity.AppendAddr(dst, r.Client)
 	return append(dst, "\r\n"...)
 }
 
-// appendForwardedFor joins all that a trusted peer forwarded, for the peer's address to follow.
-func (r *requestHead) appendForwardedFor(dst []byte) []byte {
-	for i := range r.header.Fields {
-		f := &r.header.Fields[i]
-		if len(f.Value) > 0 && kindOf(f.Name) == kindForwardedFor {
+// appendForwardedFor joins all that a trusted peer forwarded. The peer's address follows.
+func (r *Request) appendForwardedFor(dst []byte) []byte {
+	for i := range r.Received.Fields {
+		f := &r.Received.Fields[i]
+		if len(f.Value) > 0 && requestKindOf(f.Name) == requestForwardedFor {
 			dst = append(dst, f.Value...)
 			dst = append(dst, ", "...)
 		}
@@ -68,16 +68,16 @@ func (r *requestHead) appendForwardedFor(dst []byte) []byte {
 	return dst
 }
 
-// forwardedPort is the port of the URL that the client asked for: what a trusted peer says, else
-// the port in the host that is forwarded, else the default of the scheme that is forwarded. It isn't
-// the listener's: clients couldn't use that where another port is mapped to it.
-func (r *requestHead) forwardedPort(f *found) int {
+// forwardedPort returns the port of the URL that the client asked for: what a trusted peer says,
+// else the port in the host that is forwarded, else the default of the scheme that is forwarded.
+// The listener's port wouldn't do: clients can't use it where another port is mapped to it.
+func (r *Request) forwardedPort(f *forwarded) int {
 	if f.ports == 1 {
 		if port, ok := parsePort(f.port); ok {
 			return port
 		}
 	}
-	host, scheme := r.header.Host, []byte(r.scheme)
+	host, scheme := r.Received.Host, []byte(r.Scheme)
 	if f.hosts > 0 {
 		host = f.host
 	}

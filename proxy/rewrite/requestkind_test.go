@@ -1,4 +1,4 @@
-package proxy
+package rewrite
 
 import (
 	"testing"
@@ -13,7 +13,7 @@ import (
 func TestHeadersThatAreNoKey(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.OneOf(rapid.StringMatching(`[A-Za-z_-]{1,20}`), rapid.SampledFrom([]string{"te", "host", "x-a", "forwarded", "x-real.ip"})).Draw(t, "name")
-		if kindOf([]byte(name)) != kindEndToEnd {
+		if requestKindOf([]byte(name)) != requestEndToEnd {
 			_, err := identity.ParseKey("header:"+name, false)
 			require.Error(t, err, name)
 		}

@@ -1,4 +1,4 @@
-package proxy
+package rewrite
 
 import (
 	"bufio"
@@ -17,13 +17,13 @@ import (
 	"gopher-equalizer/proxy/http1/http1test"
 )
 
-// FuzzHead sends whatever head passes through appendRequestHead, and has net/http read
+// FuzzHead sends whatever head passes through Request.AppendHead, and has net/http read
 // the result: it must be one request, framed as we read it, and nothing of the client's may pass for ours.
 func FuzzHead(f *testing.F) {
 	for _, head := range []string{
 		http1test.Browser,
-		get("Connection: X-A, close", "X-A: b", "Keep-Alive: x"),
-		get("X-Forwarded-For: 6.6.6.6", "x_forwarded_for: 6.6.6.6", "Forwarded: for=6.6.6.6", "X-Real_IP: 6.6.6.6"),
+		http1test.Get("Connection: X-A, close", "X-A: b", "Keep-Alive: x"),
+		http1test.Get("X-Forwarded-For: 6.6.6.6", "x_forwarded_for: 6.6.6.6", "Forwarded: for=6.6.6.6", "X-Real_IP: 6.6.6.6"),
 		"POST http://a/b?c HTTP/1.1\r\nHost: A\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
 		"POST / HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n0\r\n\r\n",
 		"GET / HTTP/1.0\r\n\r\n",
@@ -37,21 +37,21 @@ func FuzzHead(f *testing.F) {
 }
 
 func checkHead(t require.TestingT, head string) {
-	if parse(head) == nil {
+	if http1test.Parse(head) == nil {
 		return
 	}
 	r := headOf(t, head)
-	line, rest, _ := strings.Cut(string(appendRequestHead(nil, r)), "\r\n")
+	line, rest, _ := strings.Cut(string(r.AppendHead(nil)), "\r\n")
 	checkRequestLine(t, r, line)
 	checkPassedOn(t, head, rest)
 	checkAsRead(t, r, rest)
 }
 
-func checkRequestLine(t require.TestingT, r *requestHead, line string) {
+func checkRequestLine(t require.TestingT, r *Request, line string) {
 	parts := strings.Split(line, " ")
 	require.Len(t, parts, 3)
-	require.Equal(t, string(r.header.Method), parts[0])
-	if target := string(r.header.Target); target[0] == '/' || target == "*" {
+	require.Equal(t, string(r.Received.Method), parts[0])
+	if target := string(r.Received.Target); target[0] == '/' || target == "*" {
 		require.Equal(t, target, parts[1])
 	} else {
 		require.True(t, parts[1] == "*" || parts[1][0] == '/', line)
@@ -77,19 +77,19 @@ func checkPassedOn(t require.TestingT, in, out string) {
 }
 
 // checkAsRead checks what a server makes of it.
-func checkAsRead(t require.TestingT, r *requestHead, rest string) {
+func checkAsRead(t require.TestingT, r *Request, rest string) {
 	// net/http takes no % in a path that begins no escape, and this isn't about paths.
-	from := bufio.NewReader(strings.NewReader(string(r.header.Method) + " / HTTP/1.1\r\n" + rest))
+	from := bufio.NewReader(strings.NewReader(string(r.Received.Method) + " / HTTP/1.1\r\n" + rest))
 	got, err := http.ReadRequest(from)
 	require.NoError(t, err, "%q", rest)
 	left, err := io.ReadAll(from)
 	require.NoError(t, err)
-	if r.header.HasBody() {
+	if r.Received.HasBody() {
 		left = nil // It begins with what should have been the body, if at all.
 	}
 	require.Empty(t, left, "%q", rest)
 
-	switch size := r.header.Size; size {
+	switch size := r.Received.Size; size {
 	case http1.SizeNone:
 		require.Zero(t, got.ContentLength)
 		require.Empty(t, got.TransferEncoding)
@@ -98,7 +98,7 @@ func checkAsRead(t require.TestingT, r *requestHead, rest string) {
 	default:
 		require.Equal(t, size, got.ContentLength)
 	}
-	if host := r.header.Host; len(host) > 0 {
+	if host := r.Received.Host; len(host) > 0 {
 		require.Equal(t, string(host), got.Host)
 	}
 	checkForwarding(t, got.Header)
@@ -149,8 +149,8 @@ func TestHead(t *testing.T) {
 	passed := 0
 	rapid.Check(t, func(t *rapid.T) {
 		fields := rapid.SliceOfN(field, 0, 6).Draw(t, "fields")
-		head := "GET " + target.Draw(t, "target") + " HTTP/1.1\r\nHost: example.com\r\n" + lines(fields...) + "\r\n"
-		if parse(head) != nil {
+		head := "GET " + target.Draw(t, "target") + " HTTP/1.1\r\nHost: example.com\r\n" + http1test.Lines(fields...) + "\r\n"
+		if http1test.Parse(head) != nil {
 			passed++
 		}
 		checkHead(t, head)

@@ -1,4 +1,4 @@
-package proxy
+package rewrite
 
 import (
 	"bytes"
@@ -8,10 +8,10 @@ import (
 	"gopher-equalizer/proxy/http1"
 )
 
-// viaName is our name in Via: the operator's, and a suffix that no other process has, so that only
-// a request which this very process forwarded before is in a loop. It is "" if there is to be no
-// Via.
-func viaName(name string) string {
+// ViaName returns our name in Via: the operator's, and a suffix that no other process has. So only
+// a request that this very process forwarded before is in a loop. It returns "", for no Via, if
+// name is "".
+func ViaName(name string) string {
 	if name == "" {
 		return ""
 	}
@@ -22,24 +22,24 @@ func viaName(name string) string {
 
 // appendVia writes our line of Via, behind those of others: the version that the request came in,
 // and who received it (RFC 9110, section 7.6.3).
-func (r *requestHead) appendVia(dst []byte) []byte {
-	if r.via == "" {
+func (r *Request) appendVia(dst []byte) []byte {
+	if r.Via == "" {
 		return dst
 	}
 	dst = append(dst, headerVia+": "...)
-	dst = append(dst, r.header.Version[len("HTTP/"):]...)
+	dst = append(dst, r.Received.Version[len("HTTP/"):]...)
 	dst = append(dst, ' ')
-	dst = append(dst, r.via...)
+	dst = append(dst, r.Via...)
 	return append(dst, "\r\n"...)
 }
 
-// loops reports whether the request has been here before.
-func (r *requestHead) loops() bool {
-	if r.via == "" {
+// Loops reports whether this process forwarded the request before.
+func (r *Request) Loops() bool {
+	if r.Via == "" {
 		return false
 	}
-	for i := range r.header.Fields {
-		if f := &r.header.Fields[i]; http1.Is(f.Name, "via") && names(f.Value, r.via) {
+	for i := range r.Received.Fields {
+		if f := &r.Received.Fields[i]; http1.Is(f.Name, "via") && names(f.Value, r.Via) {
 			return true
 		}
 	}

@@ -1,4 +1,4 @@
-package proxy
+package rewrite
 
 import (
 	"strings"
@@ -12,20 +12,20 @@ import (
 	"gopher-equalizer/proxy/http1/http1test"
 )
 
-// cleaned is the header that a client gets for what a backend answered, as a set of lines in order.
+// cleaned returns the lines of the header that a client gets for a backend's head, in order.
 func cleaned(t require.TestingT, head string) []string {
-	return fieldsOf(appendAnswerHead(nil, &answerHead{
-		answer:    answered(t, head),
-		scheme:    "https",
-		host:      []byte("shop.example:8443"),
-		backends:  []string{"10.0.0.1:8081", "backend.internal:80", "[2001:db8::1]:8080"},
-		requestID: []byte("id"),
-	}))
+	return fieldsOf(Response{
+		Received:  http1test.Response(t, head),
+		Scheme:    "https",
+		Host:      []byte("shop.example:8443"),
+		Hidden:    []string{"10.0.0.1:8081", "backend.internal:80", "[2001:db8::1]:8080"},
+		RequestID: []byte("id"),
+	})
 }
 
-// fieldsOf are the lines of a head, without the Date.
-func fieldsOf(head []byte) []string {
-	all := strings.Split(strings.TrimSuffix(string(head), "\r\n"), "\r\n")
+// fieldsOf returns the lines of the head that is made, without the Date.
+func fieldsOf(r Response) []string {
+	all := strings.Split(strings.TrimSuffix(string(r.AppendHead(nil)), "\r\n"), "\r\n")
 	var kept []string
 	for _, line := range all[1:] {
 		if !strings.HasPrefix(line, "Date: ") {
@@ -35,14 +35,14 @@ func fieldsOf(head []byte) []string {
 	return kept
 }
 
-func okAnswer(fields ...string) string {
-	return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + lines(fields...) + "\r\n"
+func okResponse(fields ...string) string {
+	return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + http1test.Lines(fields...) + "\r\n"
 }
 
-func TestAppendAnswerHead(t *testing.T) {
+func TestResponseHead(t *testing.T) {
 	f := func(want []string, fields ...string) {
 		t.Helper()
-		assert.Equal(t, append(append([]string{"Content-Length: 0"}, want...), "X-Request-ID: id"), cleaned(t, okAnswer(fields...)), "%q", fields)
+		assert.Equal(t, append(append([]string{"Content-Length: 0"}, want...), "X-Request-ID: id"), cleaned(t, okResponse(fields...)), "%q", fields)
 	}
 	f(nil)
 	f([]string{"x-ODD: 1", "server: x", "content-type: text/plain", "content-encoding: br", "set-cookie: a=b", "set-cookie: c=d", "ETag: \"e\""},
@@ -60,7 +60,7 @@ func TestAppendAnswerHead(t *testing.T) {
 func TestUpgradeOfA426(t *testing.T) {
 	f := func(want []string, fields ...string) {
 		t.Helper()
-		head := "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n" + lines(fields...) + "\r\n"
+		head := "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n" + http1test.Lines(fields...) + "\r\n"
 		assert.Equal(t, append([]string{"Content-Length: 0", "X-Request-ID: id"}, want...), cleaned(t, head), "%q", fields)
 	}
 	f(nil)
@@ -69,21 +69,21 @@ func TestUpgradeOfA426(t *testing.T) {
 	f([]string{"Connection: Upgrade", "Upgrade: a", "Upgrade: b"}, "Upgrade: a", "Connection: upgrade", "UPGRADE:\tb ")
 }
 
-func TestAppendAnswerHeadKeepsOrder(t *testing.T) {
-	got := cleaned(t, okAnswer("Keep-Alive: x", "Link: 1", "Connection: X-A", "Via: a", "Date: Sat, 01 Aug 2026 10:00:00 GMT", "link: 2", "X-A: b", "Link: 3", "Set-Cookie: a", "via: b", "Set-Cookie: b", "Link: 4"))
+func TestResponseHeadKeepsOrder(t *testing.T) {
+	got := cleaned(t, okResponse("Keep-Alive: x", "Link: 1", "Connection: X-A", "Via: a", "Date: Sat, 01 Aug 2026 10:00:00 GMT", "link: 2", "X-A: b", "Link: 3", "Set-Cookie: a", "via: b", "Set-Cookie: b", "Link: 4"))
 	assert.Equal(t, []string{"Link: 1", "link: 2", "Link: 3", "Link: 4"}, withPrefix(got, "link"))
 	assert.Equal(t, []string{"Via: a", "via: b"}, withPrefix(got, "via"))
 	assert.Equal(t, []string{"Set-Cookie: a", "Set-Cookie: b"}, withPrefix(got, "set-cookie"))
 	assert.Len(t, got, len("LLLL")+len("VV")+len("SS")+len("CX"))
 }
 
-func TestAnswersHaveADate(t *testing.T) {
+func TestResponsesHaveADate(t *testing.T) {
 	const date = "Date: Sat, 01 Aug 2026 10:00:00 GMT\r\n"
-	a := answerHead{answer: answered(t, okAnswer(strings.TrimSpace(date)))}
-	assert.Equal(t, 1, strings.Count(string(appendAnswerHead(nil, &a)), "Date: "))
-	assert.Contains(t, string(appendAnswerHead(nil, &a)), date)
-	a.answer = answered(t, okAnswer())
-	assert.Regexp(t, `\r\nDate: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\r\n`, string(appendAnswerHead(nil, &a)))
+	r := Response{Received: http1test.Response(t, okResponse(strings.TrimSpace(date)))}
+	assert.Equal(t, 1, strings.Count(string(r.AppendHead(nil)), "Date: "))
+	assert.Contains(t, string(r.AppendHead(nil)), date)
+	r.Received = http1test.Response(t, okResponse())
+	assert.Regexp(t, `\r\nDate: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\r\n`, string(r.AppendHead(nil)))
 }
 
 func withPrefix(lines []string, prefix string) (with []string) {
@@ -96,7 +96,7 @@ func withPrefix(lines []string, prefix string) (with []string) {
 }
 
 // Whatever mixture of fields a backend sends: what goes is gone, and what stays keeps the order within its name.
-func TestAppendAnswerHeadProperty(t *testing.T) {
+func TestResponseHeadProperty(t *testing.T) {
 	name := rapid.SampledFrom([]string{"Link", "link", "Via", "Vary", "Connection", "connection", "Keep-Alive", "Upgrade", "X-A", "x-a", "X-B", "Cache-Control"})
 	value := rapid.SampledFrom([]string{"1", "2", "3", "X-A", "close", "keep-alive, x-b", ""})
 	rapid.Check(t, func(t *rapid.T) {
@@ -116,7 +116,7 @@ func TestAppendAnswerHeadProperty(t *testing.T) {
 				kept = append(kept, f)
 			}
 		}
-		got := cleaned(t, okAnswer(fields...))
+		got := cleaned(t, okResponse(fields...))
 		require.Equal(t, append(append([]string{"Content-Length: 0"}, kept...), "X-Request-ID: id"), got)
 	})
 }
@@ -124,7 +124,8 @@ func TestAppendAnswerHeadProperty(t *testing.T) {
 func TestStatusLines(t *testing.T) {
 	f := func(line, want string) {
 		t.Helper()
-		got := appendAnswerHead(nil, &answerHead{answer: answered(t, line+"\r\nContent-Length: 0\r\n\r\n")})
+		r := Response{Received: http1test.Response(t, line+"\r\nContent-Length: 0\r\n\r\n")}
+		got := r.AppendHead(nil)
 		assert.True(t, strings.HasPrefix(string(got), want+"\r\n"), "%s", got)
 	}
 	f("HTTP/1.0 404 Nowhere", "HTTP/1.1 404 Nowhere")
@@ -133,10 +134,10 @@ func TestStatusLines(t *testing.T) {
 	f("HTTP/1.1 500", "HTTP/1.1 500 ")
 }
 
-func TestFramingOfAnswers(t *testing.T) {
+func TestFramingOfResponses(t *testing.T) {
 	f := func(want []string, chunked bool, head string) {
 		t.Helper()
-		assert.Equal(t, want, fieldsOf(appendAnswerHead(nil, &answerHead{answer: answered(t, head), chunked: chunked})))
+		assert.Equal(t, want, fieldsOf(Response{Received: http1test.Response(t, head), Chunked: chunked}))
 	}
 	f([]string{"Trailer: X-Sum", "Transfer-Encoding: chunked"}, true, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n")
 	f([]string{"Trailer: X-Sum"}, false, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n")
@@ -145,10 +146,10 @@ func TestFramingOfAnswers(t *testing.T) {
 	f([]string{"Link: a"}, false, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n")
 }
 
-func TestRequestIDOnAnswers(t *testing.T) {
+func TestRequestIDOnResponses(t *testing.T) {
 	f := func(want string, fields ...string) {
 		t.Helper()
-		assert.Equal(t, []string{want}, withPrefix(cleaned(t, okAnswer(fields...)), "x-request-id"))
+		assert.Equal(t, []string{want}, withPrefix(cleaned(t, okResponse(fields...)), "x-request-id"))
 	}
 	f("X-Request-ID: id")
 	f("x-request-id: theirs", "x-request-id: theirs")
@@ -159,7 +160,7 @@ func TestBackendsStayHidden(t *testing.T) {
 	f := func(location, want string) {
 		t.Helper()
 		for _, name := range []string{"Location", "location", "Content-Location", "CONTENT-LOCATION"} {
-			assert.Contains(t, cleaned(t, okAnswer("A: b", name+": "+location, "Connection: close", "Keep-Alive: x")), name+": "+want)
+			assert.Contains(t, cleaned(t, okResponse("A: b", name+": "+location, "Connection: close", "Keep-Alive: x")), name+": "+want)
 		}
 	}
 	const us = "https://shop.example:8443"
@@ -186,8 +187,8 @@ func TestBackendsStayHidden(t *testing.T) {
 func TestBackendsStayHiddenWithoutAHost(t *testing.T) {
 	f := func(location, want string) {
 		t.Helper()
-		h := answered(t, okAnswer("Location: "+location))
-		got := fieldsOf(appendAnswerHead(nil, &answerHead{answer: h, scheme: "http", backends: []string{"10.0.0.1:80"}}))
+		h := http1test.Response(t, okResponse("Location: "+location))
+		got := fieldsOf(Response{Received: h, Scheme: "http", Hidden: []string{"10.0.0.1:80"}})
 		assert.Contains(t, got, "Location: "+want)
 	}
 	f("http://10.0.0.1/a", "/a")
@@ -196,20 +197,20 @@ func TestBackendsStayHiddenWithoutAHost(t *testing.T) {
 	f("http://10.0.0.1#a", "/#a")
 }
 
-func TestAppendAnswerHeadDoesNotAllocate(t *testing.T) {
-	a := answerHead{scheme: "http", host: []byte("example.com"), backends: []string{"10.0.0.1:80"}, requestID: []byte("id")}
+func TestResponseHeadDoesNotAllocate(t *testing.T) {
+	r := Response{Scheme: "http", Host: []byte("example.com"), Hidden: []string{"10.0.0.1:80"}, RequestID: []byte("id")}
 	var dst []byte
 	f := func(head string) {
 		t.Helper()
-		a.answer = answered(t, head)
-		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = appendAnswerHead(dst[:0], &a) }))
+		r.Received = http1test.Response(t, head)
+		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = r.AppendHead(dst[:0]) }))
 	}
 	f(http1test.Nginx)
-	f(okAnswer("Location: http://10.0.0.1/a", "Connection: X-A", "X-A: b"))
+	f(okResponse("Location: http://10.0.0.1/a", "Connection: X-A", "X-A: b"))
 }
 
-// FuzzAppendAnswerHead: no bytes from a backend bring a hop-by-hop field or a backend's authority to the client.
-func FuzzAppendAnswerHead(f *testing.F) {
+// FuzzResponseHead: no bytes from a backend bring a hop-by-hop field or a backend's authority to the client.
+func FuzzResponseHead(f *testing.F) {
 	f.Add("Location: http://10.0.0.1:8081/\r\nConnection: X-A\r\nX-A: b\r\n")
 	f.Add("location://10.0.0.1:8081\r\nLink: a\r\nKeep-Alive: x\r\nlink: b\r\n")
 	f.Fuzz(func(t *testing.T, fields string) {
@@ -218,10 +219,11 @@ func FuzzAppendAnswerHead(f *testing.F) {
 		if http1.HeadEnd(head, 0) != len(head) || from.Parse(head) != nil {
 			return
 		}
-		out := appendAnswerHead(nil, &answerHead{answer: &from, scheme: "http", host: []byte("h"), backends: []string{"10.0.0.1:8081"}})
+		r := Response{Received: &from, Scheme: "http", Host: []byte("h"), Hidden: []string{"10.0.0.1:8081"}}
+		out := r.AppendHead(nil)
 		require.Nil(t, to.Parse(append(out, "\r\n"...)))
 		for _, f := range to.Fields {
-			require.NotEqual(t, answerHop, answerKindOf(f.Name), "%q", f.Line)
+			require.NotEqual(t, responseHop, responseKindOf(f.Name), "%q", f.Line)
 			if http1.Is(f.Name, "location") {
 				require.False(t, strings.HasPrefix(string(f.Value), "http://10.0.0.1:8081"), "%q", f.Line)
 			}

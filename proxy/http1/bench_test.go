@@ -1,8 +1,7 @@
-package proxy
+package http1_test
 
 import (
 	"bufio"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -46,35 +45,5 @@ func BenchmarkParseAnswer(b *testing.B) {
 		if http1.HeadEnd(head, 0) != len(head) || h.Parse(head) != nil {
 			b.Fatal("refused")
 		}
-	}
-}
-
-func BenchmarkAppendRequestHead(b *testing.B) {
-	r := requestHead{
-		header:    received(b, http1test.Browser),
-		peer:      netip.MustParseAddr("192.0.2.1"),
-		client:    netip.MustParseAddr("192.0.2.1"),
-		scheme:    "http",
-		requestID: []byte("0123456789abcdef0123456789abcdef"),
-	}
-	var dst []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		dst = appendRequestHead(dst[:0], &r)
-	}
-}
-
-func BenchmarkAppendAnswerHead(b *testing.B) {
-	a := answerHead{
-		answer:    answered(b, http1test.Nginx),
-		scheme:    "http",
-		host:      []byte("example.com"),
-		backends:  []string{"10.0.0.1:80"},
-		requestID: []byte("0123456789abcdef0123456789abcdef"),
-	}
-	var dst []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		dst = appendAnswerHead(dst[:0], &a)
 	}
 }

@@ -1,4 +1,4 @@
-package proxy
+package rewrite
 
 import (
 	"fmt"
@@ -11,31 +11,32 @@ import (
 
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/http1/http1test"
+	"gopher-equalizer/proxy/identity"
 )
 
-// headOf is a requestHead as the forwarder fills it, for a client that came straight to us.
-func headOf(t require.TestingT, head string) *requestHead {
-	h := received(t, head)
-	return &requestHead{
-		header:    h,
-		peer:      netip.MustParseAddr("192.0.2.1"),
-		client:    netip.MustParseAddr("192.0.2.1"),
-		scheme:    "http",
-		backend:   "10.0.0.1:8081",
-		requestID: []byte("id"),
-		upgrade:   wantsUpgrade(h),
+// headOf returns a Request as proxy fills it, for a client that came straight to us.
+func headOf(t require.TestingT, head string) *Request {
+	h := http1test.Request(t, head)
+	return &Request{
+		Received:  h,
+		Peer:      netip.MustParseAddr("192.0.2.1"),
+		Client:    netip.MustParseAddr("192.0.2.1"),
+		Scheme:    "http",
+		Backend:   "10.0.0.1:8081",
+		RequestID: []byte("id"),
+		Upgrade:   PassesUpgrade(h),
 	}
 }
 
 // ours is what every request to a backend ends with, if it came from 192.0.2.1 for host.
 func ours(host string) string {
-	return lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: "+host, "X-Forwarded-Port: 80", "X-Real-IP: 192.0.2.1", "X-Request-ID: id")
+	return http1test.Lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: "+host, "X-Forwarded-Port: 80", "X-Real-IP: 192.0.2.1", "X-Request-ID: id")
 }
 
-func TestAppendRequestHead(t *testing.T) {
+func TestRequestHead(t *testing.T) {
 	f := func(head, want string) {
 		t.Helper()
-		assert.Equal(t, want, string(appendRequestHead(nil, headOf(t, head))))
+		assert.Equal(t, want, string(headOf(t, head).AppendHead(nil)))
 	}
 	f("GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\n"+ours("a")+"\r\n")
@@ -46,13 +47,13 @@ func TestAppendRequestHead(t *testing.T) {
 	f("GET / HTTP/1.0\r\nHost: a\r\nB: c\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n"+ours("a")+"\r\n")
 	f("GET http://a/ HTTP/1.0\r\nB: c\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n"+ours("a")+"\r\n")
 	f("GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: 10.0.0.1:8081\r\n"+
-		lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Port: 80", "X-Real-IP: 192.0.2.1", "X-Request-ID: id")+"\r\n")
+		http1test.Lines("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Port: 80", "X-Real-IP: 192.0.2.1", "X-Request-ID: id")+"\r\n")
 }
 
 func TestRequestTarget(t *testing.T) {
 	f := func(method, target, want string) {
 		t.Helper()
-		got := string(appendRequestHead(nil, headOf(t, method+" "+target+" HTTP/1.1\r\nHost: a\r\n\r\n")))
+		got := string(headOf(t, method+" "+target+" HTTP/1.1\r\nHost: a\r\n\r\n").AppendHead(nil))
 		assert.Equal(t, method+" "+want+" HTTP/1.1\r\nHost: a\r\n"+ours("a")+"\r\n", got)
 	}
 	f("GET", "/", "/")
@@ -75,9 +76,9 @@ func TestHostOfTheTarget(t *testing.T) {
 	f := func(target, host, want string) {
 		t.Helper()
 		r := headOf(t, "GET "+target+" HTTP/1.4\r\nA: b\r\nHost: "+host+"\r\n\r\n")
-		assert.Equal(t, "GET /x HTTP/1.1\r\nHost: "+want+"\r\nA: b\r\n"+ours(want)+"\r\n", string(appendRequestHead(nil, r)))
-		r.host = "pool"
-		assert.Equal(t, "GET /x HTTP/1.1\r\nHost: pool\r\nA: b\r\n"+ours(want)+"\r\n", string(appendRequestHead(nil, r)))
+		assert.Equal(t, "GET /x HTTP/1.1\r\nHost: "+want+"\r\nA: b\r\n"+ours(want)+"\r\n", string(r.AppendHead(nil)))
+		r.Host = "pool"
+		assert.Equal(t, "GET /x HTTP/1.1\r\nHost: pool\r\nA: b\r\n"+ours(want)+"\r\n", string(r.AppendHead(nil)))
 	}
 	f("http://b/x", "a", "b")
 	f("http://a:80/x", "a", "a:80")
@@ -90,7 +91,7 @@ func TestHopByHopStaysHere(t *testing.T) {
 	f := func(fields ...string) {
 		t.Helper()
 		want := "GET / HTTP/1.1\r\nHost: example.com\r\n" + ours("example.com") + "\r\n"
-		assert.Equal(t, want, string(appendRequestHead(nil, headOf(t, get(fields...)))), "%q", fields)
+		assert.Equal(t, want, string(headOf(t, http1test.Get(fields...)).AppendHead(nil)), "%q", fields)
 	}
 	f("Connection: close")
 	f("CONNECTION: Keep-Alive", "keep-alive: timeout=5", "Proxy-connection: keep-alive")
@@ -107,37 +108,13 @@ func TestHopByHopStaysHere(t *testing.T) {
 
 func TestConnectionCannotNameWhatWeNeed(t *testing.T) {
 	r := headOf(t, "POST / HTTP/1.1\r\nConnection: Host, Content-Length, X-Forwarded-For, X-Real-IP, X-Request-ID, x-a\r\nHost: a\r\nContent-Length: 5\r\nX-A: b\r\n\r\n")
-	assert.Equal(t, "POST / HTTP/1.1\r\nHost: a\r\n"+ours("a")+"Content-Length: 5\r\n\r\n", string(appendRequestHead(nil, r)))
+	assert.Equal(t, "POST / HTTP/1.1\r\nHost: a\r\n"+ours("a")+"Content-Length: 5\r\n\r\n", string(r.AppendHead(nil)))
 
-	r = headOf(t, get("Connection: X-Forwarded-For, X-Forwarded-Proto", "X-Forwarded-For: 198.51.100.4", "X-Forwarded-Proto: https"))
-	r.trustedPeer = true
-	got := string(appendRequestHead(nil, r))
+	r = headOf(t, http1test.Get("Connection: X-Forwarded-For, X-Forwarded-Proto", "X-Forwarded-For: 198.51.100.4", "X-Forwarded-Proto: https"))
+	r.TrustedPeer = true
+	got := string(r.AppendHead(nil))
 	assert.Contains(t, got, "\r\nX-Forwarded-For: 198.51.100.4, 192.0.2.1\r\n")
 	assert.Contains(t, got, "\r\nX-Forwarded-Proto: https\r\n")
-}
-
-// What a backend could take for the header that clients are limited by isn't passed on; that header is.
-func TestImitationsOfTheKeyAreDropped(t *testing.T) {
-	b, got := answering(t, ok)
-	f := func(key string, kept, dropped []string) {
-		t.Helper()
-		s := settings()
-		s.Key = mustKey(t, key, true)
-		p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), allowAll{})
-		p.dial().do(get(append(dropped, kept...)...))
-		all := got.list()
-		for _, line := range kept {
-			assert.Contains(t, all[len(all)-1], "\r\n"+line+"\r\n")
-		}
-		for _, line := range dropped {
-			assert.NotContains(t, all[len(all)-1], line)
-		}
-	}
-	f("header:X-Api-Key", []string{"X-Api-Key: 1", "x-api-key: 2", "X-Api-Kex: 3", "X_Api_Keys: 4"},
-		[]string{"X_Api_Key: a", "x_api-key: b", "X.Api.Key: c", "x-api_KEY: d"})
-	f("header:Authorization", []string{"authorization: 1"}, nil)
-	f("header:X_odd.Name!", []string{"x_odd.name!: 1"}, []string{"X-Odd-Name-: a", "X_Odd_Name_: b"})
-	f("ip", []string{"X-Api-Key: 1", "X_Api_Key: 2"}, nil)
 }
 
 func TestUntrustedForwardingHeadersAreDropped(t *testing.T) {
@@ -147,19 +124,19 @@ func TestUntrustedForwardingHeadersAreDropped(t *testing.T) {
 		"X-Forwarded-Proto", "x_forwarded_proto", "X-Forwarded-Host", "X_FORWARDED_HOST", "X-Forwarded-Port", "x-forwarded-prefix", "X_Forwarded_Server", "X-Forwarded-",
 		"X-Forwarded-Anything-That-Is-Quite-Long", "X-Real-IP", "x-real-ip", "X_Real_IP", "X-Real_Ip", "Forwarded", "FORWARDED", "X-Request-ID", "x_request_id",
 	} {
-		r := headOf(t, get(name+": 6.6.6.6", name+":7.7.7.7"))
-		assert.Equal(t, want, string(appendRequestHead(nil, r)), name)
+		r := headOf(t, http1test.Get(name+": 6.6.6.6", name+":7.7.7.7"))
+		assert.Equal(t, want, string(r.AppendHead(nil)), name)
 	}
 }
 
 func TestTrustedForwardingHeadersAreKept(t *testing.T) {
 	f := func(want []string, fields ...string) {
 		t.Helper()
-		r := headOf(t, get(fields...))
-		r.trustedPeer = true
-		r.client = netip.MustParseAddr("198.51.100.4")
-		all := "GET / HTTP/1.1\r\nHost: example.com\r\n" + lines(want...) + "\r\n"
-		assert.Equal(t, all, string(appendRequestHead(nil, r)), "%q", fields)
+		r := headOf(t, http1test.Get(fields...))
+		r.TrustedPeer = true
+		r.Client = netip.MustParseAddr("198.51.100.4")
+		all := "GET / HTTP/1.1\r\nHost: example.com\r\n" + http1test.Lines(want...) + "\r\n"
+		assert.Equal(t, all, string(r.AppendHead(nil)), "%q", fields)
 	}
 	const proto, host, port = "X-Forwarded-Proto: http", "X-Forwarded-Host: example.com", "X-Forwarded-Port: 80"
 	const real, id = "X-Real-IP: 198.51.100.4", "X-Request-ID: id"
@@ -182,9 +159,9 @@ func TestTrustedForwardingHeadersAreKept(t *testing.T) {
 func TestForwardedPort(t *testing.T) {
 	f := func(want int, trusted bool, host string, fields ...string) {
 		t.Helper()
-		r := headOf(t, "GET / HTTP/1.1\r\nHost: "+host+"\r\n"+lines(fields...)+"\r\n")
-		r.trustedPeer = trusted
-		got := string(appendRequestHead(nil, r))
+		r := headOf(t, "GET / HTTP/1.1\r\nHost: "+host+"\r\n"+http1test.Lines(fields...)+"\r\n")
+		r.TrustedPeer = trusted
+		got := string(r.AppendHead(nil))
 		assert.Contains(t, got, fmt.Sprintf("\r\nX-Forwarded-Port: %d\r\n", want))
 		assert.Equal(t, 1, strings.Count(strings.ToLower(got), "forwarded-port"))
 	}
@@ -216,8 +193,8 @@ func TestForwardedPort(t *testing.T) {
 func TestMaxForwardsIsCountedDown(t *testing.T) {
 	f := func(method, want string, fields ...string) {
 		t.Helper()
-		r := headOf(t, method+" / HTTP/1.1\r\nHost: a\r\n"+lines(fields...)+"\r\n")
-		assert.Equal(t, method+" / HTTP/1.1\r\nHost: a\r\n"+want+ours("a")+"\r\n", string(appendRequestHead(nil, r)))
+		r := headOf(t, method+" / HTTP/1.1\r\nHost: a\r\n"+http1test.Lines(fields...)+"\r\n")
+		assert.Equal(t, method+" / HTTP/1.1\r\nHost: a\r\n"+want+ours("a")+"\r\n", string(r.AppendHead(nil)))
 	}
 	for _, method := range []string{"TRACE", "OPTIONS"} {
 		f(method, "Max-Forwards: 9\r\n", "max-forwards: 10")
@@ -233,32 +210,32 @@ func TestMaxForwardsIsCountedDown(t *testing.T) {
 func TestVia(t *testing.T) {
 	f := func(version, want string, fields ...string) {
 		t.Helper()
-		r := headOf(t, "GET / HTTP/"+version+"\r\nHost: a\r\n"+lines(fields...)+"\r\n")
-		r.via = "edge-1234"
-		assert.Equal(t, "GET / HTTP/1.1\r\nHost: a\r\n"+lines(fields...)+ours("a")+want+"\r\n", string(appendRequestHead(nil, r)))
-		assert.False(t, r.loops())
+		r := headOf(t, "GET / HTTP/"+version+"\r\nHost: a\r\n"+http1test.Lines(fields...)+"\r\n")
+		r.Via = "edge-1234"
+		assert.Equal(t, "GET / HTTP/1.1\r\nHost: a\r\n"+http1test.Lines(fields...)+ours("a")+want+"\r\n", string(r.AppendHead(nil)))
+		assert.False(t, r.Loops())
 	}
 	f("1.1", "Via: 1.1 edge-1234\r\n")
 	f("1.0", "Via: 1.0 edge-1234\r\n", "Via: 1.1 edge-9999, 1.1 edge", "via: 2 edge-1234x (edge-1234)")
 	f("1.2", "Via: 1.2 edge-1234\r\n", "Via:", "Via: ,", "Via: edge-1234, 2 edge-1234(x)")
 
 	for _, via := range []string{"1.1 edge-1234", "1.0 a, HTTP/1.1 \t Edge-1234 (x), 1.1 b"} {
-		r := headOf(t, get("Via: 1.1 a", "via: "+via))
-		assert.False(t, r.loops(), "no Via is asked for")
-		r.via = "edge-1234"
-		assert.True(t, r.loops(), via)
+		r := headOf(t, http1test.Get("Via: 1.1 a", "via: "+via))
+		assert.False(t, r.Loops(), "no Via is asked for")
+		r.Via = "edge-1234"
+		assert.True(t, r.Loops(), via)
 	}
-	assert.Empty(t, viaName(""))
-	assert.Regexp(t, "^edge-[0-9a-f]{8}$", viaName("edge"))
-	assert.NotEqual(t, viaName("edge"), viaName("edge"))
+	assert.Empty(t, ViaName(""))
+	assert.Regexp(t, "^edge-[0-9a-f]{8}$", ViaName("edge"))
+	assert.NotEqual(t, ViaName("edge"), ViaName("edge"))
 }
 
 func TestHostOfThePool(t *testing.T) {
 	f := func(head, want string) {
 		t.Helper()
 		r := headOf(t, head)
-		r.host = "internal.example"
-		assert.Equal(t, want, string(appendRequestHead(nil, r)))
+		r.Host = "internal.example"
+		assert.Equal(t, want, string(r.AppendHead(nil)))
 	}
 	f("GET / HTTP/1.1\r\nA: b\r\nhost: a\r\nC: d\r\n\r\n", "GET / HTTP/1.1\r\nHost: internal.example\r\nA: b\r\nC: d\r\n"+ours("a")+"\r\n")
 	f("GET http://a/b HTTP/1.0\r\n\r\n", "GET /b HTTP/1.1\r\nHost: internal.example\r\n"+ours("a")+"\r\n")
@@ -267,8 +244,8 @@ func TestHostOfThePool(t *testing.T) {
 func TestHops(t *testing.T) {
 	f := func(want string, fields ...string) {
 		t.Helper()
-		r := headOf(t, "POST / HTTP/1.1\r\nHost: a\r\n"+lines(fields...)+"\r\n")
-		assert.Equal(t, "POST / HTTP/1.1\r\nHost: a\r\n"+ours("a")+want+"\r\n", string(appendRequestHead(nil, r)))
+		r := headOf(t, "POST / HTTP/1.1\r\nHost: a\r\n"+http1test.Lines(fields...)+"\r\n")
+		assert.Equal(t, "POST / HTTP/1.1\r\nHost: a\r\n"+ours("a")+want+"\r\n", string(r.AppendHead(nil)))
 	}
 	f("Content-Length: 0\r\n", "content-LENGTH: 0")
 	f("Content-Length: 1099511627776\r\n", "Content-Length: 0001099511627776")
@@ -285,22 +262,24 @@ func TestHops(t *testing.T) {
 func TestUpgradesPass(t *testing.T) {
 	r := headOf(t, "GET / HTTP/1.1\r\nuPGRADE:  webSocket\r\nHost: a\r\nConnection: keep-alive, upgrade\r\nSec-WebSocket-Key:\r\nsec-webSOCKET-version: 13\r\n\r\n")
 	assert.Equal(t, "GET / HTTP/1.1\r\nuPGRADE:  webSocket\r\nHost: a\r\nSec-WebSocket-Key:\r\nsec-webSOCKET-version: 13\r\n"+
-		ours("a")+"Connection: Upgrade\r\n\r\n", string(appendRequestHead(nil, r)))
+		ours("a")+"Connection: Upgrade\r\n\r\n", string(r.AppendHead(nil)))
 }
 
 func TestAnUpgradeWithTrailersWelcome(t *testing.T) {
 	r := headOf(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, te\r\nUpgrade: websocket\r\nTE: trailers\r\n\r\n")
 	assert.Equal(t, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"+ours("a")+"TE: trailers\r\nConnection: TE, Upgrade\r\n\r\n",
-		string(appendRequestHead(nil, r)))
+		string(r.AppendHead(nil)))
 }
 
 func TestTrailersPass(t *testing.T) {
 	r := headOf(t, "POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\nConnection: x-private\r\nTransfer-Encoding: chunked\r\n\r\n")
-	r.key = mustKey(t, "header:X-Api-Key", true)
-	assert.Contains(t, string(appendRequestHead(nil, r)), "\r\nTrailer: X-Sum\r\n")
+	key, err := identity.ParseKey("header:X-Api-Key", true)
+	require.NoError(t, err)
+	r.Key = key
+	assert.Contains(t, string(r.AppendHead(nil)), "\r\nTrailer: X-Sum\r\n")
 	f := func(want bool, name string) {
 		t.Helper()
-		assert.Equal(t, want, r.passesTrailer(http1.Field{Name: []byte(name)}), name)
+		assert.Equal(t, want, r.PassesTrailer(http1.Field{Name: []byte(name)}), name)
 	}
 	f(true, "X-Sum")
 	f(true, "grpc-status")
@@ -313,29 +292,29 @@ func TestTrailersPass(t *testing.T) {
 }
 
 func TestAddressesAreCanonical(t *testing.T) {
-	r := headOf(t, get())
-	r.peer, r.client = netip.MustParseAddr("::ffff:192.0.2.1"), netip.MustParseAddr("fe80::1%eth0")
-	got := string(appendRequestHead(nil, r))
+	r := headOf(t, http1test.Get())
+	r.Peer, r.Client = netip.MustParseAddr("::ffff:192.0.2.1"), netip.MustParseAddr("fe80::1%eth0")
+	got := string(r.AppendHead(nil))
 	assert.Contains(t, got, "\r\nX-Forwarded-For: 192.0.2.1\r\n")
 	assert.Contains(t, got, "\r\nX-Real-IP: fe80::1\r\n")
-	r.peer = netip.Addr{}
-	assert.Contains(t, string(appendRequestHead(nil, r)), "\r\nX-Forwarded-For: unknown\r\n")
+	r.Peer = netip.Addr{}
+	assert.Contains(t, string(r.AppendHead(nil)), "\r\nX-Forwarded-For: unknown\r\n")
 }
 
-func TestAppendRequestHeadKeepsWhatIsThere(t *testing.T) {
-	r := headOf(t, get("Connection: a", "A: b"))
-	assert.Equal(t, "before"+string(appendRequestHead(nil, r)), string(appendRequestHead([]byte("before"), r)))
+func TestRequestHeadKeepsWhatIsThere(t *testing.T) {
+	r := headOf(t, http1test.Get("Connection: a", "A: b"))
+	assert.Equal(t, "before"+string(r.AppendHead(nil)), string(r.AppendHead([]byte("before"))))
 }
 
-func TestAppendRequestHeadDoesNotAllocate(t *testing.T) {
+func TestRequestHeadDoesNotAllocate(t *testing.T) {
 	dst := make([]byte, 0, 4096)
-	f := func(r *requestHead) {
+	f := func(r *Request) {
 		t.Helper()
-		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = appendRequestHead(dst[:0], r) }))
+		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = r.AppendHead(dst[:0]) }))
 	}
 	f(headOf(t, http1test.Browser))
-	f(headOf(t, get("Connection: X-A, X-B", "X-A: b", "X-B: c")))
-	r := headOf(t, get("X-Forwarded-For: a, b", "X-Forwarded-For: c"))
-	r.trustedPeer, r.peer = true, netip.MustParseAddr("2001:db8::1")
+	f(headOf(t, http1test.Get("Connection: X-A, X-B", "X-A: b", "X-B: c")))
+	r := headOf(t, http1test.Get("X-Forwarded-For: a, b", "X-Forwarded-For: c"))
+	r.TrustedPeer, r.Peer = true, netip.MustParseAddr("2001:db8::1")
 	f(r)
 }
