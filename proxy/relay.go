@@ -40,7 +40,7 @@ func (r *request) relay() {
 		r.fail(backendBad, inBody(err, len(x.head)))
 		return
 	}
-	b.keep = b.keep && used == len(arrived)
+	b.decoded(used, len(arrived))
 	if b.body.Complete() {
 		r.endRelay()
 	} else if r.header.Expect && !r.upload.settled() {
@@ -89,6 +89,12 @@ func (r *request) beginRelay() {
 	}
 	b.body.BeginResponse(size, r.proxy.settings.MaxResponseHeader)
 	r.last = r.last || r.proxy.wantsClose()
+}
+
+// decoded notes that the body used so many of the bytes that came. The connection isn't used again
+// if there are more, or if the body may have had another end.
+func (b *relayed) decoded(used, came int) {
+	b.keep = b.keep && used == came && !b.body.MixesLineEnds()
 }
 
 // endRelay ends the exchange once the body has come. What came behind it, or is there by now, is nobody's answer, so such a
@@ -233,7 +239,7 @@ func (r *request) nextPiece(buf []byte) (piece []byte, n int, err error) {
 	if err != nil {
 		return nil, 0, inBody(err, len(r.exchange.head))
 	}
-	b.keep = b.keep && used == came
+	b.decoded(used, came)
 	if b.body.Complete() {
 		r.endRelay()
 	}

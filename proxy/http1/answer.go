@@ -21,7 +21,8 @@ const (
 	MendedBothFramings
 	// MendedLengths: Content-Length says the same number more than once (RFC 9110, section 8.6).
 	MendedLengths
-	// MendedLineEnds: a header line ends in a bare LF (RFC 9112, section 2.2).
+	// MendedLineEnds: a header line ends in a bare LF (RFC 9112, section 2.2). If another one ends
+	// in CRLF, the LF may be a part of a value that a client chose, and KeepAlive is false.
 	MendedLineEnds
 )
 
@@ -54,6 +55,8 @@ type Answer struct {
 	head           []byte
 	length, coding []byte
 	closes, keeps  bool
+	// crlf says that a line ended in CRLF.
+	crlf bool
 }
 
 // Reset forgets the answer. Its memory serves the next one.
@@ -64,7 +67,7 @@ func (a *Answer) Reset() {
 	a.KeptSeconds = noKeepAlive
 	a.Named.n = 0
 	a.Mended = 0
-	a.head, a.length, a.coding, a.closes, a.keeps = nil, nil, nil, false, false
+	a.head, a.length, a.coding, a.closes, a.keeps, a.crlf = nil, nil, nil, false, false, false
 }
 
 // Parse reads a head, all of it, as HeadEnd has found it. Lines may end in a bare LF (RFC 9112,
@@ -116,7 +119,9 @@ func tooManyFields(rest []byte, before int) *Refusal {
 // cutLine cuts the first line off b, whichever way it ends. At the end of the head line is empty.
 func (a *Answer) cutLine(b []byte) (line, rest []byte) {
 	line, rest, crlf := cutEitherLine(b)
-	if !crlf {
+	if crlf {
+		a.crlf = true
+	} else {
 		a.Mended |= MendedLineEnds
 	}
 	return line, rest
@@ -242,8 +247,11 @@ func (a *Answer) noteOptions(list []byte) *Refusal {
 
 // conclude says what the fields come to. With chunks and a length the chunks count, and since the
 // backend may have meant the length, nothing else is read from the connection (RFC 9112, section
-// 6.3).
+// 6.3). Nor is it where line ends are mixed, since the backend's head may have been longer.
 func (a *Answer) conclude() *Refusal {
+	if a.crlf && a.Mended&MendedLineEnds != 0 {
+		a.closes = true
+	}
 	switch {
 	case a.coding != nil && !a.HTTP11:
 		return a.wrong(nameTransferEncoding, a.coding, "transfer-encoding-version", "Transfer-Encoding with HTTP/1.0")

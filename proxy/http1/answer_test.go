@@ -52,8 +52,9 @@ func TestMendedAnswers(t *testing.T) {
 		ok+"Content-Length: 5\r\nConnection: keep-alive\r\n"+chunked+"\r\n")
 	f(MendedBothFramings|MendedCodings|MendedLengths, SizeChunked, false, ok+chunked+"Content-Length: 5, 5\r\n"+chunked+"\r\n")
 	f(MendedLengths, 5, true, ok+"Content-Length: 5\r\nContent-Length: 5\r\n\r\n", ok+"Content-Length: 5 ,5,\t5\r\n\r\n")
-	f(MendedLineEnds, 5, true, "HTTP/1.1 200 OK\nContent-Length: 5\r\n\r\n", "HTTP/1.1 200 OK\nContent-Length: 5\n\n",
-		ok+"A: b\nContent-Length: 5\r\n\r\n", ok+"Content-Length: 5\r\n\n")
+	f(MendedLineEnds, 5, true, "HTTP/1.1 200 OK\nContent-Length: 5\n\n")
+	f(MendedLineEnds, 5, false, "HTTP/1.1 200 OK\nContent-Length: 5\r\n\r\n", ok+"A: b\nContent-Length: 5\r\n\r\n", ok+"Content-Length: 5\r\n\n",
+		"HTTP/1.1 200 OK\nContent-Length: 5\n\r\n", ok+"A: b\nConnection: keep-alive\nContent-Length: 5\n\n")
 	f(MendedLineEnds, SizeUntilClose, true, "HTTP/1.1 200\n\n")
 }
 

@@ -33,6 +33,8 @@ type Body struct {
 	// If not, data that are followed by one may be a byte more than was meant, with the CR of the
 	// chunk's end.
 	response, bareLF bool
+	// lf and crlf say that a line around the data ended in a bare LF, or in CRLF.
+	lf, crlf bool
 	// at is how many bytes came before those that Decode is reading.
 	at int64
 	// section is the trailer section as far as it has come; maxSection bounds it.
@@ -179,6 +181,7 @@ func (b *Body) step(c byte) *Refusal {
 		if c != '\n' {
 			return badChunkSize()
 		}
+		b.crlf = true
 		b.beginChunk()
 	case chunkDataCR:
 		return b.stepDataEnd(c)
@@ -204,8 +207,7 @@ func (b *Body) stepSize(c byte) *Refusal {
 	case b.digits > 0 && c == '\r':
 		b.state = chunkLineEnd
 	case b.digits > 0 && c == '\n' && b.response:
-		b.bareLF = true
-		b.beginChunk()
+		b.endSizeLine()
 	case b.digits > 0 && isBlank(c) && b.response:
 		b.state = chunkBlank
 	default:
@@ -222,8 +224,7 @@ func (b *Body) stepExtension(c byte) *Refusal {
 		b.state = chunkLineEnd
 		return nil
 	case c == '\n' && b.response:
-		b.bareLF = true
-		b.beginChunk()
+		b.endSizeLine()
 		return nil
 	case b.state == chunkBlank && c == ';':
 		b.state = chunkExtension
@@ -231,12 +232,24 @@ func (b *Body) stepExtension(c byte) *Refusal {
 		return badChunkSize()
 	}
 	b.extension++
-	b.extensions++
+	if b.state == chunkExtension {
+		b.extensions++ // Not blanks: there are backends that pad each chunk's size.
+	}
 	if b.extension > maxChunkExtension || b.extensions > maxExtensions {
 		return badChunkLine()
 	}
 	return nil
 }
+
+// endSizeLine begins a chunk whose size line ended in a bare LF.
+func (b *Body) endSizeLine() {
+	b.lf, b.bareLF = true, true
+	b.beginChunk()
+}
+
+// MixesLineEnds reports whether some lines around the data ended in a bare LF and others in CRLF.
+// The LF may then be a part of a value that a client chose, and the body's end no end.
+func (b *Body) MixesLineEnds() bool { return b.lf && b.crlf }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
@@ -275,7 +288,12 @@ func (b *Body) stepTrailers(c byte) *Refusal {
 	switch {
 	case !crlf && !b.response:
 		return badTrailers("a trailer line doesn't end in CRLF").at(len(b.section) - 1)
-	case len(line) > 0:
+	case crlf:
+		b.crlf = true
+	default:
+		b.lf = true
+	}
+	if len(line) > 0 {
 		return nil
 	}
 	why := b.parseTrailers()

@@ -93,6 +93,40 @@ func TestChunksOfResponses(t *testing.T) {
 	f("0\r\n"+strings.Repeat("x: y\r\n", MaxResponseFields)+"\r\n", "", "")
 }
 
+// Blanks behind a size are bounded by the line, not by the body: a backend pads each of its chunks.
+func TestManyPaddedChunks(t *testing.T) {
+	in := strings.Repeat("1 \t \r\na\r\n", maxExtensions) + "0  \r\n\r\n"
+	body, rest, err := decodeResponse(in, len(in)+1)
+	require.NoError(t, err)
+	assert.Len(t, body, maxExtensions)
+	assert.Empty(t, rest)
+
+	in = strings.Repeat("1 ;x\r\na\r\n", maxExtensions) + "0\r\n\r\n"
+	_, _, err = decodeResponse(in, len(in)+1)
+	refused := &Refusal{}
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, "chunk-line", refused.Reason)
+}
+
+func TestMixedLineEnds(t *testing.T) {
+	f := func(mixed bool, in string) {
+		t.Helper()
+		var b Body
+		b.BeginResponse(SizeChunked, maxTestSection)
+		_, _, err := b.Decode([]byte(in))
+		require.NoError(t, err, in)
+		require.True(t, b.Complete(), in)
+		assert.Equal(t, mixed, b.MixesLineEnds(), in)
+	}
+	f(false, "3\r\na\nb\r\n0\r\nX: y\r\n\r\n")
+	f(false, "3\na\nb\n0\nX: y\n\n")
+	f(false, "3\nabc\r\n0;x\n\n")
+	f(true, "3\r\nabc\r\n0\n\n")
+	f(true, "3;x\nabc\n0\r\n\r\n")
+	f(true, "0\r\nX: y\n\n")
+	f(true, "0\r\nX: y\nX: z\r\n\r\n")
+}
+
 // What two readers could read differently nobody may have.
 func TestChunksOfResponsesRefused(t *testing.T) {
 	f := func(reason string, ins ...string) {
