@@ -11,15 +11,22 @@ type session struct {
 	request *request
 	// over says that no request follows.
 	over bool
+	// rested says that the session goes on in a new goroutine.
+	rested bool
 }
 
 // run serves the connection until one side has enough of it.
 func (s *session) run() {
-	defer s.Close()
 	for s.await() {
 		s.serve()
 	}
 	s.release()
+	if s.rested {
+		s.rested = false
+		go s.run()
+		return
+	}
+	s.Close()
 }
 
 // Serve is netconn.Server's: n bytes have come. Requests that need no more of the client, which is most, are answered.
@@ -75,7 +82,8 @@ func (s *session) release() {
 	}
 }
 
-// await waits for the first bytes of a request, unless those came with the one before. It says no at the connection's end.
+// await waits for the first bytes of a request, unless those came with the one before. It says no at
+// the connection's end, and when the session has rested.
 func (s *session) await() bool {
 	if s.over {
 		return false
@@ -83,7 +91,8 @@ func (s *session) await() bool {
 	if s.request != nil {
 		return true
 	}
-	for s.Await(s) == nil && !s.over {
+	err := s.Await(s)
+	for ; err == nil && !s.over; err = s.Await(s) {
 		if s.request.isOpen() {
 			return true
 		}
@@ -91,5 +100,6 @@ func (s *session) await() bool {
 		s.KeepWaiting()
 		s.release()
 	}
+	s.rested = err == netconn.ErrRested
 	return false
 }

@@ -299,3 +299,17 @@ func TestReadingAndWritingDoNotAllocate(t *testing.T) {
 		c.Idle()
 	}))
 }
+
+// A wait for another request rests once, and is overdue when it was going to be.
+func TestLongWait(t *testing.T) {
+	_, c, theirs := client(t, ClientLimits{Header: patience, Idle: 4 * brief, Read: brief})
+	begin(t, c, theirs, "G")
+	require.True(t, c.Next())
+	c.Idle()
+	takes(t, 4*brief, func() {
+		_, err := read(c)
+		assert.Equal(t, ErrRested, err)
+		_, err = read(c)
+		assert.Equal(t, io.EOF, err)
+	})
+}

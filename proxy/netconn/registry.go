@@ -15,6 +15,10 @@ const (
 	maxTick = 250 * time.Millisecond
 	// ticksPerTimeout is how often the shortest timeout is looked at while it runs.
 	ticksPerTimeout = 8
+	// restTicks is after how many ticks a client's wait counts as long, and restsPerTick how many of
+	// them are told so in one.
+	restTicks    = 8
+	restsPerTick = 1024
 )
 
 // Registry keeps the connections of one side of a proxy. Its methods may be called at the same time.
@@ -147,18 +151,41 @@ func (r *Registry) sweep(empty <-chan struct{}) {
 
 func (r *Registry) wakeOverdue() {
 	now := r.now.Load()
+	rests := restsPerTick
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for t := range r.conns {
 		due := t.readDue.Load()
-		if overdue(due, now) || due != 0 && due == t.seenDue && (t.abandoned() || t.ended(due)) {
+		switch again := t.seen(due); {
+		case overdue(due, now), again && (t.abandoned() || t.ended(due)):
+			t.wakeRead()
+		case rests > 0 && t.rests():
+			rests--
+			t.restedDue = due
+			t.rested.Store(true)
 			t.wakeRead()
 		}
-		t.seenDue = due
 		if overdue(t.writeDue.Load(), now) {
 			t.wakeWrite()
 		}
 	}
+}
+
+// seen notes that a tick sees a Read that will be overdue at due, and reports whether an earlier one
+// did.
+func (t *timed) seen(due int64) bool {
+	again := due != 0 && due == t.seenDue
+	if t.seenDue = due; again {
+		t.ticks++
+	} else {
+		t.ticks = 0
+	}
+	return again
+}
+
+// rests reports whether a client has waited for long between two requests, and wasn't told so.
+func (t *timed) rests() bool {
+	return t.ticks >= restTicks && t.stage.Load() == kept && t.restedDue != t.seenDue
 }
 
 // ended says whether the other side of a connection has ended, whose Read may not have been told: see readEach. It looks once a wait.

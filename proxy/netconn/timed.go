@@ -18,6 +18,10 @@ func (timeout) Error() string   { return "timed out" }
 func (timeout) Timeout() bool   { return true }
 func (timeout) Temporary() bool { return false }
 
+// ErrRested is what Await returns once in a long wait: whoever calls it had better wait on in another
+// goroutine. One that has served requests has a stack of 4 KB or more, and a new one 2 KB.
+var ErrRested = errors.New("waited for long")
+
 // errWoken says that a Read was woken without being overdue.
 var errWoken = errors.New("woken")
 
@@ -50,6 +54,11 @@ type timed struct {
 	untold bool
 	// seenDue is readDue as the last tick saw it, lookedDue as it was when a tick looked whether the other side had ended.
 	seenDue, lookedDue int64
+	// ticks is how many ticks saw that Read before. restedDue is readDue as it was when a client's
+	// wait was found to be long, and rested tells the client.
+	ticks     int
+	restedDue int64
+	rested    atomic.Bool
 	// readErr and writeErr are what the last Read and the last Write failed with.
 	readErr, writeErr error
 }
