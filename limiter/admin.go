@@ -109,7 +109,7 @@ func (s *Service) put(
 	if full {
 		return Written{}, fmt.Errorf("%w: there are %d already", ErrFull, s.o.MaxBuckets)
 	}
-	p.at, p.creates = was.At, !ok
+	p.at, p.from = was.At, was.Rate
 	p.stored = p.arrival(was)
 	record := recordOf(p.rate, clientID, true, p.content(was), wall)
 	if s.o.Strict {

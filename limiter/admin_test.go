@@ -370,3 +370,46 @@ func TestAdminWriteOfACallerThatIsGone(t *testing.T) {
 	assert.Zero(t, f.store.writes)
 	assert.True(t, f.Stats().StoreUp, "that is not the store's fault")
 }
+
+// A change keeps the tokens of the bucket that it was for, also if that was full and reaped before
+// memory followed the store. The new bucket doesn't begin full.
+func TestChangeOfABucketThatIsReapedMeanwhile(t *testing.T) {
+	hundred := Change{Capacity: ptr(int64(100)), Refill: &gcra.Refill{Amount: 1, Per: 24 * time.Hour}}
+	put := func(f *fixture) error { return errorOf(f.Put(context.Background(), "a", hundred)) }
+	reap := func(f *fixture) {
+		f.clock.advance(time.Hour)
+		f.reapAll()
+		require.Zero(f.t, f.Stats().Buckets)
+	}
+	for name, change := range map[string]func(*fixture){
+		"while the store writes": func(f *fixture) {
+			f.store.hook(func(Batch) error { reap(f); return nil })
+			require.NoError(f.t, put(f))
+		},
+		"in doubt": func(f *fixture) {
+			f.store.doubtKeep = true
+			f.store.hook(func(Batch) error { return ErrInDoubt })
+			require.ErrorIs(f.t, put(f), ErrInDoubt)
+			reap(f)
+		},
+		"in doubt, and the client is back": func(f *fixture) {
+			f.store.doubtKeep = true
+			f.store.hook(func(Batch) error { return ErrInDoubt })
+			require.ErrorIs(f.t, put(f), ErrInDoubt)
+			reap(f)
+			f.admitted("a", 1)
+			f.clock.advance(time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.Take("a")
+			f.cleanAll() // It has no row, so the reaper may drop it.
+			change(f)
+			f.store.hook(nil)
+			f.mustFlush()
+			assert.Equal(t, int64(10), f.tokens("a"))
+			assert.Equal(t, 10, int(f.store.all()["a"].Tokens))
+		})
+	}
+}

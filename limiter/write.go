@@ -36,12 +36,10 @@ type doubtedWrite struct {
 // plan is what an admin write makes of a bucket.
 type plan struct {
 	rate   *gcra.Rate
-	tokens *int64 // nil: those that the bucket has
-	// at is the moment that the plan was made for, and creates says that there was no bucket then.
-	at      int64
-	creates bool
-	// stored is the arrival time of what goes to the store.
-	stored int64
+	tokens *int64     // nil: those that the bucket has
+	at     int64      // the moment that the plan was made for
+	from   *gcra.Rate // of the bucket that there was then; nil: there was none
+	stored int64      // the arrival time of what goes to the store
 }
 
 // content is the credit that the new bucket gets where the old one held was.
@@ -49,11 +47,14 @@ func (p plan) content(was gcra.Holding) int64 {
 	switch {
 	case p.tokens != nil:
 		return *p.tokens * p.rate.Interval
-	case was.Rate == nil:
+	case p.from == nil && was.Rate == nil:
 		return p.rate.Span
-	case p.creates:
+	case p.from == nil:
 		// The client came while the store was writing. Its new bucket lacks what it has spent.
 		return p.rate.Span - was.Rate.Convert(was.Rate.Span-was.Credit, p.rate)
+	case was.Rate == nil:
+		// The bucket has become full, and was reaped, since the plan was made.
+		return p.from.Convert(p.from.Span, p.rate)
 	}
 	return was.Rate.Convert(was.Credit, p.rate)
 }
