@@ -29,17 +29,21 @@ type shared struct {
 // shard is a hash table of pages that grows and shrinks by one page at a time (linear hashing,
 // Litwin 1980). A client's page is numbered by the lowest bits of its hash, as many bits as there
 // are pages for. So adding a page splits one other page, and moves nobody else's buckets.
+//
+// It is two cache lines: what every take reads, and what takes and others write.
 type shard struct {
 	directory *xsync.MapOf[uint32, entry]
 	*shared
 	pages atomic.Uint32 // how many there are
-	_     [44]byte      // What takers read is in a cache line of its own.
+	_     [cacheLine - 2*bits.UintSize/8 - 4]byte
 
 	shape   sync.Mutex // held while the number of pages changes, or must not change
 	buckets atomic.Int64
 	dirty   dirtyList
-	_       [16]byte
+	_       [cacheLine - 40]byte
 }
+
+const cacheLine = 64
 
 func (s *shard) init(common *shared) {
 	s.shared = common

@@ -22,6 +22,7 @@ type Options struct {
 
 // Table holds the buckets of one limit.
 type Table struct {
+	shards [Shards]shard // first, so that they begin with a cache line
 	shared
 	max int64
 	// mark is dirty, or 0 where spending leaves no bucket dirty.
@@ -29,7 +30,6 @@ type Table struct {
 	// emptyUntil is when a bucket that started empty, since a crash may have forgotten its client,
 	// would be full.
 	emptyUntil atomic.Int64
-	shards     [Shards]shard
 
 	count         atomic.Int64
 	managed       atomic.Int64
