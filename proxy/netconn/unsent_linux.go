@@ -1,0 +1,27 @@
+package netconn
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// tellsUnsent says that hasUnsent can tell.
+const tellsUnsent = true
+
+// hasUnsent reports whether the other side's system hasn't acknowledged all that was written. Where
+// this system can't tell, it says no.
+func hasUnsent(conn net.Conn) bool {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	unsent := 0
+	err = rc.Control(func(fd uintptr) { unsent, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	return err == nil && unsent > 0
+}
