@@ -96,6 +96,9 @@ func inheritSocket(fd int) (socket, error) {
 	if _, ok := ln.Addr().(*net.TCPAddr); !ok {
 		return socket{}, errors.Join(fmt.Errorf("inherited socket: %s listens on %s %s; want TCP", file.Name(), ln.Addr().Network(), ln.Addr()), ln.Close())
 	}
+	if !listens(ln.(*net.TCPListener)) {
+		return socket{}, errors.Join(fmt.Errorf("inherited socket: %s is not a listening socket: it is a connection, as a socket unit with Accept=yes passes it, or nobody called listen(2)", file.Name()), ln.Close())
+	}
 	return socket{Listener: ln}, nil
 }
 

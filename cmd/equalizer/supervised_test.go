@@ -115,15 +115,43 @@ func TestInheritedByAddress(t *testing.T) {
 	assert.Contains(t, p.logs.text(), "inherited socket "+s.addrs[0]+" is neither named proxy or admin nor on server.listen")
 }
 
-// What isn't a TCP listener can't be inherited.
+// What isn't a TCP listener can't be inherited: a file, a connection, as a socket unit with
+// Accept=yes passes it, or a socket that is only bound. Nobody would be told that none is accepted.
 func TestInheritedThatIsNoListener(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	defer write.Close()
-	defer read.Close()
-	s := &supervisor{t: t, files: []*os.File{read}, names: "proxy"}
-	p := s.spawn(free(flags...)...)
-	assert.Equal(t, 1, p.wait())
-	assert.Contains(t, p.logs.text(), "descriptor 3 is not a listening socket")
+	conn, err := net.Dial("tcp", listenAnywhere(t).Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	connected, err := conn.(*net.TCPConn).File()
+	require.NoError(t, err)
+	for name, file := range map[string]*os.File{"pipe": read, "connection": connected, "bound": boundSocket(t)} {
+		t.Run(name, func(t *testing.T) {
+			defer file.Close()
+			s := &supervisor{t: t, files: []*os.File{file}, names: "proxy"}
+			p := s.spawn(free(flags...)...)
+			assert.Equal(t, 1, p.wait())
+			assert.Contains(t, p.logs.text(), "descriptor 3 is not a listening socket")
+		})
+	}
+}
+
+// listenAnywhere is a listener until the test's end.
+func listenAnywhere(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { ln.Close() })
+	return ln
+}
+
+// boundSocket has an address, and doesn't listen.
+func boundSocket(t *testing.T) *os.File {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	return os.NewFile(uintptr(fd), "bound")
 }
