@@ -10,7 +10,8 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// What a backend could take for the header that clients are limited by isn't passed on; that header is.
+// The header that clients are limited by is passed on; fields that a backend could mistake for it
+// are not.
 func TestImitationsOfTheKeyAreDropped(t *testing.T) {
 	b, got := answering(t, ok)
 	f := func(spec string, kept, dropped []string) {

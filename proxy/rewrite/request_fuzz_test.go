@@ -17,8 +17,8 @@ import (
 	"gopher-equalizer/proxy/http1/http1test"
 )
 
-// FuzzHead sends whatever head passes through Request.AppendHead, and has net/http read
-// the result: it must be one request, framed as we read it, and nothing of the client's may pass for ours.
+// FuzzHead makes the head for a backend of any head that is accepted, and has net/http read it. It
+// must be one request, framed as we read it, and no field of the client's may pass for one of ours.
 func FuzzHead(f *testing.F) {
 	for _, head := range []string{
 		http1test.Browser,
@@ -76,7 +76,7 @@ func checkPassedOn(t require.TestingT, in, out string) {
 	}
 }
 
-// checkAsRead checks what a server makes of it.
+// checkAsRead checks how a server reads the head.
 func checkAsRead(t require.TestingT, r *Request, rest string) {
 	// net/http takes no % in a path that begins no escape, and this isn't about paths.
 	from := bufio.NewReader(strings.NewReader(string(r.Received.Method) + " / HTTP/1.1\r\n" + rest))
@@ -104,7 +104,8 @@ func checkAsRead(t require.TestingT, r *Request, rest string) {
 	checkForwarding(t, got.Header)
 }
 
-// checkForwarding checks that what says who the client is, once names are read as loosely as CGI does, is ours.
+// checkForwarding checks that the fields that say who the client is are ours, when names are read
+// as loosely as CGI does.
 func checkForwarding(t require.TestingT, header http.Header) {
 	want := map[string]string{"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "http", "x-real-ip": "192.0.2.1", "x-request-id": "id"}
 	for name, values := range header {
@@ -137,7 +138,7 @@ func checkForwarding(t require.TestingT, header http.Header) {
 	}
 }
 
-// The same, with heads that are mostly good.
+// TestHead does the same with heads that are mostly good.
 func TestHead(t *testing.T) {
 	name := rapid.SampledFrom([]string{
 		"Accept", "Connection", "connection", "Keep-Alive", "X-Forwarded-For", "x_forwarded_for", "X-Forwarded.Host", "X-Real-IP", "forwarded",
