@@ -67,7 +67,7 @@ func drawn() *rapid.Generator[[]string] {
 	}), 0, 5)
 }
 
-func TestWithoutTrustedNoHeaderCounts(t *testing.T) {
+func TestWithoutTrustedProxiesNoHeaderCounts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		peer := addrs().Draw(t, "peer")
 		require.Equal(t, peer, Trusted{}.ClientAddr(peer, http1test.Request(t, http1test.Get(drawn().Draw(t, "fields")...))))
