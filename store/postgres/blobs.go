@@ -76,11 +76,8 @@ func (b *Blobs) connect(ctx context.Context) error {
 		return err
 	}
 	b.conn = conn
-	// A server whose commits aren't durable by default is told otherwise, as for buckets.
-	_, err = conn.Exec(ctx, `SELECT set_config(name, 'on', false) FROM pg_settings
-		WHERE name = 'synchronous_commit' AND setting = 'off'`)
-	if err != nil || b.made {
-		return wrapf(err, "set up the connection")
+	if err := b.o.setUp(ctx, conn); err != nil || b.made {
+		return err
 	}
 	if err := b.createTables(ctx); err != nil {
 		return err

@@ -46,19 +46,15 @@ func (s *Store) claim(ctx context.Context, c *session) error {
 }
 
 // introduce notes which server process is ours, so that it can be told from another writer's
-// when the connection is lost. It also sets what the session runs with, and undoes defaults of the
-// server that we can't live with: commits that aren't durable, and an end of sessions (and so of
-// our lock) that are idle.
+// when the connection is lost.
 func (s *Store) introduce(ctx context.Context, c *session) error {
-	names, values := s.o.settings()
-	_, err := c.conn.Exec(ctx, "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS setting (name, value)", names, values)
-	if err != nil {
-		return fmt.Errorf("set up the connection: %w", err)
+	if err := s.o.setUp(ctx, c.conn); err != nil {
+		return err
 	}
 	var b backend
 	var version int
 	var name string
-	err = c.conn.QueryRow(ctx, `
+	err := c.conn.QueryRow(ctx, `
 		SELECT pid, backend_start, current_setting('server_version_num')::integer, current_setting('server_version')
 		FROM pg_stat_activity WHERE pid = pg_backend_pid()`).Scan(&b.pid, &b.start, &version, &name)
 	if err != nil {
@@ -68,10 +64,7 @@ func (s *Store) introduce(ctx context.Context, c *session) error {
 		return err
 	}
 	s.own = append(s.own, b)
-	_, err = c.conn.Exec(ctx, `
-		SELECT set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '0' END, false) FROM pg_settings
-		WHERE name = 'synchronous_commit' AND setting = 'off' OR name = 'idle_session_timeout'`)
-	return wrapf(err, "set up the connection")
+	return nil
 }
 
 // oldestVersion has MERGE.

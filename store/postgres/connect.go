@@ -138,9 +138,24 @@ func (o Options) config() (*pgx.ConnConfig, error) {
 	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return closeOnCancel{rawConn(c.Conn())}
 	}
-	// PgBouncer refuses others, or drops them without a word; settings has them.
+	// PgBouncer refuses others, or drops them without a word; setUp sets them.
 	config.RuntimeParams = map[string]string{"application_name": "gopher-equalizer", "timezone": "UTC"}
 	return config, nil
+}
+
+// setUp sets what a session runs with. It also undoes defaults of the server that we can't live
+// with: commits that aren't durable, and an end of sessions (and so of our lock) that are idle.
+func (o Options) setUp(ctx context.Context, conn *pgx.Conn) error {
+	names, values := o.settings()
+	_, err := conn.Exec(ctx, `SELECT set_config(name, value, false)
+		FROM unnest($1::text[], $2::text[]) AS setting (name, value)`, names, values)
+	if err == nil {
+		_, err = conn.Exec(ctx, `
+			SELECT set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '0' END, false)
+			FROM pg_settings
+			WHERE name = 'synchronous_commit' AND setting = 'off' OR name = 'idle_session_timeout'`)
+	}
+	return wrapf(err, "set up the connection")
 }
 
 // settings are what a session runs with.
