@@ -18,6 +18,8 @@ const (
 	// headGrace is for how long heads may go on to arrive once the listeners are closed. A
 	// successor waits for that, too.
 	headGrace = 500 * time.Millisecond
+	// cutGrace is for how long requests that were cut may take to end, and write their lines to the log.
+	cutGrace = time.Second
 	// The pauses after failed accepts, as when there are no file descriptors left.
 	acceptPause, acceptLongestPause = 5 * time.Millisecond, time.Second
 )
@@ -152,10 +154,15 @@ func (p *Proxy) Close(ctx context.Context) error {
 // Wait waits for what is relayed after Close. When ctx ends, it cuts what still is and says in an
 // error how much that was.
 func (p *Proxy) Wait(ctx context.Context) error {
-	if err := p.clients.Wait(ctx); err != nil {
-		return fmt.Errorf("%d connections were cut: %w", p.clients.Cut(), err)
+	err := p.clients.Wait(ctx)
+	if err == nil {
+		return nil
 	}
-	return nil
+	n := p.clients.Cut()
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+	defer cancel()
+	_ = p.clients.Wait(ending) // What hasn't ended by then has no line.
+	return fmt.Errorf("%d connections were cut: %w", n, err)
 }
 
 // CutLasting cuts the tunnels and event streams, those that begin later too, and returns how many

@@ -225,6 +225,44 @@ func TestShutdownCuts(t *testing.T) {
 	close(release)
 }
 
+// What a stop cuts has its lines in the log when Wait returns, which the process's end follows. They say
+// that it wasn't the client who went.
+func TestShutdownLogsWhatItCuts(t *testing.T) {
+	requests := map[string]string{
+		"no response":     "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"half a body":     sized(10) + "half",
+		"half a large":    sized(100_000) + "half",
+		"half a response": "GET /half HTTP/1.1\r\nHost: x\r\n\r\n",
+	}
+	came := make(chan struct{}, len(requests))
+	b := startBackend(t, func(c *conn, _ int) {
+		head := c.readHead()
+		if strings.Contains(head, "/half") {
+			c.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+		}
+		came <- struct{}{}
+		c.untilEnd()
+	})
+	p := proxyTo(t, b.addr)
+	for name, text := range requests {
+		require.True(t, p.dial().send(text), name)
+	}
+	for range len(requests) - 1 {
+		await(t, came) // "half a body" is small: it is awaited before it goes to the backend.
+	}
+	require.Eventually(t, func() bool { return p.Stats().InFlight == int64(len(requests)) }, patience, time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, p.Close(ctx))
+	cancel()
+	require.Error(t, p.Wait(ctx))
+	lines := p.log.lines()
+	require.Len(t, lines, len(requests))
+	for _, line := range lines {
+		assert.Contains(t, line, `"reason":"cut-at-stop"`)
+		assert.NotContains(t, line, `"error"`)
+	}
+}
+
 func TestServeAfterShutdown(t *testing.T) {
 	p := proxyTo(t)
 	shutdown(t, p)

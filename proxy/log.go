@@ -29,11 +29,14 @@ func (r *request) log(status int) {
 		line.Bytes("request_id", r.head.RequestID)
 	}
 	r.logReason(line)
-	if r.cause != nil {
+	if r.cause != nil && !r.cutAtStop() {
 		line.AnErr("error", r.cause)
 	}
 	line.Msg("request")
 }
+
+// cutAtStop reports whether what looks like a client that left is a connection that we cut.
+func (r *request) cutAtStop() bool { return r.failure == clientGone && r.session.WasCut() }
 
 // describe says what came in; of a header that could not be read, only who sent it.
 func (r *request) describe(dict *zerolog.Event) *zerolog.Event {
@@ -94,6 +97,8 @@ func (r *request) logReason(line *zerolog.Event) {
 		if why.Field != "" {
 			line.Str("field", why.Field)
 		}
+	case r.cutAtStop():
+		line.Str("reason", "cut-at-stop")
 	case r.failure != nil:
 		line.Str("reason", r.failure.reason)
 	}

@@ -96,8 +96,7 @@ func (r *Registry) Cut() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for t := range r.conns {
-		// The owner still has to Close, and finds out by an error or an end that it was cut.
-		t.link.cut()
+		t.breakOff()
 	}
 	return len(r.conns)
 }

@@ -28,7 +28,7 @@ func (c *Client) Admitted() {
 func (c *Client) Lasts() {
 	c.stage.Store(lastingly)
 	if c.registry.cutting.Load() {
-		c.link.cut()
+		c.breakOff()
 	}
 }
 
@@ -93,7 +93,7 @@ func (all *Clients) CutLasting() (n int) {
 	defer all.mu.Unlock()
 	for t := range all.conns {
 		if t.stage.Load() == lastingly {
-			t.link.cut()
+			t.breakOff()
 			n++
 		}
 	}

@@ -44,8 +44,8 @@ type timed struct {
 	readDue, writeDue atomic.Int64
 	// pace is what Writes are held to; nil or without a rate if they aren't.
 	pace *pace
-	// interrupted has Reads and Writes fail.
-	interrupted atomic.Bool
+	// interrupted has Reads and Writes fail, and wasCut says that breakOff has ended the connection.
+	interrupted, wasCut atomic.Bool
 	// stage is how far a client is with a request: see stage.go.
 	stage atomic.Int32
 	// client is who waits for what is read here; nil if nobody does.
@@ -85,6 +85,16 @@ func (t *timed) Resume() {
 		t.interrupted.Store(false)
 	}
 }
+
+// breakOff ends the connection for whoever uses it, who still has to Close, and finds out by an
+// error or an end.
+func (t *timed) breakOff() {
+	t.wasCut.Store(true)
+	t.link.cut()
+}
+
+// WasCut reports whether the connection was ended by Cut or CutLasting, and not by the other side.
+func (t *timed) WasCut() bool { return t.wasCut.Load() }
 
 // overdue says whether something due is late now.
 func overdue(due, now int64) bool { return due != 0 && due <= now }
