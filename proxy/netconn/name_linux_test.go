@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// silent has connects to an address get no answer: its queue has room for one, which is there.
+// silent has connects to an address get no answer: its queue has room for one, which is there. The
+// address is not 127.0.0.1, where the port may be that of anybody's connection.
 func silent(t *testing.T, host [4]byte, port string) {
 	t.Helper()
 	number, err := strconv.Atoi(port)
@@ -30,11 +31,11 @@ func silent(t *testing.T, host [4]byte, port string) {
 
 // An address that doesn't answer takes its head start, and no more; after that it is left out.
 func TestDialsPassSilenceBy(t *testing.T) {
-	port, _ := listenAll(t, "127.0.0.2")
-	silent(t, [4]byte{127, 0, 0, 1}, port)
-	d := NewDialer(BackendLimits{Connect: patience}, &fakeResolver{addrs: []string{"127.0.0.1", "127.0.0.2"}}, nil)
+	port, _ := listenAll(t, "127.0.0.3")
+	silent(t, [4]byte{127, 0, 0, 2}, port)
+	d := NewDialer(BackendLimits{Connect: patience}, &fakeResolver{addrs: []string{"127.0.0.2", "127.0.0.3"}}, nil)
 	for range 4 {
-		assert.Equal(t, "127.0.0.2", dialName(t, d, port).remote())
+		assert.Equal(t, "127.0.0.3", dialName(t, d, port).remote())
 	}
 	addrs, err := d.names["app.test:"+port].addresses(t.Context())
 	require.NoError(t, err)
@@ -43,13 +44,13 @@ func TestDialsPassSilenceBy(t *testing.T) {
 
 // With little time each address still has its part of it.
 func TestDialsShareTheirTime(t *testing.T) {
-	port, listeners := listenAll(t, "127.0.0.2")
-	silent(t, [4]byte{127, 0, 0, 1}, port)
-	d := NewDialer(BackendLimits{Connect: 200 * time.Millisecond}, &fakeResolver{addrs: []string{"127.0.0.1", "127.0.0.2"}}, nil)
-	assert.Equal(t, "127.0.0.2", dialName(t, d, port).remote())
+	port, listeners := listenAll(t, "127.0.0.3")
+	silent(t, [4]byte{127, 0, 0, 2}, port)
+	d := NewDialer(BackendLimits{Connect: 200 * time.Millisecond}, &fakeResolver{addrs: []string{"127.0.0.2", "127.0.0.3"}}, nil)
+	assert.Equal(t, "127.0.0.3", dialName(t, d, port).remote())
 
 	require.NoError(t, listeners[0].Close())
-	silent(t, [4]byte{127, 0, 0, 2}, port)
+	silent(t, [4]byte{127, 0, 0, 3}, port)
 	_, err := d.Dial(t.Context(), Target{Network: "tcp", Addr: "app.test:" + port})
 	assert.ErrorIs(t, err, ErrTimeout)
 }
