@@ -102,6 +102,7 @@ func (b *Backend) connect(ctx context.Context) (net.Conn, *secure, error) {
 		_ = conn.Close() // what the handshake failed with says more
 		if b.name != nil {
 			b.name.letGo(b)
+			b.name.doubt()
 		}
 		return nil, nil, fmt.Errorf("TLS handshake: %w", inTime(err))
 	}
@@ -118,10 +119,12 @@ func (b *Backend) reach(ctx context.Context) (net.Conn, error) {
 		return nil, err
 	}
 	conn, addr, err := b.name.race(ctx, addrs)
-	if err == nil {
-		b.name.hold(b, addr.Addr())
+	if err != nil {
+		b.name.doubt()
+		return nil, err
 	}
-	return conn, err
+	b.name.hold(b, addr.Addr())
+	return conn, nil
 }
 
 // dialOne connects to one address. The error has no address: who calls knows it.

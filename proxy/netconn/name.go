@@ -22,6 +22,8 @@ const (
 	// lookupInterval is how old a name's addresses may be when something is dialed. It is then
 	// looked up again, and nobody waits for that.
 	lookupInterval = 10 * time.Second
+	// doubtInterval is the same after a lookup that failed, and after a dial that reached no address.
+	doubtInterval = time.Second
 	// lookupTimeout bounds one lookup.
 	lookupTimeout = 5 * time.Second
 	// skipTime is for how long an address that could not be connected to is left out.
@@ -39,13 +41,13 @@ type name struct {
 	told func(host string, err error)
 
 	mu sync.Mutex
-	// known are the addresses that were found last, at is when they were looked up, and err is why
-	// there are none yet.
+	// known are the addresses that were found last, at is when the last lookup ended, and err is why
+	// there are no addresses yet.
 	known []netip.Addr
 	at    time.Time
 	err   error
-	// failing says that the last lookup failed.
-	failing bool
+	// failing says that the last lookup failed, and doubted that no address was reached since.
+	failing, doubted bool
 	// looking is closed at the end of the lookup that runs; nil if none does.
 	looking chan struct{}
 	// turn counts the dials, which take the addresses in turn.
@@ -80,16 +82,34 @@ func newName(addr string, r Resolver) (*name, error) {
 func (n *name) addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.resolver != nil && n.looking == nil && time.Since(n.at) >= lookupInterval {
-		n.looking = make(chan struct{})
-		go n.lookUp(n.looking)
-	}
+	n.refresh()
 	if len(n.known) == 0 {
 		if err := n.await(ctx, n.looking); err != nil {
 			return nil, err
 		}
 	}
 	return n.inTurn(), nil
+}
+
+// refresh begins a lookup if one is due. The caller holds n.mu.
+func (n *name) refresh() {
+	interval := lookupInterval
+	if n.failing || n.doubted {
+		interval = doubtInterval
+	}
+	if n.resolver != nil && n.looking == nil && time.Since(n.at) >= interval {
+		n.looking = make(chan struct{})
+		go n.lookUp(n.looking)
+	}
+}
+
+// doubt notes that a dial reached none of the addresses, or somebody else there: they may belong
+// to others now.
+func (n *name) doubt() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.doubted = true
+	n.refresh()
 }
 
 // await waits for the end of a lookup, if one runs, and says why there are no addresses. The
@@ -153,20 +173,18 @@ func (n *name) lookUp(done chan struct{}) {
 	}
 }
 
-// take takes the result of a lookup, and returns the connections to addresses that are gone. A
-// lookup that failed is due again a second later. turned says that the one before it went
-// otherwise.
+// take takes the result of a lookup, and returns the connections to addresses that are gone. turned
+// says that the lookup before it went otherwise.
 func (n *name) take(found []netip.Addr, err error) (gone []*Backend, turned bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.looking = nil
+	n.looking, n.at = nil, time.Now()
 	turned = n.failing != (err != nil)
 	n.failing = err != nil
 	if err != nil {
 		if n.err = err; !errors.As(err, new(*net.DNSError)) { // which names the host itself
 			n.err = fmt.Errorf("lookup %s: %w", n.host, err)
 		}
-		n.at = time.Now().Add(time.Second - lookupInterval)
 		return nil, turned
 	}
 	for i, ip := range found {
@@ -174,7 +192,7 @@ func (n *name) take(found []netip.Addr, err error) (gone []*Backend, turned bool
 	}
 	slices.SortFunc(found, netip.Addr.Compare) // Resolvers shuffle, which would undo the turns.
 	found = slices.Compact(found)
-	n.known, n.at, n.err = found, time.Now(), nil
+	n.known, n.doubted, n.err = found, false, nil
 	for ip := range n.skipped {
 		if !slices.Contains(found, ip) {
 			delete(n.skipped, ip)

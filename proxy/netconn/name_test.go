@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,6 +126,53 @@ func TestNamesAreLookedUpOnceAnInterval(t *testing.T) {
 		assert.Equal(t, []string{"192.0.2.2"}, n.dialed(t))
 		assert.Equal(t, 2, r.lookups())
 	})
+}
+
+// A dial that reached no address has the name looked up before its time: what is behind it may have
+// moved. However many there are, that is once a second.
+func TestNamesThatMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &fakeResolver{addrs: []string{"192.0.2.1"}}
+		n := newTestName(t, r)
+		n.dialed(t)
+		for range 10 {
+			n.doubt()
+		}
+		synctest.Wait()
+		assert.Equal(t, 1, r.lookups())
+		r.set(nil, "192.0.2.2")
+		time.Sleep(time.Second)
+		for range 10 {
+			n.doubt()
+		}
+		synctest.Wait()
+		assert.Equal(t, []string{"192.0.2.2"}, n.dialed(t))
+		assert.Equal(t, 2, r.lookups())
+		time.Sleep(lookupInterval - time.Second)
+		n.dialed(t)
+		synctest.Wait()
+		assert.Equal(t, 2, r.lookups(), "nobody doubts the new one")
+	})
+	port, listeners := listenAll(t, "127.0.0.1", "127.0.0.2")
+	r := &fakeResolver{addrs: []string{"127.0.0.1"}}
+	d := NewDialer(BackendLimits{Connect: patience}, r, nil)
+	dialName(t, d, port)
+	require.NoError(t, listeners[0].Close())
+	r.set(nil, "127.0.0.2")
+	n := d.names["app.test:"+port]
+	n.mu.Lock()
+	n.at = time.Now().Add(-time.Second)
+	n.mu.Unlock()
+	_, err := d.Dial(t.Context(), Target{Network: "tcp", Addr: "app.test:" + port})
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.Eventually(t, func() bool { return r.lookups() == 2 }, patience, time.Millisecond)
+	n.mu.Lock()
+	looking := n.looking
+	n.mu.Unlock()
+	if looking != nil {
+		<-looking
+	}
+	assert.Equal(t, "127.0.0.2", dialName(t, d, port).remote())
 }
 
 // The last addresses serve while the resolver is away, and new ones soon after it is back.
