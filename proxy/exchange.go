@@ -24,6 +24,8 @@ type exchange struct {
 	answer http1.Answer
 	// head is the answer's head as it came.
 	head []byte
+	// doubtful says that an interim head was one after which the connection can't be used again.
+	doubtful bool
 }
 
 // ending is how an exchange ends.
@@ -55,6 +57,7 @@ func (x *exchange) open(fresh bool, client *netconn.Client) error {
 	conn.Begin(client)
 	x.conn, x.held = conn, held
 	x.in.reset()
+	x.doubtful = false
 	return nil
 }
 

@@ -185,6 +185,7 @@ func (r *request) receive() outcome {
 			}
 			return r.checkSwitch()
 		}
+		x.doubtful = x.doubtful || !x.answer.KeepAlive
 		if err := r.relayInterim(); err != nil {
 			return outcome{failure: clientGone, cause: err}
 		}

@@ -81,7 +81,7 @@ func (r *request) beginRelay() {
 	a, b := &r.exchange.answer, &r.relayed
 	size := a.Size
 	b.none = !a.HasBody(r.header.IsHead())
-	b.keep = a.KeepAlive && (b.none || size != http1.SizeUntilClose) && !a.Contradicts()
+	b.keep = a.KeepAlive && !r.exchange.doubtful && (b.none || size != http1.SizeUntilClose) && !a.Contradicts()
 	b.chunked = r.header.HTTP11 && (size == http1.SizeChunked && (!b.none || a.HasBody(false)) || size == http1.SizeUntilClose && !b.none)
 	b.raw = !r.header.HTTP11 && size < 0 && !b.none
 	if b.none {
