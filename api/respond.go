@@ -20,7 +20,7 @@ func writeJSON(ctx *fasthttp.RequestCtx, status int, value any) error {
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(value); err != nil {
-		return fmt.Errorf("encoding the answer: %w", err)
+		return fmt.Errorf("encoding the response: %w", err)
 	}
 	ctx.SetStatusCode(status)
 	ctx.SetContentType("application/json")

@@ -32,7 +32,7 @@ type Pool struct {
 	_    [cacheLines]byte
 }
 
-// NewPool makes a pool in which no backend is fit yet: Probe finds out which are.
+// NewPool makes a pool in which no backend is healthy yet: Probe finds out which are.
 func NewPool(s Settings) *Pool {
 	p := &Pool{name: s.Name, strategy: s.Strategy, health: s.Health, log: s.Logger}
 	for _, b := range s.Backends {
@@ -128,11 +128,11 @@ func (p *Pool) publish() {
 	p.schedule.Store(&cycle)
 }
 
-// tellIfDeserted logs once that no backend is fit, when that is certain. The caller holds p.mu.
+// tellIfDeserted logs once that no backend is healthy, when that is certain. The caller holds p.mu.
 func (p *Pool) tellIfDeserted() {
 	before := p.deserted
 	p.deserted = !slices.ContainsFunc(p.backends, func(b *Backend) bool { return b.fit() || b.undecided() })
 	if p.deserted && !before {
-		p.log.Error().Str("pool", p.name).Msg("no backend is fit: requests are answered 503")
+		p.log.Error().Str("pool", p.name).Msg("no backend is healthy: requests get 503")
 	}
 }

@@ -113,7 +113,7 @@ func ready(url string) BackendSettings { return BackendSettings{URL: url, Weight
 
 var errRefused = errors.New("connect: connection refused")
 
-const nobody = "error no backend is fit: requests are answered 503"
+const nobody = "error no backend is healthy: requests get 503"
 
 func TestFirstRoundDecidesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

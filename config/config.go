@@ -86,11 +86,12 @@ type Pool struct {
 	Host string `toml:"host"`
 	// ConnectTimeout bounds a connect to a backend, with the TLS handshake; past it the request goes to another.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
-	// AnswerTimeout is how long a backend may take until its answer's header is there; past it: 504.
-	AnswerTimeout time.Duration `toml:"answer_timeout"`
+	// ResponseTimeout is how long a backend may take until its response's header is there; past
+	// it: 504.
+	ResponseTimeout time.Duration `toml:"response_timeout" former:"answer_timeout"`
 	// IdleTimeout is how long a backend may send or take nothing in the middle of a body.
 	IdleTimeout time.Duration `toml:"idle_timeout"`
-	// TotalTimeout bounds a whole answer, its body included. 0: no bound, as event streams and
+	// TotalTimeout bounds a whole response, its body included. 0: no bound, as event streams and
 	// long downloads need it.
 	TotalTimeout time.Duration `toml:"total_timeout"`
 	// MaxConnections bounds the connections to each backend; with none free at any of them: 503.

@@ -43,6 +43,7 @@ func (d decoder) table(key string, from any, into reflect.Value) {
 		d.add(key, "%s; want %s", kind(from), wantedTable(key, into))
 		return
 	}
+	d.rename(key, table, into.Type())
 	fields := fieldsOf(into)
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		if field, known := fields[name]; known {
@@ -50,6 +51,26 @@ func (d decoder) table(key string, from any, into reflect.Value) {
 		} else {
 			d.unknown(join(key, name), name, slices.Sorted(maps.Keys(fields)))
 		}
+	}
+}
+
+// rename gives the keys of a table that go by a former name the one that they have now. Problems
+// with their values then name the new key, on the line of the old one.
+func (d decoder) rename(key string, table map[string]any, of reflect.Type) {
+	for i := range of.NumField() {
+		now, former := of.Field(i).Tag.Get("toml"), of.Field(i).Tag.Get("former")
+		value, there := table[former]
+		if former == "" || !there {
+			continue
+		}
+		delete(table, former)
+		if _, both := table[now]; both {
+			d.add(join(key, former), "the former name of %s, which is set too; want %s alone", now, now)
+			continue
+		}
+		table[now] = value
+		d.lines[join(key, now)] = d.lines[join(key, former)]
+		d.former[join(key, former)] = now
 	}
 }
 

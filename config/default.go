@@ -53,7 +53,7 @@ func DefaultPool() Pool {
 	return Pool{
 		Strategy:          balancer.RoundRobin,
 		ConnectTimeout:    3 * time.Second,
-		AnswerTimeout:     60 * time.Second,
+		ResponseTimeout:   60 * time.Second,
 		IdleTimeout:       75 * time.Second,
 		MaxConnections:    1024,
 		ClientShare:       0.5,

@@ -55,7 +55,7 @@ func Parse(name string, data []byte, o Options) (c Config, warnings []Problem, e
 	if syntax != nil {
 		return Config{Log: c.Log, Admin: Admin{Listen: c.Admin.Listen}}, nil, Problems{*syntax}
 	}
-	r := &report{source: name, lines: keyLines(string(data)), set: map[string]string{}}
+	r := &report{source: name, lines: keyLines(string(data)), set: map[string]string{}, former: map[string]string{}}
 	decoder{r}.table("", tree, reflect.ValueOf(&c).Elem())
 	r.environment(&c, o.Getenv)
 	if o.Override != nil {
@@ -71,6 +71,7 @@ func Parse(name string, data []byte, o Options) (c Config, warnings []Problem, e
 		return Config{Log: c.Log, Admin: Admin{Listen: c.Admin.Listen}}, nil, r.sorted()
 	}
 	c.warn(r)
+	r.warnFormer()
 	return c, r.sorted(), nil
 }
 

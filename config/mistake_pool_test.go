@@ -202,7 +202,7 @@ strategy = "round-robin"
 backends = []
 host = "http://example.com"
 connect_timeout = "0s"
-answer_timeout = "25h"
+response_timeout = "25h"
 idle_timeout = "-5s"
 total_timeout = "10"
 max_connections = 0
@@ -215,7 +215,7 @@ max_connection_age = "25h"
 		`c.toml:3: pools.default.backends: there is none; want backends = ["http://HOST:PORT"]`,
 		`c.toml:4: pools.default.host: "http://example.com": a URL or a path, not an address; want HOST or HOST:PORT`,
 		"c.toml:5: pools.default.connect_timeout: 0s is out of range; want 1ms to 24h",
-		"c.toml:6: pools.default.answer_timeout: 25h is out of range; want 1ms to 24h",
+		"c.toml:6: pools.default.response_timeout: 25h is out of range; want 1ms to 24h",
 		`c.toml:7: pools.default.idle_timeout: "-5s": below 0; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		`c.toml:8: pools.default.total_timeout: "10": no unit; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		"c.toml:9: pools.default.max_connections: 0 is out of range; want 1 to 1000000",

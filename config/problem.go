@@ -57,6 +57,7 @@ type report struct {
 	source   string            // the document's name
 	lines    map[string]int    // key path to line, for what the document says
 	set      map[string]string // key path to who set it past the document: a flag, a variable
+	former   map[string]string // key path with a former name to that key's name now
 	problems Problems
 }
 

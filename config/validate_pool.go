@@ -30,7 +30,7 @@ func (r *report) pool(key string, p Pool) {
 	r.backends(key, p.Backends)
 	r.hostHeader(key+".host", p.Host)
 	r.duration(key+".connect_timeout", p.ConnectTimeout)
-	r.duration(key+".answer_timeout", p.AnswerTimeout)
+	r.duration(key+".response_timeout", p.ResponseTimeout)
 	r.duration(key+".idle_timeout", p.IdleTimeout)
 	r.durationOrOff(key+".total_timeout", p.TotalTimeout)
 	r.between(key+".max_connections", p.MaxConnections, 1, 1_000_000)

@@ -99,7 +99,14 @@ func (r *report) warnSuccessor(c Config) {
 	}
 }
 
-// isLocal says whether a PostgreSQL host is this machine for sure: a socket or loopback.
+// warnFormer warns of keys that the document has by a former name.
+func (r *report) warnFormer() {
+	for key, now := range r.former {
+		r.add(key, "the former name of %s; want %s", now, now)
+	}
+}
+
+// isLocal reports whether a PostgreSQL host is this machine for sure: a socket or loopback.
 func isLocal(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.HasPrefix(host, "/") || strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()

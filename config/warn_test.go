@@ -2,6 +2,7 @@ package config
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -57,6 +58,21 @@ func TestWarnings(t *testing.T) {
 	} {
 		f("[limits.default]\n[store]\n"+lines+pool, none...)
 	}
+}
+
+func TestFormerNames(t *testing.T) {
+	c, warnings, err := Parse("c.toml", []byte(pool+"answer_timeout = \"7s\"\n"), Options{})
+	require.NoError(t, err)
+	require.Equal(t, 7*time.Second, c.Pools["default"].ResponseTimeout)
+	require.Equal(t, []Problem{{
+		Source: "c.toml", Line: 3, Key: "pools.default.answer_timeout",
+		Text: "the former name of response_timeout; want response_timeout",
+	}}, warnings)
+
+	refused(t, pool+"answer_timeout = \"25h\"\n",
+		"c.toml:3: pools.default.response_timeout: 25h is out of range; want 1ms to 24h")
+	refused(t, pool+"response_timeout = \"7s\"\nanswer_timeout = \"7s\"\n",
+		"c.toml:4: pools.default.answer_timeout: the former name of response_timeout, which is set too; want response_timeout alone")
 }
 
 func TestWarningsOfAConfigMadeInGo(t *testing.T) {

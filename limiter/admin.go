@@ -14,7 +14,7 @@ import (
 func (s *Service) Get(clientID string) (Snapshot, error) {
 	if d := s.doubt.Load(); d != nil && d.clientID == clientID {
 		return Snapshot{}, fmt.Errorf("%w: the last write of this bucket broke off, "+
-			"and the store has not answered since", ErrInDoubt)
+			"and the store has not responded since", ErrInDoubt)
 	}
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
 	seen, ok := s.table.Find(clientID, now)

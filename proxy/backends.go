@@ -33,7 +33,7 @@ type connections struct {
 func NewBackends(s ClientSettings) func(balancer.BackendSettings) balancer.Prober {
 	dialer := netconn.NewDialer(netconn.BackendLimits{
 		Connect: s.ConnectTimeout,
-		Answer:  s.AnswerTimeout,
+		Answer:  s.ResponseTimeout,
 		Idle:    s.IdleTimeout,
 		Total:   s.TotalTimeout,
 		Age:     s.MaxConnectionAge,

@@ -235,7 +235,7 @@ func TestAttemptsAreLogged(t *testing.T) {
 	line := p.logged(1)
 	assert.Equal(t, 1, *line.Retries)
 	assert.Equal(t, []loggedAttempt{
-		{Backend: "http://" + breaking.addr, Reason: "awaiting the answer: unexpected EOF"},
+		{Backend: "http://" + breaking.addr, Reason: "awaiting the response: unexpected EOF"},
 		{Backend: "http://" + b.addr},
 	}, line.Attempts)
 	assert.Equal(t, "http://"+b.addr, line.Backend)
@@ -247,7 +247,7 @@ func TestAttemptsAreLogged(t *testing.T) {
 	assert.Equal(t, "backend-broken", line.Reason)
 	assert.Equal(t, []loggedAttempt{
 		{Backend: "http://" + p.pool.backends[0].Addr(), Reason: "connect: connection refused"},
-		{Backend: "http://" + breaking.addr, Reason: "awaiting the answer: unexpected EOF"},
+		{Backend: "http://" + breaking.addr, Reason: "awaiting the response: unexpected EOF"},
 	}, line.Attempts)
 
 	p = proxyTo(t, b.addr)

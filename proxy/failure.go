@@ -27,11 +27,11 @@ type failure struct {
 const statusClientGone = 499
 
 var (
-	noBackend   = unavailable("no-backend", "No backend is available", "no backend is fit to take the request", 5)
+	noBackend   = unavailable("no-backend", "No backend is available", "no backend is healthy", 5)
 	backendBusy = unavailable("backend-busy", "The backend is busy", "all connections to the backend are taken", 1)
 	clientShare = unavailable("client-share", "Too many requests at once", "this client's share of the connections is taken", 1)
-	backendBad  = failed(502, "backend-broken", "The backend broke", "the backend gave no valid answer")
-	backendLate = failed(504, "backend-late", "The backend was late", "the backend did not answer in time")
+	backendBad  = failed(502, "backend-broken", "The backend broke", "the backend gave no valid response")
+	backendLate = failed(504, "backend-late", "The backend was late", "the backend did not respond in time")
 	looping     = failed(508, "loop", "The request is in a loop", "the request was forwarded by this very server before")
 	panicked    = closing(fasthttp.StatusInternalServerError, "panic", "")
 

@@ -156,7 +156,7 @@ func (r *request) sent(err error) outcome {
 	}
 	doing := "sending the request"
 	if x := &r.exchange; x.conn.Sent() == int64(len(x.out)) {
-		doing = "awaiting the answer"
+		doing = "awaiting the response"
 	}
 	return r.broken(fmt.Errorf("%s: %w", doing, noEOF(err)))
 }
@@ -175,7 +175,7 @@ func (r *request) receive() outcome {
 	x := &r.exchange
 	for range maxInterim {
 		if err := x.readHead(); err != nil {
-			return r.broken(fmt.Errorf("awaiting the answer: %w", err))
+			return r.broken(fmt.Errorf("awaiting the response: %w", err))
 		}
 		r.noteMended()
 		if !x.answer.Interim() {

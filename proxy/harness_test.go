@@ -62,7 +62,7 @@ func settings() Settings {
 func clientSettings() ClientSettings {
 	return ClientSettings{
 		ConnectTimeout:    patience,
-		AnswerTimeout:     time.Minute,
+		ResponseTimeout:   time.Minute,
 		IdleTimeout:       time.Minute,
 		KeepAlive:         time.Minute,
 		MaxResponseHeader: 64 << 10,

@@ -313,7 +313,7 @@ func TestTunnelsOutlastOtherTimeouts(t *testing.T) {
 	b, _ := switching(t, echo)
 	s, cs := settings(), clientSettings()
 	s.HeaderTimeout, s.IdleTimeout, s.ReadTimeout, s.WriteTimeout = brief, brief, brief, brief
-	cs.AnswerTimeout, cs.IdleTimeout, cs.TotalTimeout, cs.KeepAlive = patience, brief, brief, brief
+	cs.ResponseTimeout, cs.IdleTimeout, cs.TotalTimeout, cs.KeepAlive = patience, brief, brief, brief
 	p := startProxy(t, s, poolOf(t, cs, b.addr), nil)
 	c := p.upgraded()
 	<-time.After(5 * brief) // Not a wait for something: nobody has anything to say.

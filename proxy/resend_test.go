@@ -181,7 +181,7 @@ func TestLateAnswer(t *testing.T) {
 		defer close(release)
 		other, got := answering(t, ok)
 		cs := clientSettings()
-		cs.AnswerTimeout = brief
+		cs.ResponseTimeout = brief
 		p := startProxy(t, settings(), poolOf(t, cs, b.addr, other.addr), nil)
 		c := p.dial()
 		p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 504, "backend-late")

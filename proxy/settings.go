@@ -84,8 +84,8 @@ type Pool interface {
 type ClientSettings struct {
 	// ConnectTimeout is for a connect, with the lookup of the name and the TLS handshake.
 	ConnectTimeout time.Duration
-	// AnswerTimeout is from the end of a request to the end of the answer's header.
-	AnswerTimeout time.Duration
+	// ResponseTimeout is from the end of a request to the end of the answer's header.
+	ResponseTimeout time.Duration
 	// IdleTimeout is between the bytes of a request's body and of an answer's.
 	IdleTimeout time.Duration
 	// TotalTimeout is for all of an answer, from the request's first byte to the answer's last.

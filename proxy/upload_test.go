@@ -178,7 +178,7 @@ func TestBackendTakesNoUpload(t *testing.T) {
 	})
 	defer close(release)
 	cs := clientSettings()
-	cs.IdleTimeout, cs.AnswerTimeout = brief, brief
+	cs.IdleTimeout, cs.ResponseTimeout = brief, brief
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	c := p.dial()
 	require.True(t, c.send(sized(64<<20)))

@@ -72,7 +72,7 @@ func ready(address string) error {
 	status, body, err := client.GetTimeout(nil, "http://"+address+"/readyz", healthcheckTimeout)
 	switch {
 	case errors.Is(err, fasthttp.ErrTimeout):
-		return fmt.Errorf("no answer from the admin API at %s within %v", address, healthcheckTimeout)
+		return fmt.Errorf("no response from the admin API at %s within %v", address, healthcheckTimeout)
 	case err != nil:
 		return fmt.Errorf("the admin API at %s can't be reached: %w", address, err)
 	case status != fasthttp.StatusOK:

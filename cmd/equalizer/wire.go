@@ -68,7 +68,7 @@ func newPool(c config.Config, log zerolog.Logger) (*balancer.Pool, error) {
 func clientSettings(pool config.Pool, log zerolog.Logger) proxy.ClientSettings {
 	return proxy.ClientSettings{
 		ConnectTimeout:    pool.ConnectTimeout,
-		AnswerTimeout:     pool.AnswerTimeout,
+		ResponseTimeout:   pool.ResponseTimeout,
 		IdleTimeout:       pool.IdleTimeout,
 		TotalTimeout:      pool.TotalTimeout,
 		MaxResponseHeader: int(pool.MaxResponseHeader),

@@ -19,7 +19,7 @@ func TestAppend(t *testing.T) {
 		assert.Equal(t, want+"\n", string(Append(nil, p)))
 	}
 	f(Of(400, ""), `{"type":"about:blank","title":"Bad Request","status":400}`)
-	f(Of(503, "no backend is fit"), `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"no backend is fit"}`)
+	f(Of(503, "no backend is healthy"), `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"no backend is healthy"}`)
 	f(Problem{Status: 418}, `{"type":"about:blank","status":418}`)
 	f(Problem{
 		Type: "https://example.com/p#q", Title: "T", Status: 429, Detail: "say \"no\" \\ \n\x00",
@@ -118,6 +118,6 @@ func TestWriteKeepsTheSpellingOfLaterHeaders(t *testing.T) {
 func TestWriteDoesNotAllocate(t *testing.T) {
 	var ctx fasthttp.RequestCtx
 	ctx.Response.KeepBodyBuffer = true
-	p := Of(503, "no backend is fit")
+	p := Of(503, "no backend is healthy")
 	assert.Zero(t, testing.AllocsPerRun(100, func() { Write(&ctx, p) }))
 }

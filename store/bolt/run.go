@@ -8,7 +8,7 @@ import (
 )
 
 // errLeftBehind is wrapped when a call's context ended before its job did: the job goes on.
-var errLeftBehind = errors.New("the disk has not answered")
+var errLeftBehind = errors.New("the disk has not responded")
 
 // run has a goroutine do the job, after the one before. It returns when the job is done, or
 // when ctx ends or the store is closed, whichever is first.

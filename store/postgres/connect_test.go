@@ -112,8 +112,8 @@ func TestErrorsThatTimeMayMend(t *testing.T) {
 	f(func(o *Options) { o.Port = 1 }, "connection refused")
 	f(func(o *Options) { o.Host, o.Port = "name.invalid", 5432 }, "name.invalid")
 	f(func(o *Options) { o.Host, o.Port = "/nowhere", 5432 }, "no such file or directory")
-	f(func(o *Options) { o.Port = silent(t) }, "the server did not answer in time")
-	f(func(o *Options) { o.Port, o.Timeout = silent(t), 50*time.Millisecond }, "the server did not answer in time")
+	f(func(o *Options) { o.Port = silent(t) }, "the server did not respond in time")
+	f(func(o *Options) { o.Port, o.Timeout = silent(t), 50*time.Millisecond }, "the server did not respond in time")
 }
 
 func TestOpenEndsWithItsContext(t *testing.T) {
@@ -219,7 +219,7 @@ func TestAFrozenServer(t *testing.T) {
 			err := call(within(t, 100*time.Millisecond))
 			require.ErrorIs(t, err, context.DeadlineExceeded, name)
 			require.NotErrorIs(t, err, limiter.ErrInDoubt, "no COMMIT was sent")
-			require.ErrorContains(t, err, "the server did not answer in time")
+			require.ErrorContains(t, err, "the server did not respond in time")
 			require.Less(t, time.Since(start), 3*time.Second, name)
 		}
 		goleak.VerifyNone(t, before) // nothing waits for the server

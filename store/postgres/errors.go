@@ -125,7 +125,7 @@ func (o Options) hint(err error) string {
 		return "this server only reads: is it a standby?"
 	}
 	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, store.ErrHeld) {
-		return "the server did not answer in time"
+		return "the server did not respond in time"
 	}
 	return ""
 }

@@ -34,7 +34,7 @@ func inProcess(t testing.TB) (*Proxy, *accessLog) {
 		Health:         balancer.HealthSettings{Type: balancer.HealthTCP, Interval: time.Hour, Timeout: patience, Rise: 1, Fall: 1},
 		MaxConnections: 16,
 		NewProber: proxy.NewBackends(proxy.ClientSettings{
-			ConnectTimeout: patience, AnswerTimeout: patience, IdleTimeout: patience, KeepAlive: time.Minute,
+			ConnectTimeout: patience, ResponseTimeout: patience, IdleTimeout: patience, KeepAlive: time.Minute,
 		}),
 		Logger: zerolog.Nop(),
 	})
