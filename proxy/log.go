@@ -35,8 +35,11 @@ func (r *request) log(status int) {
 	line.Msg("request")
 }
 
-// cutAtStop reports whether what looks like a client that left is a connection that we cut.
-func (r *request) cutAtStop() bool { return r.failure == clientGone && r.session.WasCut() }
+// cutAtStop reports whether what looks like a client that left, or like the end of a tunnel, is a
+// connection that we cut.
+func (r *request) cutAtStop() bool {
+	return r.session.WasCut() && (r.failure == clientGone || r.status == http1.StatusSwitching)
+}
 
 // describe says what came in; of a header that could not be read, only who sent it.
 func (r *request) describe(dict *zerolog.Event) *zerolog.Event {

@@ -343,6 +343,7 @@ func TestShutdownWaitsForTunnels(t *testing.T) {
 		}
 		require.ErrorIs(t, err, context.Canceled)
 		assert.Contains(t, err.Error(), wanted)
+		assert.Equal(t, "cut-at-stop", p.logged(1).Reason)
 		c.untilEnd()
 	}
 	f(func(c *conn, _ context.CancelFunc) { _ = c.Close() }, "")
