@@ -27,6 +27,9 @@ func (s *Store) claim() error {
 		return err
 	}
 	err := s.db.Update(func(tx *bbolt.Tx) (err error) {
+		if err := checkPages(tx, s.file); err != nil {
+			return err
+		}
 		s.epoch, err = claimSchema(tx)
 		return err
 	})
