@@ -30,6 +30,8 @@ func TestUsage(t *testing.T) {
 	code(2, `unexpected argument "extra"`, "--backend", "http://127.0.0.1:1", "extra")
 	code(2, "want AMOUNT/DURATION", "--backend", "http://127.0.0.1:1", "--refill", "fast")
 	code(2, `invalid value "many" for flag -capacity`, "--backend", "http://127.0.0.1:1", "--capacity", "many")
+	code(2, "Run 'equalizer demo --help' for usage.", "demo", "extra")
+	code(1, "--trusted-header: limits.default.trusted_header: means nothing with key", "--backend", "http://127.0.0.1:1", "--trusted-header")
 	code(2, "is no address", "healthcheck", "--admin", "nowhere")
 	code(1, "can't be reached", "healthcheck", "--admin", "127.0.0.1:1")
 	code(1, "no such file", "-c", "/nonexistent.toml")

@@ -125,7 +125,7 @@ func (o *options) override(c *config.Config) map[string]string {
 
 // limits says whether a flag asks for a limit.
 func (o *options) limits() bool {
-	return o.given["key"] || o.given["secret"] || o.given["capacity"] || o.given["refill"]
+	return o.given["key"] || o.given["secret"] || o.given["trusted-header"] || o.given["capacity"] || o.given["refill"]
 }
 
 // only is the name of the one entry, or "default" where there is none to override.

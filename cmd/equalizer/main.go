@@ -83,8 +83,8 @@ func command(ctx context.Context, args []string, t terminal) error {
 
 // described is the command whose help has the flags that args are about.
 func described(args []string) string {
-	if len(args) > 0 && args[0] == "bench" {
-		return "equalizer bench"
+	if len(args) > 0 && (args[0] == "bench" || args[0] == "demo") {
+		return "equalizer " + args[0]
 	}
 	return "equalizer"
 }

@@ -33,8 +33,8 @@ Flags, which win over the file:
   --admin ADDRESS    where to serve the admin API (default "127.0.0.1:8080"; another
                      than a loopback address needs a token: EQUALIZER_ADMIN_TOKEN)
   --key KEY          what tells clients apart: ip, ip/48, or header:NAME (default
-                     "ip"); a header should be checked by something in front,
-                     which --trusted-header says it is
+                     "ip"); a header should be checked by something in front
+  --trusted-header   say that it is, and have no warning of it
   --secret=false     keep a header key's values as they are; by default they are
                      stored, listed and logged as their SHA-256 only
   --capacity N       tokens that a client's bucket holds (default 100)
