@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A goroutine that has served requests keeps a stack of 4 KB or more. So a connection that waits for
-// long goes on in a new one.
+// A goroutine that has served requests keeps a stack of 4 KB or more. So a connection that waits
+// for long goes on in a new one.
 func TestIdleConnectionsRest(t *testing.T) {
 	const connections, get = 20, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 	b, _ := answering(t, ok)

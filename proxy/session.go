@@ -2,8 +2,8 @@ package proxy
 
 import "gopher-equalizer/proxy/netconn"
 
-// session is a client's connection and the requests that come on it, one after the other. While none has come it holds no
-// memory but its own.
+// session is a client's connection and the requests that come on it, one after the other. While
+// none has come it holds no memory but its own.
 type session struct {
 	*netconn.Client
 	proxy *Proxy
@@ -29,7 +29,8 @@ func (s *session) run() {
 	s.Close()
 }
 
-// Serve is netconn.Server's: n bytes have come. Requests that need no more of the client, which is most, are answered.
+// Serve is netconn.Server's: n bytes have come. Requests that need no more of the client, which is
+// most, are answered.
 func (s *session) Serve(n int) (wait bool) {
 	s.request.in.end += n
 	for s.request.arrived() {
@@ -43,7 +44,8 @@ func (s *session) Serve(n int) (wait bool) {
 	return false
 }
 
-// serve answers the request, and readies the connection for the next one, of which a part may be here.
+// serve answers the request, and readies the connection for the next one, of which a part may be
+// here.
 func (s *session) serve() {
 	if !s.request.serve() {
 		s.over = true
@@ -82,8 +84,8 @@ func (s *session) release() {
 	}
 }
 
-// await waits for the first bytes of a request, unless those came with the one before. It says no at
-// the connection's end, and when the session has rested.
+// await waits for the first bytes of a request, unless those came with the one before. It says no
+// at the connection's end, and when the session has rested.
 func (s *session) await() bool {
 	if s.over {
 		return false

@@ -19,8 +19,8 @@ type ClientLimits struct {
 	Idle time.Duration
 	// Read and Write are between bytes, of a request's body and of an answer.
 	Read, Write time.Duration
-	// MinRate is the least rate of a body, both ways, in bytes a second; 0 is none. A client may fall
-	// behind it by RateGrace.
+	// MinRate is the least rate of a body, both ways, in bytes a second; 0 is none. A client may
+	// fall behind it by RateGrace.
 	MinRate   int64
 	RateGrace time.Duration
 	// Connections is how many there may be, see AwaitRoom.
@@ -39,8 +39,8 @@ const (
 )
 
 const (
-	// firstRequestGrace is how long after its connect a client may send its first request although we
-	// are closing: who has just connected is about to.
+	// firstRequestGrace is how long after its connect a client may send its first request although
+	// we are closing: who has just connected is about to.
 	firstRequestGrace = time.Second
 	// nextRequestGrace is the same for the next request, for those that are under way.
 	nextRequestGrace = 5 * time.Millisecond
@@ -68,14 +68,16 @@ func NewClients(limits ClientLimits) *Clients {
 type Server interface {
 	// Lender lends the memory that the first bytes of a request are read into.
 	Lender
-	// Serve is told of n such bytes. It may answer the request at once, if it is all there, call Idle, and have the wait go on for the
-	// next one; where a part of that is here already, it calls Begin, and has Await return. It must neither Read nor Close.
+	// Serve is told of n such bytes. It may answer the request at once, if it is all there, call
+	// Idle, and have the wait go on for the next one; where a part of that is here already, it
+	// calls Begin, and has Await return. It must neither Read nor Close.
 	Serve(n int) (wait bool)
 }
 
 // Client is the connection of a client. One goroutine may use it.
 //
-// Await waits for a request's first bytes, Read reads the rest of its header and, after Body, its body; after Idle comes the next one.
+// Await waits for a request's first bytes, Read reads the rest of its header and, after Body, its
+// body; after Idle comes the next one.
 type Client struct {
 	timed
 	server Server
@@ -175,16 +177,18 @@ func (c *Client) Begin() {
 // HasMore says that the client has sent more than was read, or ended its side.
 func (c *Client) HasMore() bool { return !c.link.quiet() }
 
-// LeaveUnread says that not all will be read that the client sends: the rest of a request's body, or another request. If the
-// connection is closed after it, Close lets the client finish sending, within bounds: closing with bytes unread
-// resets the connection, and the client may lose the answer that it had not read yet.
+// LeaveUnread says that not all will be read that the client sends: the rest of a request's body,
+// or another request. If the connection is closed after it, Close lets the client finish sending,
+// within bounds: closing with bytes unread resets the connection, and the client may lose the
+// answer that it had not read yet.
 func (c *Client) LeaveUnread() { c.unread = true }
 
 // Abort has Close reset the connection: the client can tell that the answer is not complete where
 // a close would be its end.
 func (c *Client) Abort() { c.abort = true }
 
-// Read reads more of a request: of its header until that is overdue, of its body for as long as bytes come.
+// Read reads more of a request: of its header until that is overdue, of its body for as long as
+// bytes come.
 func (c *Client) Read(p []byte) (int, error) {
 	if c.phase == header {
 		return c.readHead(p)
@@ -207,10 +211,10 @@ func (c *Client) readHead(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Await waits for a request's first bytes, of which it tells server, until they are for Read to go on
-// with. It returns io.EOF when the client was idle for too long, or the registry is closing and nothing
-// comes: then nobody waits for an answer. After an error, what was lent may be lent still. ErrRested
-// is none: the wait may go on, by another Await.
+// Await waits for a request's first bytes, of which it tells server, until they are for Read to go
+// on with. It returns io.EOF when the client was idle for too long, or the registry is closing and
+// nothing comes: then nobody waits for an answer. After an error, what was lent may be lent still.
+// ErrRested is none: the wait may go on, by another Await.
 func (c *Client) Await(server Server) error {
 	c.server = server
 	for {
@@ -260,7 +264,8 @@ func (c *Client) patience() (due int64) {
 	return due
 }
 
-// serve is told of a request's first bytes. While requests are answered at once, it is all one Read of the link.
+// serve is told of a request's first bytes. While requests are answered at once, it is all one Read
+// of the link.
 func (c *Client) serve(n int) (wait bool) {
 	c.readDue.Store(0)
 	c.Begin()

@@ -15,14 +15,14 @@ const (
 	maxTick = 250 * time.Millisecond
 	// ticksPerTimeout is how often the shortest timeout is looked at while it runs.
 	ticksPerTimeout = 8
-	// restTicks is after how many ticks a client's wait counts as long, and restsPerTick how many of
-	// them are told so in one.
+	// restTicks is after how many ticks a client's wait counts as long, and restsPerTick how many
+	// of them are told so in one.
 	restTicks    = 8
 	restsPerTick = 1024
 )
 
-// Registry keeps the connections of one side of a proxy. Its methods may be called at the same time.
-// It runs one goroutine while it has connections, and none without.
+// Registry keeps the connections of one side of a proxy. Its methods may be called at the same
+// time. It runs one goroutine while it has connections, and none without.
 type Registry struct {
 	tick  time.Duration
 	epoch time.Time
@@ -40,8 +40,9 @@ type Registry struct {
 	empty chan struct{}
 }
 
-// newRegistry makes a registry for connections with these timeouts, of which 0 stands for none. A timeout is never early,
-// and late by a quarter of the shortest one at most, or by 20 ms if that is more; that of a Write by twice as much.
+// newRegistry makes a registry for connections with these timeouts, of which 0 stands for none. A
+// timeout is never early, and late by a quarter of the shortest one at most, or by 20 ms if that is
+// more; that of a Write by twice as much.
 func newRegistry(timeouts ...time.Duration) *Registry {
 	tick := maxTick
 	for _, t := range timeouts {
@@ -59,8 +60,8 @@ func (r *Registry) Len() int {
 	return len(r.conns)
 }
 
-// CloseIdle ends the connections that wait for a request, and from now on each other one when its request is
-// over. A request whose first byte was read is served.
+// CloseIdle ends the connections that wait for a request, and from now on each other one when its
+// request is over. A request whose first byte was read is served.
 func (r *Registry) CloseIdle() {
 	r.closing.Store(true)
 	r.wakeAll()
@@ -170,8 +171,8 @@ func (r *Registry) wakeOverdue() {
 	}
 }
 
-// seen notes that a tick sees a Read that will be overdue at due, and reports whether an earlier one
-// did.
+// seen notes that a tick sees a Read that will be overdue at due, and reports whether an earlier
+// one did.
 func (t *timed) seen(due int64) bool {
 	again := due != 0 && due == t.seenDue
 	if t.seenDue = due; again {
@@ -187,7 +188,8 @@ func (t *timed) rests() bool {
 	return t.ticks >= restTicks && t.stage.Load() == kept && t.restedDue != t.seenDue
 }
 
-// ended says whether the other side of a connection has ended, whose Read may not have been told: see readEach. It looks once a wait.
+// ended says whether the other side of a connection has ended, whose Read may not have been told:
+// see readEach. It looks once a wait.
 func (t *timed) ended(due int64) bool {
 	if !t.untold || due == t.lookedDue {
 		return false

@@ -18,8 +18,8 @@ func (timeout) Error() string   { return "timed out" }
 func (timeout) Timeout() bool   { return true }
 func (timeout) Temporary() bool { return false }
 
-// ErrRested is what Await returns once in a long wait: whoever calls it had better wait on in another
-// goroutine. One that has served requests has a stack of 4 KB or more, and a new one 2 KB.
+// ErrRested is what Await returns once in a long wait: whoever calls it had better wait on in
+// another goroutine. One that has served requests has a stack of 4 KB or more, and a new one 2 KB.
 var ErrRested = errors.New("waited for long")
 
 // errWoken says that a Read was woken without being overdue.
@@ -35,12 +35,13 @@ var ErrAbandoned = errors.New("the client has reset its connection")
 // waits is when a Read will be overdue that may take for ever: it is under way all the same.
 const waits = math.MaxInt64
 
-// timed is a connection whose Reads and Writes a registry wakes when they are overdue. One goroutine
-// reads and another may write.
+// timed is a connection whose Reads and Writes a registry wakes when they are overdue. One
+// goroutine reads and another may write.
 type timed struct {
 	link
 	registry *Registry
-	// readDue and writeDue are when the Read or Write that runs now will be overdue, by the registry's clock; 0 if none runs.
+	// readDue and writeDue are when the Read or Write that runs now will be overdue, by the
+	// registry's clock; 0 if none runs.
 	readDue, writeDue atomic.Int64
 	// pace is what Writes are held to; nil or without a rate if they aren't.
 	pace *pace
@@ -52,7 +53,8 @@ type timed struct {
 	client atomic.Pointer[Client]
 	// untold says that Reads may not be told of an end.
 	untold bool
-	// seenDue is readDue as the last tick saw it, lookedDue as it was when a tick looked whether the other side had ended.
+	// seenDue is readDue as the last tick saw it, lookedDue as it was when a tick looked whether
+	// the other side had ended.
 	seenDue, lookedDue int64
 	// ticks is how many ticks saw that Read before. restedDue is readDue as it was when a client's
 	// wait was found to be long, and rested tells the client.
@@ -63,8 +65,8 @@ type timed struct {
 	readErr, writeErr error
 }
 
-// Err is what the connection failed with, io.EOF included; nil if it didn't. Who reads and who writes
-// must be done.
+// Err is what the connection failed with, io.EOF included; nil if it didn't. Who reads and who
+// writes must be done.
 func (t *timed) Err() error {
 	if t.readErr != nil {
 		return t.readErr
@@ -72,7 +74,8 @@ func (t *timed) Err() error {
 	return t.writeErr
 }
 
-// Interrupt has the Read and the Write that run now fail with ErrInterrupted, and all later ones that would wait, until Resume.
+// Interrupt has the Read and the Write that run now fail with ErrInterrupted, and all later ones
+// that would wait, until Resume.
 func (t *timed) Interrupt() {
 	t.interrupted.Store(true)
 	t.wakeRead()
@@ -131,8 +134,8 @@ func (t *timed) beginRead(due int64) {
 	t.readDue.Store(due)
 }
 
-// endRead makes what a Read returned what the caller gets: ErrTimeout once due has passed, and errWoken if it was woken
-// before for no reason that stands.
+// endRead makes what a Read returned what the caller gets: ErrTimeout once due has passed, and
+// errWoken if it was woken before for no reason that stands.
 func (t *timed) endRead(n int, err error, due int64) (int, error) {
 	t.readDue.Store(0)
 	if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -141,7 +144,8 @@ func (t *timed) endRead(n int, err error, due int64) (int, error) {
 	if t.late(due) {
 		return 0, ErrTimeout
 	}
-	// The reasons are looked at after that: a wake-up that comes in between would be lost with the deadline.
+	// The reasons are looked at after that: a wake-up that comes in between would be lost with the
+	// deadline.
 	if err := t.link.SetReadDeadline(never); err != nil {
 		return 0, err
 	}
@@ -175,7 +179,8 @@ func (t *timed) read(p []byte, due int64) (int, error) {
 	}
 }
 
-// write writes all of p. It fails with ErrTimeout when no byte left for limit, or once due has passed.
+// write writes all of p. It fails with ErrTimeout when no byte left for limit, or once due has
+// passed.
 func (t *timed) write(p []byte, limit time.Duration, due int64) (int, error) {
 	return t.push(func(n int) (int, error) { return t.link.Write(p[n:]) }, len(p), limit, due)
 }
@@ -189,9 +194,10 @@ func (t *timed) push(some func(n int) (int, error), size int, limit time.Duratio
 	return n, err
 }
 
-// pushUntil is push. Each tick wakes it while it waits. Only then does it learn whether bytes left, so it takes a stall from the
-// last tick that saw some; and systems say that a connection can be written to again only when a good part of its
-// buffer is free, which may be megabytes, so a client that reads slowly is only noticed by trying.
+// pushUntil is push. Each tick wakes it while it waits. Only then does it learn whether bytes left,
+// so it takes a stall from the last tick that saw some; and systems say that a connection can be
+// written to again only when a good part of its buffer is free, which may be megabytes, so a client
+// that reads slowly is only noticed by trying.
 func (t *timed) pushUntil(some func(n int) (int, error), size int, limit time.Duration, due int64) (n int, err error) {
 	stalled := soonest(t.in(limit), due)
 	for {
@@ -224,8 +230,8 @@ func (t *timed) pushUntil(some func(n int) (int, error), size int, limit time.Du
 	}
 }
 
-// notePace notes that a part of a Write took since began, and that n bytes left in it. Only a socket
-// that is full has it take any time.
+// notePace notes that a part of a Write took since began, and that n bytes left in it. Only a
+// socket that is full has it take any time.
 func (t *timed) notePace(began int64, n int) {
 	if took := t.registry.now.Load() - began; took > 0 {
 		t.pace.waited(time.Duration(took), n)

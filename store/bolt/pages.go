@@ -10,11 +10,11 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// The layout of bbolt's pages: a head with the page's kind, the number of its elements, and how many
-// pages more it takes. The elements of a branch page end with the number of a page below it. Those of
-// a leaf page have flags, where its key begins, and the lengths of key and value; a bucket's value has
-// the number of its page, or 0 and a page within. A meta page names the page of the freelist, and the
-// transaction that it is of.
+// The layout of bbolt's pages: a head with the page's kind, the number of its elements, and how
+// many pages more it takes. The elements of a branch page end with the number of a page below it.
+// Those of a leaf page have flags, where its key begins, and the lengths of key and value; a
+// bucket's value has the number of its page, or 0 and a page within. A meta page names the page of
+// the freelist, and the transaction that it is of.
 const (
 	pageHead, pageFlags, pageCount, pageOverflow = 16, 8, 10, 12
 
@@ -27,9 +27,9 @@ const (
 	noFreelist = math.MaxUint64
 )
 
-// checkPages demands that each page that is in use is in use once, and is of the kind that it has to
-// be. Pages that lead back to themselves bbolt would read for ever, and take more and more memory for
-// it; it would also free pages by the billion. What else can be wrong it finds itself.
+// checkPages demands that each page that is in use is in use once, and is of the kind that it has
+// to be. Pages that lead back to themselves bbolt would read for ever, and take more and more
+// memory for it; it would also free pages by the billion. What else can be wrong it finds itself.
 func checkPages(tx *bbolt.Tx, file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {
@@ -114,8 +114,8 @@ func (p *pages) elements(id uint64, head []byte) []byte {
 	return elements[:n]
 }
 
-// bucket is the root of a bucket whose element lies there; 0 for a small one, whose page lies within
-// its value.
+// bucket is the root of a bucket whose element lies there; 0 for a small one, whose page lies
+// within its value.
 func (p *pages) bucket(at int64, element []byte) (root uint64, err error) {
 	at += int64(binary.NativeEndian.Uint32(element[4:])) + int64(binary.NativeEndian.Uint32(element[8:]))
 	size := binary.NativeEndian.Uint32(element[12:])
