@@ -11,7 +11,8 @@ import (
 )
 
 // goStub is a go command whose test binaries print a line with the content of the file "code" of
-// the folder that they run in, and that notes their arguments. A file "broken" keeps one from building.
+// the folder that they run in, and that notes their arguments. A file "broken" keeps one from
+// building.
 const goStub = `case "$1 $2" in
 "test -c")
 	[ ! -e "$5/broken" ] || { echo "undefined: x"; exit 1; }
@@ -20,8 +21,8 @@ const goStub = `case "$1 $2" in
 "tool -modfile=.ci/tools/go.mod") shift 3; for f; do echo "$f" | cut -d= -f1; cat "${f#*=}"; done ;;
 esac`
 
-// checkout is a machine with a repository in which every package's code is that of its commit. v1 and
-// v2 are tags; v2 is checked out.
+// checkout is a machine with a repository in which every package's code is that of its commit. v1
+// and v2 are tags; v2 is checked out.
 func checkout(t *testing.T, packages ...string) *machine {
 	t.Helper()
 	m := newMachine(t, "git", "find", "grep", "sed", "sort", "tr", "mktemp", "mkdir", "rm", "cat", "chmod", "cut", "getconf", "dirname")

@@ -99,8 +99,8 @@ func (g guard) admitBearer(header *fasthttp.RequestHeader) error {
 	return nil
 }
 
-// isLoopbackHost says whether a Host, with any port or none, names this machine whatever a name server
-// says: localhost, or an address literal.
+// isLoopbackHost reports whether a Host, with any port or none, names this machine whatever a name
+// server says: localhost, or an address literal.
 func isLoopbackHost(hostport string) bool {
 	host, port, bracketed := splitHost(hostport)
 	if port != "" {

@@ -191,7 +191,7 @@ func loneSurrogate(body []byte) string {
 	}
 }
 
-// isSurrogate says whether text starts with \uXXXX from first to last.
+// isSurrogate reports whether text starts with \uXXXX from first to last.
 func isSurrogate(text []byte, first, last uint64) bool {
 	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
 		return false
@@ -232,7 +232,8 @@ func jsonBody(request *fasthttp.Request) ([]byte, error) {
 	return request.Body(), nil
 }
 
-// countFields counts the lines of a header as received that have this name: fasthttp keeps but one Content-Type.
+// countFields counts the lines of a header as received that have this name: fasthttp keeps but one
+// Content-Type.
 func countFields(raw []byte, name string) (n int) {
 	for line := range bytes.Lines(raw) {
 		if field, _, ok := bytes.Cut(line, []byte(":")); ok && strings.EqualFold(string(field), name) {

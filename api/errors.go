@@ -59,8 +59,8 @@ type fault struct {
 	detail string // "": the error's own text is fit for whoever asked
 }
 
-// faults is the one place that says which error is which answer. The first that fits counts: a write
-// that failed in two ways is in doubt before it is anything else.
+// faults is the one place that says which error is which answer. The first that fits counts: a
+// write that failed in two ways is in doubt before it is anything else.
 func faults() []fault {
 	return []fault{
 		{limiter.ErrInDoubt, fasthttp.StatusServiceUnavailable, "in-doubt", "Unknown whether it was stored", "the connection to the store broke around the commit: unknown whether it was stored; GET the bucket to see"},

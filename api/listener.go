@@ -13,7 +13,8 @@ const acceptPause = 100 * time.Millisecond
 
 // patientListener waits where the machine is out of file descriptors or memory. fasthttp would take
 // that for the end of the listener, and traffic's peak would take the admin API with it. It may be
-// closed more than once: by Shutdown, which can't know whether fasthttp has it yet, and by fasthttp.
+// closed more than once: by Shutdown, which can't know whether fasthttp has it yet, and by
+// fasthttp.
 type patientListener struct {
 	net.Listener
 	close func() error

@@ -12,8 +12,8 @@ func TestMain(m *testing.M) {
 	// not be in a synctest bubble, which would wait for its end.
 	_ = (&fasthttp.ResponseHeader{}).Header()
 	goleak.VerifyTestMain(m,
-		// That clock runs for as long as the process does, and the cleaner of fasthttp's worker pool
-		// sees that its server has ended when it wakes next, after 10 s.
+		// That clock runs for as long as the process does, and the cleaner of fasthttp's worker
+		// pool sees that its server has ended when it wakes next, after 10 s.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 	)

@@ -2,7 +2,8 @@ package api
 
 import "time"
 
-// Moment is a time as the API writes it: RFC 3339 in UTC with milliseconds; null where the time is zero.
+// Moment is a time as the API writes it: RFC 3339 in UTC with milliseconds; null where the time is
+// zero.
 type Moment struct{ time.Time }
 
 // MarshalJSON never fails.

@@ -84,8 +84,8 @@ func parseManaged(value string) (*bool, error) {
 	return &managed, nil
 }
 
-// nextPage is the Link to what follows a page that isn't the last one. A page whose buckets all went
-// while it was made has no last client_id to go on from: asking the same again does.
+// nextPage is the Link to what follows a page that isn't the last one. A page whose buckets all
+// went while it was made has no last client_id to go on from: asking the same again does.
 func nextPage(q limiter.Query, page []limiter.Snapshot) string {
 	if len(page) > 0 {
 		q.After, q.Offset = page[len(page)-1].ClientID, 0

@@ -80,8 +80,8 @@ func protect(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
 }
 
-// malformed answers what fasthttp couldn't read. Its errors quote the request, with whatever secrets
-// are in it, so nothing of them is repeated or logged.
+// malformed answers what fasthttp couldn't read. Its errors quote the request, with whatever
+// secrets are in it, so nothing of them is repeated or logged.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	defer protect(ctx)
 	s.fail(ctx, readError(err))

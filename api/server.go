@@ -53,7 +53,7 @@ type Sources struct {
 	Errors func() []RefusedMessage
 	// Status is the state of the process, but for what the Server fills in.
 	Status func() Status
-	// Ready says whether the process wants traffic.
+	// Ready reports whether the process wants traffic.
 	Ready func() Readiness
 }
 

@@ -8,8 +8,8 @@ import (
 
 // Status is what GET /status says. Counters count since the start of the process.
 type Status struct {
-	// Version, UptimeSeconds and Limit are the Server's to fill. Limit is the name of the limit, null where
-	// nothing is limited.
+	// Version, UptimeSeconds and Limit are the Server's to fill. Limit is the name of the limit,
+	// null where nothing is limited.
 	Version       string  `json:"version"`
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	Limit         *string `json:"limit"`
@@ -25,7 +25,8 @@ type Status struct {
 type StoreStatus struct {
 	// Driver is "bolt", "postgres" or "memory".
 	Driver string `json:"driver"`
-	// Up says whether the last call to the store succeeded; Error is what it said if not, else "".
+	// Up reports whether the last call to the store succeeded; Error is what it said if not, else
+	// "".
 	Up    bool   `json:"up"`
 	Error string `json:"error"`
 	// Flushes counts those that stored all that was dirty when they began, FlushErrors those that
@@ -58,8 +59,8 @@ type RequestsStatus struct {
 	InFlight int64 `json:"in_flight"`
 	// Connections counts the clients' open connections.
 	Connections int64 `json:"connections"`
-	// MaxConnections bounds them, 0 if nothing does. AcceptPauses counts how often a client had to wait
-	// until another one's connection closed.
+	// MaxConnections bounds them, 0 if nothing does. AcceptPauses counts how often a client had to
+	// wait until another one's connection closed.
 	MaxConnections int64 `json:"max_connections"`
 	AcceptPauses   int64 `json:"accept_pauses"`
 	// Allowed counts the requests that the limit let pass, or all where nothing is limited;
@@ -74,7 +75,8 @@ type RequestsStatus struct {
 	GatewayTimeout int64 `json:"gateway_timeout"`
 	// ClientGone counts the requests whose client went away before the response began.
 	ClientGone int64 `json:"client_gone"`
-	// TooSlow counts the requests that were broken off because their client sent or took bytes at less than the least rate.
+	// TooSlow counts the requests that were broken off because their client sent or took bytes at
+	// less than the least rate.
 	TooSlow int64 `json:"too_slow"`
 	// Mended counts the responses that were framed anew because the backend's framing was odd, such
 	// as with Transfer-Encoding: chunked twice.
@@ -111,7 +113,8 @@ type LogStatus struct {
 type RuntimeStatus struct {
 	// Goroutines counts those that live now.
 	Goroutines int `json:"goroutines"`
-	// HeapBytes is the memory of all objects that live, and of those that are dead and not yet swept.
+	// HeapBytes is the memory of all objects that live, and of those that are dead and not yet
+	// swept.
 	HeapBytes uint64 `json:"heap_bytes"`
 }
 

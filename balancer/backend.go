@@ -83,10 +83,10 @@ func (b *Backend) End(client uint64, failed bool) {
 	b.places.giveBack(client)
 }
 
-// fit says whether the backend may get requests. The caller holds Pool.mu.
+// fit reports whether the backend may get requests. The caller holds Pool.mu.
 func (b *Backend) fit() bool { return b.settings.State == Ready && b.health.up }
 
-// undecided says whether the backend may turn out to be fit once it was probed. The caller
+// undecided reports whether the backend may turn out to be fit once it was probed. The caller
 // holds Pool.mu.
 func (b *Backend) undecided() bool { return b.settings.State == Ready && !b.health.known() }
 

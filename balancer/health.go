@@ -10,7 +10,7 @@ type health struct {
 	streak int
 }
 
-// observe takes one probe's result and says whether it flipped the finding. The first result
+// observe takes one probe's result and reports whether it flipped the finding. The first result
 // decides alone, so that a start needs one round of probes and not rise of them; it counts as a
 // flip either way. After that rise successes in a row, or fall failures, flip.
 func (h *health) observe(ok bool, rise, fall int) (flipped bool) {
@@ -31,5 +31,5 @@ func (h *health) observe(ok bool, rise, fall int) (flipped bool) {
 	return true
 }
 
-// known says whether there was a result yet.
+// known reports whether there was a result yet.
 func (h *health) known() bool { return h.streak > 0 }

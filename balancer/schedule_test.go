@@ -40,8 +40,9 @@ func genWeights(t *rapid.T) []int {
 	return rapid.SliceOfN(rapid.IntRange(1, 100), 1, 12).Draw(t, "weights")
 }
 
-// Any sum(weights) picks in a row, from wherever they start, hold each backend exactly weight times; and
-// a backend that comes every n-th time on average never waits for 3n picks (2.05n is the worst we found).
+// Any sum(weights) picks in a row, from wherever they start, hold each backend exactly weight
+// times; and a backend that comes every n-th time on average never waits for 3n picks (2.05n is the
+// worst we found).
 func TestScheduleHoldsEachBackendWeightTimesEvenlySpread(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		backends := weighted(genWeights(t)...)

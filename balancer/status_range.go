@@ -45,7 +45,7 @@ func parseStatus(text string) (int, error) {
 	return int(n), nil
 }
 
-// Contains says whether the status is in the range.
+// Contains reports whether the status is in the range.
 func (r StatusRange) Contains(status int) bool {
 	return r.First <= status && status <= r.Last
 }

@@ -36,7 +36,8 @@ type result struct {
 // target that stalls gets no pause that would hide the stall ("coordinated omission").
 //
 // It is not the vegeta library, which brings seven modules, can't end a request that is under way
-// when the run is interrupted, and where its workers are bounded forgets what a request waited for one.
+// when the run is interrupted, and where its workers are bounded forgets what a request waited for
+// one.
 type pacer struct {
 	interval time.Duration
 	timeout  time.Duration

@@ -53,7 +53,8 @@ func (l *Latency) minus(other *Latency) *Latency {
 }
 
 // noise is how much the same side differs from itself, its odd rounds from its even ones:
-// what a difference between two sides has to exceed to mean anything. nil if there are no two rounds.
+// what a difference between two sides has to exceed to mean anything. nil if there are no two
+// rounds.
 func noise(rounds [][]time.Duration) *Latency {
 	var halves [2][]time.Duration
 	for i, round := range rounds {

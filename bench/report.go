@@ -27,8 +27,8 @@ type Report struct {
 	Through *Side `json:"through"`
 	// Overhead is Through's latency less Direct's; nil if one of them is missing.
 	Overhead *Latency `json:"overhead_ms"`
-	// Noise is how much the direct latency differs from itself, between its odd and even rounds; nil
-	// if there are no two. An Overhead below it says nothing.
+	// Noise is how much the direct latency differs from itself, between its odd and even rounds;
+	// nil if there are no two. An Overhead below it says nothing.
 	Noise *Latency `json:"noise_ms"`
 }
 

@@ -23,9 +23,10 @@ type contender struct {
 	tally *tally
 }
 
-// Run measures. It ends when Settings.Duration is over and the round under way is answered; when ctx
-// ends, at once, which is no error; or when a side fails all requests, which is one. The
-// report holds what was measured until then in any case, and what was under way when ctx ended is not in it.
+// Run measures. It ends when Settings.Duration is over and the round under way is answered; when
+// ctx ends, at once, which is no error; or when a side fails all requests, which is one. The report
+// holds what was measured until then in any case, and what was under way when ctx ended is not in
+// it.
 //
 // Rounds of half a second take turns in the order direct, through, through, direct, so
 // that a machine that slows down or speeds up does so for both.

@@ -124,7 +124,8 @@ func checkURL(name, text string) error {
 	return nil
 }
 
-// isPort reports whether there can be such a port. Digits are all that a URL has there; none are the scheme's own.
+// isPort reports whether there can be such a port. Digits are all that a URL has there; none are
+// the scheme's own.
 func isPort(port string) bool {
 	n, err := strconv.ParseUint(port, 10, 16)
 	return port == "" || err == nil && n > 0

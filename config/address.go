@@ -85,7 +85,7 @@ func parseHost(text string) (host string, ip netip.Addr, err error) {
 	return host, ip, nil
 }
 
-// isHostName says whether a name has the form of RFC 1123, or has the underscores that
+// isHostName reports whether a name has the form of RFC 1123, or has the underscores that
 // container networks add to it. One whose last label is a number would be a broken IPv4 address.
 func isHostName(text string) bool {
 	labels := strings.Split(strings.TrimSuffix(text, "."), ".")
@@ -101,15 +101,15 @@ func isHostName(text string) bool {
 // String writes the address so that net.Dial takes it.
 func (a address) String() string { return net.JoinHostPort(a.host, strconv.Itoa(a.port)) }
 
-// everywhere says whether listening here is listening on all of a machine's addresses.
+// everywhere reports whether listening here is listening on all of a machine's addresses.
 func (a address) everywhere() bool { return a.host == "" || a.ip.IsUnspecified() }
 
-// same says whether two addresses are one, however they are written.
+// same reports whether two addresses are one, however they are written.
 func (a address) same(b address) bool {
 	return a.port == b.port && (a.host == b.host || a.ip.IsValid() && a.ip == b.ip)
 }
 
-// clashes says whether no two listeners can have these addresses.
+// clashes reports whether no two listeners can have these addresses.
 func (a address) clashes(b address) bool {
 	if a.port == 0 || a.port != b.port {
 		return false
@@ -117,12 +117,12 @@ func (a address) clashes(b address) bool {
 	return a.same(b) || a.covers(b) || b.covers(a)
 }
 
-// covers says whether a listener here is on that machine's address too; 0.0.0.0 has no IPv6.
+// covers reports whether a listener here is on that machine's address too; 0.0.0.0 has no IPv6.
 func (a address) covers(b address) bool {
 	return a.everywhere() && !(a.ip.Is4() && b.ip.Is6())
 }
 
-// reaches says whether connecting to b ends at a listener here, as far as the addresses tell.
+// reaches reports whether connecting to b ends at a listener here, as far as the addresses tell.
 func (a address) reaches(b address) bool {
 	return a.port != 0 && a.port == b.port && (a.same(b) || a.covers(b) && (b.ip.IsLoopback() || b.everywhere()))
 }

@@ -69,8 +69,8 @@ func notForBackends(end string) string {
 // longestSocket is the longest path that the system takes for a unix socket; a zero byte ends it.
 const longestSocket = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// parseSocket reads the path of a unix socket, which stands for itself: nothing in it is decoded. What a reader of URLs
-// would take for something else is refused.
+// parseSocket reads the path of a unix socket, which stands for itself: nothing in it is decoded.
+// What a reader of URLs would take for something else is refused.
 func parseSocket(file string) (place, error) {
 	switch {
 	case !strings.HasPrefix(file, "/"):
@@ -89,8 +89,8 @@ func parseSocket(file string) (place, error) {
 	return place{socket: file}, nil
 }
 
-// Addr is what to connect to: HOST:PORT, with the default port if the URL has none, or the path of a unix socket, which
-// starts with a slash; "" if the URL isn't valid.
+// Addr is what to connect to: HOST:PORT, with the default port if the URL has none, or the path of
+// a unix socket, which starts with a slash; "" if the URL isn't valid.
 func (b Backend) Addr() string {
 	p, err := parseBackend(b.URL)
 	switch {
@@ -102,8 +102,8 @@ func (b Backend) Addr() string {
 	return p.address.String()
 }
 
-// ServerName is the name or IP address that an https backend's certificate must be for, unless [TLS.ServerName] says
-// another; "" for a backend without TLS.
+// ServerName is the name or IP address that an https backend's certificate must be for, unless
+// [TLS.ServerName] says another; "" for a backend without TLS.
 func (b Backend) ServerName() string {
 	p, err := parseBackend(b.URL)
 	if err != nil || !p.secure {

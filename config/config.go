@@ -27,11 +27,11 @@ type Server struct {
 	// here can claim to be any client.
 	TrustedProxies []string `toml:"trusted_proxies"`
 	// Via is this proxy's name in the Via of the requests that it forwards, up to 64 characters.
-	// Each process adds a suffix of its own; a request that has it already is in a loop: 508. "": there
-	// is no Via, since servers take it for a reason not to compress.
+	// Each process adds a suffix of its own; a request that has it already is in a loop: 508. "":
+	// there is no Via, since servers take it for a reason not to compress.
 	Via string `toml:"via"`
-	// MaxHeader bounds a request's line and header; past it: 431, or 414 if the line alone is larger.
-	// Every open connection holds a buffer of this size while a request is read.
+	// MaxHeader bounds a request's line and header; past it: 431, or 414 if the line alone is
+	// larger. Every open connection holds a buffer of this size while a request is read.
 	MaxHeader Size `toml:"max_header"`
 	// MaxBody bounds a request's body; past it: 413. 0: no bound. Bodies are streamed, so
 	// a large one costs no memory.
@@ -45,13 +45,14 @@ type Server struct {
 	ReadTimeout time.Duration `toml:"read_timeout"`
 	// WriteTimeout is how long a client may take nothing in the middle of an answer.
 	WriteTimeout time.Duration `toml:"write_timeout"`
-	// MinRate is the least rate at which a client must send a request's body, and take a response. 0: none. Higher
-	// frees backends from slow clients sooner, and breaks off those on bad networks.
+	// MinRate is the least rate at which a client must send a request's body, and take a response.
+	// 0: none. Higher frees backends from slow clients sooner, and breaks off those on bad
+	// networks.
 	MinRate Rate `toml:"min_rate"`
 	// RateGrace is how far, in time, a client may fall behind MinRate.
 	RateGrace time.Duration `toml:"rate_grace"`
-	// TunnelTimeout is for how long neither side of an upgraded connection (a WebSocket, say) may send anything: 0s is for ever,
-	// and keeps those whose client vanished without a word.
+	// TunnelTimeout is for how long neither side of an upgraded connection (a WebSocket, say) may
+	// send anything: 0s is for ever, and keeps those whose client vanished without a word.
 	TunnelTimeout time.Duration `toml:"tunnel_timeout"`
 	// MaxConnections bounds the clients' connections; past it none is accepted until one closes. 0:
 	// as many as the limit of open files has room for.
@@ -62,8 +63,8 @@ type Server struct {
 	// ShutdownTimeout is how long the last flush and the requests that run may take after that,
 	// before what is left is cut.
 	ShutdownTimeout time.Duration `toml:"shutdown_timeout"`
-	// TunnelGrace is how long tunnels and event streams may go on at a stop once the store is let go
-	// of, where the sockets are a supervisor's and new connections wait for this process to end.
+	// TunnelGrace is how long tunnels and event streams may go on at a stop once the store is let
+	// go of, where the sockets are a supervisor's and new connections wait for this process to end.
 	TunnelGrace time.Duration `toml:"tunnel_grace"`
 }
 
@@ -71,8 +72,8 @@ type Server struct {
 type Admin struct {
 	// Listen is the address to accept on, HOST:PORT. Without a Token it must be a loopback address.
 	Listen string `toml:"listen"`
-	// Token is what callers must send as a bearer token: 16 to 256 visible ASCII characters. "": none
-	// is asked for. EQUALIZER_ADMIN_TOKEN wins over the file.
+	// Token is what callers must send as a bearer token: 16 to 256 visible ASCII characters. "":
+	// none is asked for. EQUALIZER_ADMIN_TOKEN wins over the file.
 	Token Secret `toml:"token"`
 }
 
@@ -84,7 +85,8 @@ type Pool struct {
 	Backends []Backend `toml:"backends"`
 	// Host is sent as Host to the backends instead of the client's. "": the client's.
 	Host string `toml:"host"`
-	// ConnectTimeout bounds a connect to a backend, with the TLS handshake; past it the request goes to another.
+	// ConnectTimeout bounds a connect to a backend, with the TLS handshake; past it the request
+	// goes to another.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 	// ResponseTimeout is how long a backend may take until its response's header is there; past
 	// it: 504.
@@ -117,8 +119,8 @@ type Pool struct {
 
 // Backend is one address that requests are forwarded to.
 type Backend struct {
-	// URL is http://HOST:PORT, https://HOST:PORT or unix:///PATH; the ports are 80 and 443 by default. See [Backend.Addr] and
-	// [Backend.ServerName].
+	// URL is http://HOST:PORT, https://HOST:PORT or unix:///PATH; the ports are 80 and 443 by
+	// default. See [Backend.Addr] and [Backend.ServerName].
 	URL string `toml:"url"`
 	// Weight is the backend's share of the requests relative to the others', 1 to 100.
 	Weight int `toml:"weight"`
@@ -126,18 +128,20 @@ type Backend struct {
 	State balancer.State `toml:"state"`
 }
 
-// TLS is how the certificates of a pool's https backends are verified, and what is shown to them. Files are PEM, and are read
-// at the start.
+// TLS is how the certificates of a pool's https backends are verified, and what is shown to them.
+// Files are PEM, and are read at the start.
 type TLS struct {
 	// CA is a file with the authorities that are trusted, and no others then. "": the system's.
 	CA string `toml:"ca"`
-	// ServerName is the name asked for (SNI), and the one that the certificates must be for. "": each URL's host.
+	// ServerName is the name asked for (SNI), and the one that the certificates must be for. "":
+	// each URL's host.
 	ServerName string `toml:"server_name"`
-	// Cert is a file with the certificate that is shown to backends that ask for one, and with what lies between it and its
-	// authority; Key is the one with its key. "": none.
+	// Cert is a file with the certificate that is shown to backends that ask for one, and with what
+	// lies between it and its authority; Key is the one with its key. "": none.
 	Cert string `toml:"cert"`
 	Key  string `toml:"key"`
-	// Verify says whether certificates are verified. If not, who sits in between can read and change everything.
+	// Verify reports whether certificates are verified. If not, who sits in between can read and
+	// change everything.
 	Verify bool `toml:"verify"`
 }
 
@@ -159,7 +163,8 @@ type Health struct {
 	Timeout time.Duration `toml:"timeout"`
 	// Rise is how many probes in a row must succeed to bring a backend back, 1 to 100.
 	Rise int `toml:"rise"`
-	// Fall is how many in a row must fail to take one out, 1 to 100. 1 takes it out on one lost packet.
+	// Fall is how many in a row must fail to take one out, 1 to 100. 1 takes it out on one lost
+	// packet.
 	Fall int `toml:"fall"`
 }
 
@@ -202,9 +207,9 @@ type Store struct {
 	Driver string `toml:"driver"`
 	// Path is the bolt driver's file. Its folder is made if it isn't there.
 	Path string `toml:"path"`
-	// Durability is DurabilityInterval or DurabilityStrict. Strict reserves tokens in the store ahead of
-	// spending them: it costs clients up to a capacity after a crash, and while the store is away
-	// those who have spent what is reserved are refused.
+	// Durability is DurabilityInterval or DurabilityStrict. Strict reserves tokens in the store
+	// ahead of spending them: it costs clients up to a capacity after a crash, and while the store
+	// is away those who have spent what is reserved are refused.
 	Durability string `toml:"durability"`
 	// FlushInterval is the time between two flushes of what was spent. It is also what a crash
 	// can lose: a client regains at most what it spent, and earns, in that time.
@@ -214,7 +219,7 @@ type Store struct {
 	// ConnectTimeout is how long the start waits for a store that is away or held by
 	// another process.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
-	// RequiredAtStart says whether a store that stays away ends the start. If not, traffic is
+	// RequiredAtStart reports whether a store that stays away ends the start. If not, traffic is
 	// served from full buckets until it is there.
 	RequiredAtStart bool `toml:"required_at_start"`
 	// Postgres is where the postgres driver connects to.
@@ -247,6 +252,6 @@ type Log struct {
 	Level string `toml:"level"`
 	// Format is json, one object a line, or console, for people.
 	Format string `toml:"format"`
-	// Access says whether every request gets a line.
+	// Access reports whether every request gets a line.
 	Access bool `toml:"access"`
 }

@@ -89,7 +89,8 @@ func FuzzParseDuration(f *testing.F) {
 	})
 }
 
-// FuzzParseBackend: an accepted URL has an address that reads back as itself, and a name to verify only by https.
+// FuzzParseBackend: an accepted URL has an address that reads back as itself, and a name to verify
+// only by https.
 func FuzzParseBackend(f *testing.F) {
 	for _, seed := range []string{
 		"http://localhost:8081", "http://[::1%a]", "http://a.b.", "http://1.2.3.4:0", "http://:80",

@@ -124,7 +124,7 @@ func syntaxLine(document string, e toml.ParseError) int {
 	return 1 + strings.Count(document[:max(end-1, 0)], "\n")
 }
 
-// mayShowSecret says whether a syntax error is about a secret. The parser quotes what it
+// mayShowSecret reports whether a syntax error is about a secret. The parser quotes what it
 // can't read: of `token = abc` that would be the token.
 func mayShowSecret(document string, e toml.ParseError) bool {
 	lines := strings.Split(document, "\n")

@@ -76,7 +76,7 @@ func (r *report) add(key, format string, args ...any) {
 	r.problems = append(r.problems, Problem{source, line, key, fmt.Sprintf(format, args...)})
 }
 
-// failed says whether a problem was noted with a key, or with what it is part of, as its
+// failed reports whether a problem was noted with a key, or with what it is part of, as its
 // source has it. What a flag set is judged even where the file's value was wrong too.
 func (r *report) failed(key string) bool {
 	source, _ := r.place(key)
@@ -85,7 +85,7 @@ func (r *report) failed(key string) bool {
 	})
 }
 
-// given says whether anybody set a key, be it to its default.
+// given reports whether anybody set a key, be it to its default.
 func (r *report) given(key string) bool {
 	_, inDocument := r.lines[key]
 	_, past := r.set[key]
@@ -118,7 +118,7 @@ func (r *report) sorted() Problems {
 	return r.problems
 }
 
-// within says whether a key path is another one or lies below it. Nothing is within "".
+// within reports whether a key path is another one or lies below it. Nothing is within "".
 func within(key, above string) bool {
 	rest, found := strings.CutPrefix(key, above)
 	return found && above != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')

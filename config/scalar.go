@@ -10,7 +10,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// scalar lays a TOML value over what is not a table, an array or a map. known says
+// scalar lays a TOML value over what is not a table, an array or a map. known reports
 // whether into is such a type; the error says what is there and what was wanted.
 func scalar(from, into any) (known bool, err error) {
 	switch to := into.(type) {

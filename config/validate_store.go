@@ -84,7 +84,7 @@ func isPostgresHost(host string) bool {
 	return err == nil || isHostName(host)
 }
 
-// isSchema says whether an identifier needs no quotes in SQL, fits PostgreSQL's 63 bytes,
+// isSchema reports whether an identifier needs no quotes in SQL, fits PostgreSQL's 63 bytes,
 // and isn't one of those that it keeps for itself.
 func isSchema(name string) bool {
 	const bytes = "abcdefghijklmnopqrstuvwxyz_" + digits

@@ -28,7 +28,7 @@ func (r *report) tls(key string, t TLS, backends []Backend) {
 	}
 }
 
-// mayBeSecure says whether a backend has TLS, or nobody can tell.
+// mayBeSecure reports whether a backend has TLS, or nobody can tell.
 func mayBeSecure(b Backend) bool {
 	p, err := parseBackend(b.URL)
 	return err != nil || p.secure

@@ -78,8 +78,8 @@ func (s Size) String() string {
 // Rate is a number of bytes a second.
 type Rate int64
 
-// ParseRate reads a size a second, with or without saying so: "1KiB/s", "1KiB", "0". Errors name the
-// text and what was wanted.
+// ParseRate reads a size a second, with or without saying so: "1KiB/s", "1KiB", "0". Errors name
+// the text and what was wanted.
 func ParseRate(text string) (Rate, error) {
 	size, err := ParseSize(strings.TrimSuffix(text, "/s"))
 	if err != nil {

@@ -138,7 +138,8 @@ func TestBodiesOverTLS(t *testing.T) {
 	}
 }
 
-// What is tunnelled is what TLS carries, and what came ahead with the backend's 101 is a part of that.
+// What is tunnelled is what TLS carries, and what came ahead with the backend's 101 is a part of
+// that.
 func TestUpgradeOverTLS(t *testing.T) {
 	p := proxyToTLS(t, func(c *conn, secure *tls.Conn) {
 		c.readHead()

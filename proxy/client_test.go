@@ -17,7 +17,8 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// brief is a timeout that tests wait for, and long enough for a busy machine to do what must not meet it.
+// brief is a timeout that tests wait for, and long enough for a busy machine to do what must not
+// meet it.
 const brief = 300 * time.Millisecond
 
 // withTimeouts is a proxy whose clients have little time.

@@ -23,7 +23,8 @@ type failure struct {
 	closes bool
 }
 
-// statusClientGone is nginx's status, for logs only, of a request whose client didn't wait for the answer.
+// statusClientGone is nginx's status, for logs only, of a request whose client didn't wait for the
+// answer.
 const statusClientGone = 499
 
 var (
@@ -86,7 +87,8 @@ func gone() *failure {
 func (f *failure) ours() bool { return f != nil && f.status >= 500 }
 
 // fail answers with a failure, whose cause is for the log. It returns false, for the
-// steps of the pipeline that end with it. An answer that has begun is cut instead: what comes next would be taken for a part of it.
+// steps of the pipeline that end with it. An answer that has begun is cut instead: what comes next
+// would be taken for a part of it.
 func (r *request) fail(f *failure, cause error) bool {
 	r.failure, r.cause = f, cause
 	r.last = r.last || f.closes

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What went wrong in another proxy made of fasthttp, Traefik's fastProxy. Each test names the issue there, and none
-// of these may come back here.
+// What went wrong in another proxy made of fasthttp, Traefik's fastProxy. Each test names the issue
+// there, and none of these may come back here.
 
 // #11442: a HEAD waited for the body that its answer's Content-Length spoke of.
 func TestFastProxy11442HeadWithLength(t *testing.T) {
@@ -65,7 +65,8 @@ func TestFastProxy11458AnswersWithoutLength(t *testing.T) {
 	assert.Empty(t, a.body)
 }
 
-// #11514 (and #11507): chunks' framing turned up within the body, as the "1b60" above people's pages.
+// #11514 (and #11507): chunks' framing turned up within the body, as the "1b60" above people's
+// pages.
 func TestFastProxy11514Chunks(t *testing.T) {
 	page := strings.Repeat("0123456789abcdef", 0x1b60/16)
 	addr := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
@@ -104,7 +105,8 @@ func TestFastProxy11246WebSocketNames(t *testing.T) {
 	}
 }
 
-// #11301: servers were asked for a protocol of no name, by a Sec-WebSocket-Protocol that no client had sent.
+// #11301: servers were asked for a protocol of no name, by a Sec-WebSocket-Protocol that no client
+// had sent.
 func TestFastProxy11301EmptyWebSocketFields(t *testing.T) {
 	b, got := switching(t, echo)
 	p := proxyTo(t, b.addr)
@@ -118,7 +120,8 @@ func TestFastProxy11301EmptyWebSocketFields(t *testing.T) {
 	assert.NotRegexp(t, "\r\nsec-websocket-[a-z]+: *\r\n", head)
 }
 
-// #11212: connections that had broken in the pool broke the requests that got them, while others were to be had.
+// #11212: connections that had broken in the pool broke the requests that got them, while others
+// were to be had.
 func TestFastProxy11212BrokenPooledConnections(t *testing.T) {
 	const n = 20
 	var together sync.WaitGroup
@@ -182,7 +185,8 @@ func TestFastProxy11258UploadNotReadToItsEnd(t *testing.T) {
 	}
 }
 
-// #11664: uploads by tus, which lives on HEAD, PATCH, 201 and 204 without bodies, and on every Upload-* field.
+// #11664: uploads by tus, which lives on HEAD, PATCH, 201 and 204 without bodies, and on every
+// Upload-* field.
 func TestFastProxy11664Tus(t *testing.T) {
 	var mu sync.Mutex
 	var stored strings.Builder

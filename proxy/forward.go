@@ -82,8 +82,8 @@ func unpicked(err error) *failure {
 	return noBackend
 }
 
-// longConnect is from when on a connect is a wait that ends with the client's side. Clients that end
-// it behind their request, as scripts do, don't pay for one that is quick.
+// longConnect is from when on a connect is a wait that ends with the client's side. Clients that
+// end it behind their request, as scripts do, don't pay for one that is quick.
 const longConnect = 250 * time.Millisecond
 
 var errEndedMeanwhile = errors.New("the client ended its side while a connection was made")
@@ -216,8 +216,8 @@ func (r *request) broken(err error) outcome {
 	return outcome{failure: lateOrBad(err), cause: err, resend: r.mayResend()}
 }
 
-// mayResend says whether sending the request again can't do harm: nothing of it was sent, or it is
-// idempotent, has no body, and not one byte came back. What is late isn't sent again: the client
+// mayResend reports whether sending the request again can't do harm: nothing of it was sent, or it
+// is idempotent, has no body, and not one byte came back. What is late isn't sent again: the client
 // waited long enough, and the backend may still be at it. A body of which a part was sent on can't
 // be sent again.
 func (r *request) mayResend() bool {

@@ -78,7 +78,8 @@ func TestAnswersWithoutBody(t *testing.T) {
 	f("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 }
 
-// However a backend frames a body, its client gets it whole, and both connections are used again where they can be.
+// However a backend frames a body, its client gets it whole, and both connections are used again
+// where they can be.
 func TestBodies(t *testing.T) {
 	large := strings.Repeat("0123456789abcdef", 20_000)
 	f := func(name, answer, body string, closes bool) {
@@ -117,7 +118,8 @@ func TestBodies(t *testing.T) {
 	f("after interim answers", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"+ok, "ok", false)
 }
 
-// An HTTP/1.0 client gets an answer of known length as it is, and any other up to the connection's end.
+// An HTTP/1.0 client gets an answer of known length as it is, and any other up to the connection's
+// end.
 func TestHTTP10Clients(t *testing.T) {
 	f := func(answer, body string, size int64) {
 		t.Helper()
@@ -181,8 +183,8 @@ func TestClientCloses(t *testing.T) {
 	assert.NotContains(t, got.list()[0], "close")
 }
 
-// A client that has sent more than its last request gets the answer to that nevertheless: closing with bytes unread would reset the
-// connection, and take what the client has not read yet.
+// A client that has sent more than its last request gets the answer to that nevertheless: closing
+// with bytes unread would reset the connection, and take what the client has not read yet.
 func TestRequestsBehindTheLast(t *testing.T) {
 	for name, head := range map[string]string{
 		"close": "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -210,7 +212,8 @@ func TestRequestsBehindTheLast(t *testing.T) {
 	}
 }
 
-// Requests that are sent without waiting for answers are answered in order, whether they need more of the client or not.
+// Requests that are sent without waiting for answers are answered in order, whether they need more
+// of the client or not.
 func TestPipelining(t *testing.T) {
 	b := startBackend(t, func(c *conn, _ int) {
 		for {
@@ -244,8 +247,8 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// An answer doesn't wait for the next request, of which some or all has come with the first: neither for its
-// answer, nor for what its client sends only when it has the first answer.
+// An answer doesn't wait for the next request, of which some or all has come with the first:
+// neither for its answer, nor for what its client sends only when it has the first answer.
 func TestPipelinedAnswersDoNotWait(t *testing.T) {
 	f := func(first, second, rest string) {
 		t.Helper()
@@ -285,7 +288,8 @@ func TestTrailers(t *testing.T) {
 	assert.Equal(t, "6", a.Trailer.Get("X-Sum"))
 }
 
-// Answers that two readers could take for different ones, or that aren't any, are a 502, and reach nobody.
+// Answers that two readers could take for different ones, or that aren't any, are a 502, and reach
+// nobody.
 func TestBadAnswers(t *testing.T) {
 	for _, bad := range []string{
 		"",
@@ -416,7 +420,8 @@ func TestHostReachesTheBackend(t *testing.T) {
 	assert.NotContains(t, got.list()[0], "\r\nHost: shop.example\r\n")
 }
 
-// A request that began behind another one, in one packet with it, has no more time for its header than any.
+// A request that began behind another one, in one packet with it, has no more time for its header
+// than any.
 func TestHeaderTimeoutOfPipelinedRequest(t *testing.T) {
 	for _, read := range []time.Duration{time.Minute, 0} {
 		b, _ := answering(t, ok)

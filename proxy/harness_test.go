@@ -259,7 +259,8 @@ type conn struct {
 	br *bufio.Reader
 }
 
-// startBackend starts a backend that serves its connections, of which serve gets those that send something.
+// startBackend starts a backend that serves its connections, of which serve gets those that send
+// something.
 func startBackend(t *testing.T, serve func(c *conn, nth int)) *backend {
 	t.Helper()
 	return serveOn(t, listen(t), serve)
@@ -338,7 +339,7 @@ func (p *proxied) dial() *conn {
 	return &conn{Conn: c, t: p.t, br: bufio.NewReader(c)}
 }
 
-// send writes text, and says whether that went well.
+// send writes text, and reports whether that went well.
 func (c *conn) send(text string) bool {
 	_, err := io.WriteString(c.Conn, text)
 	return err == nil
@@ -403,7 +404,8 @@ func (c *conn) expect(text string) {
 	require.NoError(c.t, err)
 }
 
-// expectEnd reads up to the end of the connection, which must come cleanly and with nothing before it.
+// expectEnd reads up to the end of the connection, which must come cleanly and with nothing before
+// it.
 func (c *conn) expectEnd() {
 	c.t.Helper()
 	require.NoError(c.t, c.SetReadDeadline(time.Now().Add(patience)))

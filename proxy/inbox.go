@@ -17,7 +17,8 @@ type inbox struct {
 	buf []byte
 	// start and end are where it is in buf, and from start on scanned bytes hold no end of a head.
 	start, end, scanned int
-	// head is where the head of the request ends that is being served: before it nothing is written.
+	// head is where the head of the request ends that is being served: before it nothing is
+	// written.
 	head int
 }
 
@@ -104,8 +105,8 @@ var (
 	errHeaderSize = errors.New("the header is larger than the limit")
 )
 
-// readHead reads the request's head into the inbox, and takes it out. It returns io.ErrUnexpectedEOF if the client ended
-// before the head did.
+// readHead reads the request's head into the inbox, and takes it out. It returns
+// io.ErrUnexpectedEOF if the client ended before the head did.
 func (r *request) readHead() ([]byte, error) {
 	in := &r.in
 	limit := int(r.proxy.settings.MaxHeaderBytes)

@@ -14,8 +14,8 @@ import (
 	"gopher-equalizer/proxy/rewrite"
 )
 
-// limited writes the answers to clients that are over a limit. It is immutable. Floods are answered by it, so
-// what is the same every time is made once.
+// limited writes the answers to clients that are over a limit. It is immutable. Floods are answered
+// by it, so what is the same every time is made once.
 type limited struct {
 	// name is the limit's, as a structured field's string.
 	name    string
@@ -36,7 +36,8 @@ func newLimited(limit string) *limited {
 	}
 }
 
-// appendFields writes what d says: Retry-After and the RateLimit fields. It doesn't allocate if dst has room.
+// appendFields writes what d says: Retry-After and the RateLimit fields. It doesn't allocate if dst
+// has room.
 func (l *limited) appendFields(dst []byte, d limiter.Decision) []byte {
 	wait := retrySeconds(d.RetryAfter)
 	dst = rewrite.AppendNumber(dst, headerRetryAfter, wait)
@@ -91,8 +92,8 @@ func ceilSeconds(d time.Duration) int64 {
 	return seconds
 }
 
-// quoteField writes a string of RFC 9651, section 3.3.3, which is ASCII: bytes that it can't hold become
-// %XX.
+// quoteField writes a string of RFC 9651, section 3.3.3, which is ASCII: bytes that it can't hold
+// become %XX.
 func quoteField(s string) string {
 	quoted := []byte{'"'}
 	for _, c := range []byte(s) {

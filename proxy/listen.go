@@ -18,7 +18,8 @@ const (
 	// headGrace is for how long heads may go on to arrive once the listeners are closed. A
 	// successor waits for that, too.
 	headGrace = 500 * time.Millisecond
-	// cutGrace is for how long requests that were cut may take to end, and write their lines to the log.
+	// cutGrace is for how long requests that were cut may take to end, and write their lines to the
+	// log.
 	cutGrace = time.Second
 	// The pauses after failed accepts, as when there are no file descriptors left.
 	acceptPause, acceptLongestPause = 5 * time.Millisecond, time.Second
@@ -134,7 +135,8 @@ func (p *Proxy) serve(conn net.Conn) {
 	go s.run()
 }
 
-// Drain has every answer say Connection: close from now on. Connections are accepted and requests served as before.
+// Drain has every answer say Connection: close from now on. Connections are accepted and requests
+// served as before.
 func (p *Proxy) Drain() { p.draining.Store(true) }
 
 // wantsClose reports whether connections had better end with their request: we stop, or others wait

@@ -52,7 +52,8 @@ func TestShutdownClosesIdleConnections(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// Each request whose first byte was read is answered, whether it runs, has only begun, or has just come.
+// Each request whose first byte was read is answered, whether it runs, has only begun, or has just
+// come.
 func TestShutdownLosesNothing(t *testing.T) {
 	const slow = 50
 	release, waiting := make(chan struct{}), make(chan struct{}, slow)
@@ -225,8 +226,8 @@ func TestShutdownCuts(t *testing.T) {
 	close(release)
 }
 
-// What a stop cuts has its lines in the log when Wait returns, which the process's end follows. They say
-// that it wasn't the client who went.
+// What a stop cuts has its lines in the log when Wait returns, which the process's end follows.
+// They say that it wasn't the client who went.
 func TestShutdownLogsWhatItCuts(t *testing.T) {
 	requests := map[string]string{
 		"no response":     "GET / HTTP/1.1\r\nHost: x\r\n\r\n",

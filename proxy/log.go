@@ -7,8 +7,9 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// log writes the request's line of the access log: what it was, what came of it, and why. Nothing in it is secret: no
-// header's value but Host and X-Request-ID, and the client_id as it is stored, a hash if the key is secret.
+// log writes the request's line of the access log: what it was, what came of it, and why. Nothing
+// in it is secret: no header's value but Host and X-Request-ID, and the client_id as it is stored,
+// a hash if the key is secret.
 func (r *request) log(status int) {
 	line := r.proxy.log.Info()
 	if r.failure.ours() {
@@ -54,7 +55,8 @@ func (r *request) describe(dict *zerolog.Event) *zerolog.Event {
 		Bytes("remote_ip", identity.AppendAddr(buf[:0], r.head.Peer))
 }
 
-// logBackend says where the request went. backend_duration is from the start of the last attempt to the answer's header.
+// logBackend says where the request went. backend_duration is from the start of the last attempt to
+// the answer's header.
 func (r *request) logBackend(line *zerolog.Event) {
 	if r.backend == nil {
 		return
@@ -68,7 +70,8 @@ func (r *request) logBackend(line *zerolog.Event) {
 	}
 }
 
-// attempts names the backends that were tried in turn, each with the reason why that was not enough.
+// attempts names the backends that were tried in turn, each with the reason why that was not
+// enough.
 func (r *request) attempts(all *zerolog.Array) *zerolog.Array {
 	for _, a := range append(r.tried, pastAttempt{r.backend, r.cause}) {
 		one := zerolog.Dict().Str("backend", a.backend.URL())

@@ -98,7 +98,8 @@ func TestAccessLog(t *testing.T) {
 	assert.NotContains(t, strings.Join(p.log.lines(), ""), "hush")
 }
 
-// A failure's line says why, for the operator only; and one is enough if the request was sent twice.
+// A failure's line says why, for the operator only; and one is enough if the request was sent
+// twice.
 func TestAccessLogOfFailures(t *testing.T) {
 	p := startProxy(t, settings(), deadBefore(t), nil)
 	addr := p.pool.backends[0].Addr()

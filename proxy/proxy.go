@@ -60,7 +60,7 @@ func New(s Settings, pool Pool, l Limiter, log zerolog.Logger) *Proxy {
 	return p
 }
 
-// handle takes a request all the way. Each step says whether the next one follows; one
+// handle takes a request all the way. Each step reports whether the next one follows; one
 // that says no has answered.
 func (r *request) handle() {
 	if r.read() && r.identify() && r.available() && r.take() && r.mayForward() && r.forward() {
@@ -68,7 +68,8 @@ func (r *request) handle() {
 	}
 }
 
-// read reads the request's head, and refuses what isn't clearly one, or has a body that says it is too large.
+// read reads the request's head, and refuses what isn't clearly one, or has a body that says it is
+// too large.
 func (r *request) read() bool {
 	if r.status != 0 {
 		return false // A panic was answered.

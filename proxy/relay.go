@@ -15,8 +15,8 @@ import (
 // relayed is an answer's body on its way to the client.
 type relayed struct {
 	body http1.Body
-	// chunked says that it goes out in chunks, raw that it goes out as it is and ends with the connection. Else its size
-	// is known.
+	// chunked says that it goes out in chunks, raw that it goes out as it is and ends with the
+	// connection. Else its size is known.
 	chunked, raw bool
 	// none says that there is no body, whatever the header says.
 	none bool
@@ -24,7 +24,8 @@ type relayed struct {
 	keep bool
 }
 
-// relay makes the backend's answer the client's. The backend's connection is free before the client has taken the last of it.
+// relay makes the backend's answer the client's. The backend's connection is free before the client
+// has taken the last of it.
 func (r *request) relay() {
 	x, b := &r.exchange, &r.relayed
 	r.status = x.answer.Status
@@ -44,8 +45,8 @@ func (r *request) relay() {
 	if b.body.Complete() {
 		r.endRelay()
 	} else if r.header.Expect && !r.upload.settled() {
-		// The backend gave its answer without asking for the body, or the client has begun to send it
-		// nevertheless: there is no telling what it sends next.
+		// The backend gave its answer without asking for the body, or the client has begun to send
+		// it nevertheless: there is no telling what it sends next.
 		r.last = true
 	}
 	if !b.body.Complete() && r.isEventStream() {
@@ -97,8 +98,8 @@ func (b *relayed) decoded(used, came int) {
 	b.keep = b.keep && used == came && !b.body.MixesLineEnds()
 }
 
-// endRelay ends the exchange once the body has come. What came behind it, or is there by now, is nobody's answer, so such a
-// connection is never used again.
+// endRelay ends the exchange once the body has come. What came behind it, or is there by now, is
+// nobody's answer, so such a connection is never used again.
 func (r *request) endRelay() {
 	how := dropped
 	if r.relayed.keep {
@@ -169,8 +170,8 @@ func (r *request) relayInterim() error {
 	return nil
 }
 
-// spliceFrom is from which size on a body goes past our memory: a pipe for it costs as much as copying some buffers does. At 1 MB
-// it takes a third or more off what the request costs.
+// spliceFrom is from which size on a body goes past our memory: a pipe for it costs as much as
+// copying some buffers does. At 1 MB it takes a third or more off what the request costs.
 const spliceFrom = 4 * netconn.BufferSize
 
 // stream sends the rest of the body, each piece as it arrives.
@@ -186,7 +187,8 @@ func (r *request) stream() {
 	r.copy()
 }
 
-// splice sends the rest of a body of known size, within the kernel, and says no if that turns out not to be possible.
+// splice sends the rest of a body of known size, within the kernel, and says no if that turns out
+// not to be possible.
 func (r *request) splice(s *netconn.Splice) (did bool) {
 	for b := &r.relayed.body; !b.Complete(); {
 		n, err := s.Read(b.Rest())

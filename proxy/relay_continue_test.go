@@ -64,7 +64,8 @@ func TestContinueIsTheBackends(t *testing.T) {
 	assert.EqualValues(t, 1, b.conns.Load(), "both connections serve on")
 }
 
-// A backend that has its answer without the body is not sent it, and the client is told that it may not go on.
+// A backend that has its answer without the body is not sent it, and the client is told that it may
+// not go on.
 func TestFinalAnswerInsteadOfContinue(t *testing.T) {
 	for _, status := range []string{"401 Unauthorized", "413 Content Too Large", "417 Expectation Failed", "200 OK", "303 See Other"} {
 		for _, framing := range framings {
@@ -230,7 +231,7 @@ func TestContinueAfterResend(t *testing.T) {
 	}
 }
 
-// noted is a body that says whether anybody read it.
+// noted is a body that reports whether anybody read it.
 type noted struct {
 	io.Reader
 	read bool

@@ -45,7 +45,8 @@ func echoing(t *testing.T) *backend {
 	})
 }
 
-// The client sends a piece only when it has the answer to the last one, and the first only when it has the header.
+// The client sends a piece only when it has the answer to the last one, and the first only when it
+// has the header.
 func TestFullDuplex(t *testing.T) {
 	b := echoing(t)
 	p := proxyTo(t, b.addr)
@@ -121,7 +122,8 @@ func TestFullDuplexEndToEnd(t *testing.T) {
 	}
 }
 
-// Neither body waits for the other, whatever their sizes: each of four ends is busy with one direction only.
+// Neither body waits for the other, whatever their sizes: each of four ends is busy with one
+// direction only.
 func TestBodiesPassEachOther(t *testing.T) {
 	const size = 16 << 20
 	up, down := noise(1, size), noise(2, size)
@@ -177,7 +179,8 @@ func noise(seed uint64, size int) []byte {
 	return b
 }
 
-// An answer that is complete before the request ends the exchange. The client gets all of it, whatever it still sends.
+// An answer that is complete before the request ends the exchange. The client gets all of it,
+// whatever it still sends.
 func TestFinalAnswerEndsTheUpload(t *testing.T) {
 	large := string(noise(3, 1<<20))
 	framed := map[string]string{

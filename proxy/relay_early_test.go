@@ -8,8 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An answer may begin, without a 100, while the client that announced to await one sends the body nevertheless. Whether it is sent
-// to its end isn't known yet then, and the connection ends with the answer.
+// An answer may begin, without a 100, while the client that announced to await one sends the body
+// nevertheless. Whether it is sent to its end isn't known yet then, and the connection ends with
+// the answer.
 func TestAnswerBeginsWhileTheBodyIsSent(t *testing.T) {
 	const size = 1 << 20
 	b := startBackend(t, func(c *conn, _ int) {

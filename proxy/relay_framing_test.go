@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A header reaches the client line by line as it came, in spelling, order and repetition, but for what
-// concerns the backend's connection.
+// A header reaches the client line by line as it came, in spelling, order and repetition, but for
+// what concerns the backend's connection.
 func TestAnswerHeadersStayAsTheyCame(t *testing.T) {
 	f := func(request string, sent, want []string) {
 		t.Helper()
@@ -51,7 +51,8 @@ func TestAnswerHeadersStayAsTheyCame(t *testing.T) {
 	same("PUT", "HTTP/1.1 599 ", "Content-Length: 0")
 }
 
-// Each byte of an answer's body arrives before the backend sends the next one, and the header before the first.
+// Each byte of an answer's body arrives before the backend sends the next one, and the header
+// before the first.
 func TestAnswersArriveByteByByte(t *testing.T) {
 	f := func(request, framing string, frame func(string) string, got func(string) string) {
 		t.Helper()
@@ -138,7 +139,8 @@ func anAnswer(t *rapid.T) framed {
 	return framed{"Transfer-Encoding: chunked\r\n", body, wire.String() + chunksEnd, false}
 }
 
-// However an answer is framed, and whatever pieces it comes in, every client gets the same body, and so does the next.
+// However an answer is framed, and whatever pieces it comes in, every client gets the same body,
+// and so does the next.
 func TestAnswersWholeHoweverTheyCome(t *testing.T) {
 	type turn struct {
 		framed

@@ -29,7 +29,8 @@ var leaving = []struct {
 }
 
 // A backend must not work for a client that is gone before the response: one that has reset its
-// connection, whatever was sent of the request, and one that ends its side before its request is whole.
+// connection, whatever was sent of the request, and one that ends its side before its request is
+// whole.
 func TestClientGoneBeforeTheAnswer(t *testing.T) {
 	for _, way := range leaving {
 		f := func(name, request string, whole bool) {
@@ -96,7 +97,8 @@ func TestClientGoneWhileTheBackendIsSilent(t *testing.T) {
 	f("\r\nx")
 }
 
-// An event stream whose client has closed its connection ends with the first events that nobody takes.
+// An event stream whose client has closed its connection ends with the first events that nobody
+// takes.
 func TestClientClosesDuringEvents(t *testing.T) {
 	ended := make(chan struct{}, 1)
 	b := startBackend(t, func(c *conn, _ int) {
@@ -121,8 +123,8 @@ func TestClientClosesDuringEvents(t *testing.T) {
 	assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 }
 
-// A client that only has nothing more to send, as many scripts do, gets all of its response, however
-// late that begins.
+// A client that only has nothing more to send, as many scripts do, gets all of its response,
+// however late that begins.
 func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 	f := func(request, answer string) {
 		t.Run("", func(t *testing.T) {
@@ -183,7 +185,8 @@ func TestNoRetryForHalfClosedClient(t *testing.T) {
 	assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures, "it did break")
 }
 
-// Nor does one that ends its side while a connection is made, which takes long. What was made is kept.
+// Nor does one that ends its side while a connection is made, which takes long. What was made is
+// kept.
 func TestHalfClosedWhileConnecting(t *testing.T) {
 	ca := tlstest.NewCA(t)
 	server := &tls.Config{Certificates: []tls.Certificate{ca.Issue("backend.test")}}
@@ -268,7 +271,8 @@ func TestClientGoneEndToEnd(t *testing.T) {
 	await(t, ended)
 }
 
-// What a broken backend left of its body is all that the client gets, and it can't take that for the whole.
+// What a broken backend left of its body is all that the client gets, and it can't take that for
+// the whole.
 func TestBackendBreaksWithReset(t *testing.T) {
 	f := func(request, answer, want string) {
 		t.Helper()

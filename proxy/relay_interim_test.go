@@ -127,7 +127,8 @@ func TestBadInterimAnswers(t *testing.T) {
 	}
 }
 
-// Behind interim answers, each client gets its own answer, and so does the next on the same connections.
+// Behind interim answers, each client gets its own answer, and so does the next on the same
+// connections.
 func TestInterimAnswersDoNotMixAnswersUp(t *testing.T) {
 	b := startBackend(t, func(c *conn, _ int) {
 		for req := c.readRequest(); req != ""; req = c.readRequest() {

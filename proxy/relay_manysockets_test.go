@@ -23,7 +23,8 @@ import (
 // manySockets is how many WebSockets are open at once in the test below, file limit permitting.
 const manySockets = 4000
 
-// socketsAllowed is how many can be. Each takes a descriptor at its client and one at its server, and two here.
+// socketsAllowed is how many can be. Each takes a descriptor at its client and one at its server,
+// and two here.
 func socketsAllowed(t *testing.T) int {
 	t.Helper()
 	const each, others = 4, 500
@@ -107,8 +108,9 @@ func pass(ctx context.Context, from, to *websocket.Conn, text string) error {
 	return nil
 }
 
-// alone says whether the test has a process of its own, and runs it in one if not. The race detector bears 8,128 goroutines. The
-// tunnels take nearly all of them, and other tests leave some behind for a while.
+// alone reports whether the test has a process of its own, and runs it in one if not. The race
+// detector bears 8,128 goroutines. The tunnels take nearly all of them, and other tests leave some
+// behind for a while.
 func alone(t *testing.T) bool {
 	t.Helper()
 	const marker = "EQUALIZER_TEST_ALONE"

@@ -91,7 +91,7 @@ func TestTrailersOfRequests(t *testing.T) {
 	}
 }
 
-// A client says whether it wants trailers, and nothing else of TE concerns the backend.
+// A client reports whether it wants trailers, and nothing else of TE concerns the backend.
 func TestTE(t *testing.T) {
 	b, got := answering(t, ok)
 	p := proxyTo(t, b.addr)

@@ -19,7 +19,8 @@ const (
 	switches = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
 )
 
-// switching is a backend that goes over to another protocol on each connection, and then does what then says.
+// switching is a backend that goes over to another protocol on each connection, and then does what
+// then says.
 func switching(t *testing.T, then func(c *conn)) (*backend, *requests) {
 	t.Helper()
 	var got requests
@@ -206,7 +207,8 @@ func TestUpgradeNotTaken(t *testing.T) {
 	}
 }
 
-// Not every request that names a protocol asks for it, and nobody gets to speak cleartext HTTP/2 behind our back.
+// Not every request that names a protocol asks for it, and nobody gets to speak cleartext HTTP/2
+// behind our back.
 func TestUpgradeNotPassedOn(t *testing.T) {
 	f := func(request string) {
 		t.Helper()

@@ -24,7 +24,8 @@ func (r *request) sendLimited() {
 	r.endReply(l.problem)
 }
 
-// beginReply writes the start of an answer of ours to out. Its status may differ from r.status, which is what is logged.
+// beginReply writes the start of an answer of ours to out. Its status may differ from r.status,
+// which is what is logged.
 func (r *request) beginReply(p problem.Encoded) {
 	r.beginStatus(p.Status())
 	r.out = rewrite.AppendField(r.out, headerContentType, problem.ContentType)
@@ -43,7 +44,8 @@ func (r *request) beginStatus(status int) {
 	r.out = rewrite.AppendDate(r.out)
 }
 
-// endReply writes the rest of it, and sends all. The request's body, as far as it hasn't come, won't be read by anybody.
+// endReply writes the rest of it, and sends all. The request's body, as far as it hasn't come,
+// won't be read by anybody.
 func (r *request) endReply(p problem.Encoded) {
 	if len(r.head.RequestID) > 0 {
 		r.out = rewrite.AppendField(r.out, rewrite.HeaderRequestID, r.head.RequestID)
@@ -61,7 +63,8 @@ func (r *request) endReply(p problem.Encoded) {
 	}
 }
 
-// appendPersistence says whether the connection stays open. With sized, the answer's end can be told without its closing.
+// appendPersistence reports whether the connection stays open. With sized, the answer's end can be
+// told without its closing.
 func (r *request) appendPersistence(dst []byte, sized bool) []byte {
 	switch {
 	case r.last || !sized:

@@ -12,8 +12,8 @@ import (
 	"gopher-equalizer/proxy/rewrite"
 )
 
-// request is a request on its way, from its header to its line in the access log. It is pooled: what it
-// holds in memory serves the next request.
+// request is a request on its way, from its header to its line in the access log. It is pooled:
+// what it holds in memory serves the next request.
 type request struct {
 	proxy   *Proxy
 	session *session
@@ -23,7 +23,8 @@ type request struct {
 	raw     []byte
 	header  http1.Request
 	refusal *http1.Refusal
-	// whole says that all of the request is here, and that nothing else of the client is needed to answer it.
+	// whole says that all of the request is here, and that nothing else of the client is needed to
+	// answer it.
 	whole bool
 	// What admit found out.
 	head     rewrite.Request
@@ -40,7 +41,8 @@ type request struct {
 	out       []byte
 	outMemory elastic
 	relayed   relayed
-	// status is the answer's, size how much of its body was sent. begun says that a part of the answer left.
+	// status is the answer's, size how much of its body was sent. begun says that a part of the
+	// answer left.
 	status int
 	size   int64
 	begun  bool
@@ -77,7 +79,7 @@ func newRequest(p *Proxy) *request {
 	return r
 }
 
-// arrived looks at what is here of a request, and says whether it is whole.
+// arrived looks at what is here of a request, and reports whether it is whole.
 func (r *request) arrived() (whole bool) {
 	if r.in.skipEmptyLines(); r.in.size() == 0 {
 		return false
@@ -107,8 +109,8 @@ func (r *request) parse(head []byte) {
 	}
 }
 
-// serve reads the request, of which the first bytes are here, and answers it. It says whether another one may follow on
-// the connection.
+// serve reads the request, of which the first bytes are here, and answers it. It reports whether
+// another one may follow on the connection.
 func (r *request) serve() (more bool) {
 	r.begin()
 	defer func() {
@@ -172,7 +174,7 @@ func (p *Proxy) logPanic(v any) {
 	p.log.Error().Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("a request panicked")
 }
 
-// finish counts and logs the request, and says whether another one may follow on its connection.
+// finish counts and logs the request, and reports whether another one may follow on its connection.
 func (r *request) finish() (more bool) {
 	p := r.proxy
 	r.count()
@@ -188,13 +190,14 @@ func (r *request) finish() (more bool) {
 	return more
 }
 
-// leavesUnread says that the client sends more than will be read: the rest of its body, or requests behind the last one.
+// leavesUnread says that the client sends more than will be read: the rest of its body, or requests
+// behind the last one.
 func (r *request) leavesUnread() bool {
 	return !r.upload.body.Complete() || r.failure != clientGone && (r.in.size() > 0 || r.session.HasMore())
 }
 
-// count counts the request as ended, once. It comes before the last of the answer leaves, so that whoever has the answer finds
-// it counted.
+// count counts the request as ended, once. It comes before the last of the answer leaves, so that
+// whoever has the answer finds it counted.
 func (r *request) count() {
 	if !r.counted {
 		r.counted = true

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dead is an address on which nothing listens any more, with a pool that has it first and then others.
+// dead is an address on which nothing listens any more, with a pool that has it first and then
+// others.
 func deadBefore(t *testing.T, others ...string) *fakePool {
 	t.Helper()
 	ln := listen(t)
@@ -100,8 +101,8 @@ func TestResendIsTheLast(t *testing.T) {
 	assert.EqualValues(t, 2, b.conns.Load()+other.conns.Load())
 }
 
-// With no other backend, a request is sent again on a connection that nothing was sent on before, however
-// many others there are.
+// With no other backend, a request is sent again on a connection that nothing was sent on before,
+// however many others there are.
 func TestResendOnFreshConnection(t *testing.T) {
 	const idle = 3
 	warm := make(chan struct{})

@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// usedAgain says whether the backend's connection serves on after request was answered with answer.
+// usedAgain reports whether the backend's connection serves on after request was answered with
+// answer.
 func usedAgain(t *testing.T, request, answer string) bool {
 	t.Helper()
 	b := startBackend(t, func(c *conn, nth int) {
@@ -123,7 +124,8 @@ func TestNoReuseAfterClientGone(t *testing.T) {
 	assert.EqualValues(t, 2, b.conns.Load())
 }
 
-// Whatever its backends do wrong, nobody gets an answer that isn't theirs, or half of one for a whole.
+// Whatever its backends do wrong, nobody gets an answer that isn't theirs, or half of one for a
+// whole.
 func TestNobodyGetsAnothersAnswer(t *testing.T) {
 	const clients, turns = 8, 100
 	b := startBackend(t, func(c *conn, nth int) {
@@ -171,7 +173,8 @@ func TestNobodyGetsAnothersAnswer(t *testing.T) {
 	assert.Zero(t, p.Stats().Panics)
 }
 
-// misbehave answers with id, in one of many right and wrong ways, and says whether it could go on.
+// misbehave answers with id, in one of many right and wrong ways, and reports whether it could go
+// on.
 func misbehave(c *conn, rng *rand.Rand, id string) bool {
 	sized := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(id), id)
 	coded := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(id)

@@ -18,11 +18,12 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// What the documentation of net/http/httputil.ReverseProxy promises, each a test. They are run against a ReverseProxy,
-// too, so that none asks for more than it does.
+// What the documentation of net/http/httputil.ReverseProxy promises, each a test. They are run
+// against a ReverseProxy, too, so that none asks for more than it does.
 //
-// Left out is what is Go's API and not a behaviour (Transport, BufferPool, ErrorLog, the hooks themselves), and the base path of
-// NewSingleHostReverseProxy, since a Backend is an address. Of two ways that it offers, ours is named in the test.
+// Left out is what is Go's API and not a behaviour (Transport, BufferPool, ErrorLog, the hooks
+// themselves), and the base path of NewSingleHostReverseProxy, since a Backend is an address. Of
+// two ways that it offers, ours is named in the test.
 
 // fronts starts something in front of a backend, and returns where it listens.
 var fronts = []struct {
@@ -57,7 +58,8 @@ func promise(t *testing.T, backend func(t *testing.T) string, check func(t *test
 	}
 }
 
-// "Takes an incoming request and sends it to another server, proxying the response back to the client", "unmodified".
+// "Takes an incoming request and sends it to another server, proxying the response back to the
+// client", "unmodified".
 func TestPromiseOfForwarding(t *testing.T) {
 	var got *requests
 	promise(t, func(t *testing.T) string {
@@ -118,8 +120,9 @@ func TestPromiseOfInterimAnswers(t *testing.T) {
 	})
 }
 
-// "Hop-by-hop headers (...) are removed from client requests and backend responses." Here it is those of the list that
-// have no meaning for the next hop; what of Upgrade, TE and Trailer has one is tested where they are.
+// "Hop-by-hop headers (...) are removed from client requests and backend responses." Here it is
+// those of the list that have no meaning for the next hop; what of Upgrade, TE and Trailer has one
+// is tested where they are.
 func TestPromiseOfHops(t *testing.T) {
 	hops := "Proxy-Connection: keep-alive\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nProxy-Authorization: Basic x\r\n" +
 		"TE: gzip\r\nUpgrade: x\r\nX-Named: 1\r\nx-also: 2\r\nX-Stays: 3\r\n"
@@ -144,7 +147,8 @@ func TestPromiseOfHops(t *testing.T) {
 	})
 }
 
-// Transfer-Encoding and Trailer are hop by hop as well, and made anew: the bodies they frame arrive, with trailers.
+// Transfer-Encoding and Trailer are hop by hop as well, and made anew: the bodies they frame
+// arrive, with trailers.
 func TestPromiseOfTransferEncoding(t *testing.T) {
 	var got *requests
 	promise(t, func(t *testing.T) string {
@@ -160,8 +164,9 @@ func TestPromiseOfTransferEncoding(t *testing.T) {
 	})
 }
 
-// "The Forwarded, X-Forwarded, X-Forwarded-Host, and X-Forwarded-Proto headers are removed from the outbound request", and
-// SetXForwarded sets the client's address, the host that it asked for, and how it came.
+// "The Forwarded, X-Forwarded, X-Forwarded-Host, and X-Forwarded-Proto headers are removed from the
+// outbound request", and SetXForwarded sets the client's address, the host that it asked for, and
+// how it came.
 func TestPromiseOfForwardedFields(t *testing.T) {
 	var got *requests
 	promise(t, func(t *testing.T) string {
@@ -180,8 +185,8 @@ func TestPromiseOfForwardedFields(t *testing.T) {
 	})
 }
 
-// "A client can designate headers as hop-by-hop by listing them in the Connection header", which must not remove what the
-// proxy adds.
+// "A client can designate headers as hop-by-hop by listing them in the Connection header", which
+// must not remove what the proxy adds.
 func TestPromiseAgainstRemovedFields(t *testing.T) {
 	var got *requests
 	promise(t, func(t *testing.T) string {
@@ -199,7 +204,8 @@ func TestPromiseAgainstRemovedFields(t *testing.T) {
 	})
 }
 
-// "If an X-Forwarded-For header already exists, the client IP is appended to the existing values": for proxies that we trust.
+// "If an X-Forwarded-For header already exists, the client IP is appended to the existing values":
+// for proxies that we trust.
 func TestPromiseOfForwardedChain(t *testing.T) {
 	b, got := answering(t, ok)
 	s := settings()
@@ -211,8 +217,8 @@ func TestPromiseOfForwardedChain(t *testing.T) {
 	assert.Contains(t, got.list()[0], "\r\nX-Forwarded-For: 192.0.2.1, 192.0.2.2, 192.0.2.3, 127.0.0.1\r\n")
 }
 
-// "The Rewrite function may copy the inbound URL's RawQuery to the outbound URL to preserve the original parameter string":
-// so do we, since what a backend makes of it is not ours to guess.
+// "The Rewrite function may copy the inbound URL's RawQuery to the outbound URL to preserve the
+// original parameter string": so do we, since what a backend makes of it is not ours to guess.
 func TestPromiseOfRawQueries(t *testing.T) {
 	var got *requests
 	promise(t, func(t *testing.T) string {
@@ -227,8 +233,8 @@ func TestPromiseOfRawQueries(t *testing.T) {
 	})
 }
 
-// "NewSingleHostReverseProxy does not rewrite the Host header", "SetURL rewrites the outbound Host header to match the
-// target's": the first, unless the pool names a Host.
+// "NewSingleHostReverseProxy does not rewrite the Host header", "SetURL rewrites the outbound Host
+// header to match the target's": the first, unless the pool names a Host.
 func TestPromiseOfHost(t *testing.T) {
 	var got *requests
 	promise(t, func(t *testing.T) string {
@@ -241,8 +247,8 @@ func TestPromiseOfHost(t *testing.T) {
 	})
 }
 
-// FlushInterval "is ignored when ReverseProxy recognizes a response as a streaming response, or if its ContentLength is -1; for
-// such responses, writes are flushed to the client immediately".
+// FlushInterval "is ignored when ReverseProxy recognizes a response as a streaming response, or if
+// its ContentLength is -1; for such responses, writes are flushed to the client immediately".
 func TestPromiseOfFlushes(t *testing.T) {
 	for _, head := range []string{
 		"Content-Type: text/event-stream\r\nContent-Length: 50\r\n",
@@ -285,8 +291,8 @@ func TestPromiseOfFlushes(t *testing.T) {
 	}
 }
 
-// ErrorHandler: "If nil, the default is to log the provided error and return a 502 Status Bad Gateway response", for "errors
-// reaching the backend".
+// ErrorHandler: "If nil, the default is to log the provided error and return a 502 Status Bad
+// Gateway response", for "errors reaching the backend".
 func TestPromiseOfBadGateway(t *testing.T) {
 	f := func(backend func(t *testing.T) string) {
 		t.Helper()
@@ -307,8 +313,8 @@ func TestPromiseOfBadGateway(t *testing.T) {
 	assert.NotEmpty(t, p.logged(1).Error, "and it is logged")
 }
 
-// Of http.ErrAbortHandler, with which it ends: "the client sees an interrupted response but the server doesn't log an error".
-// Ours logs one: TestAccessLogOfCutAnswers.
+// Of http.ErrAbortHandler, with which it ends: "the client sees an interrupted response but the
+// server doesn't log an error". Ours logs one: TestAccessLogOfCutAnswers.
 func TestPromiseOfAbort(t *testing.T) {
 	for _, answer := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
@@ -330,7 +336,8 @@ func TestPromiseOfAbort(t *testing.T) {
 	}
 }
 
-// Of http.Request.Context, under which it asks the backend: it "is canceled when the client's connection closes".
+// Of http.Request.Context, under which it asks the backend: it "is canceled when the client's
+// connection closes".
 func TestPromiseOfCancellation(t *testing.T) {
 	asked, ended := make(chan struct{}, 1), make(chan struct{}, 1)
 	promise(t, func(t *testing.T) string {

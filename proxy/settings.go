@@ -22,8 +22,8 @@ type Settings struct {
 	Trusted identity.Trusted
 	// Host is sent to backends as Host; "" passes the client's.
 	Host string
-	// Backends are the authorities, such as "host:port", that an answer's Location must not show. With none, it is
-	// that of the backend that answered.
+	// Backends are the authorities, such as "host:port", that an answer's Location must not show.
+	// With none, it is that of the backend that answered.
 	Backends []string
 	// Via is our name in the Via of forwarded requests, with a suffix of the process's behind it;
 	// "": there is none.
@@ -41,7 +41,8 @@ type Settings struct {
 	// MaxPipes bounds the large responses that pass within the kernel at once, at two descriptors
 	// each, 0 doesn't. The others are copied.
 	MaxPipes int
-	// HeaderTimeout is from a request's first byte to the end of its header, and from the connect to the first byte.
+	// HeaderTimeout is from a request's first byte to the end of its header, and from the connect
+	// to the first byte.
 	HeaderTimeout time.Duration
 	// IdleTimeout is from one request to the next on the same connection.
 	IdleTimeout time.Duration
@@ -56,7 +57,8 @@ type Settings struct {
 	// connection to a backend is taken for it. Of one that comes at the client's leisure, that is
 	// all that a backend would wait for.
 	BodyWait time.Duration
-	// TunnelTimeout is for how long nothing may come over a connection that was upgraded, from either side.
+	// TunnelTimeout is for how long nothing may come over a connection that was upgraded, from
+	// either side.
 	TunnelTimeout time.Duration
 	// AccessLog has each request logged, and costs two readings of the clock. Without it, only
 	// those are logged that we failed to serve.

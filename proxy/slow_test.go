@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The pace itself is tested in netconn, on a clock of the test's own. These tests show over sockets what it holds for, and what
-// comes of it.
+// The pace itself is tested in netconn, on a clock of the test's own. These tests show over sockets
+// what it holds for, and what comes of it.
 
 // paced has a least rate that a byte now and then doesn't keep, and little grace.
 func paced(s *Settings) { s.MinRate, s.RateGrace = 10<<10, brief }
@@ -61,7 +61,8 @@ func TestSlowUploads(t *testing.T) {
 	f(post+"Connection: upgrade\r\nUpgrade: echo\r\nTransfer-Encoding: chunked\r\n\r\n", chunk("x"))
 }
 
-// A client owes nothing while its backend doesn't read, while it is to wait for a 100, and once the response has begun.
+// A client owes nothing while its backend doesn't read, while it is to wait for a 100, and once the
+// response has begun.
 func TestUploadsThatOweNothing(t *testing.T) {
 	const (
 		size   = 24 << 20 // more than the buffers on the way hold
@@ -119,7 +120,8 @@ func (p *proxied) readsNothing(request string) *conn {
 	return c
 }
 
-// A client that takes its response too slowly is cut off with a reset, and its backend gets on with other things.
+// A client that takes its response too slowly is cut off with a reset, and its backend gets on with
+// other things.
 func TestSlowReaders(t *testing.T) {
 	f := func(head string, frame func(string) string) {
 		t.Run("", func(t *testing.T) {

@@ -10,7 +10,8 @@ type Stats struct {
 	Total, InFlight int64
 	// Connections are the clients' that are open.
 	Connections int64
-	// MaxConnections bounds them, 0 doesn't. AcceptPauses counts how often one had to wait for a place.
+	// MaxConnections bounds them, 0 doesn't. AcceptPauses counts how often one had to wait for a
+	// place.
 	MaxConnections, AcceptPauses int64
 	// Limited counts the 429s that we gave.
 	Limited int64
@@ -20,7 +21,8 @@ type Stats struct {
 	BadGateway, Unavailable, GatewayTimeout int64
 	// ClientGone counts the requests that their client broke off before the response began.
 	ClientGone int64
-	// TooSlow counts the requests that were broken off because their client sent or took bytes at less than the least rate.
+	// TooSlow counts the requests that were broken off because their client sent or took bytes at
+	// less than the least rate.
 	TooSlow int64
 	// Mended counts the responses that were framed anew because the backend's framing was odd.
 	Mended int64
@@ -88,7 +90,8 @@ func (c *counters) of(status int) *atomic.Int64 {
 // Stats is what the proxy has done and is doing.
 func (p *Proxy) Stats() Stats {
 	c := &p.counters
-	// Ends are read before beginnings, so that what happens in between can't make the difference negative.
+	// Ends are read before beginnings, so that what happens in between can't make the difference
+	// negative.
 	var all int64
 	var ended [len(c.ended)]int64
 	for i := range ended {

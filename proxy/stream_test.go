@@ -59,7 +59,8 @@ func TestEventsArriveOneByOne(t *testing.T) {
 	f("until close, HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n", plain)
 }
 
-// The first event arrives although it came in one piece with the header, and no second one is there.
+// The first event arrives although it came in one piece with the header, and no second one is
+// there.
 func TestFirstEventWithHeader(t *testing.T) {
 	f := func(answer, want string) {
 		t.Helper()
@@ -82,7 +83,8 @@ func TestFirstEventWithHeader(t *testing.T) {
 	f("HTTP/1.1 200 OK\r\n\r\none", "3\r\none\r\n")
 }
 
-// The header of an answer in chunks arrives, although it came in one piece with a chunk's line, and no data are there.
+// The header of an answer in chunks arrives, although it came in one piece with a chunk's line, and
+// no data are there.
 func TestHeaderWithHalfAChunk(t *testing.T) {
 	for _, piece := range []string{"", "3", "3\r", "3\r\n", "3;x=y\r\n"} {
 		release := make(chan struct{})
@@ -127,7 +129,8 @@ func TestBackendBreaksInMidBody(t *testing.T) {
 	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n0\r\n")
 }
 
-// The backend's connection is free for others as soon as its answer was read, however slow the client is.
+// The backend's connection is free for others as soon as its answer was read, however slow the
+// client is.
 func TestSlowClientsHoldNoBackend(t *testing.T) {
 	const size = 300_000 // Less than the buffers on the way to the client hold.
 	b, _ := answering(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size)))

@@ -9,15 +9,17 @@ import (
 )
 
 const (
-	// smallBody is the largest body that is read before a connection to a backend is taken, and how much
-	// of a chunked one is. It then goes out together with the head.
+	// smallBody is the largest body that is read before a connection to a backend is taken, and how
+	// much of a chunked one is. It then goes out together with the head.
 	smallBody = 8 << 10
-	// skippedBody is how much of a body that nobody wants is read so that the connection can be kept.
+	// skippedBody is how much of a body that nobody wants is read so that the connection can be
+	// kept.
 	skippedBody = 64 << 10
 )
 
-// upload is a request's body on its way to the backend. What has come with the head goes out with the head; the rest
-// follows while the answer is awaited and relayed, in a goroutine that ends before the exchange does.
+// upload is a request's body on its way to the backend. What has come with the head goes out with
+// the head; the rest follows while the answer is awaited and relayed, in a goroutine that ends
+// before the exchange does.
 type upload struct {
 	body http1.Body
 	size int64
@@ -25,12 +27,14 @@ type upload struct {
 	ready []byte
 	// read is how much came from the client.
 	read int64
-	// started says that the goroutine was started, and running that it wasn't awaited yet; it says so in done.
+	// started says that the goroutine was started, and running that it wasn't awaited yet; it says
+	// so in done.
 	started, running bool
 	done             chan struct{}
 	// all says that the whole body was sent.
 	all bool
-	// failure is the client's, if it didn't send the body as it should have, and cause is for the log.
+	// failure is the client's, if it didn't send the body as it should have, and cause is for the
+	// log.
 	failure *failure
 	cause   error
 }
@@ -71,7 +75,8 @@ func (r *request) prepareBody() outcome {
 	return outcome{}
 }
 
-// awaitBody waits for all of a small body, and for so much of a chunked one, but for BodyWait at most.
+// awaitBody waits for all of a small body, and for so much of a chunked one, but for BodyWait at
+// most.
 func (r *request) awaitBody() error {
 	u, wait := &r.upload, r.proxy.settings.BodyWait
 	switch {
@@ -143,7 +148,8 @@ func (u *upload) settled() bool {
 	return u.complete()
 }
 
-// stop ends the sending of the body, wherever it is, and waits for its end. A body that was sent already is complete then.
+// stop ends the sending of the body, wherever it is, and waits for its end. A body that was sent
+// already is complete then.
 func (u *upload) stop(r *request) {
 	if u.settled(); !u.running {
 		return
@@ -156,8 +162,9 @@ func (u *upload) stop(r *request) {
 	r.exchange.conn.Resume()
 }
 
-// uploadRest sends the body from where it is to its end. Who awaits the answer is told when the client breaks it off; a backend
-// that takes no more may have answered, and has the time for it that any has.
+// uploadRest sends the body from where it is to its end. Who awaits the answer is told when the
+// client breaks it off; a backend that takes no more may have answered, and has the time for it
+// that any has.
 func (r *request) uploadRest() {
 	u, conn := &r.upload, r.exchange.conn
 	defer func() {
@@ -250,19 +257,21 @@ func (r *request) uploadFailed(err error) outcome {
 	return outcome{failure: clientGone, cause: err}
 }
 
-// tooLarge says whether a body of size, as far as it is known, is larger than the limit.
+// tooLarge reports whether a body of size, as far as it is known, is larger than the limit.
 func (p *Proxy) tooLarge(size int64) bool {
 	limit := p.settings.MaxBodyBytes
 	return limit > 0 && size > limit
 }
 
-// canSkipBody says whether the rest of a body that nobody wants is so short that reading it is cheaper than another connection.
+// canSkipBody reports whether the rest of a body that nobody wants is so short that reading it is
+// cheaper than another connection.
 func (r *request) canSkipBody() bool {
 	u := &r.upload
 	return u.body.Complete() || !u.started && !r.header.Expect && u.size-u.read <= skippedBody
 }
 
-// skipBody reads the rest of a body that nobody wants. It says no if that is too much of it, or none.
+// skipBody reads the rest of a body that nobody wants. It says no if that is too much of it, or
+// none.
 func (r *request) skipBody() bool {
 	u := &r.upload
 	if u.body.Complete() {

@@ -83,8 +83,8 @@ func small(t *testing.T, addrs ...string) *proxied {
 	return startProxy(t, s, poolOf(t, clientSettings(), addrs...), nil)
 }
 
-// A body that says it is too large is refused before any of it came, however it is asked for; one that
-// turns out to be, when it does.
+// A body that says it is too large is refused before any of it came, however it is asked for; one
+// that turns out to be, when it does.
 func TestBodyTooLarge(t *testing.T) {
 	b, _ := answering(t, ok)
 	f := func(request string) {

@@ -1,4 +1,5 @@
-// Package tlstest has certificates for tests of backends by https, from an authority of the test's own.
+// Package tlstest has certificates for tests of backends by https, from an authority of the test's
+// own.
 package tlstest
 
 import (

@@ -12,7 +12,8 @@ import (
 	"gopher-equalizer/config"
 )
 
-// backendSettings are a pool's backends as balancer wants them. The error names the key whose file is no good.
+// backendSettings are a pool's backends as balancer wants them. The error names the key whose file
+// is no good.
 func backendSettings(name string, pool config.Pool) ([]balancer.BackendSettings, error) {
 	var base *tls.Config
 	if slices.ContainsFunc(pool.Backends, func(b config.Backend) bool { return b.ServerName() != "" }) {
@@ -42,7 +43,8 @@ func tlsFor(base *tls.Config, server string) *tls.Config {
 	return c
 }
 
-// loadTLS reads the files that a pool's TLS settings, which have this key, name. In what it makes, ServerName may be missing.
+// loadTLS reads the files that a pool's TLS settings, which have this key, name. In what it makes,
+// ServerName may be missing.
 func loadTLS(key string, t config.TLS) (*tls.Config, *config.Problem) {
 	c := &tls.Config{
 		ServerName:         t.ServerName,
@@ -75,7 +77,8 @@ func loadTLS(key string, t config.TLS) (*tls.Config, *config.Problem) {
 	return c, nil
 }
 
-// loadCA reads a PEM file of certificates, all of which must be good: one that is left out is missed when it is too late.
+// loadCA reads a PEM file of certificates, all of which must be good: one that is left out is
+// missed when it is too late.
 func loadCA(file string) (*x509.CertPool, error) {
 	rest, err := os.ReadFile(file)
 	if err != nil {

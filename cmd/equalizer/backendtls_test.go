@@ -20,7 +20,8 @@ import (
 	"gopher-equalizer/balancer/tlstest"
 )
 
-// secureBackend is a backend by TLS whose certificate can change. It serves each request on a connection of its own.
+// secureBackend is a backend by TLS whose certificate can change. It serves each request on a
+// connection of its own.
 type secureBackend struct {
 	host, url string
 	cert      atomic.Pointer[tls.Certificate]
@@ -61,8 +62,8 @@ func echoTLS(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, seen)
 }
 
-// launchSecure runs the proxy in front of backends, probes them every interval, which is also how long a probe may take, and has
-// these lines in [pools.default.tls].
+// launchSecure runs the proxy in front of backends, probes them every interval, which is also how
+// long a probe may take, and has these lines in [pools.default.tls].
 func launchSecure(t *testing.T, interval string, lines string, urls ...string) *proxied {
 	t.Helper()
 	return launch(t, free("-c", writeFile(t, fmt.Sprintf(`
@@ -120,7 +121,8 @@ func (p *proxied) location(says string) string {
 	return where
 }
 
-// What is wrong with a backend's certificate is in the log and in GET /backends, and no client gets to know.
+// What is wrong with a backend's certificate is in the log and in GET /backends, and no client gets
+// to know.
 func TestBadCertificates(t *testing.T) {
 	ca, other := tlstest.NewCA(t), tlstest.NewCA(t)
 	good := ca.Issue("app.test")
@@ -193,7 +195,8 @@ func TestClientCertificates(t *testing.T) {
 	assert.Equal(t, 503, without.get("/").status)
 }
 
-// Not every machine has IPv6: without, all that can be seen is that the backends are found to be down.
+// Not every machine has IPv6: without, all that can be seen is that the backends are found to be
+// down.
 func TestBackendsByIPv6(t *testing.T) {
 	ca := tlstest.NewCA(t)
 	lines := fmt.Sprintf("ca = %q", ca.File())
@@ -222,7 +225,8 @@ func TestBackendsByIPv6(t *testing.T) {
 	assert.Equal(t, 2, bySecure)
 }
 
-// A unix socket has no name: its backend is asked for "localhost" where the client named nothing, and that is hidden.
+// A unix socket has no name: its backend is asked for "localhost" where the client named nothing,
+// and that is hidden.
 func TestUnixBackendHasNoName(t *testing.T) {
 	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "app.sock"))
 	require.NoError(t, err)

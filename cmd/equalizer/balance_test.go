@@ -115,8 +115,8 @@ rise = 2
 fall = 2
 `
 
-// A backend that is killed under load gets no requests within its fall time, gets them again when it
-// has risen, and no idempotent request fails meanwhile.
+// A backend that is killed under load gets no requests within its fall time, gets them again when
+// it has risen, and no idempotent request fails meanwhile.
 func TestBackendKilledUnderLoad(t *testing.T) {
 	backends, _ := startBackends(t, 3)
 	killUnderLoad(t, backends)

@@ -9,14 +9,15 @@ import (
 )
 
 const (
-	// ownFiles is how many descriptors are kept for what isn't traffic: the listeners, the store, the
-	// log, the poller, name servers, and a few dozen connections of the admin API.
+	// ownFiles is how many descriptors are kept for what isn't traffic: the listeners, the store,
+	// the log, the poller, name servers, and a few dozen connections of the admin API.
 	ownFiles = 64
 	// probeFiles is how many a backend's probes take, pipeFiles how many a pipe does.
 	probeFiles, pipeFiles = 2, 2
 	// pipeShare is the part of the limit of open files that pipes for large responses may take.
 	pipeShare = 8
-	// fewConnections is below how many clients at a time the limit of open files is worth a warning.
+	// fewConnections is below how many clients at a time the limit of open files is worth a
+	// warning.
 	fewConnections = 10_000
 )
 
@@ -24,8 +25,8 @@ const (
 type descriptors struct {
 	// limit is the limit of open files; 0 where there is none.
 	limit int
-	// own is how many aren't for traffic. pipes is how many pipes there may be, and backends how many
-	// connections to backends.
+	// own is how many aren't for traffic. pipes is how many pipes there may be, and backends how
+	// many connections to backends.
 	own, pipes, backends int
 }
 

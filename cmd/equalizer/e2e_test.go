@@ -75,7 +75,8 @@ type proxied struct {
 	exited       chan error
 }
 
-// launch starts the binary and waits until it says that it is ready. Addresses that args don't give are free ones.
+// launch starts the binary and waits until it says that it is ready. Addresses that args don't give
+// are free ones.
 func launch(t *testing.T, args ...string) *proxied {
 	t.Helper()
 	return launchBinary(t, binary, args...)
@@ -419,7 +420,8 @@ type backend struct {
 	address string
 }
 
-// startBackend starts one on an address; "127.0.0.1:0" is any free port, and "/tmp/x" a unix socket.
+// startBackend starts one on an address; "127.0.0.1:0" is any free port, and "/tmp/x" a unix
+// socket.
 func startBackend(t *testing.T, address string) *backend {
 	t.Helper()
 	b := &backend{t: t, cmd: exec.Command(os.Args[0])}

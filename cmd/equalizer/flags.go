@@ -28,7 +28,8 @@ type options struct {
 	given    map[string]bool
 }
 
-// parseOptions reads the flags of a run, and up to so many files beside them: one may stand for -c FILE.
+// parseOptions reads the flags of a run, and up to so many files beside them: one may stand for -c
+// FILE.
 func parseOptions(name string, args []string, t terminal, files int) (*options, error) {
 	o := &options{given: map[string]bool{}}
 	flags := newFlags(name, usage, t.stdout)
@@ -123,7 +124,7 @@ func (o *options) override(c *config.Config) map[string]string {
 	return set
 }
 
-// limits says whether a flag asks for a limit.
+// limits reports whether a flag asks for a limit.
 func (o *options) limits() bool {
 	return o.given["key"] || o.given["secret"] || o.given["trusted-header"] || o.given["capacity"] || o.given["refill"]
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lasting is a backend that echoes what comes after an upgrade at /ws, sends events at /events for as
-// long as anybody reads them, takes its time at /slow, and answers the rest at once.
+// lasting is a backend that echoes what comes after an upgrade at /ws, sends events at /events for
+// as long as anybody reads them, takes its time at /slow, and answers the rest at once.
 func lasting(t *testing.T) *httptest.Server {
 	t.Helper()
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -158,8 +158,8 @@ func (a *arrivals) stop() {
 	a.running.Wait()
 }
 
-// succession is a proxy that is stopped while what it relays goes on, and the one that comes after it
-// on the same addresses and the same store.
+// succession is a proxy that is stopped while what it relays goes on, and the one that comes after
+// it on the same addresses and the same store.
 type succession struct {
 	t      *testing.T
 	binary string
@@ -177,8 +177,8 @@ func newSuccession(t *testing.T, binary, store string, drain time.Duration, more
 	}}
 }
 
-// succeed stops p and starts the next one at the end of its drain_delay, which serves while p relays on.
-// It returns how long that took.
+// succeed stops p and starts the next one at the end of its drain_delay, which serves while p
+// relays on. It returns how long that took.
 func (s *succession) succeed(p *proxied) (next *proxied, took time.Duration) {
 	s.t.Helper()
 	ws, events := p.webSocket(), p.open("/events", "", " 200 ")

@@ -120,8 +120,8 @@ func TestKillAfterAFlush(t *testing.T) {
 	}
 }
 
-// A strict process that is killed gives back nothing: its clients have lost what was reserved, and who has no
-// row may have spent everything. One that failed to start, or was stopped, is no crash.
+// A strict process that is killed gives back nothing: its clients have lost what was reserved, and
+// who has no row may have spent everything. One that failed to start, or was stopped, is no crash.
 func TestKillOfAStrictProcess(t *testing.T) {
 	for name, store := range stores(t) {
 		t.Run(name, func(t *testing.T) {

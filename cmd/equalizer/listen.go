@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// takenFor is how long a start waits for an address that is taken: who stops as it begins lets go
-	// of it within that time.
+	// takenFor is how long a start waits for an address that is taken: who stops as it begins lets
+	// go of it within that time.
 	takenFor = 2 * time.Second
 	// takenPoll is the time between two attempts.
 	takenPoll = 20 * time.Millisecond

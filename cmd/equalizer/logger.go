@@ -78,8 +78,8 @@ func (l runLog) fatal(err error) error {
 // toldError is an error that was logged.
 type toldError struct{ error }
 
-// isTerminal says whether a person is looking: colours in a file are noise. https://no-color.org is
-// honoured.
+// isTerminal reports whether a person is looking: colours in a file are noise. https://no-color.org
+// is honoured.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" {

@@ -37,8 +37,8 @@ func (p *proxied) connections() (s connectionsStatus) {
 	return s
 }
 
-// With few open files, more clients than there is room for take turns, each with a connection that it would keep.
-// All are answered, and so is the admin API.
+// With few open files, more clients than there is room for take turns, each with a connection that
+// it would keep. All are answered, and so is the admin API.
 func TestFewOpenFiles(t *testing.T) {
 	const clients, room = 500, 79
 	_, flags := startBackends(t, 1)

@@ -11,8 +11,9 @@ import (
 	"gopher-equalizer/store/postgres/pgtest"
 )
 
-// The database is away for a while, under load: no proxied request fails, admin writes answer within their
-// deadline, and the rows are right afterwards. TestLongDatabaseOutage has it away for longer.
+// The database is away for a while, under load: no proxied request fails, admin writes answer
+// within their deadline, and the rows are right afterwards. TestLongDatabaseOutage has it away for
+// longer.
 func TestDatabaseOutage(t *testing.T) { takeDatabaseAway(t, time.Second) }
 
 // takeDatabaseAway is TestDatabaseOutage. How long the outage is, is what is done to the proxy, not

@@ -264,8 +264,8 @@ func (p *process) awaitRelayed(ctx context.Context) {
 	}
 }
 
-// stopUnserved ends a start that failed. Nothing was spent, so there is nothing to store; but if it is strict, the
-// next start would take it for a crash.
+// stopUnserved ends a start that failed. Nothing was spent, so there is nothing to store; but if it
+// is strict, the next start would take it for a crash.
 func (p *process) stopUnserved() {
 	if p.limits == nil || p.config.Store.Durability != config.DurabilityStrict {
 		return

@@ -28,8 +28,9 @@ const (
 	streamAddress = "127.0.0.3"
 )
 
-// TestSlowClients has slow clients from one address want more connections than there are, while others go
-// about their business. TestSlowClientsForLong does it for longer, and make soak with the defaults.
+// TestSlowClients has slow clients from one address want more connections than there are, while
+// others go about their business. TestSlowClientsForLong does it for longer, and make soak with the
+// defaults.
 func TestSlowClients(t *testing.T) {
 	standSlowClients(t, slowClients{number: 24, grace: 500 * time.Millisecond, lasts: 1500 * time.Millisecond})
 }

@@ -50,14 +50,15 @@ var errStoreEmpty = errors.New("it is empty; want a file, postgres://USER@HOST:P
 var errStoreURL = errors.New("it is not a good URL; want postgres://USER@HOST:PORT/DATABASE, which may end in ?sslmode=, schema= or host= " +
 	"(the folder of a socket), with special characters in it percent-encoded; EQUALIZER_POSTGRES_PASSWORD can hold the password")
 
-// looksLikeURL says whether text is meant to be a URL: a file of such a name would hardly be wanted.
+// looksLikeURL reports whether text is meant to be a URL: a file of such a name would hardly be
+// wanted.
 func looksLikeURL(text string) bool {
 	lower := strings.ToLower(text)
 	return strings.Contains(text, "://") || strings.HasPrefix(lower, "postgres:") || strings.HasPrefix(lower, "postgresql:")
 }
 
-// override lays what was said over a configuration, and returns the keys below "store" that it set. What
-// a URL doesn't say stays as it is.
+// override lays what was said over a configuration, and returns the keys below "store" that it set.
+// What a URL doesn't say stays as it is.
 func (f storeFlag) override(s *config.Store) (keys []string) {
 	s.Driver = f.driver
 	switch f.driver {

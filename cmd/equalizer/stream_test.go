@@ -83,8 +83,8 @@ func passEachWay(t *testing.T, size int64) {
 	t.Logf("peak memory %d MB", peak/megabyte)
 }
 
-// peakMemory is the most memory that the process held, in bytes. getrusage would not do: it counts the memory of
-// the test, which the process shared before it became another program.
+// peakMemory is the most memory that the process held, in bytes. getrusage would not do: it counts
+// the memory of the test, which the process shared before it became another program.
 func (p *proxied) peakMemory() int64 {
 	p.t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

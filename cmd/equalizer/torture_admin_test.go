@@ -12,12 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// managed is what an operator gave a client; nil: no managed bucket. Nothing comes back within a test.
+// managed is what an operator gave a client; nil: no managed bucket. Nothing comes back within a
+// test.
 type managed struct{ capacity, tokens int64 }
 
 const never = "1/100h"
 
-// operator writes buckets by the admin API, one write at a time, and knows what each of them must be.
+// operator writes buckets by the admin API, one write at a time, and knows what each of them must
+// be.
 type operator struct {
 	t   *testing.T // the round's
 	rng *rand.Rand
@@ -25,8 +27,9 @@ type operator struct {
 	// promised is what a bucket may be: one state, or more after a write that was not answered, or
 	// with a 503 that says that it is unknown.
 	promised map[string][]*managed
-	// spent says that clients spend from the buckets meanwhile, or that a crash takes what they may have
-	// spent: then there may be fewer tokens, and where no managed bucket is there may be one of a limit's.
+	// spent says that clients spend from the buckets meanwhile, or that a crash takes what they may
+	// have spent: then there may be fewer tokens, and where no managed bucket is there may be one
+	// of a limit's.
 	spent bool
 
 	acknowledged, refused, doubted int64
@@ -68,7 +71,8 @@ func (o *operator) write(admin string) (over bool) {
 	return false
 }
 
-// choose is a write that is possible for a bucket that is managed, or isn't, and what it makes of it.
+// choose is a write that is possible for a bucket that is managed, or isn't, and what it makes of
+// it.
 func (o *operator) choose(id string, isManaged bool) (method, path, body string, next *managed) {
 	next = &managed{capacity: 1 + o.rng.Int64N(1000)}
 	next.tokens = o.rng.Int64N(next.capacity + 1)

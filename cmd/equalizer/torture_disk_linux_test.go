@@ -21,7 +21,7 @@ type disk interface {
 	// fill makes it full for the process, free lets the process go on; 0: it has ended.
 	fill(pid int) error
 	free(pid int) error
-	// outlives says whether it is full for the next process too.
+	// outlives reports whether it is full for the next process too.
 	outlives() bool
 	// says is what the system's error is then.
 	says() error
@@ -41,7 +41,8 @@ func diskScenarios() []scenario {
 	return scenarios
 }
 
-// fullDisk has the disk full, sees that the process says so, and kills it before or after there is room again.
+// fullDisk has the disk full, sees that the process says so, and kills it before or after there is
+// room again.
 func fullDisk(d disk, r *round, rng *rand.Rand) (mend func()) {
 	after(rng, 300*time.Millisecond)
 	pid := r.cmd.Process.Pid

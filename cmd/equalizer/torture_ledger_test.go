@@ -19,14 +19,15 @@ type level struct {
 	at     time.Time
 }
 
-// account is what can be known of a client's bucket from outside: bounds of what it holds, from when its
-// requests were sent and when they were answered. One goroutine at a time sends a client's requests.
+// account is what can be known of a client's bucket from outside: bounds of what it holds, from
+// when its requests were sent and when they were answered. One goroutine at a time sends a client's
+// requests.
 type account struct {
 	capacity, rate float64 // tokens, and tokens a second
 	// slack is what the flush needn't store: tokens that are back within a flush interval.
 	slack float64
-	// strict says that a crash gives nothing back, and may take all there is; and that a client may be
-	// refused before it has spent everything.
+	// strict says that a crash gives nothing back, and may take all there is; and that a client may
+	// be refused before it has spent everything.
 	strict bool
 
 	mu          sync.Mutex
@@ -45,8 +46,8 @@ func (a *account) when(l level, at time.Time) float64 {
 	return min(a.capacity, l.tokens+a.rate*max(0, at.Sub(l.at).Seconds()))
 }
 
-// admitted notes a request that was let through. The token was spent somewhen in between: the bucket
-// holds most if that was at once, and least if it was at the end.
+// admitted notes a request that was let through. The token was spent somewhen in between: the
+// bucket holds most if that was at once, and least if it was at the end.
 func (a *account) admitted(sent, received time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -87,8 +88,8 @@ type finding struct {
 	sent, received time.Time // of the question
 }
 
-// found holds what a restart found against the bounds, and goes on from there. regained is what the crash
-// gave back for sure, of what it might have.
+// found holds what a restart found against the bounds, and goes on from there. regained is what the
+// crash gave back for sure, of what it might have.
 func (a *account) found(f finding) (regained, bound float64, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -71,7 +71,8 @@ func (v *victims) newWorker(name string) *worker {
 // keep is the name of a client.
 func (w *worker) keep(k kind, i int) string { return fmt.Sprintf("%s-%s-%d", w.name, k.name, i) }
 
-// kind is what a client's bucket has: the limit's defaults, or settings that an operator gave it once.
+// kind is what a client's bucket has: the limit's defaults, or settings that an operator gave it
+// once.
 type kind struct {
 	name     string
 	capacity int64
@@ -143,7 +144,8 @@ func (l *tormentedLoad) spend(w *worker) {
 	}
 }
 
-// choose is a client of the worker's, with its account; none for one that the operators keep changing.
+// choose is a client of the worker's, with its account; none for one that the operators keep
+// changing.
 func (l *tormentedLoad) choose(w *worker) (clientID string, a *account) {
 	switch n := w.rng.IntN(16); {
 	case n == 0:
@@ -202,8 +204,8 @@ func (l *tormentedLoad) note(status int, a *account, sent, received time.Time) e
 	return a.refused(sent, received)
 }
 
-// watchFlushes finds out what is surely stored. Once two more flushes than at some moment have ended, the second of
-// them began after it.
+// watchFlushes finds out what is surely stored. Once two more flushes than at some moment have
+// ended, the second of them began after it.
 func (l *tormentedLoad) watchFlushes() {
 	type moment struct {
 		flushes int64

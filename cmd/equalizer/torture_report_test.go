@@ -50,7 +50,8 @@ type tortureResult struct {
 	Gave    int // of them a crash gave something back
 	Worst   float64
 	Bound   float64 // what that one might have given back
-	// Acknowledged admin writes were in the store, all of them; Refused changed nothing; InDoubt were one or the other.
+	// Acknowledged admin writes were in the store, all of them; Refused changed nothing; InDoubt
+	// were one or the other.
 	Acknowledged, Refused, InDoubt int64
 }
 
@@ -88,7 +89,8 @@ func (r *tortureResult) end(operators []*operator) {
 	}
 }
 
-// Admitted and Limited count the requests; none had another answer, or none before its process was killed.
+// Admitted and Limited count the requests; none had another answer, or none before its process was
+// killed.
 func (r *tortureResult) Admitted() int64 { return r.admitted.Load() }
 
 // Limited counts the 429s.

@@ -39,7 +39,8 @@ type scenario struct {
 	open func(t *testing.T) (store string, s strain)
 }
 
-// strain is what happens in a round, after which the process is killed. mend is called when it is dead.
+// strain is what happens in a round, after which the process is killed. mend is called when it is
+// dead.
 type strain func(r *round, rng *rand.Rand) (mend func())
 
 func scenarios() []scenario {
@@ -52,9 +53,9 @@ func scenarios() []scenario {
 	}, diskScenarios()...)
 }
 
-// Load, kill -9 at a random moment, restart: round after round on the same store. No client regains more than
-// ARCHITECTURE.md's "What can be lost" says, no admin write that was answered is lost, and no request fails
-// whatever becomes of the store.
+// Load, kill -9 at a random moment, restart: round after round on the same store. No client regains
+// more than ARCHITECTURE.md's "What can be lost" says, no admin write that was answered is lost,
+// and no request fails whatever becomes of the store.
 func TestTorture(t *testing.T) { torture(t, torment.rounds) }
 
 func torture(t *testing.T, rounds int) {
@@ -120,8 +121,8 @@ type round struct {
 	load *tormentedLoad
 }
 
-// round starts the process, holds what it has against what the round before left, and has the strain
-// go on under load until it is killed.
+// round starts the process, holds what it has against what the round before left, and has the
+// strain go on under load until it is killed.
 func (v *victims) round(t *testing.T, args []string, strain strain) {
 	p := launch(t, args...)
 	v.verify(p)
@@ -149,8 +150,8 @@ func killOnly(_ *round, rng *rand.Rand) (mend func()) {
 // after is a random time up to most. It is the moment of what comes next, nothing is waited for.
 func after(rng *rand.Rand, most time.Duration) { <-time.After(time.Duration(rng.Int64N(int64(most)))) }
 
-// crashingPostgres has the server end at once, while batches are on their way to it, and come back. The
-// process is killed while the server is away, soon after, or when all is stored again.
+// crashingPostgres has the server end at once, while batches are on their way to it, and come back.
+// The process is killed while the server is away, soon after, or when all is stored again.
 func crashingPostgres(t *testing.T) (string, strain) {
 	c := newCluster(t)
 	return c.URL("equalizer"), func(r *round, rng *rand.Rand) (mend func()) {

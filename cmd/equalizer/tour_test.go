@@ -14,8 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README's tours, as they are written there, one after the other: every command of a console block
-// is run by a shell against a running demo, and must print what stands below it. Only ports, times and seconds differ.
+// The README's tours, as they are written there, one after the other: every command of a console
+// block is run by a shell against a running demo, and must print what stands below it. Only ports,
+// times and seconds differ.
 func TestTourOfTheReadme(t *testing.T) {
 	store := t.TempDir() + "/demo.db"
 	tour(t, "## A tour with curl", store)

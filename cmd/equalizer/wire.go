@@ -27,9 +27,9 @@ import (
 // This file is where Config becomes each package's own settings: they don't know config, and
 // config doesn't know them.
 
-// bodyWait is how long a chunked body may take for its first 8 KiB before a connection to a backend is
-// taken for it. Most bodies are there by then; a stream whose client awaits the response first is
-// delayed by it.
+// bodyWait is how long a chunked body may take for its first 8 KiB before a connection to a backend
+// is taken for it. Most bodies are there by then; a stream whose client awaits the response first
+// is delayed by it.
 const bodyWait = time.Second
 
 // onlyPool is the pool that all requests go to. A Config that was validated has exactly one.
@@ -254,8 +254,8 @@ func refusedMessages(refused []proxy.Refused) []api.RefusedMessage {
 	return all
 }
 
-// runtimeStatus asks the runtime in ways that don't stop the world. NumGoroutine leaves out the garbage collector's
-// own, which start with its first cycle; runtime/metrics counts them.
+// runtimeStatus asks the runtime in ways that don't stop the world. NumGoroutine leaves out the
+// garbage collector's own, which start with its first cycle; runtime/metrics counts them.
 func runtimeStatus() api.RuntimeStatus {
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(heap)

@@ -28,8 +28,8 @@ const (
 
 // Answer is the head of an answer. It aliases the bytes that it was parsed from.
 type Answer struct {
-	// Status is 100 to 599. Reason is the rest of the status line, with the space before it; it may be
-	// empty.
+	// Status is 100 to 599. Reason is the rest of the status line, with the space before it; it may
+	// be empty.
 	Status int
 	Reason []byte
 	// HTTP11 says that the version is HTTP/1.1, or a later one of HTTP/1, which counts as that;
@@ -279,14 +279,14 @@ func (a *Answer) Contradicts() bool {
 	return a.Status == 204 && (a.Size > 0 || a.Size == SizeChunked)
 }
 
-// HasBody says whether a body follows the head, given the request's method. It goes by RFC 9112,
+// HasBody reports whether a body follows the head, given the request's method. It goes by RFC 9112,
 // section 6.3: some answers end with their header, whatever that says.
 func (a *Answer) HasBody(head bool) bool {
 	return !head && a.Status >= 200 && a.Status != 204 && a.Status != 304 && a.Size != 0
 }
 
-// BeginsAnswer says whether b, the first bytes of what should be an answer, can be the beginning of
-// one. It is for those that wait for the rest of a head: another protocol's may never come.
+// BeginsAnswer reports whether b, the first bytes of what should be an answer, can be the beginning
+// of one. It is for those that wait for the rest of a head: another protocol's may never come.
 func BeginsAnswer(b []byte) bool {
 	const begin = "HTTP/1."
 	n := min(len(b), len(begin))

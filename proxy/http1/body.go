@@ -7,7 +7,8 @@ const (
 	maxChunkSize = 15
 	// maxChunkExtension bounds a chunk's extension.
 	maxChunkExtension = 1 << 10
-	// maxExtensions bounds the extensions of all chunks of a body: nobody reads them, and we would for ever.
+	// maxExtensions bounds the extensions of all chunks of a body: nobody reads them, and we would
+	// for ever.
 	maxExtensions = 16 << 10
 	// maxTrailers bounds the trailer section of a request. It is also how much memory for one is
 	// kept.
@@ -17,7 +18,8 @@ const (
 // Body finds the end of a body, and the data in it, in the bytes that come. Begin or BeginResponse
 // comes before all else.
 type Body struct {
-	// Trailers are the fields behind the last chunk, once the body is complete. They stay good until the next Begin.
+	// Trailers are the fields behind the last chunk, once the body is complete. They stay good
+	// until the next Begin.
 	Trailers []Field
 
 	size     int64
@@ -56,7 +58,8 @@ const (
 	chunkTrailers
 )
 
-// Begin readies b for a body of a size: a number of bytes, SizeChunked, SizeUntilClose, or SizeNone, which is complete.
+// Begin readies b for a body of a size: a number of bytes, SizeChunked, SizeUntilClose, or
+// SizeNone, which is complete.
 func (b *Body) Begin(size int64) {
 	b.begin(size)
 	b.maxSection = maxTrailers
@@ -116,7 +119,7 @@ func (b *Body) Decode(src []byte) (n, used int, err error) {
 	return n, n, nil
 }
 
-// End tells b that the sender has closed. It says whether the body is complete.
+// End tells b that the sender has closed. It reports whether the body is complete.
 func (b *Body) End() bool {
 	b.complete = b.complete || b.size == SizeUntilClose
 	return b.complete
@@ -301,8 +304,8 @@ func (b *Body) stepTrailers(c byte) *Refusal {
 	return why
 }
 
-// lastLine is the last line of b, which ends in LF, without its end; crlf says whether there is a
-// CR, too.
+// lastLine is the last line of b, which ends in LF, without its end; crlf reports whether there is
+// a CR, too.
 func lastLine(b []byte) (line []byte, crlf bool) {
 	line = b[bytes.LastIndexByte(b[:len(b)-1], '\n')+1 : len(b)-1]
 	if n := len(line); n > 0 && line[n-1] == '\r' {

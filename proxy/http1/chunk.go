@@ -9,11 +9,13 @@ const (
 	ChunkTail = 2
 )
 
-// LastChunk ends a chunked body that has no trailers; with trailers, only its first line comes before them.
+// LastChunk ends a chunked body that has no trailers; with trailers, only its first line comes
+// before them.
 const LastChunk = "0\r\n\r\n"
 
-// FrameChunk makes the n bytes at buf[start:] a chunk, and returns where that begins and ends in buf. There must be room
-// for ChunkHead before and ChunkTail behind. No data make no chunk, since that would be the last one.
+// FrameChunk makes the n bytes at buf[start:] a chunk, and returns where that begins and ends in
+// buf. There must be room for ChunkHead before and ChunkTail behind. No data make no chunk, since
+// that would be the last one.
 func FrameChunk(buf []byte, start, n int) (from, to int) {
 	if n == 0 {
 		return start, start

@@ -12,7 +12,8 @@ func badCoding(list []byte) *Refusal {
 	return bad("transfer-encoding", "Transfer-Encoding is not exactly chunked")
 }
 
-// isForeignCoding reports whether a list has a coding besides chunked, which may only be the last one.
+// isForeignCoding reports whether a list has a coding besides chunked, which may only be the last
+// one.
 func isForeignCoding(list []byte) bool {
 	for n := 0; ; n++ {
 		coding, rest, more := bytes.Cut(list, []byte(","))

@@ -32,8 +32,9 @@ func (f *Field) AppendLine(dst []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// HeadEnd is how long the head is that b begins with, up to and with its empty line; 0 if that hasn't come. from is how much of
-// b was looked at before. Lines that end in a bare LF count here, so that such a head is complete, and can be refused.
+// HeadEnd is how long the head is that b begins with, up to and with its empty line; 0 if that
+// hasn't come. from is how much of b was looked at before. Lines that end in a bare LF count here,
+// so that such a head is complete, and can be refused.
 func HeadEnd(b []byte, from int) int {
 	for at := max(0, from-2); ; {
 		lf := bytes.IndexByte(b[at:], '\n')

@@ -3,7 +3,8 @@ package http1
 // noKeepAlive is the Answer.KeptSeconds of a backend that didn't say.
 const noKeepAlive = -1
 
-// keepAliveTimeout reads the seconds in the value of a Keep-Alive field, such as "timeout=5, max=100".
+// keepAliveTimeout reads the seconds in the value of a Keep-Alive field, such as "timeout=5,
+// max=100".
 func keepAliveTimeout(list []byte) int64 {
 	const name = "timeout="
 	for len(list) > 0 {

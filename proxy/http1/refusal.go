@@ -106,7 +106,8 @@ func Refuse(status int, reason, detail string, head []byte, at int) *Refusal {
 	return refusal(status, reason, detail).at(at).seen(head, at)
 }
 
-// RefuseLength refuses the request for its Content-Length, which it has, for a reason of the caller's.
+// RefuseLength refuses the request for its Content-Length, which it has, for a reason of the
+// caller's.
 func (r *Request) RefuseLength(status int, reason string) *Refusal {
 	return Refuse(status, reason, "", r.head, r.offset(r.seen.length)).of(nameContentLength)
 }

@@ -6,8 +6,8 @@ import "bytes"
 type Request struct {
 	// Method, Target and Version are as they came.
 	Method, Target, Version []byte
-	// Authority and Path are the target's: Authority is nil unless the target is absolute. Path may then be
-	// empty, and is "*" for a request to the server itself.
+	// Authority and Path are the target's: Authority is nil unless the target is absolute. Path may
+	// then be empty, and is "*" for a request to the server itself.
 	Authority, Path []byte
 	// HTTP11 says that the version is HTTP/1.1, or a later HTTP/1 that is read as that; else it is
 	// HTTP/1.0.
@@ -26,7 +26,8 @@ type Request struct {
 	KeepAlive bool
 	// Expect says that the client awaits a 100 before it sends the body.
 	Expect bool
-	// Upgrade is what the client would like to speak instead; nil if nothing, or if Connection doesn't say so too.
+	// Upgrade is what the client would like to speak instead; nil if nothing, or if Connection
+	// doesn't say so too.
 	Upgrade []byte
 	// Named are the Connection options that may name fields, in all at most MaxOptions.
 	Named Options
@@ -41,8 +42,8 @@ type Request struct {
 	seen framing
 }
 
-// framing is what has been seen of the fields that say where a request begins, where it ends, and for
-// whom it is.
+// framing is what has been seen of the fields that say where a request begins, where it ends, and
+// for whom it is.
 type framing struct {
 	hosts, lengths, codings     int
 	length, coding              []byte
@@ -53,8 +54,8 @@ type framing struct {
 	expects, oddExpect          bool
 }
 
-// Reset forgets the request. Its memory serves the next one. (Assigning a whole Request would clear some 400 bytes of
-// Named each time.)
+// Reset forgets the request. Its memory serves the next one. (Assigning a whole Request would clear
+// some 400 bytes of Named each time.)
 func (r *Request) Reset() {
 	r.Method, r.Target, r.Version, r.Authority, r.Path, r.Host, r.Upgrade = nil, nil, nil, nil, nil, nil, nil
 	r.Fields = r.Fields[:0]
@@ -64,9 +65,9 @@ func (r *Request) Reset() {
 	r.head, r.seen = nil, framing{}
 }
 
-// Parse reads a head, all of it, as HeadEnd has found it. It is one pass over the bytes as they were received; nil
-// lets the request pass. Empty lines before the request line are taken (RFC 9112, section 2.2). Of what it allocates
-// for the first request, the next ones have the use.
+// Parse reads a head, all of it, as HeadEnd has found it. It is one pass over the bytes as they
+// were received; nil lets the request pass. Empty lines before the request line are taken (RFC
+// 9112, section 2.2). Of what it allocates for the first request, the next ones have the use.
 //
 // After a refusal r holds what was read until then, for the log.
 func (r *Request) Parse(head []byte) *Refusal {
@@ -117,7 +118,7 @@ func (r *Request) parseLine(line []byte) *Refusal {
 	return r.parseTarget()
 }
 
-// isVersion says whether b has the form of a version (RFC 9112, section 2.3).
+// isVersion reports whether b has the form of a version (RFC 9112, section 2.3).
 func isVersion(b []byte) bool {
 	const form = "HTTP/1.1"
 	return len(b) == len(form) && string(b[:5]) == form[:5] && b[6] == '.' && IsDigits(b[5:6], 1) && IsDigits(b[7:], 1)
@@ -163,7 +164,8 @@ func (r *Request) parseFields(rest []byte) *Refusal {
 	return nil
 }
 
-// note keeps what the request's framing hangs on. Names are told apart by their length first: most are none of these.
+// note keeps what the request's framing hangs on. Names are told apart by their length first: most
+// are none of these.
 func (r *Request) note(f Field) *Refusal {
 	s := &r.seen
 	switch len(f.Name) {
@@ -321,7 +323,7 @@ func parseSize(digits []byte) (n int64) {
 	return n
 }
 
-// listHas says whether a comma-separated list has this element, in any case.
+// listHas reports whether a comma-separated list has this element, in any case.
 func listHas(list []byte, lower string) bool {
 	for len(list) > 0 {
 		var element []byte
@@ -332,8 +334,9 @@ func listHas(list []byte, lower string) bool {
 	return false
 }
 
-// BeginsRequest says whether b, the first bytes of what should be a request, can be the beginning of one: a method, and then
-// a space; or half of an empty line before it. It is for those that wait for the rest of a head: another protocol's may never come.
+// BeginsRequest reports whether b, the first bytes of what should be a request, can be the
+// beginning of one: a method, and then a space; or half of an empty line before it. It is for those
+// that wait for the rest of a head: another protocol's may never come.
 func BeginsRequest(b []byte) bool {
 	n := tokenLength(b)
 	return n == len(b) || n > 0 && b[n] == ' ' || string(b) == "\r"

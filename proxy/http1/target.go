@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// splitTarget splits a request target (RFC 9112, section 3.2) into the authority, which only the absolute form
-// has, and the path and query, which are empty where the absolute form has none. ok is false for what is neither
-// absolute, nor origin form, nor "*".
+// splitTarget splits a request target (RFC 9112, section 3.2) into the authority, which only the
+// absolute form has, and the path and query, which are empty where the absolute form has none. ok
+// is false for what is neither absolute, nor origin form, nor "*".
 func splitTarget(target []byte) (authority, path []byte, ok bool) {
 	if len(target) > 0 && target[0] == '/' || string(target) == "*" {
 		return nil, target, true
@@ -33,14 +33,14 @@ func CutScheme(uri []byte) (rest []byte, ok bool) {
 	return nil, false
 }
 
-// hasForeignScheme says whether a target is an absolute URI with an authority whose scheme is
+// hasForeignScheme reports whether a target is an absolute URI with an authority whose scheme is
 // another than ours. What lacks the two slashes isn't told from a host and a port.
 func hasForeignScheme(target []byte) bool {
 	scheme, _, absolute := bytes.Cut(target, []byte("://"))
 	return absolute && isScheme(scheme)
 }
 
-// isScheme says whether b is a URI's scheme (RFC 3986, section 3.1).
+// isScheme reports whether b is a URI's scheme (RFC 3986, section 3.1).
 func isScheme(b []byte) bool {
 	for i, c := range b {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
@@ -63,9 +63,9 @@ func targetLength(b []byte) int {
 	return len(b)
 }
 
-// isHost says whether b is a host and perhaps a port: a name of letters, digits, dots, hyphens and
-// underscores, or an address, IPv6 in brackets. RFC 3986 would have more; nothing that we want to
-// guess at. A port may be empty.
+// isHost reports whether b is a host and perhaps a port: a name of letters, digits, dots, hyphens
+// and underscores, or an address, IPv6 in brackets. RFC 3986 would have more; nothing that we want
+// to guess at. A port may be empty.
 func isHost(b []byte) bool {
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')
@@ -78,7 +78,7 @@ func isHost(b []byte) bool {
 	return isHostName(name) && isHostPort(b[len(name):])
 }
 
-// isHostPort says whether b is nothing, or a colon and a port, which may be empty.
+// isHostPort reports whether b is nothing, or a colon and a port, which may be empty.
 func isHostPort(b []byte) bool { return string(b) == ":" || IsPort(b) }
 
 // withoutEmptyPort cuts off the colon of an empty port, of what isHost takes: "a:" is "a" (RFC
@@ -94,7 +94,7 @@ func isHostName(b []byte) bool {
 	return len(b) > 0
 }
 
-// IsPort says whether b is nothing, or a colon and a port.
+// IsPort reports whether b is nothing, or a colon and a port.
 func IsPort(b []byte) bool {
 	return len(b) == 0 || b[0] == ':' && IsDigits(b[1:], 5)
 }
@@ -113,8 +113,9 @@ func isIPv6(b []byte) bool {
 	return err == nil && addr.Is6() && addr.Zone() == ""
 }
 
-// WithoutUserinfo is a request target or a host without what stands before an @ in its authority: no password belongs into a
-// log, though only requests that are refused have one. What can't be told apart goes too.
+// WithoutUserinfo is a request target or a host without what stands before an @ in its authority:
+// no password belongs into a log, though only requests that are refused have one. What can't be
+// told apart goes too.
 func WithoutUserinfo(target []byte) []byte {
 	if len(target) > 0 && target[0] == '/' {
 		return target

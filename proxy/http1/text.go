@@ -20,7 +20,8 @@ func TrimSpace(b []byte) []byte {
 	return b
 }
 
-// NextElement splits the first element off a comma-separated list (RFC 9110, section 5.6.1). It may be empty.
+// NextElement splits the first element off a comma-separated list (RFC 9110, section 5.6.1). It may
+// be empty.
 func NextElement(list []byte) (element, rest []byte) {
 	element, rest, _ = bytes.Cut(list, []byte(","))
 	return TrimSpace(element), rest
@@ -39,7 +40,7 @@ func Is(name []byte, lower string) bool {
 	return true
 }
 
-// SameName says whether two names are the same, in any case.
+// SameName reports whether two names are the same, in any case.
 func SameName[S []byte | string](a []byte, b S) bool {
 	if len(a) != len(b) {
 		return false
@@ -52,7 +53,7 @@ func SameName[S []byte | string](a []byte, b S) bool {
 	return true
 }
 
-// ContainsName says whether name is among names, in any case.
+// ContainsName reports whether name is among names, in any case.
 func ContainsName(names [][]byte, name []byte) bool {
 	for _, n := range names {
 		if SameName(n, name) {
@@ -70,7 +71,7 @@ func ToLower(c byte) byte {
 	return c
 }
 
-// IsToken says whether b is a token (RFC 9110, section 5.6.2): a name or a method.
+// IsToken reports whether b is a token (RFC 9110, section 5.6.2): a name or a method.
 func IsToken(b []byte) bool { return len(b) > 0 && tokenLength(b) == len(b) }
 
 // tokenLength is how many bytes of a token b begins with.
@@ -94,7 +95,7 @@ func isTokenByte(c byte) bool {
 	return (uint64(1)<<c)&(mask&(1<<64-1))|(uint64(1)<<(c-64))&(mask>>64) != 0
 }
 
-// IsFieldValue says whether b holds no control characters; tabs are allowed, and so are
+// IsFieldValue reports whether b holds no control characters; tabs are allowed, and so are
 // bytes from 0x80, which mean whatever both ends agreed on (RFC 9110, section 5.5).
 func IsFieldValue(b []byte) bool {
 	for len(b) >= 8 {
@@ -118,15 +119,15 @@ func fieldTextLength(b []byte) int {
 	return len(b)
 }
 
-// hasControl says whether one of eight bytes is below 0x20 or is 0x7f: subtracting sets the high bit of
-// a byte that is too small, and the bytes that had it set before don't count.
+// hasControl reports whether one of eight bytes is below 0x20 or is 0x7f: subtracting sets the high
+// bit of a byte that is too small, and the bytes that had it set before don't count.
 func hasControl(word uint64) bool {
 	const each, high = 0x0101010101010101, 0x8080808080808080
 	del := word ^ 0x7f*each
 	return ((word-' '*each)&^word|(del-each)&^del)&high != 0
 }
 
-// IsDigits says whether b is a number of at most n digits.
+// IsDigits reports whether b is a number of at most n digits.
 func IsDigits(b []byte, n int) bool {
 	for _, c := range b {
 		if c < '0' || c > '9' {

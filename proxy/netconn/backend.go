@@ -21,8 +21,8 @@ type BackendLimits struct {
 	Age time.Duration
 }
 
-// Backend is a connection to a backend, used for one exchange of a request and its answer after the other.
-// One goroutine reads and another may write.
+// Backend is a connection to a backend, used for one exchange of a request and its answer after the
+// other. One goroutine reads and another may write.
 type Backend struct {
 	timed
 	limits *BackendLimits
@@ -38,7 +38,8 @@ type Backend struct {
 	used, reused bool
 	// sent and received count the bytes of this exchange.
 	sent, received int64
-	// totalDue is when this exchange will be overdue, answerDue when its answer's header will; 0 is never.
+	// totalDue is when this exchange will be overdue, answerDue when its answer's header will; 0 is
+	// never.
 	totalDue  int64
 	answerDue atomic.Int64
 	relaying  bool
@@ -64,7 +65,8 @@ func (b *Backend) Begin(client *Client) {
 	b.Resume()
 }
 
-// Connecting is for how long the exchange had to wait for the connect; 0 if the connection was kept.
+// Connecting is for how long the exchange had to wait for the connect; 0 if the connection was
+// kept.
 func (b *Backend) Connecting() time.Duration {
 	if b.reused {
 		return 0
@@ -75,8 +77,8 @@ func (b *Backend) Connecting() time.Duration {
 // End ends an exchange. The connection may wait for the next one.
 func (b *Backend) End() { b.timed.client.Store(nil) }
 
-// Stale says that the connection can't be used for the exchange: since the last one the backend has closed
-// it, or sent what nobody asked for. Ask looks by itself.
+// Stale says that the connection can't be used for the exchange: since the last one the backend has
+// closed it, or sent what nobody asked for. Ask looks by itself.
 func (b *Backend) Stale() bool { return b.reused && !b.quiet() }
 
 // quiet says that the backend has sent nothing that wasn't read, and closed nothing.
@@ -87,8 +89,9 @@ func (b *Backend) quiet() bool {
 	return b.link.quiet()
 }
 
-// Renew connects anew, and closes the connection before, unless no exchange went over that: the next one can't find the
-// connection closing. It takes the place of one connection, so that however many are kept, the others stay.
+// Renew connects anew, and closes the connection before, unless no exchange went over that: the
+// next one can't find the connection closing. It takes the place of one connection, so that however
+// many are kept, the others stay.
 func (b *Backend) Renew() error {
 	if !b.used {
 		return nil
@@ -110,18 +113,19 @@ func (b *Backend) Sent() int64 { return b.sent }
 // Received is how many bytes came back in this exchange.
 func (b *Backend) Received() int64 { return b.received }
 
-// awaitAnswer says that the request was sent: from now on the answer's header may take limits.Answer.
+// awaitAnswer says that the request was sent: from now on the answer's header may take
+// limits.Answer.
 func (b *Backend) awaitAnswer() { b.answerDue.Store(b.in(b.limits.Answer)) }
 
-// RequestSent says that nothing more of the request will be sent, while another goroutine awaits the answer already: from now on its header
-// may take limits.Answer.
+// RequestSent says that nothing more of the request will be sent, while another goroutine awaits
+// the answer already: from now on its header may take limits.Answer.
 func (b *Backend) RequestSent() {
 	b.awaitAnswer()
 	b.wakeRead() // It waits for as long as the request took.
 }
 
-// Ask sends the request, or the first part of it, and reads the first bytes of the answer into in. It fails with ErrStale,
-// and sends nothing, if the connection is Stale.
+// Ask sends the request, or the first part of it, and reads the first bytes of the answer into in.
+// It fails with ErrStale, and sends nothing, if the connection is Stale.
 func (b *Backend) Ask(out, in []byte) (int, error) {
 	b.awaitAnswer()
 	if b.secure != nil {
@@ -159,7 +163,8 @@ func (b *Backend) askOn(rest, in []byte) (int, error) {
 	return b.Read(in)
 }
 
-// Relay says that the answer's header was read: from now on limits.Idle is between the bytes of its body.
+// Relay says that the answer's header was read: from now on limits.Idle is between the bytes of its
+// body.
 func (b *Backend) Relay() { b.relaying = true }
 
 // due is when a Read that begins now will be overdue.

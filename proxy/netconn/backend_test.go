@@ -203,7 +203,8 @@ func TestExchangesDoNotAllocate(t *testing.T) {
 	}))
 }
 
-// An exchange whose writer was interrupted too late to matter leaves the next one nothing to stumble over, on any system.
+// An exchange whose writer was interrupted too late to matter leaves the next one nothing to
+// stumble over, on any system.
 func TestExchangeAfterInterrupt(t *testing.T) {
 	for _, of := range []func(net.Conn) link{newLink, func(c net.Conn) link { return newPlain(c) }} {
 		b, theirs := dial(t, BackendLimits{Answer: patience})

@@ -24,8 +24,8 @@ func (c *Client) Body(expects bool) {
 	}
 }
 
-// Owe says that the client was told to send the body that it waits to send. Another goroutine may be
-// reading.
+// Owe says that the client was told to send the body that it waits to send. Another goroutine may
+// be reading.
 func (c *Client) Owe() {
 	if c.owing.CompareAndSwap(notYet, owes) {
 		c.wakeRead()
@@ -39,8 +39,8 @@ func (c *Client) Forgive() { c.owing.Store(forgiven) }
 // ErrNotYet is what ReadBy fails with when its moment has come.
 var ErrNotYet = errors.New("not yet")
 
-// Soon is the moment that is so far from now, or up to a tick earlier, for ReadBy. Half a tick has it
-// be noticed at the tick that is meant.
+// Soon is the moment that is so far from now, or up to a tick earlier, for ReadBy. Half a tick has
+// it be noticed at the tick that is meant.
 func (c *Client) Soon(d time.Duration) int64 {
 	return c.registry.now.Load() + int64(d-c.registry.tick/2)
 }

@@ -114,7 +114,8 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	takes(t, brief, func() { assert.Equal(t, ErrTimeout, fill(c)) })
 }
 
-// The time without progress begins when the last byte left, and not a whole timeout later, when that is noticed.
+// The time without progress begins when the last byte left, and not a whole timeout later, when
+// that is noticed.
 func TestStalledWritesEndInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 2 * time.Second
@@ -268,8 +269,8 @@ func TestLinger(t *testing.T) {
 	assert.NoError(t, <-closed)
 }
 
-// A client that sends more than is dropped, and reads late, gets the whole response all the same: what
-// it sends is dropped for as long as a part of the response hasn't reached it.
+// A client that sends more than is dropped, and reads late, gets the whole response all the same:
+// what it sends is dropped for as long as a part of the response hasn't reached it.
 func TestLingerUntilTheResponseArrived(t *testing.T) {
 	if !tellsUnsent {
 		t.Skip("this system doesn't tell what has arrived")

@@ -25,7 +25,8 @@ type secured struct {
 	dialed *Dialer
 }
 
-// dialTLS connects by TLS. Whatever the server's and the client's configurations don't say is as it should be.
+// dialTLS connects by TLS. Whatever the server's and the client's configurations don't say is as it
+// should be.
 func dialTLS(t *testing.T, limits BackendLimits, server, client *tls.Config) secured {
 	t.Helper()
 	ca := tlstest.NewCA(t)
@@ -43,7 +44,8 @@ func dialTLS(t *testing.T, limits BackendLimits, server, client *tls.Config) sec
 	return secured{c, <-accepted, d}
 }
 
-// serveTLS serves the handshakes of a listener's connections. Those that fail say so by the client's error.
+// serveTLS serves the handshakes of a listener's connections. Those that fail say so by the
+// client's error.
 func serveTLS(t *testing.T, config *tls.Config) (net.Listener, <-chan *tls.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -198,7 +200,8 @@ func (s secured) arrived(t *testing.T) {
 
 // A session ticket is nothing that anybody has to read.
 func TestTLSTicketsAreQuiet(t *testing.T) {
-	// Asked for a certificate, the client is sent its ticket when its handshake is over, else in the midst of it.
+	// Asked for a certificate, the client is sent its ticket when its handshake is over, else in
+	// the midst of it.
 	s := dialTLS(t, BackendLimits{}, &tls.Config{ClientAuth: tls.RequestClientCert},
 		&tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(1)})
 	s.Begin(nil)
@@ -231,7 +234,8 @@ func TestTLSStale(t *testing.T) {
 	f("unsolicited", func(s secured) { send(t, s.theirs, "x") })
 }
 
-// The alert may come together with the end of the answer, and be read with that: then the network is silent.
+// The alert may come together with the end of the answer, and be read with that: then the network
+// is silent.
 func TestTLSStaleFromTheAnswerOn(t *testing.T) {
 	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
 	s.exchange(t)
@@ -380,7 +384,8 @@ func TestUnixSocket(t *testing.T) {
 	assert.ErrorContains(t, err, "no such file")
 }
 
-// A tunnel to a backend by TLS carries what is inside of it, both ways, and each way to its own end.
+// A tunnel to a backend by TLS carries what is inside of it, both ways, and each way to its own
+// end.
 func TestTLSTunnel(t *testing.T) {
 	s := dialTLS(t, BackendLimits{Answer: brief, Idle: patience, Total: brief}, &tls.Config{ClientAuth: tls.RequestClientCert},
 		&tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(1)})

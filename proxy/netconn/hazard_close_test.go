@@ -75,8 +75,9 @@ func number(t *testing.T, c net.Conn) (fd uintptr) {
 	return fd
 }
 
-// A closed connection's descriptor number goes to the next connection. Whoever still uses the closed one, and was using it while
-// it was closed, neither takes a byte from the next nor slips one in.
+// A closed connection's descriptor number goes to the next connection. Whoever still uses the
+// closed one, and was using it while it was closed, neither takes a byte from the next nor slips
+// one in.
 func TestDescriptorGivenToAnother(t *testing.T) { giveDescriptors(t, 5) }
 
 func giveDescriptors(t *testing.T, times int) {
@@ -120,7 +121,8 @@ func exchange(t *testing.T, ours link, theirs *net.TCPConn) {
 	require.NoError(t, theirs.Close())
 }
 
-// hammer uses a connection in every way at once, and has done so when it returns, until stop. Its other end keeps bytes coming and going.
+// hammer uses a connection in every way at once, and has done so when it returns, until stop. Its
+// other end keeps bytes coming and going.
 func hammer(l link, theirs net.Conn) (stop func()) {
 	var begun, running sync.WaitGroup
 	var stopped atomic.Bool
@@ -153,11 +155,13 @@ func hammer(l link, theirs net.Conn) (stop func()) {
 	}
 }
 
-// Many clients come and go, in every way that clients go, over links of both kinds in turn. Nothing of them stays.
+// Many clients come and go, in every way that clients go, over links of both kinds in turn. Nothing
+// of them stays.
 func TestConnectsAndDisconnects(t *testing.T) { comeAndGo(t, 4_000) }
 
 func comeAndGo(t *testing.T, connects int) {
-	// One listener has as many connections as there are ports for the other end, for as long as those linger.
+	// One listener has as many connections as there are ports for the other end, for as long as
+	// those linger.
 	const listeners, workers = 4, 16
 	ours, theirs := pair(t) // What the runtime opens for all connections is open then.
 	exchange(t, newLink(ours), theirs)
@@ -227,8 +231,8 @@ func echo(c *Client) {
 	}
 }
 
-// visit connects, and goes in a way that differs by i: at once; after an answer; after its own end and an answer; by a reset,
-// idle, with a request under way, or with an answer unread.
+// visit connects, and goes in a way that differs by i: at once; after an answer; after its own end
+// and an answer; by a reset, idle, with a request under way, or with an answer unread.
 func visit(to net.Addr, i int) error {
 	conn, err := net.Dial(to.Network(), to.String())
 	if err != nil {

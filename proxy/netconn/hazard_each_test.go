@@ -29,7 +29,8 @@ func (s *script) Serve(n int) (wait bool) {
 func goOn() (wait bool) { return true }
 func stop() (wait bool) { return false }
 
-// within has a client's first request "1", of one byte, be answered by steps, for whom room bytes are lent.
+// within has a client's first request "1", of one byte, be answered by steps, for whom room bytes
+// are lent.
 func within(t *testing.T, of kind, limits ClientLimits, room int, steps func(c *Client, send func(string), end func()) []func() bool) (*script, error) {
 	t.Helper()
 	c, theirs := of.client(t, limits)
@@ -127,7 +128,8 @@ func TestIdleAfterAnswering(t *testing.T) {
 	})
 }
 
-// A registry that closes lets the request that is being answered end, and the one that came meanwhile.
+// A registry that closes lets the request that is being answered end, and the one that came
+// meanwhile.
 func TestCloseIdleWhileAnswering(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		s, err := within(t, of, ClientLimits{}, 100, func(c *Client, send func(string), _ func()) []func() bool {

@@ -78,7 +78,8 @@ func parked(t *testing.T) {
 	}, patience, time.Millisecond)
 }
 
-// whenParked does something once the goroutine of the test waits for the network. The caller must call done.
+// whenParked does something once the goroutine of the test waits for the network. The caller must
+// call done.
 func whenParked(t *testing.T, what func()) (done func()) {
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -88,8 +89,8 @@ func whenParked(t *testing.T, what func()) (done func()) {
 	return running.Wait
 }
 
-// A request and the end behind it arrive as one event, be it before or while they are waited for. The end must not be waited
-// for once more, and the answer can still be sent.
+// A request and the end behind it arrive as one event, be it before or while they are waited for.
+// The end must not be waited for once more, and the answer can still be sent.
 func TestRequestAndEndInOnePacket(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		for _, waiting := range []bool{false, true} {
@@ -113,7 +114,8 @@ func TestRequestAndEndInOnePacket(t *testing.T) {
 	})
 }
 
-// The same at a backend: the answer and the end behind it are two Reads, and the connection is not for another request.
+// The same at a backend: the answer and the end behind it are two Reads, and the connection is not
+// for another request.
 func TestAnswerAndEndInOnePacket(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		b, theirs := of.backend(t, BackendLimits{})
@@ -146,7 +148,8 @@ func TestAnswerAndEndInOnePacket(t *testing.T) {
 // How a message is read: by p's size, which may be less than what is there.
 type reading func(l link, p []byte) (int, error)
 
-// A small buffer takes a part of what is there. Nothing arrives with the rest, and what arrives then is waited for.
+// A small buffer takes a part of what is there. Nothing arrives with the rest, and what arrives
+// then is waited for.
 func TestShortReadThenWait(t *testing.T) {
 	const message = "0123456789"
 	f := func(t *testing.T, of kind, size int, first reading, rest reading) {
@@ -202,7 +205,8 @@ func TestShortReadThenWait(t *testing.T) {
 	})
 }
 
-// Who is woken in the midst of Ask goes on where it was: each request leaves once, and each answer arrives.
+// Who is woken in the midst of Ask goes on where it was: each request leaves once, and each answer
+// arrives.
 func TestWokenInTheMidstOfAsk(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		b, theirs := of.backend(t, BackendLimits{Answer: patience, Idle: patience})
@@ -283,8 +287,8 @@ func TestWokenBeforeAsk(t *testing.T) {
 	})
 }
 
-// A client that has ended its side may still read: it gets a response of any size. One that resets the
-// connection has left.
+// A client that has ended its side may still read: it gets a response of any size. One that resets
+// the connection has left.
 func TestHalfClosedClient(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.client(t, ClientLimits{Write: patience})

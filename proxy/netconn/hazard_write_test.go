@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// narrow has little room between a connection's two ends, so that a write is taken in many parts. Where less could be received
-// than is in one packet, the system would wait before each.
+// narrow has little room between a connection's two ends, so that a write is taken in many parts.
+// Where less could be received than is in one packet, the system would wait before each.
 func narrow(t *testing.T, ours net.Conn, theirs *net.TCPConn) {
 	t.Helper()
 	require.NoError(t, ours.(*net.TCPConn).SetWriteBuffer(16<<10))
@@ -115,7 +115,8 @@ func TestPartialAsk(t *testing.T) {
 	})
 }
 
-// A peer that never reads costs its time limit, and no more: neither it nor Close waits for it any longer.
+// A peer that never reads costs its time limit, and no more: neither it nor Close waits for it any
+// longer.
 func TestPeerThatNeverReads(t *testing.T) {
 	much := make([]byte, 8<<20)
 	onBothKinds(t, func(t *testing.T, of kind) {

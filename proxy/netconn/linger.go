@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// The bounds of lingering. The bytes are enough for what may be in the buffers between a client and us.
+// The bounds of lingering. The bytes are enough for what may be in the buffers between a client and
+// us.
 const (
 	lingerTime  = 5 * time.Second
 	lingerBytes = 16 << 20
 )
 
-// linger ends our side, and drops what the client sends until it ends its own, within bounds. Closing
-// with bytes unread loses the part of the response that isn't sent yet. So while there is one, which
-// may be because the client sends faster than it reads, only the time is bounded.
+// linger ends our side, and drops what the client sends until it ends its own, within bounds.
+// Closing with bytes unread loses the part of the response that isn't sent yet. So while there is
+// one, which may be because the client sends faster than it reads, only the time is bounded.
 func (c *Client) linger() {
 	if c.CloseWrite() != nil {
 		return

@@ -5,11 +5,12 @@ import (
 	"net"
 )
 
-// ErrStale says that a connection can't be used again: since the last exchange the other side has closed it, or
-// has sent what nobody asked for.
+// ErrStale says that a connection can't be used again: since the last exchange the other side has
+// closed it, or has sent what nobody asked for.
 var ErrStale = errors.New("the connection went stale")
 
-// Lender lends the memory that a connection's next bytes are read into, so that who waits for them need not hold any.
+// Lender lends the memory that a connection's next bytes are read into, so that who waits for them
+// need not hold any.
 type Lender interface {
 	// Lend is called when bytes may have come.
 	Lend() []byte
@@ -28,25 +29,29 @@ const (
 	broken
 )
 
-// link is a connection in one of two ways: plain, on any system, and raw where that exists. One goroutine
-// reads and another may write.
+// link is a connection in one of two ways: plain, on any system, and raw where that exists. One
+// goroutine reads and another may write.
 type link interface {
 	net.Conn
 	// readLent is Read into what l lends. When it fails, that may still be lent.
 	readLent(l Lender) (int, error)
-	// readEach is readLent again and again, for as long as used says so of the bytes that came. Used may write, but neither read
-	// nor close. An end that came in one packet with bytes may go unnoticed, until the Read is woken.
+	// readEach is readLent again and again, for as long as used says so of the bytes that came.
+	// Used may write, but neither read nor close. An end that came in one packet with bytes may go
+	// unnoticed, until the Read is woken.
 	readEach(l Lender, used func(n int) (wait bool)) (int, error)
-	// ask sends out and reads what comes back into in: n bytes of it. It may have sent only a part of out, or nothing, when
-	// n == 0 without an error: the rest is for Write and Read. With reused, it first makes sure that nothing has come, or
-	// it sends nothing and fails with ErrStale.
+	// ask sends out and reads what comes back into in: n bytes of it. It may have sent only a part
+	// of out, or nothing, when n == 0 without an error: the rest is for Write and Read. With
+	// reused, it first makes sure that nothing has come, or it sends nothing and fails with
+	// ErrStale.
 	ask(out, in []byte, reused bool) (sent, n int, err error)
-	// quiet says that the other side neither sent anything that wasn't read nor closed. Where the system can't tell, it
-	// is taken to be.
+	// quiet says that the other side neither sent anything that wasn't read nor closed. Where the
+	// system can't tell, it is taken to be.
 	quiet() bool
-	// peer says what is known of the other side. Where the system can't tell, it is present. It may be asked at any time.
+	// peer says what is known of the other side. Where the system can't tell, it is present. It may
+	// be asked at any time.
 	peer() presence
-	// cut ends the connection for whoever uses it, on both sides, and waits for nobody. It must be closed still.
+	// cut ends the connection for whoever uses it, on both sides, and waits for nobody. It must be
+	// closed still.
 	cut()
 	// inner is the connection as package net made it.
 	inner() net.Conn
@@ -71,7 +76,8 @@ func (p *plain) readEach(l Lender, used func(n int) (wait bool)) (int, error) {
 	}
 }
 
-// ask leaves it to Write, which is timed, and to Read: a Write in here that waits would be woken by nobody.
+// ask leaves it to Write, which is timed, and to Read: a Write in here that waits would be woken by
+// nobody.
 func (p *plain) ask(_, _ []byte, reused bool) (sent, n int, err error) {
 	if reused && !p.quiet() {
 		return 0, 0, ErrStale

@@ -22,7 +22,8 @@ const (
 	// lookupInterval is how old a name's addresses may be when something is dialed. It is then
 	// looked up again, and nobody waits for that.
 	lookupInterval = 10 * time.Second
-	// doubtInterval is the same after a lookup that failed, and after a dial that reached no address.
+	// doubtInterval is the same after a lookup that failed, and after a dial that reached no
+	// address.
 	doubtInterval = time.Second
 	// lookupTimeout bounds one lookup.
 	lookupTimeout = 5 * time.Second
@@ -41,8 +42,8 @@ type name struct {
 	told func(host string, err error)
 
 	mu sync.Mutex
-	// known are the addresses that were found last, at is when the last lookup ended, and err is why
-	// there are no addresses yet.
+	// known are the addresses that were found last, at is when the last lookup ended, and err is
+	// why there are no addresses yet.
 	known []netip.Addr
 	at    time.Time
 	err   error

@@ -61,7 +61,8 @@ func paced(t *testing.T, limits ClientLimits, test func(c *Client, theirs net.Co
 	})
 }
 
-// sendEvery sends n bytes again and again, with pauses, and returns when that fails or d has passed.
+// sendEvery sends n bytes again and again, with pauses, and returns when that fails or d has
+// passed.
 func sendEvery(c net.Conn, pause time.Duration, n int, d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(pause) {
 		if _, err := c.Write(make([]byte, n)); err != nil {

@@ -16,7 +16,8 @@ const (
 	patience = 10 * time.Second
 	// brief is a timeout that tests wait for.
 	brief = 120 * time.Millisecond
-	// slack is how late the tick allows a brief timeout to be, and how late a busy machine may make it besides.
+	// slack is how late the tick allows a brief timeout to be, and how late a busy machine may make
+	// it besides.
 	slack = 5 * time.Second
 )
 

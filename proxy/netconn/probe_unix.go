@@ -31,7 +31,8 @@ func newProbe(conn net.Conn) *probe {
 	return p
 }
 
-// lookAt looks behind an end, too: a read would find no more than that, and go on finding it after a reset.
+// lookAt looks behind an end, too: a read would find no more than that, and go on finding it after
+// a reset.
 func (p *probe) lookAt(fd uintptr) {
 	p.n, _, p.found = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK)
 	p.fault = 0

@@ -15,15 +15,18 @@ import (
 
 // raw is a link that talks to the kernel itself, and lets package net do the waiting only.
 //
-// Two things make net.Conn dearer than it has to be for a proxy. It tells the scheduler of every read and write, since they might
-// block; on a non-blocking socket they can't, so here they are raw system calls. And an exchange with a backend reads
-// in vain: an answer is never there yet when the request has just left. So ask sends the request from within the call that waits
-// for the answer, and reads when something is there. And a request that came whole is answered from within the call that waits for
-// the next one, which isn't there yet either: what arrives meanwhile is not forgotten, so there is no need to look.
+// Two things make net.Conn dearer than it has to be for a proxy. It tells the scheduler of every
+// read and write, since they might block; on a non-blocking socket they can't, so here they are raw
+// system calls. And an exchange with a backend reads in vain: an answer is never there yet when the
+// request has just left. So ask sends the request from within the call that waits for the answer,
+// and reads when something is there. And a request that came whole is answered from within the call
+// that waits for the next one, which isn't there yet either: what arrives meanwhile is not
+// forgotten, so there is no need to look.
 //
-// The package comment names the hazards of that. What they come to here: all system calls are made from callbacks of syscall.RawConn,
-// which holds the descriptor for so long; no callback waits for anything, since Close waits for callbacks, but that of readEach, so that
-// only who calls it may close; and a Read finds the socket empty, in a callback, before it waits.
+// The package comment names the hazards of that. What they come to here: all system calls are made
+// from callbacks of syscall.RawConn, which holds the descriptor for so long; no callback waits for
+// anything, since Close waits for callbacks, but that of readEach, so that only who calls it may
+// close; and a Read finds the socket empty, in a callback, before it waits.
 type raw struct {
 	net.Conn
 	rc syscall.RawConn
@@ -147,9 +150,10 @@ func (r *raw) readEach(l Lender, used func(n int) (wait bool)) (int, error) {
 	return r.in.received(err)
 }
 
-// tryEach reads what is there. A read that doesn't fill its buffer took all of it (epoll(7); urgent data, which HTTP has none of, apart), and
-// what arrives later ends the wait. That leaves an end which came together with the bytes: who waits in readEach is woken for
-// those after a tick or two, see timed.ended.
+// tryEach reads what is there. A read that doesn't fill its buffer took all of it (epoll(7); urgent
+// data, which HTTP has none of, apart), and what arrives later ends the wait. That leaves an end
+// which came together with the bytes: who waits in readEach is woken for those after a tick or two,
+// see timed.ended.
 func (r *raw) tryEach(fd uintptr) bool {
 	for r.tryLent(fd) {
 		if r.in.n <= 0 || !r.in.used(r.in.n) {
@@ -269,7 +273,8 @@ func isEmpty(fd uintptr) bool {
 	return errno == syscall.EAGAIN
 }
 
-// sysRead, sysReceive and sysWrite are the system calls, for descriptors that don't block. The scheduler isn't told.
+// sysRead, sysReceive and sysWrite are the system calls, for descriptors that don't block. The
+// scheduler isn't told.
 
 func sysRead(fd uintptr, b []byte) (int, syscall.Errno) { return sysReceive(fd, b, 0) }
 

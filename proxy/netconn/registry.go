@@ -188,8 +188,8 @@ func (t *timed) rests() bool {
 	return t.ticks >= restTicks && t.stage.Load() == kept && t.restedDue != t.seenDue
 }
 
-// ended says whether the other side of a connection has ended, whose Read may not have been told:
-// see readEach. It looks once a wait.
+// ended reports whether the other side of a connection has ended, whose Read may not have been
+// told: see readEach. It looks once a wait.
 func (t *timed) ended(due int64) bool {
 	if !t.untold || due == t.lookedDue {
 		return false

@@ -10,9 +10,9 @@ import (
 
 // secure is TLS over a backend's connection.
 //
-// It stands above the timeouts, not below them: to a tls.Conn, a Write that a deadline cut short is the connection's end, and
-// here deadlines are hints after which a Write goes on. So what TLS reads and writes is a carrier, which does so with
-// the Backend's own timeouts and knows of no hints.
+// It stands above the timeouts, not below them: to a tls.Conn, a Write that a deadline cut short is
+// the connection's end, and here deadlines are hints after which a Write goes on. So what TLS reads
+// and writes is a carrier, which does so with the Backend's own timeouts and knows of no hints.
 type secure struct {
 	*tls.Conn
 	carrier *carrier
@@ -21,7 +21,8 @@ type secure struct {
 	has   bool
 }
 
-// Read is tls.Conn's, but what ended the connection comes after the last bytes, and never with them.
+// Read is tls.Conn's, but what ended the connection comes after the last bytes, and never with
+// them.
 func (s *secure) Read(p []byte) (int, error) {
 	if s.has && len(p) > 0 {
 		s.has = false
@@ -57,9 +58,10 @@ func (s *secure) poll(p []byte) (int, error) {
 
 // quiet says that the backend has sent no part of an answer, and closed nothing.
 //
-// Bytes on the network don't tell: TLS 1.3 sends session tickets and key updates when it likes, which are no reason to give the
-// connection up, and an alert that closes it may have been read already, together with the end of the last answer. So this reads,
-// without waiting: what TLS sends for itself is dealt with in passing.
+// Bytes on the network don't tell: TLS 1.3 sends session tickets and key updates when it likes,
+// which are no reason to give the connection up, and an alert that closes it may have been read
+// already, together with the end of the last answer. So this reads, without waiting: what TLS sends
+// for itself is dealt with in passing.
 func (s *secure) quiet() bool {
 	if s.has {
 		return false
@@ -72,17 +74,19 @@ func (s *secure) quiet() bool {
 // closingTime is how long the alert that closes a connection may wait for room to be sent.
 const closingTime = 10 * time.Millisecond
 
-// close tells the backend that nothing more will come. Whether that arrives matters to nobody: the connection is closed anyway.
+// close tells the backend that nothing more will come. Whether that arrives matters to nobody: the
+// connection is closed anyway.
 func (s *secure) close() {
 	s.carrier.closing = true
 	_ = s.Conn.Close()
 }
 
-// errCut says that a connection ended as an attacker in between could have made it end. An answer that goes up to the end of its
-// connection isn't complete then (RFC 9112, section 9.8).
+// errCut says that a connection ended as an attacker in between could have made it end. An answer
+// that goes up to the end of its connection isn't complete then (RFC 9112, section 9.8).
 var errCut = errors.New("the backend closed the connection without TLS's closing alert")
 
-// errNothing says that there is nothing to read now. To a tls.Conn, only what is temporary isn't the end.
+// errNothing says that there is nothing to read now. To a tls.Conn, only what is temporary isn't
+// the end.
 var errNothing net.Error = nothing{}
 
 type nothing struct{}
@@ -91,7 +95,8 @@ func (nothing) Error() string   { return "nothing to read" }
 func (nothing) Timeout() bool   { return true }
 func (nothing) Temporary() bool { return true }
 
-// carrier is the connection that TLS goes over: a Backend's, with its timeouts, save for the handshake and for the closing alert.
+// carrier is the connection that TLS goes over: a Backend's, with its timeouts, save for the
+// handshake and for the closing alert.
 type carrier struct {
 	net.Conn
 	backend *Backend
@@ -134,8 +139,8 @@ func (c *carrier) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// SetWriteDeadline is what tls.Conn calls before and after its closing alert, and only then. One that ends one direction of a
-// tunnel takes the time that any Write has.
+// SetWriteDeadline is what tls.Conn calls before and after its closing alert, and only then. One
+// that ends one direction of a tunnel takes the time that any Write has.
 func (c *carrier) SetWriteDeadline(time.Time) error {
 	if c.closing {
 		return c.Conn.SetWriteDeadline(time.Now().Add(closingTime))

@@ -14,7 +14,8 @@ type Splice struct {
 
 // pipe is a buffer in the kernel.
 type pipe interface {
-	// fill takes what has come to a link, at most so many bytes, and waits if nothing has. The pipe must be empty.
+	// fill takes what has come to a link, at most so many bytes, and waits if nothing has. The pipe
+	// must be empty.
 	fill(from link, most int) (int, error)
 	// drain sends some of what it holds, or all.
 	drain(to link) (int, error)
@@ -23,8 +24,8 @@ type pipe interface {
 	close()
 }
 
-// NewSplice returns nil where there is no such way: by TLS, on some systems, with no descriptors left for it, or with as many
-// as ClientLimits allow. The caller must Close it.
+// NewSplice returns nil where there is no such way: by TLS, on some systems, with no descriptors
+// left for it, or with as many as ClientLimits allow. The caller must Close it.
 func NewSplice(from *Backend, to *Client) *Splice {
 	if from.secure != nil || !to.all.takePipe() {
 		return nil
@@ -48,8 +49,8 @@ func (all *Clients) takePipe() bool {
 
 func (all *Clients) givePipe() { all.pipes.Add(-1) }
 
-// Read waits for bytes of the body, and takes so many at most. Each time, Write comes next; but after ErrCantSplice, the
-// backend's own Read.
+// Read waits for bytes of the body, and takes so many at most. Each time, Write comes next; but
+// after ErrCantSplice, the backend's own Read.
 func (s *Splice) Read(most int64) (n int, err error) {
 	n, err = s.from.receiveBy(func() (int, error) { return s.pipe.fill(s.from.link, int(min(most, spliceMost))) })
 	s.from.received += int64(n)
@@ -68,6 +69,7 @@ func (s *Splice) Close() {
 	s.to.all.givePipe()
 }
 
-// spliceMost bounds what is asked for at once. A pipe takes what its slots have room for, which may be more or less than its size: it has 16
-// slots, or 2 where a user without privileges has a thousand pipes already (pipe(7), pipe-user-pages-soft).
+// spliceMost bounds what is asked for at once. A pipe takes what its slots have room for, which may
+// be more or less than its size: it has 16 slots, or 2 where a user without privileges has a
+// thousand pipes already (pipe(7), pipe-user-pages-soft).
 const spliceMost = 1 << 20

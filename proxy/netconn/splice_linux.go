@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelPipe is a pipe(7) between two sockets. Like raw's, its system calls are made from callbacks of RawConn.
+// kernelPipe is a pipe(7) between two sockets. Like raw's, its system calls are made from callbacks
+// of RawConn.
 type kernelPipe struct {
 	// ends are the descriptors to read and to write.
 	ends [2]int

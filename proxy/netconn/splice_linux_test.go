@@ -60,7 +60,8 @@ func TestSplicesAreBounded(t *testing.T) {
 	assert.EqualValues(t, 1, first.to.all.pipes.Load())
 }
 
-// All of it arrives, however slowly the client reads and however often both sides are woken for nothing, and not a byte more.
+// All of it arrives, however slowly the client reads and however often both sides are woken for
+// nothing, and not a byte more.
 func TestSplice(t *testing.T) {
 	s, backend, client := spliced(t, BackendLimits{Idle: patience}, ClientLimits{Write: patience})
 	body := make([]byte, 8<<20+1)

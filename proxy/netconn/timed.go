@@ -45,7 +45,8 @@ type timed struct {
 	readDue, writeDue atomic.Int64
 	// pace is what Writes are held to; nil or without a rate if they aren't.
 	pace *pace
-	// interrupted has Reads and Writes fail, and wasCut says that breakOff has ended the connection.
+	// interrupted has Reads and Writes fail, and wasCut says that breakOff has ended the
+	// connection.
 	interrupted, wasCut atomic.Bool
 	// stage is how far a client is with a request: see stage.go.
 	stage atomic.Int32
@@ -99,7 +100,7 @@ func (t *timed) breakOff() {
 // WasCut reports whether the connection was ended by Cut or CutLasting, and not by the other side.
 func (t *timed) WasCut() bool { return t.wasCut.Load() }
 
-// overdue says whether something due is late now.
+// overdue reports whether something due is late now.
 func overdue(due, now int64) bool { return due != 0 && due <= now }
 
 // in is when something that may take limit from now will be overdue; 0, never, if limit is 0.
@@ -114,7 +115,7 @@ func (t *timed) in(limit time.Duration) int64 {
 // nextTick is overdue at the next tick.
 const nextTick = 1
 
-// late says whether due has passed.
+// late reports whether due has passed.
 func (t *timed) late(due int64) bool { return overdue(due, t.registry.now.Load()) }
 
 // wakeRead and wakeWrite interrupt a Read or a Write, now or when the next begins.

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// Tunnel copies bytes both ways between a client and a backend. It ends when both sides have ended; when one has, and the other has sent
-// nothing more for lingerTime; when neither has sent anything for limit, 0 being for ever; or when a connection breaks. It
-// returns how many bytes went down to the client, and the error if it wasn't ended by the two. The caller closes both. While a
-// side is silent it holds no buffer.
+// Tunnel copies bytes both ways between a client and a backend. It ends when both sides have ended;
+// when one has, and the other has sent nothing more for lingerTime; when neither has sent anything
+// for limit, 0 being for ever; or when a connection breaks. It returns how many bytes went down to
+// the client, and the error if it wasn't ended by the two. The caller closes both. While a side is
+// silent it holds no buffer.
 func Tunnel(client *Client, backend *Backend, limit time.Duration, buffers *Buffers) (down int64, err error) {
 	backend.End() // A client that has sent its last byte is still there.
 	client.timed.pace = nil
@@ -56,7 +57,8 @@ func (t *tunnel) left() (left time.Duration, ok bool) {
 type flow struct {
 	*tunnel
 	from, to *timed
-	// decrypt is the TLS that comes from from, and encrypt is whom to is to write by TLS; nil where there is none.
+	// decrypt is the TLS that comes from from, and encrypt is whom to is to write by TLS; nil where
+	// there is none.
 	decrypt *secure
 	encrypt *Backend
 	// patience is how long a write may take without progress.

@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Append appends the problem's JSON and a newline to dst, without reflection as long as it has no extra members.
+// Append appends the problem's JSON and a newline to dst, without reflection as long as it has no
+// extra members.
 func Append(dst []byte, p Problem) []byte {
 	dst = append(dst, `{"type":`...)
 	dst = appendString(dst, cmp.Or(p.Type, "about:blank"))

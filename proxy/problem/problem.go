@@ -9,7 +9,8 @@ const ContentType = "application/problem+json"
 // Namespace comes before the name of a problem in its Type, where the problem is one of ours.
 const Namespace = "urn:gopher-equalizer:"
 
-// Problem is one answer that says what went wrong. It must hold nothing that a client shouldn't know.
+// Problem is one answer that says what went wrong. It must hold nothing that a client shouldn't
+// know.
 type Problem struct {
 	// Type is a URI that names the kind of problem; "" stands for about:blank, a
 	// problem that says no more than its status.
@@ -39,7 +40,8 @@ func Of(status int, detail string) Problem {
 }
 
 // Write makes p the answer, and drops what the response held before (a backend's half-copied
-// header, say), but for a Connection: close. So set what p is to carry, Retry-After for one, afterwards.
+// header, say), but for a Connection: close. So set what p is to carry, Retry-After for one,
+// afterwards.
 func Write(ctx *fasthttp.RequestCtx, p Problem) {
 	start(ctx, p.Status)
 	body := ctx.Response.SwapBody(nil)

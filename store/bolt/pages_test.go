@@ -14,7 +14,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// bbolt would read pages that lead back to themselves for ever, and free as many as a page claims to take.
+// bbolt would read pages that lead back to themselves for ever, and free as many as a page claims
+// to take.
 func TestPagesThatLeadBack(t *testing.T) {
 	source := filled(t)
 	edit(t, source, func(tx *bbolt.Tx) error {

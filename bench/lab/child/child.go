@@ -50,7 +50,8 @@ func Start(p Program) (*Process, error) {
 	defer log.Close()
 	cmd := exec.Command(p.Path, p.Args...)
 	cmd.Dir, cmd.Env, cmd.Stderr = p.Dir, append(os.Environ(), p.Env...), log
-	// SIGTERM, not SIGKILL: nginx's master ends its workers on the one, and orphans them on the other.
+	// SIGTERM, not SIGKILL: nginx's master ends its workers on the one, and orphans them on the
+	// other.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	c := &Process{name: filepath.Base(p.Path), log: log.Name(), cmd: cmd, ended: make(chan struct{})}
 	if err := c.start(p.Hello, log); err != nil {

@@ -118,7 +118,8 @@ func (b *bed) startProxy(ctx context.Context, p peers.Peer, patience time.Durati
 	return started, started.process.Await(ctx, func() error { return started.Clean("/ready") })
 }
 
-// sound ends a proxy of ours that was built with the race detector, and sees that there was no race and no panic.
+// sound ends a proxy of ours that was built with the race detector, and sees that there was no race
+// and no panic.
 func (p *proxy) sound() error {
 	p.process.Stop()
 	text, err := os.ReadFile(p.log)

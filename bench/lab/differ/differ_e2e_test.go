@@ -26,9 +26,10 @@ func TestThePage(t *testing.T) {
 	require.NoError(t, b.ours.sound())
 }
 
-// differences sees that what comes of a run is on the page, if the peers are those it was made with. With others, or
-// fewer, what they do is theirs; that each difference would be explained the corpus itself sees to. So is a way in which a
-// case that differs anyway hasn't come out before: some are a process's for as long as it lives.
+// differences sees that what comes of a run is on the page, if the peers are those it was made
+// with. With others, or fewer, what they do is theirs; that each difference would be explained the
+// corpus itself sees to. So is a way in which a case that differs anyway hasn't come out before:
+// some are a process's for as long as it lives.
 func differences(t *testing.T, s *bed) {
 	text, err := os.ReadFile("DIFFERENCES.md")
 	require.NoError(t, err)
@@ -63,7 +64,8 @@ func differences(t *testing.T, s *bed) {
 	assert.Equal(t, prose(text), prose(page.Bytes()), "make differ makes the page anew")
 }
 
-// comesOut says whether a case came out as the page has it: ours exactly; a peer in one of the ways, now or in some more tries.
+// comesOut reports whether a case came out as the page has it: ours exactly; a peer in one of the
+// ways, now or in some more tries.
 func (h *half) comesOut(c corpus.Case, p *proxy, got, want string) bool {
 	if !p.peer {
 		return got == want

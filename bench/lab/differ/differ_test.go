@@ -33,8 +33,8 @@ func TestTheCorpus(t *testing.T) {
 	require.NoError(t, s.ours.sound())
 }
 
-// ours sees that each case comes out as the corpus says, that no request hidden in another is one, and that nobody else
-// is harmed.
+// ours sees that each case comes out as the corpus says, that no request hidden in another is one,
+// and that nobody else is harmed.
 func ours(t *testing.T, p *play.Proxy, cases []corpus.Case, how how) {
 	for _, c := range cases {
 		o, err := how(p, c)

@@ -1,11 +1,12 @@
 //go:build linux
 
-// Command differ plays a corpus of malformed and borderline messages through this proxy, nginx and HAProxy,
-// and writes down where they differ, and why this one does what it does.
+// Command differ plays a corpus of malformed and borderline messages through this proxy, nginx and
+// HAProxy, and writes down where they differ, and why this one does what it does.
 //
 //	make differ
 //
-// With the same versions of the others, ways in which a case came out before are kept: delete the page to start afresh.
+// With the same versions of the others, ways in which a case came out before are kept: delete the
+// page to start afresh.
 package main
 
 import (

@@ -68,8 +68,8 @@ func (b *bed) compare(often bool) (t table, err error) {
 	return t, errors.Join(t.Requests.fill(b, often), t.Answers.fill(b, often))
 }
 
-// fill plays the cases of a half in their order, or often: then also backwards, and each proxy by itself. What a
-// peer does can hang on its connections to the backend and on how the packets come.
+// fill plays the cases of a half in their order, or often: then also backwards, and each proxy by
+// itself. What a peer does can hang on its connections to the backend and on how the packets come.
 func (h *half) fill(b *bed, often bool) error {
 	h.outcomes = make([][]string, len(h.cases))
 	var forth []int
@@ -121,8 +121,8 @@ func merge(before, now []string) []string {
 	return merged
 }
 
-// play plays a case through proxies at once. Harm that a peer does is a part of what came of it there; ours does none, or
-// fails.
+// play plays a case through proxies at once. Harm that a peer does is a part of what came of it
+// there; ours does none, or fails.
 func (h *half) play(c corpus.Case, proxies []*proxy) ([]string, error) {
 	outcomes, errs := make([]string, len(proxies)), make([]error, len(proxies))
 	var playing sync.WaitGroup
@@ -202,13 +202,13 @@ func onPage(page []byte, name string) (outcomes []string) {
 	return outcomes
 }
 
-// madeWithTheSame says whether a page was made with the same versions of the peers.
+// madeWithTheSame reports whether a page was made with the same versions of the peers.
 func (t table) madeWithTheSame(page []byte) bool {
 	return bytes.Contains(page, []byte("Made by `make differ` with "+strings.Join(t.Proxies, ", ")+","))
 }
 
-// keep keeps the ways in which cases came out with the peers when a page was made before, if those were the same: some ways
-// are a process's for as long as it lives.
+// keep keeps the ways in which cases came out with the peers when a page was made before, if those
+// were the same: some ways are a process's for as long as it lives.
 func (t table) keep(page []byte) {
 	if !t.madeWithTheSame(page) {
 		return

@@ -27,7 +27,8 @@ func serveRole() (served bool, err error) {
 	return false, nil
 }
 
-// child is another process of this program, as its parent sees it: it says where it listens, and then answers lines of JSON.
+// child is another process of this program, as its parent sees it: it says where it listens, and
+// then answers lines of JSON.
 type child struct {
 	address string
 	cmd     *exec.Cmd
@@ -82,7 +83,8 @@ func (c *child) stop() {
 	_ = c.cmd.Wait() // how it ends changes no figure
 }
 
-// answer is a child's loop: it says where it listens, and then what each question comes to, until its input ends.
+// answer is a child's loop: it says where it listens, and then what each question comes to, until
+// its input ends.
 func answer[Q, A any](address string, in io.Reader, out io.Writer, to func(Q) A) error {
 	encoder := json.NewEncoder(out)
 	if err := encoder.Encode(address); err != nil {

@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// collectEvery is how often the garbage is taken to be collected. In a proxy that serves known clients it is every two minutes, when
-// the runtime insists.
+// collectEvery is how often the garbage is taken to be collected. In a proxy that serves known
+// clients it is every two minutes, when the runtime insists.
 const collectEvery = time.Minute
 
-// gc is the row of what collecting garbage among so many buckets costs the requests of a proxy that shares a process with them. Two proxies
-// stand side by side, one with the buckets and one with none, and take turns of a few seconds at one load, so that
-// what else the machine does hits both. In every second turn the garbage is collected, once, so that there are
-// many collections to tell from; what they are to all requests is computed from how often there is one.
+// gc is the row of what collecting garbage among so many buckets costs the requests of a proxy that
+// shares a process with them. Two proxies stand side by side, one with the buckets and one with
+// none, and take turns of a few seconds at one load, so that what else the machine does hits both.
+// In every second turn the garbage is collected, once, so that there are many collections to tell
+// from; what they are to all requests is computed from how often there is one.
 func (s *suite) gc() error {
 	sender, err := startChild(loadRole)
 	if err != nil {
@@ -43,8 +44,8 @@ func (s *suite) gc() error {
 	return nil
 }
 
-// gcReport takes p99.9 from all requests, as a round has too few of them for it. How certain that is shows in what it is
-// without any one round.
+// gcReport takes p99.9 from all requests, as a round has too few of them for it. How certain that
+// is shows in what it is without any one round.
 func (s *suite) gcReport(rounds [][2]gcSide) {
 	const q = 0.999
 	names := [2]string{"with no buckets", "with " + count(s.allClients) + " buckets"}
@@ -80,7 +81,8 @@ func pooled(rounds [][2]gcSide) (all [2]gcSide) {
 	return all
 }
 
-// gcSide is what the clients of one proxy saw, in the turns in which garbage was collected and in the others.
+// gcSide is what the clients of one proxy saw, in the turns in which garbage was collected and in
+// the others.
 type gcSide struct {
 	collecting, others histogram
 	took               []float64 // of each collection, in ms

@@ -12,8 +12,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// The load: so many connections, each of which sends its next request when it is due. The rate leaves two cores most of
-// their time, since a collection may take a quarter of it: a machine that is full without it tells of queues, not of pauses.
+// The load: so many connections, each of which sends its next request when it is due. The rate
+// leaves two cores most of their time, since a collection may take a quarter of it: a machine that
+// is full without it tells of queues, not of pauses.
 const (
 	loadConnections = 16
 	loadRate        = 1000 // requests a second
@@ -68,7 +69,8 @@ func send(client *fasthttp.HostClient, d time.Duration) (sum loadResult) {
 	return sum
 }
 
-// connection sends its share of the requests, each at its time or, if the one before it is late, right after that.
+// connection sends its share of the requests, each at its time or, if the one before it is late,
+// right after that.
 func connection(client *fasthttp.HostClient, n int, start, end time.Time) (h *histogram, failed int64) {
 	h = &histogram{}
 	var request fasthttp.Request

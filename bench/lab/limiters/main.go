@@ -1,7 +1,8 @@
 //go:build linux
 
-// Command limiters measures the limiter in memory: a take beside the least that one can be and beside the limiters
-// that others use, the memory of a bucket, and what new clients and the garbage collector do to those that are there.
+// Command limiters measures the limiter in memory: a take beside the least that one can be and
+// beside the limiters that others use, the memory of a bucket, and what new clients and the garbage
+// collector do to those that are there.
 package main
 
 import (
@@ -26,7 +27,8 @@ type suite struct {
 	takes, rounds int
 	quiet         time.Duration // how long the machine alone is looked at
 	reapFor       time.Duration // longer than the reaper takes
-	// In a round each proxy has gcTurns turns of gcTurn in which garbage is collected, and as many in which it isn't.
+	// In a round each proxy has gcTurns turns of gcTurn in which garbage is collected, and as many
+	// in which it isn't.
 	gcRounds, gcTurns int
 	gcTurn            time.Duration
 

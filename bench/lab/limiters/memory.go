@@ -4,7 +4,8 @@ package main
 
 import "runtime"
 
-// memory is the rows of what a bucket takes, its client_id of 16 bytes and its share of the map included.
+// memory is the rows of what a bucket takes, its client_id of 16 bytes and its share of the map
+// included.
 func (s *suite) memory() error {
 	for _, clients := range []int{s.manyClients, s.allClients} {
 		per, err := bytesPerBucket(contestant{oursName, func() (taker, error) { return openOurs(plenty()) }}, clients)

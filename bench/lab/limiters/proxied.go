@@ -18,8 +18,8 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// serveProxy is the process of a proxy on loopback whose limiter has so many buckets. Whatever it is asked, it collects its
-// garbage, and says how long that took.
+// serveProxy is the process of a proxy on loopback whose limiter has so many buckets. Whatever it
+// is asked, it collects its garbage, and says how long that took.
 func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 	n, err := strconv.Atoi(buckets)
 	if err != nil {

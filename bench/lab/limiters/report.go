@@ -84,7 +84,7 @@ func (s *suite) bars() (bars []report.Bar) {
 	return bars
 }
 
-// verdict says whether the median is within the bar and the aim.
+// verdict reports whether the median is within the bar and the aim.
 func (r row) verdict() string {
 	switch {
 	case r.aim != "" && within(r.measured, r.aim):
@@ -95,7 +95,7 @@ func (r row) verdict() string {
 	return "**missed**"
 }
 
-// within says whether the median keeps a bound, "<= N" or "N".
+// within reports whether the median keeps a bound, "<= N" or "N".
 func within(measured []float64, bound string) bool {
 	return median(measured) <= mostOf(bound)
 }

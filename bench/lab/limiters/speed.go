@@ -32,7 +32,8 @@ func fill(c contestant, clients int) (lane, error) {
 	return lane{c.name, take}, nil
 }
 
-// run is the time that a take of a random client takes, by the wall, with this many goroutines at it.
+// run is the time that a take of a random client takes, by the wall, with this many goroutines at
+// it.
 func (l lane) run(clients, workers, takes int, seed uint64) time.Duration {
 	var all sync.WaitGroup
 	each := takes / workers
@@ -49,8 +50,8 @@ func (l lane) run(clients, workers, takes int, seed uint64) time.Duration {
 	return time.Since(start)
 }
 
-// race has all lanes take turns, round by round, each starting with another. The times are in nanoseconds a
-// take, one for each round.
+// race has all lanes take turns, round by round, each starting with another. The times are in
+// nanoseconds a take, one for each round.
 func race(lanes []lane, clients, workers, takes, rounds int) map[string][]float64 {
 	times := map[string][]float64{}
 	runtime.GC()
@@ -64,8 +65,8 @@ func race(lanes []lane, clients, workers, takes, rounds int) map[string][]float6
 	return times
 }
 
-// lessID takes off what making the client_id costs, which every lane pays: it would make ratios look closer than
-// they are.
+// lessID takes off what making the client_id costs, which every lane pays: it would make ratios
+// look closer than they are.
 func lessID(times map[string][]float64) map[string][]float64 {
 	out := map[string][]float64{}
 	for name, ts := range times {

@@ -19,8 +19,8 @@ import (
 	"gopher-equalizer/store/memory"
 )
 
-// taker spends a token of the client's, and says whether there was one. Only for clients that it knows may
-// clientID alias a buffer.
+// taker spends a token of the client's, and reports whether there was one. Only for clients that it
+// knows may clientID alias a buffer.
 type taker func(clientID string) bool
 
 // contestant makes a limiter with empty tables.
@@ -71,8 +71,8 @@ func openOurs(s gcra.Settings) (taker, error) {
 	return func(clientID string) bool { return service.Take(clientID).Allowed }, err
 }
 
-// openBare is the least that a take from an xsync map can be: a lookup, a look at the clock and a compare-and-swap. It has no
-// shards, settings, decision or dirty list, and refuses nobody.
+// openBare is the least that a take from an xsync map can be: a lookup, a look at the clock and a
+// compare-and-swap. It has no shards, settings, decision or dirty list, and refuses nobody.
 func openBare() (taker, error) {
 	buckets, start := xsync.NewMapOf[string, *atomic.Int64](), time.Now()
 	return func(clientID string) bool {

@@ -14,7 +14,8 @@ import (
 // Idle are connections that were answered one request each, and are kept open.
 type Idle []net.Conn
 
-// OpenIdle opens n connections to a target, one after the other. If one of them fails, none is left.
+// OpenIdle opens n connections to a target, one after the other. If one of them fails, none is
+// left.
 func OpenIdle(ctx context.Context, target string, n int) (Idle, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

@@ -115,9 +115,9 @@ func (o Outcome) Failures() int64 { return o.Refused + o.Broken }
 // Rate is the answers per second.
 func (o Outcome) Rate() float64 { return float64(o.Answered) / o.Elapsed.Seconds() }
 
-// Check holds the outcome against what the backends, or a log, counted meanwhile. Every good answer was counted
-// before it left; and they can have got no more than what was sent: what was answered, what
-// broke, and what was open at the end.
+// Check holds the outcome against what the backends, or a log, counted meanwhile. Every good answer
+// was counted before it left; and they can have got no more than what was sent: what was answered,
+// what broke, and what was open at the end.
 func (o Outcome) Check(counted int64) error {
 	least, most := o.Answered-o.Refused, o.Answered+o.Broken+o.Open
 	if counted < least || counted > most {

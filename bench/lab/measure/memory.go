@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// Peak is the most memory that was resident since ResetPeak, in bytes, summed over the processes: what
-// they share counts for each.
+// Peak is the most memory that was resident since ResetPeak, in bytes, summed over the processes:
+// what they share counts for each.
 func (t Tree) Peak() (int64, error) { return t.sum("VmHWM:") }
 
 // Resident is the memory that is resident now, in bytes, summed as by Peak.

@@ -24,8 +24,8 @@ type Syscalls struct {
 	summary string
 }
 
-// CountSyscalls starts counting the calls of all of the processes' threads, with strace: that stops them
-// twice a call, so nothing else is worth measuring meanwhile. It works in an empty folder.
+// CountSyscalls starts counting the calls of all of the processes' threads, with strace: that stops
+// them twice a call, so nothing else is worth measuring meanwhile. It works in an empty folder.
 func CountSyscalls(ctx context.Context, t Tree, dir string) (*Syscalls, error) {
 	path, err := exec.LookPath("strace")
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 )
 
 // Latency is latencies by percentile, both on scales on which each step is a factor: the tail takes
-// as much room as the rest. A Point says that X percent of the requests, below 100, took at most Y milliseconds.
+// as much room as the rest. A Point says that X percent of the requests, below 100, took at most Y
+// milliseconds.
 type Latency struct {
 	Title, Subtitle string
 	Lines           []Line

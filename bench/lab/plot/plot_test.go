@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// valid sees that an SVG is well-formed and has no place that isn't a number, and returns its texts.
+// valid sees that an SVG is well-formed and has no place that isn't a number, and returns its
+// texts.
 func valid(t *testing.T, svg []byte) []string {
 	t.Helper()
 	assert.NotRegexp(t, `NaN|Inf`, string(svg))

@@ -2,7 +2,8 @@ package plot
 
 import "slices"
 
-// Series is figures over time, from nought. A Point says that after X minutes there was Y of the unit.
+// Series is figures over time, from nought. A Point says that after X minutes there was Y of the
+// unit.
 type Series struct {
 	Title, Subtitle string
 	Unit            string

@@ -1,5 +1,6 @@
-// Package plot draws three kinds of plots as SVG: bars with a spread, figures over time, and latencies by
-// percentile. It looks the same on light and dark pages, and needs no script and no font.
+// Package plot draws three kinds of plots as SVG: bars with a spread, figures over time, and
+// latencies by percentile. It looks the same on light and dark pages, and needs no script and no
+// font.
 package plot
 
 import (

@@ -23,7 +23,8 @@ const (
 	ExitUsage  = 2
 )
 
-// Program is a command line program with settings S. Its errors, and what it says, are lines that begin with its name.
+// Program is a command line program with settings S. Its errors, and what it says, are lines that
+// begin with its name.
 type Program[S any] struct {
 	Name  string
 	Usage string

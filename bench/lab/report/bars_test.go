@@ -20,7 +20,8 @@ func under1M(shape load.Shape, c *Cell) *Cell {
 	return c
 }
 
-// held are ours, nginx and HAProxy under one load, with ours at 10, 9 and 12 to 10 each, all with access logs.
+// held are ours, nginx and HAProxy under one load, with ours at 10, 9 and 12 to 10 each, all with
+// access logs.
 func held(shape load.Shape) []*Cell {
 	cells := []*Cell{
 		under1M(shape, made(peers.Equalizer, peers.Ours, 10, 9, 12)),

@@ -165,7 +165,8 @@ func (r Run) both() load.Outcome {
 	}
 }
 
-// Mismatches names the runs in which the backends or the access log counted what the load can't have sent.
+// Mismatches names the runs in which the backends or the access log counted what the load can't
+// have sent.
 func (r *Report) Mismatches() []string {
 	var wrong []string
 	for _, c := range r.Cells {

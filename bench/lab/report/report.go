@@ -171,7 +171,8 @@ func (r *Report) Under(shape load.Shape) []*Cell {
 	return under
 }
 
-// Modes are cells of one load, the first of each limiter mode: the load is made in the same way for all of them.
+// Modes are cells of one load, the first of each limiter mode: the load is made in the same way for
+// all of them.
 func (r *Report) Modes(shape load.Shape) (first []*Cell) {
 	for _, c := range r.Under(shape) {
 		if len(first) == 0 || first[len(first)-1].Limiter != c.Limiter {

@@ -20,8 +20,8 @@ type Ratio struct {
 	Min    float64 `json:"min"` // of the rounds, each on its own
 	Max    float64 `json:"max"`
 	Rounds int     `json:"rounds,omitempty"` // how many it is the median of
-	// Noise is how far off, as a fraction, the value would be at most without one of the rounds. Nil with fewer than three
-	// of them.
+	// Noise is how far off, as a fraction, the value would be at most without one of the rounds.
+	// Nil with fewer than three of them.
 	Noise *float64 `json:"noise,omitempty"`
 }
 

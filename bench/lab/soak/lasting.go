@@ -112,8 +112,8 @@ const slowAddress = "127.0.0.2"
 // for what it did before it became slow.
 const tooLong = 2 * time.Minute
 
-// slowly does something every so often, until the proxy has broken the connection off, or for as long
-// as it lasts.
+// slowly does something every so often, until the proxy has broken the connection off, or for as
+// long as it lasts.
 func (c *client) slowly(ctx context.Context, head string, every time.Duration, something func(net.Conn) error) error {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(slowAddress)}, Control: func(_, _ string, rc syscall.RawConn) error {
 		return rc.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 2<<10) })

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// kind is one kind of load: so many clients that each do the same every so often. What one does must come
-// out as said, or else the run fails.
+// kind is one kind of load: so many clients that each do the same every so often. What one does
+// must come out as said, or else the run fails.
 type kind struct {
 	name     string
 	about    string
@@ -99,8 +99,8 @@ func newMix(address string, kinds []kind, d time.Duration) *mix {
 	return m
 }
 
-// run keeps the load up for so long, and returns when every client has finished what it had begun and
-// closed its connections.
+// run keeps the load up for so long, and returns when every client has finished what it had begun
+// and closed its connections.
 func (m *mix) run(ctx context.Context, d time.Duration) {
 	over, cancel := context.WithTimeout(ctx, d)
 	defer cancel()

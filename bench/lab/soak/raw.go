@@ -30,8 +30,8 @@ func (c *client) head(line, more string) string {
 	return line + " HTTP/1.1\r\nHost: " + c.address + "\r\n" + keyHeader + ": " + c.id() + "\r\n" + more
 }
 
-// abort sends some of a request, or all of it, reads a little if anything is to come, and is gone; every other
-// time with a reset.
+// abort sends some of a request, or all of it, reads a little if anything is to come, and is gone;
+// every other time with a reset.
 func abort(ctx context.Context, c *client) error {
 	conn, err := c.dial(ctx)
 	if err != nil {

@@ -30,16 +30,16 @@ type report struct {
 	Machine  []machine.Fact
 	Revision string
 	Tallies  []*tally
-	// What the process held before any load, after the warm-up, after the load, and once all that was
-	// idle had been closed.
+	// What the process held before any load, after the warm-up, after the load, and once all that
+	// was idle had been closed.
 	Fresh, Warm, After, Settled sample
 	IsSettled                   bool
 	Samples                     []sample // under load
 	Wrong                       []string // what failed; none: passed
 }
 
-// growth is how much more memory is no leak: the garbage collector lets the heap double before it looks, and gives memory
-// back to the system when it sees fit.
+// growth is how much more memory is no leak: the garbage collector lets the heap double before it
+// looks, and gives memory back to the system when it sees fit.
 const growthFactor, growthBytes = 1.25, 8 << 20
 
 // judge says what is wrong.
@@ -190,7 +190,8 @@ func (r *report) counts() plot.Series {
 // plotPoints are as many as can be told apart.
 const plotPoints = 300
 
-// points are a figure over time: of so many samples that they can be told apart, the largest of each few.
+// points are a figure over time: of so many samples that they can be told apart, the largest of
+// each few.
 func (r *report) points(of func(sample) float64) []plot.Point {
 	each := int(math.Ceil(float64(len(r.Samples)) / plotPoints))
 	var points []plot.Point

@@ -33,7 +33,8 @@ type bed struct {
 	*sampler
 }
 
-// soak does the whole run. The error says what kept it from being one; what it found is in the report.
+// soak does the whole run. The error says what kept it from being one; what it found is in the
+// report.
 func soak(ctx context.Context, s settings, say func(string, ...any)) (*report, error) {
 	r := &report{Command: s.command, Started: time.Now(), Time: s.time, WarmUp: s.warmUp, Machine: machine.Facts(), Revision: machine.Revision(ctx)}
 	b, err := open(ctx)

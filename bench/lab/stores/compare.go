@@ -86,7 +86,8 @@ func (p *proxy) status(ctx context.Context) (*api.StoreStatus, error) {
 	return status.Store, nil
 }
 
-// measure is one run, after a warm-up that leaves the proxy in the middle of its flushes, as the run does too.
+// measure is one run, after a warm-up that leaves the proxy in the middle of its flushes, as the
+// run does too.
 func (b *bed) measure(ctx context.Context, p *proxy, put generator, of settings) error {
 	if _, err := put(ctx, p.order(of.warmUp)); err != nil {
 		return err

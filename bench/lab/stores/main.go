@@ -1,7 +1,8 @@
 //go:build linux
 
-// Command stores measures what surviving a restart costs: CPU per request at full load, every request from another client,
-// with the stores that last over the one that forgets. bench/README.md says how to read it.
+// Command stores measures what surviving a restart costs: CPU per request at full load, every
+// request from another client, with the stores that last over the one that forgets. bench/README.md
+// says how to read it.
 //
 //	make bench-stores
 package main
@@ -75,7 +76,8 @@ func parse(args []string) (settings, error) {
 	return s, nil
 }
 
-// closedLoop is full load: 64 connections that each send the next request when they have their answer.
+// closedLoop is full load: 64 connections that each send the next request when they have their
+// answer.
 func closedLoop(dir string) (generator, error) {
 	wrk, err := load.FindWrk(dir)
 	if err != nil {

@@ -207,8 +207,8 @@ func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, er
 	return run, err
 }
 
-// still is for how many looks in a row the backends' counts must be the same. With large answers a proxy that is busy may have a
-// request wait for longer than a small one ever does.
+// still is for how many looks in a row the backends' counts must be the same. With large answers a
+// proxy that is busy may have a request wait for longer than a small one ever does.
 func still(l load.Shape) int {
 	if l.Size == load.Mega {
 		return 20

@@ -22,8 +22,8 @@ func (c *comparison) callsTime() time.Duration { return min(c.time, 500*time.Mil
 // idleTimes is how often it is seen what idle connections cost.
 const idleTimes = 3
 
-// What a run takes in addition to its time: starting wrk, settling. And what opening a connection takes, to be
-// answered once. Both are what a run of the suite with two cores took.
+// What a run takes in addition to its time: starting wrk, settling. And what opening a connection
+// takes, to be answered once. Both are what a run of the suite with two cores took.
 const (
 	overhead   = 150 * time.Millisecond
 	connecting = 500 * time.Microsecond

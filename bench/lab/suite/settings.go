@@ -103,9 +103,9 @@ func (s settings) check() error {
 	return nil
 }
 
-// quick is what make bench runs: six minutes at most. Many short rounds make steadier ratios than few
-// long ones: a run of two seconds is as far from the next one as a run of one is. One second has
-// exactly one flush of what clients spend.
+// quick is what make bench runs: six minutes at most. Many short rounds make steadier ratios than
+// few long ones: a run of two seconds is as far from the next one as a run of one is. One second
+// has exactly one flush of what clients spend.
 func quick() settings {
 	return settings{
 		rounds: 5, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000, variantsEvery: 1,
@@ -117,8 +117,8 @@ func quick() settings {
 }
 
 // claimed is what README.md says: many rounds of few loads, with a limit for each of a million
-// clients. The variants are there to say what the logs, the store and hashing cost, for which a fifth
-// of the rounds of two loads will do.
+// clients. The variants are there to say what the logs, the store and hashing cost, for which a
+// fifth of the rounds of two loads will do.
 func claimed() settings {
 	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000, variantsEvery: 5}
 	shapes := append(closed(load.Small, 64, 8), load.Shape{Rate: 2000, Size: load.Small}, load.Shape{Rate: 8000, Size: load.Small})
@@ -128,10 +128,11 @@ func claimed() settings {
 	return s
 }
 
-// whole is the matrix: every number of connections and rate, every size, connections that are kept and new ones, in half
-// an hour. So it is not crossed where that tells little: larger answers are without the limiter and with the
-// one that costs the most; 1 MiB has no single connection and, as it is more than loopback carries, no
-// rate; new connections are 64 at a time. What our variants cost, and system calls, are seen under quick's loads.
+// whole is the matrix: every number of connections and rate, every size, connections that are kept
+// and new ones, in half an hour. So it is not crossed where that tells little: larger answers are
+// without the limiter and with the one that costs the most; 1 MiB has no single connection and, as
+// it is more than loopback carries, no rate; new connections are 64 at a time. What our variants
+// cost, and system calls, are seen under quick's loads.
 //
 // The largest answers come last, as what they leave in memory is there to stay.
 func whole() settings {

@@ -119,8 +119,8 @@ func within(t *testing.T, r report.Ratio) {
 	ordered(t, report.Spread{Median: r.Value, Min: r.Min, Max: r.Max})
 }
 
-// bars sees that every bar is there for which there was somebody to compare with, and that they are the figures of
-// the cells.
+// bars sees that every bar is there for which there was somebody to compare with, and that they are
+// the figures of the cells.
 func bars(t *testing.T, r report.Report) {
 	t.Helper()
 	closed := len(has("wrk"))

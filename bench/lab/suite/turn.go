@@ -8,9 +8,10 @@ import (
 	"gopher-equalizer/bench/lab/peers"
 )
 
-// turn are the cells of a round, from 0, in their order. Each round begins with another load, and every second one goes
-// backwards, so that nobody always follows the same. Those that do the same work stay next to each other: their figures are held
-// against each other. Who sits out some rounds does so in the same ones as its like.
+// turn are the cells of a round, from 0, in their order. Each round begins with another load, and
+// every second one goes backwards, so that nobody always follows the same. Those that do the same
+// work stay next to each other: their figures are held against each other. Who sits out some rounds
+// does so in the same ones as its like.
 func (c *comparison) turn(round int) []cell {
 	first := round * len(c.cells) / c.rounds
 	for first > 0 && c.cells[first-1].same(c.cells[first]) {
@@ -23,8 +24,8 @@ func (c *comparison) turn(round int) []cell {
 	return slices.DeleteFunc(cells, func(cell cell) bool { return round%c.roundsOf(cell) != 0 })
 }
 
-// roundsOf is in which rounds a cell takes part: each, or every second one, and so on. The base line
-// and the floor, to which no ratio is taken, are in every second.
+// roundsOf is in which rounds a cell takes part: each, or every second one, and so on. The base
+// line and the floor, to which no ratio is taken, are in every second.
 func (c *comparison) roundsOf(cell cell) int {
 	switch {
 	case cell.Role == peers.Base, cell.Role == peers.Floor:

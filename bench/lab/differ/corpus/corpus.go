@@ -1,5 +1,5 @@
-// Package corpus has the messages that proxies are compared by: malformed and borderline requests and
-// answers, in files that people can read.
+// Package corpus has the messages that proxies are compared by: malformed and borderline requests
+// and answers, in files that people can read.
 //
 // A file is made of sections:
 //
@@ -20,9 +20,10 @@
 //	because there are none               why, of the case above it alone
 //	; a comment
 //
-// A line of bytes ends in CRLF unless its last byte is a backslash. In it, \r \n \t \0 \\ and \xHH are bytes, \{N*text}
-// is text N times. With \F in it the sender closes its side behind it; with \N nothing is to be sent behind it. In an
-// answer, what follows \W is sent once the client has its answer.
+// A line of bytes ends in CRLF unless its last byte is a backslash. In it, \r \n \t \0 \\ and \xHH
+// are bytes, \{N*text} is text N times. With \F in it the sender closes its side behind it; with \N
+// nothing is to be sent behind it. In an answer, what follows \W is sent once the client has its
+// answer.
 package corpus
 
 import (
@@ -38,7 +39,8 @@ var files embed.FS
 // Case is one message.
 type Case struct {
 	Name, Section, RFC string
-	// Why is why ours does what Want says; SectionWhy is the same but for cases with a because of their own.
+	// Why is why ours does what Want says; SectionWhy is the same but for cases with a because of
+	// their own.
 	Why, SectionWhy string
 	// Want is what ours must do, in the words of the table.
 	Want string

@@ -25,8 +25,8 @@ type Seen struct {
 	Err error
 }
 
-// Backend is an origin server. It answers /health with 200, /case as told, and all else with what was asked. All
-// but /health is noted.
+// Backend is an origin server. It answers /health with 200, /case as told, and all else with what
+// was asked. All but /health is noted.
 type Backend struct {
 	ln      net.Listener
 	running sync.WaitGroup
@@ -81,8 +81,8 @@ func (b *Backend) Close() {
 	b.running.Wait()
 }
 
-// Begin begins a case: it forgets what it saw, and answers /case with this from now on, or with what was asked
-// if that is nil.
+// Begin begins a case: it forgets what it saw, and answers /case with this from now on, or with
+// what was asked if that is nil.
 func (b *Backend) Begin(answer *corpus.Case) {
 	b.Release()
 	b.mu.Lock()
@@ -174,7 +174,7 @@ func (s *session) serve() {
 	}
 }
 
-// set says whether the session is busy, once it knows that it may be left alone otherwise.
+// set reports whether the session is busy, once it knows that it may be left alone otherwise.
 func (s *session) set(busy bool) {
 	s.backend.mu.Lock()
 	defer s.backend.mu.Unlock()

@@ -17,7 +17,8 @@ type Proxy struct {
 	played  int
 }
 
-// Request plays a request case. The error is that of a proxy that is gone, or that did harm to the next client.
+// Request plays a request case. The error is that of a proxy that is gone, or that did harm to the
+// next client.
 func (p *Proxy) Request(k corpus.Case) (Outcome, error) {
 	p.Backend.Begin(nil)
 	heard, err := p.Send(k)
@@ -67,7 +68,7 @@ func without(seen []Seen, target string) (rest []Seen) {
 	return rest
 }
 
-// Smuggled says whether an outcome has a request of its own that was hidden in another.
+// Smuggled reports whether an outcome has a request of its own that was hidden in another.
 func (o Outcome) Smuggled() bool {
 	_, text, raw := strings.Cut(o.Text, " | ")
 	if !raw {

@@ -30,7 +30,8 @@ const (
 
 // Heard is what a client got.
 type Heard struct {
-	// Answers are those that could be read, as far as they could; Err is why the last one could not to its end.
+	// Answers are those that could be read, as far as they could; Err is why the last one could not
+	// to its end.
 	Answers []*strict.Answer
 	Err     error
 	End     End
@@ -62,8 +63,9 @@ func (c Client) Send(k corpus.Case) (Heard, error) {
 	return link.listen(method), nil
 }
 
-// Ask sends a request, and once it has the answer, behind() is called and one more request is sent on the
-// same connection if it is still there: it is open if the second answer is the second request's.
+// Ask sends a request, and once it has the answer, behind() is called and one more request is sent
+// on the same connection if it is still there: it is open if the second answer is the second
+// request's.
 func (c Client) Ask(line string, then func()) (Heard, error) {
 	link, err := c.dial()
 	if err != nil {
@@ -88,7 +90,8 @@ func (c Client) Ask(line string, then func()) (Heard, error) {
 // poisoned is the end of a connection on which the next request got an answer that isn't its own.
 const poisoned End = "another's answer"
 
-// Clean sends one request on a connection of its own, and fails if it isn't answered with what was asked.
+// Clean sends one request on a connection of its own, and fails if it isn't answered with what was
+// asked.
 func (c Client) Clean(target string) error {
 	c.Pieces = false
 	link, err := c.dial()
@@ -103,7 +106,7 @@ func (c Client) Clean(target string) error {
 	return nil
 }
 
-// isEcho says whether the last answer is to a GET of target.
+// isEcho reports whether the last answer is to a GET of target.
 func isEcho(h Heard, target string) bool {
 	n := len(h.Answers)
 	return n > 0 && string(h.Answers[n-1].Data) == echoed("GET", target, 0)

@@ -69,8 +69,8 @@ func readAll(stream []byte) (all []*strict.Request) {
 	}
 }
 
-// isLast says whether the proxy may not forward a request, and answers it itself (RFC 9110, section
-// 7.6.2).
+// isLast reports whether the proxy may not forward a request, and answers it itself (RFC 9110,
+// section 7.6.2).
 func isLast(r *strict.Request) bool {
 	forwards := r.Fields.All("Max-Forwards")
 	return (r.Method == "TRACE" || r.Method == "OPTIONS") && len(forwards) == 1 && forwards[0] != "" && strings.Trim(forwards[0], "0") == ""

@@ -163,7 +163,8 @@ func ofAnswer(k corpus.Case, heard Heard) (o Outcome) {
 			words = append(words, strings.TrimSpace(watched(a.Fields, k.Watch)))
 		}
 	}
-	// That a proxy closes as its backend does, behind a whole answer, is a matter of taste and of the moment.
+	// That a proxy closes as its backend does, behind a whole answer, is a matter of taste and of
+	// the moment.
 	if heard.Err != nil || heard.End != Open && !(k.Close && heard.End == Ended && len(words) > 0) {
 		words = append(words, heard.end())
 	}
@@ -182,8 +183,9 @@ func (o Outcome) Words(want string) string {
 	return o.Text
 }
 
-// Meets says whether an outcome is what a case wants. "gone" is any end at which nothing whole was forwarded; "cut"
-// behind a status allows that a part of the request was; "broken" is a 502, or an answer that is cut off.
+// Meets reports whether an outcome is what a case wants. "gone" is any end at which nothing whole
+// was forwarded; "cut" behind a status allows that a part of the request was; "broken" is a 502, or
+// an answer that is cut off.
 func (o Outcome) Meets(want string) bool {
 	status, cut := strings.CutSuffix(want, " cut")
 	switch {

@@ -95,7 +95,8 @@ func TestSmuggled(t *testing.T) {
 	assert.False(t, Outcome{Text: `POST /case "GET /smuggled HTTP/1.1"`}.Smuggled())
 }
 
-// TestASmugglerIsFound plays through no proxy at all: a backend that reads two requests where one was meant.
+// TestASmugglerIsFound plays through no proxy at all: a backend that reads two requests where one
+// was meant.
 func TestASmugglerIsFound(t *testing.T) {
 	b, err := StartBackend()
 	require.NoError(t, err)

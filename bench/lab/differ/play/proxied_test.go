@@ -21,8 +21,8 @@ import (
 // patience bounds what must happen soon; nothing waits for it to pass.
 const patience = 10 * time.Second
 
-// inProcess starts this proxy, in this process so that the race detector and a fuzzer look into it, in front of a
-// backend.
+// inProcess starts this proxy, in this process so that the race detector and a fuzzer look into it,
+// in front of a backend.
 func inProcess(t testing.TB) (*Proxy, *accessLog) {
 	t.Helper()
 	backend, err := StartBackend()
@@ -96,8 +96,9 @@ func (l *accessLog) clear() {
 	l.lines = nil
 }
 
-// take waits until the line of the clean client's request is there, and returns what was logged before it. Lines of one
-// connection are in the order of its requests; the clean client came after the connection before had ended.
+// take waits until the line of the clean client's request is there, and returns what was logged
+// before it. Lines of one connection are in the order of its requests; the clean client came after
+// the connection before had ended.
 func (l *accessLog) take(t testing.TB, clean string) (before []logged) {
 	t.Helper()
 	late := false

@@ -20,8 +20,9 @@ type Answer struct {
 // Interim says that another answer follows.
 func (a *Answer) Interim() bool { return a.Status < 200 && a.Status != 101 }
 
-// ReadAnswer reads an answer to a request with this method. io.EOF is the end where one could begin; ErrCut the end within
-// one. The answer comes with any error, as far as it was read, and is nil only if its first line was not.
+// ReadAnswer reads an answer to a request with this method. io.EOF is the end where one could
+// begin; ErrCut the end within one. The answer comes with any error, as far as it was read, and is
+// nil only if its first line was not.
 func ReadAnswer(br *bufio.Reader, method string) (*Answer, error) {
 	return asWritten.readAnswer(br, method)
 }

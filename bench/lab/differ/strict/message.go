@@ -20,7 +20,8 @@ func malformed(format string, args ...any) error { return Malformed{fmt.Sprintf(
 // ErrCut is the end of the bytes within a message.
 var ErrCut = errors.New("the message is cut off")
 
-// Field is a header or trailer line: the name as it came, the value without the white space around it.
+// Field is a header or trailer line: the name as it came, the value without the white space around
+// it.
 type Field struct{ Name, Value string }
 
 // Fields are those of a header or a trailer section, in order.
@@ -36,7 +37,7 @@ func (f Fields) All(name string) (values []string) {
 	return values
 }
 
-// Has says whether a list-valued field has an element, in any case.
+// Has reports whether a list-valued field has an element, in any case.
 func (f Fields) Has(name, element string) bool {
 	for _, list := range f.All(name) {
 		for e := range strings.SplitSeq(list, ",") {
@@ -75,7 +76,7 @@ func (r reading) readLine(br *bufio.Reader) (string, error) {
 	return line, err
 }
 
-// readEndedLine is readLine, and says whether a bare LF was the end.
+// readEndedLine is readLine, and reports whether a bare LF was the end.
 func (r reading) readEndedLine(br *bufio.Reader) (text string, bareLF bool, err error) {
 	var line []byte
 	for {
@@ -239,13 +240,13 @@ func (r reading) readChunkSize(br *bufio.Reader) (size int64, bareLF bool, err e
 	return size, bareLF, nil
 }
 
-// IsToken says whether s is a token (RFC 9110, section 5.6.2).
+// IsToken reports whether s is a token (RFC 9110, section 5.6.2).
 func IsToken(s string) bool {
 	const token = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	return s != "" && strings.Trim(s, token) == ""
 }
 
-// isText says whether s holds no control character but tabs.
+// isText reports whether s holds no control character but tabs.
 func isText(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {

@@ -12,8 +12,9 @@ type Request struct {
 	Body
 }
 
-// ReadRequest reads a request. io.EOF is the end where one could begin; ErrCut the end within one. The request comes
-// with any other error too, as far as it was read, and is nil only if its first line was not.
+// ReadRequest reads a request. io.EOF is the end where one could begin; ErrCut the end within one.
+// The request comes with any other error too, as far as it was read, and is nil only if its first
+// line was not.
 //
 // Before the body is read, head is called, if there is one: the moment for a 100.
 func ReadRequest(br *bufio.Reader, head func(*Request)) (*Request, error) {
@@ -61,7 +62,7 @@ func readRequestLine(br *bufio.Reader) (*Request, error) {
 	return r, nil
 }
 
-// isVisible says whether s is visible ASCII only, as a request target must be.
+// isVisible reports whether s is visible ASCII only, as a request target must be.
 func isVisible(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f {

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime is the CPU time that the process has used, in all its threads; ok is false where that is unknown.
+// cpuTime is the CPU time that the process has used, in all its threads; ok is false where that is
+// unknown.
 func cpuTime() (used time.Duration, ok bool) {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
