@@ -9,5 +9,5 @@ import (
 
 // TestSlowClientsForLong is TestSlowClients with more clients, for longer.
 func TestSlowClientsForLong(t *testing.T) {
-	standSlowClients(t, slowClients{number: 400, grace: 5 * time.Second, lasts: 40 * time.Second})
+	standSlowClients(t, slowClients{number: 120, grace: 4 * time.Second, lasts: 20 * time.Second})
 }

@@ -30,7 +30,7 @@ const (
 
 // TestSlowClients has slow clients from one address want more connections than there are, while
 // others go about their business. TestSlowClientsForLong does it for longer, and make soak with the
-// defaults.
+// defaults. The kinds take turns: each fills the kernel's memory for sockets on its own.
 func TestSlowClients(t *testing.T) {
 	standSlowClients(t, slowClients{number: 24, grace: 500 * time.Millisecond, lasts: 1500 * time.Millisecond})
 }
@@ -48,7 +48,6 @@ func standSlowClients(t *testing.T, s slowClients) {
 		"readers":           readSlowly,
 	} {
 		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
 			p := launch(t, free("-c", slowConfig(t, s))...)
 			ctx, cancel := context.WithCancel(t.Context())
 			var attack sync.WaitGroup
@@ -219,6 +218,13 @@ func clientFrom(ip string) *http.Client {
 	return &http.Client{Timeout: deadline, Transport: &http.Transport{DialContext: (&net.Dialer{LocalAddr: from(ip)}).DialContext}}
 }
 
+// streamClient has no deadline for a whole stream.
+func streamClient() *http.Client {
+	c := clientFrom(streamAddress)
+	c.Timeout = 0
+	return c
+}
+
 // streams are honest ones that are slow, or idle, for as long as they last.
 func streams() map[string]func(url string, lasts time.Duration) error {
 	return map[string]func(url string, lasts time.Duration) error{
@@ -234,19 +240,20 @@ func steadyUpload(url string, lasts time.Duration) error {
 	const pause = 100 * time.Millisecond
 	pieces := int(lasts / pause)
 	body, sending := io.Pipe()
+	began := time.Now()
 	go func() {
-		for range pieces {
+		for i := range pieces {
 			_, _ = sending.Write(make([]byte, 2<<10/10))
-			<-time.After(pause) // the upload's pace
+			<-time.After(time.Until(began.Add(time.Duration(i) * pause))) // the upload's pace
 		}
 		_ = sending.Close()
 	}()
-	resp, err := clientFrom(streamAddress).Post(url, "text/plain", body)
+	resp, err := streamClient().Post(url, "text/plain", body)
 	return has(resp, err, fmt.Sprint(pieces*(2<<10/10)))
 }
 
 func events(url string, lasts time.Duration) error {
-	resp, err := clientFrom(streamAddress).Get(url + "/events?" + lasts.String())
+	resp, err := streamClient().Get(url + "/events?" + lasts.String())
 	return has(resp, err, strings.Repeat(":\n", 5))
 }
 
@@ -289,12 +296,13 @@ func idleUpgrade(url string, lasts time.Duration) error {
 func duplex(url string, lasts time.Duration) error {
 	body, sending := io.Pipe()
 	defer sending.Close()
-	resp, err := clientFrom(streamAddress).Post(url+"/duplex", "text/plain", body)
+	resp, err := streamClient().Post(url+"/duplex", "text/plain", body)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	for lines := bufio.NewReader(resp.Body); lasts > 0; lasts -= time.Second / 2 {
+	lines := bufio.NewReader(resp.Body)
+	for end := time.Now().Add(lasts); time.Now().Before(end); {
 		if err := echoes(sending, lines); err != nil {
 			return err
 		}
