@@ -18,7 +18,10 @@ var mendings = [...]struct {
 		"Transfer-Encoding with Content-Length (RFC 9112, 6.3), after which its connection isn't used again",
 	},
 	{http1.MendedLengths, "the same Content-Length more than once (RFC 9110, 8.6)"},
-	{http1.MendedLineEnds, "header lines that end in a bare LF (RFC 9112, 2.2)"},
+	{
+		http1.MendedLineEnds,
+		"header lines that end in a bare LF (RFC 9112, 2.2); where others end in CRLF, the connection isn't used again",
+	},
 }
 
 // toldMended is which faults of which backends were logged. The zero value is ready.
