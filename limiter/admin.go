@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/table"
@@ -74,7 +75,11 @@ func (s *Service) Delete(ctx context.Context, clientID string) (Snapshot, error)
 		return Snapshot{}, ErrNotFound
 	}
 	was := snapshotOf(seen, now, wall)
-	err := s.adminWrite(ctx, Batch{Deletes: []string{clientID}}, &doubtedWrite{clientID: clientID})
+	err := s.adminWrite(ctx, Batch{Deletes: []string{clientID}}, clientID, func(_ Record, ok bool) {
+		if !ok {
+			s.table.Remove(clientID, s.clock.Monotonic())
+		}
+	})
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -114,10 +119,14 @@ func (s *Service) put(
 	record := recordOf(p.rate, clientID, true, p.content(was), wall)
 	if s.o.Strict {
 		//mutant:drop an-admin-write-reserves-nothing
-		record.Reserved = everything() // Takers go on while it is written.
+		record.Reserved = math.Inf(1) // Takers go on while it is written.
 	}
-	inDoubt := &doubtedWrite{clientID, &record, p}
-	if err := s.adminWrite(ctx, Batch{Puts: []Record{record}}, inDoubt); err != nil {
+	err = s.adminWrite(ctx, Batch{Puts: []Record{record}}, clientID, func(found Record, ok bool) {
+		if ok && record.same(found) {
+			s.apply(clientID, p)
+		}
+	})
+	if err != nil {
 		return Written{}, err
 	}
 	w.Snapshot = s.apply(clientID, p)
@@ -167,16 +176,33 @@ func (s *Service) lockForAdmin(ctx context.Context) error {
 	return nil
 }
 
-// adminWrite writes one bucket's row. inDoubt is what to remember if the store can't say whether it
-// took the row.
-func (s *Service) adminWrite(ctx context.Context, batch Batch, inDoubt *doubtedWrite) error {
+// adminWrite writes one bucket's row. If the store can't say whether it took the row, follow is
+// called later with what the store has.
+func (s *Service) adminWrite(
+	ctx context.Context, batch Batch, clientID string, follow func(found Record, ok bool),
+) error {
 	err := s.write(ctx, batch)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrInDoubt):
-		s.doubt.Store(inDoubt)
+		s.doubt.Store(&doubtedWrite{clientID, follow})
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrStore, err)
+}
+
+// apply does in memory what the store has taken, relative to the live tokens. What was spent while
+// the store was writing stays spent, and is dirty.
+func (s *Service) apply(clientID string, p plan) Snapshot {
+	now := s.clock.Monotonic()
+	c := s.table.Claim(clientID)
+	defer c.Release()
+	b := c.Replace(p.rate, table.Managed|table.Stored, now, p.arrival)
+	tat := b.TAT()
+	if arrival := max(tat, now); arrival != max(p.stored, now) || s.o.Strict && arrival > now {
+		//mutant:drop an-admin-write-leaves-what-was-spent-meanwhile-clean
+		c.MarkDirty(b, now)
+	}
+	return snapshotOf(table.Observation{Bucket: b, Rate: p.rate, TAT: tat}, now, s.clock.Wall())
 }

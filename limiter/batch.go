@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/table"
 )
 
@@ -47,7 +46,7 @@ func (s *Service) collectAsSeen(c *collected, b *table.Bucket, horizon time.Dura
 	if !ok || s.o.Strict || !s.isToBeStored(c, b, tat, horizon) || !s.table.CleanAsSeen(b, tat) {
 		return false
 	}
-	c.batch.Puts = append(c.batch.Puts, c.row(s.table.Defaults(), b, tat))
+	c.batch.Puts = append(c.batch.Puts, c.row(table.Observation{Bucket: b, Rate: s.table.Defaults(), TAT: tat}))
 	return true
 }
 
@@ -56,11 +55,11 @@ func (s *Service) isToBeStored(c *collected, b *table.Bucket, tat int64, horizon
 	return b.Has(table.Managed) || tat > c.now+int64(horizon) || c.now < s.table.EmptyUntil()
 }
 
-// row is the bucket with this arrival time as the store is to keep it.
-func (c *collected) row(r *gcra.Rate, b *table.Bucket, tat int64) Record {
-	was := r.Holding(tat, c.now)
+// row is the bucket as the store is to keep it.
+func (c *collected) row(o table.Observation) Record {
+	was := o.Rate.Holding(o.TAT, c.now)
 	wall := c.wall.Add(time.Duration(was.At - c.now))
-	return recordOf(r, b.ClientID(), b.Has(table.Managed), was.Credit, wall)
+	return recordOf(o.Rate, o.Bucket.ClientID(), o.Bucket.Has(table.Managed), was.Credit, wall)
 }
 
 // collectBucket sees to the client of a bucket that was seen dirty. If it is dead by now, whoever
@@ -100,7 +99,7 @@ func (s *Service) collectPut(c *collected, at *table.Claim, b *table.Bucket, tat
 		b, tat, tokens = r.bucket, r.tat, r.tokens
 	}
 	b.Set(table.Stored)
-	row := c.row(at.Rate(b), b, tat)
+	row := c.row(table.Observation{Bucket: b, Rate: at.Rate(b), TAT: tat})
 	row.Reserved = tokens
 	c.batch.Puts = append(c.batch.Puts, row)
 }
@@ -110,10 +109,10 @@ func (s *Service) collectPut(c *collected, at *table.Claim, b *table.Bucket, tat
 // write lock is held.
 func (c *collected) stored(t *table.Table) {
 	for _, b := range c.unstored {
-		t.At(b.ClientID(), func(_ *table.Claim, b *table.Bucket) { b.Clear(table.Stored | table.Limited) })
+		t.Update(b.ClientID(), func(_ *table.Claim, b *table.Bucket) { b.Clear(table.Stored | table.Limited) })
 	}
 	for _, r := range c.reserved {
-		t.At(r.bucket.ClientID(), func(_ *table.Claim, b *table.Bucket) { r.hold(b) })
+		t.Update(r.bucket.ClientID(), func(_ *table.Claim, b *table.Bucket) { r.hold(b) })
 	}
 }
 
@@ -124,7 +123,7 @@ func (s *Service) uncollect(c *collected, group []*table.Bucket, since int64, wh
 	//mutant:true a-new-limit-goes-in-doubt
 	if !errors.Is(why, ErrInDoubt) {
 		for _, b := range c.limited {
-			s.table.At(b.ClientID(), func(_ *table.Claim, b *table.Bucket) { b.Clear(table.Limited) })
+			s.table.Update(b.ClientID(), func(_ *table.Claim, b *table.Bucket) { b.Clear(table.Limited) })
 		}
 	}
 	for _, b := range group {

@@ -19,9 +19,6 @@ import (
 // set before its row is written, together with a new bucket in the place of the old one: a taker
 // that hasn't seen the limit meets a dead bucket.
 
-// everything is reserved: after a crash the bucket starts empty.
-func everything() float64 { return math.Inf(1) }
-
 // reserve is how many tokens a row reserves: half the capacity, so that what a crash leaves is
 // worth having; or what is earned in some flush intervals, so that a client at its full rate never
 // comes to its limit.
@@ -43,7 +40,7 @@ type reservation struct {
 // its row would have to be written again and again for its client to find anything when it comes.
 func (s *Service) reserveFor(at *table.Claim, b *table.Bucket, tat, now int64) reservation {
 	if tat <= now {
-		return reservation{bucket: b, tat: tat, tokens: everything(), limit: table.Never}
+		return reservation{bucket: b, tat: tat, tokens: math.Inf(1), limit: table.Never}
 	}
 	r := at.Rate(b)
 	tokens := s.reserve(r)

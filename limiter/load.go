@@ -2,7 +2,6 @@ package limiter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"sync/atomic"
@@ -15,9 +14,6 @@ import (
 // loadProgress is after how many records a long load says how far it is.
 const loadProgress = 1_000_000
 
-// errNotLoaded refuses admin writes: they wouldn't know what they change.
-var errNotLoaded = errors.New("the stored buckets have not been read yet")
-
 // Open loads what the store holds, unless that is to come later, and returns a Service that serves
 // it. The caller must Run it, and Close it at the end. The store stays the caller's to close.
 func Open(ctx context.Context, o Options, s Store) (*Service, error) {
@@ -27,7 +23,7 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 	}
 	if o.LoadLater {
 		why := errNotLoaded.Error()
-		service.storeError.Store(&why)
+		service.failure.Store(&why)
 		return service, nil
 	}
 	if err := service.load(ctx); err != nil {

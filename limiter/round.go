@@ -2,88 +2,10 @@ package limiter
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"gopher-equalizer/limiter/table"
 )
-
-// reapPass is the time in which the reaper looks at every shard once, one after the other.
-const reapPass = time.Minute
-
-// earlyFlush is the part of the flush interval after which a round begins that a taker waits for.
-const earlyFlush = 20
-
-// maxRetry is the longest time between two attempts to reach a store that is down.
-const maxRetry = 15 * time.Second
-
-// Run flushes and reaps until ctx ends. It leaves the last flush to Close.
-func (s *Service) Run(ctx context.Context) {
-	reaped := make(chan struct{})
-	go func() {
-		defer close(reaped)
-		s.reapLoop(ctx)
-	}()
-	s.flushLoop(ctx)
-	<-reaped
-}
-
-func (s *Service) flushLoop(ctx context.Context) {
-	timer := time.NewTimer(s.o.FlushInterval)
-	defer timer.Stop()
-	failures := 0
-	for wake := s.wake; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-wake:
-			wake = nil // Once, or more and more of it would put the round off.
-			timer.Reset(s.o.FlushInterval / earlyFlush)
-			continue
-		case <-timer.C:
-		}
-		start := s.clock.Monotonic()
-		if s.flush(ctx, s.o.FlushInterval) != nil {
-			failures++
-			wake = nil // A store that is down has its pause.
-		} else {
-			failures = 0
-			wake = s.wake
-		}
-		took := time.Duration(s.clock.Monotonic() - start)
-		if took > s.o.FlushInterval {
-			s.rounds.overrun.Add(1)
-		}
-		timer.Reset(s.untilNext(took, failures))
-	}
-}
-
-// untilNext keeps rounds an interval apart, from beginning to beginning. While the store is down it
-// doubles that, up to maxRetry, and takes a random half off, so that replicas don't come back to a
-// database all at once.
-func (s *Service) untilNext(took time.Duration, failures int) time.Duration {
-	wait := max(0, s.o.FlushInterval-took)
-	if failures == 0 {
-		return wait
-	}
-	backoff := min(maxRetry, s.o.FlushInterval<<min(failures-1, 10))
-	return max(wait, backoff/2+rand.N(backoff/2+1))
-}
-
-func (s *Service) reapLoop(ctx context.Context) {
-	ticker := time.NewTicker(reapPass / table.Shards)
-	defer ticker.Stop()
-	var log overflowLog
-	for i := 0; ; i++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			log.look(s)
-			s.table.Reap(i%table.Shards, s.clock.Monotonic())
-		}
-	}
-}
 
 // flush is one round: it writes all that is dirty now, a batch at a time. What it couldn't write is
 // dirty again. A ctx that ends stops it between two batches. It doesn't break off a write, which
@@ -124,6 +46,20 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 	s.rounds.lastDone.Store(s.clock.Wall().UnixMicro())
 	s.rounds.done.Add(1)
 	return nil
+}
+
+// flushLast leaves nothing dirty, and then notes the stop.
+func (s *Service) flushLast(ctx context.Context) error {
+	if err := s.flush(ctx, 0); err != nil {
+		return err
+	}
+	var fullAt time.Time
+	now, wall := s.clock.Monotonic(), s.clock.Wall()
+	//mutant:false who-has-no-row-starts-full-after-a-stop-that-follows-a-crash
+	if untilFull := s.table.EmptyUntil() - now; untilFull > 0 {
+		fullAt = wall.Add(time.Duration(untilFull))
+	}
+	return s.noteStop(ctx, fullAt)
 }
 
 // ready sees to it that the store's buckets are in memory, and that no admin write is in doubt.

@@ -50,18 +50,14 @@ type Service struct {
 	o     Options
 	clock Clock
 	table *table.Table
-	store Store
+	writer
 
-	writing writeLock
-	closed  bool                         // under writing: no more admin writes
-	doubt   atomic.Pointer[doubtedWrite] // written under writing
-	loaded  atomic.Bool                  // set once
+	closed bool        // under writing: no more admin writes
+	loaded atomic.Bool // set once
 
 	wake    chan struct{} // makes the next round begin early: something is to be reserved
 	rounds  rounds
 	listing sync.Mutex
-
-	storeError atomic.Pointer[string] // of the last call; nil: it succeeded
 }
 
 // flushBatch is how many buckets one transaction writes: enough to make its cost by the row small,
@@ -81,6 +77,9 @@ type rounds struct {
 	since atomic.Int64
 }
 
+// errNotLoaded refuses admin writes: they wouldn't know what they change.
+var errNotLoaded = errors.New("the stored buckets have not been read yet")
+
 var errStrictLater = errors.New("strict: what is reserved must be read before anything is spent, " +
 	"so the store must be there at the start")
 
@@ -95,13 +94,15 @@ func newService(o Options, s Store) (*Service, error) {
 		o.Clock = newSystemClock()
 	}
 	service := &Service{
-		o: o, clock: o.Clock, store: s,
+		o: o, clock: o.Clock,
 		table: table.New(table.Options{
 			Defaults: o.Settings, MaxBuckets: o.MaxBuckets, Volatile: o.Volatile && !o.Strict,
 		}),
-		writing: make(writeLock, 1),
-		wake:    make(chan struct{}, 1),
-		rounds:  rounds{batch: flushBatch},
+		writer: writer{
+			store: s, timeout: o.StoreTimeout, logger: o.Logger, writing: make(writeLock, 1),
+		},
+		wake:   make(chan struct{}, 1),
+		rounds: rounds{batch: flushBatch},
 	}
 	service.rounds.since.Store(table.Never)
 	return service, nil
@@ -115,20 +116,5 @@ func (s *Service) flushEarly() {
 	select {
 	case s.wake <- struct{}{}:
 	default: // It will, already.
-	}
-}
-
-// storeAnswered notes how the store is, and logs when that changes.
-func (s *Service) storeAnswered(err error) {
-	if err == nil {
-		if s.storeError.Swap(nil) != nil {
-			s.o.Logger.Info().Msg("the store is up again")
-		}
-		return
-	}
-	why := err.Error()
-	if s.storeError.Swap(&why) == nil {
-		s.o.Logger.Error().Err(err).Msg("the store is down: traffic goes on, admin writes are refused, " +
-			"and spending is stored when it is back")
 	}
 }

@@ -46,7 +46,7 @@ func (s *Service) Stats() Stats {
 	if at := r.lastDone.Load(); at != 0 {
 		stats.LastFlush = time.UnixMicro(at).UTC()
 	}
-	if why := s.storeError.Load(); why != nil {
+	if why := s.failure.Load(); why != nil {
 		stats.StoreUp, stats.StoreError = false, *why
 	}
 	return stats

@@ -8,6 +8,10 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
+// MaxClientID is the length in bytes that a client_id may have. No API and no key makes a longer
+// one.
+const MaxClientID = 256
+
 // Record is one bucket as a store keeps it.
 type Record struct {
 	// ClientID is the key: 1 to 256 bytes of valid UTF-8.

@@ -8,10 +8,6 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// MaxClientID is the length in bytes that a client_id may have. No API and no key makes a longer
-// one.
-const MaxClientID = 256
-
 // Snapshot is one bucket as operators see it.
 type Snapshot struct {
 	// ClientID says whose bucket it is: 1 to 256 bytes of valid UTF-8.

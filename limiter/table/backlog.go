@@ -7,13 +7,13 @@ package table
 // The slab that it was in stays until then, so its client_id can be read.
 type Backlog struct {
 	runs  []run
-	heads []head // a heap; on top is the run that begins first
-	skip  int    // bytes that all client_ids begin with
+	heads []runHead // a heap; on top is the run that begins first
+	skip  int       // bytes that all client_ids begin with
 	left  int
 }
 
-// head is what a run begins with, so that most comparisons don't fetch its first bucket.
-type head struct {
+// runHead is what a run begins with, so that most comparisons don't fetch its first bucket.
+type runHead struct {
 	key uint64
 	run int
 }
@@ -44,7 +44,7 @@ func (l *Backlog) order() {
 		l.skip = min(l.skip, commonPrefix(r.first(), first), commonPrefix(r.last(), first))
 	}
 	for i := range l.runs {
-		l.heads = append(l.heads, head{keyOf(l.runs[i].first(), l.skip), i})
+		l.heads = append(l.heads, runHead{keyOf(l.runs[i].first(), l.skip), i})
 	}
 	for i := len(l.heads)/2 - 1; i >= 0; i-- {
 		l.down(i)
@@ -99,7 +99,7 @@ func (l *Backlog) down(i int) {
 	}
 }
 
-func (l *Backlog) less(a, b head) bool {
+func (l *Backlog) less(a, b runHead) bool {
 	if a.key != b.key {
 		return a.key < b.key
 	}
@@ -109,13 +109,13 @@ func (l *Backlog) less(a, b head) bool {
 // Redirty makes a client's bucket dirty again, whose bit was taken away and whose value wasn't
 // stored.
 func (t *Table) Redirty(clientID string, since int64) {
-	t.At(clientID, func(c *Claim, b *Bucket) { c.MarkDirty(b, since) })
+	t.Update(clientID, func(c *Claim, b *Bucket) { c.MarkDirty(b, since) })
 }
 
 // PutBack queues the pages of buckets of a Backlog that are still dirty.
 func (t *Table) PutBack(group []*Bucket, since int64) {
 	for _, b := range group {
-		t.At(b.ClientID(), func(c *Claim, b *Bucket) {
+		t.Update(b.ClientID(), func(c *Claim, b *Bucket) {
 			if b.IsDirty() {
 				c.shard.dirty.queue(c.entry.page, since)
 			}

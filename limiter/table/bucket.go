@@ -72,6 +72,9 @@ type longID struct {
 	length uint16
 }
 
+// isLong reports whether a client_id and the index of its rate need more space than a bucket has.
+func isLong(clientID string, rate int) bool { return rate != 0 || len(clientID) > shortID }
+
 func (b *Bucket) longID() *longID { return at[longID](&b.id, 0) }
 
 // length is that of the client_id, or long.

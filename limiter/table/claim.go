@@ -127,8 +127,8 @@ func (t *Table) Remove(clientID string, now int64) {
 	c.Remove(now)
 }
 
-// At calls f with the client's bucket, if there is one, while its page is claimed.
-func (t *Table) At(clientID string, f func(c *Claim, b *Bucket)) {
+// Update calls f with the client's bucket, if there is one, while its page is claimed.
+func (t *Table) Update(clientID string, f func(c *Claim, b *Bucket)) {
 	c := t.Claim(clientID)
 	defer c.Release()
 	if b := c.Live(); b != nil {

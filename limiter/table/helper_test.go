@@ -55,7 +55,7 @@ func (t *Table) tokens(clientID string, now int64) int64 {
 func (t *Table) clean(group []*Bucket) (ids []string) {
 	for _, b := range group {
 		ids = append(ids, b.ClientID())
-		t.At(b.ClientID(), func(c *Claim, b *Bucket) { c.Clean(b) })
+		t.Update(b.ClientID(), func(c *Claim, b *Bucket) { c.Clean(b) })
 	}
 	return ids
 }

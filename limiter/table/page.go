@@ -59,9 +59,6 @@ func indexOf(rates []*gcra.Rate, s *gcra.Settings) (index int, ok bool) {
 	return 0, false
 }
 
-// isLong reports whether a client_id and the index of its rate need more space than a bucket has.
-func isLong(clientID string, rate int) bool { return rate != 0 || len(clientID) > shortID }
-
 // needs is what an entry is to hold.
 type needs struct {
 	extent

@@ -2,15 +2,11 @@
 
 package table
 
-import (
-	"sync/atomic"
-	"unsafe"
-)
+import "unsafe"
 
-// The simulation in package limiter is built with the tag "simulation". Then the words of a bucket
-// have the types below. Each is the atomic that it stands for, with a step of the simulation before
-// each access, so that everything that can come between two accesses does. What the simulation has
-// to see or to fix of a table is here, too.
+// The simulation in package limiter is built with the tag "simulation". Then there is a step of the
+// simulation before each access to a bucket (word_simulation.go), so that everything that can come
+// between two accesses does. What the simulation has to see or to fix of a table is here, too.
 
 // Simulator is told of accesses to buckets.
 type Simulator interface {
@@ -20,79 +16,30 @@ type Simulator interface {
 	Spent(b *Bucket, old, tat int64)
 }
 
-// simulator is nil unless a simulation runs in steps. One runs at a time.
-var simulator Simulator
-
 // Simulate tells s of all accesses from now on; nil: nobody.
-func Simulate(s Simulator) { simulator = s }
-
-func step(b *Bucket) {
-	if simulator != nil {
-		simulator.Step(b)
+func Simulate(s Simulator) {
+	told = nil
+	if s != nil {
+		told = steps{s}
 	}
 }
 
-type word struct{ atomic.Int64 }
+// steps makes accesses to words accesses to their buckets.
+type steps struct{ Simulator }
 
-func (w *word) bucket() *Bucket { return (*Bucket)(unsafe.Pointer(w)) } // its first field
+func (s steps) word(w *word) { s.Step(bucketOf(w)) }
 
-func (w *word) Load() int64 {
-	step(w.bucket())
-	return w.Int64.Load()
+func (s steps) marks(w *markWord) {
+	s.Step((*Bucket)(unsafe.Add(unsafe.Pointer(w), -int(unsafe.Offsetof(Bucket{}.marks)))))
 }
 
-func (w *word) Store(v int64) {
-	step(w.bucket())
-	w.Int64.Store(v)
-}
-
-func (w *word) CompareAndSwap(old, v int64) bool {
-	step(w.bucket())
-	swapped := w.Int64.CompareAndSwap(old, v)
-	if swapped && simulator != nil && old != pending && v >= 0 && v>>1 != old>>1 {
-		simulator.Spent(w.bucket(), old>>1, v>>1)
+func (s steps) swapped(w *word, old, v int64) {
+	if old != pending && v >= 0 && v>>1 != old>>1 {
+		s.Spent(bucketOf(w), old>>1, v>>1)
 	}
-	return swapped
 }
 
-func (w *word) Or(mask int64) int64 {
-	step(w.bucket())
-	return w.Int64.Or(mask)
-}
-
-func (w *word) And(mask int64) int64 {
-	step(w.bucket())
-	return w.Int64.And(mask)
-}
-
-type markWord struct{ atomic.Uint64 }
-
-func (w *markWord) bucket() *Bucket {
-	return (*Bucket)(unsafe.Add(unsafe.Pointer(w), -int(unsafe.Offsetof(Bucket{}.marks))))
-}
-
-func (w *markWord) Load() uint64 {
-	step(w.bucket())
-	return w.Uint64.Load()
-}
-
-func (w *markWord) Store(v uint64) {
-	step(w.bucket())
-	w.Uint64.Store(v)
-}
-
-func (w *markWord) Or(mask uint64) uint64 {
-	step(w.bucket())
-	return w.Uint64.Or(mask)
-}
-
-func (w *markWord) And(mask uint64) uint64 {
-	step(w.bucket())
-	return w.Uint64.And(mask)
-}
-
-// constant makes no step. It is called while buckets are sorted, whose order at first no seed says.
-func constant(w *markWord) uint64 { return w.Uint64.Load() }
+func bucketOf(w *word) *Bucket { return (*Bucket)(unsafe.Pointer(w)) } // its first field
 
 // FixKeys makes hashes depend on these numbers alone. The table is empty.
 func (t *Table) FixKeys(low, high, last uint64) {

@@ -5,7 +5,7 @@ package table
 import "sync/atomic"
 
 // word and markWord are the two words of a bucket. In the simulation's build other types take their
-// place, with which it comes between any two accesses: see simulation.go.
+// place, with which it comes between any two accesses: see word_simulation.go.
 type (
 	word     = atomic.Int64
 	markWord = atomic.Uint64

@@ -1,37 +1,6 @@
 package limiter
 
-import (
-	"context"
-	"fmt"
-
-	"gopher-equalizer/limiter/gcra"
-)
-
-// writeLock orders the writes to the store. It is a channel, since a mutex can't be waited for with
-// a deadline. Those who wait get it in the order in which they came, so an admin write waits for
-// one batch at most.
-type writeLock chan struct{}
-
-func (l writeLock) lock(ctx context.Context) error {
-	if ctx.Err() == nil { // Otherwise select might choose either.
-		select {
-		case l <- struct{}{}:
-			return nil
-		case <-ctx.Done():
-		}
-	}
-	return fmt.Errorf("waiting for the write before it: %w", context.Cause(ctx))
-}
-
-func (l writeLock) unlock() { <-l }
-
-// doubtedWrite is an admin write that the store may or may not have. There is at most one, since
-// nothing else is written before it is settled.
-type doubtedWrite struct {
-	clientID string
-	record   *Record // what was to be put; nil: the row was to be deleted
-	plan     plan
-}
+import "gopher-equalizer/limiter/gcra"
 
 // plan is what an admin write makes of a bucket.
 type plan struct {

@@ -1,0 +1,124 @@
+package limiter
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"gopher-equalizer/limiter/table"
+)
+
+// reapPass is the time in which the reaper looks at every shard once, one after the other.
+const reapPass = time.Minute
+
+// earlyFlush is the part of the flush interval after which a round begins that a taker waits for.
+const earlyFlush = 20
+
+// maxRetry is the longest time between two attempts to reach a store that is down.
+const maxRetry = 15 * time.Second
+
+// Run flushes and reaps until ctx ends. It leaves the last flush to Close.
+func (s *Service) Run(ctx context.Context) {
+	reaped := make(chan struct{})
+	go func() {
+		defer close(reaped)
+		s.reapLoop(ctx)
+	}()
+	s.flushLoop(ctx)
+	<-reaped
+}
+
+func (s *Service) flushLoop(ctx context.Context) {
+	timer := time.NewTimer(s.o.FlushInterval)
+	defer timer.Stop()
+	failures := 0
+	for wake := s.wake; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+			wake = nil // Once, or more and more of it would put the round off.
+			timer.Reset(s.o.FlushInterval / earlyFlush)
+			continue
+		case <-timer.C:
+		}
+		start := s.clock.Monotonic()
+		if s.flush(ctx, s.o.FlushInterval) != nil {
+			failures++
+			wake = nil // A store that is down has its pause.
+		} else {
+			failures = 0
+			wake = s.wake
+		}
+		took := time.Duration(s.clock.Monotonic() - start)
+		if took > s.o.FlushInterval {
+			s.rounds.overrun.Add(1)
+		}
+		timer.Reset(s.untilNext(took, failures))
+	}
+}
+
+// untilNext keeps rounds an interval apart, from beginning to beginning. While the store is down it
+// doubles that, up to maxRetry, and takes a random half off, so that replicas don't come back to a
+// database all at once.
+func (s *Service) untilNext(took time.Duration, failures int) time.Duration {
+	wait := max(0, s.o.FlushInterval-took)
+	if failures == 0 {
+		return wait
+	}
+	backoff := min(maxRetry, s.o.FlushInterval<<min(failures-1, 10))
+	return max(wait, backoff/2+rand.N(backoff/2+1))
+}
+
+func (s *Service) reapLoop(ctx context.Context) {
+	ticker := time.NewTicker(reapPass / table.Shards)
+	defer ticker.Stop()
+	log := overflowLog{logger: s.o.Logger, max: s.o.MaxBuckets}
+	for i := 0; ; i++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			log.look(s.table.Stats())
+			s.table.Reap(i%table.Shards, s.clock.Monotonic())
+		}
+	}
+}
+
+// closeRetry is the time between the first two attempts of the last round. Each is twice the one
+// before it.
+const closeRetry, maxCloseRetry = 100 * time.Millisecond, 2 * time.Second
+
+// Close ends admin writes, which return ErrClosed from then on, and stores what is dirty, and that
+// this was an orderly stop. Run must have returned, and takers must be done. The error says how
+// many buckets were not flushed, and why.
+func (s *Service) Close(ctx context.Context) error {
+	if err := s.writing.lock(ctx); err != nil {
+		return s.notFlushed(err)
+	}
+	s.closed = true
+	s.writing.unlock()
+	for retry := closeRetry; ; retry = min(2*retry, maxCloseRetry) {
+		err := s.flushLast(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return s.notFlushed(err)
+		case <-time.After(retry):
+		}
+	}
+}
+
+func (s *Service) notFlushed(why error) error {
+	switch dirty := s.table.Stats().Dirty; dirty {
+	case 0:
+		return fmt.Errorf("all buckets are flushed, but not the note that this is a stop and no crash: %w", why)
+	case 1:
+		return fmt.Errorf("1 bucket not flushed: %w", why)
+	default:
+		return fmt.Errorf("%d buckets not flushed: %w", dirty, why)
+	}
+}

@@ -1,0 +1,135 @@
+package limiter
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// writer is the one way to the store. It orders the writes, and knows which one is in doubt.
+type writer struct {
+	store   Store
+	timeout time.Duration // of a call
+	logger  zerolog.Logger
+
+	writing writeLock
+	doubt   atomic.Pointer[doubtedWrite] // written under writing
+	failure atomic.Pointer[string]       // of the last call; nil: it succeeded
+}
+
+// doubtedWrite is an admin write that the store may or may not have. There is at most one, since
+// nothing else is written before it is settled.
+type doubtedWrite struct {
+	clientID string
+	// follow is given the row that the store has. It does in memory what the write did, if it did.
+	follow func(found Record, ok bool)
+}
+
+// lockSettled takes the write lock with no admin write in doubt. If one is, it asks the store,
+// whose response outwaits what may be left of the broken call. On an error the lock isn't held.
+func (w *writer) lockSettled(ctx context.Context) error {
+	if err := w.writing.lock(ctx); err != nil {
+		return err
+	}
+	if err := w.settle(ctx); err != nil {
+		w.writing.unlock()
+		return err
+	}
+	return nil
+}
+
+// settle finds out whether the store has the write in doubt.
+func (w *writer) settle(ctx context.Context) error {
+	d := w.doubt.Load()
+	if d == nil {
+		return nil
+	}
+	//mutant:drop no-barrier-after-an-ambiguous-commit
+	if err := w.readAgain(ctx, d); err != nil {
+		return err
+	}
+	w.doubt.Store(nil)
+	return nil
+}
+
+func (w *writer) readAgain(ctx context.Context, d *doubtedWrite) error {
+	found, ok, err := w.store.Get(ctx, d.clientID)
+	w.storeAnswered(err)
+	if err != nil {
+		return fmt.Errorf("reading again what a broken write left: %w", err)
+	}
+	d.follow(found, ok)
+	return nil
+}
+
+// write sends a batch to the store, and notes how the store is. The caller holds the write lock.
+func (w *writer) write(ctx context.Context, batch Batch) error {
+	if len(batch.Puts)+len(batch.Deletes) == 0 {
+		return nil
+	}
+	return w.writeAlways(ctx, batch)
+}
+
+// writeAlways is write of a batch that says something even if it is empty.
+func (w *writer) writeAlways(ctx context.Context, batch Batch) error {
+	err := w.store.Write(ctx, batch)
+	w.storeAnswered(err)
+	return err
+}
+
+// note writes a batch without buckets.
+func (w *writer) note(ctx context.Context, batch Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	if err := w.lockSettled(ctx); err != nil {
+		return err
+	}
+	defer w.writing.unlock()
+	return w.writeAlways(ctx, batch)
+}
+
+// noteStop writes the last batch. Clients without a record have a full bucket from fullAt on; the
+// zero time: they have one now.
+func (w *writer) noteStop(ctx context.Context, fullAt time.Time) error {
+	stopped := longAgo()
+	if !fullAt.IsZero() {
+		stopped = storedTime(fullAt)
+	}
+	return w.note(ctx, Batch{Stopped: stopped})
+}
+
+// storeAnswered notes how the store is, and logs when that changes.
+func (w *writer) storeAnswered(err error) {
+	if err == nil {
+		if w.failure.Swap(nil) != nil {
+			w.logger.Info().Msg("the store is up again")
+		}
+		return
+	}
+	why := err.Error()
+	if w.failure.Swap(&why) == nil {
+		w.logger.Error().Err(err).Msg("the store is down: traffic goes on, admin writes are refused, " +
+			"and spending is stored when it is back")
+	}
+}
+
+// writeLock orders the writes to the store. It is a channel, since a mutex can't be waited for with
+// a deadline. Those who wait get it in the order in which they came, so an admin write waits for
+// one batch at most.
+type writeLock chan struct{}
+
+func (l writeLock) lock(ctx context.Context) error {
+	if ctx.Err() == nil { // Otherwise select might choose either.
+		select {
+		case l <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	return fmt.Errorf("waiting for the write before it: %w", context.Cause(ctx))
+}
+
+func (l writeLock) unlock() { <-l }
