@@ -7,11 +7,11 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// base is a bucket with the rows of all clients, but for recent ones. A chunk's key is a client_id.
+// base is a bucket with the rows of all clients, except recent ones. A chunk's key is a client_id.
 type base struct{ *bbolt.Bucket }
 
-// apply makes changes, which are in the order of the client_ids. It splits a chunk that grows
-// larger than size, and joins one that becomes much smaller with the next one.
+// apply makes changes, which are in the order of the client_ids. It splits a chunk that becomes
+// larger than size, and joins one that becomes much smaller to the next one.
 func (b base) apply(all []change, size int) error {
 	var room []byte
 	for len(all) > 0 {
@@ -37,7 +37,7 @@ type span struct {
 }
 
 // spanOf makes the first of the changes: all that belong to the chunk of the first one, and those
-// of the next chunks while the result is too small.
+// of the following chunks while the result is too small.
 func (b base) spanOf(all []change, size int, room []byte) (s span, err error) {
 	cursor := b.Cursor()
 	key, chunk := seekChunk(cursor, nil, all[0].key)
@@ -66,7 +66,7 @@ func (b base) spanOf(all []change, size int, room []byte) (s span, err error) {
 	}
 }
 
-// replace puts the rows of a span where its chunks were.
+// replace puts the rows of a span in place of its chunks.
 func (b base) replace(s span, size int) error {
 	for _, key := range s.keys {
 		if len(s.rows) > 0 && bytes.Equal(key, s.first) {

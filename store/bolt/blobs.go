@@ -14,10 +14,10 @@ import (
 	"gopher-equalizer/store/blob"
 )
 
-// The buckets of blobs and of their locks, which the first write makes. A blob's value begins with
-// its revision, in 8 bytes, big endian; revisions are the bucket's sequence. A lock's value is when
-// it ends, in Unix nanoseconds, and how long it was taken for, each in 8 bytes, big endian; then
-// its owner.
+// The buckets of blobs and of their locks. The first write creates them. A blob's value begins with
+// its revision, in 8 bytes, big endian. Revisions are the bucket's sequence. A lock's value has the
+// time at which it ends, in Unix nanoseconds, and its duration, each in 8 bytes, big endian, and
+// then its owner.
 const (
 	blobsName = "blobs"
 	locksName = "locks"
@@ -25,8 +25,8 @@ const (
 
 const revisionSize, lockTimes = 8, 16
 
-// Blobs implements store.Blobs in the file of a Store. A call waits for its turn at the file, which
-// is the commit of one batch at most, since those who wait get it in the order in which they came.
+// Blobs implements store.Blobs in the file of a Store. Calls get their turn at
+// the file in the order in which they came, so one waits for the commit of one batch at most.
 type Blobs struct{ s *Store }
 
 // Blobs are in the store's file. They are closed with the store.
@@ -116,8 +116,8 @@ func (b *Blobs) Lock(ctx context.Context, name, owner string, ttl time.Duration)
 	return err
 }
 
-// isHeld reports whether a lock's time isn't over. One that ends later than it could, since the
-// clock stepped back, is over, too.
+// isHeld reports whether a lock hasn't expired. A lock that ends later than it possibly could has
+// expired too: the clock stepped back.
 func isHeld(lock []byte, now time.Time) bool {
 	if len(lock) < lockTimes {
 		return false

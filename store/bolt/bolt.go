@@ -1,7 +1,7 @@
 // Package bolt is the embedded store: one bbolt file, no server.
 //
-// bbolt's calls take no context and wait for the disk, however long that takes. So each runs
-// in a goroutine that the Store owns: a caller whose context ends leaves it behind, and the
+// bbolt's calls take no context, and wait for the disk as long as that takes. So each call runs in
+// a goroutine that the Store owns. A caller whose context ends leaves the goroutine behind, and the
 // next call waits for it first.
 package bolt
 
@@ -18,16 +18,16 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Options say which file, and how patient to be with it. Only the Logger may be left out.
+// Options say which file to use, and how long to wait for it. Every field but Logger is needed.
 type Options struct {
-	// Path is the file. It and the directory that it is in are created where they are missing.
+	// Path is the file. It is created if it is missing, and so is its directory.
 	Path string
-	// ConnectTimeout is how long Open waits for another process to let go of the file.
+	// ConnectTimeout is how long Open waits for another process to release the file.
 	ConnectTimeout time.Duration
-	// Timeout is how long opening the file may take once it is free, and how long Close waits
-	// for a call that hangs in the disk.
+	// Timeout is how long opening the file may take once it is free, and how long Close waits for a
+	// call that hangs in the disk.
 	Timeout time.Duration
-	// Logger is told what Open waits for.
+	// Logger gets a line when Open has to wait.
 	Logger zerolog.Logger
 }
 
@@ -45,8 +45,8 @@ type Store struct {
 	final error     // why there is no going on: superseded, or damaged
 }
 
-// Open opens the file, and waits up to Options.ConnectTimeout while another process holds
-// it; then the error wraps store.ErrHeld and names that process.
+// Open opens the file. While another process holds it, Open waits, up to Options.ConnectTimeout.
+// Then the error wraps store.ErrHeld and names that process.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{o: o, gate: gate.New(), pace: usualPace()}
 	if err := s.acquire(ctx); err != nil {
@@ -55,8 +55,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// pollInterval is the time between two attempts to get the file's lock, which can't be
-// waited for with a deadline.
+// pollInterval is the time between two attempts to lock the file. bbolt can't wait for the lock
+// until a deadline.
 const pollInterval = 50 * time.Millisecond
 
 func (s *Store) acquire(ctx context.Context) error {
@@ -94,8 +94,8 @@ func (s *Store) attempt(ctx context.Context) error {
 	return s.run(ctx, func(context.Context) error { return s.claim() })
 }
 
-// Close implements limiter.Store. An error says that a call hangs in the disk; what it holds
-// is then let go of when it comes back.
+// Close implements limiter.Store. An error means that a call hangs in the disk. What that call
+// holds is released when it returns.
 func (s *Store) Close() error {
 	return s.wrap(s.gate.Close(s.o.Timeout, s.letGo))
 }

@@ -16,13 +16,13 @@ import (
 //	uvarint  length of the value; 0: the row is deleted
 //	bytes    value
 //
-// bbolt's work is by the key, so there are few keys. The key of a chunk ends with a client_id. All
-// rows of the chunk are at or behind it, and all rows of earlier chunks before it.
+// bbolt's cost is per key, so there are few keys. The key of a chunk ends with a client_id. All
+// rows of the chunk are at or after that client_id, and all rows of earlier chunks are before it.
 
-// usualSize is what most keys and values take together, in bytes.
+// usualSize is the size of most keys with their values, in bytes.
 const usualSize = 64
 
-// change is one put, or without a value one delete.
+// change is one put. Without a value it is one delete.
 type change struct{ key, value []byte }
 
 func appendRow(chunk []byte, one change) []byte {
@@ -30,7 +30,7 @@ func appendRow(chunk []byte, one change) []byte {
 	return append(binary.AppendUvarint(chunk, uint64(len(one.value))), one.value...)
 }
 
-// cutRow takes a row off the front of a chunk.
+// cutRow removes a row from the front of a chunk.
 func cutRow(chunk []byte) (one change, rest []byte, err error) {
 	one.key, rest = cutBytes(chunk)
 	if len(one.key) == 0 || rest == nil {
@@ -42,7 +42,7 @@ func cutRow(chunk []byte) (one change, rest []byte, err error) {
 	return one, rest, nil
 }
 
-// cutBytes takes a length and that many bytes off the front. rest is nil if they aren't there.
+// cutBytes removes a length, and as many bytes, from the front. rest is nil if they aren't there.
 func cutBytes(from []byte) (field, rest []byte) {
 	length, n := binary.Uvarint(from)
 	if n <= 0 || uint64(len(from)-n) < length {
@@ -106,8 +106,8 @@ func split(chunk []byte, size int) (pieces [][]byte, err error) {
 	return pieces, nil
 }
 
-// seekChunk is the chunk that a client_id belongs to, among those whose keys begin with a prefix.
-// For a client_id before all of them it is the first one. The key is nil if there is none.
+// seekChunk is the chunk that a client_id belongs to, among those whose keys have a prefix. For a
+// client_id before all of them it is the first one. The key is nil if there is none.
 func seekChunk(cursor *bbolt.Cursor, prefix, clientID []byte) (key, chunk []byte) {
 	target := slices.Concat(prefix, clientID)
 	if key, chunk = cursor.Seek(target); bytes.Equal(key, target) {

@@ -77,7 +77,7 @@ func decodeValue(clientID string, value []byte) (limiter.Record, error) {
 	return r, nil
 }
 
-// decoder takes fields off the front of a value; once one isn't there, it has failed.
+// decoder removes fields from the front of a value. Once a field isn't there, it has failed.
 type decoder struct {
 	rest   []byte
 	failed bool

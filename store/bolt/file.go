@@ -13,12 +13,12 @@ import (
 	"gopher-equalizer/store"
 )
 
-// oneAttempt is bbolt's timeout for the file's lock: it tries once, as it polls too slowly
-// for anything this short. Open does the waiting, since bbolt would not stop for a context.
+// oneAttempt is bbolt's timeout for the file's lock: it makes one attempt. bbolt polls too slowly
+// for a short wait, and wouldn't stop for a context, so Open does the waiting.
 const oneAttempt = 1
 
-// claim opens the file for the first time: it makes what is missing, checks that the file is
-// one of ours, and notes in it that it changed hands.
+// claim opens the file for the first time. It creates what is missing, checks that this is a
+// store's file, and notes in it that it has a new owner.
 func (s *Store) claim() error {
 	if err := os.MkdirAll(filepath.Dir(s.o.Path), 0o700); err != nil {
 		return err
@@ -43,9 +43,9 @@ func (s *Store) claim() error {
 	return nil
 }
 
-// reopen opens the file again after a failed commit. The lock was let go of in between, so
-// another process may have taken the file over; a file that is not the one that was claimed
-// is not ours to write either.
+// reopen opens the file again after a failed commit. The lock was released in between, so another
+// process may have taken the file over. Then, or if there is another file at the path, this writer
+// must not write to it.
 func (s *Store) reopen() error {
 	if err := s.openFile(0); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (s *Store) openFile(create int) error {
 	return err
 }
 
-// letGo closes the file, and says that it is held no more.
+// letGo closes the file, and notes that nobody holds it.
 func (s *Store) letGo() error {
 	if s.file != nil && s.db != nil {
 		removeHolder(s.o.Path)
@@ -98,9 +98,9 @@ func (s *Store) letGo() error {
 	return s.closeFile()
 }
 
-// closeFile closes the file and with it the lock. After a panic bbolt may hold its own locks
-// for ever, so its file is unlocked and closed behind its back; the memory map is lost until the
-// process ends.
+// closeFile closes the file, and so releases its lock. After a panic bbolt may hold its own locks
+// for ever. Then closeFile unlocks and closes the file without bbolt. The memory map is lost until
+// the process ends.
 func (s *Store) closeFile() error {
 	db, file := s.db, s.file
 	s.db, s.file = nil, nil
@@ -122,8 +122,8 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// syncDir has a new file's name survive a crash of the machine. Where a directory can't be
-// synced, the filesystem sees to it.
+// syncDir makes a new file's name survive a crash of the machine. If a directory can't be synced,
+// the filesystem takes care of that itself.
 func syncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
 		_ = d.Sync()

@@ -7,15 +7,15 @@ import (
 	"gopher-equalizer/store"
 )
 
-// holderPath is the file next to the store's that says who holds it. It decides nothing,
-// bbolt's lock does; it is there because a lock can't say whose it is.
+// holderPath is a file next to the store's that names the process that holds it. It decides
+// nothing: bbolt's lock does. It exists because a lock can't say whose it is.
 func holderPath(path string) string { return path + ".holder" }
 
 func (s *Store) writeHolder() error {
 	return os.WriteFile(holderPath(s.o.Path), []byte(store.Self().String()+"\n"), 0o600)
 }
 
-// readHolder is who holds the file, as far as it says.
+// readHolder is the process that holds the file, if the holder's file names one.
 func readHolder(path string) string {
 	text, err := os.ReadFile(holderPath(path))
 	line, _, _ := strings.Cut(string(text), "\n")

@@ -14,7 +14,7 @@ type rows interface {
 	next() (change, error)
 }
 
-// rowsFrom are all rows from a client_id on, with deletions among them.
+// rowsFrom are all rows from a client_id on, including deletions.
 func (c *contents) rowsFrom(from []byte) (*merge, error) {
 	return newMerge(c.newestFirst(from))
 }
@@ -147,7 +147,7 @@ func (m *merge) next() (change, error) {
 	return newest, nil
 }
 
-// advance takes the first row away.
+// advance removes the first row.
 func (m *merge) advance() error {
 	one, err := m.heads[0].rows.next()
 	if err != nil {
@@ -164,7 +164,7 @@ func (m *merge) advance() error {
 	return nil
 }
 
-// down puts a head where it belongs in the heap below it.
+// down moves a head to its place in the heap below it.
 func (m *merge) down(i int) {
 	for {
 		first := i

@@ -10,11 +10,11 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// loadPage is how many records a Load reads at a time. They are yielded from the caller's
-// goroutine: one that was left behind must not call yield.
+// loadPage is how many records a Load reads at a time. yield is called from the caller's goroutine,
+// since a goroutine that was left behind must not call it.
 const loadPage = 10_000
 
-// What is returned for a file that lost its contents.
+// The errors for a file that has lost its contents.
 var (
 	errNoBuckets = fmt.Errorf("%w: no buckets in it", errDamaged)
 	errNoMeta    = fmt.Errorf("%w: no schema in it", errDamaged)
@@ -60,7 +60,7 @@ func (s *Store) pageAhead(ctx context.Context, after string) <-chan pageRead {
 	return read
 }
 
-// page reads the records behind a client_id; no client_id is empty.
+// page reads the records after a client_id. No client_id is empty.
 func (s *Store) page(ctx context.Context, after string) ([]limiter.Record, error) {
 	found := make(chan []limiter.Record, 1)
 	err := s.view(ctx, func(c *contents) error {

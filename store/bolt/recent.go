@@ -7,11 +7,10 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A flush of random clients changes nearly every chunk of the base, each in a row or a few. So
-// larger batches are first stored as they are, one behind the other: they are recent. When there
-// are enough of them to change every chunk anyway, they are folded into the base in the order of
-// the client_ids, a stretch with each write. The comparison of stores in bench/lab measures what
-// that gains.
+// A flush of random clients changes nearly every chunk of the base, in a row or a few each. So
+// larger batches are first stored as they are, one after the other: they are recent. When they are
+// so many that they change every chunk anyway, they are folded into the base in the order of the
+// client_ids, a stretch with each write. The comparison of stores in bench/lab measures the gain.
 //
 // The recent batches are in up to two generations, each of them a bucket: one that is being folded,
 // and a newer one that is written to. The sequence of a generation's bucket is the number of bytes
@@ -19,7 +18,7 @@ import (
 // bytes, big endian.
 const runNumber = 4
 
-// pace says which batches become recent, and how long they stay so.
+// pace says which batches become recent, and for how long.
 type pace struct {
 	// While nothing is recent, batches of so few changes go to the base: it costs less CPU.
 	few   int
@@ -89,8 +88,8 @@ func (c *contents) write(all []change, p pace) error {
 	return newest.append(run, all, p)
 }
 
-// newest is the generation to write to, and the number of its next run. A full generation is
-// followed by another one, but only after the one before it is folded.
+// newest is the generation to write to, and the number of its next run. A full generation gets a
+// successor only after the generation before it is folded.
 func (c *contents) newest(p pace) (newest generation, run uint32, err error) {
 	number := uint64(0)
 	if n := len(c.generations); n > 0 && !c.generations[n-1].old() {
@@ -184,7 +183,7 @@ func (g generation) remove(rows []change) error {
 	return nil
 }
 
-// drop removes the oldest generation, of which these rows were left, in one transaction. A
+// drop removes the oldest generation, with the rows that are left of it, in one transaction. A
 // generation has at most some 2 * mostRuns runs, however large the file is. Dropping 0.5 GB of them
 // took 0.12 s (make bench-go BENCH=LargeDrop).
 func (c *contents) drop(left []change, p pace) error {
@@ -205,5 +204,5 @@ func (c *contents) drop(left []change, p pace) error {
 	return c.meta.Delete([]byte(foldedName))
 }
 
-// following is the smallest key behind another one.
+// following is the smallest key after another one.
 func following(key []byte) []byte { return append(slices.Clip(key), 0) }

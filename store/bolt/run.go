@@ -7,11 +7,11 @@ import (
 	"runtime/debug"
 )
 
-// errLeftBehind is wrapped when a call's context ended before its job did: the job goes on.
+// errLeftBehind is wrapped if a call's context ended before its job did. The job goes on.
 var errLeftBehind = errors.New("the disk has not responded")
 
-// run has a goroutine do the job, after the one before. It returns when the job is done, or
-// when ctx ends or the store is closed, whichever is first.
+// run does the job in a goroutine, after the job before it. It returns when the job is done, when
+// ctx ends, or when the store is closed, whichever is first.
 func (s *Store) run(ctx context.Context, job func(ctx context.Context) error) error {
 	ctx, cancel, err := s.gate.Enter(ctx)
 	if err != nil {
@@ -36,9 +36,9 @@ func (s *Store) run(ctx context.Context, job func(ctx context.Context) error) er
 	}
 }
 
-// guarded does a job and turns a panic into an error. bbolt trusts its file: it panics on one
-// that makes no sense, and reads it through a memory map, where a bad sector or a truncated
-// file is a fault. Either may leave bbolt's locks held, so it is not used again.
+// guarded does a job and turns a panic into an error. bbolt trusts its file. It panics if the file
+// makes no sense. It reads the file through a memory map, so a bad sector or a truncated file is a
+// fault. Either may leave bbolt's locks held, so the database isn't used again.
 func (s *Store) guarded(job func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -28,7 +28,7 @@ const (
 	epochName   = "epoch"   // how often the file was claimed; another number than its own ends a writer
 )
 
-// claimSchema checks the layout, or writes it to an empty file, and returns the new epoch.
+// claimSchema checks the layout, or writes it to an empty file. It returns the new epoch.
 func claimSchema(tx *bbolt.Tx) (epoch uint64, err error) {
 	meta := tx.Bucket([]byte(metaName))
 	if meta == nil {
@@ -65,8 +65,8 @@ func initSchema(tx *bbolt.Tx) (meta *bbolt.Bucket, err error) {
 	return meta, upgrade(tx, meta)
 }
 
-// upgrade makes the buckets that are missing. How far a generation was folded means nothing if
-// there is an older one, so that note is deleted.
+// upgrade creates the buckets that are missing. It deletes the note of how far the oldest
+// generation was folded, which is wrong if the file has older rows.
 func upgrade(tx *bbolt.Tx, meta *bbolt.Bucket) error {
 	for _, name := range []string{baseName, recentName} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
@@ -90,7 +90,7 @@ func checkVersion(meta *bbolt.Bucket) (version uint64, err error) {
 	return version, nil
 }
 
-// checkSchema demands that the file is still the one that was claimed.
+// checkSchema returns an error if another writer has claimed the file since.
 func checkSchema(tx *bbolt.Tx, epoch uint64) error {
 	meta := tx.Bucket([]byte(metaName))
 	if meta == nil {
@@ -114,7 +114,7 @@ func putNumber(b *bbolt.Bucket, name string, n uint64) error {
 	return b.Put([]byte(name), binary.BigEndian.AppendUint64(nil, n))
 }
 
-// stoppedAt is what the last batch noted.
+// stoppedAt is the Stopped of the last batch.
 func stoppedAt(tx *bbolt.Tx) (time.Time, error) {
 	meta := tx.Bucket([]byte(metaName))
 	if meta == nil {

@@ -11,12 +11,12 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// A commit of bbolt writes the changed pages to free places in the file and syncs it, then
-// writes one of the two meta pages, which makes them the file's contents, and syncs it again.
-// The errors of all these steps look alike, but for whether they came from a sync.
+// A commit of bbolt writes the changed pages to free places in the file and syncs it. Then it
+// writes one of the two meta pages, which makes those pages the file's contents, and syncs again.
+// The errors of these steps differ only in whether they came from a sync.
 
-// failedCommit closes the file, so that bbolt begins the next transaction from what is in it,
-// and says of the commit's error whether it leaves the batch in doubt.
+// failedCommit closes the file, so that bbolt begins the next transaction from what is in the file.
+// Its error wraps limiter.ErrInDoubt if the batch may be stored.
 func (s *Store) failedCommit(txid int, err error) error {
 	if !neverWritten(s.db, txid, err) {
 		s.doubt = true
@@ -25,9 +25,9 @@ func (s *Store) failedCommit(txid int, err error) error {
 	return errors.Join(err, s.closeFile())
 }
 
-// neverWritten reports whether a failed commit certainly left nothing that could come to light: no
+// neverWritten reports whether a failed commit certainly wrote nothing that could appear later: no
 // meta page has its number, and no sync failed. After a failed sync the disk may hold something
-// other than what is read.
+// else than what is read.
 func neverWritten(db *bbolt.DB, txid int, err error) bool {
 	if isSyncError(err) {
 		return false
@@ -40,8 +40,8 @@ func neverWritten(db *bbolt.DB, txid int, err error) bool {
 	return viewErr == nil && latest < txid
 }
 
-// isSyncError knows bbolt's errors: those of fdatasync are bare, those of fsync name their
-// operation, and those from growing the file say what they came from in words.
+// isSyncError recognizes bbolt's errors. An error of fdatasync is bare, one of fsync names its
+// operation, and one from growing the file names its cause in words.
 func isSyncError(err error) bool {
 	if _, bare := err.(syscall.Errno); bare { // unwrapped: a write's is in a PathError
 		return true
@@ -50,10 +50,10 @@ func isSyncError(err error) bool {
 	return errors.As(err, &path) && path.Op != "write"
 }
 
-// settle ends the doubt of a broken commit: whatever the meta pages are by now, it makes
-// sure that they are on the disk. They are written again, since a kernel that failed to sync
-// a page takes it for clean. Until then no new transaction may start: it would reuse pages
-// that the disk's version of the file may still need.
+// settle ends the doubt about a broken commit: it makes sure that the meta pages, whatever they are
+// by now, are on the disk. It writes them again, since a kernel that failed to sync a page takes it
+// for clean. Until then no new transaction may begin: it would reuse pages that the disk's version
+// of the file may still need.
 func (s *Store) settle() error {
 	if !s.doubt {
 		return nil

@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// unlock lets go of bbolt's lock on a file that stays mapped: such a file keeps its lock when
-// it is closed.
+// unlock releases bbolt's lock on a file that stays mapped. Such a file keeps its lock when it is
+// closed.
 func unlock(file *os.File) { _ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }

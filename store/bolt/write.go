@@ -12,11 +12,11 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// maxValue is what a value takes at most, in bytes.
+// maxValue is the size of the largest value, in bytes.
 const maxValue = 1 + 3*binary.MaxVarintLen64 + 8 + binary.MaxVarintLen64 + 8
 
 // changes copies a batch, in the order of the client_ids. The goroutine that writes it may be left
-// behind, and the batch is the caller's again when Write returns.
+// behind, and the batch belongs to the caller again when Write returns.
 func changes(batch limiter.Batch) []change {
 	all := make([]change, 0, len(batch.Puts)+len(batch.Deletes))
 	deletes := batch.Deletes

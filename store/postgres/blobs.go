@@ -15,7 +15,7 @@ import (
 )
 
 // Blobs implements store.Blobs with tables beside those of the buckets, over a connection of its
-// own. It needs no claim to the schema: revisions and locks order those who write.
+// own. It needs no claim to the schema: revisions and locks order the writers.
 type Blobs struct {
 	o    Options
 	gate *gate.Gate
@@ -26,7 +26,7 @@ type Blobs struct {
 }
 
 // NewBlobs returns Blobs that connect when they are first used. Its errors are about the options.
-// Options.ConnectTimeout isn't used: calls have their own contexts.
+// It ignores Options.ConnectTimeout, since calls have contexts of their own.
 func NewBlobs(o Options) (*Blobs, error) {
 	if err := o.check(); err != nil {
 		return nil, o.explain(err)
@@ -34,7 +34,7 @@ func NewBlobs(o Options) (*Blobs, error) {
 	return &Blobs{o: o, gate: gate.New()}, nil
 }
 
-// Close implements store.Blobs. It fails only if a call under way doesn't end.
+// Close implements store.Blobs. It fails only if a call in progress doesn't end.
 func (b *Blobs) Close() error {
 	return b.o.explain(b.gate.Close(b.o.Timeout, func() error {
 		b.drop()
@@ -49,7 +49,7 @@ func (b *Blobs) drop() {
 	}
 }
 
-// makeTables are statements that may run side by side in two processes: createTables has a lock.
+// makeTables are statements that may run in two processes at once: createTables takes a lock.
 const makeTables = `
 	CREATE SEQUENCE IF NOT EXISTS blob_revisions;
 	CREATE TABLE IF NOT EXISTS blobs (
@@ -86,7 +86,8 @@ func (b *Blobs) connect(ctx context.Context) error {
 	return nil
 }
 
-// createTables looks first: creating takes a right on the schema, even if there is nothing to do.
+// createTables looks first: creating needs a privilege on the schema, even if there is nothing to
+// do.
 func (b *Blobs) createTables(ctx context.Context) error {
 	exists := false
 	err := b.conn.QueryRow(ctx, "SELECT to_regclass('blob_locks') IS NOT NULL").Scan(&exists)
@@ -106,8 +107,8 @@ func (b *Blobs) createTables(ctx context.Context) error {
 	return wrapf(err, "make the tables of blobs")
 }
 
-// call lets f use the connection. One that was idle may be broken, which only using it tells. So it
-// is asked first: a write over a broken one would be in doubt.
+// call lets f use the connection. A connection that was idle may be broken, and only using it shows
+// that. So call pings it first: a write over a broken connection would be in doubt.
 func (b *Blobs) call(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
 	ctx, cancel, err := b.gate.Enter(ctx)
 	if err != nil {

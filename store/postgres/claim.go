@@ -45,8 +45,8 @@ func (s *Store) claim(ctx context.Context, c *session) error {
 	return nil
 }
 
-// introduce notes which server process is ours, so that it can be told from another writer's
-// when the connection is lost.
+// introduce notes which server process serves this connection, so that it isn't taken for another
+// writer's when the connection is lost.
 func (s *Store) introduce(ctx context.Context, c *session) error {
 	if err := s.o.setUp(ctx, c.conn); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (s *Store) introduce(ctx context.Context, c *session) error {
 	return nil
 }
 
-// oldestVersion has MERGE.
+// oldestVersion is the first one with MERGE.
 const oldestVersion = 150_000
 
 func checkVersion(version int, name string) error {
@@ -81,7 +81,7 @@ func checkVersion(version int, name string) error {
 // would run into our own timeouts there.
 const lockPoll = 50 * time.Millisecond
 
-// lock takes the advisory lock, waiting for another process until ctx ends.
+// lock takes the advisory lock. It waits for another process until ctx ends.
 func (s *Store) lock(ctx context.Context, c *session) error {
 	poll := time.NewTicker(lockPoll)
 	defer poll.Stop()
@@ -103,8 +103,8 @@ func (s *Store) lock(ctx context.Context, c *session) error {
 	}
 }
 
-// tryLock tries once. An error that wraps store.ErrHeld says who has the lock; if that is a
-// lost connection of our own, the server was told to end it.
+// tryLock makes one attempt. An error that wraps store.ErrHeld names the holder of the lock. If
+// that is a lost connection of this store, tryLock has told the server to end it.
 func (s *Store) tryLock(ctx context.Context, c *session) error {
 	got := false
 	if err := c.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", s.o.lockKey()).Scan(&got); err != nil || got {
@@ -125,8 +125,8 @@ func (s *Store) tryLock(ctx context.Context, c *session) error {
 	return fmt.Errorf("%w: a lost connection of this one, PostgreSQL's process %d, which the server has yet to end", store.ErrHeld, owner.pid)
 }
 
-// heldBy says who has the schema. A writer that lost it while it was away is superseded as
-// soon as another has raised the epoch.
+// heldBy is the error that names the holder of the schema. A writer that lost the schema while it
+// was away is superseded as soon as another has raised the epoch.
 func (s *Store) heldBy(ctx context.Context, c *session, owner lockOwner) error {
 	w, err := readWriter(ctx, c.conn)
 	if err != nil {

@@ -28,8 +28,8 @@ type session struct {
 	stopped  *time.Time // what the store says of its last writer; nil: not known
 }
 
-// Connect returns when the store is connected and the schema is its own. It tries again, for
-// up to Options.ConnectTimeout, unless IsFinal says that this can't help.
+// Connect returns when the store is connected and has claimed the schema. It retries for up to
+// Options.ConnectTimeout, unless IsFinal reports that this can't help.
 func (s *Store) Connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.o.ConnectTimeout)
 	defer cancel()
@@ -62,9 +62,9 @@ func backoff(attempt int) time.Duration {
 	return full/2 + rand.N(full/2)
 }
 
-// dialing marks the context of a Connect. pgx dials another connection, from a goroutine that
-// lives for 15 seconds, to cancel what runs on one that broke. Ours are seen to by claim, so
-// that is refused.
+// dialing marks the context of a Connect. To cancel a statement on a broken connection, pgx dials
+// another one, from a goroutine that lives for 15 seconds. claim takes care of broken connections,
+// so that dial is refused.
 type dialing struct{}
 
 var errNoCancel = errors.New("no cancel request is sent")
@@ -76,8 +76,8 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-// closeOnCancel cuts the connection when the context of a call ends: nothing more comes of
-// it, and no goroutine of pgx waits for the server in vain.
+// closeOnCancel cuts the connection when the context of a call ends. Nothing more comes of the
+// call, and no goroutine of pgx waits for the server in vain.
 type closeOnCancel struct{ conn net.Conn }
 
 func (c closeOnCancel) HandleCancel(context.Context) { _ = c.conn.Close() }
@@ -92,7 +92,7 @@ func rawConn(conn net.Conn) net.Conn {
 	return conn
 }
 
-// connect makes a connection, and the schema ours.
+// connect makes a connection, and claims the schema.
 func (s *Store) connect(ctx context.Context) (*session, error) {
 	config, err := s.o.config()
 	if err != nil {
@@ -121,10 +121,11 @@ func (s *Store) dial(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, er
 	return pgx.ConnectConfig(ctx, config)
 }
 
-// abandon cuts the connection, without a word to the server.
+// abandon cuts the connection without telling the server.
 func (c *session) abandon() { _ = rawConn(c.conn.PgConn().Conn()).Close() }
 
-// config is pgx's. The password is no part of the text that pgx parses, and may quote in an error.
+// config is pgx's. It sets the password apart from the text that pgx parses, and may quote in an
+// error.
 func (o Options) config() (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(keywords(
 		"host", o.Host, "port", strconv.Itoa(o.Port), "user", o.User, "dbname", o.DBName, "sslmode", o.SSLMode))
@@ -143,8 +144,9 @@ func (o Options) config() (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// setUp sets what a session runs with. It also undoes defaults of the server that we can't live
-// with: commits that aren't durable, and an end of sessions (and so of our lock) that are idle.
+// setUp sets what a session runs with. It also overrides defaults of the server that the store can't
+// work with: commits that aren't durable, and a timeout that ends idle sessions, and so releases the
+// lock.
 func (o Options) setUp(ctx context.Context, conn *pgx.Conn) error {
 	names, values := o.settings()
 	_, err := conn.Exec(ctx, `SELECT set_config(name, value, false)
@@ -158,7 +160,7 @@ func (o Options) setUp(ctx context.Context, conn *pgx.Conn) error {
 	return wrapf(err, "set up the connection")
 }
 
-// settings are what a session runs with.
+// settings are those of a session.
 func (o Options) settings() (names, values []string) {
 	timeout := strconv.FormatInt(max(1, o.Timeout.Milliseconds()), 10)
 	pairs := []string{
@@ -191,7 +193,7 @@ func keywords(pairs ...string) string {
 	return b.String()
 }
 
-// check finds what the server could not tell us, or would not.
+// check finds settings that the server couldn't or wouldn't complain about.
 func (o Options) check() error {
 	if len(o.Schema) < 1 || len(o.Schema) > 63 || strings.ContainsRune(o.Schema, 0) {
 		return errFinal{fmt.Errorf("schema %q: want 1 to 63 bytes", o.Schema)}
@@ -206,7 +208,7 @@ func (o Options) check() error {
 // lockKey is the schema's advisory lock. Each database has its own.
 func (o Options) lockKey() int64 { return hashOf("gopher-equalizer/" + o.Schema) }
 
-// blobsLockKey is that of making the tables of blobs.
+// blobsLockKey is the advisory lock for creating the tables of blobs.
 func (o Options) blobsLockKey() int64 { return hashOf("gopher-equalizer blobs/" + o.Schema) }
 
 func hashOf(name string) int64 {

@@ -11,9 +11,9 @@ import (
 	"gopher-equalizer/store"
 )
 
-// raiseEpoch adds 1 to the epoch, and puts our name to it. It is a transaction of its own, which
-// waits for those that hold a share lock on the row. A row that has another's name by now
-// is not touched: this writer is superseded.
+// raiseEpoch adds 1 to the epoch, and sets this store's name. It is a transaction of its own, which
+// waits for those that hold a share lock on the row. If the row has another name by now, it isn't
+// changed: this writer is superseded.
 func (s *Store) raiseEpoch(ctx context.Context, c *session) (epoch int64, err error) {
 	self := store.Self()
 	err = c.conn.QueryRow(ctx, `
@@ -40,7 +40,7 @@ type writer struct {
 	instance string
 }
 
-// readWriter reads the row; none, where there are no tables yet, is a writer without a name.
+// readWriter reads the row. If there are no tables yet, it returns a writer without a name.
 func readWriter(ctx context.Context, conn *pgx.Conn) (w writer, err error) {
 	err = conn.QueryRow(ctx, "SELECT epoch, instance, host, pid, since FROM writer").
 		Scan(&w.epoch, &w.instance, &w.Host, &w.PID, &w.Since)

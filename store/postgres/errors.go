@@ -35,7 +35,7 @@ const (
 	accessRuleClass    = "42" // what a statement names is missing, forbidden, or there already
 )
 
-// errFinal is an error that trying again can't mend.
+// errFinal is an error that retrying can't fix.
 type errFinal struct{ error }
 
 func (e errFinal) Unwrap() error { return e.error }
@@ -55,7 +55,7 @@ func IsFinal(err error) bool {
 	return false
 }
 
-// code is the SQLSTATE of a server's error, "" of any other.
+// code is the SQLSTATE of a server's error, and "" for any other error.
 func code(err error) string {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
@@ -64,17 +64,17 @@ func code(err error) string {
 	return ""
 }
 
-// class is the class of a SQLSTATE, "" of none.
+// class is the class of a SQLSTATE, and "" for "".
 func class(code string) string { return code[:min(2, len(code))] }
 
 func isInDoubt(err error) bool { return errors.Is(err, limiter.ErrInDoubt) }
 
-// isRetryable reports whether a transaction was rolled back only because of others.
+// isRetryable reports whether a transaction was rolled back only because of other transactions.
 func isRetryable(err error) bool {
 	return !isInDoubt(err) && (code(err) == serializationFailure || code(err) == deadlockDetected)
 }
 
-// wrapf is fmt.Errorf("...: %w") of an error, and nil of none.
+// wrapf is fmt.Errorf("...: %w") of an error, and nil for nil.
 func wrapf(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
@@ -91,7 +91,7 @@ type failure struct {
 func (f failure) Error() string { return f.text }
 func (f failure) Unwrap() error { return f.err }
 
-// explain adds where an error came from, on one line, and what to do about it if that is known.
+// explain adds the place an error came from, on one line, and what to do about it if that is known.
 // pgx's errors can't contain the password, since it isn't in the text that pgx parses.
 func (s *Store) explain(err error) error { return s.o.explain(err) }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// migrationFiles are applied in the order of their names. One that was released is never changed.
+// migrationFiles are applied in the order of their names. A released one is never changed.
 //
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
@@ -46,7 +46,8 @@ type querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// createSchema looks first: creating takes a right on the database, even if there is nothing to do.
+// createSchema looks first: creating needs a privilege on the database, even if there is nothing to
+// do.
 func createSchema(ctx context.Context, conn querier, o Options) error {
 	exists := false
 	err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", o.Schema).Scan(&exists)

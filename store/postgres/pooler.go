@@ -8,21 +8,21 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errPooler is final: what keeps a second writer out of the schema is a lock of the session.
+// errPooler is final: the lock that keeps a second writer out of the schema belongs to a session.
 var errPooler = errFinal{errors.New("a connection pooler is between here and PostgreSQL, such as PgBouncer in transaction mode, " +
 	"which gives a session's transactions to different server processes: there the lock that keeps a second writer out belongs to nobody; " +
 	"want PostgreSQL itself, or a pool with pool_mode = session")}
 
-// poolerRounds is how often a pooler is put to the test: another client of it may hide once what it
-// does.
+// poolerRounds is how often the test for a pooler is repeated, since another client of the pooler
+// may hide what it does once.
 const poolerRounds = 5
 
-// checkPooler refuses a pooler that gives a server process to one transaction and then to
-// another's. A session that is its own keeps its process; in such a pool the process changes
+// checkPooler refuses a pooler that gives a server process to one client's transaction, and then to
+// another client's. A session of one's own keeps its process. In such a pool the process changes
 // between two transactions, or serves a second connection while the first is open.
 //
-// A pooler is known by the process number that it makes up for the connection. Its statements here
-// are simple ones: prepared ones don't outlive a transaction there.
+// A pooler is recognized by the process number that it makes up for the connection. The statements
+// here use the simple protocol: prepared statements don't outlive a transaction in such a pool.
 func (s *Store) checkPooler(ctx context.Context, c *session, config *pgx.ConnConfig) error {
 	pid, err := serverProcess(ctx, c.conn)
 	if err != nil || pid == c.conn.PgConn().PID() {
@@ -47,8 +47,8 @@ func (s *Store) checkPooler(ctx context.Context, c *session, config *pgx.ConnCon
 }
 
 // sharesProcess reports whether the first connection has another process than before, or the second
-// one has the same. That one may have to wait for its own for ever, in a pool of sessions that are
-// all taken.
+// one has the same process. In a pool of sessions that are all taken, the second connection may
+// wait for its process for ever.
 func (s *Store) sharesProcess(ctx context.Context, first, second *session, before uint32) (bool, error) {
 	brief, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()

@@ -1,9 +1,9 @@
 // Package postgres is the store in a PostgreSQL database.
 //
-// One connection does everything: it holds an advisory lock, so there is one writer to a schema. A
-// connection that broke may have left a commit behind, on its way or waiting in the server; so
-// every connection, before anything else, outwaits what those before it may still do (claim.go).
-// Every transaction that writes proves that its writer was not superseded (write.go).
+// One connection does everything. It holds an advisory lock, so a schema has one writer. A
+// connection that broke may have left a commit behind, on its way or waiting in the server. So
+// every new connection first outwaits what those before it may still do (claim.go). Every
+// transaction that writes proves that its writer was not superseded (write.go).
 package postgres
 
 import (
@@ -20,27 +20,27 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Options say where the database is, and how patient to be with it. Only the Password and the
-// Logger may be left out.
+// Options say where the database is, and how long to wait for it. Every field but Password and
+// Logger is needed.
 type Options struct {
 	// Host is a name, an IP address, or the folder of a Unix socket.
 	Host string
 	Port int
 	User string
-	// Password is not asked for by every server.
+	// Password may be empty: not every server asks for one.
 	Password string
 	DBName   string
 	// SSLMode is libpq's: disable, allow, prefer, require, verify-ca or verify-full.
 	SSLMode string
-	// Schema is where the tables are, for one writer at a time. It is created if it is missing.
+	// Schema is where the tables are. It has one writer at a time. It is created if it is missing.
 	Schema string
-	// ConnectTimeout is how long Connect waits for a server that is away, or for another process
-	// to let go of the schema.
+	// ConnectTimeout is how long Connect waits for a server that is down, or for another process to
+	// release the schema.
 	ConnectTimeout time.Duration
-	// Timeout is after how long the server gives up a statement of ours, or a transaction that
-	// we have left behind; and how long Close waits for it.
+	// Timeout is how long the server lets a statement run, or a transaction that was left behind,
+	// and how long Close waits.
 	Timeout time.Duration
-	// Logger is told what Connect waits for.
+	// Logger gets a line when Connect has to wait.
 	Logger zerolog.Logger
 }
 
@@ -58,8 +58,8 @@ type Store struct {
 	final   error     // why there is no going on: superseded
 }
 
-// New returns a store that connects when it is first used: by Connect, or by whatever call
-// comes first. Its errors are about the options.
+// New returns a store that connects on the first call, of Connect or another. Its errors are about
+// the options.
 func New(o Options) (*Store, error) {
 	s := &Store{o: o, gate: gate.New(), instance: rand.Text()}
 	if err := o.check(); err != nil {
@@ -68,12 +68,12 @@ func New(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close implements limiter.Store. It can't fail but for a call that doesn't end.
+// Close implements limiter.Store. It fails only if a call in progress doesn't end.
 func (s *Store) Close() error {
 	return s.explain(s.gate.Close(s.o.Timeout, s.letGo))
 }
 
-// letGo ends the connection in order, if the server takes part.
+// letGo ends the connection in order, if the server responds.
 func (s *Store) letGo() error {
 	if s.session == nil {
 		return nil
@@ -85,8 +85,8 @@ func (s *Store) letGo() error {
 	return nil
 }
 
-// call lets f use a connection. Only using a connection tells whether it broke while it was idle.
-// So if f failed for that reason, it is called again on a new connection. It must report what it
+// call lets f use a connection. Only using a connection shows whether it broke while it was idle.
+// So if f failed for that reason, call calls it again on a new connection. f must report what it
 // leaves in doubt.
 func (s *Store) call(ctx context.Context, f func(ctx context.Context, c *session) error) error {
 	ctx, cancel, err := s.gate.Enter(ctx)

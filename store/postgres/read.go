@@ -59,7 +59,7 @@ func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) erro
 	return err
 }
 
-// loading is a Load under way.
+// loading is a Load in progress.
 type loading struct {
 	yield   func(limiter.Record) error
 	begun   bool  // whether yield was called
@@ -67,9 +67,9 @@ type loading struct {
 	refused error // what yield returned
 }
 
-// load reads all rows in one statement, with no limit of the server's on how long that takes,
-// or on how long yield does when the server is done. It isn't tried again once yield was called,
-// which would see records twice.
+// load reads all rows in one statement. The server doesn't limit how long that takes, or how long
+// yield takes once the server is done. After the first call of yield, load isn't retried: yield
+// would get records twice.
 func (l *loading) load(ctx context.Context, c *session) error {
 	if l.begun {
 		return l.broken

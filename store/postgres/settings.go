@@ -18,8 +18,8 @@ SELECT s.id FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS wanted (cap
 JOIN settings s USING (capacity, refill) ORDER BY place`
 )
 
-// intern has an id for every settings of the records. It is no part of the transaction that
-// needs them: a row of settings says nothing about any bucket, and is the same whoever wrote it.
+// intern gets an id for each of the records' settings. It isn't part of the transaction that needs
+// them: a row of settings says nothing about any bucket, and is the same whoever wrote it.
 func (c *session) intern(ctx context.Context, records []limiter.Record) error {
 	fresh := c.freshSettings(records)
 	if len(fresh) == 0 {
@@ -46,7 +46,7 @@ func (c *session) intern(ctx context.Context, records []limiter.Record) error {
 	return nil
 }
 
-// freshSettings are those that have no id yet, each once.
+// freshSettings are those that have no id yet, without duplicates.
 func (c *session) freshSettings(records []limiter.Record) []gcra.Settings {
 	var fresh []gcra.Settings
 	seen := map[gcra.Settings]bool{}

@@ -13,8 +13,8 @@ import (
 	"gopher-equalizer/store"
 )
 
-// The statements of a write. The first holds the epoch until the end of the transaction, and
-// finds nothing if it isn't ours any more.
+// The statements of a write. The first one locks the epoch until the end of the transaction. It
+// finds no row if another writer has raised the epoch.
 const (
 	fenceSQL = `SELECT FROM writer WHERE epoch = $1 FOR SHARE`
 
@@ -42,8 +42,8 @@ WHEN NOT MATCHED THEN INSERT (client_id, managed, settings_id, tokens, counted_a
 	deleteSQL = `DELETE FROM buckets WHERE client_id = ANY ($1::text[])`
 )
 
-// Write implements limiter.Store. It takes two round trips: all that is to be done, whose
-// failure is certain to leave nothing, and the COMMIT.
+// Write implements limiter.Store. It takes two round trips. The first has all statements, and if it
+// fails, nothing is stored. The second is the COMMIT.
 func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 	return s.call(ctx, func(ctx context.Context, c *session) error {
 		for {
@@ -96,7 +96,7 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 	return err
 }
 
-// says reports whether it is known that the store says so of its last writer.
+// says reports whether the store is known to say so of its last writer.
 func (c *session) says(stopped time.Time) bool { return c.stopped != nil && c.stopped.Equal(stopped) }
 
 // orNull is NULL for the zero time.
@@ -107,7 +107,7 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
-// queuePuts queues putSQL, or where it will do putAlikeSQL, with the records as its arrays.
+// queuePuts queues putSQL, or putAlikeSQL if that suffices, with the records as arrays.
 func (c *session) queuePuts(work *pgx.Batch, puts []limiter.Record) {
 	clientIDs, tokens, countedAt := make([]string, len(puts)), make([]float64, len(puts)), make([]time.Time, len(puts))
 	first, alike := puts[0], true
@@ -126,7 +126,7 @@ func (c *session) queuePuts(work *pgx.Batch, puts []limiter.Record) {
 	work.Queue(putSQL, clientIDs, tokens, countedAt, managed, settings, reserved)
 }
 
-// reservedOf is NULL for nothing.
+// reservedOf is NULL if nothing is reserved.
 func reservedOf(r *limiter.Record) *float64 {
 	if r.Reserved == 0 {
 		return nil
@@ -134,7 +134,7 @@ func reservedOf(r *limiter.Record) *float64 {
 	return &r.Reserved
 }
 
-// whoInstead adds to the error of a writer that was superseded who took its place.
+// whoInstead adds the name of the new writer to the error of one that was superseded.
 func (c *session) whoInstead(ctx context.Context, err error) error {
 	if !errors.Is(err, store.ErrSuperseded) {
 		return err
@@ -146,9 +146,9 @@ func (c *session) whoInstead(ctx context.Context, err error) error {
 	return w.superseded()
 }
 
-// commitError tells what the error of a COMMIT means. Only a server that says that it rolled
-// back leaves no doubt. (pgconn.SafeToRetry is no help: it says of a COMMIT whose answer
-// was cut off that it was never sent.)
+// commitError wraps the error of a COMMIT. Only if the server says that it rolled back is there no
+// doubt. pgconn.SafeToRetry doesn't help: if the response to a COMMIT was cut off, it reports that
+// the COMMIT was never sent.
 func commitError(err error) error {
 	var refused *pgconn.PgError
 	switch {
@@ -160,8 +160,8 @@ func commitError(err error) error {
 	return fmt.Errorf("%w: %w", limiter.ErrInDoubt, err)
 }
 
-// rolledBack reports whether a server's error to a COMMIT is its word that it did not commit: it
-// goes on with the session, and does not say that it doesn't know itself.
+// rolledBack reports whether a server's error to a COMMIT says that it did not commit: the server
+// keeps the session, and does not say that it doesn't know.
 func rolledBack(err *pgconn.PgError) bool {
 	severity := err.SeverityUnlocalized
 	if severity == "" {

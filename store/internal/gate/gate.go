@@ -1,5 +1,5 @@
-// Package gate lets one call at a time at a store, each bounded by its context, until the
-// store is closed.
+// Package gate admits one call at a time to a store until the store is closed. Each call is bounded
+// by its context.
 package gate
 
 import (
@@ -11,7 +11,7 @@ import (
 	"gopher-equalizer/store"
 )
 
-// Gate is what a call passes before it touches a store's file or connection.
+// Gate is what a call enters before it touches a store's file or connection.
 type Gate struct {
 	turn chan struct{}
 	life context.Context
@@ -27,9 +27,9 @@ func New() *Gate {
 	return &Gate{turn: make(chan struct{}, 1), life: life, end: end}
 }
 
-// Enter waits for the call before to Leave. The context that it returns ends with ctx, or
-// with the cause store.ErrClosed at End; the caller must cancel it. On an error the call is
-// not let in, and must not Leave.
+// Enter waits until the call before has left. The context that it returns ends with ctx, or with
+// the cause store.ErrClosed when End is called. The caller must cancel it. On an error the call is
+// not admitted, and must not call Leave.
 func (g *Gate) Enter(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	ctx, cancel := g.bind(ctx)
 	err := g.await(ctx)
@@ -56,7 +56,8 @@ func (g *Gate) await(ctx context.Context) error {
 	return err
 }
 
-// over is why a call can't go on. The gate is asked itself: its end reaches ctx a moment later.
+// over is the reason why a call can't go on. It asks the gate itself, since the gate's end reaches
+// ctx a moment later.
 func (g *Gate) over(ctx context.Context) error {
 	if g.Ended() {
 		return store.ErrClosed
@@ -74,18 +75,18 @@ func (g *Gate) bind(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// Leave lets the next call in. Any goroutine may call it, once for each Enter.
+// Leave admits the next call. Any goroutine may call it, once for each Enter.
 func (g *Gate) Leave() { <-g.turn }
 
-// End ends the context of the call that is let in, and keeps all further ones out.
+// End ends the context of the admitted call, and admits no other.
 func (g *Gate) End() { g.end(store.ErrClosed) }
 
 // Ended reports whether End was called.
 func (g *Gate) Ended() bool { return g.life.Err() != nil }
 
-// Close calls End, waits up to patience for the call that is let in, and then has letGo close what
-// is behind the gate. If the call doesn't end by then, Close returns an error, and letGo is called
-// when it does. A second Close returns what the first one did.
+// Close calls End, waits up to patience for the admitted call, and then has letGo close what is
+// behind the gate. If the call doesn't end in that time, Close returns an error, and letGo is
+// called when the call ends. A second Close returns what the first one did.
 func (g *Gate) Close(patience time.Duration, letGo func() error) error {
 	g.closing.Do(func() {
 		g.End()
