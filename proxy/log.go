@@ -39,7 +39,7 @@ func (r *request) log(status int) {
 // cutAtStop reports whether what looks like a client that left, or like the end of a tunnel, is a
 // connection that we cut.
 func (r *request) cutAtStop() bool {
-	return r.session.WasCut() && (r.failure == clientGone || r.status == http1.StatusSwitching)
+	return (r.failure == clientGone || r.status == http1.StatusSwitching) && r.session.WasCut()
 }
 
 // describe says what came in; of a header that could not be read, only who sent it.
