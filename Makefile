@@ -1,7 +1,7 @@
 FUZZTIME ?= 10s
 
 # ./... leaves out the folders that start with a dot.
-PACKAGES = ./... ./.ci ./.ci/arrows
+PACKAGES = ./... ./.ci ./.ci/arrows ./.ci/prose
 # The programs that measure are a module of their own.
 LAB = bench/lab
 
@@ -39,7 +39,7 @@ fuzz: ## run every fuzz target for FUZZTIME, 10s
 	.ci/equip .ci/fuzz $(FUZZTIME)
 	cd $(LAB) && ../../.ci/fuzz $(FUZZTIME)
 
-lint: ## check the format, go vet, staticcheck, the import arrows and builds for other systems
+lint: ## check the format, go vet, staticcheck, the import arrows, the prose and builds for other systems
 	.ci/lint $(PACKAGES)
 	cd $(LAB) && go vet -tags e2e ./... && go tool -modfile=../../.ci/tools/go.mod staticcheck -tags e2e ./...
 

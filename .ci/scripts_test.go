@@ -125,6 +125,7 @@ func TestLintRunsEveryCheckAndNamesThoseThatFail(t *testing.T) {
 		"go vet -tags simulation ./limiter/...",
 		"go tool -modfile=.ci/tools/go.mod staticcheck -tags e2e ./... ./x",
 		"go run ./.ci/arrows",
+		"go run ./.ci/prose",
 		"go vet ./... ./x",
 		"go build -o /dev/null ./cmd/equalizer",
 		"go build -o /dev/null ./cmd/equalizer",
@@ -143,9 +144,10 @@ func TestLintRunsEveryCheckAndNamesThoseThatFail(t *testing.T) {
 	f("*gofumpt*) exit 2 ;;", 1, "lint: failed: gofumpt\n", all)
 	f(":vet*) exit 1 ;;", 1, "lint: failed: vet\n", all)
 	f("*staticcheck*) exit 1 ;;", 1, "lint: failed: staticcheck\n", all)
-	f(":run*) exit 1 ;;", 1, "lint: failed: arrows\n", all)
-	f("386:vet*) exit 1 ;;", 1, "lint: failed: elsewhere\n", all[:6])
-	f("darwin:build*) exit 1 ;;", 1, "lint: failed: elsewhere\n", all[:7])
+	f("*arrows) exit 1 ;;", 1, "lint: failed: arrows\n", all)
+	f("*prose) exit 1 ;;", 1, "lint: failed: prose\n", all)
+	f("386:vet*) exit 1 ;;", 1, "lint: failed: elsewhere\n", all[:7])
+	f("darwin:build*) exit 1 ;;", 1, "lint: failed: elsewhere\n", all[:8])
 	f("windows:build*) exit 1 ;;", 1, "lint: failed: elsewhere\n", all)
 	f(":vet*|*staticcheck*) exit 1 ;;", 1, "lint: failed: vet staticcheck\n", all)
 }
@@ -177,7 +179,7 @@ func TestMakeListsEveryTarget(t *testing.T) {
 func TestPackagesReachTheDotFolders(t *testing.T) {
 	makefile, err := os.ReadFile("../Makefile")
 	require.NoError(t, err)
-	require.Contains(t, string(makefile), "\nPACKAGES = ./... ./.ci ./.ci/arrows\n")
+	require.Contains(t, string(makefile), "\nPACKAGES = ./... ./.ci ./.ci/arrows ./.ci/prose\n")
 
 	folders := map[string]bool{}
 	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
@@ -186,5 +188,5 @@ func TestPackagesReachTheDotFolders(t *testing.T) {
 		}
 		return err
 	}))
-	require.Equal(t, map[string]bool{".": true, "arrows": true}, folders)
+	require.Equal(t, map[string]bool{".": true, "arrows": true, "prose": true}, folders)
 }

@@ -27,8 +27,8 @@ func (w write) done(before, after *limiter.Snapshot) {
 		Msg("admin write")
 }
 
-// failed logs a write of which nobody knows whether it took effect: what was asked for, as far as
-// it was. Others that failed changed nothing.
+// failed logs a write that may or may not have taken effect: what was asked for, as far as it was.
+// Others that failed changed nothing.
 func (w write) failed(err error) error {
 	if errors.Is(err, limiter.ErrInDoubt) {
 		w.who(w.server.log.Warn()).

@@ -51,7 +51,7 @@ type Sources struct {
 	Backends func() []balancer.BackendStatus
 	// Errors are the last messages that were refused, newest first. nil: none.
 	Errors func() []RefusedMessage
-	// Status is the state of the process, but for what the Server fills in.
+	// Status is the state of the process, except what the Server fills in.
 	Status func() Status
 	// Ready reports whether the process wants traffic.
 	Ready func() Readiness

@@ -28,7 +28,7 @@ type Backend struct {
 	_      [cacheLines]byte
 }
 
-// newBackend makes a backend of which nothing is known yet.
+// newBackend makes a backend that nothing is known about yet.
 func newBackend(b BackendSettings, s Settings) *Backend {
 	n := &Backend{settings: b, authority: b.Authorities()[0], prober: s.NewProber(b)}
 	n.places.most = uint64(s.MaxConnections)

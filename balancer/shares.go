@@ -31,8 +31,8 @@ const (
 	shareCountMask = 1<<shareCountBits - 1
 )
 
-// newShares makes the counts for a backend with that many places, of which one client may hold
-// the share, from 0 to 1, but one at least. It returns nil if there is nothing to bound.
+// newShares makes the counts for a backend with that many places. One client may hold that share of
+// them, from 0 to 1, and at least one place. It returns nil if there is nothing to bound.
 func newShares(places uint64, share float64) *shares {
 	if places == 0 || share <= 0 || share >= 1 {
 		return nil

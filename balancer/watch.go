@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Probe is the first round: it probes all backends at the same time, but for those in maintenance,
+// Probe is the first round: it probes all backends at the same time, except those in maintenance,
 // and returns when each has answered or run out of time. Each result decides alone.
 func (p *Pool) Probe(ctx context.Context) {
 	var round sync.WaitGroup
@@ -22,7 +22,7 @@ func (p *Pool) Probe(ctx context.Context) {
 	p.tellIfDeserted()
 }
 
-// Run probes every backend on a clock of its own until ctx ends, but for those in maintenance.
+// Run probes every backend, except those in maintenance, on a clock of its own until ctx ends.
 // It returns when nothing that it started runs any more.
 func (p *Pool) Run(ctx context.Context) {
 	var watchers sync.WaitGroup

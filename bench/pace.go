@@ -16,7 +16,7 @@ const lateAfter = 10 * time.Millisecond
 // sender sends one request and reads its answer to the end, or until ctx does.
 type sender func(ctx context.Context) outcome
 
-// outcome is what came of a request: the answer's status, or why there is none.
+// outcome is the result of a request: the response's status, or why there is none.
 type outcome struct {
 	status int
 	err    error

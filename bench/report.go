@@ -32,7 +32,7 @@ type Report struct {
 	Noise *Latency `json:"noise_ms"`
 }
 
-// Side is what came of one side's requests.
+// Side is the outcome of one side's requests.
 type Side struct {
 	URL string `json:"url"`
 	// Requests is how many were sent and answered or failed: Answers and Errors together.

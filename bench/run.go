@@ -17,7 +17,7 @@ type measurement struct {
 	started  time.Time
 }
 
-// contender is one side: where to send, and what came of it.
+// contender is one side: where to send, and the outcome.
 type contender struct {
 	send  sender
 	tally *tally

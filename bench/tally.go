@@ -16,7 +16,7 @@ const (
 	otherReasons = "other errors"
 )
 
-// tally is what came of a side's requests so far.
+// tally is the outcome of a side's requests so far.
 type tally struct {
 	name    string // for people
 	timeout time.Duration
@@ -90,7 +90,7 @@ func (t *tally) done() Side {
 	return s
 }
 
-// outcomes is what came of the requests, in words: "200: 990, 429: 10".
+// outcomes is the outcome of the requests, in words: "200: 990, 429: 10".
 func (s Side) outcomes() string {
 	var parts []string
 	for _, status := range sortedKeys(s.Answers) {

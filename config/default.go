@@ -47,7 +47,7 @@ func Default() Config {
 	}
 }
 
-// DefaultPool is a pool of which nothing is said. It has no backend, so it isn't valid
+// DefaultPool is a pool with every key at its default. It has no backend, so it isn't valid
 // until it gets one.
 func DefaultPool() Pool {
 	return Pool{
@@ -72,12 +72,12 @@ func DefaultPool() Pool {
 	}
 }
 
-// DefaultBackend is a backend of which only the URL is said.
+// DefaultBackend is a backend with this URL, and every other key at its default.
 func DefaultBackend(url string) Backend {
 	return Backend{URL: url, Weight: 1, State: balancer.Ready}
 }
 
-// DefaultLimit is a limit of which nothing is said.
+// DefaultLimit is a limit with every key at its default.
 func DefaultLimit() Limit {
 	return Limit{
 		Key:        "ip",

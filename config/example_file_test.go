@@ -13,8 +13,8 @@ import (
 	"gopher-equalizer/balancer"
 )
 
-// example is what config.toml says: the defaults, and one pool and one limit of which
-// nothing is said that isn't the default but the backends.
+// example is what config.toml says: the defaults, one pool with nothing set except its backends,
+// and one limit with nothing set.
 func example() Config {
 	c := Default()
 	c.Server.TrustedProxies = []string{}

@@ -8,8 +8,8 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// Validate returns everything that is wrong with a Config, whatever it was made of, but
-// for what [Options.Check] is for. [Parse] does this too, and knows the lines.
+// Validate returns everything that is wrong with a Config, whatever it was made of, except for what
+// [Options.Check] finds. [Parse] does this too, and knows the lines.
 func (c Config) Validate() []Problem {
 	r := &report{}
 	c.validate(r)

@@ -64,7 +64,7 @@ func (r *report) warnUnverified(pool string, p Pool) {
 
 func (r *report) warnKey(limit string, l Limit) {
 	if strings.HasPrefix(l.Key, "header:") && !l.TrustedHeader {
-		r.add(limit+".key", "%s: a header that nothing in front authenticates limits nobody who changes it with every request; "+
+		r.add(limit+".key", "%s: if nothing in front validates the header, a client escapes the limit by changing it; "+
 			"trusted_header = true says that something does", show(l.Key))
 	}
 }

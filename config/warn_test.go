@@ -24,7 +24,7 @@ func TestWarnings(t *testing.T) {
 
 	f(pool+"[store]\n", "c.toml:3: store: nothing is limited, so nothing is stored: there is no [limits.default], nor --key, --capacity or --refill")
 	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\n",
-		`c.toml:4: limits.default.key: "header:X-API-Key": a header that nothing in front authenticates limits nobody who changes it with every request; trusted_header = true says that something does`)
+		`c.toml:4: limits.default.key: "header:X-API-Key": if nothing in front validates the header, a client escapes the limit by changing it; trusted_header = true says that something does`)
 	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\ntrusted_header = true\n", none...)
 	f("[pools.default]\nbackends = [\n{ url = \"http://a\", state = \"maint\" }]\n",
 		"c.toml:2: pools.default.backends: none is in the state ready: every request will be answered with 503")
@@ -80,6 +80,6 @@ func TestWarningsOfAConfigMadeInGo(t *testing.T) {
 	c.Limits = map[string]Limit{"default": {Key: "header:X"}}
 	require.Equal(t, []Problem{{
 		Key:  "limits.default.key",
-		Text: `"header:X": a header that nothing in front authenticates limits nobody who changes it with every request; trusted_header = true says that something does`,
+		Text: `"header:X": if nothing in front validates the header, a client escapes the limit by changing it; trusted_header = true says that something does`,
 	}}, c.Warnings())
 }

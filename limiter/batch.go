@@ -22,8 +22,8 @@ type collected struct {
 // later take makes a bucket dirty again.
 //
 // An unmanaged bucket that is full holds nothing, and one that is full within horizon is full
-// before a restart could ask. It isn't written, and its row, if it may have one, is deleted. But
-// for a while after a crash clients without a row aren't full, so everything is written.
+// before a restart could ask. It isn't written, and its row, if it may have one, is deleted. For a
+// while after a crash, clients without a row aren't full, so everything is written.
 func (s *Service) collect(group []*table.Bucket, horizon time.Duration) *collected {
 	c := &collected{now: s.clock.Monotonic()}
 	c.wall = s.clock.Wall() // Read after now: what lies between isn't credited twice.

@@ -26,7 +26,7 @@ import (
 // make bench-go BENCH=LargeBehind; a PostgreSQL of its own is started, without fsync, unless
 // EQUALIZER_TEST_POSTGRES_URL names one.
 
-// rowsStored are in the store, of which every second one is dirty.
+// rowsStored are in the store. Every second one is dirty.
 const rowsStored, rowsDirty, rowsBatch = 2_000_000, 1_000_000, 10_000
 
 // BenchmarkLargeBehindPostgres is a load and a flush of half of what was loaded.

@@ -36,7 +36,7 @@ func openBolt(b *testing.B) limiter.Store {
 	return s
 }
 
-// BenchmarkFlush is a flush of so many dirty buckets, all of which have a row already.
+// BenchmarkFlush is a flush of so many dirty buckets that all have a row already.
 func BenchmarkFlush(b *testing.B) {
 	for _, rows := range []int{10_000, 100_000} {
 		benchmarkFlush(b, rows)

@@ -26,9 +26,9 @@
 //
 // # After an ambiguous error
 //
-// If a connection breaks around a commit, nothing is assumed (writer.go). The next call to the store
-// outwaits what the broken one may still do: see Store. Then the row in doubt is read again, and
-// memory follows it. Until then Get returns ErrInDoubt for that bucket, too.
+// If a connection breaks around a commit, nothing is assumed (writer.go). The next call to the
+// store outwaits what the broken one may still do: see Store. Then the row in doubt is read again,
+// and memory follows it. Until then Get returns ErrInDoubt for that bucket, too.
 //
 // # Strict
 //

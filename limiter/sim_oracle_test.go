@@ -27,7 +27,7 @@ type simClient struct {
 	spent   int64    // tokens, ever
 	told    int64    // of them, those of takers that know
 	covered int64    // of them, those told of before a flush began that was committed, or spent before an operator's write
-	late    int64    // earned at the old refill while an operator's write was on its way, of which its row knows nothing
+	late    int64    // earned at the old refill while an operator's write was on its way; its row doesn't have it
 	soon    int64    // earned at the new one meanwhile, as its row has it
 	writes  int      // of operators, that memory has
 	pending *simPlan // an operator's write that isn't over

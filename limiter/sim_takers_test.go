@@ -8,9 +8,9 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// What comes between two steps of an operation is over before it goes on, but for takers: some are
-// interrupted themselves, and go on while something else is under way that began after them. They
-// hold no lock then.
+// What comes between two steps of an operation is over before it goes on, except for takers: some
+// are interrupted themselves, and go on while something else is under way that began after them.
+// They hold no lock then.
 
 // simTaker is what there is to know of a taker under way.
 type simTaker struct {

@@ -69,7 +69,7 @@ func (r *Record) same(other Record) bool {
 // clock will say.
 func longAgo() time.Time { return time.UnixMicro(1).UTC() }
 
-// Store keeps buckets over restarts. The Service calls it from one goroutine at a time, but for
+// Store keeps buckets over restarts. The Service calls it from one goroutine at a time, except
 // Close, which may come at any moment and ends a call under way. Every call ends soon after its
 // context does.
 //

@@ -54,7 +54,7 @@ func proxyToTLS(t *testing.T, serve func(c *conn, secure *tls.Conn)) *proxied {
 	}), nil)
 }
 
-// buffered is a connection of which br has read ahead.
+// buffered is a connection that br has read ahead from.
 type buffered struct {
 	net.Conn
 	br *bufio.Reader

@@ -111,8 +111,8 @@ func backendAt(t *testing.T, host, port string) *backend {
 	})
 }
 
-// behindName is a proxy before one backend, app.test, of which each loopback address in hosts
-// serves. The backends end with the test.
+// behindName is a proxy before one backend, app.test, that each loopback address in hosts serves.
+// The backends end with the test.
 func behindName(t *testing.T, dns *dnsServer, hosts ...string) (p *proxied, pool *balancer.Pool, backends []*backend) {
 	t.Helper()
 	port := "0"

@@ -68,7 +68,7 @@ func (x *exchange) ask() error {
 	return err
 }
 
-// readHead reads the head of an answer, interim or not, of which a part may be there.
+// readHead reads the head of a response, interim or not. A part of it may have been read already.
 func (x *exchange) readHead() (err error) {
 	x.head, err = x.in.readHead(x.conn, &x.answer)
 	return err

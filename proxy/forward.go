@@ -11,7 +11,7 @@ import (
 	"gopher-equalizer/proxy/netconn"
 )
 
-// outcome is what came of a part of an exchange. The zero outcome is success.
+// outcome is the result of a part of an exchange. The zero outcome is success.
 type outcome struct {
 	failure *failure
 	// cause is for the log.
@@ -218,8 +218,8 @@ func (r *request) broken(err error) outcome {
 
 // mayResend reports whether sending the request again can't do harm: nothing of it was sent, or it
 // is idempotent, has no body, and not one byte came back. What is late isn't sent again: the client
-// waited long enough, and the backend may still be at it. A body of which a part was sent on can't
-// be sent again.
+// waited long enough, and the backend may still be at it. A body can't be sent again once a part of
+// it was sent on.
 func (r *request) mayResend() bool {
 	conn := r.exchange.conn
 	if conn.Err() == netconn.ErrTimeout || r.upload.started {

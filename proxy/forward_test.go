@@ -13,7 +13,8 @@ import (
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-// What a client sends reaches the backend byte for byte, but for what is ours to change; and back.
+// What a client sends reaches the backend byte for byte, except what is ours to change; and so does
+// a response the client.
 func TestBytesStayAsTheyCame(t *testing.T) {
 	b, got := answering(t, "HTTP/1.1 299 Quite Fine\r\nx-LOWER: 1\r\nX-Twice: a\r\nContent-Length: 4\r\nX-Twice: b\r\nDate: never\r\n\r\n\x00\xffab")
 	p := proxyTo(t, b.addr)
@@ -247,7 +248,7 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// An answer doesn't wait for the next request, of which some or all has come with the first:
+// An answer doesn't wait for the next request, even if some or all of it has come with the first:
 // neither for its answer, nor for what its client sends only when it has the first answer.
 func TestPipelinedAnswersDoNotWait(t *testing.T) {
 	f := func(first, second, rest string) {

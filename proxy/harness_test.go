@@ -259,8 +259,7 @@ type conn struct {
 	br *bufio.Reader
 }
 
-// startBackend starts a backend that serves its connections, of which serve gets those that send
-// something.
+// startBackend starts a backend that serves its connections. serve gets those that send something.
 func startBackend(t *testing.T, serve func(c *conn, nth int)) *backend {
 	t.Helper()
 	return serveOn(t, listen(t), serve)

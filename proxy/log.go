@@ -7,7 +7,7 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// log writes the request's line of the access log: what it was, what came of it, and why. Nothing
+// log writes the request's line of the access log: what it was, how it ended, and why. Nothing
 // in it is secret: no header's value but Host and X-Request-ID, and the client_id as it is stored,
 // a hash if the key is secret.
 func (r *request) log(status int) {

@@ -24,7 +24,7 @@ var mendings = [...]struct {
 	},
 }
 
-// toldMended is which faults of which backends were logged. The zero value is ready.
+// toldMended holds the faults that were logged, by backend. The zero value is ready.
 type toldMended struct {
 	mu   sync.Mutex
 	told map[*balancer.Backend]http1.Mended

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A header reaches the client line by line as it came, in spelling, order and repetition, but for
+// A header reaches the client line by line as it came, in spelling, order and repetition, except
 // what concerns the backend's connection.
 func TestAnswerHeadersStayAsTheyCame(t *testing.T) {
 	f := func(request string, sent, want []string) {

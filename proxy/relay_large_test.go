@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pattern is a text of which no two parts are alike.
+// pattern is a text without two parts that are alike.
 func pattern(size int) string {
 	var text strings.Builder
 	for i := 0; text.Len() < size; i++ {

@@ -115,7 +115,7 @@ func (c *conn) finalAnswer(method string) answer {
 	}
 }
 
-// readChunk reads one chunk of a body; "" at the last one, of which it leaves the trailers.
+// readChunk reads one chunk of a body; "" at the last one, whose trailers it leaves unread.
 func (c *conn) readChunk() (text string, ok bool) {
 	line, err := c.br.ReadString('\n')
 	if err != nil {

@@ -53,7 +53,7 @@ func TestTrailersOfAnswers(t *testing.T) {
 	}
 }
 
-// And what comes after a client's reaches the backend, but for what only we may say.
+// A client's trailers reach the backend, except those that only we may send.
 func TestTrailersOfRequests(t *testing.T) {
 	ours := []section{
 		{"X-Forwarded-For: 192.0.2.1\r\n", ""},

@@ -58,8 +58,8 @@ func (c *conn) echoes(text string) {
 	c.expect(text)
 }
 
-// The header of a 101 is for the client as it is, but for what is said of the connection, and the
-// request's said what protocol was meant.
+// The header of a 101 reaches the client as it is, except for what concerns the connection. The
+// request's header said what protocol was meant.
 func TestUpgrade(t *testing.T) {
 	const want = "HTTP/1.1 101 Off We Go\r\nX-b: 1\r\nSec-WebSocket-accept: x=\r\nX-A: 2\r\nX-b: 3\r\nConnection: Upgrade\r\nUpgrade: Chat/2\r\n\r\n"
 	const answer = "HTTP/1.1 101 Off We Go\r\nuPgRaDe: Chat/2\r\nX-b: 1\r\nconnection: UPGRADE\r\nSec-WebSocket-accept: x=\r\nX-A: 2\r\nX-b: 3\r\n\r\n"

@@ -109,7 +109,7 @@ func (r *request) parse(head []byte) {
 	}
 }
 
-// serve reads the request, of which the first bytes are here, and answers it. It reports whether
+// serve reads the request, whose first bytes are here, and answers it. It reports whether
 // another one may follow on the connection.
 func (r *request) serve() (more bool) {
 	r.begin()

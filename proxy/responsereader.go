@@ -48,8 +48,8 @@ func (r *responseReader) came(n int)   { r.end += n }
 // rest is what has come and wasn't used yet.
 func (r *responseReader) rest() []byte { return r.memory.bytes()[r.start:r.end] }
 
-// readHead reads a head, interim or not, of which a part may be there. It stays good until the next
-// call. What is refused comes with a *http1.Refusal.
+// readHead reads a head, interim or not. A part of it may have been read already. It stays good
+// until the next call. What is refused comes with a *http1.Refusal.
 func (r *responseReader) readHead(from io.Reader, a *http1.Answer) (head []byte, err error) {
 	for {
 		head, why := r.takeHead()

@@ -44,8 +44,8 @@ func (s *session) Serve(n int) (wait bool) {
 	return false
 }
 
-// serve answers the request, and readies the connection for the next one, of which a part may be
-// here.
+// serve answers the request, and readies the connection for the next one. A part of that may be
+// here already.
 func (s *session) serve() {
 	if !s.request.serve() {
 		s.over = true

@@ -75,8 +75,7 @@ func (r *request) prepareBody() outcome {
 	return outcome{}
 }
 
-// awaitBody waits for all of a small body, and for so much of a chunked one, but for BodyWait at
-// most.
+// awaitBody waits for all of a small body, or for as much of a chunked one, for BodyWait at most.
 func (r *request) awaitBody() error {
 	u, wait := &r.upload, r.proxy.settings.BodyWait
 	switch {
@@ -96,7 +95,7 @@ func (r *request) awaitBody() error {
 	return nil
 }
 
-// awaitChunks waits for the first part of a chunked body, but for no longer than up to a moment.
+// awaitChunks waits for the first part of a chunked body, until a moment at the latest.
 func (r *request) awaitChunks(moment int64) error {
 	for u := &r.upload; !u.body.Complete() && u.read < smallBody; {
 		err := r.in.fillBy(r.session.Client, moment)

@@ -1,4 +1,4 @@
-// Package machine says what a result was measured on, and of which revision.
+// Package machine says what machine a result was measured on, and what revision was measured.
 package machine
 
 import (

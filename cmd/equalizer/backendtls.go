@@ -77,8 +77,8 @@ func loadTLS(key string, t config.TLS) (*tls.Config, *config.Problem) {
 	return c, nil
 }
 
-// loadCA reads a PEM file of certificates, all of which must be good: one that is left out is
-// missed when it is too late.
+// loadCA reads a PEM file of certificates. All of them must be good: one that is left out is missed
+// when it is too late.
 func loadCA(file string) (*x509.CertPool, error) {
 	rest, err := os.ReadFile(file)
 	if err != nil {

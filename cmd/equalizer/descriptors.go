@@ -53,8 +53,8 @@ func (d descriptors) files(clients int) int {
 	return d.own + pipeFiles*d.pipes + clients + min(clients, d.backends)
 }
 
-// maxConnections is the bound on the connections of clients, of which so many are configured, 0
-// for as many as there is room for; 0 is no bound. It warns if the limit of open files is low.
+// maxConnections is the bound on the connections of clients; 0 is no bound. A configured bound of 0
+// asks for as many as there is room for. It warns if the limit of open files is low.
 func (d descriptors) maxConnections(configured int, log zerolog.Logger) int {
 	if d.limit == 0 {
 		return configured

@@ -162,7 +162,7 @@ func (l *tormentedLoad) choose(w *worker) (clientID string, a *account) {
 	return clientID, l.ledger.account(clientID)
 }
 
-// request sends one, and notes what came of it.
+// request sends one, and notes its outcome.
 func (l *tormentedLoad) request(client *http.Client, w *worker) (alive bool) {
 	clientID, a := l.choose(w)
 	req, err := http.NewRequest("GET", l.proxy+"/", nil)

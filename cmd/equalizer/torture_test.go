@@ -99,7 +99,7 @@ func (s scenario) run(t *testing.T, seed uint64, rounds int, result *tortureResu
 // flushInterval is short, so that many kills come in the middle of a flush.
 const flushInterval = 100 * time.Millisecond
 
-// file is the configuration, but for what flags say.
+// file is the configuration, without what flags say.
 func (s scenario) file() string {
 	durability := "interval"
 	if s.strict {

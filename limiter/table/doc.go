@@ -10,8 +10,8 @@
 //     (Litwin 1980): it grows and shrinks by one page at a time, so nothing large ever moves at
 //     once, and a table of few clients is small whatever its capacity.
 //   - A page is some two hundred clients with one lock. Its buckets are in a slab.
-//   - A slab is a Swiss table (Abseil) of a fixed size: control bytes, of which eight are compared
-//     at once, and slots. It is one object without pointers.
+//   - A slab is a Swiss table (Abseil) of a fixed size: control bytes, compared eight at once, and
+//     slots. It is one object without pointers.
 //
 // The parts of a hash, from the highest bit:
 //

@@ -8,7 +8,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// one is a bucket of so many tokens, of which it earns one in per.
+// one is a bucket of so many tokens that earns one in per.
 func one(capacity int64, per time.Duration) gcra.Settings {
 	return gcra.Settings{Capacity: capacity, Refill: gcra.Refill{Amount: 1, Per: per}}
 }

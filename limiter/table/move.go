@@ -10,7 +10,7 @@ type transfer struct {
 
 // move moves the live buckets of some entries, whose pages are locked, to entries that nobody has
 // seen yet. Takers don't wait for it, even if it is interrupted. First it makes the new entries
-// ready, but for the buckets' values. Then publish puts them into the directory. Then one bucket
+// ready, except for the buckets' values. Then publish puts them into the directory. Then one bucket
 // after the other is frozen, and its value copied, unless a taker was faster.
 func (s *shard) move(from []entry, into func(hash uint64) entry, publish func()) {
 	slabs := make([]*slab, len(from))

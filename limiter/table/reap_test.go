@@ -10,7 +10,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// A page of which most buckets are dead gives their memory back, however they died, and whatever
+// A page whose buckets are mostly dead gives their memory back, however they died, and whatever
 // came to other pages of the shard.
 func TestReapRebuildsPagesThatAreMostlyDead(t *testing.T) {
 	tab := newTable(one(10, time.Minute), 1000)

@@ -8,9 +8,9 @@ import (
 )
 
 // run is the dirty buckets of one shard. It is in the order of their client_ids once it is sorted.
-// Each bucket takes 4 bytes: its distance from an anchor, of which each page has one, or a few if
-// it is large. The anchors keep the slabs from being collected, and are all that the garbage
-// collector looks at.
+// Each bucket takes 4 bytes: its distance from an anchor. Each page has one anchor, or a few if it
+// is large. The anchors keep the slabs from being collected, and are all that the garbage collector
+// looks at.
 type run struct {
 	anchors []*Bucket
 	refs    []ref

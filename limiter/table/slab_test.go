@@ -25,8 +25,8 @@ func TestBucketIsHalfALine(t *testing.T) {
 	}
 }
 
-// Every slab fills the piece of memory that the allocator gives for it, but for less than a bucket
-// with its control byte.
+// Every slab fills the piece of memory that the allocator gives for it. What is left over is less
+// than a bucket with its control byte.
 func TestSlabsFitTheirMemory(t *testing.T) {
 	for buckets := range 300 {
 		for _, each := range []int{0, 30, 71} {

@@ -28,7 +28,7 @@ func FrameChunk(buf []byte, start, n int) (from, to int) {
 	return from, to
 }
 
-// AppendChunk appends data, of which there must be some, as a chunk.
+// AppendChunk appends data as a chunk. There must be some: an empty chunk ends a body.
 func AppendChunk(dst, data []byte) []byte {
 	dst = strconv.AppendInt(dst, int64(len(data)), 16)
 	dst = append(dst, "\r\n"...)

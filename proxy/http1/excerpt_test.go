@@ -40,7 +40,7 @@ func FuzzExcerpt(f *testing.F) {
 	})
 }
 
-// No letter and no digit of a refused message is in its refusal, but for what names the field.
+// No letter and no digit of a refused message is in its refusal, except in the name of the field.
 func FuzzRefusalQuotesNothing(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: a\r\nCookie: 5ecr3t\x01\r\n\r\n"))
 	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 5ecr3t\r\n\r\n"))

@@ -99,7 +99,7 @@ func cutField(b []byte) (f Field, rest []byte, fault fieldFault) {
 	return f, rest, fieldFine
 }
 
-// parseField reads a header line, of which line lacks the end. If something is wrong with it, wrong
+// parseField reads a header line: whole has its end, line lacks it. If something is wrong, wrong
 // begins with the byte at fault, and f has the name if there is one.
 func parseField(whole, line []byte) (f Field, wrong []byte, fault fieldFault) {
 	if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {

@@ -1,8 +1,8 @@
 package http1
 
 // Refusal is why a message goes no further. The connection must be closed after a refused request,
-// since where the next one begins is anybody's guess. No part of it quotes the message, but for the
-// name of a field: it is fit for the client and for logs.
+// since where the next one begins is anybody's guess. Nothing in it quotes the message except the
+// name of a field, so it may go to the client and into logs.
 type Refusal struct {
 	// Status is what the client gets: 400, 413, 414, 417, 431, 501 or 505 for its request, 502 for
 	// the backend's response.

@@ -211,7 +211,7 @@ func (c *Client) readHead(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Await waits for a request's first bytes, of which it tells server, until they are for Read to go
+// Await waits for a request's first bytes, and tells server of them, until they are for Read to go
 // on with. It returns io.EOF when the client was idle for too long, or the registry is closing and
 // nothing comes: then nobody waits for an answer. After an error, what was lent may be lent still.
 // ErrRested is none: the wait may go on, by another Await.

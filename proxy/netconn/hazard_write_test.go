@@ -20,7 +20,7 @@ func narrow(t *testing.T, ours net.Conn, theirs *net.TCPConn) {
 	require.NoError(t, theirs.SetReadBuffer(256<<10))
 }
 
-// random is size bytes of which no part is like another.
+// random is size bytes without two parts that are alike.
 func random(size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.Read(b) // never fails
@@ -37,7 +37,7 @@ func receive(c net.Conn, size int) error {
 	return err
 }
 
-// A write of which the system takes a part goes on with the rest, and nothing of it leaves twice.
+// A write that the system takes a part of goes on with the rest, and nothing of it leaves twice.
 func TestPartialWrites(t *testing.T) {
 	sent := random(1 << 20)
 	want := sha256.Sum256(sent)

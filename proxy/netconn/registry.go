@@ -40,7 +40,7 @@ type Registry struct {
 	empty chan struct{}
 }
 
-// newRegistry makes a registry for connections with these timeouts, of which 0 stands for none. A
+// newRegistry makes a registry for connections with these timeouts; 0 stands for none. A
 // timeout is never early, and late by a quarter of the shortest one at most, or by 20 ms if that is
 // more; that of a Write by twice as much.
 func newRegistry(timeouts ...time.Duration) *Registry {

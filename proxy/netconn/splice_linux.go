@@ -79,7 +79,7 @@ func (p *kernelPipe) drainTo(fd uintptr) bool {
 	return p.errno != syscall.EAGAIN
 }
 
-// sysSplice is the system call, of which neither side may block.
+// sysSplice is the system call. Neither side of it may block.
 func sysSplice(from, to, most int) (int, syscall.Errno) {
 	for {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(most), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)

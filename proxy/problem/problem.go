@@ -39,9 +39,8 @@ func Of(status int, detail string) Problem {
 	return Problem{Title: fasthttp.StatusMessage(status), Status: status, Detail: detail}
 }
 
-// Write makes p the answer, and drops what the response held before (a backend's half-copied
-// header, say), but for a Connection: close. So set what p is to carry, Retry-After for one,
-// afterwards.
+// Write makes p the response, and drops what that held before (a backend's half-copied header,
+// say), except a Connection: close. So set what p is to carry, Retry-After for one, afterwards.
 func Write(ctx *fasthttp.RequestCtx, p Problem) {
 	start(ctx, p.Status)
 	body := ctx.Response.SwapBody(nil)

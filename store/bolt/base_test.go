@@ -51,8 +51,8 @@ func TestTheBaseIsAMap(t *testing.T) {
 	})
 }
 
-// requireBase demands these rows, in chunks that aren't larger than size, nor, but for the last
-// one, much smaller.
+// requireBase demands these rows, in chunks that aren't larger than size nor, except the last one,
+// much smaller.
 func requireBase(t require.TestingT, b base, model map[string][]byte, size int) {
 	var got []string
 	cursor := b.Cursor()

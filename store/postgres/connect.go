@@ -144,9 +144,9 @@ func (o Options) config() (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// setUp sets what a session runs with. It also overrides defaults of the server that the store can't
-// work with: commits that aren't durable, and a timeout that ends idle sessions, and so releases the
-// lock.
+// setUp sets what a session runs with. It also overrides defaults of the server that the store
+// can't work with: commits that aren't durable, and a timeout that ends idle sessions, and so
+// releases the lock.
 func (o Options) setUp(ctx context.Context, conn *pgx.Conn) error {
 	names, values := o.settings()
 	_, err := conn.Exec(ctx, `SELECT set_config(name, value, false)

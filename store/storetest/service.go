@@ -162,9 +162,9 @@ func (p pause) fault() Fault {
 	return Fault{Before: func(context.Context, limiter.Batch) { close(p.reached); <-p.release }}
 }
 
-// deleteBetweenBatches has a flush write more buckets than go into a batch, of which the client's
-// is in the last one, and deletes that while the first is on its way to the store; and reports
-// whether the delete came to the store before the second.
+// deleteBetweenBatches has a flush write more buckets than go into a batch. The client's is in the
+// last batch, and is deleted while the first is on its way to the store. It reports whether the
+// delete came to the store before the second.
 func (v *service) deleteBetweenBatches(clientID string) (between bool) {
 	v.t.Helper()
 	const batch = 10_000

@@ -19,7 +19,7 @@ import (
 	"gopher-equalizer/bench/lab/differ/play"
 )
 
-// table is what came of the corpus.
+// table is the outcome of the corpus.
 type table struct {
 	Proxies  []string // their versions, ours left out
 	Names    []string // of all, ours first
@@ -121,8 +121,8 @@ func merge(before, now []string) []string {
 	return merged
 }
 
-// play plays a case through proxies at once. Harm that a peer does is a part of what came of it
-// there; ours does none, or fails.
+// play plays a case through proxies at once. Harm that a peer does is a part of its outcome. Ours
+// must do none, or play fails.
 func (h *half) play(c corpus.Case, proxies []*proxy) ([]string, error) {
 	outcomes, errs := make([]string, len(proxies)), make([]error, len(proxies))
 	var playing sync.WaitGroup

@@ -99,7 +99,7 @@ func (g *gcSide) merge(other *gcSide) {
 	g.took = append(g.took, other.took...)
 }
 
-// gcRound is turns of both proxies, neither of which is always the first.
+// gcRound is turns of both proxies. They take turns at being the first.
 func (s *suite) gcRound(sender *child, proxies [2]*child) (round [2]gcSide, err error) {
 	for turn := range 2 * s.gcTurns {
 		for n := range proxies {

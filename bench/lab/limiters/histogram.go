@@ -43,7 +43,7 @@ func least(class int) time.Duration {
 // quantile is no shorter than q of all, from 0 to 1, up to one in perOctave too long.
 func (h *histogram) quantile(q float64) time.Duration { return mixed(h, h, 0, q) }
 
-// mixed is the quantile of durations of which a share are like b's, and the rest like a's.
+// mixed is the quantile of a mixture: a share of the durations are like b's, and the rest like a's.
 func mixed(a, b *histogram, share, q float64) time.Duration {
 	for i := range a.Counts {
 		if q -= (1-share)*a.fraction(i) + share*b.fraction(i); q < 0 {

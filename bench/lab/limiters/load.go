@@ -12,7 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// The load: so many connections, each of which sends its next request when it is due. The rate
+// The load: so many connections, and each sends its next request when it is due. The rate
 // leaves two cores most of their time, since a collection may take a quarter of it: a machine that
 // is full without it tells of queues, not of pauses.
 const (

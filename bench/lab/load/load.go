@@ -93,7 +93,7 @@ func Quantiles() []float64 {
 	return []float64{1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 97, 98, 99, 99.5, 99.9, 99.95, 99.99}
 }
 
-// Outcome is what came of a run.
+// Outcome is the result of a run.
 type Outcome struct {
 	// Answered are the requests that got a whole answer, Refused those of them whose status was
 	// 400 or more: refusals, and a proxy's own errors.

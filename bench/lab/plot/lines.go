@@ -20,7 +20,7 @@ type Point struct{ X, Y float64 }
 // The measures of plots with lines, in pixels.
 const (
 	plotLeft   = 64
-	plotRight  = 170 // room for the names, the longest of which is "equalizer, access log"
+	plotRight  = 170 // room for the names, "equalizer, access log" is the longest
 	plotHeight = 400
 	plotBottom = plotHeight - 52
 	nameHeight = 17

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Folders are where a program writes what came of a run.
+// Folders are where a program writes the results of a run.
 type Folders struct {
 	All  string // gets everything, and is emptied first; git ignores it
 	Kept string // gets the few KB that are kept in the tree; empty: nothing is kept

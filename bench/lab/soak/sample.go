@@ -32,7 +32,7 @@ type sampler struct {
 	client *http.Client
 }
 
-// look takes a sample, but for its moment.
+// look takes a sample, and leaves its moment to the caller.
 func (s *sampler) look(ctx context.Context) (sample, error) {
 	var status struct {
 		Requests struct {

@@ -39,8 +39,8 @@ var files embed.FS
 // Case is one message.
 type Case struct {
 	Name, Section, RFC string
-	// Why is why ours does what Want says; SectionWhy is the same but for cases with a because of
-	// their own.
+	// Why is why ours does what Want says; SectionWhy is the same without the reasons that single
+	// cases have of their own.
 	Why, SectionWhy string
 	// Want is what ours must do, in the words of the table.
 	Want string

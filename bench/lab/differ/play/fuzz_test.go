@@ -39,7 +39,7 @@ func agree(t *testing.T, p *Proxy, log *accessLog, stream []byte, cut int) {
 	if len(stream) > 200<<10 {
 		return
 	}
-	log.clear() // of what came of a case that failed
+	log.clear() // what a failed case has left in it
 	p.Backend.Begin(nil)
 	wanted := readAll(stream)
 	heard := p.stream(t, stream, min(cut, len(stream)), wanted)

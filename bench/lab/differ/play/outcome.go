@@ -12,14 +12,14 @@ import (
 	"gopher-equalizer/bench/lab/differ/strict"
 )
 
-// Outcome is what came of a case, in words: those of a case's Want.
+// Outcome is the result of a case, in the words of a case's Want.
 type Outcome struct {
 	Text string
 	// Partial says that a backend got a part of a request.
 	Partial bool
 }
 
-// ofRequest sums up what came of a request.
+// ofRequest sums up the outcome of a request.
 func ofRequest(k corpus.Case, heard Heard, seen []Seen) (o Outcome) {
 	var requests []string
 	for _, s := range seen {

@@ -181,7 +181,8 @@ func (r reading) length(f Fields, http11 bool) (size int64, chunked bool, err er
 // maxBody bounds a body: more isn't kept, and is malformed.
 const maxBody = 64 << 20
 
-// readSized reads a body of known size; what came of a body that is cut off comes with the error.
+// readSized reads a body of known size. The part that was read of a body that is cut off comes with
+// the error.
 func readSized(br *bufio.Reader, size int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(br, min(size, maxBody)))
 	switch {
