@@ -136,6 +136,7 @@ func (t *Table) CleanAsSeen(b *Bucket, tat int64) bool {
 	if !b.arrival.CompareAndSwap(tat<<1|dirty, tat<<1) {
 		return false
 	}
-	t.shard(t.hasher.hash(b.ClientID())).dirty.count.Add(-1)
+	_, s := t.locate(b.ClientID())
+	s.dirty.count.Add(-1)
 	return true
 }

@@ -15,8 +15,7 @@ type Claim struct {
 // Claim waits for the client's page and locks it. clientID may alias a buffer that stays as it is
 // until Release.
 func (t *Table) Claim(clientID string) Claim {
-	hash := t.hasher.hash(clientID)
-	s := t.shard(hash)
+	hash, s := t.locate(clientID)
 	return Claim{t, s.lock(hash), s, hash, clientID}
 }
 

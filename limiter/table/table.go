@@ -56,6 +56,12 @@ func New(o Options) *Table {
 // Defaults is the rate of buckets that no operator wrote.
 func (t *Table) Defaults() *gcra.Rate { return t.defaults }
 
+// locate returns the client's hash and shard.
+func (t *Table) locate(clientID string) (hash uint64, s *shard) {
+	hash = t.hasher.hash(clientID)
+	return hash, t.shard(hash)
+}
+
 func (t *Table) shard(hash uint64) *shard { return &t.shards[hash>>(64-shardBits)] }
 
 // overflowOf uses bits of the hash between those of shards and those of pages.

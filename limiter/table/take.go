@@ -28,8 +28,7 @@ type Taken struct {
 // kept. For a client that has a bucket it locks nothing, unless the bucket is being replaced, and
 // allocates nothing.
 func (t *Table) Take(clientID string, now int64) Taken {
-	hash := t.hasher.hash(clientID)
-	s := t.shard(hash)
+	hash, s := t.locate(clientID)
 	for {
 		e := s.entry(hash)
 		b := e.find(hash, clientID)
