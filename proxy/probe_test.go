@@ -214,8 +214,7 @@ func TestProbesEndWithTheirTime(t *testing.T) {
 	t.Parallel()
 	f := func(serve func(net.Conn)) {
 		t.Helper()
-		_, err := probeOf(t, brieflyProbed, probedBackend(t, "127.0.0.1", serve))
-		assert.EqualError(t, err, "no response")
+		assert.EqualError(t, brieflyProbe(t, probedBackend(t, "127.0.0.1", serve)), "no response")
 	}
 	f(untilClosed)
 	f(func(conn net.Conn) {
@@ -231,8 +230,19 @@ func TestProbesEndWithTheirTime(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
-	_, err = probeOf(t, brieflyProbed, ln.Addr().String())
-	assert.EqualError(t, err, "no response")
+	assert.EqualError(t, brieflyProbe(t, ln.Addr().String()), "no response")
+}
+
+// brieflyProbe is what a probe fails with that runs into its time behind the connect, which alone may
+// take as long on a busy machine: then there is another probe.
+func brieflyProbe(t *testing.T, addr string) error {
+	t.Helper()
+	for begin := time.Now(); ; {
+		_, err := probeOf(t, brieflyProbed, addr)
+		if err == nil || err.Error() != "connect: timed out" || time.Since(begin) > patience {
+			return err
+		}
+	}
 }
 
 // Without the cut these would hang: their contexts have no deadline, and the backend waits for the
