@@ -24,7 +24,8 @@ const (
 
 	branchPage, leafPage, freelistPage = 1, 2, 16
 
-	noFreelist = math.MaxUint64
+	freeSize, manyFree = 8, 0xffff
+	noFreelist         = math.MaxUint64
 )
 
 // checkPages demands that each page that is in use is in use once, and is of the kind that it has
@@ -37,10 +38,21 @@ func checkPages(tx *bbolt.Tx, file *os.File) error {
 	}
 	p := pages{file: file, size: int64(tx.DB().Info().PageSize)}
 	p.seen = make([]bool, info.Size()/p.size)
-	if err := p.freelist(uint64(tx.ID() - 1)); err != nil {
+	free, err := p.freelist(uint64(tx.ID() - 1))
+	if err == nil {
+		err = p.walk(uint64(tx.Cursor().Bucket().Root()))
+	}
+	if err != nil {
 		return err
 	}
-	return p.walk(uint64(tx.Cursor().Bucket().Root()))
+	for ; len(free) >= freeSize; free = free[freeSize:] {
+		id := binary.NativeEndian.Uint64(free)
+		if id <= 1 || id >= uint64(len(p.seen)) || p.seen[id] {
+			return fmt.Errorf("%w: page %d is listed as free", errDamaged, id)
+		}
+		p.seen[id] = true
+	}
+	return nil
 }
 
 // pages are a file's pages, and which of them were seen.
@@ -50,20 +62,39 @@ type pages struct {
 	seen []bool
 }
 
-// freelist sees the freelist of a transaction.
-func (p *pages) freelist(txID uint64) error {
+// freelist sees the freelist of a transaction, and returns the numbers in it.
+func (p *pages) freelist(txID uint64) ([]byte, error) {
 	for id := range min(2, len(p.seen)) {
 		meta := make([]byte, metaTxID+8)
 		if _, err := p.file.ReadAt(meta, int64(id)*p.size); err != nil {
-			return fmt.Errorf("%w: %w", errDamaged, err)
+			return nil, fmt.Errorf("%w: %w", errDamaged, err)
 		}
 		list := binary.NativeEndian.Uint64(meta[metaFreelist:])
 		if binary.NativeEndian.Uint64(meta[metaTxID:]) == txID && list != noFreelist {
-			_, err := p.see(list, freelistPage)
-			return err
+			return p.freed(list)
 		}
 	}
-	return nil
+	return nil, nil
+}
+
+// freed are the numbers of pages in a freelist. Where they are many, the first says how many.
+func (p *pages) freed(list uint64) ([]byte, error) {
+	head, err := p.see(list, freelistPage)
+	if err != nil {
+		return nil, err
+	}
+	body := make([]byte, p.size*(1+int64(binary.NativeEndian.Uint32(head[pageOverflow:])))-pageHead)
+	if _, err := p.file.ReadAt(body, int64(list)*p.size+pageHead); err != nil {
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	count := uint64(binary.NativeEndian.Uint16(head[pageCount:]))
+	if count == manyFree {
+		count, body = binary.NativeEndian.Uint64(body), body[freeSize:]
+	}
+	if count > uint64(len(body)/freeSize) {
+		return nil, fmt.Errorf("%w: the list of free pages is cut off", errDamaged)
+	}
+	return body[:count*freeSize], nil
 }
 
 // walk sees a page and all that lie below it, those of buckets too.

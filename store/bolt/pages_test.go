@@ -60,3 +60,28 @@ func TestPagesThatLeadBack(t *testing.T) {
 	assert.Greater(t, overflown, 3, "the freelist's page, and those of each bucket")
 	require.NoError(t, used(t, path, good), "the file that both were made of")
 }
+
+// bbolt would write over pages that are in use, or far behind the file's end.
+func TestDamagedFreelist(t *testing.T) {
+	source := filled(t)
+	good, size := bytesOf(t, source), os.Getpagesize()
+	path := filepath.Join(t.TempDir(), "equalizer.db")
+	lists := 0
+	for id := 2; id < len(good)/size; id++ {
+		at := id * size
+		if kindOf(good[at:]) != freelistPage || binary.NativeEndian.Uint64(good[at:]) != uint64(id) {
+			continue
+		}
+		for _, number := range []uint64{0, uint64(id), 1 << 40} {
+			data := bytes.Clone(good)
+			binary.NativeEndian.PutUint16(data[at+pageCount:], 1)
+			binary.NativeEndian.PutUint64(data[at+pageHead:], number)
+			if err := used(t, path, data); err != nil { // Else the list is one of an earlier commit.
+				lists++
+				tellsWhatToDo(t, err, path, fmt.Sprint(number))
+				assert.ErrorContains(t, err, fmt.Sprintf("page %d is listed as free", number))
+			}
+		}
+	}
+	assert.Equal(t, 3, lists)
+}
