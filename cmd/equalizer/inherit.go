@@ -97,7 +97,9 @@ func inheritSocket(fd int) (socket, error) {
 		return socket{}, errors.Join(fmt.Errorf("inherited socket: %s listens on %s %s; want TCP", file.Name(), ln.Addr().Network(), ln.Addr()), ln.Close())
 	}
 	if !listens(ln.(*net.TCPListener)) {
-		return socket{}, errors.Join(fmt.Errorf("inherited socket: %s is not a listening socket: it is a connection, as a socket unit with Accept=yes passes it, or nobody called listen(2)", file.Name()), ln.Close())
+		err := fmt.Errorf("inherited socket: %s is not a listening socket: it is a connection, "+
+			"as a socket unit with Accept=yes passes it, or nobody called listen(2)", file.Name())
+		return socket{}, errors.Join(err, ln.Close())
 	}
 	return socket{Listener: ln}, nil
 }

@@ -16,6 +16,8 @@ func listens(ln *net.TCPListener) bool {
 		return false
 	}
 	accepts := 0
-	err = rc.Control(func(fd uintptr) { accepts, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN) })
+	err = rc.Control(func(fd uintptr) {
+		accepts, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	})
 	return err == nil && accepts != 0
 }
