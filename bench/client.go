@@ -69,9 +69,9 @@ func why(err error, timeout time.Duration) string {
 	var sys *os.SyscallError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timedOut) && timedOut.Timeout():
-		return "no answer within " + timeout.String()
+		return "no response within " + timeout.String()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection was closed before the answer ended"
+		return "the connection was closed before the response ended"
 	case errors.As(err, &sys):
 		return sys.Err.Error()
 	case errors.As(err, &op):

@@ -89,8 +89,8 @@ func TestSendThatFails(t *testing.T) {
 		require.Error(t, o.err)
 		assert.Equal(t, want, why(o.err, time.Second))
 	}
-	f("the connection was closed before the answer ended", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	f("the connection was closed before the answer ended", func(w http.ResponseWriter, _ *http.Request) {
+	f("the connection was closed before the response ended", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	f("the connection was closed before the response ended", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = w.Write(make([]byte, 50))
 	})
@@ -127,12 +127,12 @@ func TestWhy(t *testing.T) {
 	}
 	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 43210}
 	op := func(err error) error { return &net.OpError{Op: "read", Net: "tcp", Source: local, Err: err} }
-	f(context.DeadlineExceeded, "no answer within 3s")
-	f(op(os.ErrDeadlineExceeded), "no answer within 3s")
+	f(context.DeadlineExceeded, "no response within 3s")
+	f(op(os.ErrDeadlineExceeded), "no response within 3s")
 	f(op(os.NewSyscallError("read", syscall.ECONNRESET)), "connection reset by peer")
 	f(op(errors.New("odd")), "odd")
-	f(io.EOF, "the connection was closed before the answer ended")
-	f(io.ErrUnexpectedEOF, "the connection was closed before the answer ended")
+	f(io.EOF, "the connection was closed before the response ended")
+	f(io.ErrUnexpectedEOF, "the connection was closed before the response ended")
 	assert.Equal(t, "x509: certificate signed by unknown authority", why(x509.UnknownAuthorityError{}, time.Second))
 }
 
@@ -162,10 +162,10 @@ func TestRun(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 4, r.Rounds)
 	assert.Equal(t, 25, r.RoundRequests)
-	assert.Equal(t, map[int]int{200: int(direct.Load())}, r.Direct.Answers)
+	assert.Equal(t, map[int]int{200: int(direct.Load())}, r.Direct.Responses)
 	assert.Equal(t, 100, r.Direct.Requests)
 	assert.Zero(t, r.Direct.Failures)
-	assert.Equal(t, map[int]int{200: int(slow.Load()), 503: 10}, r.Through.Answers)
+	assert.Equal(t, map[int]int{200: int(slow.Load()), 503: 10}, r.Through.Responses)
 	assert.EqualValues(t, through.Load(), r.Through.Requests)
 	assert.Equal(t, 10, r.Through.Failures)
 	assert.GreaterOrEqual(t, r.Through.Latency.P50, Milliseconds(20*time.Millisecond), "a refusal, which is fast, isn't in it")

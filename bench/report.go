@@ -35,20 +35,20 @@ type Report struct {
 // Side is the outcome of one side's requests.
 type Side struct {
 	URL string `json:"url"`
-	// Requests is how many were sent and answered or failed: Answers and Errors together.
+	// Requests is how many were sent and answered or failed: Responses and Errors together.
 	Requests int `json:"requests"`
 	// Warmup is how many of those came in the first round, in which connections are
 	// made: their times don't count.
 	Warmup int `json:"warmup"`
-	// Failures is how many had no answer, or one with a status of 400 or more.
+	// Failures is how many had no response, or one with a status of 400 or more.
 	Failures int `json:"failures"`
 	// Late is how many this machine sent over 10 ms late because it was busy itself.
 	Late int `json:"late"`
-	// Answers is how many had which status.
-	Answers map[int]int `json:"answers"`
-	// Errors is how many had no answer, by why.
+	// Responses is how many had which status.
+	Responses map[int]int `json:"responses"`
+	// Errors is how many had no response, by why.
 	Errors map[string]int `json:"errors"`
-	// Latency is of the requests that succeeded, from when each was sent to its answer's last
+	// Latency is of the requests that succeeded, from when each was sent to its response's last
 	// byte; nil if none did. One that had to wait because 512 others were under way is
 	// timed from when it was due.
 	Latency *Latency `json:"latency_ms"`
@@ -136,8 +136,8 @@ func (r Report) notes() []string {
 }
 
 func (r Report) limited() bool {
-	return r.Direct.Answers[http.StatusTooManyRequests] > 0 ||
-		r.Through != nil && r.Through.Answers[http.StatusTooManyRequests] > 0
+	return r.Direct.Responses[http.StatusTooManyRequests] > 0 ||
+		r.Through != nil && r.Through.Responses[http.StatusTooManyRequests] > 0
 }
 
 func (r Report) late() (late, of int) {

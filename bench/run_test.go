@@ -34,7 +34,7 @@ func TestOverhead(t *testing.T) {
 		require.NoError(t, err)
 		all := func(url string, took float64) Side {
 			return Side{
-				URL: url, Requests: 1000, Warmup: 50, Answers: map[int]int{200: 1000}, Errors: map[string]int{},
+				URL: url, Requests: 1000, Warmup: 50, Responses: map[int]int{200: 1000}, Errors: map[string]int{},
 				Latency: latency(took, took, took),
 			}
 		}

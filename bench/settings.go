@@ -43,7 +43,7 @@ type Settings struct {
 	Rate int
 	// Duration is how long both sides together take.
 	Duration time.Duration
-	// Timeout is for one request, from when it was due to its answer's last byte.
+	// Timeout is for one request, from when it was due to its response's last byte.
 	Timeout time.Duration
 }
 

@@ -28,7 +28,7 @@ type tally struct {
 func newTally(name, url string, timeout time.Duration) *tally {
 	return &tally{
 		name: name, timeout: timeout,
-		side: Side{URL: url, Answers: map[int]int{}, Errors: map[string]int{}},
+		side: Side{URL: url, Responses: map[int]int{}, Errors: map[string]int{}},
 	}
 }
 
@@ -62,7 +62,7 @@ func (t *tally) count(r result) {
 		t.side.Failures++
 	}
 	if r.err == nil {
-		t.side.Answers[r.status]++
+		t.side.Responses[r.status]++
 		return
 	}
 	reason := why(r.err, t.timeout)
@@ -93,8 +93,8 @@ func (t *tally) done() Side {
 // outcomes is the outcome of the requests, in words: "200: 990, 429: 10".
 func (s Side) outcomes() string {
 	var parts []string
-	for _, status := range sortedKeys(s.Answers) {
-		parts = append(parts, fmt.Sprintf("%d: %d", status, s.Answers[status]))
+	for _, status := range sortedKeys(s.Responses) {
+		parts = append(parts, fmt.Sprintf("%d: %d", status, s.Responses[status]))
 	}
 	for _, reason := range sortedKeys(s.Errors) {
 		parts = append(parts, fmt.Sprintf("%s: %d", reason, s.Errors[reason]))

@@ -34,16 +34,16 @@ func TestTallyAddsUp(t *testing.T) {
 	require.NoError(t, y.hopeless())
 	assert.Equal(t, Side{
 		URL: "http://a/", Requests: 8, Warmup: 2, Failures: 4, Late: 1,
-		Answers: map[int]int{200: 3, 302: 1, 429: 1},
-		Errors:  map[string]int{"reset": 2, "no answer within 1s": 1},
-		Latency: latency(2, 3, 3), // of what succeeded after the warm-up
+		Responses: map[int]int{200: 3, 302: 1, 429: 1},
+		Errors:    map[string]int{"reset": 2, "no response within 1s": 1},
+		Latency:   latency(2, 3, 3), // of what succeeded after the warm-up
 	}, y.done())
-	assert.Equal(t, "200: 3, 302: 1, 429: 1, no answer within 1s: 1, reset: 2", y.done().outcomes())
+	assert.Equal(t, "200: 3, 302: 1, 429: 1, no response within 1s: 1, reset: 2", y.done().outcomes())
 }
 
 func TestTallyOfNothing(t *testing.T) {
 	nothing := newTally("direct", "u", time.Second).done()
-	assert.Equal(t, Side{URL: "u", Answers: map[int]int{}, Errors: map[string]int{}}, nothing)
+	assert.Equal(t, Side{URL: "u", Responses: map[int]int{}, Errors: map[string]int{}}, nothing)
 	assert.Equal(t, "no request ended", nothing.outcomes())
 }
 

@@ -233,8 +233,8 @@ func TestProbesEndWithTheirTime(t *testing.T) {
 	assert.EqualError(t, brieflyProbe(t, ln.Addr().String()), "no response")
 }
 
-// brieflyProbe is what a probe fails with that runs into its time behind the connect, which alone may
-// take as long on a busy machine: then there is another probe.
+// brieflyProbe is what a probe fails with that runs into its time behind the connect, which alone
+// may take as long on a busy machine: then there is another probe.
 func brieflyProbe(t *testing.T, addr string) error {
 	t.Helper()
 	for begin := time.Now(); ; {

@@ -22,7 +22,7 @@ type Settings struct {
 	Trusted identity.Trusted
 	// Host is sent to backends as Host; "" passes the client's.
 	Host string
-	// Backends are the authorities, such as "host:port", that an answer's Location must not show.
+	// Backends are the authorities, such as "host:port", that a response's Location must not show.
 	// With none, it is that of the backend that answered.
 	Backends []string
 	// Via is our name in the Via of forwarded requests, with a suffix of the process's behind it;

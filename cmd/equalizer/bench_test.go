@@ -127,7 +127,7 @@ func TestBenchAddsUp(t *testing.T) {
 	type side struct {
 		URL                              string
 		Requests, Warmup, Failures, Late *int64
-		Answers                          map[string]int64
+		Responses                        map[string]int64
 		Errors                           map[string]int64
 		Latency                          percentiles `json:"latency_ms"`
 	}
@@ -152,7 +152,7 @@ func TestBenchAddsUp(t *testing.T) {
 	check := func(s side, url string, counted int64) {
 		t.Helper()
 		assert.Equal(t, url+"/measured", s.URL)
-		assert.Equal(t, map[string]int64{"200": counted}, s.Answers)
+		assert.Equal(t, map[string]int64{"200": counted}, s.Responses)
 		assert.Equal(t, counted, *s.Requests)
 		assert.Equal(t, counted, int64(report.Rounds)*report.RoundRequests)
 		assert.Equal(t, report.RoundRequests, *s.Warmup)
