@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 const usage = `equalizer is an HTTP edge proxy: it balances requests over health-checked
@@ -133,7 +134,31 @@ func (flags flagSet) read(args []string) error {
 	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
 		return unknownFlag(name, flags)
 	}
-	return usageError{err.Error()}
+	return usageError{flags.wanted(err.Error())}
+}
+
+// wanted is the flag package's message about a value, with what was wanted instead of its own
+// "parse error".
+func (flags flagSet) wanted(message string) string {
+	about, unparsed := strings.CutSuffix(message, ": parse error")
+	if !unparsed {
+		return message
+	}
+	name := about[strings.LastIndex(about, " -")+2:]
+	return about + "; want " + wantedOf(flags.Lookup(name).Value.(flag.Getter).Get())
+}
+
+// wantedOf says what a flag of the type of value takes.
+func wantedOf(value any) string {
+	switch value.(type) {
+	case bool:
+		return "true or false"
+	case time.Duration:
+		return `a duration, such as "5s"`
+	case int, int64, uint, uint64:
+		return "a whole number"
+	}
+	return "a number"
 }
 
 // version is set by the linker in releases: -ldflags "-X main.version=v1.2.3".
