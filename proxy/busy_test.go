@@ -130,6 +130,7 @@ func TestClientHoldsItsShare(t *testing.T) {
 	assert.Equal(t, "1", refused.Header.Get("Retry-After"))
 	line := p.logged(1)
 	assert.Equal(t, "client-share", line.Reason)
+	assert.Equal(t, "info", line.Level)
 	assert.Equal(t, "2001:db8::3", line.Request.ClientIP)
 
 	other := h.occupy(p, 1, from("2001:db8:0:1::1"))

@@ -12,7 +12,9 @@ import (
 // a hash if the key is secret.
 func (r *request) log(status int) {
 	line := r.proxy.log.Info()
-	if r.failure.ours() {
+	// A client past its share writes as many lines as it likes. An error's is written at once, and
+	// so would cost more than the request.
+	if r.failure.ours() && r.failure != clientShare {
 		line = r.proxy.log.Error()
 	}
 	if line == nil {
