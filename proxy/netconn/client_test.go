@@ -269,33 +269,6 @@ func TestLinger(t *testing.T) {
 	assert.NoError(t, <-closed)
 }
 
-// A client that sends more than is dropped, and reads late, gets the whole response all the same:
-// what it sends is dropped for as long as a part of the response hasn't reached it.
-func TestLingerUntilTheResponseArrived(t *testing.T) {
-	if !tellsUnsent {
-		t.Skip("this system doesn't tell what has arrived")
-	}
-	_, c, theirs := client(t, ClientLimits{})
-	require.NoError(t, theirs.SetReadBuffer(4<<10))
-	require.NoError(t, c.inner().(*net.TCPConn).SetWriteBuffer(1<<20))
-	begin(t, c, theirs, "POST")
-	response := text(1, 100_000)
-	send(t, c, response)
-	c.LeaveUnread()
-	closed := make(chan error)
-	go func() { closed <- c.Close() }()
-	much := make([]byte, lingerBytes)
-	for range 2 {
-		_, err := theirs.Write(much)
-		require.NoError(t, err)
-	}
-	got, err := io.ReadAll(theirs)
-	require.NoError(t, err)
-	assert.True(t, response == string(got), "%d bytes of %d", len(got), len(response))
-	require.NoError(t, theirs.Close())
-	assert.NoError(t, <-closed)
-}
-
 // Once the response has arrived, there is an end to what is dropped.
 func TestLingerEnds(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{})

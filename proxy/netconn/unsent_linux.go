@@ -7,9 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tellsUnsent says that hasUnsent can tell.
-const tellsUnsent = true
-
 // hasUnsent reports whether the other side's system hasn't acknowledged all that was written. Where
 // this system can't tell, it says no.
 func hasUnsent(conn net.Conn) bool {

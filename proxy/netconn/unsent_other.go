@@ -4,9 +4,6 @@ package netconn
 
 import "net"
 
-// tellsUnsent says that hasUnsent can tell.
-const tellsUnsent = false
-
 // hasUnsent reports whether the other side's system hasn't acknowledged all that was written. Where
 // this system can't tell, it says no.
 func hasUnsent(net.Conn) bool { return false }

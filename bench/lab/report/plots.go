@@ -24,7 +24,7 @@ const OverviewPlot = "cpu.svg"
 func (r *Report) Overview() []byte {
 	b := plot.Bars{
 		Title:    "CPU per request, 1,000,000 clients with a limit",
-		Subtitle: "Median of the rounds, whiskers to least and most; x: over the cheaper of nginx and HAProxy; all log, but for the bare one",
+		Subtitle: "Median of the rounds, whiskers to least and most; x: over the cheaper of nginx and HAProxy; all log, except the bare one",
 		Unit:     "us",
 	}
 	for _, shape := range r.Loads() {
