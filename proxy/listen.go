@@ -132,7 +132,7 @@ func (p *Proxy) acceptRest(ln net.Listener) {
 // serve serves a connection in a goroutine of its own, which ends with the connection.
 func (p *Proxy) serve(conn net.Conn) {
 	s := &session{Client: p.clients.Add(conn), proxy: p}
-	go s.run()
+	go s.Serve(s)
 }
 
 // Drain has every answer say Connection: close from now on. Connections are accepted and requests

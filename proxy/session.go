@@ -3,65 +3,47 @@ package proxy
 import "gopher-equalizer/proxy/netconn"
 
 // session is a client's connection and the requests that come on it, one after the other. While
-// none has come it holds no memory but its own.
+// none has come it holds no memory but its own. It is the connection's netconn.Handler.
 type session struct {
 	*netconn.Client
 	proxy *Proxy
-	// request is the one that is being read or answered; nil while nothing of one has come.
+	// request is the one that is being read or served; nil while nothing of one has come.
 	request *request
-	// over says that no request follows.
-	over bool
-	// rested says that the session goes on in a new goroutine.
-	rested bool
 }
 
-// run serves the connection until one side has enough of it.
-func (s *session) run() {
-	for s.await() {
-		s.serve()
-	}
-	s.release()
-	if s.rested {
-		s.rested = false
-		go s.run()
-		return
-	}
-	s.Close()
-}
-
-// Serve is netconn.Server's: n bytes have come. Requests that need no more of the client, which is
-// most, are answered.
-func (s *session) Serve(n int) (wait bool) {
+// Arrived serves each request that needs no more of the client, which is most.
+func (s *session) Arrived(n int) netconn.Verdict {
 	s.request.in.end += n
 	for s.request.arrived() {
-		if s.serve(); s.over {
-			return false
-		}
-		if s.request == nil {
-			return true
+		if verdict := s.Attend(); verdict != netconn.Attend {
+			return verdict
 		}
 	}
-	return false
+	if !s.request.isOpen() { // Old clients send empty lines behind a body.
+		s.release()
+		return netconn.Ignore
+	}
+	return netconn.Attend
 }
 
-// serve answers the request, and readies the connection for the next one. A part of that may be
-// here already.
-func (s *session) serve() {
+// Attend serves a request, and readies the connection for the next one. A part of that may be here
+// already.
+func (s *session) Attend() netconn.Verdict {
 	if !s.request.serve() {
-		s.over = true
-		return
+		return netconn.End
 	}
 	s.Idle()
 	in := &s.request.in
 	if in.skipEmptyLines(); in.size() == 0 {
 		s.release()
-		return
+		return netconn.Wait
 	}
 	in.shift()
 	s.Begin()
+	return netconn.Attend
 }
 
-// Lend and GiveBack are netconn.Server's, too.
+// Lend lends the room that a request's first bytes are read into.
 func (s *session) Lend() []byte {
 	if s.request == nil {
 		s.request = s.proxy.requests.Get().(*request)
@@ -70,7 +52,7 @@ func (s *session) Lend() []byte {
 	return s.request.in.room()
 }
 
-// GiveBack is called when nothing had come after all.
+// GiveBack takes it back.
 func (s *session) GiveBack() { s.release() }
 
 func (s *session) release() {
@@ -82,26 +64,4 @@ func (s *session) release() {
 			s.proxy.requests.Put(r)
 		}
 	}
-}
-
-// await waits for the first bytes of a request, unless those came with the one before. It says no
-// at the connection's end, and when the session has rested.
-func (s *session) await() bool {
-	if s.over {
-		return false
-	}
-	if s.request != nil {
-		return true
-	}
-	err := s.Await(s)
-	for ; err == nil && !s.over; err = s.Await(s) {
-		if s.request.isOpen() {
-			return true
-		}
-		// Empty lines behind a body, as old clients send them, are no request.
-		s.KeepWaiting()
-		s.release()
-	}
-	s.rested = err == netconn.ErrRested
-	return false
 }

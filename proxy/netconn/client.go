@@ -1,11 +1,8 @@
 package netconn
 
 import (
-	"errors"
-	"io"
 	"net"
 	"net/netip"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -38,14 +35,6 @@ const (
 	body                  // its body
 )
 
-const (
-	// firstRequestGrace is how long after its connect a client may send its first request although
-	// we are closing: who has just connected is about to.
-	firstRequestGrace = time.Second
-	// nextRequestGrace is the same for the next request, for those that are under way.
-	nextRequestGrace = 5 * time.Millisecond
-)
-
 // Clients are the connections of clients.
 type Clients struct {
 	*Registry
@@ -64,31 +53,19 @@ func NewClients(limits ClientLimits) *Clients {
 	}
 }
 
-// Server is whom a client's requests are for.
-type Server interface {
-	// Lender lends the memory that the first bytes of a request are read into.
-	Lender
-	// Serve is told of n such bytes. It may answer the request at once, if it is all there, call
-	// Idle, and have the wait go on for the next one; where a part of that is here already, it
-	// calls Begin, and has Await return. It must neither Read nor Close.
-	Serve(n int) (wait bool)
-}
-
 // Client is the connection of a client. One goroutine may use it.
 //
-// Await waits for a request's first bytes, Read reads the rest of its header and, after Body, its
+// Serve waits for a request's first bytes, Read reads the rest of its header and, after Body, its
 // body; after Idle comes the next one.
 type Client struct {
 	timed
-	server Server
-	// used is Client.serve, made once.
+	handler Handler
+	// verdict is what the connection needs next.
+	verdict Verdict
+	// used is Client.arrivedInWait, made once.
 	used func(n int) (wait bool)
-	// due is when the wait for a request will be overdue, 0 before it begins, and again has Await
-	// wait once more.
-	due   int64
-	again bool
-	// hurried says that this is the last wait, with a deadline of its own.
-	hurried bool
+	// due is when the wait for a request will be overdue; 0 before it begins.
+	due int64
 	// endless counts the waits that are never overdue, to tell one from the other.
 	endless   int64
 	all       *Clients
@@ -111,10 +88,10 @@ type Client struct {
 	sends, takes pace
 }
 
-// Add takes a client's connection under the registry's care. The caller must Close it.
+// Add takes a client's connection under the registry's care. The caller must Serve or Close it.
 func (all *Clients) Add(conn net.Conn) *Client {
 	c := &Client{timed: timed{link: newLink(conn), untold: true}, all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
-	c.used = c.serve
+	c.used = c.arrivedInWait
 	c.sends, c.takes = newPace(all.limits), newPace(all.limits)
 	c.timed.pace = &c.takes
 	all.add(&c.timed)
@@ -145,18 +122,6 @@ func (c *Client) Idle() {
 // Ended reports whether the client has ended its side of the connection, or reset it.
 func (c *Client) Ended() bool { return c.link.peer() != present }
 
-// KeepWaiting says that what came was no request: the wait for one goes on, and is overdue when it
-// was going to be.
-func (c *Client) KeepWaiting() {
-	c.phase = awaiting
-	if c.served {
-		c.stage.Store(kept)
-	} else {
-		c.stage.Store(fresh)
-	}
-	c.makeRoom()
-}
-
 // hasLeft looks whether the client has reset the connection. One that has only ended its side may
 // still read, and nothing tells that from one that is gone until something is sent to it.
 func (c *Client) hasLeft() bool {
@@ -166,7 +131,7 @@ func (c *Client) hasLeft() bool {
 	return c.left.Load()
 }
 
-// Begin says that the first bytes of a request are there, as after Await.
+// Begin notes that the first bytes of a request are here, as when Handler.Arrived is called.
 func (c *Client) Begin() {
 	c.phase = header
 	c.stage.Store(asking)
@@ -209,98 +174,6 @@ func (c *Client) readHead(p []byte) (n int, err error) {
 		c.readErr = err
 	}
 	return n, err
-}
-
-// Await waits for a request's first bytes, and tells server of them, until they are for Read to go
-// on with. It returns io.EOF when the client was idle for too long, or the registry is closing and
-// nothing comes: then nobody waits for an answer. After an error, what was lent may be lent still.
-// ErrRested is none: the wait may go on, by another Await.
-func (c *Client) Await(server Server) error {
-	c.server = server
-	for {
-		c.again = false
-		switch err := c.awaitOnce(); {
-		case err == errWoken && c.rested.Swap(false):
-			return ErrRested
-		case err != errWoken && (err != nil || !c.again):
-			return err
-		}
-	}
-}
-
-func (c *Client) awaitOnce() error {
-	if c.mustLeave() {
-		return c.lastAwait()
-	}
-	c.expect()
-	n, err := c.link.readEach(c.server, c.used)
-	if _, err = c.endRead(n, err, c.due); err == ErrTimeout {
-		return io.EOF
-	}
-	return err
-}
-
-// mustLeave says that the connection is to end instead of waiting for a request.
-func (c *Client) mustLeave() bool { return c.registry.closing.Load() || c.stage.Load() == leaving }
-
-// expect notes that the wait for a request begins, or goes on.
-func (c *Client) expect() {
-	if c.due == 0 {
-		c.due = c.patience()
-	}
-	c.beginRead(c.due)
-}
-
-// patience is when a wait for a request that begins now will be overdue.
-func (c *Client) patience() (due int64) {
-	limit := c.all.limits.Header
-	if c.served {
-		limit = c.all.limits.Idle
-	}
-	if due = c.in(limit); due == 0 {
-		c.endless++
-		due = waits - c.endless
-	}
-	return due
-}
-
-// serve is told of a request's first bytes. While requests are answered at once, it is all one Read
-// of the link.
-func (c *Client) serve(n int) (wait bool) {
-	c.readDue.Store(0)
-	c.Begin()
-	c.again = c.server.Serve(n)
-	if !c.again || c.hurried || c.mustLeave() {
-		return false
-	}
-	c.expect()
-	return true
-}
-
-// lastAwait gives a request that is under way the chance to arrive before the connection closes.
-func (c *Client) lastAwait() error {
-	c.hurried = true
-	defer func() { c.hurried = false }()
-	end := time.Now().Add(nextRequestGrace)
-	if first := c.connected.Add(firstRequestGrace); !c.served && first.After(end) {
-		end = first
-	}
-	for {
-		if err := c.link.SetReadDeadline(end); err != nil {
-			return err
-		}
-		if c.registry.closed.Load() {
-			return io.EOF
-		}
-		n, err := c.link.readEach(c.server, c.used)
-		if n > 0 {
-			return errors.Join(err, c.link.SetReadDeadline(never))
-		}
-		// A deadline before the end is the one that CloseIdle woke us with.
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(end) {
-			return io.EOF
-		}
-	}
 }
 
 // Write sends all of p.

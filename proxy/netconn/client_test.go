@@ -308,10 +308,10 @@ func TestAbort(t *testing.T) {
 func TestReadingAndWritingDoNotAllocate(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: patience, Idle: patience, Read: patience, Write: patience})
 	buf := make([]byte, 1)
-	var server Server = &first{lent: buf}
+	var handler Handler = &first{lent: buf}
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		_, _ = theirs.Write(buf)
-		_ = c.Await(server)
+		_ = awaits(c, handler)
 		_, _ = c.Write(buf)
 		_, _ = theirs.Read(buf)
 		c.Idle()
@@ -325,9 +325,8 @@ func TestLongWait(t *testing.T) {
 	require.True(t, c.Next())
 	c.Idle()
 	takes(t, 4*brief, func() {
-		_, err := read(c)
-		assert.Equal(t, ErrRested, err)
-		_, err = read(c)
-		assert.Equal(t, io.EOF, err)
+		h := &first{lent: make([]byte, 1)}
+		assert.Equal(t, rest, awaits(c, h))
+		assert.Equal(t, End, awaits(c, h))
 	})
 }

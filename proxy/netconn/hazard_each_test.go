@@ -9,29 +9,31 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// script is a Server that answers at once, as its steps say.
+// script is a Handler that serves from within the wait, as its steps say.
 type script struct {
 	lent
 	client *Client
-	steps  []func() (wait bool)
+	steps  []func() Verdict
 	came   []int
 }
 
-func (s *script) Serve(n int) (wait bool) {
+func (s *script) Arrived(n int) Verdict {
 	s.came = append(s.came, n)
 	step := s.steps[0]
 	s.steps = s.steps[1:]
-	wait = step()
+	verdict := step()
 	s.client.Idle()
-	return wait
+	return verdict
 }
 
-func goOn() (wait bool) { return true }
-func stop() (wait bool) { return false }
+func (s *script) Attend() Verdict { return End }
+
+func goOn() Verdict { return Wait }
+func stop() Verdict { return Attend }
 
 // within has a client's first request "1", of one byte, be answered by steps, for whom room bytes
 // are lent.
-func within(t *testing.T, of kind, limits ClientLimits, room int, steps func(c *Client, send func(string), end func()) []func() bool) (*script, error) {
+func within(t *testing.T, of kind, limits ClientLimits, room int, steps func(c *Client, send func(string), end func()) []func() Verdict) (*script, Verdict) {
 	t.Helper()
 	c, theirs := of.client(t, limits)
 	send := func(text string) {
@@ -45,26 +47,26 @@ func within(t *testing.T, of kind, limits ClientLimits, room int, steps func(c *
 	}
 	s := &script{lent: make([]byte, room), client: c, steps: steps(c, send, end)}
 	send("1")
-	return s, c.Await(s)
+	return s, awaits(c, s)
 }
 
 // What comes while a request is answered is there for the wait that follows.
 func TestRequestWhileAnother(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
-		s, err := within(t, of, ClientLimits{}, 100, func(_ *Client, send func(string), _ func()) []func() bool {
-			return []func() bool{func() bool { send("22"); return true }, func() bool { send("333"); return true }, stop}
+		s, verdict := within(t, of, ClientLimits{}, 100, func(_ *Client, send func(string), _ func()) []func() Verdict {
+			return []func() Verdict{func() Verdict { send("22"); return Wait }, func() Verdict { send("333"); return Wait }, stop}
 		})
-		require.NoError(t, err)
+		require.Equal(t, Attend, verdict)
 		assert.Equal(t, []int{1, 2, 3}, s.came)
 	})
 }
 
 func TestEndWhileAnswering(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
-		s, err := within(t, of, ClientLimits{}, 100, func(_ *Client, _ func(string), end func()) []func() bool {
-			return []func() bool{func() bool { end(); return true }}
+		s, verdict := within(t, of, ClientLimits{}, 100, func(_ *Client, _ func(string), end func()) []func() Verdict {
+			return []func() Verdict{func() Verdict { end(); return Wait }}
 		})
-		require.Equal(t, io.EOF, err)
+		require.Equal(t, End, verdict)
 		assert.Equal(t, []int{1}, s.came)
 	})
 }
@@ -75,10 +77,10 @@ func TestRequestAndEndBeforeAnswering(t *testing.T) {
 		onBothKinds(t, func(t *testing.T, of kind) {
 			c, theirs := of.client(t, ClientLimits{Idle: idle})
 			for range 3 { // At any time of the connection's life.
-				s := &script{lent: make([]byte, 100), client: c, steps: []func() bool{stop}}
+				s := &script{lent: make([]byte, 100), client: c, steps: []func() Verdict{stop}}
 				_, err := theirs.Write([]byte("1"))
 				require.NoError(t, err)
-				require.NoError(t, c.Await(s))
+				require.Equal(t, Attend, awaits(c, s))
 			}
 			_, err := theirs.Write([]byte("1"))
 			require.NoError(t, err)
@@ -86,8 +88,8 @@ func TestRequestAndEndBeforeAnswering(t *testing.T) {
 			if _, ok := c.link.(*plain); !ok { // Which doesn't see the end behind the byte, nor need to.
 				require.Eventually(t, func() bool { return c.link.peer() == ended }, patience, time.Millisecond)
 			}
-			s := &script{lent: make([]byte, 100), client: c, steps: []func() bool{goOn}}
-			require.Equal(t, io.EOF, c.Await(s))
+			s := &script{lent: make([]byte, 100), client: c, steps: []func() Verdict{goOn}}
+			require.Equal(t, End, awaits(c, s))
 			assert.Equal(t, []int{1}, s.came)
 		})
 	}
@@ -96,10 +98,10 @@ func TestRequestAndEndBeforeAnswering(t *testing.T) {
 // What a small buffer left behind isn't told of again.
 func TestMoreThanWasLent(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
-		s, err := within(t, of, ClientLimits{}, 4, func(_ *Client, send func(string), _ func()) []func() bool {
-			return []func() bool{func() bool { send("2222333344"); return true }, goOn, goOn, stop}
+		s, verdict := within(t, of, ClientLimits{}, 4, func(_ *Client, send func(string), _ func()) []func() Verdict {
+			return []func() Verdict{func() Verdict { send("2222333344"); return Wait }, goOn, goOn, stop}
 		})
-		require.NoError(t, err)
+		require.Equal(t, Attend, verdict)
 		assert.Equal(t, []int{1, 4, 4, 2}, s.came)
 	})
 }
@@ -107,10 +109,10 @@ func TestMoreThanWasLent(t *testing.T) {
 // A wake-up that was meant for another wait.
 func TestWokenWhileAnswering(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
-		s, err := within(t, of, ClientLimits{}, 100, func(c *Client, send func(string), _ func()) []func() bool {
-			return []func() bool{func() bool { c.wakeRead(); send("22"); return true }, stop}
+		s, verdict := within(t, of, ClientLimits{}, 100, func(c *Client, send func(string), _ func()) []func() Verdict {
+			return []func() Verdict{func() Verdict { c.wakeRead(); send("22"); return Wait }, stop}
 		})
-		require.NoError(t, err)
+		require.Equal(t, Attend, verdict)
 		assert.Equal(t, []int{1, 2}, s.came)
 	})
 }
@@ -119,10 +121,10 @@ func TestWokenWhileAnswering(t *testing.T) {
 func TestIdleAfterAnswering(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		takes(t, brief, func() {
-			s, err := within(t, of, ClientLimits{Header: time.Hour, Idle: brief}, 100, func(*Client, func(string), func()) []func() bool {
-				return []func() bool{goOn}
+			s, verdict := within(t, of, ClientLimits{Header: time.Hour, Idle: brief}, 100, func(*Client, func(string), func()) []func() Verdict {
+				return []func() Verdict{goOn}
 			})
-			require.Equal(t, io.EOF, err)
+			require.Equal(t, End, verdict)
 			assert.Equal(t, []int{1}, s.came)
 		})
 	})
@@ -132,10 +134,10 @@ func TestIdleAfterAnswering(t *testing.T) {
 // meanwhile.
 func TestCloseIdleWhileAnswering(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
-		s, err := within(t, of, ClientLimits{}, 100, func(c *Client, send func(string), _ func()) []func() bool {
-			return []func() bool{func() bool { c.registry.CloseIdle(); send("22"); return true }, goOn}
+		s, verdict := within(t, of, ClientLimits{}, 100, func(c *Client, send func(string), _ func()) []func() Verdict {
+			return []func() Verdict{func() Verdict { c.registry.CloseIdle(); send("22"); return Wait }, goOn}
 		})
-		require.Equal(t, io.EOF, err)
+		require.Equal(t, End, verdict)
 		assert.Equal(t, []int{1, 2}, s.came)
 	})
 }
@@ -143,14 +145,14 @@ func TestCloseIdleWhileAnswering(t *testing.T) {
 // Cut waits for nobody, not even for who answers from within a read.
 func TestCutWhileAnswering(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
-		_, err := within(t, of, ClientLimits{}, 100, func(c *Client, _ func(string), _ func()) []func() bool {
-			return []func() bool{func() bool {
+		_, verdict := within(t, of, ClientLimits{}, 100, func(c *Client, _ func(string), _ func()) []func() Verdict {
+			return []func() Verdict{func() Verdict {
 				c.registry.Cut()
 				_, err := c.Write([]byte("answer"))
 				assert.Error(t, err)
-				return true
+				return Wait
 			}}
 		})
-		requireCut(t, err)
+		assert.Equal(t, End, verdict)
 	})
 }

@@ -20,20 +20,20 @@ func (c *Client) linger() {
 	if c.CloseWrite() != nil {
 		return
 	}
-	rest := rest{&c.timed, c.in(lingerTime)}
+	dropped := unread{&c.timed, c.in(lingerTime)}
 	for ended := false; !ended; {
-		n, err := io.Copy(io.Discard, io.LimitReader(rest, lingerBytes))
+		n, err := io.Copy(io.Discard, io.LimitReader(dropped, lingerBytes))
 		ended = err != nil || n < lingerBytes || !hasUnsent(c.link.inner())
 	}
 }
 
-// rest reads what a client still sends, until due.
-type rest struct {
+// unread reads what a client still sends, until due.
+type unread struct {
 	conn *timed
 	due  int64
 }
 
-func (r rest) Read(p []byte) (int, error) { return r.conn.read(p, r.due) }
+func (u unread) Read(p []byte) (int, error) { return u.conn.read(p, u.due) }
 
 // reset makes the coming close a reset.
 func (c *Client) reset() {

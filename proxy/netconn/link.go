@@ -14,7 +14,7 @@ var ErrStale = errors.New("the connection went stale")
 type Lender interface {
 	// Lend is called when bytes may have come.
 	Lend() []byte
-	// GiveBack is called when none had, and the wait goes on.
+	// GiveBack is called when none had.
 	GiveBack()
 }
 

@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -61,25 +62,38 @@ type lent []byte
 func (l lent) Lend() []byte { return l }
 func (l lent) GiveBack()    {}
 
-// first is a Server that answers nothing at once.
+// first is a Handler that serves nothing from within the wait.
 type first struct {
 	lent
 	n int
 }
 
-func (f *first) Serve(n int) (wait bool) {
+func (f *first) Arrived(n int) Verdict {
 	f.n = n
-	return false
+	return Attend
 }
 
-// comes returns how many bytes a client's Await got.
+func (f *first) Attend() Verdict { return End }
+
+// awaits has a client wait for requests, as Serve does, until something else is to be done.
+func awaits(c *Client, h Handler) Verdict {
+	c.handler, c.verdict = h, Wait
+	for c.verdict == Wait || c.verdict == Ignore {
+		c.verdict = c.await()
+	}
+	return c.verdict
+}
+
+// comes returns how many bytes of a request come from a client; io.EOF if none do.
 func comes(c *Client, buf []byte) (int, error) {
 	f := &first{lent: buf}
-	err := c.Await(f)
-	return f.n, err
+	if awaits(c, f) == End {
+		return 0, io.EOF
+	}
+	return f.n, nil
 }
 
-// read returns what one Read does, or a client's Await if no request has begun.
+// read returns what one Read does, or what comes first if no request has begun.
 func read(c net.Conn) (string, error) {
 	buf := make([]byte, 100)
 	if c, ok := c.(*Client); ok && c.phase == awaiting {

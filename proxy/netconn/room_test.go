@@ -134,7 +134,7 @@ func TestConnectionThatGoesIdleMakesRoom(t *testing.T) {
 	all, clients = crowd(t, 1)
 	clients[0].Begin()
 	entered = entering(t, all, nil)
-	clients[0].KeepWaiting()
+	clients[0].ignore()
 	_, err = comes(clients[0], make([]byte, 10))
 	assert.Equal(t, io.EOF, err, "nor do empty lines keep a place")
 	clients[0].Close()
@@ -148,12 +148,12 @@ func TestRequestOfOneThatIsToLeave(t *testing.T) {
 	c.stage.Store(leaving)
 	send(t, theirs, "1")
 	s := &script{lent: make([]byte, 10), client: c}
-	s.steps = []func() bool{
-		func() bool { require.True(t, c.Next()); return true },
+	s.steps = []func() Verdict{
+		func() Verdict { require.True(t, c.Next()); return Wait },
 		stop,
 	}
 	go func() { time.Sleep(2 * nextRequestGrace); send(t, theirs, "22") }() // It must not end with the grace.
-	require.NoError(t, c.Await(s))
+	require.Equal(t, Attend, awaits(c, s))
 	assert.Equal(t, []int{1, 2}, s.came)
 }
 

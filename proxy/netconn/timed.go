@@ -18,10 +18,6 @@ func (timeout) Error() string   { return "timed out" }
 func (timeout) Timeout() bool   { return true }
 func (timeout) Temporary() bool { return false }
 
-// ErrRested is what Await returns once in a long wait: whoever calls it had better wait on in
-// another goroutine. One that has served requests has a stack of 4 KB or more, and a new one 2 KB.
-var ErrRested = errors.New("waited for long")
-
 // errWoken says that a Read was woken without being overdue.
 var errWoken = errors.New("woken")
 
