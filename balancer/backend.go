@@ -23,8 +23,8 @@ type Backend struct {
 	_      [cacheLines]byte
 	places places
 	failed atomic.Int64
-	// passed counts the requests that went elsewhere after this backend.
-	passed atomic.Uint64
+	// passed is the turn of the requests that went elsewhere after this backend.
+	passed turn
 	_      [cacheLines]byte
 }
 
@@ -71,23 +71,23 @@ func (b *Backend) Authority() string { return b.authority }
 // Prober is what Settings.NewProber made for the backend.
 func (b *Backend) Prober() Prober { return b.prober }
 
-// Begin takes a place for a request, as Pick does, at this backend whatever its health. The error
-// is ErrBusy or ErrClientShare; without one, the caller must call End once for the same client.
-func (b *Backend) Begin(client uint64) error { return b.places.take(client) }
+// begin takes a place for a client's request. The error is ErrBusy or ErrClientShare.
+func (b *Backend) begin(client uint64) error { return b.places.take(client) }
 
-// End gives the place of a client's request back; failed says that the backend broke it.
-func (b *Backend) End(client uint64, failed bool) {
-	if failed {
+// end gives the place of a client's request back. It is the one place where live traffic tells of
+// a backend.
+func (b *Backend) end(client uint64, r Result) {
+	if r.Failed {
 		b.failed.Add(1)
 	}
 	b.places.giveBack(client)
 }
 
-// fit reports whether the backend may get requests. The caller holds Pool.mu.
-func (b *Backend) fit() bool { return b.settings.State == Ready && b.health.up }
+// available reports whether the backend may get requests. The caller holds Pool.mu.
+func (b *Backend) available() bool { return b.settings.State == Ready && b.health.up }
 
-// undecided reports whether the backend may turn out to be fit once it was probed. The caller
-// holds Pool.mu.
+// undecided reports whether the backend may become available once it was probed. The caller holds
+// Pool.mu.
 func (b *Backend) undecided() bool { return b.settings.State == Ready && !b.health.known() }
 
 // status is what operators see of the backend. The caller holds Pool.mu.

@@ -14,12 +14,12 @@ func TestBackendCountsWhatRunsWhatRanAndWhatBroke(t *testing.T) {
 	counts := func() [3]int64 { s := p.Status()[0]; return [3]int64{s.InFlight, s.Requests, s.Failures} }
 
 	assert.Equal(t, [3]int64{0, 0, 0}, counts())
-	require.NoError(t, b.Begin(0))
-	require.NoError(t, b.Begin(0))
+	require.NoError(t, b.begin(0))
+	require.NoError(t, b.begin(0))
 	assert.Equal(t, [3]int64{2, 2, 0}, counts())
-	b.End(0, false)
+	b.end(0, Result{})
 	assert.Equal(t, [3]int64{1, 2, 0}, counts())
-	b.End(0, true)
+	b.end(0, Result{Failed: true})
 	assert.Equal(t, [3]int64{0, 2, 1}, counts())
 }
 
@@ -31,8 +31,8 @@ func TestBackendCountersAgreeWhileTheyMove(t *testing.T) {
 	for range 4 {
 		users.Go(func() {
 			for range 2000 {
-				assert.NoError(t, b.Begin(0))
-				b.End(0, true)
+				assert.NoError(t, b.begin(0))
+				b.end(0, Result{Failed: true})
 			}
 		})
 	}

@@ -13,7 +13,7 @@ import (
 
 // poolOf publishes a schedule of backends with those weights, as if their probes had succeeded.
 func poolOf(strategy Strategy, weights ...int) *Pool {
-	p := &Pool{strategy: strategy, backends: weighted(weights...)}
+	p := &Pool{build: builders[strategy](), backends: weighted(weights...)}
 	for _, b := range p.backends {
 		b.settings.State = Ready
 		b.health.observe(true, 1, 1)
@@ -22,15 +22,15 @@ func poolOf(strategy Strategy, weights ...int) *Pool {
 	return p
 }
 
-// pick is a pick of nobody's, which ends at once; nil if there is none.
-func (p *Pool) pick() *Backend { return ended(p.Pick(0)) }
+// first is a first pick of nobody's, which ends at once; nil if there is none.
+func (p *Pool) first() *Backend { return ended(p.pick(0, tried{})) }
 
-// pickOther is pick, besides than.
-func (p *Pool) pickOther(than *Backend) *Backend { return ended(p.PickOther(than, 0)) }
+// other is the pick after an attempt at a backend.
+func (p *Pool) other(than *Backend) *Backend { return ended(p.pick(0, tried{}.with(than))) }
 
 func ended(b *Backend, err error) *Backend {
 	if err == nil {
-		b.End(0, false)
+		b.end(0, Result{})
 	}
 	return b
 }
@@ -45,8 +45,8 @@ func tally(n int, pick func() *Backend) map[string]int {
 }
 
 func TestRoundRobinIsExact(t *testing.T) {
-	assert.Equal(t, map[string]int{"a": 1000, "b": 1000, "c": 1000}, tally(3000, poolOf(RoundRobin, 1, 1, 1).pick))
-	assert.Equal(t, map[string]int{"a": 1500, "b": 1000, "c": 500}, tally(3000, poolOf(RoundRobin, 3, 2, 1).pick))
+	assert.Equal(t, map[string]int{"a": 1000, "b": 1000, "c": 1000}, tally(3000, poolOf(RoundRobin, 1, 1, 1).first))
+	assert.Equal(t, map[string]int{"a": 1500, "b": 1000, "c": 500}, tally(3000, poolOf(RoundRobin, 3, 2, 1).first))
 }
 
 func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
@@ -55,7 +55,7 @@ func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
 	for range 30 {
 		pickers.Go(func() {
 			for range 100 {
-				p.pick()
+				p.first()
 			}
 		})
 	}
@@ -67,7 +67,7 @@ func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
 
 func TestRandomDrawsByWeight(t *testing.T) {
 	const n = 20_000
-	counts := tally(n, poolOf(Random, 5, 3, 2).pick)
+	counts := tally(n, poolOf(Random, 5, 3, 2).first)
 	for name, share := range map[string]float64{"a": 0.5, "b": 0.3, "c": 0.2} {
 		// Six standard deviations: off by chance once in half a billion runs.
 		assert.InDelta(t, n*share, counts[name], 6*math.Sqrt(n*share*(1-share)), name)
@@ -77,58 +77,58 @@ func TestRandomDrawsByWeight(t *testing.T) {
 func TestPickOfNone(t *testing.T) {
 	for _, strategy := range []Strategy{RoundRobin, Random} {
 		p := poolOf(strategy)
-		assert.Nil(t, p.pick())
-		assert.Nil(t, p.pickOther(&Backend{}))
+		assert.Nil(t, p.first())
+		assert.Nil(t, p.other(&Backend{}))
 	}
 }
 
-func TestPickOtherOfOne(t *testing.T) {
+func TestRetryWithoutAnother(t *testing.T) {
 	for _, strategy := range []Strategy{RoundRobin, Random} {
 		p := poolOf(strategy, 7)
-		assert.Nil(t, p.pickOther(p.backends[0]))
-		assert.Equal(t, p.backends[0], p.pickOther(&Backend{}), "than is not fit any more")
+		assert.Nil(t, p.other(p.backends[0]))
+		assert.Equal(t, p.backends[0], p.other(&Backend{}), "than is not available any more")
 	}
 }
 
 // What one backend drops goes to the others by weight, exactly; and neither that nor the first
 // attempts are changed by what comes in between.
-func TestPickOtherKeepsRoundRobinExact(t *testing.T) {
+func TestRetriesKeepRoundRobinExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		weights := genWeights(t)
 		p := poolOf(RoundRobin, weights...)
 		than := p.backends[rapid.IntRange(0, len(weights)-1).Draw(t, "than")]
 		other := p.backends[rapid.IntRange(0, len(weights)-1).Draw(t, "other")]
-		total := len(*p.schedule.Load())
+		total := len((*p.picker.Load()).(*roundRobin).cycle)
 
-		picks, resends := map[*Backend]int{}, map[*Backend]int{}
+		picks, retries := map[*Backend]int{}, map[*Backend]int{}
 		for range total - than.settings.Weight {
-			resends[p.pickOther(than)]++
+			retries[p.other(than)]++
 			if other != than {
-				p.pickOther(other)
+				p.other(other)
 			}
 		}
 		for range total {
-			p.pickOther(than)
-			picks[p.pick()]++
+			p.other(than)
+			picks[p.first()]++
 		}
 		for _, b := range p.backends {
 			assert.Equal(t, b.settings.Weight, picks[b], "picks of %s", b.URL())
 			if b != than {
-				assert.Equal(t, b.settings.Weight, resends[b], "resends to %s", b.URL())
+				assert.Equal(t, b.settings.Weight, retries[b], "retries at %s", b.URL())
 			}
 		}
-		assert.Zero(t, resends[than])
+		assert.Zero(t, retries[than])
 	})
 }
 
-func TestPickOtherAtRandomNeverReturnsThan(t *testing.T) {
+func TestRetriesAtRandomNeverGoToTheSame(t *testing.T) {
 	p := poolOf(Random, 8, 1, 1)
-	counts := tally(2000, func() *Backend { return p.pickOther(p.backends[0]) })
+	counts := tally(2000, func() *Backend { return p.other(p.backends[0]) })
 	assert.Zero(t, counts["a"])
 	assert.InDelta(t, 1000, counts["b"], 6*math.Sqrt(500))
 }
 
-// Picks see one schedule or the next, whole: a is always there, and b only while it is fit.
+// Picks see one schedule or the next, whole: a is always there, and b only while it is up.
 func TestPickWhileBackendsFlip(t *testing.T) {
 	p := poolOf(RoundRobin, 1, 1)
 	a, b := p.backends[0], p.backends[1]
@@ -138,8 +138,8 @@ func TestPickWhileBackendsFlip(t *testing.T) {
 	for range 3 {
 		pickers.Go(func() {
 			for {
-				assert.Contains(t, p.backends, p.pick())
-				assert.Equal(t, a, p.pickOther(b))
+				assert.Contains(t, p.backends, p.first())
+				assert.Equal(t, a, p.other(b))
 				select {
 				case <-flipped:
 					return
@@ -149,23 +149,24 @@ func TestPickWhileBackendsFlip(t *testing.T) {
 		})
 	}
 	for range 200 {
-		p.take(b, "", io.EOF)
-		assert.Equal(t, map[string]int{"a": 4}, tally(4, p.pick), "down: never again")
-		p.take(b, "", nil)
+		p.observe(b, "", io.EOF)
+		assert.Equal(t, map[string]int{"a": 4}, tally(4, p.first), "down: never again")
+		p.observe(b, "", nil)
 	}
 	close(flipped)
 	pickers.Wait()
-	assert.Equal(t, map[string]int{"a": 2, "b": 2}, tally(4, p.pick))
+	assert.Equal(t, map[string]int{"a": 2, "b": 2}, tally(4, p.first))
 }
 
 func TestPickingAllocatesNothing(t *testing.T) {
 	for _, strategy := range []Strategy{RoundRobin, Random} {
 		p := poolOf(strategy, 5, 1, 1)
 		assert.Zero(t, testing.AllocsPerRun(1000, func() {
-			b, _ := p.Pick(1)
-			other, _ := p.PickOther(b, 1)
-			b.End(1, true)
-			other.End(1, false)
+			attempts := p.Attempts(1, Retry{Most: 1})
+			first, _ := attempts.Next()
+			first.End(Result{Failed: true})
+			other, _ := attempts.Next()
+			other.End(Result{})
 		}), strategy)
 	}
 }
@@ -177,8 +178,8 @@ func TestHotCountersHaveCacheLinesOfTheirOwn(t *testing.T) {
 		assert.GreaterOrEqual(t, first-before, uintptr(cacheLines))
 		assert.GreaterOrEqual(t, size-last, uintptr(cacheLines))
 	}
-	var p Pool
-	apart(unsafe.Offsetof(p.deserted), unsafe.Offsetof(p.next), unsafe.Offsetof(p.next), unsafe.Sizeof(p))
+	var f firstTurn
+	apart(0, unsafe.Offsetof(f.turn), unsafe.Offsetof(f.turn), unsafe.Sizeof(f))
 	var b Backend
 	apart(unsafe.Offsetof(b.lastProbeAt), unsafe.Offsetof(b.places), unsafe.Offsetof(b.passed), unsafe.Sizeof(b))
 }
@@ -190,8 +191,8 @@ func BenchmarkPick(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if p.pick() == nil {
-						b.Error("none is fit")
+					if p.first() == nil {
+						b.Error("none is available")
 					}
 				}
 			})
@@ -199,12 +200,12 @@ func BenchmarkPick(b *testing.B) {
 	}
 }
 
-func BenchmarkPickOther(b *testing.B) {
+func BenchmarkRetry(b *testing.B) {
 	p := poolOf(RoundRobin, 5, 1, 1)
 	b.ReportAllocs()
 	for b.Loop() {
-		if p.pickOther(p.backends[0]) == nil {
-			b.Error("no other is fit")
+		if p.other(p.backends[0]) == nil {
+			b.Error("no other is available")
 		}
 	}
 }

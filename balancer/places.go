@@ -5,13 +5,13 @@ import (
 	"sync/atomic"
 )
 
-// Why Pick and PickOther find no backend.
+// Why there is no place at any backend.
 var (
-	// ErrNoneHealthy says that no backend may get requests.
+	// ErrNoneHealthy is for a request when no backend, or no other backend, may get requests.
 	ErrNoneHealthy = errors.New("no backend is healthy")
-	// ErrBusy says that all healthy backends have as many requests as they may.
+	// ErrBusy is for a request when all healthy backends have as many as they may.
 	ErrBusy = errors.New("all connections to the healthy backends are taken")
-	// ErrClientShare says that there is room, but that the client has its share of it already.
+	// ErrClientShare is for a request when there is room, but its client holds its share already.
 	ErrClientShare = errors.New("the client holds its share of the connections to each healthy backend that has one free")
 )
 

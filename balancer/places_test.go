@@ -25,48 +25,48 @@ func TestPickPassesFullBackendsOver(t *testing.T) {
 	p := bounded(1, 1, 1, 1, 1)
 	seen := map[string]bool{}
 	for range 3 {
-		b, err := p.Pick(0)
+		b, err := p.pick(0, tried{})
 		require.NoError(t, err)
 		seen[b.URL()] = true
 	}
 	assert.Len(t, seen, 3)
-	_, err := p.Pick(0)
+	_, err := p.pick(0, tried{})
 	assert.Equal(t, ErrBusy, err)
-	_, err = p.PickOther(p.backends[0], 0)
+	_, err = p.pick(0, tried{}.with(p.backends[0]))
 	assert.Equal(t, ErrBusy, err)
 	assert.True(t, p.Healthy(), "busy is not unhealthy")
 
-	p.backends[1].End(0, false)
-	b, err := p.Pick(0)
+	p.backends[1].end(0, Result{})
+	b, err := p.pick(0, tried{})
 	require.NoError(t, err)
 	assert.Equal(t, p.backends[1], b)
 	for _, b := range p.backends {
-		b.End(0, false)
+		b.end(0, Result{})
 	}
 
 	p = bounded(1000, 1, 2, 1, 1)
 	for range 1000 {
-		require.NoError(t, p.backends[0].Begin(0))
+		require.NoError(t, p.backends[0].begin(0))
 	}
-	assert.Equal(t, map[string]int{"b": 1000, "c": 1000}, tally(2000, p.pick))
+	assert.Equal(t, map[string]int{"b": 1000, "c": 1000}, tally(2000, p.first))
 }
 
 // What is broken says why: nobody healthy, all full, or this client's share.
 func TestPickSaysWhyThereIsNone(t *testing.T) {
 	f := func(want error, p *Pool) {
 		t.Helper()
-		_, err := p.Pick(7)
+		_, err := p.pick(7, tried{})
 		assert.Equal(t, want, err)
 	}
 	f(ErrNoneHealthy, poolOf(RoundRobin))
 	p := bounded(2, 0.5, 1, 1)
 	a, b := p.backends[0], p.backends[1]
-	require.NoError(t, a.Begin(7))
-	require.NoError(t, b.Begin(7))
+	require.NoError(t, a.begin(7))
+	require.NoError(t, b.begin(7))
 	f(ErrClientShare, p)
-	require.NoError(t, a.Begin(8))
+	require.NoError(t, a.begin(8))
 	f(ErrClientShare, p)
-	require.NoError(t, b.Begin(8))
+	require.NoError(t, b.begin(8))
 	f(ErrBusy, p)
 	f(ErrBusy, p)
 }
@@ -81,14 +81,14 @@ func TestPlacesAreNeverExceeded(t *testing.T) {
 	for range 8 {
 		users.Go(func() {
 			for range 2000 {
-				if b.Begin(0) != nil {
+				if b.begin(0) != nil {
 					busy.Add(1)
 					continue
 				}
 				begun.Add(1)
 				assert.LessOrEqual(t, now.Add(1), int64(places))
 				now.Add(-1)
-				b.End(0, false)
+				b.end(0, Result{})
 			}
 		})
 	}

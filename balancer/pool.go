@@ -1,7 +1,7 @@
 package balancer
 
 import (
-	"math/rand/v2"
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -9,99 +9,51 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// builders are the strategies, by name. A new one is a file with a picker, and a line here.
+var builders = map[Strategy]func() builder{
+	RoundRobin: newRoundRobin,
+	Random:     newRandom,
+}
+
 // Pool is a named set of backends with one strategy and one health check. All its methods may be
 // called at the same time.
 type Pool struct {
 	name     string
-	strategy Strategy
+	build    builder
 	health   HealthSettings
 	log      zerolog.Logger
 	backends []*Backend
-	// schedule holds what is fit now. Pick reads it; only publish replaces it.
-	schedule atomic.Pointer[schedule]
+	// picker picks from the backends that are available now, and is nil if there are none. Requests
+	// read it; only publish replaces it.
+	picker atomic.Pointer[picker]
 
 	// mu guards what the probes found, in the backends too. Nothing on a request's way takes it,
-	// so flips are logged under it: the log tells them in the order in which they happened.
+	// so flips are logged under it: the log has them in the order in which they happened.
 	mu sync.Mutex
-	// deserted says that none is fit, and that this was logged.
-	deserted bool
-
-	_ [cacheLines]byte
-	// next counts the picks of round robin: the only thing that every request of a pool writes to.
-	next atomic.Uint64
-	_    [cacheLines]byte
+	// noneHealthy reports whether no backend is available and that was logged.
+	noneHealthy bool
 }
 
 // NewPool makes a pool in which no backend is healthy yet: Probe finds out which are.
 func NewPool(s Settings) *Pool {
-	p := &Pool{name: s.Name, strategy: s.Strategy, health: s.Health, log: s.Logger}
+	newBuilder := builders[cmp.Or(s.Strategy, RoundRobin)]
+	p := &Pool{name: s.Name, build: newBuilder(), health: s.Health, log: s.Logger}
 	for _, b := range s.Backends {
 		p.backends = append(p.backends, newBackend(b, s))
 	}
-	p.schedule.Store(&schedule{})
 	return p
 }
 
 // Healthy reports whether any backend may get requests, busy or not.
-func (p *Pool) Healthy() bool { return len(*p.schedule.Load()) > 0 }
+func (p *Pool) Healthy() bool { return p.picker.Load() != nil }
 
-// Pick takes a place for a client's next request at the backend that the strategy chooses. One
-// that has no place for it is passed over. The error is ErrNoneHealthy, ErrBusy or ErrClientShare;
-// without one, the caller must call the backend's End once for the same client. The client is a
-// hash of whoever Settings.ClientShare bounds; 0 is nobody.
-//
-// Pick takes no lock and allocates nothing. A backend may stop being fit the moment after.
-func (p *Pool) Pick(client uint64) (*Backend, error) {
-	cycle := *p.schedule.Load()
-	if len(cycle) == 0 {
+// pick takes a place for a client's request at a backend that wasn't tried.
+func (p *Pool) pick(client uint64, tried tried) (*Backend, error) {
+	picker := p.picker.Load()
+	if picker == nil {
 		return nil, ErrNoneHealthy
 	}
-	b := cycle[p.draw(&p.next, uint64(len(cycle)))]
-	if err := b.Begin(client); err != nil {
-		return p.pass(cycle, b, client, err)
-	}
-	return b, nil
-}
-
-// PickOther is Pick, for a request that a backend of this pool just broke, and never returns that
-// one. It walks the schedule.
-func (p *Pool) PickOther(than *Backend, client uint64) (*Backend, error) {
-	return p.pass(*p.schedule.Load(), than, client, ErrNoneHealthy)
-}
-
-// pass takes a place at another backend than one that can't have the request, for the reason why.
-//
-// What one backend can't have is spread over the others by weight, and each backend has a turn of
-// its own for that. Going through Pick's turn would unbalance the first attempts, and the pick
-// after than's would give all that it can't have to the one scheduled behind it.
-func (p *Pool) pass(cycle schedule, than *Backend, client uint64, why error) (*Backend, error) {
-	n := cycle.without(than)
-	if n == 0 {
-		return nil, why
-	}
-	first := cycle.other(than, p.draw(&than.passed, n))
-	for i := range cycle {
-		b := cycle[(first+i)%len(cycle)]
-		if b == than {
-			continue
-		}
-		err := b.Begin(client)
-		if err == nil {
-			return b, nil
-		}
-		if why != ErrClientShare {
-			why = err // What the client can change is worth more to know.
-		}
-	}
-	return nil, why
-}
-
-// draw is the next number below n, which is above 0, by the pool's strategy.
-func (p *Pool) draw(turn *atomic.Uint64, n uint64) uint64 {
-	if p.strategy == Random {
-		return rand.Uint64N(n)
-	}
-	return (turn.Add(1) - 1) % n
+	return (*picker).pick(client, tried)
 }
 
 // Status is what operators see of the backends, in the order of the settings. The
@@ -116,23 +68,28 @@ func (p *Pool) Status() []BackendStatus {
 	return all
 }
 
-// publish lets Pick see what is fit now. The caller holds p.mu.
+// publish has requests picked from the backends that are available now. The caller holds p.mu.
 func (p *Pool) publish() {
-	var fit []*Backend
+	var available []*Backend
 	for _, b := range p.backends {
-		if b.fit() {
-			fit = append(fit, b)
+		if b.available() {
+			available = append(available, b)
 		}
 	}
-	cycle := newSchedule(fit)
-	p.schedule.Store(&cycle)
+	if len(available) == 0 {
+		p.picker.Store(nil)
+		return
+	}
+	picker := p.build(available)
+	p.picker.Store(&picker)
 }
 
-// tellIfDeserted logs once that no backend is healthy, when that is certain. The caller holds p.mu.
-func (p *Pool) tellIfDeserted() {
-	before := p.deserted
-	p.deserted = !slices.ContainsFunc(p.backends, func(b *Backend) bool { return b.fit() || b.undecided() })
-	if p.deserted && !before {
+// logIfNoneHealthy logs once that no backend is healthy, when that is certain. The caller holds
+// p.mu.
+func (p *Pool) logIfNoneHealthy() {
+	before := p.noneHealthy
+	p.noneHealthy = !slices.ContainsFunc(p.backends, func(b *Backend) bool { return b.available() || b.undecided() })
+	if p.noneHealthy && !before {
 		p.log.Error().Str("pool", p.name).Msg("no backend is healthy: requests get 503")
 	}
 }

@@ -14,7 +14,7 @@ import (
 type Settings struct {
 	// Name is the pool's, for logs and the API.
 	Name string
-	// Strategy is how the pool picks.
+	// Strategy is how the pool picks; "" stands for RoundRobin.
 	Strategy Strategy
 	// Backends are in the order in which round robin starts with them.
 	Backends []BackendSettings

@@ -19,7 +19,7 @@ func (p *Pool) Probe(ctx context.Context) {
 	// With every backend in drain or maintenance no flip said that none is fit.
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tellIfDeserted()
+	p.logIfNoneHealthy()
 }
 
 // Run probes every backend, except those in maintenance, on a clock of its own until ctx ends.
@@ -76,12 +76,12 @@ func (p *Pool) check(ctx context.Context, b *Backend) {
 	if ctx.Err() != nil {
 		return // cut short by the stop: that says nothing of the backend
 	}
-	p.take(b, found, err)
+	p.observe(b, found, err)
 }
 
 // take is where a probe's result becomes known: to operators, and if it flips the backend's health
 // to Pick and then to the log, which may be slow.
-func (p *Pool) take(b *Backend, found string, err error) {
+func (p *Pool) observe(b *Backend, found string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b.lastProbe, b.lastProbeAt = found, time.Now().UTC()
@@ -93,7 +93,7 @@ func (p *Pool) take(b *Backend, found string, err error) {
 	}
 	p.publish()
 	p.logFlip(b)
-	p.tellIfDeserted()
+	p.logIfNoneHealthy()
 }
 
 // logFlip logs that a backend's health flipped, what the last probe found, and how many in a row

@@ -101,10 +101,12 @@ func (w *world) logged(t *testing.T) (lines []string) {
 	return lines
 }
 
-// fit are the URLs of the backends that picks go to, in order.
-func (w *world) fit() (urls []string) {
-	for _, b := range *w.schedule.Load() {
-		urls = append(urls, b.URL())
+// available are the URLs of the backends that picks go to, in order.
+func (w *world) available() (urls []string) {
+	if picker := w.picker.Load(); picker != nil {
+		for _, b := range (*picker).(*roundRobin).cycle {
+			urls = append(urls, b.URL())
+		}
 	}
 	return urls
 }
@@ -118,13 +120,13 @@ const nobody = "error no backend is healthy: requests get 503"
 func TestFirstRoundDecidesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"), ready("b"), ready("c"))
-		_, err := w.Pick(0)
-		assert.Equal(t, ErrNoneHealthy, err, "nothing is fit before it was probed")
+		_, err := w.pick(0, tried{})
+		assert.Equal(t, ErrNoneHealthy, err, "no backend is available before it was probed")
 		assert.False(t, w.Healthy())
 		w.set("b", errRefused)
 
 		w.Probe(t.Context())
-		assert.Equal(t, []string{"a", "c"}, w.fit())
+		assert.Equal(t, []string{"a", "c"}, w.available())
 		assert.ElementsMatch(t, []string{
 			"info backend is up: a, ready, 1: connected in 0.0ms",
 			"warn backend is down: b, ready, 1: connect: connection refused",
@@ -140,7 +142,7 @@ func TestFirstRoundIsParallelAndBounded(t *testing.T) {
 		started := time.Now()
 		w.Probe(t.Context())
 		assert.Equal(t, patient.Timeout, time.Since(started))
-		assert.Equal(t, []string{"c"}, w.fit())
+		assert.Equal(t, []string{"c"}, w.available())
 	})
 }
 
@@ -155,23 +157,23 @@ func TestBackendFallsAndRisesInTime(t *testing.T) {
 
 		w.set("b", errRefused)
 		pass(2 * patient.Interval * 4 / 5)
-		assert.Equal(t, []string{"a", "b"}, w.fit(), "not yet three probes")
+		assert.Equal(t, []string{"a", "b"}, w.available(), "not yet three probes")
 		pass(3*patient.Interval - 2*patient.Interval*4/5)
-		assert.Equal(t, []string{"a"}, w.fit())
+		assert.Equal(t, []string{"a"}, w.available())
 		pass(time.Minute)
 		assert.Equal(t, []string{"warn backend is down: b, ready, 3: connect: connection refused"}, w.logged(t))
 
 		w.set("b", nil)
 		pass(patient.Interval * 4 / 5)
-		assert.Equal(t, []string{"a"}, w.fit(), "not yet two probes")
+		assert.Equal(t, []string{"a"}, w.available(), "not yet two probes")
 		pass(2*patient.Interval - patient.Interval*4/5)
-		assert.Equal(t, []string{"a", "b"}, w.fit())
+		assert.Equal(t, []string{"a", "b"}, w.available())
 		pass(time.Minute)
 		assert.Equal(t, []string{"info backend is up: b, ready, 2: connected in 0.0ms"}, w.logged(t))
 	})
 }
 
-func TestPoolInWhichNoneIsFitSaysSoOnceEachTime(t *testing.T) {
+func TestPoolInWhichNoneIsHealthySaysSoOnceEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"), ready("b"))
 		w.set("a", errRefused)
@@ -199,7 +201,7 @@ func TestStateIsApartFromHealth(t *testing.T) {
 		w.Probe(t.Context())
 		w.run(t)
 		pass(time.Minute)
-		assert.Equal(t, []string{"a"}, w.fit())
+		assert.Equal(t, []string{"a"}, w.available())
 
 		status := w.Status()
 		assert.True(t, status[0].Healthy)
@@ -306,7 +308,7 @@ func TestWantOfOurOwnSaysNothingOfABackend(t *testing.T) {
 		for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
 			w.set("a", os.NewSyscallError("socket", errno))
 			pass(time.Minute)
-			assert.Equal(t, []string{"a"}, w.fit(), "as it was before: a up, b unknown")
+			assert.Equal(t, []string{"a"}, w.available(), "as it was before: a up, b unknown")
 			assert.Equal(t, "socket: "+errno.Error(), w.Status()[0].LastProbe, "though operators see it")
 		}
 		assert.Empty(t, w.logged(t))
@@ -318,7 +320,7 @@ func TestMachineWithoutIPv6FindsItsBackendDown(t *testing.T) {
 		w := newWorld(ready("a"))
 		w.set("a", os.NewSyscallError("connect", syscall.EADDRNOTAVAIL))
 		w.Probe(t.Context())
-		assert.Len(t, w.logged(t), 2, "that it is down, and that none is fit")
+		assert.Len(t, w.logged(t), 2, "that it is down, and that none is healthy")
 	})
 }
 

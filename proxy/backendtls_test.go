@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -23,15 +22,10 @@ import (
 func poolAt(t *testing.T, b balancer.BackendSettings) *fakePool {
 	t.Helper()
 	b.URL, b.Weight, b.State = "backend under test", 1, balancer.Ready
-	pool := balancer.NewPool(balancer.Settings{
+	return probed(t, balancer.Settings{
 		Name: "test", Backends: []balancer.BackendSettings{b}, Logger: zerolog.Nop(), NewProber: NewBackends(clientSettings()),
 		Health: balancer.HealthSettings{Type: balancer.HealthTCP, Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1},
 	})
-	pool.Probe(context.Background())
-	picked, err := pool.Pick(0)
-	require.NoError(t, err, "%+v", pool.Status())
-	picked.End(0, false)
-	return &fakePool{backends: []*balancer.Backend{picked}, balancers: []*balancer.Pool{pool}}
 }
 
 // proxyToTLS starts a proxy with a backend by TLS that does with each connection what serve says.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/identity"
 )
 
@@ -83,8 +84,8 @@ func TestFullBackendsArePassedOver(t *testing.T) {
 		await(t, b.asked)
 	}
 	a.letGo(waiting)
-	for _, pool := range p.pool.balancers {
-		assert.Zero(t, pool.Status()[0].Failures)
+	for _, s := range p.pool.balancers[0].Status() {
+		assert.Zero(t, s.Failures, s.URL)
 	}
 }
 
@@ -259,13 +260,14 @@ func TestAttemptsAreLogged(t *testing.T) {
 // A retry that finds no place is not made, and what the first attempt came to is what counts.
 func TestRetryNeedsAPlace(t *testing.T) {
 	ln := listen(t)
-	pool := boundedPoolOf(t, clientSettings(), 1, 1, ln.Addr().String())
-	require.NoError(t, ln.Close())
 	full := holdingBackend(t)
-	other := boundedPoolOf(t, clientSettings(), 1, 1, full.addr)
-	require.NoError(t, other.backends[0].Begin(0))
-	defer other.backends[0].End(0, false)
-	pool.backends = append(pool.backends, other.backends...)
+	pool := boundedPoolOf(t, clientSettings(), 1, 1, full.addr, ln.Addr().String())
+	require.NoError(t, ln.Close())
+	attempts := pool.Attempts(0, balancer.Retry{})
+	held, err := attempts.Next()
+	require.NoError(t, err)
+	defer held.End(balancer.Result{})
+	require.Equal(t, full.addr, held.Backend.Addr())
 	p := startProxy(t, settings(), pool, nil)
 
 	p.isProblem(p.dial().do(plainGet), 502, "backend-broken")

@@ -123,20 +123,16 @@ func behindName(t *testing.T, dns *dnsServer, hosts ...string) (p *proxied, pool
 	log := &logBuffer{}
 	cs := clientSettings()
 	cs.Resolver, cs.Logger = dns.resolver(), zerolog.New(log)
-	pool = balancer.NewPool(balancer.Settings{
+	at := probed(t, balancer.Settings{
 		Name:      "test",
 		Backends:  []balancer.BackendSettings{{URL: "http://app.test", Addr: "app.test:" + port, Weight: 1, State: balancer.Ready}},
 		Health:    balancer.HealthSettings{Type: balancer.HealthHTTP, Path: "/", Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1},
 		NewProber: NewBackends(cs),
 		Logger:    zerolog.Nop(),
 	})
-	pool.Probe(t.Context())
-	b, err := pool.Pick(0)
-	require.NoError(t, err, "%+v", pool.Status())
-	b.End(0, false)
-	p = startProxy(t, settings(), &fakePool{backends: []*balancer.Backend{b}, balancers: []*balancer.Pool{pool}}, nil)
+	p = startProxy(t, settings(), at, nil)
 	p.log = log // that of the names
-	return p, pool, backends
+	return p, at.balancers[0], backends
 }
 
 // answers counts who answers some requests.

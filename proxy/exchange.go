@@ -11,9 +11,8 @@ import (
 
 // exchange is one request and its answer on a connection of a backend's.
 type exchange struct {
-	// backend is where the exchange has a place, and client is who holds that.
-	backend *balancer.Backend
-	client  uint64
+	// attempt is the exchange's place at a backend; the zero one while there is none.
+	attempt balancer.Attempt
 	// conn is the connection, and held what gives it back; nil while there is none.
 	held any
 	conn *netconn.Backend
@@ -45,12 +44,12 @@ func (x *exchange) init(maxHeader int, l *lender) {
 	x.out = make([]byte, 0, 2<<10)
 }
 
-// begin begins an exchange in the place of a client's that was taken at a backend.
-func (x *exchange) begin(b *balancer.Backend, client uint64) { x.backend, x.client = b, client }
+// begin begins an exchange in a place that was taken at a backend.
+func (x *exchange) begin(a balancer.Attempt) { x.attempt = a }
 
-// open takes a connection for a client: any, or if fresh one that was never used.
-func (x *exchange) open(fresh bool, client *netconn.Client) error {
-	conn, held, err := connectionsTo(x.backend).acquire(fresh)
+// open takes a connection for a client.
+func (x *exchange) open(client *netconn.Client) error {
+	conn, held, err := connectionsTo(x.attempt.Backend).acquire(x.attempt.Fresh)
 	if err != nil {
 		return err
 	}
@@ -84,15 +83,15 @@ func noEOF(err error) error {
 
 // close ends the exchange, if there is one, and gives its place back.
 func (x *exchange) close(how ending) {
-	if x.backend == nil {
+	if x.attempt.Backend == nil {
 		return
 	}
 	if seconds := x.answer.KeptSeconds; how == kept && seconds >= 0 {
 		x.conn.KeptFor(time.Duration(seconds) * time.Second)
 	}
 	x.release(how == kept)
-	x.backend.End(x.client, how == broke)
-	x.backend, x.client = nil, 0
+	x.attempt.End(balancer.Result{Failed: how == broke})
+	x.attempt = balancer.Attempt{}
 }
 
 // release gives the connection back, if there is one.
@@ -101,6 +100,6 @@ func (x *exchange) release(keep bool) {
 		return
 	}
 	x.conn.End()
-	connectionsTo(x.backend).release(x.conn, x.held, keep)
+	connectionsTo(x.attempt.Backend).release(x.conn, x.held, keep)
 	x.conn, x.held = nil, nil
 }

@@ -22,14 +22,17 @@ type outcome struct {
 	stale bool
 }
 
-// forward sends the request to a backend and reads the response's head; once more, to another
-// backend if there is one, if that can't do harm.
+// oneRetry is how often a request may be retried.
+var oneRetry = balancer.Retry{Most: 1}
+
+// forward sends the request to a backend and reads the response's head. If that fails, it tries
+// again for as long as another attempt can't do harm and the pool grants one.
 func (r *request) forward() bool {
 	out := r.prepareBody()
 	if out.failure == nil {
 		out = r.first()
 	}
-	if out.resend {
+	for out.resend {
 		out = r.again(out)
 	}
 	return out.failure == nil || r.fail(out.failure, out.cause)
@@ -38,31 +41,28 @@ func (r *request) forward() bool {
 // first is the attempt at the backend that the pool picks. It comes when nothing of the client has
 // to be waited for, since the pick takes a place.
 func (r *request) first() outcome {
-	r.holder = r.identifyHolder()
-	b, err := r.proxy.pool.Pick(r.holder)
+	r.attempts = r.proxy.pool.Attempts(r.identifyHolder(), oneRetry)
+	a, err := r.attempts.Next()
 	if err != nil {
 		return outcome{failure: unpicked(err)}
 	}
-	return r.attempt(b, false)
+	return r.attempt(a)
 }
 
-// again is the one retry after an attempt: at another backend, else at the same one, on a
-// connection that can't be stale. Where none has a place for it, it isn't made.
+// again is the retry after an attempt. Where the pool grants none, the attempt's outcome stands.
 func (r *request) again(after outcome) outcome {
 	if r.session.Ended() {
 		return outcome{failure: clientGone, cause: fmt.Errorf("the client ended its side before a retry: %w", after.cause)}
 	}
-	failed := r.backend
-	b, err := r.proxy.pool.PickOther(failed, r.holder)
+	a, err := r.attempts.Next()
 	if err != nil {
-		if b = failed; b.Begin(r.holder) != nil {
-			return after
-		}
+		after.resend = false
+		return after
 	}
 	r.retries++
 	r.proxy.counters.retries.Add(1)
-	r.tried = append(r.tried, pastAttempt{failed, after.cause})
-	return r.attempt(b, b == failed)
+	r.tried = append(r.tried, pastAttempt{r.backend, after.cause})
+	return r.attempt(a)
 }
 
 // pastAttempt is an attempt and why it was not enough, for the log.
@@ -93,14 +93,14 @@ func (r *request) endedMeanwhile() bool {
 	return r.exchange.conn.Connecting() > longConnect && r.session.Ended()
 }
 
-// attempt is one exchange with a backend where it has a place, up to the response's head. After a
-// success the exchange is open. Connections that went stale while nobody used them are none of it:
-// each one that turns up leaves the pool.
-func (r *request) attempt(b *balancer.Backend, fresh bool) outcome {
-	r.backend = b
-	r.exchange.begin(b, r.holder)
+// attempt is one exchange with a backend, up to the response's head. After a success the exchange
+// is open. Connections that went stale while nobody used them are none of it: each one that turns
+// up leaves the pool.
+func (r *request) attempt(a balancer.Attempt) outcome {
+	r.backend = a.Backend
+	r.exchange.begin(a)
 	for {
-		if err := r.exchange.open(fresh, r.session.Client); err != nil {
+		if err := r.exchange.open(r.session.Client); err != nil {
 			r.exchange.close(broke)
 			return outcome{failure: lateOrBad(err), cause: err, resend: true}
 		}
@@ -130,7 +130,7 @@ func (r *request) attempt(b *balancer.Backend, fresh bool) outcome {
 // awaited.
 func (r *request) send() outcome {
 	x := &r.exchange
-	r.head.Backend = x.backend.Authority()
+	r.head.Backend = x.attempt.Backend.Authority()
 	x.out = r.head.AppendHead(x.out[:0])
 	x.out = append(x.out, r.upload.ready...)
 	if r.upload.complete() {
@@ -231,7 +231,7 @@ func (r *request) mayResend() bool {
 // endExchange ends the exchange, if there is one. Its connection is kept only if the whole request
 // was sent.
 func (r *request) endExchange(how ending) {
-	if r.exchange.backend == nil {
+	if r.exchange.attempt.Backend == nil {
 		return
 	}
 	if r.upload.stop(r); !r.upload.complete() {

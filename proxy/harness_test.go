@@ -95,7 +95,9 @@ func run(t testing.TB, p *Proxy, pool *fakePool) (addr string) {
 		assert.Zero(t, st.InFlight, "%+v", st)
 		assert.Zero(t, st.Connections)
 		for _, b := range pool.balancers {
-			assert.Zero(t, b.Status()[0].InFlight)
+			for _, s := range b.Status() {
+				assert.Zero(t, s.InFlight, s.URL)
+			}
 		}
 	})
 	return ln.Addr().String()
@@ -138,11 +140,11 @@ func (l *logBuffer) lines() []string {
 	return strings.Split(strings.TrimSuffix(l.buf.String(), "\n"), "\n")
 }
 
-// fakePool picks its backends in turn.
+// fakePool is a pool of backends that were found healthy once, and aren't probed again.
 type fakePool struct {
-	backends  []*balancer.Backend
+	backends []*balancer.Backend
+	// balancers has the pool, if there are backends.
 	balancers []*balancer.Pool
-	next      atomic.Int64
 	// none says that no backend is fit.
 	none atomic.Bool
 	// panics has Pick panic.
@@ -156,27 +158,8 @@ func (p *fakePool) Healthy() bool {
 	return len(p.backends) > 0 && !p.none.Load()
 }
 
-func (p *fakePool) Pick(client uint64) (*balancer.Backend, error) {
-	return p.takeFrom(int(p.next.Add(1)-1), nil, client)
-}
-
-func (p *fakePool) PickOther(than *balancer.Backend, client uint64) (*balancer.Backend, error) {
-	return p.takeFrom(0, than, client)
-}
-
-// takeFrom takes a place at the first backend that has one, but not at one of them.
-func (p *fakePool) takeFrom(start int, but *balancer.Backend, client uint64) (*balancer.Backend, error) {
-	err := balancer.ErrNoneHealthy
-	for i := range p.backends {
-		b := p.backends[(start+i)%len(p.backends)]
-		if b == but {
-			continue
-		}
-		if err = b.Begin(client); err == nil {
-			return b, nil
-		}
-	}
-	return nil, err
+func (p *fakePool) Attempts(client uint64, r balancer.Retry) balancer.Attempts {
+	return p.balancers[0].Attempts(client, r)
 }
 
 // poolOf makes a pool of backends at addresses on which something listens.
@@ -188,26 +171,36 @@ func poolOf(t testing.TB, s ClientSettings, addrs ...string) *fakePool {
 // boundedPoolOf is poolOf, with so many connections to each backend, and a client's share of them.
 func boundedPoolOf(t testing.TB, s ClientSettings, connections int, share float64, addrs ...string) *fakePool {
 	t.Helper()
-	p := &fakePool{}
-	newProber := NewBackends(s)
+	var backends []balancer.BackendSettings
 	for _, addr := range addrs {
-		pool := balancer.NewPool(balancer.Settings{
-			Name:     "test",
-			Backends: []balancer.BackendSettings{{URL: "http://" + addr, Addr: addr, Weight: 1, State: balancer.Ready}},
-			Health: balancer.HealthSettings{
-				Type: balancer.HealthTCP, Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1,
-			},
-			NewProber:      newProber,
-			MaxConnections: connections,
-			ClientShare:    share,
-			Logger:         zerolog.Nop(),
-		})
-		pool.Probe(context.Background())
-		b, err := pool.Pick(0)
-		require.NoError(t, err, "nothing listens on %s", addr)
-		b.End(0, false)
-		p.backends = append(p.backends, b)
-		p.balancers = append(p.balancers, pool)
+		backends = append(backends, balancer.BackendSettings{URL: "http://" + addr, Addr: addr, Weight: 1, State: balancer.Ready})
+	}
+	return probed(t, balancer.Settings{
+		Name:     "test",
+		Backends: backends,
+		Health: balancer.HealthSettings{
+			Type: balancer.HealthTCP, Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1,
+		},
+		NewProber:      NewBackends(s),
+		MaxConnections: connections,
+		ClientShare:    share,
+		Logger:         zerolog.Nop(),
+	})
+}
+
+// probed makes a pool and probes its backends, which must all be healthy.
+func probed(t testing.TB, s balancer.Settings) *fakePool {
+	t.Helper()
+	pool := balancer.NewPool(s)
+	pool.Probe(t.Context())
+	p := &fakePool{balancers: []*balancer.Pool{pool}}
+	for i := range s.Backends {
+		require.True(t, pool.Status()[i].Healthy, "%+v", pool.Status()[i])
+		attempts := pool.Attempts(0, balancer.Retry{})
+		a, err := attempts.Next()
+		require.NoError(t, err)
+		a.End(balancer.Result{})
+		p.backends = append(p.backends, a.Backend)
 	}
 	return p
 }

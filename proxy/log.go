@@ -68,13 +68,13 @@ func (r *request) logBackend(line *zerolog.Event) {
 		line.Float64("backend_duration", r.waited.Seconds())
 	}
 	if len(r.tried) > 0 {
-		line.Array("attempts", r.attempts(line.CreateArray()))
+		line.Array("attempts", r.logAttempts(line.CreateArray()))
 	}
 }
 
-// attempts names the backends that were tried in turn, each with the reason why that was not
+// logAttempts names the backends that were tried in turn, each with the reason why that was not
 // enough.
-func (r *request) attempts(all *zerolog.Array) *zerolog.Array {
+func (r *request) logAttempts(all *zerolog.Array) *zerolog.Array {
 	for _, a := range append(r.tried, pastAttempt{r.backend, r.cause}) {
 		one := zerolog.Dict().Str("backend", a.backend.URL())
 		if a.cause != nil {

@@ -30,9 +30,8 @@ type request struct {
 	head     rewrite.Request
 	clientID []byte
 	decision limiter.Decision
+	attempts balancer.Attempts
 	backend  *balancer.Backend
-	// holder is who holds places at backends for the request.
-	holder uint64
 
 	upload   upload
 	exchange exchange
@@ -212,7 +211,7 @@ func (r *request) reset() {
 	r.head = rewrite.Request{}
 	r.clientID = r.clientID[:0]
 	r.decision = limiter.Decision{}
-	r.backend, r.holder = nil, 0
+	r.attempts, r.backend = balancer.Attempts{}, nil
 	r.upload.reset()
 	r.resetMemory()
 	r.relayed.raw, r.relayed.chunked = false, false

@@ -75,11 +75,9 @@ type Limiter interface {
 type Pool interface {
 	// Healthy reports whether any backend may get requests, busy or not.
 	Healthy() bool
-	// Pick takes a place for a client's next request at a backend, which the caller must End. Of
-	// the backends' places, each client has a share; 0 is a client that has all.
-	Pick(client uint64) (*balancer.Backend, error)
-	// PickOther is Pick, but never returns the backend that broke the request.
-	PickOther(than *balancer.Backend, client uint64) (*balancer.Backend, error)
+	// Attempts choose the backends of a client's request, and take places there. A client holds a
+	// share of a backend's places at most; client 0 may hold all.
+	Attempts(client uint64, r balancer.Retry) balancer.Attempts
 }
 
 // ClientSettings are how a pool's backends are talked to. Of the timeouts, 0 stands for none.
