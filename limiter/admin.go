@@ -176,17 +176,12 @@ func (s *Service) lockForAdmin(ctx context.Context) error {
 	return nil
 }
 
-// adminWrite writes one bucket's row. If the store can't say whether it took the row, follow is
-// called later with what the store has.
+// adminWrite is writeBucket with the errors that operators get.
 func (s *Service) adminWrite(
 	ctx context.Context, batch Batch, clientID string, follow func(found Record, ok bool),
 ) error {
-	err := s.write(ctx, batch)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrInDoubt):
-		s.doubt.Store(&doubtedWrite{clientID, follow})
+	err := s.writeBucket(ctx, batch, clientID, follow)
+	if err == nil || errors.Is(err, ErrInDoubt) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrStore, err)

@@ -2,6 +2,7 @@ package limiter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,18 @@ func (w *writer) write(ctx context.Context, batch Batch) error {
 func (w *writer) writeAlways(ctx context.Context, batch Batch) error {
 	err := w.store.Write(ctx, batch)
 	w.storeAnswered(err)
+	return err
+}
+
+// writeBucket writes one bucket's row. If the store can't say whether it took the row, follow is
+// called later with what the store has. The caller holds the write lock.
+func (w *writer) writeBucket(
+	ctx context.Context, batch Batch, clientID string, follow func(found Record, ok bool),
+) error {
+	err := w.write(ctx, batch)
+	if errors.Is(err, ErrInDoubt) {
+		w.doubt.Store(&doubtedWrite{clientID, follow})
+	}
 	return err
 }
 

@@ -105,38 +105,3 @@ func (l *Backlog) less(a, b runHead) bool {
 	}
 	return l.runs[a.run].first() < l.runs[b.run].first()
 }
-
-// Redirty makes a client's bucket dirty again, whose bit was taken away and whose value wasn't
-// stored.
-func (t *Table) Redirty(clientID string, since int64) {
-	t.Update(clientID, func(c *Claim, b *Bucket) { c.MarkDirty(b, since) })
-}
-
-// PutBack queues the pages of buckets of a Backlog that are still dirty.
-func (t *Table) PutBack(group []*Bucket, since int64) {
-	for _, b := range group {
-		t.Update(b.ClientID(), func(c *Claim, b *Bucket) {
-			if b.IsDirty() {
-				c.shard.dirty.queue(c.entry.page, since)
-			}
-		})
-	}
-}
-
-// DirtyAsSeen is the arrival time of a bucket of a Backlog. It reports whether the bucket is still
-// dirty, where it was seen, has a row, and has nothing outside its slot: then CleanAsSeen may do.
-func (b *Bucket) DirtyAsSeen() (tat int64, ok bool) {
-	was := b.arrival.Load()
-	return was >> 1, was >= 0 && was&dirty != 0 && b.Has(Stored) && b.length() != long
-}
-
-// CleanAsSeen takes the dirty bit away without claiming the page, if the bucket still has the
-// arrival time that DirtyAsSeen gave.
-func (t *Table) CleanAsSeen(b *Bucket, tat int64) bool {
-	if !b.arrival.CompareAndSwap(tat<<1|dirty, tat<<1) {
-		return false
-	}
-	_, s := t.locate(b.ClientID())
-	s.dirty.count.Add(-1)
-	return true
-}

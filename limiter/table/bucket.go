@@ -15,7 +15,7 @@ import (
 // It has no pointers, so the garbage collector doesn't look at it.
 type Bucket struct {
 	// arrival is one of:
-	//   - 0 or more: alive. Twice the theoretical arrival time, plus dirty.
+	//   - 0 or more: alive. Twice the theoretical arrival time, plus dirtyBit.
 	//   - dead.
 	//   - pending: a moved bucket whose value hasn't arrived yet.
 	//   - any other negative number: frozen. Its complement is the value, to be copied to the
@@ -38,10 +38,10 @@ const Never = math.MaxInt64
 
 const dead, pending = math.MinInt64, math.MinInt64 + 1
 
-// dirty is the bit of arrival that says that there is spending that isn't stored. The bucket's page
-// is in the dirty list then, or a flusher has the bucket and hasn't read its value yet. It is not
-// among the marks, so that one instruction spends and marks, and one moves both.
-const dirty int64 = 1
+// dirtyBit is set in arrival while there is spending that isn't stored. The bucket's page is in the
+// dirty list then, or a flusher has the bucket and hasn't read its value yet. The bit is not among
+// the marks, so that one instruction spends and marks, and one moves both.
+const dirtyBit int64 = 1
 
 // Mark is one of the marks of a bucket, or several.
 type Mark uint64
@@ -98,7 +98,14 @@ func (b *Bucket) isAlive() bool { return b.arrival.Load() >= 0 }
 // IsDirty reports whether the bucket is alive and has spending that isn't stored.
 func (b *Bucket) IsDirty() bool {
 	was := b.arrival.Load()
-	return was >= 0 && was&dirty != 0
+	return was >= 0 && was&dirtyBit != 0
+}
+
+// DirtyAsSeen is the arrival time of a bucket of a Backlog. It reports whether the bucket is still
+// dirty, where it was seen, has a row, and has nothing outside its slot: then CleanAsSeen may do.
+func (b *Bucket) DirtyAsSeen() (tat int64, ok bool) {
+	was := b.arrival.Load()
+	return was >> 1, was >= 0 && was&dirtyBit != 0 && b.Has(Stored) && b.length() != long
 }
 
 // exists reports whether the bucket holds anything at now: an unmanaged one that is full doesn't.
@@ -139,7 +146,7 @@ func (b *Bucket) SetLimit(limit int64) {
 // theoretical arrival time from then on. If it reports false, was says why: the bucket isn't alive,
 // or there is no token, or none within the limit. The caller has read limit before: it only rises.
 // A refusal writes nothing, so a client over its limit costs a read. Spending sets mark, which is
-// dirty, or 0 where nothing is stored.
+// dirtyBit, or 0 where nothing is stored.
 func (b *Bucket) take(r *gcra.Rate, limit, mark, now int64) (was, tat int64, ok bool) {
 	for {
 		was := b.arrival.Load()
@@ -149,7 +156,7 @@ func (b *Bucket) take(r *gcra.Rate, limit, mark, now int64) (was, tat int64, ok 
 			return was, 0, false
 		}
 		//mutant:left spending-is-not-marked
-		if b.arrival.CompareAndSwap(was, next<<1|was&dirty|mark) {
+		if b.arrival.CompareAndSwap(was, next<<1|was&dirtyBit|mark) {
 			return was, next, true
 		}
 	}
@@ -171,7 +178,7 @@ func (b *Bucket) kill() (was int64) {
 func (b *Bucket) killIfFull(now int64) bool {
 	was := b.arrival.Load()
 	//mutant:nonatomic a-full-bucket-is-killed-by-a-store
-	return was&dirty == 0 && was>>1 <= now && b.arrival.CompareAndSwap(was, dead)
+	return was&dirtyBit == 0 && was>>1 <= now && b.arrival.CompareAndSwap(was, dead)
 }
 
 // freeze ends the bucket so that its word can still be read, by whoever needs it first, and returns
@@ -194,8 +201,15 @@ func (b *Bucket) freeze() (was int64) {
 func (b *Bucket) delay(tat int64) {
 	for {
 		was := b.arrival.Load()
-		if was>>1 >= tat || b.arrival.CompareAndSwap(was, tat<<1|was&dirty) {
+		if was>>1 >= tat || b.arrival.CompareAndSwap(was, tat<<1|was&dirtyBit) {
 			return
 		}
 	}
+}
+
+// Observation is a bucket as it was at a moment.
+type Observation struct {
+	Bucket *Bucket
+	Rate   *gcra.Rate
+	TAT    int64
 }

@@ -42,7 +42,7 @@ func (c *Claim) Clean(b *Bucket) (tat int64) { return c.shard.dirty.clean(b) }
 // kill ends a live bucket, and returns what it held.
 func (c *Claim) kill(b *Bucket, now int64) gcra.Holding {
 	was := b.kill()
-	c.shard.dirty.count.Add(-(was & dirty))
+	c.shard.dirty.count.Add(-(was & dirtyBit))
 	return c.Rate(b).Holding(was>>1, now)
 }
 
@@ -99,13 +99,6 @@ func (c *Claim) Remove(now int64) {
 	}
 }
 
-// Observation is a bucket as it was at a moment.
-type Observation struct {
-	Bucket *Bucket
-	Rate   *gcra.Rate
-	TAT    int64
-}
-
 // Find is the client's bucket. It reports false if the bucket doesn't exist at now: then the
 // Observation is of one that holds nothing, or zero.
 func (t *Table) Find(clientID string, now int64) (seen Observation, ok bool) {
@@ -117,6 +110,20 @@ func (t *Table) Find(clientID string, now int64) (seen Observation, ok bool) {
 	}
 	seen = Observation{b, c.Rate(b), b.TAT()}
 	return seen, b.exists(seen.TAT, now)
+}
+
+// Each calls f with every bucket that exists at now, once, in no order. It locks the page of each
+// meanwhile, and no bucket moves to another page, so it misses none that is there throughout.
+func (t *Table) Each(now int64, f func(*Bucket)) {
+	for i := range t.shards {
+		t.shards[i].each(func(e entry) {
+			for b := range e.live {
+				if b.exists(b.TAT(), now) {
+					f(b)
+				}
+			}
+		})
+	}
 }
 
 // Remove takes the client's bucket away, if there is one.
@@ -133,4 +140,32 @@ func (t *Table) Update(clientID string, f func(c *Claim, b *Bucket)) {
 	if b := c.Live(); b != nil {
 		f(&c, b)
 	}
+}
+
+// Redirty makes a client's bucket dirty again, whose bit was taken away and whose value wasn't
+// stored.
+func (t *Table) Redirty(clientID string, since int64) {
+	t.Update(clientID, func(c *Claim, b *Bucket) { c.MarkDirty(b, since) })
+}
+
+// PutBack queues the pages of buckets of a Backlog that are still dirty.
+func (t *Table) PutBack(group []*Bucket, since int64) {
+	for _, b := range group {
+		t.Update(b.ClientID(), func(c *Claim, b *Bucket) {
+			if b.IsDirty() {
+				c.shard.dirty.queue(c.entry.page, since)
+			}
+		})
+	}
+}
+
+// CleanAsSeen takes the dirty bit away without claiming the page, if the bucket still has the
+// arrival time that DirtyAsSeen gave.
+func (t *Table) CleanAsSeen(b *Bucket, tat int64) bool {
+	if !b.arrival.CompareAndSwap(tat<<1|dirtyBit, tat<<1) {
+		return false
+	}
+	_, s := t.locate(b.ClientID())
+	s.dirty.count.Add(-1)
+	return true
 }

@@ -12,6 +12,8 @@ type dirtyList struct {
 	since atomic.Int64 // when the oldest entry became dirty; Never while the list is empty
 }
 
+func (l *dirtyList) init() { l.since.Store(Never) }
+
 // enter counts a bucket that the caller made dirty, and queues its page.
 func (l *dirtyList) enter(p *page, now int64) {
 	l.count.Add(1)
@@ -20,7 +22,7 @@ func (l *dirtyList) enter(p *page, now int64) {
 
 // mark makes a bucket dirty that has spending from since on. Its page is locked.
 func (l *dirtyList) mark(p *page, b *Bucket, since int64) {
-	if b.arrival.Or(dirty)&dirty == 0 {
+	if b.arrival.Or(dirtyBit)&dirtyBit == 0 {
 		l.count.Add(1)
 	}
 	l.queue(p, since)
@@ -29,8 +31,8 @@ func (l *dirtyList) mark(p *page, b *Bucket, since int64) {
 // clean takes the dirty bit off a bucket, and returns the arrival time that it had at that moment.
 func (l *dirtyList) clean(b *Bucket) (tat int64) {
 	//mutant:nonatomic the-dirty-bit-is-cleared-after-the-read
-	was := b.arrival.And(^dirty)
-	l.count.Add(-(was & dirty))
+	was := b.arrival.And(^dirtyBit)
+	l.count.Add(-(was & dirtyBit))
 	return was >> 1
 }
 

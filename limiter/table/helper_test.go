@@ -17,7 +17,7 @@ func newTable(defaults gcra.Settings, maxBuckets int64) *Table {
 	return New(Options{Defaults: defaults, MaxBuckets: maxBuckets})
 }
 
-func (t *Table) shardOf(clientID string) *shard { return t.shard(t.hasher.hash(clientID)) }
+func (t *Table) shardOf(clientID string) *shard { return t.shard(t.hash(clientID)) }
 
 // clientsOf makes n client_ids of a shard.
 func (t *Table) clientsOf(s *shard, n int) (ids []string) {

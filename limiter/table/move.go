@@ -19,7 +19,7 @@ func (s *shard) move(from []entry, into func(hash uint64) entry, publish func())
 		slabs[i] = e.slab
 		for b := range e.live {
 			id := b.ClientID()
-			hash := s.hasher.hash(id)
+			hash := s.hash(id)
 			to := into(hash)
 			if to.page.sources.Load() == nil {
 				to.page.sources.Store(&slabs)
@@ -37,7 +37,7 @@ func (s *shard) move(from []entry, into func(hash uint64) entry, publish func())
 		//mutant:nonatomic a-bucket-moves-again-after-a-taker-moved-it
 		t.to.arrival.CompareAndSwap(pending, was)
 		//mutant:false a-page-that-dirty-buckets-move-to-is-not-queued
-		if was&dirty != 0 {
+		if was&dirtyBit != 0 {
 			s.dirty.queue(t.page, Never)
 		}
 	}
@@ -94,7 +94,7 @@ func half(hash, bit uint64) int {
 func (s *shard) needsOfHalves(e entry, bit uint64) [2]needs {
 	halves := [2]needs{s.noNeeds(), s.noNeeds()}
 	for b := range e.live {
-		halves[half(s.hasher.hash(b.ClientID()), bit)].include(b.ClientID(), e.rateOf(b, s.defaults))
+		halves[half(s.hash(b.ClientID()), bit)].include(b.ClientID(), e.rateOf(b, s.defaults))
 	}
 	return halves
 }

@@ -25,7 +25,7 @@ func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
 	const tat = int64(900e9) // of a clock at 0: 100 of 1000 tokens are left
 	var ids []string
 	for _, id := range tab.clientsOf(s, 200) {
-		if tab.hasher.hash(id)&7 == 4 {
+		if tab.hash(id)&7 == 4 {
 			ids = append(ids, id)
 			c := tab.Claim(id)
 			c.Replace(tab.defaults, Stored|Managed, 0, func(gcra.Holding) int64 { return tat })
@@ -75,13 +75,13 @@ func TestLateTakerWhileAPageMovesAgain(t *testing.T) {
 		require.Equal(t, 10, tab.admitted(id, 11, 0))
 	}
 	late := ids[4]
-	hash := tab.hasher.hash(late)
+	hash := tab.hash(late)
 	e := s.entry(hash)
 	b := e.find(hash, late)
 	moveAgain(tab, ids[0], func(int) {})
 	moveAgain(tab, ids[0], func(n int) {
 		if n == 2 { // Meanwhile the taker goes on, as in Take.
-			was, _, _ := b.take(tab.defaults, Never, dirty, 0)
+			was, _, _ := b.take(tab.defaults, Never, dirtyBit, 0)
 			require.Negative(t, was)
 			e.fetch(b, hash, late)
 		}
@@ -106,7 +106,7 @@ func TestTakersMoveTheirBucketsThemselves(t *testing.T) {
 		c.shard.directory.Store(c.entry.page.number, fresh)
 		assert.Equal(t, int64(7), left(tab.Take("a", 0)), "the page is locked, by nobody who goes on")
 		assert.Equal(t, int64(6), left(tab.Take("a", 0)))
-		was, _, ok := before.take(tab.defaults, Never, dirty, 0)
+		was, _, ok := before.take(tab.defaults, Never, dirtyBit, 0)
 		assert.Negative(t, was)
 		assert.False(t, ok)
 	})

@@ -113,12 +113,9 @@ func (e entry) insert(n newBucket) *Bucket {
 	return b
 }
 
-// insertLong puts the client_id behind the slots.
 func (e entry) insertLong(b *Bucket, n newBucket, index int) {
 	p, length := e.page, len(n.clientID)
-	tail := at[byte](e.slab, p.tail)
-	copy(span(tail, length), n.clientID)
-	*b.longID() = longID{distance(b, tail), uint32(index), uint16(length)}
+	e.writeLongID(b, p.tail, n.clientID, index)
 	b.marks.Store(n.marks | long<<idShift)
 	p.tail += uint32(length)
 	p.free.bytes -= length

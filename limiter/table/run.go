@@ -22,22 +22,6 @@ type ref uint32
 
 const slotBits, slotMask = 8, 1<<8 - 1
 
-// takeDirty empties the shard's dirty list, and returns the buckets that are dirty. They stay
-// dirty. No bucket moves to another page meanwhile, so none is missed. A page that was merged into
-// another one since it was queued has none.
-func (s *shard) takeDirty() run {
-	s.shape.Lock()
-	defer s.shape.Unlock()
-	taken := run{refs: make([]ref, 0, max(0, s.dirty.count.Load()))}
-	s.dirty.takeAll(func(p *page) {
-		if e, ok := s.directory.Load(p.number); ok && e.page == p {
-			taken.addPage(s.lockPage(p.number).slab)
-			p.mu.Unlock()
-		}
-	})
-	return taken
-}
-
 // addPage adds the dirty buckets of a slab.
 func (r *run) addPage(s *slab) {
 	var anchor *Bucket
@@ -53,21 +37,18 @@ func (r *run) addPage(s *slab) {
 	}
 }
 
-// slots is how many slots to comes after from, in the same slab.
-func slots(from, to *Bucket) uint32 { return distance(from, to) / bucketSize }
-
-func (r *run) at(f ref) *Bucket {
-	return at[Bucket](r.anchors[f>>slotBits], uint32(f&slotMask)*bucketSize)
+func (r *run) bucket(f ref) *Bucket {
+	return slotBehind(r.anchors[f>>slotBits], uint32(f&slotMask))
 }
 
 // first is the client_id that the run begins with.
-func (r *run) first() string { return r.at(r.refs[0]).ClientID() }
+func (r *run) first() string { return r.bucket(r.refs[0]).ClientID() }
 
-func (r *run) last() string { return r.at(r.refs[len(r.refs)-1]).ClientID() }
+func (r *run) last() string { return r.bucket(r.refs[len(r.refs)-1]).ClientID() }
 
 // pop takes the first bucket away.
 func (r *run) pop() *Bucket {
-	b := r.at(r.refs[0])
+	b := r.bucket(r.refs[0])
 	r.refs = r.refs[1:]
 	return b
 }
@@ -84,17 +65,17 @@ func (s *runSorter) sort(r *run) {
 	first := r.first()
 	skip := len(first)
 	for _, f := range r.refs {
-		skip = min(skip, commonPrefix(r.at(f).ClientID(), first))
+		skip = min(skip, commonPrefix(r.bucket(f).ClientID(), first))
 	}
 	all := (*s)[:0]
 	for _, f := range r.refs {
-		all = append(all, keyed{keyOf(r.at(f).ClientID(), skip), f})
+		all = append(all, keyed{keyOf(r.bucket(f).ClientID(), skip), f})
 	}
 	slices.SortFunc(all, func(a, b keyed) int {
 		if a.key != b.key {
 			return cmp.Compare(a.key, b.key)
 		}
-		return strings.Compare(r.at(a.ref).ClientID(), r.at(b.ref).ClientID())
+		return strings.Compare(r.bucket(a.ref).ClientID(), r.bucket(b.ref).ClientID())
 	})
 	for i, k := range all {
 		r.refs[i] = k.ref

@@ -20,10 +20,14 @@ const pageFill = 192
 
 // shared is what all shards of a table have in common.
 type shared struct {
-	hasher   hasher
+	hasher
 	defaults *gcra.Rate
 	// justDefaults are the rates of most pages.
 	justDefaults *[]*gcra.Rate
+}
+
+func newShared(defaults *gcra.Rate) shared {
+	return shared{newHasher(), defaults, &[]*gcra.Rate{defaults}}
 }
 
 // shard is a hash table of pages that grows and shrinks by one page at a time (linear hashing,
@@ -50,7 +54,7 @@ func (s *shard) init(common *shared) {
 	s.directory = xsync.NewMapOfWithHasher[uint32, entry](numberHash)
 	s.directory.Store(0, newEntry(&page{}, s.noNeeds()))
 	s.pages.Store(1)
-	s.dirty.since.Store(Never)
+	s.dirty.init()
 }
 
 // noNeeds are those of an empty page.
@@ -111,6 +115,22 @@ func (s *shard) each(f func(entry)) {
 		f(e)
 		e.page.mu.Unlock()
 	}
+}
+
+// takeDirty empties the shard's dirty list, and returns the buckets that are dirty. They stay
+// dirty. No bucket moves to another page meanwhile, so none is missed. A page that was merged into
+// another one since it was queued has none.
+func (s *shard) takeDirty() run {
+	s.shape.Lock()
+	defer s.shape.Unlock()
+	taken := run{refs: make([]ref, 0, max(0, s.dirty.count.Load()))}
+	s.dirty.takeAll(func(p *page) {
+		if e, ok := s.directory.Load(p.number); ok && e.page == p {
+			taken.addPage(s.lockPage(p.number).slab)
+			p.mu.Unlock()
+		}
+	})
+	return taken
 }
 
 // overfull reports whether a page should be added.

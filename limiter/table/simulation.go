@@ -2,44 +2,9 @@
 
 package table
 
-import "unsafe"
-
 // The simulation in package limiter is built with the tag "simulation". Then there is a step of the
 // simulation before each access to a bucket (word_simulation.go), so that everything that can come
 // between two accesses does. What the simulation has to see or to fix of a table is here, too.
-
-// Simulator is told of accesses to buckets.
-type Simulator interface {
-	// Step comes before each access.
-	Step(b *Bucket)
-	// Spent comes after a take that moved the arrival time from old to tat.
-	Spent(b *Bucket, old, tat int64)
-}
-
-// Simulate tells s of all accesses from now on; nil: nobody.
-func Simulate(s Simulator) {
-	told = nil
-	if s != nil {
-		told = steps{s}
-	}
-}
-
-// steps makes accesses to words accesses to their buckets.
-type steps struct{ Simulator }
-
-func (s steps) word(w *word) { s.Step(bucketOf(w)) }
-
-func (s steps) marks(w *markWord) {
-	s.Step((*Bucket)(unsafe.Add(unsafe.Pointer(w), -int(unsafe.Offsetof(Bucket{}.marks)))))
-}
-
-func (s steps) swapped(w *word, old, v int64) {
-	if old != pending && v >= 0 && v>>1 != old>>1 {
-		s.Spent(bucketOf(w), old>>1, v>>1)
-	}
-}
-
-func bucketOf(w *word) *Bucket { return (*Bucket)(unsafe.Pointer(w)) } // its first field
 
 // FixKeys makes hashes depend on these numbers alone. The table is empty.
 func (t *Table) FixKeys(low, high, last uint64) {
@@ -47,11 +12,11 @@ func (t *Table) FixKeys(low, high, last uint64) {
 }
 
 // ShardOf is the number of the client's shard.
-func (t *Table) ShardOf(clientID string) int { return int(t.hasher.hash(clientID) >> (64 - shardBits)) }
+func (t *Table) ShardOf(clientID string) int { return int(t.hash(clientID) >> (64 - shardBits)) }
 
 // Peek is the client's bucket, with the value that it has or will have.
 func (t *Table) Peek(clientID string) (seen Observation, ok bool) {
-	hash := t.hasher.hash(clientID)
+	hash := t.hash(clientID)
 	e := t.shard(hash).entry(hash)
 	b := e.find(hash, clientID)
 	if b == nil {
@@ -73,13 +38,13 @@ func (t *Table) Peek(clientID string) (seen Observation, ok bool) {
 
 // ObservationOf is a bucket of the present entry as it was when it had this arrival time.
 func (t *Table) ObservationOf(b *Bucket, tat int64) Observation {
-	hash := t.hasher.hash(b.ClientID())
+	hash := t.hash(b.ClientID())
 	return Observation{b, t.shard(hash).entry(hash).rateOf(b, t.defaults), tat}
 }
 
 // Claimable reports whether nobody has the client's page locked. Pages may be added meanwhile.
 func (t *Table) Claimable(clientID string) bool {
-	hash := t.hasher.hash(clientID)
+	hash := t.hash(clientID)
 	return unlocked(t.shard(hash).entry(hash))
 }
 
@@ -93,7 +58,7 @@ func unlocked(e entry) bool {
 
 // Locked reports whether anybody has the client's shard, or one of its pages, locked.
 func (t *Table) Locked(clientID string) bool {
-	s := t.shard(t.hasher.hash(clientID))
+	s := t.shard(t.hash(clientID))
 	if !s.shape.TryLock() {
 		return true
 	}
@@ -107,7 +72,7 @@ func (t *Table) Locked(clientID string) bool {
 }
 
 // Grow splits a page of the client's shard, as if that had many more clients.
-func (t *Table) Grow(clientID string) { t.shard(t.hasher.hash(clientID)).split() }
+func (t *Table) Grow(clientID string) { t.shard(t.hash(clientID)).split() }
 
 // Dead reports whether the bucket was killed.
 func (b *Bucket) Dead() bool { return b.arrival.Load() == dead }

@@ -52,6 +52,12 @@ func (s *slab) slot(g uint32, match uint64) *Bucket {
 	return at[Bucket](s, s.first+i*bucketSize)
 }
 
+// slots is how many slots to comes after from, in the same slab.
+func slots(from, to *Bucket) uint32 { return distance(from, to) / bucketSize }
+
+// slotBehind is the bucket that comes so many slots after from, in the same slab.
+func slotBehind(from *Bucket, slots uint32) *Bucket { return at[Bucket](from, slots*bucketSize) }
+
 // find is the client's bucket, alive or frozen; nil if it has none here. Most client_ids are
 // compared as two words.
 func (s *slab) find(hash uint64, clientID string) *Bucket {
@@ -132,6 +138,13 @@ func (s *slab) live(yield func(*Bucket) bool) {
 // they need. Without a dead one it would be made as large again.
 func (s *slab) isLargeFor(alive, all int) bool {
 	return alive < all && s.groups > 1 && alive < int(s.groups)*groupSize/2
+}
+
+// writeLongID makes a bucket have this client_id, which is written behind the slots, at tail.
+func (s *slab) writeLongID(b *Bucket, tail uint32, clientID string, rate int) {
+	to := at[byte](s, tail)
+	copy(span(to, len(clientID)), clientID)
+	*b.longID() = longID{distance(b, to), uint32(rate), uint16(len(clientID))}
 }
 
 // extent is what a slab has room for: buckets, and bytes of the client_ids of long ones.

@@ -25,7 +25,7 @@ type Table struct {
 	shards [Shards]shard // first, so that they begin with a cache line
 	shared
 	max int64
-	// mark is dirty, or 0 where spending leaves no bucket dirty.
+	// mark is dirtyBit, or 0 where spending leaves no bucket dirty.
 	mark int64
 	// emptyUntil is when a bucket that started empty, since a crash may have forgotten its client,
 	// would be full.
@@ -39,16 +39,15 @@ type Table struct {
 
 // New makes an empty table.
 func New(o Options) *Table {
-	defaults := gcra.NewRate(o.Defaults)
-	t := &Table{shared: shared{newHasher(), defaults, &[]*gcra.Rate{defaults}}, max: o.MaxBuckets}
+	t := &Table{shared: newShared(gcra.NewRate(o.Defaults)), max: o.MaxBuckets}
 	if !o.Volatile {
-		t.mark = dirty
+		t.mark = dirtyBit
 	}
 	for i := range t.shards {
 		t.shards[i].init(&t.shared)
 	}
 	for i := range t.overflow {
-		t.overflow[i].arrival.Store(dirty) // so it is never queued
+		t.overflow[i].arrival.Store(dirtyBit) // so it is never queued
 	}
 	return t
 }
@@ -58,7 +57,7 @@ func (t *Table) Defaults() *gcra.Rate { return t.defaults }
 
 // locate returns the client's hash and shard.
 func (t *Table) locate(clientID string) (hash uint64, s *shard) {
-	hash = t.hasher.hash(clientID)
+	hash = t.hash(clientID)
 	return hash, t.shard(hash)
 }
 
@@ -139,18 +138,4 @@ func (t *Table) Stats() Stats {
 	}
 	stats.Dirty = max(0, stats.Dirty) // A taker may be about to count what a flush has counted off.
 	return stats
-}
-
-// Each calls f with every bucket that exists at now, once, in no order. It locks the page of each
-// meanwhile, and no bucket moves to another page, so it misses none that is there throughout.
-func (t *Table) Each(now int64, f func(*Bucket)) {
-	for i := range t.shards {
-		t.shards[i].each(func(e entry) {
-			for b := range e.live {
-				if b.exists(b.TAT(), now) {
-					f(b)
-				}
-			}
-		})
-	}
 }

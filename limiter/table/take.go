@@ -60,8 +60,8 @@ func (s *shard) refuse(p *page, b *Bucket, r *gcra.Rate, was, now int64) (Outcom
 	if _, ok := r.Spend(was>>1, now); !ok {
 		return Refused, true
 	}
-	if was&dirty == 0 {
-		if !b.arrival.CompareAndSwap(was, was|dirty) {
+	if was&dirtyBit == 0 {
+		if !b.arrival.CompareAndSwap(was, was|dirtyBit) {
 			return Refused, false
 		}
 		s.dirty.enter(p, now)
