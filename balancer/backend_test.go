@@ -1,8 +1,10 @@
 package balancer
 
 import (
+	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -47,10 +49,15 @@ func TestBackendCountersAgreeWhileTheyMove(t *testing.T) {
 
 func TestBackendIsWhatItsSettingsSay(t *testing.T) {
 	var asked []BackendSettings
-	prober := &fakeProber{}
+	var hosts []string
+	prober := &fakeProber{get: func(_ context.Context, _, host string) (int, error) {
+		hosts = append(hosts, host)
+		return 200, nil
+	}}
 	settings := BackendSettings{URL: "http://localhost:8081", Addr: "localhost:8081", Weight: 2, State: Ready}
 	p := NewPool(Settings{
 		Backends: []BackendSettings{settings},
+		Health:   HealthSettings{Type: HealthHTTP, Path: "/", Timeout: time.Minute, Rise: 1, Fall: 1},
 		NewProber: func(b BackendSettings) Prober {
 			asked = append(asked, b)
 			return prober
@@ -61,4 +68,7 @@ func TestBackendIsWhatItsSettingsSay(t *testing.T) {
 	assert.Same(t, prober, b.Prober())
 	assert.Equal(t, "http://localhost:8081", b.URL())
 	assert.Equal(t, "localhost:8081", b.Addr())
+	assert.Equal(t, "localhost:8081", b.Authority())
+	p.Probe(t.Context())
+	assert.Equal(t, []string{"localhost:8081"}, hosts)
 }

@@ -98,7 +98,7 @@ func TestRetriesKeepRoundRobinExact(t *testing.T) {
 		p := poolOf(RoundRobin, weights...)
 		than := p.backends[rapid.IntRange(0, len(weights)-1).Draw(t, "than")]
 		other := p.backends[rapid.IntRange(0, len(weights)-1).Draw(t, "other")]
-		total := len((*p.picker.Load()).(*roundRobin).cycle)
+		total := len((*p.picker.Load()).(*scheduled).cycle)
 
 		picks, retries := map[*Backend]int{}, map[*Backend]int{}
 		for range total - than.settings.Weight {
@@ -132,7 +132,7 @@ func TestRetriesAtRandomNeverGoToTheSame(t *testing.T) {
 func TestPickWhileBackendsFlip(t *testing.T) {
 	p := poolOf(RoundRobin, 1, 1)
 	a, b := p.backends[0], p.backends[1]
-	p.health.Rise, p.health.Fall = 1, 1
+	p.probes.Rise, p.probes.Fall = 1, 1
 	flipped := make(chan struct{})
 	var pickers sync.WaitGroup
 	for range 3 {
@@ -178,8 +178,8 @@ func TestHotCountersHaveCacheLinesOfTheirOwn(t *testing.T) {
 		assert.GreaterOrEqual(t, first-before, uintptr(cacheLines))
 		assert.GreaterOrEqual(t, size-last, uintptr(cacheLines))
 	}
-	var f firstTurn
-	apart(0, unsafe.Offsetof(f.turn), unsafe.Offsetof(f.turn), unsafe.Sizeof(f))
+	var draw inTurn
+	apart(0, unsafe.Offsetof(draw.turn), unsafe.Offsetof(draw.turn), unsafe.Sizeof(draw))
 	var b Backend
 	apart(unsafe.Offsetof(b.lastProbeAt), unsafe.Offsetof(b.places), unsafe.Offsetof(b.passed), unsafe.Sizeof(b))
 }

@@ -5,18 +5,18 @@ import (
 	"sync/atomic"
 )
 
-// Why there is no place at any backend.
+// Why there is no place for a request.
 var (
-	// ErrNoneHealthy is for a request when no backend, or no other backend, may get requests.
+	// ErrNoneHealthy: no backend may get requests, or none that the request hasn't tried.
 	ErrNoneHealthy = errors.New("no backend is healthy")
-	// ErrBusy is for a request when all healthy backends have as many as they may.
+	// ErrBusy: all healthy backends have as many requests as they may.
 	ErrBusy = errors.New("all connections to the healthy backends are taken")
-	// ErrClientShare is for a request when there is room, but its client holds its share already.
+	// ErrClientShare: there are places, but the client holds its share of them.
 	ErrClientShare = errors.New("the client holds its share of the connections to each healthy backend that has one free")
 )
 
-// inFlightBits are the low bits of places.word, which count the requests in flight. That is
-// enough for a million of them, and for those that are about to learn that there is no room.
+// inFlightBits is how many low bits of places.word count the requests in flight. They are enough
+// for a million, and for requests that are about to learn that there is no place.
 const (
 	inFlightBits = 21
 	inFlightMask = 1<<inFlightBits - 1
@@ -24,14 +24,14 @@ const (
 	oneRequest = 1<<inFlightBits | 1
 )
 
-// places are a backend's connections as far as requests hold them. A request that begins or ends
-// changes one word.
+// places are what requests hold at a backend, one each. A request that begins or ends changes one
+// word.
 type places struct {
-	// most is how many there are; 0 stands for no bound.
+	// most is how many places there are; 0 is no bound.
 	most uint64
 	// word counts all requests in the high bits, and those in flight in the low ones.
 	word atomic.Uint64
-	// shares bounds what one client holds; nil doesn't.
+	// shares bounds what one client holds; nil is no bound.
 	shares *shares
 }
 
@@ -51,7 +51,7 @@ func (p *places) take(client uint64) error {
 	return nil
 }
 
-// giveBack ends what take began for the same client.
+// giveBack gives back what take took for the same client.
 func (p *places) giveBack(client uint64) {
 	p.word.Add(^uint64(0))
 	p.shares.giveBack(client)

@@ -51,8 +51,8 @@ func TestPickPassesFullBackendsOver(t *testing.T) {
 	assert.Equal(t, map[string]int{"b": 1000, "c": 1000}, tally(2000, p.first))
 }
 
-// What is broken says why: nobody healthy, all full, or this client's share.
-func TestPickSaysWhyThereIsNone(t *testing.T) {
+// The error tells whether nobody is healthy, all are full, or the client holds its share.
+func TestPickTellsWhyThereIsNone(t *testing.T) {
 	f := func(want error, p *Pool) {
 		t.Helper()
 		_, err := p.pick(7, tried{})

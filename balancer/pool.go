@@ -9,7 +9,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// builders are the strategies, by name. A new one is a file with a picker, and a line here.
+// builders are the strategies by name. A new one is a file with a picker, and a line here.
 var builders = map[Strategy]func() builder{
 	RoundRobin: newRoundRobin,
 	Random:     newRandom,
@@ -20,24 +20,24 @@ var builders = map[Strategy]func() builder{
 type Pool struct {
 	name     string
 	build    builder
-	health   HealthSettings
+	probes   HealthSettings
 	log      zerolog.Logger
 	backends []*Backend
-	// picker picks from the backends that are available now, and is nil if there are none. Requests
-	// read it; only publish replaces it.
+	// picker picks from the backends that are available now; nil if there are none. Requests read
+	// it, and only publish replaces it.
 	picker atomic.Pointer[picker]
 
-	// mu guards what the probes found, in the backends too. Nothing on a request's way takes it,
-	// so flips are logged under it: the log has them in the order in which they happened.
+	// mu guards what the probes found, in the backends too. No request takes it, so flips are
+	// logged under it, in the order in which they happened.
 	mu sync.Mutex
-	// noneHealthy reports whether no backend is available and that was logged.
+	// noneHealthy is true once it was logged that no backend is available, until one is again.
 	noneHealthy bool
 }
 
-// NewPool makes a pool in which no backend is healthy yet: Probe finds out which are.
+// NewPool makes a pool in which no backend is healthy yet. Probe finds out which are.
 func NewPool(s Settings) *Pool {
 	newBuilder := builders[cmp.Or(s.Strategy, RoundRobin)]
-	p := &Pool{name: s.Name, build: newBuilder(), health: s.Health, log: s.Logger}
+	p := &Pool{name: s.Name, build: newBuilder(), probes: s.Health, log: s.Logger}
 	for _, b := range s.Backends {
 		p.backends = append(p.backends, newBackend(b, s))
 	}
@@ -54,18 +54,6 @@ func (p *Pool) pick(client uint64, tried tried) (*Backend, error) {
 		return nil, ErrNoneHealthy
 	}
 	return (*picker).pick(client, tried)
-}
-
-// Status is what operators see of the backends, in the order of the settings. The
-// counters of a busy backend are read one after the other, not at one moment.
-func (p *Pool) Status() []BackendStatus {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := make([]BackendStatus, len(p.backends))
-	for i, b := range p.backends {
-		all[i] = b.status(p.name)
-	}
-	return all
 }
 
 // publish has requests picked from the backends that are available now. The caller holds p.mu.

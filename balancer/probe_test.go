@@ -27,8 +27,7 @@ func probed(t *testing.T, h HealthSettings, p *fakeProber) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), h.Timeout)
 	defer cancel()
-	b := newBackend(BackendSettings{Addr: "a:80"}, Settings{NewProber: func(BackendSettings) Prober { return p }})
-	return b.probe(ctx, h)
+	return h.probe(ctx, p, "a")
 }
 
 func TestHTTPProbeJudgesTheStatus(t *testing.T) {

@@ -6,23 +6,23 @@ import (
 )
 
 // shares counts how many of a backend's places each client holds, without a lock and without
-// allocating. A client is the hash of its name, so a client that holds nothing takes no memory.
+// allocating. Only clients that hold a place take memory, and a client is known by a hash.
 //
-// The table is a fixed number of sets of eight words, one word a client that holds a place. A hash
+// The table has a fixed number of sets of eight words, and a word counts one client. The hash
 // chooses the set and is the word's tag, so a look-up reads one cache line. A word whose count
-// falls to 0 is free for any client. The table has room for four times as many clients as there
-// are places. A client that finds its set full of others is not counted. With each place held by
-// another client, which is the worst case, that happens to one in 900.
+// falls to 0 is free for any client. The table has room for four times as many clients as there are
+// places. A client whose set is full of others is not counted. In the worst case, when each place
+// is held by another client, that happens to one in 900.
 type shares struct {
 	// most is how many places a client may hold.
 	most uint64
-	// shift takes a hash to the number of its set.
+	// shift leaves the bits of a hash that are its set's number.
 	shift uint
 	sets  []shareSet
 }
 
 // shareSet is a cache line. A word is a client's tag and, in the low bits, how many places it
-// holds; 0 is a free word. Two requests of a client that begin at the same moment may leave it two
+// holds; 0 is a free word. Two requests of a client that begin at the same moment may give it two
 // words, so what it holds is the sum over its words.
 type shareSet [8]atomic.Uint64
 
@@ -31,22 +31,22 @@ const (
 	shareCountMask = 1<<shareCountBits - 1
 )
 
-// newShares makes the counts for a backend with that many places. One client may hold that share of
-// them, from 0 to 1, and at least one place. It returns nil if there is nothing to bound.
-func newShares(places uint64, share float64) *shares {
-	if places == 0 || share <= 0 || share >= 1 {
+// newShares makes the counts for a backend that has so many places in all. One client may hold that
+// share of them, from 0 to 1, and at least one. It returns nil if there is nothing to bound.
+func newShares(all uint64, share float64) *shares {
+	if all == 0 || share <= 0 || share >= 1 {
 		return nil
 	}
-	setBits := bits.Len64((places - 1) / 2)
+	setBits := bits.Len64((all - 1) / 2)
 	return &shares{
-		most:  max(1, uint64(float64(places)*share)),
+		most:  max(1, uint64(float64(all)*share)),
 		shift: uint(64 - setBits),
 		sets:  make([]shareSet, 1<<setBits),
 	}
 }
 
 // take counts one more place that the client holds, and reports whether it may. Client 0 may hold
-// all of them.
+// all places.
 func (s *shares) take(client uint64) bool {
 	if s == nil || client == 0 {
 		return true
@@ -64,7 +64,7 @@ func (s *shares) take(client uint64) bool {
 		case was != 0 && held == was&shareCountMask:
 			return true
 		}
-		// The client may have another word since, and so hold more than it may.
+		// Meanwhile the client may have got another word, and hold more than it may.
 		if _, _, held = set.find(tag); held <= s.most {
 			return true
 		}
@@ -73,7 +73,7 @@ func (s *shares) take(client uint64) bool {
 	}
 }
 
-// giveBack counts one place less. It does nothing for a client that isn't counted.
+// giveBack counts one place less, unless the client isn't counted.
 func (s *shares) giveBack(client uint64) {
 	if s == nil || client == 0 {
 		return
@@ -94,13 +94,13 @@ func (s *shares) giveBack(client uint64) {
 	}
 }
 
-// of is where a client is counted, and by which tag.
+// of returns the set in which a client is counted, and the client's tag.
 func (s *shares) of(client uint64) (*shareSet, uint64) {
 	return &s.sets[client>>s.shift], client << shareCountBits
 }
 
-// find looks for a client's words. It returns one of them as it was, and how many places all of
-// them count; if there is none, a free word; if there is no free one either, nil.
+// find returns one of a client's words, its value, and how many places all of the client's words
+// count. If the client has none, it returns a free word; if there is no free one either, nil.
 func (set *shareSet) find(tag uint64) (word *atomic.Uint64, was, held uint64) {
 	for i := range set {
 		switch w := set[i].Load(); {

@@ -8,7 +8,7 @@ type State string
 const (
 	// Ready takes requests while it is healthy.
 	Ready State = "ready"
-	// Drain takes no new requests; those that run go on. It is still probed.
+	// Drain takes no new requests, and finishes those that it has. It is still probed.
 	Drain State = "drain"
 	// Maint takes no requests and is not probed: it may be switched off.
 	Maint State = "maint"

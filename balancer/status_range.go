@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// StatusRange is a run of HTTP statuses, both ends included, each from 100 to 599.
+// StatusRange is a range of HTTP statuses, both ends included, each from 100 to 599.
 type StatusRange struct {
 	First, Last int
 }
 
-// ParseStatusRange reads "200-299", or "204" for that one status. The error names the
-// text, what is wrong with it, and what was wanted.
+// ParseStatusRange reads "200-299", or "204" for that one status. The error names the text, what is
+// wrong with it, and what was wanted.
 func ParseStatusRange(text string) (StatusRange, error) {
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -36,7 +36,7 @@ func statusRangeError(text, why string) error {
 	return fmt.Errorf("statuses %q: %s; want one such as 204, or a range such as 200-299", text, why)
 }
 
-// parseStatus takes exactly three digits: strconv alone would take "+204" and "0204" too.
+// parseStatus takes exactly three digits. strconv alone would also take "+204" and "0204".
 func parseStatus(text string) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || len(text) != 3 || n < 100 || n > 599 {

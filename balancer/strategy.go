@@ -2,15 +2,15 @@ package balancer
 
 import "fmt"
 
-// Strategy is how a pool picks from its fit backends.
+// Strategy is how a pool picks from the backends that are available.
 type Strategy string
 
 const (
-	// RoundRobin goes through the schedule in order: every cycle holds each fit backend
-	// exactly as often as its weight says.
+	// RoundRobin goes through the schedule in order. Every cycle holds each backend exactly as
+	// often as its weight says.
 	RoundRobin Strategy = "round_robin"
-	// Random draws from the same schedule: each fit backend as likely as its weight says.
-	// Many proxies in front of the same backends never fall into step with it.
+	// Random draws from the same schedule, each backend as likely as its weight says. With it, many
+	// proxies in front of the same backends never fall into step.
 	Random Strategy = "random"
 )
 

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Probe is the first round: it probes all backends at the same time, except those in maintenance,
-// and returns when each has answered or run out of time. Each result decides alone.
+// Probe is the first round. It probes all backends at the same time, except those in maintenance,
+// and returns when each probe has ended. Each result decides alone.
 func (p *Pool) Probe(ctx context.Context) {
 	var round sync.WaitGroup
 	for _, b := range p.probed() {
@@ -16,14 +16,14 @@ func (p *Pool) Probe(ctx context.Context) {
 	}
 	round.Wait()
 
-	// With every backend in drain or maintenance no flip said that none is fit.
+	// If every backend is in drain or maintenance, nothing has flipped.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.logIfNoneHealthy()
 }
 
-// Run probes every backend, except those in maintenance, on a clock of its own until ctx ends.
-// It returns when nothing that it started runs any more.
+// Run probes every backend, except those in maintenance, on a clock of its own until ctx ends. It
+// returns when nothing that it started runs any more.
 func (p *Pool) Run(ctx context.Context) {
 	var watchers sync.WaitGroup
 	for _, b := range p.probed() {
@@ -37,7 +37,7 @@ func (p *Pool) Run(ctx context.Context) {
 func (p *Pool) probed() []*Backend {
 	var all []*Backend
 	for _, b := range p.backends {
-		if b.settings.State != Maint {
+		if b.probed() {
 			all = append(all, b)
 		}
 	}
@@ -47,7 +47,7 @@ func (p *Pool) probed() []*Backend {
 // watch probes one backend until ctx ends. It starts anywhere within the first interval, so that
 // the backends' probes are spread over it and don't come in bursts.
 func (p *Pool) watch(ctx context.Context, b *Backend) {
-	timer := time.NewTimer(rand.N(p.health.Interval))
+	timer := time.NewTimer(rand.N(p.probes.Interval))
 	defer timer.Stop()
 	for {
 		select {
@@ -57,38 +57,35 @@ func (p *Pool) watch(ctx context.Context, b *Backend) {
 		}
 		started := time.Now()
 		p.check(ctx, b)
-		timer.Reset(jitter(p.health.Interval) - time.Since(started))
+		timer.Reset(jitter(p.probes.Interval) - time.Since(started))
 	}
 }
 
 // jitter shortens an interval by up to a fifth. Without it, proxies that were started together
-// probe a backend in step for ever, and a backend that is slow at fixed times can meet every probe,
-// or none. It never lengthens: how long a dead backend goes unnoticed is bounded by intervals.
+// would probe a backend in step for ever, and one that is slow at fixed times could meet every
+// probe or none. An interval never gets longer, since intervals bound how long a dead backend goes
+// unnoticed.
 func jitter(interval time.Duration) time.Duration {
 	return interval - rand.N(interval/5+1)
 }
 
 // check probes one backend once, and takes the result.
 func (p *Pool) check(ctx context.Context, b *Backend) {
-	bounded, cancel := context.WithTimeout(ctx, p.health.Timeout)
-	found, err := b.probe(bounded, p.health)
+	bounded, cancel := context.WithTimeout(ctx, p.probes.Timeout)
+	found, err := p.probes.probe(bounded, b.prober, b.authority)
 	cancel()
 	if ctx.Err() != nil {
-		return // cut short by the stop: that says nothing of the backend
+		return // The stop cut it short, which tells nothing about the backend.
 	}
 	p.observe(b, found, err)
 }
 
-// take is where a probe's result becomes known: to operators, and if it flips the backend's health
-// to Pick and then to the log, which may be slow.
+// observe takes a probe's result. If it flips the backend's health, requests know first, and then
+// the log, which may be slow.
 func (p *Pool) observe(b *Backend, found string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b.lastProbe, b.lastProbeAt = found, time.Now().UTC()
-	if err != nil {
-		b.lastProbe = err.Error()
-	}
-	if isOurs(err) || !b.health.observe(err == nil, p.health.Rise, p.health.Fall) {
+	if !b.observe(found, err, p.probes) {
 		return
 	}
 	p.publish()

@@ -104,7 +104,7 @@ func (w *world) logged(t *testing.T) (lines []string) {
 // available are the URLs of the backends that picks go to, in order.
 func (w *world) available() (urls []string) {
 	if picker := w.picker.Load(); picker != nil {
-		for _, b := range (*picker).(*roundRobin).cycle {
+		for _, b := range (*picker).(*scheduled).cycle {
 			urls = append(urls, b.URL())
 		}
 	}
@@ -265,7 +265,7 @@ func TestProbeIsDueFromTheStartOfTheLast(t *testing.T) {
 func TestHungBackendHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"), ready("b"))
-		w.Pool.health.Interval, w.Pool.health.Timeout = time.Second, 10*time.Second
+		w.Pool.probes.Interval, w.Pool.probes.Timeout = time.Second, 10*time.Second
 		w.hung["a"] = true
 		w.run(t)
 		pass(time.Minute)
@@ -283,7 +283,7 @@ func TestStopCutsProbesShortAndLearnsNothing(t *testing.T) {
 		w := newWorld(ready("a"))
 		w.Probe(t.Context())
 		before := w.Status()
-		w.Pool.health.Timeout = time.Hour
+		w.Pool.probes.Timeout = time.Hour
 		w.hung["a"] = true
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan time.Time, 1)
