@@ -14,7 +14,7 @@ import (
 // The oracle has a bucket of its own for each client, which no crash touches: it follows each token
 // that is spent, and each write of an operator, at the moment when it takes effect. What the
 // Service has is to be the same at any time; and after a start, no more above it than
-// ARCHITECTURE.md says, and no less below it.
+// doc.go says, and no less below it.
 
 // simClient is a client, and its true bucket.
 type simClient struct {
@@ -442,7 +442,7 @@ func (w *simWorld) compareStart(c *simClient, clean bool, is *gcra.Rate, isManag
 	}
 }
 
-// mayRegain is the bound of ARCHITECTURE.md, in nanoseconds of refill.
+// mayRegain is the bound that doc.go states, in nanoseconds of refill.
 func (w *simWorld) mayRegain(c *simClient, clean bool) (bound int64) {
 	least, _ := w.store.skewOf(c.id)
 	bound = max(0, w.skew-least)

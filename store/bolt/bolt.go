@@ -1,8 +1,23 @@
-// Package bolt is the embedded store: one bbolt file, no server.
+// Package bolt is the embedded store: one bbolt file, no server. It has one writer, which holds the
+// file's lock.
+//
+// # Rows
+//
+// The base has the rows of all clients, many to a chunk, in the order of their client_ids (base.go,
+// chunk.go). Batches of a flush are first stored as they are, next to the base, and folded into it
+// a stretch at a time (recent.go): a flush of random clients would otherwise rewrite nearly every
+// chunk. encode.go has the form of a row.
+//
+// # Commits
 //
 // bbolt's calls take no context, and wait for the disk as long as that takes. So each call runs in
 // a goroutine that the Store owns. A caller whose context ends leaves the goroutine behind, and the
-// next call waits for it first.
+// next call waits for it first (run.go). A commit that failed may still have been written, which
+// the next call finds out from the file (settle.go).
+//
+// If the newest meta page is damaged, bbolt falls back to the one before it, and what the last two
+// transactions held is lost. Other damage is found when the file is opened, and when it is read
+// (pages.go, damage.go).
 package bolt
 
 import (

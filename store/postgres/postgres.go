@@ -3,7 +3,15 @@
 // One connection does everything. It holds an advisory lock, so a schema has one writer. A
 // connection that broke may have left a commit behind, on its way or waiting in the server. So
 // every new connection first outwaits what those before it may still do (claim.go). Every
-// transaction that writes proves that its writer was not superseded (write.go).
+// transaction that writes proves that its writer was not superseded (write.go), and a process whose
+// lock was taken over never writes again.
+//
+// The lock belongs to a session. So a connection pooler that gives a session's transactions to
+// different server processes is refused (pooler.go). A session turns synchronous_commit on where it
+// is off (connect.go): what was reported as stored must survive a crash of the server.
+//
+// A row has its settings at its side. Each distinct settings are stored once, and rows refer to
+// them by number (settings.go).
 package postgres
 
 import (
