@@ -9,9 +9,8 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// write is an admin write to a client's bucket, on its way into the log: who asked for what, what
-// was there before, and what is there now. The client_id is the stored one, a hash where the key
-// is secret.
+// write logs an admin write to a client's bucket: who asked for what, what was there before, and
+// what is there now. The client_id is the stored one, which is a hash if the key is secret.
 type write struct {
 	server   *Server
 	ctx      *fasthttp.RequestCtx
@@ -19,7 +18,7 @@ type write struct {
 	change   limiter.Change
 }
 
-// done logs a write that took effect. A bucket that isn't there is nil.
+// done logs a write that took effect. A bucket that doesn't exist is nil.
 func (w write) done(before, after *limiter.Snapshot) {
 	w.who(w.server.log.Info()).
 		Dict("before", describe(before)).
@@ -27,13 +26,13 @@ func (w write) done(before, after *limiter.Snapshot) {
 		Msg("admin write")
 }
 
-// failed logs a write that may or may not have taken effect: what was asked for, as far as it was.
-// Others that failed changed nothing.
+// failed logs what was asked for if the write may have taken effect. Other writes that failed
+// changed nothing.
 func (w write) failed(err error) error {
 	if errors.Is(err, limiter.ErrInDoubt) {
 		w.who(w.server.log.Warn()).
 			Dict("change", describeChange(w.change)).
-			Msg("admin write in doubt: the store could not say whether it took it")
+			Msg("admin write in doubt: the store may or may not have it")
 	}
 	return err
 }

@@ -82,7 +82,7 @@ func TestDoubtedAdminWritesAreLogged(t *testing.T) {
 	lines := r.audited(t)
 	require.Len(t, lines, 2)
 	assert.Equal(t, map[string]any{
-		"level": "warn", "message": "admin write in doubt: the store could not say whether it took it", "remote": "pipe", "credential": "none",
+		"level": "warn", "message": "admin write in doubt: the store may or may not have it", "remote": "pipe", "credential": "none",
 		"method": "PUT", "client_id": "a", "change": map[string]any{"capacity": 9.0, "tokens": 1.0, "refill": "1000/30d"},
 	}, lines[0])
 	assert.Equal(t, "DELETE", lines[1]["method"])

@@ -13,17 +13,19 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// guard says who gets in.
+// guard decides who gets in.
 type guard struct {
-	secured bool              // there is a token
-	token   [sha256.Size]byte // its hash: hashes are of one length, so comparing them tells nothing of the token's
+	// secured is true if there is a token.
+	secured bool
+	// token is its hash. All hashes have one length, so comparing them doesn't reveal the token's.
+	token [sha256.Size]byte
 }
 
 func newGuard(token string) guard {
 	return guard{secured: token != "", token: sha256.Sum256([]byte(token))}
 }
 
-// admit says why a request doesn't get in; nil: it does.
+// admit returns why a request doesn't get in, or nil if it does.
 func (g guard) admit(request *fasthttp.Request) error {
 	if err := checkTarget(&request.Header); err != nil {
 		return err
@@ -41,9 +43,9 @@ func (g guard) admit(request *fasthttp.Request) error {
 	return g.admitBearer(&request.Header)
 }
 
-// checkTarget refuses what could be routed as something else than it says: absolute URIs, whose
-// authority stands against Host, and fragments, without which DELETE /buckets/a#b would be
-// about a.
+// checkTarget refuses targets that could be routed to another resource than they name: absolute
+// URIs, whose authority may differ from Host, and fragments. With its fragment cut off, DELETE
+// /buckets/a#b would delete a.
 func checkTarget(header *fasthttp.RequestHeader) error {
 	target := header.RequestURI()
 	switch {
@@ -57,7 +59,7 @@ func checkTarget(header *fasthttp.RequestHeader) error {
 	return nil
 }
 
-// checkOrigin refuses the requests that a browser sends for another's page.
+// checkOrigin refuses requests that a browser sends for a page of another origin.
 func checkOrigin(header *fasthttp.RequestHeader) error {
 	given := header.PeekAll(fasthttp.HeaderOrigin)
 	if len(given) == 0 {
@@ -70,11 +72,11 @@ func checkOrigin(header *fasthttp.RequestHeader) error {
 	return nil
 }
 
-// withoutPort80 leaves out the port that an origin by http has where it says none.
+// withoutPort80 cuts the default port of an http origin.
 func withoutPort80(origin string) string { return strings.TrimSuffix(origin, ":80") }
 
-// admitLocal wants Host to name this machine where there is no token: a page whose name was rebound
-// to a loopback address still sends that name.
+// admitLocal wants Host to name this machine if there is no token. A page whose name was rebound to
+// a loopback address still sends that name.
 func admitLocal(header *fasthttp.RequestHeader) error {
 	if !isLoopbackHost(string(header.Host())) {
 		return refuse(errForbidden, "Host is %q; want localhost, an address of 127.0.0.0/8 or [::1] where no token is configured", header.Host())
@@ -82,7 +84,7 @@ func admitLocal(header *fasthttp.RequestHeader) error {
 	return nil
 }
 
-// admitBearer wants the token, as RFC 6750 (2.1) says: Authorization: Bearer TOKEN.
+// admitBearer wants the token in the form of RFC 6750 (2.1): Authorization: Bearer TOKEN.
 func (g guard) admitBearer(header *fasthttp.RequestHeader) error {
 	given := header.PeekAll(fasthttp.HeaderAuthorization)
 	if len(given) != 1 {
@@ -99,8 +101,8 @@ func (g guard) admitBearer(header *fasthttp.RequestHeader) error {
 	return nil
 }
 
-// isLoopbackHost reports whether a Host, with any port or none, names this machine whatever a name
-// server says: localhost, or an address literal.
+// isLoopbackHost reports whether a Host, with any port or none, names this machine without asking a
+// name server: localhost, or an address literal.
 func isLoopbackHost(hostport string) bool {
 	host, port, bracketed := splitHost(hostport)
 	if port != "" {
@@ -115,7 +117,7 @@ func isLoopbackHost(hostport string) bool {
 	return err == nil && addr.IsLoopback() && addr.Zone() == "" && addr.Is4() == !bracketed
 }
 
-// splitHost takes apart NAME[:PORT] and [ADDRESS][:PORT]. A host of another form comes back empty.
+// splitHost splits NAME[:PORT] and [ADDRESS][:PORT]. For another form the host is empty.
 func splitHost(hostport string) (host, port string, bracketed bool) {
 	if !strings.HasPrefix(hostport, "[") {
 		host, port, _ = strings.Cut(hostport, ":")
@@ -128,7 +130,7 @@ func splitHost(hostport string) (host, port string, bracketed bool) {
 	return host, strings.TrimPrefix(rest, ":"), true
 }
 
-// checkListener refuses to serve without a token what others than this machine can reach.
+// checkListener refuses a listener that other machines can reach if there is no token.
 func (g guard) checkListener(addr net.Addr) error {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || g.secured || tcp.IP.IsLoopback() {

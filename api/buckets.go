@@ -10,26 +10,26 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// BucketReader is what the calls that look at buckets need; *limiter.Service is one.
+// BucketReader is what the calls that read buckets need; *limiter.Service is one.
 type BucketReader interface {
-	// Get is the client's bucket now; limiter.ErrNotFound: it has none.
+	// Get returns the client's bucket as it is now, or limiter.ErrNotFound if it has none.
 	Get(clientID string) (limiter.Snapshot, error)
-	// List is a page of the buckets; more: there are others behind it.
+	// List returns a page of the buckets, and whether there are more behind it.
 	List(q limiter.Query) (page []limiter.Snapshot, more bool, err error)
-	// Defaults are the settings of an unknown client's bucket.
+	// Defaults returns the settings of an unknown client's bucket.
 	Defaults() gcra.Settings
 }
 
 // BucketWriter is what the calls that change buckets need; *limiter.Service is one. Each call
-// ends soon after its context does, and nil means stored.
+// returns soon after its context has ended. A nil error means that the change is stored.
 type BucketWriter interface {
 	// Create makes a managed bucket.
 	Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
-	// Put makes or changes one.
+	// Put makes a bucket or changes it.
 	Put(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
-	// Patch changes one that exists.
+	// Patch changes a bucket that exists.
 	Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
-	// Delete removes one, and returns it as it was.
+	// Delete removes a bucket, and returns it as it was.
 	Delete(ctx context.Context, clientID string) (limiter.Snapshot, error)
 }
 
@@ -106,7 +106,7 @@ func (s *Server) getBucket(ctx *fasthttp.RequestCtx) error {
 	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(snap))
 }
 
-// noBucket is a 404 that says what the client would get.
+// noBucket is a 404 with the defaults that the client would get.
 func (s *Server) noBucket(clientID string) error {
 	defaults := s.sources.Reader.Defaults()
 	refused := refuse(limiter.ErrNotFound, "client_id %q has no bucket: its next request starts one on the defaults", clientID)
@@ -143,15 +143,15 @@ func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
 	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(written.Snapshot))
 }
 
-// change has the Writer make a change in one of its ways, and logs it.
+// change makes a change by a method of the Writer, and logs it.
 func (s *Server) change(
 	ctx *fasthttp.RequestCtx, clientID string, c limiter.Change,
-	way func(context.Context, string, limiter.Change) (limiter.Written, error),
+	method func(context.Context, string, limiter.Change) (limiter.Written, error),
 ) (limiter.Written, error) {
 	deadline, cancel := s.writeContext()
 	defer cancel()
 	audit := write{s, ctx, clientID, c}
-	written, err := way(deadline, clientID, c)
+	written, err := method(deadline, clientID, c)
 	if err != nil {
 		return limiter.Written{}, audit.failed(err)
 	}
@@ -199,8 +199,8 @@ func (s *Server) pathChange(ctx *fasthttp.RequestCtx) (clientID string, c limite
 	return clientID, c, err
 }
 
-// writeContext bounds an admin write. It is not the request's context, which ends when the
-// server begins to stop: a write that has begun is finished.
+// writeContext bounds an admin write. It isn't the request's context, which ends when the server
+// begins to stop, since a write that has begun is finished.
 func (s *Server) writeContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), s.settings.WriteTimeout)
 }

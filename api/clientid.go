@@ -10,7 +10,7 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// checkClientID says what is wrong with a client_id, which is 1 to 256 bytes of valid UTF-8
+// checkClientID returns what is wrong with a client_id. It must be 1 to 256 bytes of valid UTF-8
 // without control characters (Unicode's category Cc: C0, DEL and C1).
 func checkClientID(id string) error {
 	switch {
@@ -27,8 +27,8 @@ func checkClientID(id string) error {
 	return nil
 }
 
-// unescapeClientID reads a client_id from one segment of a path, decoding it exactly once.
-// A plus sign is a plus sign.
+// unescapeClientID reads a client_id from one segment of a path, decoding it exactly once. A plus
+// sign is a plus sign.
 func unescapeClientID(segment string) (string, error) {
 	id, err := url.PathUnescape(segment)
 	if err != nil {
@@ -37,8 +37,8 @@ func unescapeClientID(segment string) (string, error) {
 	return id, checkClientID(id)
 }
 
-// bucketPath is the path of a client's bucket. Ids of dots only are encoded too, since
-// clients would resolve them as the directories of RFC 3986 (5.2.4).
+// bucketPath is the path of a client's bucket. The ids "." and ".." are encoded too, since clients
+// would resolve them as dot segments (RFC 3986, 5.2.4).
 func bucketPath(id string) string {
 	segment := url.PathEscape(id)
 	if id == "." || id == ".." {

@@ -44,7 +44,7 @@ func decodeChange(body []byte) (limiter.Change, error) {
 	return c, nil
 }
 
-// memberDecoders say which members an object may have, and how each is read.
+// memberDecoders are the members that an object may have, each with the function that reads it.
 type memberDecoders map[string]func(raw []byte) error
 
 func changeMembers(c *limiter.Change) memberDecoders {
@@ -72,8 +72,8 @@ func changeMembers(c *limiter.Change) memberDecoders {
 	}
 }
 
-// wholeOf reads a whole number written in digits: encoding/json would take 1e2 and 15.0 for
-// floats, and floats lose digits.
+// wholeOf reads a whole number that is written in digits. encoding/json would read a number as a
+// float, which loses digits.
 func wholeOf(member string, raw []byte, least int64) (*int64, error) {
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil || n < least {
@@ -98,9 +98,9 @@ func textOf(member string, raw []byte) (string, error) {
 	return text, err
 }
 
-// decodeObject reads one JSON object strictly. encoding/json alone would pass over unknown
-// members (or match them in any case), let the last of two equal ones win, take null for
-// nothing, and replace what isn't Unicode.
+// decodeObject reads one JSON object strictly. encoding/json alone would ignore unknown members,
+// match names in any case, let the last of two equal members win, take null for an absent value,
+// and replace what isn't Unicode.
 func decodeObject(body []byte, members memberDecoders) error {
 	if err := checkJSON(body); err != nil {
 		return err
@@ -139,14 +139,14 @@ func decodeMember(dec *json.Decoder, members memberDecoders, seen map[string]boo
 	return decode(raw)
 }
 
-// wanted names the members: "capacity, refill or tokens".
+// wanted lists the members, such as "capacity, refill or tokens".
 func wanted(members memberDecoders) string {
 	names := slices.Sorted(maps.Keys(members))
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// checkJSON says what is wrong with a body that isn't one JSON value in Unicode.
+// checkJSON returns what is wrong with a body that isn't one JSON value in Unicode.
 func checkJSON(body []byte) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return badRequest("the body is empty; want a JSON object")
@@ -171,8 +171,8 @@ func position(err error) string {
 	return ""
 }
 
-// loneSurrogate finds an escape such as \ud800 without its other half in valid JSON, where
-// backslashes are in strings only; "" if there is none.
+// loneSurrogate finds an escape such as \ud800 without its other half; "" if there is none. In
+// valid JSON backslashes occur only in strings.
 func loneSurrogate(body []byte) string {
 	for rest := body; ; {
 		at := bytes.IndexByte(rest, '\\')
@@ -200,10 +200,10 @@ func isSurrogate(text []byte, first, last uint64) bool {
 	return err == nil && unit >= first && unit <= last
 }
 
-// maxExcerpt is how many characters of a bad value an answer repeats.
+// maxExcerpt is how many characters of a bad value a response repeats.
 const maxExcerpt = 60
 
-// excerpt is the text as an error repeats it: on one line, and not at length.
+// excerpt is the text as an error repeats it: on one line, and cut to maxExcerpt.
 func excerpt(text string) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "�")), " ")
 	if runes := []rune(text); len(runes) > maxExcerpt {
@@ -212,8 +212,8 @@ func excerpt(text string) string {
 	return text
 }
 
-// jsonBody is the body of a write, which has to say that it is JSON: pages of other origins can
-// send forms and text without asking the browser's permission, but not that.
+// jsonBody is the body of a write, which must be declared as JSON. Pages of other origins can send
+// forms and text without a preflight, but no JSON.
 func jsonBody(request *fasthttp.Request) ([]byte, error) {
 	if n := countFields(request.Header.RawHeaders(), fasthttp.HeaderContentType); n > 1 {
 		return nil, refuse(errMediaType, "there are %d Content-Type headers; want one, application/json", n)
@@ -232,7 +232,7 @@ func jsonBody(request *fasthttp.Request) ([]byte, error) {
 	return request.Body(), nil
 }
 
-// countFields counts the lines of a header as received that have this name: fasthttp keeps but one
+// countFields counts the fields of that name in a header as received. fasthttp keeps only one
 // Content-Type.
 func countFields(raw []byte, name string) (n int) {
 	for line := range bytes.Lines(raw) {

@@ -1,10 +1,10 @@
 // Package api is the admin API: buckets, backends, status and health over REST.
 //
-// Writes say application/json; errors are application/problem+json (RFC 9457). What is
-// unknown, doubled, of the wrong type or out of range is 400 and changes nothing.
+// Writes are application/json, errors application/problem+json (RFC 9457). A member or parameter
+// that is unknown, doubled, of the wrong type or out of range is 400 and changes nothing.
 //
-// With a token, every call but GET /healthz and GET /readyz wants it as a bearer token
-// (RFC 6750). Without one the API serves loopback listeners only, and only requests whose
-// Host is a loopback name and that carry no Origin, those two calls included: so a browser is kept
-// out that was rebound to 127.0.0.1, or whose page forges requests.
+// If there is a token, every call except GET /healthz and GET /readyz needs it as a bearer token
+// (RFC 6750). Without one the API serves only loopback listeners, and of all calls only those whose
+// Host is a loopback name and whose Origin, if there is one, is the API's own. This keeps out a
+// browser whose page forges requests, or has had its name rebound to 127.0.0.1.
 package api

@@ -11,7 +11,7 @@ import (
 	"gopher-equalizer/proxy/problem"
 )
 
-// What the API itself refuses, as the limiter's errors are what the limiter refuses.
+// The kinds of errors of the API itself. The others are the limiter's.
 var (
 	errBadRequest   = errors.New("bad request")
 	errUnauthorized = errors.New("unauthorized")
@@ -26,12 +26,12 @@ var (
 	errNotReady     = errors.New("not ready")
 )
 
-// refusal is an error whose text is fit for whoever asked.
+// refusal is an error whose text the caller may see.
 type refusal struct {
 	kind   error // one of the above, or the limiter's
 	detail string
 	extra  []problem.Member
-	allow  string // the methods that are possible instead, of an errMethod
+	allow  string // with errMethod, the methods that are allowed
 }
 
 func (r refusal) Error() string { return r.detail }
@@ -50,17 +50,17 @@ func refuse(kind error, format string, args ...any) refusal {
 
 func badRequest(format string, args ...any) refusal { return refuse(errBadRequest, format, args...) }
 
-// fault is how one kind of error is answered.
+// fault is the response to one kind of error.
 type fault struct {
 	kind   error
 	status int
 	name   string // the last part of the problem's type
 	title  string
-	detail string // "": the error's own text is fit for whoever asked
+	detail string // "" stands for the error's own text, which the caller may see
 }
 
-// faults is the one place that says which error is which answer. The first that fits counts: a
-// write that failed in two ways is in doubt before it is anything else.
+// faults is the one place that maps errors to responses. The first that matches counts, so a write
+// that failed in two ways is in doubt before it is anything else.
 func faults() []fault {
 	return []fault{
 		{limiter.ErrInDoubt, fasthttp.StatusServiceUnavailable, "in-doubt", "Unknown whether it was stored", "the connection to the store broke around the commit: unknown whether it was stored; GET the bucket to see"},

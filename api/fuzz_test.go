@@ -14,7 +14,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// requireRefusal wants an error that is a 400 and fit to be shown.
+// requireRefusal wants an error that is a 400 whose text the caller may see.
 func requireRefusal(t *testing.T, err error) {
 	t.Helper()
 	require.ErrorIs(t, err, errBadRequest)

@@ -23,7 +23,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// fakeLimiter answers what it is told to, and notes what it was asked.
+// fakeLimiter returns what a test wants, and notes what it was asked.
 type fakeLimiter struct {
 	snap   limiter.Snapshot
 	before *limiter.Snapshot
@@ -177,8 +177,8 @@ func newSources(fake *fakeLimiter) Sources {
 	}
 }
 
-// start serves until the test ends; change may change what is served. The test becomes parallel:
-// fasthttp takes 100 ms to stop.
+// start serves until the test ends. change may change what is served. The test becomes parallel,
+// since fasthttp takes 100 ms to stop.
 func start(t *testing.T, change func(*Settings, *Sources)) *running {
 	t.Helper()
 	t.Parallel()
@@ -243,8 +243,8 @@ func (r *running) do(t *testing.T, req request) reply {
 	return r.raw(t, req.method == "HEAD", req.raw())
 }
 
-// raw sends bytes on a connection of their own, and reads one answer, on which the rules that
-// are for every answer are checked.
+// raw sends bytes on a connection of their own, and reads one response, which must keep the rules
+// that hold for all responses.
 func (r *running) raw(t *testing.T, isHead bool, bytes string) reply {
 	t.Helper()
 	conn, err := r.ln.Dial()
@@ -257,7 +257,7 @@ func exchange(t *testing.T, conn net.Conn, isHead bool, bytes string) reply {
 	t.Helper()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
 	written := make(chan struct{})
-	go func() { // the server may answer, and close, before it has read everything
+	go func() { // the server may respond, and close, before it has read everything
 		defer close(written)
 		_, _ = conn.Write([]byte(bytes))
 	}()
@@ -281,7 +281,7 @@ func exchange(t *testing.T, conn net.Conn, isHead bool, bytes string) reply {
 	return got
 }
 
-// problem checks that the reply is one, of this status and type, and returns it.
+// problem checks that the reply is a problem of this status and type, and returns it.
 func (r reply) problem(t *testing.T, status int, name string) map[string]any {
 	t.Helper()
 	var p map[string]any

@@ -2,20 +2,20 @@ package api
 
 import "github.com/valyala/fasthttp"
 
-// Readiness is whether the process wants traffic: Ready, or why not.
+// Readiness is Ready if the process wants traffic, or else why it doesn't.
 type Readiness string
 
-// What a process can be.
+// The states of a process.
 const (
-	// Starting: it hasn't loaded its buckets or probed its backends yet.
+	// Starting is before it has loaded its buckets and probed its backends.
 	Starting Readiness = "starting"
-	// Ready: it wants traffic.
+	// Ready is when it wants traffic.
 	Ready Readiness = "ready"
-	// Stopping: it was told to stop, and finishes what runs.
+	// Stopping is when it was told to stop, and finishes the requests that it has.
 	Stopping Readiness = "stopping"
 )
 
-// healthView is the answer of a process that is well.
+// healthView is the response of a healthy process.
 type healthView struct {
 	Status string `json:"status"`
 }

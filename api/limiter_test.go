@@ -18,7 +18,7 @@ import (
 	"gopher-equalizer/store/memory"
 )
 
-// brokenStore takes writes, and fails them as it is told to.
+// brokenStore fails writes as a test wants.
 type brokenStore struct {
 	limiter.Store
 	err error

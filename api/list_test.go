@@ -127,6 +127,6 @@ func TestNextPage(t *testing.T) {
 	f([]limiter.Snapshot{bucket}, "?offset=5&after=A", "{After:"+bucket.ClientID+" Offset:0 Limit:100}")
 	f([]limiter.Snapshot{bucket}, "?managed=true&prefix=a/b%20%26", "{After:"+bucket.ClientID+" Offset:0 Limit:100 Prefix:a/b & Managed:true}")
 	f([]limiter.Snapshot{bucket}, "?managed=false&offset=5", "{After:"+bucket.ClientID+" Offset:0 Limit:100 Managed:false}")
-	// All of the page went while it was made: the same again finds what is there now.
+	// All of the page was removed while it was made. Asking again finds what is there now.
 	f(nil, "?offset=5&after=A&limit=1", "{After:A Offset:5 Limit:1}")
 }

@@ -11,10 +11,9 @@ import (
 // acceptPause is how long a patientListener waits before it tries again.
 const acceptPause = 100 * time.Millisecond
 
-// patientListener waits where the machine is out of file descriptors or memory. fasthttp would take
-// that for the end of the listener, and traffic's peak would take the admin API with it. It may be
-// closed more than once: by Shutdown, which can't know whether fasthttp has it yet, and by
-// fasthttp.
+// patientListener waits while the machine has no file descriptor or memory left. fasthttp would
+// stop serving, so a peak of traffic would end the admin API. It may be closed more than once: by
+// fasthttp, and by Shutdown, which can't know whether fasthttp has it yet.
 type patientListener struct {
 	net.Listener
 	close func() error
@@ -24,10 +23,10 @@ func newPatientListener(ln net.Listener) patientListener {
 	return patientListener{Listener: ln, close: sync.OnceValue(ln.Close)}
 }
 
-// Close says each time what it said the first time.
+// Close closes the listener once, and returns the same error each time.
 func (l patientListener) Close() error { return l.close() }
 
-// Accept returns the errors that stay.
+// Accept retries after errors that pass.
 func (l patientListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()

@@ -8,8 +8,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The first answer that is written starts fasthttp's clock for the Date header. That must
-	// not be in a synctest bubble, which would wait for its end.
+	// The first response that is written starts fasthttp's clock for the Date header. That must not
+	// be in a synctest bubble, which would wait for its end.
 	_ = (&fasthttp.ResponseHeader{}).Header()
 	goleak.VerifyTestMain(m,
 		// That clock runs for as long as the process does, and the cleaner of fasthttp's worker

@@ -2,11 +2,10 @@ package api
 
 import "time"
 
-// Moment is a time as the API writes it: RFC 3339 in UTC with milliseconds; null where the time is
-// zero.
+// Moment is a time as the API writes it: RFC 3339 in UTC with milliseconds; null for the zero time.
 type Moment struct{ time.Time }
 
-// MarshalJSON never fails.
+// MarshalJSON writes the time. It never fails.
 func (m Moment) MarshalJSON() ([]byte, error) {
 	if m.IsZero() {
 		return []byte("null"), nil

@@ -13,8 +13,8 @@ const (
 	maxPage     = 1000
 )
 
-// parseListQuery reads the parameters of a listing, each at most once. after= is a position in the
-// order of the ids as they are listed, and prefix= the beginning of one, so neither is hashed.
+// parseListQuery reads the parameters of a listing, each at most once. after= and prefix= are about
+// ids as they are listed, so they aren't hashed.
 func parseListQuery(query string) (limiter.Query, error) {
 	q := limiter.Query{Limit: defaultPage}
 	seen := make(map[string]bool, 5)
@@ -68,7 +68,7 @@ func parseCount(name, value string, least, most int) (int, error) {
 	return int(n), nil
 }
 
-// checkPrefix says what is wrong with the beginning of a client_id.
+// checkPrefix returns what is wrong with the beginning of a client_id.
 func checkPrefix(value string) error {
 	if value == "" {
 		return badRequest("prefix is empty; want the beginning of a client_id, or no prefix=")
@@ -84,8 +84,8 @@ func parseManaged(value string) (*bool, error) {
 	return &managed, nil
 }
 
-// nextPage is the Link to what follows a page that isn't the last one. A page whose buckets all
-// went while it was made has no last client_id to go on from: asking the same again does.
+// nextPage is the Link from a page to the next one. If all of a page's buckets were removed while
+// it was made, there is no client_id to go on from, so the Link is to the same page.
 func nextPage(q limiter.Query, page []limiter.Snapshot) string {
 	if len(page) > 0 {
 		q.After, q.Offset = page[len(page)-1].ClientID, 0

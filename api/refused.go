@@ -2,23 +2,22 @@ package api
 
 import "github.com/valyala/fasthttp"
 
-// RefusedMessage is a request or a response that was refused. Nothing of a value or of a query is
-// in it.
+// RefusedMessage is a request or a response that was refused. It holds nothing of a value or of a
+// query.
 type RefusedMessage struct {
 	Time Moment `json:"time"`
 	// Refused is "request" for a client's message, "response" for a backend's.
 	Refused string `json:"refused"`
-	// Method is the request's; "" if it could not be read, or isn't made of capital letters.
+	// Method is the request's; "" if it could not be read, or isn't all capital letters.
 	Method string `json:"method"`
 	// Reason names the rule that was broken.
 	Reason string `json:"reason"`
-	// Field is the name of the field that is at fault; "" if there is none, or its name is no
-	// token.
+	// Field is the name of the field at fault; "" if there is none, or its name is no token.
 	Field string `json:"field"`
 	// Offset is where in the message the fault is, in bytes from its beginning.
 	Offset int `json:"offset"`
-	// Excerpt is up to 16 bytes around Offset: letters and digits are an x, and bytes from 0x80
-	// U+FFFD.
+	// Excerpt is up to 16 bytes around Offset. Letters and digits are written as x, and bytes from
+	// 0x80 as U+FFFD.
 	Excerpt string `json:"excerpt"`
 }
 

@@ -14,7 +14,7 @@ import (
 	"gopher-equalizer/proxy/problem"
 )
 
-// writeJSON answers with a value. <, > and & stay as they are: nobody embeds this in HTML.
+// writeJSON responds with a value. <, > and & stay as they are, since nobody embeds this in HTML.
 func writeJSON(ctx *fasthttp.RequestCtx, status int, value any) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
@@ -28,8 +28,8 @@ func writeJSON(ctx *fasthttp.RequestCtx, status int, value any) error {
 	return nil
 }
 
-// fail answers with the problem that an error is. One that faults doesn't know is logged, and
-// nothing of it is told.
+// fail responds with the problem that an error is. An error that faults doesn't have is logged, and
+// the caller sees nothing of it.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	for _, f := range faults() {
 		if errors.Is(err, f.kind) {
@@ -41,7 +41,7 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	internalError(ctx)
 }
 
-// write answers with the fault; err is the error that is one.
+// write responds with the fault of an error.
 func (f fault) write(ctx *fasthttp.RequestCtx, err error) {
 	p := problem.Problem{Type: problem.Namespace + f.name, Title: f.title, Status: f.status, Detail: f.detail}
 	own := refusal{}
@@ -66,7 +66,7 @@ func internalError(ctx *fasthttp.RequestCtx) {
 	problem.Write(ctx, problem.Of(fasthttp.StatusInternalServerError, "a fault of ours: the log says more"))
 }
 
-// recoverPanic is deferred around every call: fasthttp would let a panic end the process.
+// recoverPanic is deferred around every call. fasthttp would let a panic end the process.
 func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx) {
 	if v := recover(); v != nil {
 		s.log.Error().Interface("panic", v).Bytes("method", ctx.Method()).Bytes("stack", debug.Stack()).Msg("an admin call panicked")
@@ -74,14 +74,14 @@ func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// protect keeps answers out of caches, and from being taken for something else than they say.
+// protect keeps responses out of caches, and browsers from guessing their type.
 func protect(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.Response.Header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
 }
 
-// malformed answers what fasthttp couldn't read. Its errors quote the request, with whatever
-// secrets are in it, so nothing of them is repeated or logged.
+// malformed responds to what fasthttp couldn't read. fasthttp's errors quote the request, which may
+// hold secrets, so nothing of them is sent or logged.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	defer protect(ctx)
 	s.fail(ctx, readError(err))

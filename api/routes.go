@@ -9,10 +9,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// call is the handler of one method and path. What it returns is answered as faults says.
+// call handles one method and path. The response to its error is in faults.
 type call func(ctx *fasthttp.RequestCtx) error
 
-// routes is every call, by path and method. HEAD comes with GET.
+// routes are all calls, by path and method. HEAD comes with GET.
 func (s *Server) routes() map[string]map[string]call {
 	return map[string]map[string]call{
 		"/buckets": {
@@ -33,28 +33,28 @@ func (s *Server) routes() map[string]map[string]call {
 	}
 }
 
-// newRouter matches paths as they came, undecoded, so that a%2Fb is one segment. The router's
-// own answers are off: redirects that mend paths (a client_id may end in a dot), OPTIONS, and a 405
+// newRouter matches paths as they came, undecoded, so a%2Fb is one segment. The router's own
+// responses are off: redirects that clean paths (a client_id may end in a dot), OPTIONS, and a 405
 // that names OPTIONS and takes /* for a path.
 func (s *Server) newRouter() *router.Router {
 	r := router.New()
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
 	r.HandleOPTIONS, r.HandleMethodNotAllowed = false, false
-	r.NotFound = s.answer(noCall)
+	r.NotFound = s.handler(noCall)
 	for path, calls := range s.routes() {
 		if get, ok := calls[fasthttp.MethodGet]; ok {
 			calls[fasthttp.MethodHead] = get
 		}
 		for method, c := range calls {
-			r.Handle(method, path, s.answer(c))
+			r.Handle(method, path, s.handler(c))
 		}
-		r.ANY(path, s.answer(wrongMethod(slices.Sorted(maps.Keys(calls)))))
+		r.ANY(path, s.handler(wrongMethod(slices.Sorted(maps.Keys(calls)))))
 	}
 	return r
 }
 
-// answer makes a handler of a call.
-func (s *Server) answer(c call) fasthttp.RequestHandler {
+// handler makes a handler of a call.
+func (s *Server) handler(c call) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		if err := c(ctx); err != nil {
 			s.fail(ctx, err)
@@ -62,7 +62,7 @@ func (s *Server) answer(c call) fasthttp.RequestHandler {
 	}
 }
 
-// limited refuses calls about buckets where there are none.
+// limited refuses calls about buckets if there are none.
 func (s *Server) limited(c call) call {
 	if s.sources.Reader != nil && s.sources.Writer != nil {
 		return c
@@ -72,7 +72,8 @@ func (s *Server) limited(c call) call {
 	}
 }
 
-// noQuery refuses any query, an empty one too: DELETE /buckets/a?b is not about a.
+// noQuery refuses any query, an empty one too. The "?" may belong to a client_id, and then DELETE
+// /buckets/a?b would delete a.
 func noQuery(c call) call {
 	return func(ctx *fasthttp.RequestCtx) error {
 		if strings.Contains(string(ctx.RequestURI()), "?") {

@@ -20,38 +20,37 @@ const (
 	maxConns     = 1024
 	readTimeout  = 10 * time.Second // of a whole request
 	idleTimeout  = 60 * time.Second
-	writeTimeout = 30 * time.Second // of a whole answer
+	writeTimeout = 30 * time.Second // of a whole response
 )
 
-// Settings say how the admin API works.
+// Settings are those of the admin API.
 type Settings struct {
-	// Token is what callers show as bearer token; "" lets in whoever reaches a loopback address of
-	// this machine.
+	// Token is the bearer token that callers need. With "" whoever reaches a loopback address of
+	// this machine gets in.
 	Token string
 	// Version is the process's, for GET /status.
 	Version string
-	// Limit is the name of the limit that the buckets belong to, for GET /status; "" where
-	// nothing is limited.
+	// Limit is the name of the limit that the buckets belong to, for GET /status; "" if nothing is
+	// limited.
 	Limit string
-	// WriteTimeout is the deadline of an admin write, store.timeout. It has to be above 0.
+	// WriteTimeout is the deadline of an admin write, store.timeout. It must be above 0.
 	WriteTimeout time.Duration
 }
 
-// Sources are where the answers come from. All of them may be called at the same time by any
-// number of goroutines.
+// Sources are what the API serves. Any number of goroutines may call them at the same time.
 type Sources struct {
-	// Reader and Writer are the limiter; both are nil, without a type, where nothing is limited:
-	// calls about buckets are 409 then.
+	// Reader and Writer are the limiter. If nothing is limited both are nil interfaces, and calls
+	// about buckets are 409.
 	Reader BucketReader
 	Writer BucketWriter
-	// ClientID is what an operator's client_id is stored as. It has to return ids that it
-	// returned before, which listings show, as they are. nil: the same.
+	// ClientID returns the stored form of an operator's client_id. It must return ids that it
+	// returned before unchanged, since listings show them. nil stores all ids as they are.
 	ClientID func(string) string
-	// Backends are those of all pools.
+	// Backends returns those of all pools.
 	Backends func() []balancer.BackendStatus
-	// Errors are the last messages that were refused, newest first. nil: none.
+	// Errors returns the last messages that were refused, newest first. nil stands for none.
 	Errors func() []RefusedMessage
-	// Status is the state of the process, except what the Server fills in.
+	// Status returns the state of the process, except what the Server fills in.
 	Status func() Status
 	// Ready reports whether the process wants traffic.
 	Ready func() Readiness
@@ -73,7 +72,7 @@ type Server struct {
 	stopped  bool
 }
 
-// New makes a Server. The caller Serves with it, and Shuts it down.
+// New makes a Server. The caller calls Serve, and Shutdown in the end.
 func New(settings Settings, sources Sources, log zerolog.Logger) *Server {
 	if sources.ClientID == nil {
 		sources.ClientID = func(id string) string { return id }
@@ -104,7 +103,7 @@ func New(settings Settings, sources Sources, log zerolog.Logger) *Server {
 	return s
 }
 
-// handle answers one request.
+// handle serves one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer protect(ctx)
 	defer s.recoverPanic(ctx)
@@ -115,8 +114,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.route(ctx)
 }
 
-// Serve serves the listener until Shutdown, after which it returns nil. It closes the listener,
-// and refuses one that others than this machine can reach if there is no token. It is called once.
+// Serve serves the listener until Shutdown, then closes it and returns nil. Without a token it
+// refuses a listener that other machines can reach. It may be called once.
 func (s *Server) Serve(ln net.Listener) error {
 	if err := s.guard.checkListener(ln.Addr()); err != nil {
 		return errors.Join(err, ln.Close())
@@ -132,8 +131,8 @@ func (s *Server) Serve(ln net.Listener) error {
 	return s.http.Serve(patient)
 }
 
-// StopAccepting closes the listener: nobody connects any more, and what runs goes on until
-// Shutdown. It may be called before Serve, and more than once.
+// StopAccepting closes the listener. Connections go on until Shutdown, but there are no new ones.
+// It may be called before Serve, and more than once.
 func (s *Server) StopAccepting() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,39 +147,38 @@ func (s *Server) StopAccepting() error {
 	return nil
 }
 
-// Shutdown stops accepting and waits for what runs. If ctx ends first it cuts what is left, and
-// its error says how much that was.
+// Shutdown stops accepting and waits for the calls that run. If ctx ends first it closes the
+// connections that are left, and its error has their number.
 func (s *Server) Shutdown(ctx context.Context) error {
 	closing := s.StopAccepting()
-	// fasthttp's errors are closing's and the context's.
+	// fasthttp returns the error of closing the listener, which closing is, or the context's.
 	if err := s.http.ShutdownWithContext(ctx); err != nil && ctx.Err() != nil {
 		return fmt.Errorf("admin API: %w, and connections were cut: %d", err, s.cut())
 	}
 	return closing
 }
 
-// hurrySilent ends the wait for the first byte of connections that have sent none, which fasthttp
-// would wait for some seconds. It doesn't close them: whoever has sent a request just now
-// is answered.
+// hurrySilent ends the wait for connections that have sent nothing, on which fasthttp would wait
+// for some seconds. It doesn't close them, so a request that was sent just now is still served.
 func (s *Server) hurrySilent() {
 	for conn, state := range s.conns {
 		if state == fasthttp.StateNew {
-			_ = conn.SetReadDeadline(time.Unix(1, 0)) // if it can't be set, fasthttp's wait ends it
+			_ = conn.SetReadDeadline(time.Unix(1, 0)) // If it can't be set, fasthttp's wait ends it.
 		}
 	}
 }
 
-// cut closes every connection, and says how many there were.
+// cut closes every connection, and returns how many there were.
 func (s *Server) cut() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for conn := range s.conns {
-		_ = conn.Close() // it is given up, whatever this says
+		_ = conn.Close() // It is given up, whatever the error.
 	}
 	return len(s.conns)
 }
 
-// track keeps in conns the connections that are open.
+// track keeps conns to the connections that are open.
 func (s *Server) track(conn net.Conn, state fasthttp.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -106,10 +106,10 @@ func TestRequestsThatDontComeToAnEnd(t *testing.T) {
 			_, _ = client.Write([]byte("POST /buckets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n{"))
 		}()
 		begun := time.Now()
-		answer, err := io.ReadAll(client)
+		response, err := io.ReadAll(client)
 		require.NoError(t, err)
-		assert.Contains(t, string(answer), "HTTP/1.1 408 ")
-		assert.Contains(t, string(answer), "application/problem+json")
+		assert.Contains(t, string(response), "HTTP/1.1 408 ")
+		assert.Contains(t, string(response), "application/problem+json")
 		assert.Equal(t, readTimeout, time.Since(begun))
 		require.Error(t, <-served)
 	})
@@ -137,10 +137,10 @@ func TestNothingOfOneAnswerIsLeftForTheNext(t *testing.T) {
 	_, err = conn.Write([]byte(request{method: "PUT", target: "/status", body: "{}"}.raw() +
 		request{method: "GET", target: "/buckets/a", header: []string{"Connection: close"}}.raw()))
 	require.NoError(t, err)
-	answers, err := io.ReadAll(conn)
+	responses, err := io.ReadAll(conn)
 	require.NoError(t, err)
-	_, second, _ := bytes.Cut(answers, []byte("HTTP/1.1 200"))
-	assert.Contains(t, string(answers), "HTTP/1.1 405")
+	_, second, _ := bytes.Cut(responses, []byte("HTTP/1.1 200"))
+	assert.Contains(t, string(responses), "HTTP/1.1 405")
 	assert.Contains(t, string(second), sampleJSON)
 	assert.NotContains(t, string(second), "Allow")
 }
@@ -184,7 +184,7 @@ func TestServeAfterShutdown(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-// watchedListener says when its first connection is waited on for bytes.
+// watchedListener signals when its first connection is waited on for bytes.
 type watchedListener struct {
 	net.Listener
 	reading chan struct{}
@@ -226,7 +226,7 @@ func TestShutdownWithSilentConnections(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-// slowReader answers when it is let.
+// slowReader returns when a test lets it.
 type slowReader struct {
 	fakeLimiter
 	asked, answer chan struct{}
@@ -285,7 +285,7 @@ func TestShutdownCutsWhatIsLeft(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-// exhaustedListener fails as the system does when it is out of something, and then for good.
+// exhaustedListener fails with its errors in turn, as the system reports them.
 type exhaustedListener struct {
 	net.Listener
 	errs []error
