@@ -65,8 +65,8 @@ func leanClient(t testing.TB, addr, request string) func() {
 func exercise(t testing.TB, answer, request string, l Limiter, log bool) func() {
 	s := settings()
 	s.AccessLog = log
-	pool := boundedPoolOf(t, clientSettings(), 100, 0.5, lean(t, answer))
-	return leanClient(t, run(t, New(s, pool, l, zerolog.New(io.Discard)), pool), request)
+	pool := boundedPoolOf(t, connectionSettings(), 100, 0.5, lean(t, answer))
+	return leanClient(t, run(t, s.proxy(pool, l, zerolog.New(io.Discard)), pool), request)
 }
 
 // In steady state, a request costs no allocation.

@@ -5,12 +5,31 @@ import (
 	"crypto/tls"
 	"math"
 	"net"
+	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/netconn"
 )
+
+// ConnectionSettings are how a pool's backends are talked to.
+type ConnectionSettings struct {
+	// Limits are how long a backend may keep us waiting.
+	Limits netconn.BackendLimits
+	// MaxResponseHeader bounds a response's header, and its trailers, in bytes. A longer one is
+	// refused with 502.
+	MaxResponseHeader int
+	// KeepAlive is how long an unused connection is kept; 0 stands for 10 seconds. The shorter, the
+	// rarer the backend closes it first, and the more connects there are. What a backend says by
+	// Keep-Alive: timeout=N, less a second, counts if it is shorter.
+	KeepAlive time.Duration
+	// Resolver looks the backends' names up; nil stands for the system's.
+	Resolver netconn.Resolver
+	// Logger is told when lookups fail, and when they succeed again. The zero Logger is silent.
+	Logger zerolog.Logger
+}
 
 // connections are those to one backend. They are kept in a fasthttp HostClient, which nothing
 // outside of this file knows: it gives connections and takes them back. What goes over them is
@@ -22,22 +41,14 @@ type connections struct {
 	target netconn.Target
 	// spare are all those of the maker.
 	spare *spare
-	// maxHeader bounds what a probe reads, as it does requests' responses, and lender has the
-	// memory for large headers.
+	// maxHeader bounds a response's header.
 	maxHeader int
-	lender    lender
 }
 
 // NewBackends returns the maker of what reaches a backend, for balancer.Settings.NewProber. The
 // backends share a dialer, with one goroutine that looks after the timeouts of all connections.
-func NewBackends(s ClientSettings) func(balancer.BackendSettings) balancer.Prober {
-	dialer := netconn.NewDialer(netconn.BackendLimits{
-		Connect: s.ConnectTimeout,
-		Answer:  s.ResponseTimeout,
-		Idle:    s.IdleTimeout,
-		Total:   s.TotalTimeout,
-		Age:     s.MaxConnectionAge,
-	}, s.Resolver, s.tellLookups)
+func NewBackends(s ConnectionSettings) func(balancer.BackendSettings) balancer.Prober {
+	dialer := netconn.NewDialer(s.Limits, s.Resolver, s.logLookups)
 	spare := &spare{}
 	return func(b balancer.BackendSettings) balancer.Prober {
 		c := &connections{
@@ -53,13 +64,13 @@ func NewBackends(s ClientSettings) func(balancer.BackendSettings) balancer.Probe
 			MaxIdleConnDuration: s.KeepAlive,
 			ConnPoolStrategy:    fasthttp.LIFO,
 		}
-		spare.add(c)
+		spare.add(c.closeKept)
 		return c
 	}
 }
 
-// tellLookups logs when a name's lookups begin to fail, and when they succeed again.
-func (s ClientSettings) tellLookups(host string, err error) {
+// logLookups logs when a name's lookups begin to fail, and when they succeed again.
+func (s ConnectionSettings) logLookups(host string, err error) {
 	if err != nil {
 		s.Logger.Warn().Str("host", host).Err(err).
 			Msg("a backend's name can't be looked up: its last addresses serve, if there are any")

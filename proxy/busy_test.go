@@ -1,13 +1,13 @@
 package proxy
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -63,7 +63,7 @@ func TestFullBackendsArePassedOver(t *testing.T) {
 	a, b := holdingBackend(t), holdingBackend(t)
 	l := &fakeLimiter{}
 	l.left.Store(100)
-	p := startProxy(t, settings(), boundedPoolOf(t, clientSettings(), 2, 1, a.addr, b.addr), l)
+	p := startProxy(t, settings(), boundedPoolOf(t, connectionSettings(), 2, 1, a.addr, b.addr), l)
 	waiting := a.occupy(p, 1, plainGet)
 	waitingB := b.occupy(p, 1, plainGet)
 	waiting = append(waiting, a.occupy(p, 1, plainGet)...)
@@ -111,7 +111,7 @@ func from(client string) string {
 }
 
 // behindUs are settings under which the tests' own address is a trusted proxy.
-func behindUs(t *testing.T) Settings {
+func behindUs(t *testing.T) setup {
 	s := settings()
 	var err error
 	s.Trusted, err = identity.ParseTrusted([]string{"127.0.0.0/8"})
@@ -122,7 +122,7 @@ func behindUs(t *testing.T) Settings {
 // A client holds at most its share of a backend's connections, and others have the rest.
 func TestClientHoldsItsShare(t *testing.T) {
 	h := holdingBackend(t)
-	p := startProxy(t, behindUs(t), boundedPoolOf(t, clientSettings(), 4, 0.5, h.addr), nil)
+	p := startProxy(t, behindUs(t), boundedPoolOf(t, connectionSettings(), 4, 0.5, h.addr), nil)
 	waiting := h.occupy(p, 1, from("2001:db8::1"))
 	waiting = append(waiting, h.occupy(p, 1, from("2001:db8::2"))...)
 
@@ -153,7 +153,7 @@ func TestOneClientLeavesRoom(t *testing.T) {
 			c.send(ok)
 		}
 	})
-	pool := boundedPoolOf(t, clientSettings(), 8, 0.5, b.addr)
+	pool := boundedPoolOf(t, connectionSettings(), 8, 0.5, b.addr)
 	p := startProxy(t, behindUs(t), pool, nil)
 	var attackers []*conn
 	for range 20 {
@@ -177,7 +177,7 @@ func TestOneClientLeavesRoom(t *testing.T) {
 // A client's share of one backend leaves it its share of the next.
 func TestClientShareIsOfEachBackend(t *testing.T) {
 	a, b := holdingBackend(t), holdingBackend(t)
-	p := startProxy(t, settings(), boundedPoolOf(t, clientSettings(), 2, 0.5, a.addr, b.addr), nil)
+	p := startProxy(t, settings(), boundedPoolOf(t, connectionSettings(), 2, 0.5, a.addr, b.addr), nil)
 	waiting := a.occupy(p, 1, plainGet)
 	other := b.occupy(p, 1, plainGet)
 	p.isProblem(p.dial().do(plainGet), 503, "client-share")
@@ -190,7 +190,7 @@ func TestClientShareIsOfEachBackend(t *testing.T) {
 // A trusted proxy that doesn't say for whom it asks is nobody's share.
 func TestTrustedProxyHasNoShare(t *testing.T) {
 	h := holdingBackend(t)
-	p := startProxy(t, behindUs(t), boundedPoolOf(t, clientSettings(), 4, 0.25, h.addr), nil)
+	p := startProxy(t, behindUs(t), boundedPoolOf(t, connectionSettings(), 4, 0.25, h.addr), nil)
 	waiting := h.occupy(p, 2, plainGet)
 	waiting = append(waiting, h.occupy(p, 1, from("127.0.0.9"))...)
 	h.letGo(waiting)
@@ -206,7 +206,7 @@ func TestTunnelsCountAsHeld(t *testing.T) {
 		}
 		c.send(ok)
 	})
-	p := startProxy(t, settings(), boundedPoolOf(t, clientSettings(), 2, 0.5, b.addr), nil)
+	p := startProxy(t, settings(), boundedPoolOf(t, connectionSettings(), 2, 0.5, b.addr), nil)
 	tunnel := p.dial()
 	require.True(t, tunnel.send("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"))
 	assert.Contains(t, tunnel.readHead(), "HTTP/1.1 101 ")
@@ -219,7 +219,7 @@ func TestTunnelsCountAsHeld(t *testing.T) {
 // Who waits for the rest of a small body holds nothing of a backend's meanwhile.
 func TestUnsentRequestsHoldNoConnection(t *testing.T) {
 	b, _ := answering(t, ok)
-	p := startProxy(t, settings(), boundedPoolOf(t, clientSettings(), 1, 1, b.addr), nil)
+	p := startProxy(t, settings(), boundedPoolOf(t, connectionSettings(), 1, 1, b.addr), nil)
 	slow := p.dial()
 	require.True(t, slow.send(sized(4)+"bo"))
 	require.Eventually(t, func() bool { return p.Stats().InFlight == 1 }, patience, time.Millisecond)
@@ -261,7 +261,7 @@ func TestAttemptsAreLogged(t *testing.T) {
 func TestRetryNeedsAPlace(t *testing.T) {
 	ln := listen(t)
 	full := holdingBackend(t)
-	pool := boundedPoolOf(t, clientSettings(), 1, 1, full.addr, ln.Addr().String())
+	pool := boundedPoolOf(t, connectionSettings(), 1, 1, full.addr, ln.Addr().String())
 	require.NoError(t, ln.Close())
 	attempts := pool.Attempts(0, balancer.Retry{})
 	held, err := attempts.Next()
@@ -276,17 +276,18 @@ func TestRetryNeedsAPlace(t *testing.T) {
 
 // To tell whose share it is costs no memory, and one /64 is one client.
 func TestHolders(t *testing.T) {
-	p := New(behindUs(t), &fakePool{}, nil, zerolog.Nop())
+	s := behindUs(t)
+	seed := maphash.MakeSeed()
 	holder := func(client string) uint64 {
-		r := &request{proxy: p}
+		r := &request{shared: &shared{seed: seed}, snapshot: &s.Snapshot}
 		r.head.Client, r.head.TrustedPeer = netip.MustParseAddr(client), true
-		assert.Zero(t, testing.AllocsPerRun(100, func() { r.identifyHolder() }))
-		return r.identifyHolder()
+		assert.Zero(t, testing.AllocsPerRun(100, func() { r.holder() }))
+		return r.holder()
 	}
 	assert.Equal(t, holder("2001:db8::1"), holder("2001:db8::2"))
 	assert.NotEqual(t, holder("2001:db8::1"), holder("2001:db8:0:1::1"))
 	assert.NotEqual(t, holder("192.0.2.1"), holder("192.0.2.2"))
 	assert.Equal(t, holder("192.0.2.1"), holder("::ffff:192.0.2.1"))
 	assert.Zero(t, holder("127.0.0.9"), "a trusted proxy")
-	assert.Zero(t, (&request{proxy: p}).identifyHolder(), "nobody knows whom")
+	assert.Zero(t, new(request).holder(), "nobody knows whom")
 }

@@ -22,17 +22,17 @@ import (
 const brief = 300 * time.Millisecond
 
 // withTimeouts is a proxy whose clients have little time.
-func withTimeouts(t *testing.T, change func(*Settings), addrs ...string) *proxied {
+func withTimeouts(t *testing.T, change func(*setup), addrs ...string) *proxied {
 	t.Helper()
 	s := settings()
 	change(&s)
-	return startProxy(t, s, poolOf(t, clientSettings(), addrs...), nil)
+	return startProxy(t, s, poolOf(t, connectionSettings(), addrs...), nil)
 }
 
 // A header that doesn't come to its end is answered, and so is a body.
 func TestSlowRequests(t *testing.T) {
 	b := startBackend(t, func(c *conn, _ int) { c.readRequest() })
-	f := func(request, problem string, change func(*Settings)) {
+	f := func(request, problem string, change func(*setup)) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			p := withTimeouts(t, change, b.addr)
@@ -46,10 +46,10 @@ func TestSlowRequests(t *testing.T) {
 			assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 		})
 	}
-	header := func(s *Settings) { s.HeaderTimeout = brief }
+	header := func(s *setup) { s.Clients.Header = brief }
 	f("GET / HTTP/1.1\r\nHost", "header", header)
 	f("G", "header", header)
-	body := func(s *Settings) { s.ReadTimeout = brief }
+	body := func(s *setup) { s.Clients.Read = brief }
 	f(sized(10), "body", body)
 	f(sized(10)+"x", "body", body)
 	f(sized(100_000)+"x", "body", body)
@@ -61,7 +61,7 @@ func TestSlowRequests(t *testing.T) {
 // The header's time doesn't run while the body comes, even if that hasn't begun.
 func TestBodyAfterHeaderTimeout(t *testing.T) {
 	b, _ := answering(t, ok)
-	p := withTimeouts(t, func(s *Settings) { s.HeaderTimeout = brief }, b.addr)
+	p := withTimeouts(t, func(s *setup) { s.Clients.Header = brief }, b.addr)
 	c := p.dial()
 	require.True(t, c.send(sized(1)))
 	<-time.After(2 * brief) // Not a wait for something: this is the slow client.
@@ -71,9 +71,9 @@ func TestBodyAfterHeaderTimeout(t *testing.T) {
 // Connections on which nothing comes are closed without a word.
 func TestIdleClients(t *testing.T) {
 	b, _ := answering(t, ok)
-	p := withTimeouts(t, func(s *Settings) { s.HeaderTimeout = brief }, b.addr)
+	p := withTimeouts(t, func(s *setup) { s.Clients.Header = brief }, b.addr)
 	p.dial().expectEnd()
-	p = withTimeouts(t, func(s *Settings) { s.IdleTimeout = brief }, b.addr)
+	p = withTimeouts(t, func(s *setup) { s.Clients.Idle = brief }, b.addr)
 	c := p.dial()
 	assert.Equal(t, "ok", c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	c.expectEnd()
@@ -90,7 +90,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		}
 		ended <- true
 	})
-	p := withTimeouts(t, func(s *Settings) { s.WriteTimeout = brief }, b.addr)
+	p := withTimeouts(t, func(s *setup) { s.Clients.Write = brief }, b.addr)
 	c := p.dial()
 	require.True(t, c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
 	assert.True(t, <-ended)
@@ -133,7 +133,7 @@ func TestLimitedRequests(t *testing.T) {
 	require.NoError(t, err)
 	s := settings()
 	s.Key, s.Limit = key, "default"
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l)
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), l)
 	c := p.dial()
 	const request = "GET / HTTP/1.1\r\nHost: x\r\nx-api-KEY: hush\r\n\r\n"
 	assert.Equal(t, "ok", c.do(request).body)
@@ -231,8 +231,8 @@ func (p *panicky) Write(line []byte) (int, error) {
 func TestPanicInTheLog(t *testing.T) {
 	for _, request := range []string{plainGet, post + "Content-Length: 4\r\n\r\nbody"} {
 		b, _ := answering(t, ok)
-		pool := poolOf(t, clientSettings(), b.addr)
-		p := New(settings(), pool, nil, zerolog.New(&panicky{}))
+		pool := poolOf(t, connectionSettings(), b.addr)
+		p := settings().proxy(pool, nil, zerolog.New(&panicky{}))
 		addr := run(t, p, pool)
 		nc, err := net.Dial("tcp", addr)
 		require.NoError(t, err)

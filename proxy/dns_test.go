@@ -121,7 +121,7 @@ func behindName(t *testing.T, dns *dnsServer, hosts ...string) (p *proxied, pool
 		_, port, _ = net.SplitHostPort(backends[0].addr)
 	}
 	log := &logBuffer{}
-	cs := clientSettings()
+	cs := connectionSettings()
 	cs.Resolver, cs.Logger = dns.resolver(), zerolog.New(log)
 	at := probed(t, balancer.Settings{
 		Name:      "test",

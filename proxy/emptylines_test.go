@@ -17,8 +17,8 @@ func TestEmptyLinesDontKeepConnections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := settings()
-			s.IdleTimeout, s.HeaderTimeout = idle, idle
-			p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+			s.Clients.Idle, s.Clients.Header = idle, idle
+			p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 			c := p.dial()
 			if first != "" {
 				assert.Equal(t, "ok", c.do(first).body)

@@ -9,77 +9,91 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/outcome"
 )
 
-// outcome is the result of a part of an exchange. The zero outcome is success.
-type outcome struct {
-	failure *failure
-	// cause is for the log.
-	cause error
-	// resend says that the request may be sent once more.
-	resend bool
-	// stale says that nothing was sent, since the connection turned out to be unfit.
-	stale bool
-}
-
-// oneRetry is how often a request may be retried.
-var oneRetry = balancer.Retry{Most: 1}
-
 // forward sends the request to a backend and reads the response's head. If that fails, it tries
-// again for as long as another attempt can't do harm and the pool grants one.
-func (r *request) forward() bool {
-	out := r.prepareBody()
-	if out.failure == nil {
-		out = r.first()
+// again for as long as another attempt can't do harm and the pool grants one. The pool is asked
+// when nothing of the client has to be waited for, since each attempt takes a place.
+func (r *request) forward() error {
+	if err := r.upload.prepare(r.route.BodyWait); err != nil {
+		return err
 	}
-	for out.resend {
-		out = r.again(out)
-	}
-	return out.failure == nil || r.fail(out.failure, out.cause)
-}
-
-// first is the attempt at the backend that the pool picks. It comes when nothing of the client has
-// to be waited for, since the pick takes a place.
-func (r *request) first() outcome {
-	r.attempts = r.proxy.pool.Attempts(r.identifyHolder(), oneRetry)
-	a, err := r.attempts.Next()
+	attempts := r.route.Pool.Attempts(r.holder(), r.route.Retry)
+	a, err := attempts.Next()
 	if err != nil {
-		return outcome{failure: unpicked(err)}
+		return unpicked(err)
 	}
-	return r.attempt(a)
-}
-
-// again is the retry after an attempt. Where the pool grants none, the attempt's outcome stands.
-func (r *request) again(after outcome) outcome {
-	if r.session.Ended() {
-		return outcome{failure: clientGone, cause: fmt.Errorf("the client ended its side before a retry: %w", after.cause)}
+	for {
+		again, err := r.attempt(a)
+		if !again {
+			return err
+		}
+		if a, err = r.retry(&attempts, err); err != nil {
+			return err
+		}
 	}
-	a, err := r.attempts.Next()
-	if err != nil {
-		after.resend = false
-		return after
-	}
-	r.retries++
-	r.proxy.counters.retries.Add(1)
-	r.tried = append(r.tried, pastAttempt{r.backend, after.cause})
-	return r.attempt(a)
-}
-
-// pastAttempt is an attempt and why it was not enough, for the log.
-type pastAttempt struct {
-	backend *balancer.Backend
-	cause   error
 }
 
 // unpicked is the failure of a request that no backend can take.
-func unpicked(err error) *failure {
+func unpicked(err error) error {
 	switch err {
 	case balancer.ErrBusy:
-		return backendBusy
+		return outcome.BackendBusy
 	case balancer.ErrClientShare:
-		return clientShare
+		return outcome.ClientShare
 	}
-	return noBackend
+	return outcome.NoBackend
+}
+
+// retry ends an attempt that failed, and takes a place for another one. Where the pool grants none,
+// the failure stands.
+func (r *request) retry(attempts *balancer.Attempts, failure error) (balancer.Attempt, error) {
+	f, cause, _ := outcome.Explain(failure)
+	r.end(endingFor(f))
+	if r.stream.Ended() {
+		cause = fmt.Errorf("the client ended its side before a retry: %w", cause)
+		return balancer.Attempt{}, outcome.ClientGone.Because(cause)
+	}
+	a, err := attempts.Next()
+	if err != nil {
+		return balancer.Attempt{}, failure
+	}
+	r.record.Retried()
+	sent := &r.result.Sent
+	sent.Before = append(sent.Before, outcome.Attempt{Backend: sent.Backend, Cause: cause})
+	return a, nil
+}
+
+// attempt is one exchange with a backend, up to the response's head, and reports whether another
+// attempt can't do harm if this one failed. The exchange stays open. Connections that went stale
+// while nobody used them don't count as attempts: each one that turns up leaves the pool.
+func (r *request) attempt(a balancer.Attempt) (again bool, failure error) {
+	r.result.Sent.Backend = a.Backend
+	r.exchange.attempt = a
+	for {
+		if err := r.exchange.open(r.stream.Link()); err != nil {
+			return true, lateOrBad(err)
+		}
+		if r.endedMeanwhile() {
+			r.exchange.release(true)
+			return false, outcome.ClientGone.Because(errEndedMeanwhile)
+		}
+		began := r.clock()
+		err := r.send()
+		if err == nil {
+			err = r.receive()
+		}
+		r.result.Sent.Waited = r.since(began)
+		switch err {
+		case nil:
+			return false, nil
+		case netconn.ErrStale:
+			r.exchange.release(false)
+		default:
+			return r.judge(err)
+		}
+	}
 }
 
 // longConnect is from when on a connect is a wait that ends with the client's side. Clients that
@@ -90,170 +104,119 @@ var errEndedMeanwhile = errors.New("the client ended its side while a connection
 
 // endedMeanwhile reports whether the client ended its side during a long connect. Nothing was sent.
 func (r *request) endedMeanwhile() bool {
-	return r.exchange.conn.Connecting() > longConnect && r.session.Ended()
+	return r.exchange.Conn.Connecting() > longConnect && r.stream.Ended()
 }
 
-// attempt is one exchange with a backend, up to the response's head. After a success the exchange
-// is open. Connections that went stale while nobody used them are none of it: each one that turns
-// up leaves the pool.
-func (r *request) attempt(a balancer.Attempt) outcome {
-	r.backend = a.Backend
-	r.exchange.begin(a)
-	for {
-		if err := r.exchange.open(r.session.Client); err != nil {
-			r.exchange.close(broke)
-			return outcome{failure: lateOrBad(err), cause: err, resend: true}
-		}
-		if r.endedMeanwhile() {
-			r.exchange.release(true)
-			r.exchange.close(dropped)
-			return outcome{failure: clientGone, cause: errEndedMeanwhile}
-		}
-		began := r.clock()
-		out := r.send()
-		if out.failure == nil && !out.stale {
-			out = r.receive()
-		}
-		r.waited = r.since(began)
-		if out.stale {
-			r.exchange.release(false)
-			continue
-		}
-		if out.failure != nil {
-			r.endExchange(out.failure.ending())
-		}
-		return out
-	}
-}
-
-// send sends the request, or as much of it as has come: the rest follows while the answer is
+// send sends the request, or as much of it as has come: the rest follows while the response is
 // awaited.
-func (r *request) send() outcome {
-	x := &r.exchange
+func (r *request) send() error {
+	x, u := &r.exchange, &r.upload
 	r.head.Backend = x.attempt.Backend.Authority()
-	x.out = r.head.AppendHead(x.out[:0])
-	x.out = append(x.out, r.upload.ready...)
-	if r.upload.complete() {
-		return r.sent(x.ask())
+	err := x.Send(&r.head, u.ready, u.complete(), r.stream.Trailers())
+	switch {
+	case err == netconn.ErrStale:
+		return err
+	case err != nil && x.Asked():
+		return fmt.Errorf("awaiting the response: %w", err)
+	case err != nil:
+		return fmt.Errorf("sending the request: %w", err)
+	case !u.complete():
+		u.start()
 	}
-	if x.conn.Stale() {
-		return outcome{stale: true}
-	}
-	if _, err := x.conn.Write(x.out); err != nil {
-		return r.sent(err)
-	}
-	r.upload.start(r)
-	return outcome{}
+	return nil
 }
 
-// sent is the outcome of sending.
-func (r *request) sent(err error) outcome {
-	switch err {
-	case nil:
-		return outcome{}
-	case netconn.ErrStale:
-		return outcome{stale: true}
-	}
-	doing := "sending the request"
-	if x := &r.exchange; x.conn.Sent() == int64(len(x.out)) {
-		doing = "awaiting the response"
-	}
-	return r.broken(fmt.Errorf("%s: %w", doing, noEOF(err)))
-}
-
-// maxInterim is how many answers that aren't final may come before the one that is.
-const maxInterim = 16
-
-// errInterim refuses the one that is too many.
-func errInterim(head []byte) error {
-	detail := fmt.Sprintf("more than %d interim responses", maxInterim)
-	return refuseResponse("interim-count", detail, head, 0)
-}
-
-// receive reads the answer's header, and passes on those of interim answers.
-func (r *request) receive() outcome {
+// receive reads the response's head, and passes interim responses on.
+func (r *request) receive() error {
 	x := &r.exchange
-	for range maxInterim {
-		if err := x.readHead(); err != nil {
-			return r.broken(fmt.Errorf("awaiting the response: %w", err))
+	for {
+		if err := x.ReadHead(); err != nil {
+			return fmt.Errorf("awaiting the response: %w", err)
 		}
-		r.noteMended()
-		if !x.answer.Interim() {
-			x.conn.Relay()
-			if r.upload.running {
-				r.session.Forgive()
-			}
+		if faults := x.Response.Mended; faults != 0 {
+			r.record.Mended(r.result.Sent.Backend, faults)
+		}
+		if !x.Response.Interim() {
 			return r.checkSwitch()
 		}
-		x.doubtful = x.doubtful || !x.answer.KeepAlive
-		if err := r.relayInterim(); err != nil {
-			return outcome{failure: clientGone, cause: err}
+		if err := r.inform(); err != nil {
+			return outcome.ClientGone.Because(err)
 		}
 	}
-	return outcome{failure: backendBad, cause: errInterim(x.head)}
 }
 
-// checkSwitch looks whether the request asked for what a 101 switches to.
-func (r *request) checkSwitch() outcome {
-	x := &r.exchange
-	if x.answer.Status != http1.StatusSwitching {
-		return outcome{}
+// checkSwitch refuses a 101 that the request did not ask for.
+func (r *request) checkSwitch() error {
+	a := &r.exchange.Response
+	if a.Status != http1.StatusSwitching {
+		return nil
 	}
-	if why := x.answer.CheckSwitch(&r.header, r.head.Upgrade); why != nil {
-		return outcome{failure: backendBad, cause: why}
+	if why := a.CheckSwitch(r.head.Received, r.head.Upgrade); why != nil {
+		return outcome.BackendBad.Because(why)
 	}
-	return outcome{}
+	return nil
 }
 
-// broken is the outcome when there is no answer.
-func (r *request) broken(err error) outcome {
-	if r.upload.stop(r); r.upload.failure != nil {
-		return outcome{failure: r.upload.failure, cause: r.upload.cause}
+// judge makes an attempt's error a failure, and reports whether another attempt can't do harm.
+func (r *request) judge(err error) (again bool, failure error) {
+	var known *outcome.Failure
+	if errors.As(err, &known) {
+		return false, err
+	}
+	failure = r.broken(err)
+	f, _, _ := outcome.Explain(failure)
+	return endingFor(f) == broke && r.mayRetry(), failure
+}
+
+// broken is the failure of an exchange that broke.
+func (r *request) broken(err error) error {
+	if r.upload.stop(); r.upload.failure != nil {
+		return r.upload.failure
 	}
 	if errors.Is(err, netconn.ErrAbandoned) {
-		return outcome{failure: clientGone, cause: err}
+		return outcome.ClientGone.Because(err)
 	}
-	return outcome{failure: lateOrBad(err), cause: err, resend: r.mayResend()}
+	return lateOrBad(err)
 }
 
-// mayResend reports whether sending the request again can't do harm: nothing of it was sent, or it
+// mayRetry reports whether sending the request again can't do harm: nothing of it was sent, or it
 // is idempotent, has no body, and not one byte came back. What is late isn't sent again: the client
 // waited long enough, and the backend may still be at it. A body can't be sent again once a part of
 // it was sent on.
-func (r *request) mayResend() bool {
-	conn := r.exchange.conn
+func (r *request) mayRetry() bool {
+	conn, h := r.exchange.Conn, r.head.Received
 	if conn.Err() == netconn.ErrTimeout || r.upload.started {
 		return false
 	}
-	return conn.Sent() == 0 || conn.Received() == 0 && !r.header.HasBody() && r.header.Idempotent()
+	return conn.Sent() == 0 || conn.Received() == 0 && !h.HasBody() && h.Idempotent()
 }
 
-// endExchange ends the exchange, if there is one. Its connection is kept only if the whole request
-// was sent.
-func (r *request) endExchange(how ending) {
+// end ends the exchange, if there is one. Its connection is kept only if the whole request was
+// sent.
+func (r *request) end(how ending) {
 	if r.exchange.attempt.Backend == nil {
 		return
 	}
-	if r.upload.stop(r); !r.upload.complete() {
+	if r.upload.stop(); !r.upload.complete() {
 		// The rest of the body is still to come, and nobody wants it.
-		r.last = true
+		r.stream.Last()
 		how = max(how, dropped)
 	}
 	r.exchange.close(how)
 }
 
-// ending is what a failure means for the exchange that it happened in.
-func (f *failure) ending() ending {
-	if f == backendBad || f == backendLate {
+// endingFor is what a failure means for the exchange that it happened in.
+func endingFor(f *outcome.Failure) ending {
+	if f == outcome.BackendBad || f == outcome.BackendLate {
 		return broke
 	}
 	return dropped
 }
 
-func lateOrBad(err error) *failure {
+func lateOrBad(err error) error {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return backendLate
+		return outcome.BackendLate.Because(err)
 	}
-	return backendBad
+	return outcome.BackendBad.Because(err)
 }

@@ -230,7 +230,7 @@ func TestPipelining(t *testing.T) {
 			c.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + path)
 		}
 	})
-	c := startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), nil).dial()
+	c := startProxy(t, settings(), poolOf(t, connectionSettings(), b.addr), nil).dial()
 	var all strings.Builder
 	paths := []string{"/1", "/2", "/3", "/4", "/5", "/6"}
 	for i, path := range paths {
@@ -399,8 +399,8 @@ func TestLocation(t *testing.T) {
 	f := func(backends []string, location, contentLocation string) {
 		t.Helper()
 		s := settings()
-		s.Backends = backends
-		p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+		s.Route.Hidden = backends
+		p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 		a := p.dial().do("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
 		assert.Equal(t, location, a.Header.Get("Location"))
 		assert.Equal(t, contentLocation, a.Header.Get("Content-Location"))
@@ -414,8 +414,8 @@ func TestLocation(t *testing.T) {
 func TestHostReachesTheBackend(t *testing.T) {
 	b, got := answering(t, ok)
 	s := settings()
-	s.Host = "inside.example"
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	s.Route.Host = "inside.example"
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n").body)
 	assert.Contains(t, got.list()[0], "\r\nHost: inside.example\r\n")
 	assert.NotContains(t, got.list()[0], "\r\nHost: shop.example\r\n")
@@ -427,8 +427,8 @@ func TestHeaderTimeoutOfPipelinedRequest(t *testing.T) {
 	for _, read := range []time.Duration{time.Minute, 0} {
 		b, _ := answering(t, ok)
 		s := settings()
-		s.HeaderTimeout, s.ReadTimeout = brief, read
-		c := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil).dial()
+		s.Clients.Header, s.Clients.Read = brief, read
+		c := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil).dial()
 		require.True(t, c.send(plainGet+"GET / HT"))
 		require.Equal(t, 200, c.readAnswer("GET").StatusCode)
 		require.Equal(t, 408, c.readAnswer("GET").StatusCode)

@@ -22,6 +22,8 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/proxy/identity"
+	"gopher-equalizer/proxy/netconn"
 )
 
 func TestMain(m *testing.M) {
@@ -46,34 +48,47 @@ type proxied struct {
 	log  *logBuffer
 }
 
+// setup is what a test's proxy is made of. With a limiter, a limit of this name and key is used.
+type setup struct {
+	Settings
+	Snapshot
+	Limit string
+	Key   identity.Key
+}
+
 // settings are what tests start from: timeouts that none of them reaches.
-func settings() Settings {
-	return Settings{
-		MaxHeaderBytes:    16 << 10,
-		MaxResponseHeader: 64 << 10,
-		HeaderTimeout:     time.Minute,
-		IdleTimeout:       time.Minute,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      time.Minute,
-		AccessLog:         true,
+func settings() setup {
+	return setup{
+		Settings: Settings{
+			Clients:   netconn.ClientLimits{Header: time.Minute, Idle: time.Minute, Read: time.Minute, Write: time.Minute},
+			MaxHeader: 16 << 10,
+		},
+		Snapshot: Snapshot{AccessLog: true, Route: Route{Retry: balancer.Retry{Most: 1}}},
 	}
 }
 
-func clientSettings() ClientSettings {
-	return ClientSettings{
-		ConnectTimeout:    patience,
-		ResponseTimeout:   time.Minute,
-		IdleTimeout:       time.Minute,
+// proxy makes the proxy.
+func (s setup) proxy(pool Pool, l Limiter, log zerolog.Logger) *Proxy {
+	s.Route.Pool = pool
+	if l != nil {
+		s.Route.Limits = []LimitUse{NewLimitUse(s.Limit, s.Key, l)}
+	}
+	return New(s.Settings, &s.Snapshot, log)
+}
+
+func connectionSettings() ConnectionSettings {
+	return ConnectionSettings{
+		Limits:            netconn.BackendLimits{Connect: patience, Answer: time.Minute, Idle: time.Minute},
 		KeepAlive:         time.Minute,
 		MaxResponseHeader: 64 << 10,
 	}
 }
 
 // startProxy starts a proxy, which ends with the test.
-func startProxy(t *testing.T, s Settings, pool *fakePool, l Limiter) *proxied {
+func startProxy(t *testing.T, s setup, pool *fakePool, l Limiter) *proxied {
 	t.Helper()
 	log := &logBuffer{}
-	p := New(s, pool, l, zerolog.New(log))
+	p := s.proxy(pool, l, zerolog.New(log))
 	return &proxied{Proxy: p, t: t, addr: run(t, p, pool), pool: pool, log: log}
 }
 
@@ -112,7 +127,7 @@ func shutDown(ctx context.Context, p *Proxy) error {
 // proxyTo starts a proxy with one backend per address.
 func proxyTo(t *testing.T, addrs ...string) *proxied {
 	t.Helper()
-	return startProxy(t, settings(), poolOf(t, clientSettings(), addrs...), nil)
+	return startProxy(t, settings(), poolOf(t, connectionSettings(), addrs...), nil)
 }
 
 func listen(t testing.TB) net.Listener {
@@ -163,13 +178,13 @@ func (p *fakePool) Attempts(client uint64, r balancer.Retry) balancer.Attempts {
 }
 
 // poolOf makes a pool of backends at addresses on which something listens.
-func poolOf(t testing.TB, s ClientSettings, addrs ...string) *fakePool {
+func poolOf(t testing.TB, s ConnectionSettings, addrs ...string) *fakePool {
 	t.Helper()
 	return boundedPoolOf(t, s, 100, 1, addrs...)
 }
 
 // boundedPoolOf is poolOf, with so many connections to each backend, and a client's share of them.
-func boundedPoolOf(t testing.TB, s ClientSettings, connections int, share float64, addrs ...string) *fakePool {
+func boundedPoolOf(t testing.TB, s ConnectionSettings, connections int, share float64, addrs ...string) *fakePool {
 	t.Helper()
 	var backends []balancer.BackendSettings
 	for _, addr := range addrs {

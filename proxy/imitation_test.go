@@ -20,7 +20,7 @@ func TestImitationsOfTheKeyAreDropped(t *testing.T) {
 		key, err := identity.ParseKey(spec, true)
 		require.NoError(t, err)
 		s.Key = key
-		p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), allowAll{})
+		p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), allowAll{})
 		p.dial().do(http1test.Get(append(dropped, kept...)...))
 		all := got.list()
 		for _, line := range kept {

@@ -80,7 +80,7 @@ func TestUnusedConnectionsAreClosed(t *testing.T) {
 		_, err := c.br.ReadByte()
 		closed <- err
 	})
-	cs := clientSettings()
+	cs := connectionSettings()
 	cs.KeepAlive = 50 * time.Millisecond
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	assert.Equal(t, "ok", p.dial().do(plainGet).body)
@@ -92,8 +92,8 @@ func TestUnusedConnectionsAreClosed(t *testing.T) {
 // A connection that is old is not used for another request.
 func TestOldConnectionsAreReplaced(t *testing.T) {
 	b, _ := answering(t, ok)
-	cs := clientSettings()
-	cs.MaxConnectionAge = time.Millisecond
+	cs := connectionSettings()
+	cs.Limits.Age = time.Millisecond
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	c := p.dial()
 	require.Eventually(t, func() bool {

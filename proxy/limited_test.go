@@ -4,6 +4,7 @@ import (
 	"io"
 	"math/big"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy/http1/http1test"
+	"gopher-equalizer/proxy/identity"
+	"gopher-equalizer/proxy/rewrite"
 )
 
 func bucketSettings(t require.TestingT, capacity int64, refill string) gcra.Settings {
@@ -29,7 +32,7 @@ func TestLimited(t *testing.T) {
 	s := settings()
 	s.Limit = "default"
 	b, _ := answering(t, ok)
-	c := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l).dial()
+	c := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), l).dial()
 	require.True(t, c.send(http1test.Get("Connection: close")))
 	whole, err := io.ReadAll(c.br)
 	require.NoError(t, err)
@@ -52,7 +55,12 @@ func TestLimitedFields(t *testing.T) {
 		t.Helper()
 		d.Settings = &s
 		want := http1test.Lines("Retry-After: "+retryAfter, "RateLimit: "+state, "RateLimit-Policy: "+policy)
-		assert.Equal(t, want, string(newLimited(name).appendFields(nil, d)))
+		use := NewLimitUse(name, identity.Key{}, nil)
+		var own rewrite.Reply
+		use.begin(&own, d)
+		_, fields, _ := strings.Cut(string(own.AppendHead(nil)), "\r\nContent-Length: ")
+		_, fields, _ = strings.Cut(fields, "\r\n")
+		assert.Equal(t, want, fields)
 	}
 	wait := func(d time.Duration) limiter.Decision { return limiter.Decision{RetryAfter: d} }
 	f("a", bucketSettings(t, 100, "10/s"), wait(time.Millisecond), "1", `"a";r=0;t=1`, `"a";q=100;w=10`)
@@ -102,18 +110,18 @@ func TestFillSeconds(t *testing.T) {
 }
 
 func TestLimitedDoesNotAllocate(t *testing.T) {
-	var dst []byte
-	l := newLimited("default")
+	use := NewLimitUse("default", identity.Key{}, nil)
+	var own rewrite.Reply
 	d := limiter.Decision{RetryAfter: time.Minute, Settings: new(bucketSettings(t, 10, "1/1m"))}
-	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = l.appendFields(dst[:0], d) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { use.begin(&own, d) }))
 }
 
 func BenchmarkLimited(b *testing.B) {
-	var dst []byte
-	l := newLimited("default")
+	use := NewLimitUse("default", identity.Key{}, nil)
+	var own rewrite.Reply
 	d := limiter.Decision{RetryAfter: time.Minute, Settings: new(bucketSettings(b, 10, "1/1m"))}
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = l.appendFields(dst[:0], d)
+		use.begin(&own, d)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,8 @@ const (
 
 // accepting is what is being accepted on.
 type accepting struct {
+	// draining has all responses say Connection: close.
+	draining atomic.Bool
 	// stop is closed when no more is to be accepted than what has come.
 	stop    chan struct{}
 	stopped sync.Once
@@ -131,17 +134,12 @@ func (p *Proxy) acceptRest(ln net.Listener) {
 
 // serve serves a connection in a goroutine of its own, which ends with the connection.
 func (p *Proxy) serve(conn net.Conn) {
-	s := &session{Client: p.clients.Add(conn), proxy: p}
-	go s.Serve(s)
+	go p.http1.Serve(p.clients.Add(conn))
 }
 
-// Drain has every answer say Connection: close from now on. Connections are accepted and requests
+// Drain has every response say Connection: close from now on. Connections are accepted and requests
 // served as before.
 func (p *Proxy) Drain() { p.draining.Store(true) }
-
-// wantsClose reports whether connections had better end with their request: we stop, or others wait
-// for a place.
-func (p *Proxy) wantsClose() bool { return p.draining.Load() || p.clients.Crowded() }
 
 // Close ends the intake: it accepts what waits to be accepted, closes the listeners, and closes the
 // connections that wait for a request. It returns when no request can spend a token any more:

@@ -163,7 +163,7 @@ func TestCloseSpendsNoMoreTokens(t *testing.T) {
 	})
 	limits := &fakeLimiter{}
 	limits.left.Store(10)
-	p := startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), limits)
+	p := startProxy(t, settings(), poolOf(t, connectionSettings(), b.addr), limits)
 	c := p.dial()
 	require.True(t, c.send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"))
 	head := c.readHead()
@@ -186,7 +186,7 @@ func TestCloseUnderLoad(t *testing.T) {
 	for range 3 {
 		limits := &fakeLimiter{}
 		limits.left.Store(1 << 40)
-		p := startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), limits)
+		p := startProxy(t, settings(), poolOf(t, connectionSettings(), b.addr), limits)
 		var clients sync.WaitGroup
 		first := make(chan struct{}, 8)
 		for i := range 8 {

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -61,7 +60,7 @@ func TestAccessLog(t *testing.T) {
 	s.Key, s.Limit = key, "default"
 	s.Trusted, err = identity.ParseTrusted([]string{"127.0.0.0/8"})
 	require.NoError(t, err)
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l)
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), l)
 	c := p.dial()
 	const request = "GET /a?token=%22 HTTP/1.1\r\nHost: Shop.example\r\nX-Api-Key: hush\r\nAuthorization: hush\r\nCookie: hush\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
 	assert.Len(t, c.do(request).body, large)
@@ -225,7 +224,7 @@ func TestAccessLogOff(t *testing.T) {
 	b, _ := answering(t, ok)
 	s := settings()
 	s.AccessLog = false
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 	c := p.dial()
 	assert.Equal(t, "ok", c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	p.pool.none.Store(true)
@@ -239,19 +238,7 @@ func TestAccessLogOff(t *testing.T) {
 		c.readRequest()
 		c.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc")
 	})
-	p = startProxy(t, s, poolOf(t, clientSettings(), cut.addr), nil)
+	p = startProxy(t, s, poolOf(t, connectionSettings(), cut.addr), nil)
 	assert.Error(t, p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").err)
 	assert.Equal(t, "error", p.logged(1).Level)
-}
-
-// Control characters can't break a line of the log.
-func TestAccessLogIsJSON(t *testing.T) {
-	var out strings.Builder
-	p := New(settings(), &fakePool{}, nil, zerolog.New(&out))
-	r := newRequest(p)
-	require.NotNil(t, r.header.Parse([]byte("GET /\x80 HTTP/1.1\r\nHost: a\x80\"b\tc\r\n\r\n")))
-	r.cause = assert.AnError
-	r.log(200)
-	assert.True(t, json.Valid([]byte(out.String())), out.String())
-	assert.Equal(t, 1, strings.Count(out.String(), "\n"))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 
+	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/http1"
 )
 
@@ -36,71 +37,63 @@ func (c *connections) Get(ctx context.Context, path, host string) (status int, e
 	defer context.AfterFunc(ctx, conn.Interrupt)()
 
 	conn.Begin(nil)
-	x := &exchange{conn: conn}
-	x.init(c.maxHeader, &c.lender)
-	defer x.in.release()
-	x.out = fmt.Appendf(x.out, "GET %s HTTP/1.1\r\nHost: %s\r\n"+
-		"User-Agent: gopher-equalizer health check\r\nConnection: close\r\n\r\n", path, host)
-	if err := x.askAlone(); err != nil {
-		return 0, x.explain(ctx, err)
+	var x h1.Exchange
+	x.Init()
+	x.Begin(conn, c.maxHeader)
+	defer x.Forget()
+	if err := ask(&x, path, host); err != nil {
+		return 0, explain(ctx, &x, err)
 	}
-	if err := x.discard(maxProbeBody, c.maxHeader); err != nil {
-		return 0, err
-	}
-	return x.answer.Status, nil
+	status = x.Response.Status
+	return status, discard(&x, maxProbeBody)
 }
 
-// askAlone sends what is in out, and reads the head of the response, for nobody.
-func (x *exchange) askAlone() error {
-	if err := x.ask(); err != nil {
-		return noEOF(err)
+// ask sends a probe's request, and reads the head of the response.
+func ask(x *h1.Exchange, path, host string) error {
+	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n"+
+		"User-Agent: gopher-equalizer health check\r\nConnection: close\r\n\r\n", path, host)
+	if err := x.Ask(request); err != nil {
+		return err
 	}
-	for range maxInterim {
-		if err := x.readHead(); err != nil {
+	for {
+		if err := x.ReadHead(); err != nil {
 			return err
 		}
-		if x.answer.Status == http1.StatusSwitching {
-			return x.answer.CheckSwitch(new(http1.Request), false)
-		}
-		if !x.answer.Interim() {
-			x.conn.Relay()
+		switch a := &x.Response; {
+		case a.Status == http1.StatusSwitching:
+			if why := a.CheckSwitch(new(http1.Request), false); why != nil {
+				return why
+			}
+			return nil
+		case !a.Interim():
 			return nil
 		}
 	}
-	return errInterim(x.head)
 }
 
 // discard reads the response's body, up to a limit. The head has said all that counts, so a body
-// that ends early or late is no error; one that is malformed is. maxTrailers bounds its trailers.
-func (x *exchange) discard(limit, maxTrailers int) error {
-	size := x.answer.Size
-	if !x.answer.HasBody(false) {
-		size = http1.SizeNone
+// that ends early or late is no error; one that is malformed is.
+func discard(x *h1.Exchange, limit int) error {
+	x.BeginBody(false)
+	data, err := x.TakeBody()
+	var buf [4 << 10]byte
+	for read := len(data); err == nil && !x.Complete() && read < limit; {
+		var n int
+		n, err = x.ReadBody(buf[:])
+		read += n
 	}
-	var body http1.Body
-	body.BeginResponse(size, maxTrailers)
-	data := x.in.rest()
-	for read := 0; ; {
-		if _, _, err := body.Decode(data); err != nil {
-			return err
-		}
-		if read += len(data); body.Complete() || read >= limit {
-			return nil
-		}
-		x.in.reset()
-		n, err := x.conn.Read(x.in.room())
-		if n == 0 && err != nil {
-			return nil
-		}
-		data = x.in.room()[:n]
+	var malformed *http1.Refusal
+	if errors.As(err, &malformed) {
+		return malformed
 	}
+	return nil
 }
 
 var errNoResponse = errors.New("no response")
 
 // explain says in words for operators why there is no response. They see the backend's name beside
 // them, so the addresses that package net writes are left out.
-func (x *exchange) explain(ctx context.Context, err error) error {
+func explain(ctx context.Context, x *h1.Exchange, err error) error {
 	var op *net.OpError
 	var why *http1.Refusal
 	switch {
@@ -108,8 +101,8 @@ func (x *exchange) explain(ctx context.Context, err error) error {
 		return errNoResponse
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the connection was closed before the response's header ended")
-	case errors.As(err, &why) && why.Reason == notAResponse:
-		start := x.in.rest()
+	case errors.As(err, &why) && why.Reason == h1.NotAResponse:
+		start := x.Unread()
 		return fmt.Errorf("%w: it starts with %q", err, start[:min(len(start), 32)])
 	case errors.As(err, &op) && op.Net != "": // Without a network it is what the backend said by TLS.
 		return op.Err

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/proxy/h1"
 )
 
 // brieflyProbed is the time that a probe has which must run into it.
@@ -94,7 +95,7 @@ func connect(t *testing.T, timeout time.Duration, b balancer.BackendSettings) er
 	return prober(b).Connect(ctx)
 }
 
-func prober(b balancer.BackendSettings) balancer.Prober { return NewBackends(clientSettings())(b) }
+func prober(b balancer.BackendSettings) balancer.Prober { return NewBackends(connectionSettings())(b) }
 
 // What reaches a client is a finding, whatever its status: to judge that is the balancer's.
 func TestProbeFindsTheStatus(t *testing.T) {
@@ -122,7 +123,7 @@ func TestProbeFailsAsTrafficWould(t *testing.T) {
 		_, err := probeOf(t, patience, addr)
 		assert.EqualError(t, err, want)
 
-		p := startProxy(t, settings(), poolOf(t, clientSettings(), addr), nil)
+		p := startProxy(t, settings(), poolOf(t, connectionSettings(), addr), nil)
 		p.isProblem(p.dial().do(plainGet), 502, "backend-broken")
 	}
 	const line = "the response doesn't begin with a version of HTTP/1 and a status of 100 to 599"
@@ -136,7 +137,7 @@ func TestProbeFailsAsTrafficWould(t *testing.T) {
 	f("Content-Length is not a size", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n")
 	f("the response switches protocols, and nobody asked for that",
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
-	f("more than 16 interim responses", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", maxInterim+1))
+	f("more than 16 interim responses", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", h1.MaxInterim+1))
 	f("a chunk's size is not hexadecimal digits", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n")
 	f("the response's header has more than 65536 bytes, and max_response_header is 65536",
 		"HTTP/1.1 200 OK\r\nX-Large: "+strings.Repeat("x", 1<<20)+"\r\n\r\n")
@@ -146,7 +147,7 @@ func TestProbeFailsAsTrafficWould(t *testing.T) {
 // hand.
 func TestProbeExplainsAReset(t *testing.T) {
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
-	err := new(exchange).explain(t.Context(), fmt.Errorf("reading: %w", reset))
+	err := explain(t.Context(), new(h1.Exchange), fmt.Errorf("reading: %w", reset))
 	assert.EqualError(t, err, "read: connection reset by peer")
 }
 

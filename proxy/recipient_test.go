@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/rewrite"
 )
 
 // Who may forward a request no further answers it, for a token of the client's: OPTIONS with what
@@ -14,7 +16,7 @@ func TestFinalRecipient(t *testing.T) {
 	b, got := answering(t, ok)
 	l := &fakeLimiter{}
 	l.left.Store(4)
-	p := startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), l)
+	p := startProxy(t, settings(), poolOf(t, connectionSettings(), b.addr), l)
 	c := p.dial()
 	f := func(request string, status int) {
 		t.Helper()
@@ -45,10 +47,10 @@ func TestFinalRecipient(t *testing.T) {
 func TestLoop(t *testing.T) {
 	b, got := answering(t, ok)
 	s := settings()
-	s.Via = "edge"
+	s.Via = rewrite.ViaName("edge")
 	l := &fakeLimiter{}
 	l.left.Store(2)
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l)
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), l)
 	c := p.dial()
 	assert.Equal(t, 200, c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").StatusCode)
 	_, via, found := strings.Cut(got.list()[0], "\r\nVia: 1.1 ")

@@ -1,23 +1,19 @@
 package proxy
 
 import (
-	"encoding/json"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-	"unicode"
-	"unsafe"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/h1"
+	"gopher-equalizer/proxy/outcome"
 )
 
 // refused waits for the line of the log, and returns what is kept of a refusal besides.
-func (p *proxied) refused(lines int) Refused {
+func (p *proxied) refused(lines int) outcome.Refused {
 	p.t.Helper()
 	p.logged(lines)
 	require.Eventually(p.t, func() bool { return len(p.Refused()) == lines }, patience, time.Millisecond)
@@ -29,8 +25,8 @@ func (p *proxied) refused(lines int) Refused {
 func TestRefusedRequestsAreKept(t *testing.T) {
 	b, _ := answering(t, ok)
 	s := settings()
-	s.MaxHeaderBytes, s.MaxBodyBytes = 1<<10, 100
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	s.MaxHeader, s.Route.MaxBody = 1<<10, 100
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 	lines := 0
 	f := func(method, reason, field, at, excerpt, request string) {
 		t.Helper()
@@ -75,68 +71,5 @@ func TestRefusedResponsesAreKept(t *testing.T) {
 	f("field-value", "Set-Cookie", "\x00", "xxxxxxxx\x00x\r\n\r\n", "HTTP/1.1 200 OK\r\nSet-Cookie: token=s3cretss\x00x\r\n\r\n")
 	f("status-line", "", "999", "xxx/x.x xxx\r\n\r\n", "HTTP/1.1 999\r\n\r\n")
 	f("chunk-size", "", "5\r\n", "xxx\r\nx x\r\n", head+"5\r\nhello\r\n5 5\r\n")
-	f("interim-count", "", "HTTP", "xxxx/x.x", strings.Repeat("HTTP/1.1 102 x\r\n\r\n", maxInterim))
-}
-
-// The last ones are kept, newest first, however many there are and whoever adds at the same time.
-func TestRefusalsAreARing(t *testing.T) {
-	var p Proxy
-	assert.Empty(t, p.Refused())
-	assert.Nil(t, p.refusals.ring, "nothing was refused, so nothing is held")
-	for n := 1; n <= 2*keptRefusals+3; n++ {
-		p.refusals.add(Refused{Refusal: http1.Refusal{Offset: n}})
-		all := p.Refused()
-		require.Len(t, all, min(n, keptRefusals))
-		for i, r := range all {
-			require.Equal(t, n-i, r.Offset)
-		}
-	}
-	var adding sync.WaitGroup
-	for range 4 {
-		adding.Go(func() {
-			for range 1000 {
-				p.refusals.add(Refused{Method: "GET"})
-				_ = len(p.Refused())
-			}
-		})
-	}
-	adding.Wait()
-	assert.Len(t, p.Refused(), keptRefusals)
-}
-
-// All of them together are smaller than 256 KiB, in memory and as the admin API tells them.
-func TestRefusalsAreBounded(t *testing.T) {
-	largest := Refused{
-		Time: time.Now(), Method: strings.Repeat("M", 17),
-		Refusal: http1.Refusal{Reason: "transfer-encoding-version", Field: strings.Repeat("f", 64), Offset: 1 << 30, Excerpt: strings.Repeat("\x01", 16)},
-	}
-	const texts = 24 + 64 + 64 // allocations of the method, the field and the excerpt
-	assert.Less(t, keptRefusals*(int(unsafe.Sizeof(largest))+texts), 256<<10)
-	shown, err := json.Marshal(largest)
-	require.NoError(t, err)
-	assert.Less(t, keptRefusals*len(shown), 256<<10, "%s", shown)
-}
-
-// What comes apart isn't shown as a method, and no letter or digit of a message is in what is kept
-// of it.
-func FuzzRefusedMessages(f *testing.F) {
-	f.Add("GET / HTTP/1.1\r\nHost: a\r\nCookie: abc=5\x01\r\n\r\n")
-	f.Add("hunter2 / HTTP/1.1\r\nHost: a b\r\n\r\n")
-	p := New(settings(), nil, nil, zerolog.Nop())
-	f.Fuzz(func(t *testing.T, text string) {
-		r := newRequest(p)
-		n := http1.HeadEnd([]byte(text), 0)
-		if n == 0 {
-			return
-		}
-		if r.parse([]byte(text[:n])); r.refusal == nil {
-			return
-		}
-		r.keepRefusal()
-		kept := p.Refused()[0]
-		require.Regexp(t, "^[A-Z-]{0,17}$", kept.Method)
-		for _, c := range kept.Excerpt {
-			require.True(t, c == 'x' || !unicode.IsLetter(c) && !unicode.IsDigit(c), "%q", kept.Excerpt)
-		}
-	})
+	f("interim-count", "", "HTTP", "xxxx/x.x", strings.Repeat("HTTP/1.1 102 x\r\n\r\n", h1.MaxInterim))
 }

@@ -163,8 +163,8 @@ func TestRefusedBeforeContinue(t *testing.T) {
 	b, got := answering(t, ok)
 	l := &fakeLimiter{}
 	s := settings()
-	s.MaxBodyBytes = 10
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), l)
+	s.Route.MaxBody = 10
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), l)
 	f := func(request string, status int) {
 		t.Helper()
 		c := p.dial()

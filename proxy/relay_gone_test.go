@@ -16,6 +16,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/balancer/tlstest"
+	"gopher-equalizer/proxy/outcome"
 )
 
 // leaving are the ways in which a client goes away.
@@ -55,7 +56,7 @@ func TestClientGoneBeforeTheAnswer(t *testing.T) {
 				await(t, ended)
 				t.Logf("the backend knew after %v", time.Since(begin))
 				require.Eventually(t, func() bool { return p.Stats().InFlight == 0 }, patience, time.Millisecond)
-				assert.Equal(t, statusClientGone, p.logged(1).Status)
+				assert.Equal(t, outcome.ClientGone.Status, p.logged(1).Status)
 				assert.EqualValues(t, 1, p.Stats().ClientGone)
 				assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 			})
@@ -180,7 +181,7 @@ func TestNoRetryForHalfClosedClient(t *testing.T) {
 	p.isProblem(c.readAnswer("GET"), 400, "")
 	c.expectEnd()
 	assert.Empty(t, got.list())
-	assert.Equal(t, statusClientGone, p.logged(1).Status)
+	assert.Equal(t, outcome.ClientGone.Status, p.logged(1).Status)
 	assert.Zero(t, p.Stats().Retries)
 	assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures, "it did break")
 }
@@ -217,7 +218,7 @@ func TestHalfClosedWhileConnecting(t *testing.T) {
 	close(closed)
 	p.isProblem(c.readAnswer("GET"), 400, "")
 	c.expectEnd()
-	assert.Equal(t, statusClientGone, p.logged(1).Status)
+	assert.Equal(t, outcome.ClientGone.Status, p.logged(1).Status)
 	assert.Empty(t, got.list())
 	assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 

@@ -137,7 +137,7 @@ func relayMany(t *testing.T, most int) {
 	n := min(most, socketsAllowed(t))
 	all := newPairs(t, n)
 	addr := serveHTTP(t, all.accept)
-	p := startProxy(t, settings(), boundedPoolOf(t, clientSettings(), n, 1, addr), nil)
+	p := startProxy(t, settings(), boundedPoolOf(t, connectionSettings(), n, 1, addr), nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 12*patience)
 	defer cancel()
 	tr := newTransport(t)

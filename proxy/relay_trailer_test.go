@@ -79,7 +79,7 @@ func TestTrailersOfRequests(t *testing.T) {
 				c.send(ok)
 			}
 		})
-		p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+		p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), allowAll{})
 		c := p.dial()
 		for range 2 {
 			a := c.do(post + "X-Api-Key: mine\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("abc") + "0\r\n" + section.sent + "\r\n")

@@ -16,8 +16,8 @@ func TestTunnelTimeout(t *testing.T) {
 		ended <- struct{}{}
 	})
 	s := settings()
-	s.TunnelTimeout = brief
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	s.Route.TunnelTimeout = brief
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 	c := p.upgraded()
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
 	assert.Empty(t, c.untilEnd())
@@ -51,8 +51,8 @@ func keepsTunnel(t *testing.T, timeout time.Duration, send func(client, backend 
 		<-c.t.Context().Done()
 	})
 	s := settings()
-	s.TunnelTimeout = timeout
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	s.Route.TunnelTimeout = timeout
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 	client := p.upgraded()
 	backend := await(t, theirs)
 	var longest time.Duration

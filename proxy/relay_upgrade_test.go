@@ -304,7 +304,7 @@ func TestUpgradeOverTheLimit(t *testing.T) {
 	b, got := switching(t, echo)
 	l := &fakeLimiter{}
 	l.left.Store(1)
-	p := startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), l)
+	p := startProxy(t, settings(), poolOf(t, connectionSettings(), b.addr), l)
 	p.upgraded().echoes("hello")
 	p.isProblem(p.dial().do(upgrade), 429, "quota")
 	assert.Len(t, got.list(), 1)
@@ -313,9 +313,9 @@ func TestUpgradeOverTheLimit(t *testing.T) {
 // The timeouts of requests and answers are none of a tunnel's.
 func TestTunnelsOutlastOtherTimeouts(t *testing.T) {
 	b, _ := switching(t, echo)
-	s, cs := settings(), clientSettings()
-	s.HeaderTimeout, s.IdleTimeout, s.ReadTimeout, s.WriteTimeout = brief, brief, brief, brief
-	cs.ResponseTimeout, cs.IdleTimeout, cs.TotalTimeout, cs.KeepAlive = patience, brief, brief, brief
+	s, cs := settings(), connectionSettings()
+	s.Clients.Header, s.Clients.Idle, s.Clients.Read, s.Clients.Write = brief, brief, brief, brief
+	cs.Limits.Answer, cs.Limits.Idle, cs.Limits.Total, cs.KeepAlive = patience, brief, brief, brief
 	p := startProxy(t, s, poolOf(t, cs, b.addr), nil)
 	c := p.upgraded()
 	<-time.After(5 * brief) // Not a wait for something: nobody has anything to say.

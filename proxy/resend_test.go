@@ -13,7 +13,7 @@ import (
 func deadBefore(t *testing.T, others ...string) *fakePool {
 	t.Helper()
 	ln := listen(t)
-	pool := poolOf(t, clientSettings(), append([]string{ln.Addr().String()}, others...)...)
+	pool := poolOf(t, connectionSettings(), append([]string{ln.Addr().String()}, others...)...)
 	require.NoError(t, ln.Close())
 	return pool
 }
@@ -181,8 +181,8 @@ func TestLateAnswer(t *testing.T) {
 		})
 		defer close(release)
 		other, got := answering(t, ok)
-		cs := clientSettings()
-		cs.ResponseTimeout = brief
+		cs := connectionSettings()
+		cs.Limits.Answer = brief
 		p := startProxy(t, settings(), poolOf(t, cs, b.addr, other.addr), nil)
 		c := p.dial()
 		p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 504, "backend-late")
@@ -199,7 +199,7 @@ func TestLateAnswer(t *testing.T) {
 
 // A backend that stops in mid-body is cut off, and one that takes too long in all.
 func TestLateBodies(t *testing.T) {
-	f := func(cs ClientSettings, begin string) {
+	f := func(cs ConnectionSettings, begin string) {
 		t.Helper()
 		release := make(chan struct{})
 		b := startBackend(t, func(c *conn, _ int) {
@@ -215,10 +215,10 @@ func TestLateBodies(t *testing.T) {
 		assert.EqualValues(t, 1, p.Stats().Cut)
 		assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures)
 	}
-	idle, total := clientSettings(), clientSettings()
-	idle.IdleTimeout = brief
-	total.TotalTimeout = brief
-	for _, cs := range []ClientSettings{idle, total} {
+	idle, total := connectionSettings(), connectionSettings()
+	idle.Limits.Idle = brief
+	total.Limits.Total = brief
+	for _, cs := range []ConnectionSettings{idle, total} {
 		f(cs, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nx")
 		f(cs, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
 	}

@@ -2,12 +2,9 @@ package proxy
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"testing"
-	"testing/iotest"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -57,9 +54,9 @@ func TestTooLargeResponseHeaders(t *testing.T) {
 	f := func(limit int, response, reason, why string) {
 		t.Helper()
 		b, _ := answering(t, response)
-		s := settings()
-		s.MaxResponseHeader = limit
-		p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+		cs := connectionSettings()
+		cs.MaxResponseHeader = limit
+		p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 		p.isProblem(p.dial().do("POST / HTTP/1.1\r\nHost: x\r\n\r\n"), 502, "backend-broken")
 		line := p.logged(1)
 		assert.Equal(t, []string{"response", reason}, []string{line.Refused, line.Reason})
@@ -95,55 +92,6 @@ func TestLargeTrailers(t *testing.T) {
 	f(10<<10, true)
 	f(60<<10, true)
 	f(64<<10, false)
-}
-
-// What a reader holds when it has nothing to do is what it began with, and the memory for large
-// heads serves the next one.
-func TestMemoryForLargeHeadsIsGivenBack(t *testing.T) {
-	var l lender
-	r := newResponseReader(1<<20, &l)
-	var a http1.Answer
-	for _, size := range []int{100, 16 << 10, 17 << 10, 300 << 10, 1 << 20} {
-		text := headOfSize(size)
-		head, err := r.readHead(strings.NewReader(text+"ok"), &a)
-		require.NoError(t, err)
-		assert.True(t, text == string(head), "%d bytes", size)
-		assert.GreaterOrEqual(t, len(r.memory.bytes()), size)
-		assert.LessOrEqual(t, len(r.memory.bytes()), max(responseBuffer, 2*size))
-		r.release()
-		assert.Nil(t, r.memory.borrowed)
-		assert.Len(t, r.memory.bytes(), responseBuffer)
-	}
-}
-
-// Nor does a request keep what a large response took, on either side.
-func TestRequestsKeepNoLargeMemory(t *testing.T) {
-	r := newRequest(New(settings(), nil, nil, zerolog.Nop()))
-	before := cap(r.out)
-	_, err := r.exchange.in.readHead(strings.NewReader(headOfSize(60<<10)), &r.exchange.answer)
-	require.NoError(t, err)
-	r.reserve(60 << 10)
-	assert.GreaterOrEqual(t, cap(r.out), 60<<10)
-	r.reset()
-	assert.Equal(t, []int{before, responseBuffer}, []int{cap(r.out), len(r.exchange.in.memory.bytes())})
-	assert.Empty(t, r.exchange.answer.Fields)
-}
-
-// However the bytes come, the same heads are found in them.
-func TestHeadsInPieces(t *testing.T) {
-	var l lender
-	stream := headOfSize(20<<10) + "ok" // what is behind isn't the reader's
-	for _, from := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader} {
-		r := newResponseReader(64<<10, &l)
-		var a http1.Answer
-		head, err := r.readHead(from(strings.NewReader("HTTP/1.1 103 Hints\nA: b\n\n"+stream)), &a)
-		require.NoError(t, err)
-		assert.Equal(t, "HTTP/1.1 103 Hints\nA: b\n\n", string(head))
-		r.release()
-		head, err = r.readHead(from(strings.NewReader(stream)), &a)
-		require.NoError(t, err)
-		assert.Len(t, head, 20<<10)
-	}
 }
 
 // A head that can't be one is refused before the rest of it comes.

@@ -16,8 +16,8 @@ func TestIdleConnectionsRest(t *testing.T) {
 	const connections, get = 20, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 	b, _ := answering(t, ok)
 	s := settings()
-	s.ReadTimeout = 80 * time.Millisecond // It makes the ticks short.
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	s.Clients.Read = 80 * time.Millisecond // It makes the ticks short.
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 	var idle []*conn
 	for range connections {
 		idle = append(idle, p.dial())

@@ -212,7 +212,7 @@ func TestPromiseOfForwardedChain(t *testing.T) {
 	var err error
 	s.Trusted, err = identity.ParseTrusted([]string{"127.0.0.0/8"})
 	require.NoError(t, err)
-	p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1, 192.0.2.2\r\nx-forwarded-for: 192.0.2.3\r\n\r\n").body)
 	assert.Contains(t, got.list()[0], "\r\nX-Forwarded-For: 192.0.2.1, 192.0.2.2, 192.0.2.3, 127.0.0.1\r\n")
 }

@@ -17,7 +17,7 @@ import (
 // what it holds for, and what comes of it.
 
 // paced has a least rate that a byte now and then doesn't keep, and little grace.
-func paced(s *Settings) { s.MinRate, s.RateGrace = 10<<10, brief }
+func paced(s *setup) { s.Clients.MinRate, s.Clients.RateGrace = 10<<10, brief }
 
 // trickle sends a byte now and then until the connection ends, or stop is closed.
 func (c *conn) trickle(bytes string, stop <-chan struct{}) {
@@ -178,7 +178,7 @@ func TestIdleStreamsOweNothing(t *testing.T) {
 }
 
 // patient has chunked bodies be waited for.
-func patient(s *Settings) { s.BodyWait = time.Second }
+func patient(s *setup) { s.Route.BodyWait = time.Second }
 
 // A chunked body has a moment for its first part, and no backend waits meanwhile.
 func TestChunkedBodyIsAwaited(t *testing.T) {
@@ -222,10 +222,10 @@ func TestChunkedBodyIsAwaited(t *testing.T) {
 // What ends or breaks such a body ends the request, without a backend.
 func TestAwaitedBodyFails(t *testing.T) {
 	b, got := answering(t, ok)
-	f := func(change func(*Settings), request string, half bool, status int) {
+	f := func(change func(*setup), request string, half bool, status int) {
 		t.Helper()
-		p := withTimeouts(t, func(s *Settings) {
-			s.BodyWait = patience
+		p := withTimeouts(t, func(s *setup) {
+			s.Route.BodyWait = patience
 			change(s)
 		}, b.addr)
 		c := p.dial()
@@ -237,11 +237,11 @@ func TestAwaitedBodyFails(t *testing.T) {
 		assert.Empty(t, got.list())
 		assert.Zero(t, p.pool.balancers[0].Status()[0].InFlight)
 	}
-	none := func(*Settings) {}
+	none := func(*setup) {}
 	f(none, chunked+"1\r\nxx", false, 400)
 	f(none, chunked+"1\r\nx\r\n", true, 400)
-	f(func(s *Settings) { s.MaxBodyBytes = 10 }, chunked+chunk("more than ten"), false, 413)
-	f(func(s *Settings) { s.ReadTimeout = brief }, chunked+"1\r\nx\r\n", false, 408)
+	f(func(s *setup) { s.Route.MaxBody = 10 }, chunked+chunk("more than ten"), false, 413)
+	f(func(s *setup) { s.Clients.Read = brief }, chunked+"1\r\nx\r\n", false, 408)
 }
 
 // A stream whose client awaits the response first begins after that wait, which comes once.

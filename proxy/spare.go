@@ -10,21 +10,22 @@ import (
 // left for one that is needed: those of a backend that had more to do a while ago take some that
 // another one's need now.
 type spare struct {
-	mu  sync.Mutex
-	all []*connections
+	mu sync.Mutex
+	// closeKept close those of a backend each.
+	closeKept []func()
 }
 
-func (s *spare) add(c *connections) {
+func (s *spare) add(closeKept func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all = append(s.all, c)
+	s.closeKept = append(s.closeKept, closeKept)
 }
 
 func (s *spare) closeIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.all {
-		c.closeKept()
+	for _, closeKept := range s.closeKept {
+		closeKept()
 	}
 }
 

@@ -134,7 +134,7 @@ func TestBackendBreaksInMidBody(t *testing.T) {
 func TestSlowClientsHoldNoBackend(t *testing.T) {
 	const size = 300_000 // Less than the buffers on the way to the client hold.
 	b, _ := answering(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size)))
-	p := startProxy(t, settings(), boundedPoolOf(t, clientSettings(), 1, 1, b.addr), nil)
+	p := startProxy(t, settings(), boundedPoolOf(t, connectionSettings(), 1, 1, b.addr), nil)
 	for range 3 {
 		c := p.dial()
 		require.True(t, c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))

@@ -2,93 +2,89 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
+	"time"
 
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/outcome"
 )
 
-const (
-	// smallBody is the largest body that is read before a connection to a backend is taken, and how
-	// much of a chunked one is. It then goes out together with the head.
-	smallBody = 8 << 10
-	// skippedBody is how much of a body that nobody wants is read so that the connection can be
-	// kept.
-	skippedBody = 64 << 10
-)
+// smallBody is the largest body that is read before a connection to a backend is taken, and how
+// much of a chunked one is. It then goes out together with the head.
+const smallBody = 8 << 10
 
 // upload is a request's body on its way to the backend. What has come with the head goes out with
-// the head; the rest follows while the answer is awaited and relayed, in a goroutine that ends
+// the head; the rest follows while the response is awaited and relayed, in a goroutine that ends
 // before the exchange does.
 type upload struct {
-	body http1.Body
-	size int64
-	// ready is the first part of the body, framed.
+	*shared
+	from Stream
+	to   *h1.Exchange
+	// head is the request's.
+	head *http1.Request
+	// ready is the first part of the body.
 	ready []byte
-	// read is how much came from the client.
-	read int64
-	// started says that the goroutine was started, and running that it wasn't awaited yet; it says
-	// so in done.
+	// read is how much came from the client, most how much may come; 0 doesn't bound it.
+	read, most int64
+	// started reports that the goroutine was started, and running that it wasn't awaited yet; it
+	// says so in done.
 	started, running bool
 	done             chan struct{}
-	// all says that the whole body was sent.
+	// all reports that the whole body was sent.
 	all bool
-	// failure is the client's, if it didn't send the body as it should have, and cause is for the
-	// log.
-	failure *failure
-	cause   error
+	// failure is the client's, if it didn't send the body as it should have.
+	failure error
 }
 
-var errTooLarge = errors.New("the body is larger than the limit")
-
-func (u *upload) init() {
+func (u *upload) init(from Stream, to *h1.Exchange, s *shared) {
+	u.shared, u.from, u.to = s, from, to
 	u.done = make(chan struct{}, 1)
-	u.reset()
 }
 
-func (u *upload) begin(size int64) {
-	u.size = size
-	u.body.Begin(size)
-}
-
-// complete says that nothing of the body is left to be sent.
-func (u *upload) complete() bool { return u.body.Complete() && (!u.started || u.all) }
-
-// prepareBody takes what has come of the body, and waits for more where no connection to a backend
-// shall wait for it. A client that expects a 100 isn't waited for: it waits itself.
-func (r *request) prepareBody() outcome {
-	u := &r.upload
-	err := r.takeArrived()
-	switch {
-	case err != nil:
-	case !r.header.Expect:
-		err = r.awaitBody()
-	case u.read > 0:
-		r.session.Owe()
-	}
-	if err != nil {
-		return r.uploadFailed(err)
-	}
-	if u.body.Complete() && u.size == http1.SizeChunked {
-		u.ready = http1.AppendTrailers(u.ready, u.body.Trailers, r.head.PassesTrailer)
-	}
-	return outcome{}
-}
-
-// awaitBody waits for all of a small body, or for as much of a chunked one, for BodyWait at most.
-func (r *request) awaitBody() error {
-	u, wait := &r.upload, r.proxy.settings.BodyWait
-	switch {
-	case u.size > smallBody, u.size == http1.SizeChunked && wait == 0:
+// begin begins the body of a request, which may have so many bytes; 0 doesn't bound it. It refuses
+// one that is known to have more.
+func (u *upload) begin(h *http1.Request, most int64) error {
+	u.head, u.most = h, most
+	if !u.exceeds(h.Size) {
 		return nil
-	case u.size == http1.SizeChunked:
-		return r.awaitChunks(r.session.Soon(wait))
 	}
-	for !u.body.Complete() {
-		if err := r.in.fill(r.session); err != nil {
+	why := h.RefuseLength(fasthttp.StatusRequestEntityTooLarge, outcome.BodyTooLarge.Reason)
+	why.Detail = "the request's body is too large"
+	return why
+}
+
+// exceeds reports whether a body of size, as far as it is known, is larger than it may be.
+func (u *upload) exceeds(size int64) bool { return u.most > 0 && size > u.most }
+
+// complete reports whether nothing of the body is left to be sent.
+func (u *upload) complete() bool { return u.from.Complete() && (!u.started || u.all) }
+
+// prepare takes what has come of the body, and waits for more where no connection to a backend
+// shall wait for it. A client that expects a 100 isn't waited for: it waits itself.
+func (u *upload) prepare(bodyWait time.Duration) error {
+	err := u.takeArrived()
+	if err == nil && !u.head.Expect {
+		err = u.await(bodyWait)
+	}
+	return u.explain(err)
+}
+
+// await waits for all of a small body, or for as much of a chunked one, for bodyWait at most.
+func (u *upload) await(bodyWait time.Duration) error {
+	switch size := u.head.Size; {
+	case size > smallBody, size == http1.SizeChunked && bodyWait == 0:
+		return nil
+	case size == http1.SizeChunked:
+		return u.awaitChunks(u.from.Soon(bodyWait))
+	}
+	for !u.from.Complete() {
+		if err := u.from.AwaitBody(); err != nil {
 			return err
 		}
-		if err := r.takeArrived(); err != nil {
+		if err := u.takeArrived(); err != nil {
 			return err
 		}
 	}
@@ -96,14 +92,14 @@ func (r *request) awaitBody() error {
 }
 
 // awaitChunks waits for the first part of a chunked body, until a moment at the latest.
-func (r *request) awaitChunks(moment int64) error {
-	for u := &r.upload; !u.body.Complete() && u.read < smallBody; {
-		err := r.in.fillBy(r.session.Client, moment)
+func (u *upload) awaitChunks(moment int64) error {
+	for !u.from.Complete() && u.read < smallBody {
+		err := u.from.AwaitBodyUntil(moment)
 		if err == netconn.ErrNotYet {
 			return nil
 		}
 		if err == nil {
-			err = r.takeArrived()
+			err = u.takeArrived()
 		}
 		if err != nil {
 			return err
@@ -113,28 +109,23 @@ func (r *request) awaitChunks(moment int64) error {
 }
 
 // takeArrived makes what has come of the body ready.
-func (r *request) takeArrived() error {
-	u := &r.upload
-	data, err := r.in.decode(&u.body)
+func (u *upload) takeArrived() error {
+	data, err := u.from.TakeBody()
 	u.read += int64(len(data))
-	if err == nil && r.proxy.tooLarge(u.read) {
+	if err == nil && u.exceeds(u.read) {
 		err = errTooLarge
 	}
-	if u.size == http1.SizeChunked && len(data) > 0 {
-		u.ready = http1.AppendChunk(u.ready, data)
-	} else {
-		u.ready = append(u.ready, data...)
-	}
+	u.ready = append(u.ready, data...)
 	return err
 }
 
 // start begins to send the rest of the body.
-func (u *upload) start(r *request) {
+func (u *upload) start() {
 	u.started, u.running = true, true
-	go r.uploadRest()
+	go u.run()
 }
 
-// settled says, without waiting, that the whole body was sent.
+// settled reports, without waiting, whether the whole body was sent.
 func (u *upload) settled() bool {
 	if u.running {
 		select {
@@ -149,147 +140,79 @@ func (u *upload) settled() bool {
 
 // stop ends the sending of the body, wherever it is, and waits for its end. A body that was sent
 // already is complete then.
-func (u *upload) stop(r *request) {
+func (u *upload) stop() {
 	if u.settled(); !u.running {
 		return
 	}
 	u.running = false
-	r.session.Interrupt()
-	r.exchange.conn.Interrupt()
+	u.from.Interrupt()
+	u.to.Conn.Interrupt()
 	<-u.done
-	r.session.Resume()
-	r.exchange.conn.Resume()
+	u.from.Resume()
+	u.to.Conn.Resume()
 }
 
-// uploadRest sends the body from where it is to its end. Who awaits the answer is told when the
-// client breaks it off; a backend that takes no more may have answered, and has the time for it
-// that any has.
-func (r *request) uploadRest() {
-	u, conn := &r.upload, r.exchange.conn
+// run sends the body from where it is to its end. A failure of the client's interrupts the wait for
+// the response; a backend that takes no more may have responded, and has the time for it that any
+// has.
+func (u *upload) run() {
 	defer func() {
-		if v := recover(); v != nil {
-			r.proxy.logPanic(v)
-			u.failure, u.cause = panicked, fmt.Errorf("panic: %v", v)
-		}
 		if u.failure != nil {
-			conn.Interrupt()
+			u.to.Conn.Interrupt()
 		}
 		u.done <- struct{}{}
 	}()
-	if err := r.sendBody(conn); err != nil {
-		out := r.uploadFailed(err)
-		u.failure, u.cause = out.failure, out.cause
-	}
+	defer u.record.Contain(&u.failure)
+	u.failure = u.explain(u.send())
 }
 
-// sendBody sends the body from where it is to its end. The error is the client's.
-func (r *request) sendBody(conn *netconn.Backend) error {
-	u := &r.upload
-	buf := r.proxy.buffers.Get()
-	defer r.proxy.buffers.Put(buf)
-	for !u.body.Complete() {
-		data, err := r.nextBody(buf[:])
+// send sends the body from where it is to its end. The error is the client's.
+func (u *upload) send() error {
+	buf := u.buffers.Get()
+	defer u.buffers.Put(buf)
+	for !u.from.Complete() {
+		n, err := u.from.ReadBody(h1.Room(buf))
 		if err == netconn.ErrInterrupted {
 			return nil
+		}
+		if u.read += int64(n); err == nil && u.exceeds(u.read) {
+			err = errTooLarge
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := conn.Write(data); err != nil {
-			conn.RequestSent() // as far as it ever will be
+		last := u.from.Complete()
+		if err := u.to.WriteBody(h1.Piece{Buffer: buf, N: n, Last: last, Trailers: u.from.Trailers()}); err != nil {
+			u.to.Conn.RequestSent() // as far as it ever will be
 			return nil
 		}
 	}
 	u.all = true
-	conn.RequestSent()
+	u.to.Conn.RequestSent()
 	return nil
 }
 
-// nextBody waits for a piece of the body, and returns it ready to be sent.
-func (r *request) nextBody(buf []byte) ([]byte, error) {
-	u := &r.upload
-	room := buf[http1.ChunkHead : len(buf)-http1.ChunkTail-len(http1.LastChunk)]
-	if u.size >= 0 {
-		room = room[:min(int64(len(room)), u.size-u.read)]
-	} else {
-		// What comes behind the body is the next request, and must fit into the inbox.
-		room = room[:min(len(room), r.in.spare())]
-	}
-	n, err := r.session.Read(room)
-	if err != nil {
-		return nil, noEOF(err)
-	}
-	data, used, err := u.body.Decode(room[:n])
-	if err != nil {
-		return nil, err
-	}
-	r.in.put(room[used:n])
-	u.read += int64(data)
-	if r.proxy.tooLarge(u.read) {
-		return nil, errTooLarge
-	}
-	if u.size >= 0 {
-		return room[:data], nil
-	}
-	from, to := http1.FrameChunk(buf, http1.ChunkHead, data)
-	if u.body.Complete() {
-		return http1.AppendTrailers(buf[from:to], u.body.Trailers, r.head.PassesTrailer), nil
-	}
-	return buf[from:to], nil
-}
+var errTooLarge = errors.New("the body is larger than the limit")
 
-// uploadFailed is the outcome when the client didn't send its body as it should have.
-func (r *request) uploadFailed(err error) outcome {
+// explain is the failure of a client that didn't send its body as it should have.
+func (u *upload) explain(err error) error {
 	switch err {
+	case nil:
+		return nil
 	case netconn.ErrTimeout:
-		return outcome{failure: bodyLate, cause: err}
+		return outcome.BodyLate.Because(err)
 	case netconn.ErrTooSlow:
-		return outcome{failure: clientSlow, cause: err}
+		return outcome.ClientSlow.Because(err)
 	case errTooLarge:
-		why := bodyTooLarge.refusal(nil, len(r.raw)+int(r.upload.read))
-		why.Detail = err.Error()
-		return outcome{failure: bodyTooLarge, cause: why}
+		f := outcome.BodyTooLarge
+		return f.Because(http1.Refuse(f.Status, f.Reason, err.Error(), nil, u.from.Offset()))
 	}
-	if _, malformed := err.(*http1.Refusal); malformed {
-		return outcome{failure: badBody, cause: inBody(err, len(r.raw))}
+	if why, malformed := err.(*http1.Refusal); malformed {
+		return outcome.BadBody.Because(why)
 	}
-	return outcome{failure: clientGone, cause: err}
-}
-
-// tooLarge reports whether a body of size, as far as it is known, is larger than the limit.
-func (p *Proxy) tooLarge(size int64) bool {
-	limit := p.settings.MaxBodyBytes
-	return limit > 0 && size > limit
-}
-
-// canSkipBody reports whether the rest of a body that nobody wants is so short that reading it is
-// cheaper than another connection.
-func (r *request) canSkipBody() bool {
-	u := &r.upload
-	return u.body.Complete() || !u.started && !r.header.Expect && u.size-u.read <= skippedBody
-}
-
-// skipBody reads the rest of a body that nobody wants. It says no if that is too much of it, or
-// none.
-func (r *request) skipBody() bool {
-	u := &r.upload
-	if u.body.Complete() {
-		return true
-	}
-	for skipped := 0; skipped <= skippedBody && r.canSkipBody(); {
-		data, err := r.in.decode(&u.body)
-		skipped += len(data)
-		if err == nil && u.body.Complete() {
-			return true
-		}
-		if err != nil || r.in.fill(r.session) != nil {
-			return false
-		}
-	}
-	return false
+	return outcome.ClientGone.Because(err)
 }
 
 func (u *upload) reset() {
-	*u = upload{body: u.body, ready: u.ready[:0], done: u.done}
-	u.body.Begin(http1.SizeChunked) // Incomplete, until a head has been read.
+	*u = upload{shared: u.shared, from: u.from, to: u.to, ready: u.ready[:0], done: u.done}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/outcome"
 )
 
 const (
@@ -79,8 +81,8 @@ func TestUploadsArrivePieceByPiece(t *testing.T) {
 func small(t *testing.T, addrs ...string) *proxied {
 	t.Helper()
 	s := settings()
-	s.MaxBodyBytes = 10
-	return startProxy(t, s, poolOf(t, clientSettings(), addrs...), nil)
+	s.Route.MaxBody = 10
+	return startProxy(t, s, poolOf(t, connectionSettings(), addrs...), nil)
 }
 
 // A body that says it is too large is refused before any of it came, however it is asked for; one
@@ -141,7 +143,7 @@ func TestEarlyAnswerWhileUploading(t *testing.T) {
 	p.pool.none.Store(true)
 	f(p, 503)
 	l := &fakeLimiter{}
-	f(startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), l), 429)
+	f(startProxy(t, settings(), poolOf(t, connectionSettings(), b.addr), l), 429)
 }
 
 // A backend that answers and stops reading, but doesn't close, is heard too.
@@ -153,8 +155,8 @@ func TestEarlyAnswerWithoutClose(t *testing.T) {
 		<-release
 	})
 	defer close(release)
-	cs := clientSettings()
-	cs.IdleTimeout = brief
+	cs := connectionSettings()
+	cs.Limits.Idle = brief
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	req, err := http.NewRequest("POST", "http://"+p.addr, &zeros{64 << 20})
 	require.NoError(t, err)
@@ -177,8 +179,8 @@ func TestBackendTakesNoUpload(t *testing.T) {
 		<-release
 	})
 	defer close(release)
-	cs := clientSettings()
-	cs.IdleTimeout, cs.ResponseTimeout = brief, brief
+	cs := connectionSettings()
+	cs.Limits.Idle, cs.Limits.Answer = brief, brief
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	c := p.dial()
 	require.True(t, c.send(sized(64<<20)))
@@ -197,8 +199,8 @@ func TestEarlyAnswerWhileUploadPauses(t *testing.T) {
 			_, _ = io.Copy(io.Discard, c.br)
 		})
 		s := settings()
-		s.ReadTimeout = brief
-		p := startProxy(t, s, poolOf(t, clientSettings(), b.addr), nil)
+		s.Clients.Read = brief
+		p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 		c := p.dial()
 		a := c.do(request)
 		assert.Equal(t, status, a.StatusCode)
@@ -229,7 +231,7 @@ func TestBrokenUploads(t *testing.T) {
 		c.expectEnd()
 		st := p.Stats()
 		assert.EqualValues(t, 1, st.Responses.ClientError)
-		assert.EqualValues(t, status == statusClientGone, st.ClientGone == 1)
+		assert.EqualValues(t, status == outcome.ClientGone.Status, st.ClientGone == 1)
 		assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 		require.Eventually(t, func() bool {
 			return strings.Contains(p.log.lines()[0], fmt.Sprintf(`"status":%d`, status))
@@ -238,10 +240,10 @@ func TestBrokenUploads(t *testing.T) {
 	f(chunked+"x\r\n", 400, false)
 	f(chunked+"3\r\nabcd\r\n", 400, false)
 	f(chunked+"3\r\nabc\r\n-1\r\n", 400, false)
-	f(chunked+"3\r\nab", statusClientGone, true)
-	f(chunked, statusClientGone, true)
-	f(sized(10)+"x", statusClientGone, true)
-	f(sized(100_000)+"x", statusClientGone, true)
+	f(chunked+"3\r\nab", outcome.ClientGone.Status, true)
+	f(chunked, outcome.ClientGone.Status, true)
+	f(sized(10)+"x", outcome.ClientGone.Status, true)
+	f(sized(100_000)+"x", outcome.ClientGone.Status, true)
 }
 
 // The steps before the body come before the 100, and come once.
@@ -260,7 +262,7 @@ func TestExpectContinue(t *testing.T) {
 	})
 	l := &fakeLimiter{}
 	l.left.Store(2)
-	p := startProxy(t, settings(), poolOf(t, clientSettings(), b.addr), l)
+	p := startProxy(t, settings(), poolOf(t, connectionSettings(), b.addr), l)
 	const ask = post + "Content-Length: 4\r\n"
 	c := p.dial()
 	for _, expect := range []string{"Expect: 100-continue\r\n\r\n", "expect: 100-CONTINUE\r\n\r\n"} {

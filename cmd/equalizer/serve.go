@@ -162,17 +162,14 @@ func (p *process) openLimits(ctx context.Context) error {
 }
 
 func (p *process) newProxy() error {
-	settings, err := proxySettings(p.config)
+	snapshot, err := newSnapshot(p.config, p.pool, p.limits)
 	if err != nil {
 		return err
 	}
-	files := newDescriptors(p.config, openFiles())
-	settings.MaxConnections, settings.MaxPipes = files.maxConnections(p.config.Server.MaxConnections, p.log), files.pipes
-	var limits proxy.Limiter
-	if p.limits != nil {
-		limits = p.limits
-	}
-	p.proxy = proxy.New(settings, p.pool, limits, p.log)
+	settings, files := proxySettings(p.config.Server), newDescriptors(p.config, openFiles())
+	settings.Clients.Connections = files.maxConnections(p.config.Server.MaxConnections, p.log)
+	settings.Clients.Pipes = files.pipes
+	p.proxy = proxy.New(settings, snapshot, p.log)
 	return nil
 }
 

@@ -18,6 +18,9 @@ import (
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy"
 	"gopher-equalizer/proxy/identity"
+	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/outcome"
+	"gopher-equalizer/proxy/rewrite"
 	"gopher-equalizer/store"
 	"gopher-equalizer/store/bolt"
 	"gopher-equalizer/store/memory"
@@ -31,6 +34,9 @@ import (
 // is taken for it. Most bodies are there by then; a stream whose client awaits the response first
 // is delayed by it.
 const bodyWait = time.Second
+
+// oneRetry is how often a request may be sent again.
+var oneRetry = balancer.Retry{Most: 1}
 
 // onlyPool is the pool that all requests go to. A Config that was validated has exactly one.
 func onlyPool(c config.Config) (name string, pool config.Pool) {
@@ -60,61 +66,75 @@ func newPool(c config.Config, log zerolog.Logger) (*balancer.Pool, error) {
 			Interval: pool.Health.Interval, Timeout: pool.Health.Timeout, Rise: pool.Health.Rise, Fall: pool.Health.Fall,
 		},
 		MaxConnections: pool.MaxConnections, ClientShare: pool.ClientShare,
-		NewProber: proxy.NewBackends(clientSettings(pool, log)),
+		NewProber: proxy.NewBackends(connectionSettings(pool, log)),
 	}
 	return balancer.NewPool(settings), nil
 }
 
-func clientSettings(pool config.Pool, log zerolog.Logger) proxy.ClientSettings {
-	return proxy.ClientSettings{
-		ConnectTimeout:    pool.ConnectTimeout,
-		ResponseTimeout:   pool.ResponseTimeout,
-		IdleTimeout:       pool.IdleTimeout,
-		TotalTimeout:      pool.TotalTimeout,
+func connectionSettings(pool config.Pool, log zerolog.Logger) proxy.ConnectionSettings {
+	return proxy.ConnectionSettings{
+		Limits: netconn.BackendLimits{
+			Connect: pool.ConnectTimeout,
+			Answer:  pool.ResponseTimeout,
+			Idle:    pool.IdleTimeout,
+			Total:   pool.TotalTimeout,
+			Age:     pool.MaxConnectionAge,
+		},
 		MaxResponseHeader: int(pool.MaxResponseHeader),
 		KeepAlive:         pool.KeepAlive,
-		MaxConnectionAge:  pool.MaxConnectionAge,
 		Logger:            log,
 	}
 }
 
-func proxySettings(c config.Config) (proxy.Settings, error) {
-	name, pool := onlyPool(c)
+func proxySettings(c config.Server) proxy.Settings {
+	return proxy.Settings{
+		Clients: netconn.ClientLimits{
+			Header:    c.HeaderTimeout,
+			Idle:      c.IdleTimeout,
+			Read:      c.ReadTimeout,
+			Write:     c.WriteTimeout,
+			MinRate:   int64(c.MinRate),
+			RateGrace: c.RateGrace,
+		},
+		MaxHeader: int(c.MaxHeader),
+	}
+}
+
+// newSnapshot makes what requests are served by. Nothing is limited if limits is nil.
+func newSnapshot(c config.Config, pool *balancer.Pool, limits *limiter.Service) (*proxy.Snapshot, error) {
 	trusted, err := identity.ParseTrusted(c.Server.TrustedProxies)
 	if err != nil {
-		return proxy.Settings{}, err
+		return nil, err
 	}
-	s := proxy.Settings{
-		Trusted:           trusted,
-		Host:              pool.Host,
-		Via:               c.Server.Via,
-		MaxHeaderBytes:    int64(c.Server.MaxHeader),
-		MaxResponseHeader: int(pool.MaxResponseHeader),
-		MaxBodyBytes:      int64(c.Server.MaxBody),
-		HeaderTimeout:     c.Server.HeaderTimeout,
-		IdleTimeout:       c.Server.IdleTimeout,
-		ReadTimeout:       c.Server.ReadTimeout,
-		WriteTimeout:      c.Server.WriteTimeout,
-		MinRate:           int64(c.Server.MinRate),
-		RateGrace:         c.Server.RateGrace,
-		BodyWait:          bodyWait,
-		TunnelTimeout:     c.Server.TunnelTimeout,
-		AccessLog:         c.Log.Access,
+	s := &proxy.Snapshot{Trusted: trusted, Via: rewrite.ViaName(c.Server.Via), AccessLog: c.Log.Access}
+	s.Route, err = newRoute(c, pool, limits)
+	return s, err
+}
+
+func newRoute(c config.Config, pool *balancer.Pool, limits *limiter.Service) (proxy.Route, error) {
+	name, settings := onlyPool(c)
+	r := proxy.Route{
+		Pool:          pool,
+		Retry:         oneRetry,
+		Host:          settings.Host,
+		MaxBody:       int64(c.Server.MaxBody),
+		BodyWait:      bodyWait,
+		TunnelTimeout: c.Server.TunnelTimeout,
 	}
-	backends, err := backendSettings(name, pool)
+	backends, err := backendSettings(name, settings)
 	if err != nil {
-		return proxy.Settings{}, err
+		return r, err
 	}
 	for _, b := range backends {
-		s.Backends = append(s.Backends, b.Authorities()...)
+		r.Hidden = append(r.Hidden, b.Authorities()...)
 	}
 	limitName, limit, ok := onlyLimit(c)
-	if !ok {
-		return s, nil
+	if !ok || limits == nil {
+		return r, nil
 	}
-	s.Limit = limitName
-	s.Key, err = identity.ParseKey(limit.Key, limit.Secret)
-	return s, err
+	key, err := identity.ParseKey(limit.Key, limit.Secret)
+	r.Limits = []proxy.LimitUse{proxy.NewLimitUse(limitName, key, limits)}
+	return r, err
 }
 
 func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.Logger) limiter.Options {
@@ -243,7 +263,7 @@ func logStatus(lines *loglines.Writer) api.LogStatus {
 	return status
 }
 
-func refusedMessages(refused []proxy.Refused) []api.RefusedMessage {
+func refusedMessages(refused []outcome.Refused) []api.RefusedMessage {
 	all := make([]api.RefusedMessage, len(refused))
 	for i, r := range refused {
 		all[i] = api.RefusedMessage{

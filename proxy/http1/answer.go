@@ -59,6 +59,9 @@ type Answer struct {
 	crlf bool
 }
 
+// Length is how many bytes the head had.
+func (a *Answer) Length() int { return len(a.head) }
+
 // Reset forgets the answer. Its memory serves the next one.
 func (a *Answer) Reset() {
 	a.Status, a.Reason, a.HTTP11 = 0, nil, false

@@ -1,14 +1,11 @@
 package rewrite
 
-// The names of fields that our own responses have, too.
+// The names of the fields that are written here.
 const (
-	HeaderConnection    = "Connection"
-	HeaderContentLength = "Content-Length"
-	HeaderRequestID     = "X-Request-ID"
-)
-
-// The names of the other fields that are written here.
-const (
+	headerConnection       = "Connection"
+	headerContentLength    = "Content-Length"
+	headerContentType      = "Content-Type"
+	headerRequestID        = "X-Request-ID"
 	headerHost             = "Host"
 	headerTransferEncoding = "Transfer-Encoding"
 	headerDate             = "Date"

@@ -40,20 +40,25 @@ func splitReference(ref []byte) (authority, path []byte) {
 	return rest[host:end], rest[end:]
 }
 
-// isHidden reports whether an authority is a backend's, in any case, and with or without http's
-// default port.
+// isHidden reports whether an authority is a backend's.
 func (r *Response) isHidden(authority []byte) bool {
-	if len(authority) == 0 {
-		return false
+	if len(r.Hidden) == 0 {
+		return isOf(r.Backend, authority)
 	}
 	for _, b := range r.Hidden {
-		n := len(authority)
-		if len(b) != n && !(len(b) > n && b[n:] == ":80") {
-			continue
-		}
-		if http1.SameName(authority, b[:n]) {
+		if isOf(b, authority) {
 			return true
 		}
 	}
 	return false
+}
+
+// isOf reports whether an authority is that of a backend, in any case, and with or without http's
+// default port.
+func isOf(backend string, authority []byte) bool {
+	n := len(authority)
+	if n == 0 || len(backend) != n && !(len(backend) > n && backend[n:] == ":80") {
+		return false
+	}
+	return http1.SameName(authority, backend[:n])
 }

@@ -39,7 +39,7 @@ func (r *Request) AppendHead(dst []byte) []byte {
 	dst = r.appendHost(dst)
 	dst, f := r.appendFields(dst)
 	dst = r.appendForwarded(dst, &f)
-	dst = AppendField(dst, HeaderRequestID, r.RequestID)
+	dst = AppendField(dst, headerRequestID, r.RequestID)
 	dst = r.appendVia(dst)
 	dst = r.appendHops(dst)
 	return append(dst, "\r\n"...)
@@ -127,18 +127,18 @@ func (r *Request) appendHops(dst []byte) []byte {
 	case http1.SizeChunked:
 		dst = AppendField(dst, headerTransferEncoding, "chunked")
 	default:
-		dst = AppendNumber(dst, HeaderContentLength, size)
+		dst = AppendNumber(dst, headerContentLength, size)
 	}
 	if r.Received.Expect {
 		dst = AppendField(dst, headerExpect, "100-continue")
 	}
 	switch te := r.Received.TrailersWelcome; {
 	case te && r.Upgrade:
-		dst = append(dst, headerTE+": trailers\r\n"+HeaderConnection+": TE, Upgrade\r\n"...)
+		dst = append(dst, headerTE+": trailers\r\n"+headerConnection+": TE, Upgrade\r\n"...)
 	case te: // Connection must say that TE is for this connection only (RFC 9110, section 10.1.4).
-		dst = append(dst, headerTE+": trailers\r\n"+HeaderConnection+": TE\r\n"...)
+		dst = append(dst, headerTE+": trailers\r\n"+headerConnection+": TE\r\n"...)
 	case r.Upgrade:
-		dst = AppendField(dst, HeaderConnection, "Upgrade")
+		dst = AppendField(dst, headerConnection, "Upgrade")
 	}
 	return dst
 }

@@ -14,8 +14,10 @@ type Response struct {
 	Scheme string
 	// Host is the host that the client named; it may be empty.
 	Host []byte
-	// Hidden are the authorities (host:port) of the pool's backends, which clients must not see.
-	Hidden []string
+	// Hidden are the authorities (host:port) that clients must not see. With none, it is Backend,
+	// the authority of the backend that responded.
+	Hidden  []string
+	Backend string
 	// RequestID is what identity.AppendRequestID made.
 	RequestID []byte
 	// Chunked says that the body goes out in chunks.
@@ -30,7 +32,7 @@ type Response struct {
 func (r *Response) AppendHead(dst []byte) []byte {
 	dst, has := r.appendFields(r.appendStatusLine(dst))
 	if !has.id && len(r.RequestID) > 0 {
-		dst = AppendField(dst, HeaderRequestID, r.RequestID)
+		dst = AppendField(dst, headerRequestID, r.RequestID)
 	}
 	dst = r.appendUpgrade(dst)
 	if r.Received.Status < 200 {
@@ -124,7 +126,7 @@ func (r *Response) appendUpgrade(dst []byte) []byte {
 			continue
 		}
 		if !named {
-			dst = AppendField(dst, HeaderConnection, headerUpgrade)
+			dst = AppendField(dst, headerConnection, headerUpgrade)
 			named = true
 		}
 		dst = AppendField(dst, headerUpgrade, f.Value)

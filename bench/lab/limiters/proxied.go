@@ -41,10 +41,11 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 		Name: "bench", Strategy: balancer.RoundRobin,
 		Backends:  []balancer.BackendSettings{{URL: "http://" + backend, Addr: backend, Weight: 1, State: balancer.Ready}},
 		Health:    balancer.HealthSettings{Type: balancer.HealthTCP, Timeout: time.Second},
-		NewProber: proxy.NewBackends(proxy.ClientSettings{}),
+		NewProber: proxy.NewBackends(proxy.ConnectionSettings{MaxResponseHeader: 64 << 10}),
 	})
 	pool.Probe(context.Background())
-	p := proxy.New(proxy.Settings{Limit: "bench", Key: key, MaxHeaderBytes: 16 << 10, MaxResponseHeader: 64 << 10}, pool, limiter, zerolog.New(io.Discard))
+	route := proxy.Route{Pool: pool, Limits: []proxy.LimitUse{proxy.NewLimitUse("bench", key, limiter)}}
+	p := proxy.New(proxy.Settings{MaxHeader: 16 << 10}, &proxy.Snapshot{Route: route}, zerolog.New(io.Discard))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy"
+	"gopher-equalizer/proxy/netconn"
 )
 
 // patience bounds what must happen soon; nothing waits for it to pass.
@@ -33,16 +34,23 @@ func inProcess(t testing.TB) (*Proxy, *accessLog) {
 		Backends:       []balancer.BackendSettings{{URL: "http://" + backend.Addr(), Addr: backend.Addr(), Weight: 1, State: balancer.Ready}},
 		Health:         balancer.HealthSettings{Type: balancer.HealthTCP, Interval: time.Hour, Timeout: patience, Rise: 1, Fall: 1},
 		MaxConnections: 16,
-		NewProber: proxy.NewBackends(proxy.ClientSettings{
-			ConnectTimeout: patience, ResponseTimeout: patience, IdleTimeout: patience, KeepAlive: time.Minute,
+		NewProber: proxy.NewBackends(proxy.ConnectionSettings{
+			Limits:            netconn.BackendLimits{Connect: patience, Answer: patience, Idle: patience},
+			MaxResponseHeader: 64 << 10,
+			KeepAlive:         time.Minute,
 		}),
 		Logger: zerolog.Nop(),
 	})
 	pool.Probe(t.Context())
 	log := newAccessLog()
-	p := proxy.New(proxy.Settings{
-		MaxHeaderBytes: 16 << 10, MaxResponseHeader: 64 << 10, HeaderTimeout: patience, IdleTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, AccessLog: true,
-	}, pool, nil, zerolog.New(log))
+	p := proxy.New(
+		proxy.Settings{
+			Clients:   netconn.ClientLimits{Header: patience, Idle: patience, Read: patience, Write: patience},
+			MaxHeader: 16 << 10,
+		},
+		&proxy.Snapshot{Route: proxy.Route{Pool: pool, Retry: balancer.Retry{Most: 1}}, AccessLog: true},
+		zerolog.New(log),
+	)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)

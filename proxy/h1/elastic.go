@@ -1,4 +1,4 @@
-package proxy
+package h1
 
 import (
 	"math/bits"
@@ -16,6 +16,9 @@ const (
 type lender struct {
 	pools [mostLent - leastLent + 1]sync.Pool
 }
+
+// large is the memory for the large headers of all connections.
+var large lender
 
 // get lends at least n bytes, if mostLent is enough. It must be given back.
 func (l *lender) get(n int) *[]byte {
@@ -46,18 +49,17 @@ func (e *elastic) bytes() []byte {
 }
 
 // grow has bytes be at least n bytes, which begin with what is in keep, a part of those before.
-func (e *elastic) grow(n int, keep []byte, from *lender) []byte {
-	larger := from.get(n)
+func (e *elastic) grow(n int, keep []byte) {
+	larger := large.get(n)
 	copy(*larger, keep)
-	e.shrink(from)
+	e.shrink()
 	e.borrowed = larger
-	return *larger
 }
 
 // shrink gives back what was borrowed.
-func (e *elastic) shrink(to *lender) {
+func (e *elastic) shrink() {
 	if e.borrowed != nil {
-		to.put(e.borrowed)
+		large.put(e.borrowed)
 		e.borrowed = nil
 	}
 }

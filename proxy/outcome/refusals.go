@@ -1,7 +1,6 @@
-package proxy
+package outcome
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -28,8 +27,18 @@ type refusals struct {
 	next int
 }
 
-// add keeps a refusal in the place of the oldest.
-func (l *refusals) add(r Refused) {
+// add keeps why a request or the response to it was refused.
+func (l *refusals) add(o *Outcome) {
+	kept := Refused{Time: time.Now(), Refusal: *o.Refusal}
+	kept.Detail = ""
+	if o.Head != nil && isUsualMethod(o.Head.Method) {
+		kept.Method = string(o.Head.Method)
+	}
+	l.put(kept)
+}
+
+// put keeps a refusal in the place of the oldest.
+func (l *refusals) put(r Refused) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ring == nil {
@@ -43,9 +52,8 @@ func (l *refusals) add(r Refused) {
 	l.next = (l.next + 1) % keptRefusals
 }
 
-// Refused are the last messages that were refused, of clients and of backends, newest first.
-func (p *Proxy) Refused() []Refused {
-	l := &p.refusals
+// all returns them, newest first.
+func (l *refusals) all() []Refused {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := make([]Refused, 0, len(l.ring))
@@ -55,32 +63,8 @@ func (p *Proxy) Refused() []Refused {
 	return all
 }
 
-// refusedBy is why the request, or the response to it, was refused; nil if neither was.
-func (r *request) refusedBy() *http1.Refusal {
-	if r.refusal != nil || r.cause == nil {
-		return r.refusal
-	}
-	var why *http1.Refusal
-	errors.As(r.cause, &why)
-	return why
-}
-
-// keepRefusal keeps why the request or its response was refused, if one was.
-func (r *request) keepRefusal() {
-	why := r.refusedBy()
-	if why == nil {
-		return
-	}
-	kept := Refused{Time: time.Now(), Refusal: *why}
-	kept.Detail = ""
-	if m := r.header.Method; isUsualMethod(m) {
-		kept.Method = string(m)
-	}
-	r.proxy.refusals.add(kept)
-}
-
 // isUsualMethod reports whether b has the form of the registered methods. Where messages have come
-// apart, what should be a method may be a part of a body, and isn't shown.
+// apart, a method may be a part of a body, and isn't shown.
 func isUsualMethod(b []byte) bool {
 	for _, c := range b {
 		if (c < 'A' || c > 'Z') && c != '-' {
@@ -88,13 +72,4 @@ func isUsualMethod(b []byte) bool {
 		}
 	}
 	return len(b) > 0 && len(b) <= len("UPDATEREDIRECTREF")
-}
-
-// inBody has a refusal of a body count from the beginning of its message, whose head has so many
-// bytes.
-func inBody(err error, head int) error {
-	if why, ok := err.(*http1.Refusal); ok {
-		why.Offset += head
-	}
-	return err
 }

@@ -1,19 +1,13 @@
-package proxy
+package outcome
 
 import "sync/atomic"
 
-// Stats is what the proxy has done and is doing. Each figure has the same name here, among the
-// counters, and in the admin API's GET /status. The counters are read one after the other, not at
-// one moment.
+// Stats counts what happened to requests. Each figure has the same name here, among the counters
+// and in the admin API's GET /status. The counters are read one after the other, not at one moment.
 type Stats struct {
 	// Total counts the requests that began, InFlight those that run now.
 	Total, InFlight int64
-	// Connections are the clients' that are open.
-	Connections int64
-	// MaxConnections bounds them, 0 doesn't. AcceptPauses counts how often one had to wait for a
-	// place.
-	MaxConnections, AcceptPauses int64
-	// Limited counts the 429s that we gave.
+	// Limited counts our own 429s.
 	Limited int64
 	// Responses counts what clients were sent.
 	Responses Responses
@@ -62,36 +56,36 @@ type counters struct {
 }
 
 // finished counts a request that ended with a status, and with f if it is not nil.
-func (c *counters) finished(status int, f *failure) {
+func (c *counters) finished(status int, f *Failure) {
 	c.ended[status/100%len(c.ended)].Add(1)
-	if f == nil || status != f.status {
+	if f == nil || status != f.Status {
 		return
 	}
-	if n := c.of(status); n != nil {
+	if n := c.of(f); n != nil {
 		n.Add(1)
 	}
 }
 
-// of is the counter of failures with a status; nil if there is none.
-func (c *counters) of(status int) *atomic.Int64 {
-	switch status {
+// of is the counter of a failure; nil if there is none.
+func (c *counters) of(f *Failure) *atomic.Int64 {
+	switch f.Status {
 	case 502:
 		return &c.badGateway
 	case 503:
 		return &c.unavailable
 	case 504:
 		return &c.gatewayTimeout
+	case Limited.Status:
+		return &c.limited
 	case statusClientGone:
 		return &c.clientGone
 	}
 	return nil
 }
 
-// Stats is what the proxy has done and is doing.
-func (p *Proxy) Stats() Stats {
-	c := &p.counters
-	// Ends are read before beginnings, so that what happens in between can't make the difference
-	// negative.
+// stats reads the counters. Ends are read before beginnings, so that what happens in between can't
+// make the difference negative.
+func (c *counters) stats() Stats {
 	var all int64
 	var ended [len(c.ended)]int64
 	for i := range ended {
@@ -100,14 +94,9 @@ func (p *Proxy) Stats() Stats {
 	}
 	total := c.total.Load()
 	return Stats{
-		Total:       total,
-		InFlight:    total - all,
-		Connections: int64(p.clients.Len()),
-
-		MaxConnections: int64(p.settings.MaxConnections),
-		AcceptPauses:   p.clients.Waits(),
-
-		Limited: c.limited.Load(),
+		Total:    total,
+		InFlight: total - all,
+		Limited:  c.limited.Load(),
 		Responses: Responses{
 			Informational: c.informational.Load(),
 			Successful:    ended[2], Redirection: ended[3], ClientError: ended[4], ServerError: ended[5],

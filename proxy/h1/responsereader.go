@@ -1,4 +1,4 @@
-package proxy
+package h1
 
 import (
 	"fmt"
@@ -12,14 +12,13 @@ import (
 // responseBuffer is the memory that a response is read into, until its header is larger.
 const responseBuffer = 16 << 10
 
-// notAResponse is the reason of a refusal of what can't be the beginning of a response.
-const notAResponse = "not-a-response"
+// NotAResponse is the reason of a refusal of what can't be the beginning of a response.
+const NotAResponse = "not-a-response"
 
 // responseReader reads the heads of a backend's responses, and has what came behind them. It
 // doesn't allocate in steady state.
 type responseReader struct {
 	memory elastic
-	lender *lender
 	// limit bounds a head.
 	limit int
 	// memory[start:end] is what has come and wasn't used yet; scanned bytes of it hold no end of a
@@ -27,9 +26,8 @@ type responseReader struct {
 	start, end, scanned int
 }
 
-func newResponseReader(limit int, l *lender) responseReader {
-	memory := elastic{own: make([]byte, responseBuffer)}
-	return responseReader{memory: memory, lender: l, limit: limit}
+func newResponseReader() responseReader {
+	return responseReader{memory: elastic{own: make([]byte, responseBuffer)}}
 }
 
 // reset forgets what has come.
@@ -38,7 +36,7 @@ func (r *responseReader) reset() { r.start, r.end, r.scanned = 0, 0, 0 }
 // release gives up memory that only a large head needed, with all that is in it.
 func (r *responseReader) release() {
 	r.reset()
-	r.memory.shrink(r.lender)
+	r.memory.shrink()
 }
 
 // room is where the next bytes go, and came says how many have.
@@ -84,7 +82,7 @@ func (r *responseReader) takeHead() (head []byte, why *http1.Refusal) {
 		r.scanned = 0
 		return rest[:n], nil
 	case !http1.BeginsAnswer(rest):
-		return nil, refuseResponse(notAResponse, "what came is not an HTTP/1 response", rest, 0)
+		return nil, refuseResponse(NotAResponse, "what came is not an HTTP/1 response", rest, 0)
 	case len(rest) >= r.limit:
 		return nil, r.tooLarge("more than ", len(rest))
 	}
@@ -122,7 +120,7 @@ func (r *responseReader) makeRoom() {
 	if r.start > 0 {
 		copy(r.memory.bytes(), rest)
 	} else {
-		r.memory.grow(2*len(rest), rest, r.lender)
+		r.memory.grow(2*len(rest), rest)
 	}
 	r.start, r.end = 0, len(rest)
 }

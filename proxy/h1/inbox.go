@@ -1,9 +1,10 @@
-package proxy
+package h1
 
 import (
 	"bytes"
-	"errors"
 	"io"
+
+	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/netconn"
@@ -99,43 +100,64 @@ func (in *inbox) takeHead(limit int) []byte {
 	return head
 }
 
-// What is larger than the limit: a request line alone, or with the header.
-var (
-	errLineSize   = errors.New("the request line is larger than the limit")
-	errHeaderSize = errors.New("the header is larger than the limit")
-)
-
-// readHead reads the request's head into the inbox, and takes it out. It returns
-// io.ErrUnexpectedEOF if the client ended before the head did.
-func (r *request) readHead() ([]byte, error) {
-	in := &r.in
-	limit := int(r.proxy.settings.MaxHeaderBytes)
+// readHead reads a request's head, and takes it out. It returns io.ErrUnexpectedEOF if the client
+// ended before the head did, and a *http1.Refusal if what came can't be a head or is too large.
+func (in *inbox) readHead(from io.Reader, limit int) ([]byte, error) {
 	for {
 		in.skipEmptyLines()
 		if head := in.takeHead(limit); head != nil {
 			return head, nil
 		}
-		switch {
-		case in.size() > 0 && !http1.BeginsRequest(in.bytes()):
-			return in.bytes(), errNoRequest
-		case in.size() >= limit, len(in.room()) == 0:
-			return nil, in.tooLarge(limit)
+		if why := in.refuse(limit); why != nil {
+			return nil, why
 		}
-		if err := in.fill(r.session); err != nil {
+		if err := in.fill(from); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// tooLarge is the error of a head that is larger than limit: RFC 9112, section 3, has a status of
-// its own for a request line that alone is.
-func (in *inbox) tooLarge(limit int) error {
+// refuse returns why no head can become of what is there; nil if one can. RFC 9112, section 3, has
+// a status of its own for a request line that alone is too large.
+func (in *inbox) refuse(limit int) *http1.Refusal {
 	begin := in.bytes()
-	if bytes.IndexByte(begin[:min(len(begin), limit)], '\n') < 0 {
-		return errLineSize
+	switch {
+	case len(begin) > 0 && !http1.BeginsRequest(begin):
+		return http1.Refuse(fasthttp.StatusBadRequest, "not-a-request",
+			"the request's header is malformed", begin, methodEnd(begin))
+	case len(begin) < limit && len(in.room()) > 0:
+		return nil
+	case bytes.IndexByte(begin[:min(len(begin), limit)], '\n') < 0:
+		return http1.Refuse(fasthttp.StatusRequestURITooLong, "request-line-size",
+			"the request line is too long", begin, limit)
 	}
-	return errHeaderSize
+	return http1.Refuse(fasthttp.StatusRequestHeaderFieldsTooLarge, "header-size",
+		"the request's header is too large", begin, limit)
 }
 
-// errNoRequest says that what came can't be a request, whatever follows.
-var errNoRequest = errors.New("what came is not a request")
+// methodEnd is where b ends to be the beginning of a request.
+func methodEnd(b []byte) int {
+	for i := range b {
+		if !http1.IsToken(b[i : i+1]) {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// noEOF makes an end that came too early the error that it is.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// inBody has a refusal of a body count from the beginning of its message, whose head has so many
+// bytes.
+func inBody(err error, head int) error {
+	if why, ok := err.(*http1.Refusal); ok {
+		why.Offset += head
+	}
+	return err
+}

@@ -1,0 +1,48 @@
+package outcome
+
+import (
+	"encoding/json"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/http1/http1test"
+)
+
+// Control characters can't break a line of the log.
+func TestAccessLogIsJSON(t *testing.T) {
+	var out strings.Builder
+	record := NewRecorder(zerolog.New(&out))
+	o := Outcome{Head: new(http1.Request), Status: 200, Cause: assert.AnError}
+	require.NotNil(t, o.Head.Parse([]byte("GET /\x80 HTTP/1.1\r\nHost: a\x80\"b\tc\r\n\r\n")))
+	record.Record(&o, true)
+	assert.True(t, json.Valid([]byte(out.String())), out.String())
+	assert.Equal(t, 1, strings.Count(out.String(), "\n"))
+}
+
+func BenchmarkLog(b *testing.B) {
+	record := NewRecorder(zerolog.New(io.Discard).With().Timestamp().Logger())
+	addr := netip.MustParseAddr("192.0.2.1")
+	o := Outcome{
+		Head:   new(http1.Request),
+		Client: Client{Peer: addr, Addr: addr, RequestID: []byte("0123456789abcdef0123456789abcdef")},
+		Limit:  Limit{Name: "default", ClientID: []byte("client-1234567"), Allowed: true},
+		Sent:   Forwarding{Backend: new(balancer.Backend), Waited: 123456},
+		Began:  time.Now(), Status: 200, Size: 12345,
+	}
+	if o.Head.Parse([]byte(http1test.Browser)) != nil {
+		b.Fatal("refused")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		record.write(&o)
+	}
+}

@@ -1,0 +1,141 @@
+package outcome
+
+import (
+	"errors"
+
+	"github.com/valyala/fasthttp"
+
+	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/problem"
+)
+
+// Failure is a way for a request to fail, and what its client is told: never a backend's name or
+// address. It is an error, so that a step of the pipeline can return it; Because adds the cause.
+type Failure struct {
+	// Status is what is logged and counted.
+	Status int
+	// Reason is logged: a few lower-case words joined by hyphens.
+	Reason string
+	// Problem is the body of the response. Its status is what the client gets.
+	Problem problem.Encoded
+	// RetryAfter is the number of seconds after which another try may succeed; 0 is unknown.
+	RetryAfter int64
+	// Allow is the value of the Allow field; "" is none.
+	Allow string
+	// Closes reports that the client's connection can't be used for another request.
+	Closes bool
+}
+
+// statusClientGone is nginx's status, for logs only, of a request whose client didn't wait for the
+// response.
+const statusClientGone = 499
+
+// allowed are the methods that a final recipient tells of. Others are forwarded, too; what the
+// methods here do is up to the backends.
+const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+// All the ways for a request to fail. NoTrace is for a TRACE that may be forwarded no further. Its
+// request is not reflected: the fields that servers in front add aren't for its client, cookies
+// aren't for a script, and no list of such fields is complete.
+var (
+	NoBackend   = unavailable("no-backend", "No backend is available", "no backend is healthy", 5)
+	BackendBusy = unavailable("backend-busy", "The backend is busy", "all connections to the backend are taken", 1)
+	ClientShare = unavailable("client-share", "Too many requests at once", "this client's share of the connections is taken", 1)
+	BackendBad  = failed(502, "backend-broken", "The backend broke", "the backend gave no valid response")
+	BackendLate = failed(504, "backend-late", "The backend was late", "the backend did not respond in time")
+	Looping     = failed(508, "loop", "The request is in a loop", "the request was forwarded by this very server before")
+	Panicked    = closing(fasthttp.StatusInternalServerError, "panic", "")
+	NoTrace     = notAllowed("trace", "TRACE is not answered here")
+
+	HeaderLate   = closing(fasthttp.StatusRequestTimeout, "header-late", "the request's header did not arrive in time")
+	BadBody      = closing(fasthttp.StatusBadRequest, "body-malformed", "the request's body is malformed")
+	BodyTooLarge = closing(fasthttp.StatusRequestEntityTooLarge, "body-size", "the request's body is too large")
+	BodyLate     = closing(fasthttp.StatusRequestTimeout, "body-late", "the request's body did not arrive in time")
+	ClientSlow   = closing(fasthttp.StatusRequestTimeout, "rate", "the request's body arrived too slowly")
+	ClientGone   = gone()
+
+	// FinalRecipient is no failure, but an OPTIONS that may be forwarded no further and ends here.
+	FinalRecipient = &Failure{Status: fasthttp.StatusNoContent, Allow: allowed}
+
+	// Limited is a request over its client's limit. The pipeline knows the response to it.
+	Limited = &Failure{Status: fasthttp.StatusTooManyRequests}
+)
+
+// failed is a failure on the backends' side.
+func failed(status int, name, title, detail string) *Failure {
+	return &Failure{Status: status, Reason: name, Problem: problem.Encode(problem.Problem{
+		Type:   problem.Namespace + name,
+		Title:  title,
+		Status: status,
+		Detail: detail,
+	})}
+}
+
+// unavailable is a 503, which may pass in some seconds.
+func unavailable(name, title, detail string, retryAfter int64) *Failure {
+	f := failed(503, name, title, detail)
+	f.RetryAfter = retryAfter
+	return f
+}
+
+// closing is a failure after which the begin of the client's next request is unknown.
+func closing(status int, reason, detail string) *Failure {
+	return &Failure{Status: status, Reason: reason, Problem: problem.Encode(problem.Of(status, detail)), Closes: true}
+}
+
+// notAllowed is a 405.
+func notAllowed(reason, detail string) *Failure {
+	return &Failure{
+		Status: fasthttp.StatusMethodNotAllowed, Reason: reason, Allow: allowed,
+		Problem: problem.Encode(problem.Of(fasthttp.StatusMethodNotAllowed, detail)),
+	}
+}
+
+// gone is the failure of a client that ended its side before its request was complete, or before
+// the request could be sent. Some only stopped sending, and can still read what was wrong.
+func gone() *Failure {
+	f := closing(fasthttp.StatusBadRequest, "client-gone", "the connection ended before the request could be sent on")
+	f.Status = statusClientGone
+	return f
+}
+
+// Error implements error.
+func (f *Failure) Error() string { return f.Reason }
+
+// Because is the failure with its cause, which is for the log; without one if cause is nil.
+func (f *Failure) Because(cause error) error {
+	if cause == nil {
+		return f
+	}
+	return &caused{f, cause}
+}
+
+// caused is a failure with its cause.
+type caused struct {
+	failure *Failure
+	cause   error
+}
+
+func (c *caused) Error() string   { return c.failure.Reason + ": " + c.cause.Error() }
+func (c *caused) Unwrap() []error { return []error{c.failure, c.cause} }
+
+// Explain returns what a step's error says: the failure, and its cause if there is one. A request
+// that was refused has a refusal and no failure.
+func Explain(err error) (f *Failure, cause error, refusal *http1.Refusal) {
+	switch err := err.(type) {
+	case nil:
+	case *Failure:
+		return err, nil, nil
+	case *caused:
+		errors.As(err.cause, &refusal)
+		return err.failure, err.cause, refusal
+	case *http1.Refusal:
+		return nil, nil, err
+	default:
+		return Panicked, err, nil // No step returns another error.
+	}
+	return nil, nil, nil
+}
+
+// ours reports whether the failure is not the client's fault.
+func (f *Failure) ours() bool { return f != nil && f.Status >= 500 }

@@ -1,0 +1,80 @@
+package outcome
+
+import (
+	"net/netip"
+	"time"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/proxy/http1"
+)
+
+// Outcome is what happened to one request. Its memory serves the next one: see Reset.
+type Outcome struct {
+	// Head is the request's, as far as it could be read; nil if it couldn't.
+	Head   *http1.Request
+	Client Client
+	Limit  Limit
+	// Sent is where the request went; its Backend is nil if it went nowhere.
+	Sent Forwarding
+	// Began is when its first bytes came; the zero time if nobody will log it.
+	Began time.Time
+	// Status is the response's, or what stands for one that couldn't be given (499).
+	Status int
+	// Size is how many bytes of the response's body the client was sent.
+	Size int64
+	// Failure is why it failed; nil if it didn't, or was refused. Cause is for the log.
+	Failure *Failure
+	Cause   error
+	// Refusal is why the request or the response to it was refused; nil if neither was.
+	Refusal *http1.Refusal
+	// Broken reports that the response ended early, AtStop that we cut its connection.
+	Broken, AtStop bool
+
+	counted bool
+}
+
+// Client is who sent a request.
+type Client struct {
+	// Peer is who connected, Addr the client that the trusted proxies in front tell of.
+	Peer, Addr netip.Addr
+	// RequestID is the value of X-Request-ID; empty before it is known.
+	RequestID []byte
+}
+
+// Limit is the limit that a request was under.
+type Limit struct {
+	Name string
+	// ClientID is empty if the request took no token.
+	ClientID []byte
+	Allowed  bool
+}
+
+// Forwarding is where a request was forwarded to.
+type Forwarding struct {
+	// Backend is the last that was tried.
+	Backend *balancer.Backend
+	// Waited is from the beginning of the last attempt to the response's head.
+	Waited time.Duration
+	// Before are the attempts that a retry followed.
+	Before []Attempt
+}
+
+// Attempt is one try at a backend, and why it was not enough.
+type Attempt struct {
+	Backend *balancer.Backend
+	Cause   error
+}
+
+// Reset readies o for another request, and keeps its memory.
+func (o *Outcome) Reset() {
+	before, id := o.Sent.Before, o.Limit.ClientID
+	clear(before)
+	*o = Outcome{}
+	o.Sent.Before, o.Limit.ClientID = before[:0], id[:0]
+}
+
+// Responds notes the status of the response, or what stands for it.
+func (o *Outcome) Responds(status int) { o.Status = status }
+
+// Fail notes why the request failed, as a step of the pipeline has returned it.
+func (o *Outcome) Fail(err error) { o.Failure, o.Cause, o.Refusal = Explain(err) }
