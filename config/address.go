@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Bytes that names of several kinds consist of.
+// The bytes of names of several kinds.
 const (
 	digits    = "0123456789"
 	wordBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" + digits
@@ -21,15 +21,15 @@ func consistsOf(text, bytes string) bool { return strings.Trim(text, bytes) == "
 type address struct {
 	// host is a name in lower case, an IP address without brackets, or "" for all addresses.
 	host string
-	// ip is the host's, unmapped: not valid for names, but 127.0.0.1 for localhost.
+	// ip is the host's, unmapped. For a name it isn't valid, except localhost, which is 127.0.0.1.
 	ip   netip.Addr
 	port int
 }
 
 var errNoHost = errors.New("no host")
 
-// parseAddress reads HOST:PORT, [IPV6]:PORT or :PORT, and without a port too if there is
-// a default for it.
+// parseAddress reads HOST:PORT, [IPV6]:PORT or :PORT. The port may be left out if there is a
+// default for it.
 func parseAddress(text, defaultPort string) (address, error) {
 	if strings.Contains(text, "/") {
 		return address{}, errors.New("a URL or a path, not an address")
@@ -85,8 +85,8 @@ func parseHost(text string) (host string, ip netip.Addr, err error) {
 	return host, ip, nil
 }
 
-// isHostName reports whether a name has the form of RFC 1123, or has the underscores that
-// container networks add to it. One whose last label is a number would be a broken IPv4 address.
+// isHostName reports whether a name has the form of RFC 1123, with the underscores that container
+// networks add to it. A last label that is a number would make it a broken IPv4 address.
 func isHostName(text string) bool {
 	labels := strings.Split(strings.TrimSuffix(text, "."), ".")
 	for _, label := range labels {
@@ -101,15 +101,15 @@ func isHostName(text string) bool {
 // String writes the address so that net.Dial takes it.
 func (a address) String() string { return net.JoinHostPort(a.host, strconv.Itoa(a.port)) }
 
-// everywhere reports whether listening here is listening on all of a machine's addresses.
+// everywhere reports whether this address is all of a machine's addresses.
 func (a address) everywhere() bool { return a.host == "" || a.ip.IsUnspecified() }
 
-// same reports whether two addresses are one, however they are written.
+// same reports whether two addresses are the same, however they are written.
 func (a address) same(b address) bool {
 	return a.port == b.port && (a.host == b.host || a.ip.IsValid() && a.ip == b.ip)
 }
 
-// clashes reports whether no two listeners can have these addresses.
+// clashes reports whether two listeners can't have both addresses.
 func (a address) clashes(b address) bool {
 	if a.port == 0 || a.port != b.port {
 		return false
@@ -117,12 +117,12 @@ func (a address) clashes(b address) bool {
 	return a.same(b) || a.covers(b) || b.covers(a)
 }
 
-// covers reports whether a listener here is on that machine's address too; 0.0.0.0 has no IPv6.
+// covers reports whether a listener here also listens on b. 0.0.0.0 has no IPv6.
 func (a address) covers(b address) bool {
 	return a.everywhere() && !(a.ip.Is4() && b.ip.Is6())
 }
 
-// reaches reports whether connecting to b ends at a listener here, as far as the addresses tell.
+// reaches reports whether a connect to b reaches a listener here, as far as the addresses show.
 func (a address) reaches(b address) bool {
 	return a.port != 0 && a.port == b.port && (a.same(b) || a.covers(b) && (b.ip.IsLoopback() || b.everywhere()))
 }

@@ -12,11 +12,11 @@ import (
 // wantBackend is how backends are written.
 const wantBackend = "http://HOST:PORT, https://HOST:PORT or unix:///PATH"
 
-// place is where a backend's URL leads.
+// place is what a backend's URL names.
 type place struct {
 	address        // over TCP
-	socket  string // the path of a unix socket, "" over TCP
-	secure  bool   // by TLS
+	socket  string // the path of a unix socket; "" over TCP
+	secure  bool   // with TLS
 }
 
 // parseBackend reads http://HOST, http://HOST:PORT, the same with https, and unix:///PATH.
@@ -53,7 +53,7 @@ func parseBackend(url string) (place, error) {
 	return place{address: a, secure: scheme == "https"}, nil
 }
 
-// notForBackends says why a URL's end can't be there.
+// notForBackends is why a backend's URL can't have that end.
 func notForBackends(end string) string {
 	switch {
 	case end == "/":
@@ -66,11 +66,11 @@ func notForBackends(end string) string {
 	return "a fragment, but these are never sent"
 }
 
-// longestSocket is the longest path that the system takes for a unix socket; a zero byte ends it.
+// longestSocket is the longest path of a unix socket in the system. A zero byte ends it.
 const longestSocket = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// parseSocket reads the path of a unix socket, which stands for itself: nothing in it is decoded.
-// What a reader of URLs would take for something else is refused.
+// parseSocket reads the path of a unix socket. Nothing in it is decoded, and characters that mean
+// something in a URL are refused.
 func parseSocket(file string) (place, error) {
 	switch {
 	case !strings.HasPrefix(file, "/"):
@@ -90,7 +90,7 @@ func parseSocket(file string) (place, error) {
 }
 
 // Addr is what to connect to: HOST:PORT, with the default port if the URL has none, or the path of
-// a unix socket, which starts with a slash; "" if the URL isn't valid.
+// a unix socket, which starts with a slash. It is "" if the URL isn't valid.
 func (b Backend) Addr() string {
 	p, err := parseBackend(b.URL)
 	switch {
@@ -103,14 +103,14 @@ func (b Backend) Addr() string {
 }
 
 // ServerName is the name or IP address that an https backend's certificate must be for, unless
-// [TLS.ServerName] says another; "" for a backend without TLS.
+// [TLS.ServerName] is set. It is "" for a backend without TLS.
 func (b Backend) ServerName() string {
 	p, err := parseBackend(b.URL)
 	if err != nil || !p.secure {
 		return ""
 	}
 	if ip, err := netip.ParseAddr(p.host); err == nil {
-		return ip.WithZone("").String() // certificates know of no zones
+		return ip.WithZone("").String() // certificates have no zones
 	}
 	return p.host
 }

@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// decoder lays a parsed TOML document over a Config. toml.Decode would stop at the first
-// value of a wrong type; this goes on, so that a report has them all.
+// decoder lays a parsed TOML document over a Config. toml.Decode would stop at the first value of a
+// wrong type. The decoder goes on, so a report has them all.
 type decoder struct{ *report }
 
-// value lays one TOML value over what it is for.
+// value lays one TOML value over its field.
 func (d decoder) value(key string, from any, into reflect.Value) {
 	if backend, ok := into.Addr().Interface().(*Backend); ok {
 		if url, ok := from.(string); ok {
@@ -54,8 +54,8 @@ func (d decoder) table(key string, from any, into reflect.Value) {
 	}
 }
 
-// rename gives the keys of a table that go by a former name the one that they have now. Problems
-// with their values then name the new key, on the line of the old one.
+// rename gives the keys of a table that have a former name their present one. Problems with their
+// values then name the new key, on the line of the old one.
 func (d decoder) rename(key string, table map[string]any, of reflect.Type) {
 	for i := range of.NumField() {
 		now, former := of.Field(i).Tag.Get("toml"), of.Field(i).Tag.Get("former")
@@ -74,8 +74,8 @@ func (d decoder) rename(key string, table map[string]any, of reflect.Type) {
 	}
 }
 
-// wantedTable says what stands where a table is wanted. The value that is there instead
-// isn't shown to people: it could be a secret one level too high.
+// wantedTable is how to write a table that something else stands for. What stands there isn't
+// shown, as it could be a secret one level too high.
 func wantedTable(key string, into reflect.Value) string {
 	if _, ok := into.Interface().(Backend); ok {
 		return `"http://HOST:PORT" or { url = "http://HOST:PORT", weight = 1 }`
@@ -127,7 +127,7 @@ func elements(from any) ([]any, bool) {
 	return nil, false
 }
 
-// newElement makes what a map or a slice holds, with its defaults.
+// newElement makes an element of a map or a slice, with its defaults.
 func newElement(t reflect.Type) reflect.Value {
 	value := reflect.New(t).Elem()
 	switch to := value.Addr().Interface().(type) {
@@ -150,8 +150,8 @@ func fieldsOf(value reflect.Value) map[string]reflect.Value {
 	return fields
 }
 
-// unknown notes a key that means nothing, and the one that was probably meant. The value
-// isn't shown: it could be the secret of a misspelt "password".
+// unknown adds a problem for a key that doesn't exist, with the one that was probably meant. The
+// value isn't shown, as it could be the secret of a misspelt "password".
 func (d decoder) unknown(key, name string, names []string) {
 	if key == "routes" {
 		d.add(key, "not supported yet: all requests go to the only pool, under the only limit")

@@ -7,9 +7,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// Default is what holds where nothing is said. It has no pool, so it isn't valid until
-// it gets one, and no limit, so nothing is limited until it gets one: see [DefaultPool]
-// and [DefaultLimit].
+// Default is the Config without any key set. It has no pool, so it isn't valid until it gets one,
+// and no limit, so nothing is limited until it gets one. See [DefaultPool] and [DefaultLimit].
 func Default() Config {
 	return Config{
 		Server: Server{
@@ -47,8 +46,8 @@ func Default() Config {
 	}
 }
 
-// DefaultPool is a pool with every key at its default. It has no backend, so it isn't valid
-// until it gets one.
+// DefaultPool is a pool with every key at its default. It has no backend, so it isn't valid until
+// it gets one.
 func DefaultPool() Pool {
 	return Pool{
 		Strategy:          balancer.RoundRobin,

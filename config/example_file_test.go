@@ -13,7 +13,7 @@ import (
 	"gopher-equalizer/balancer"
 )
 
-// example is what config.toml says: the defaults, one pool with nothing set except its backends,
+// example is what config.toml sets: the defaults, one pool with nothing set except its backends,
 // and one limit with nothing set.
 func example() Config {
 	c := Default()
@@ -47,7 +47,7 @@ func TestTheFileShowsTheDefaults(t *testing.T) {
 	document := uncommented(t)
 	tree, syntax := parseTree("", []byte(document))
 	require.Nil(t, syntax)
-	c := Config{Pools: map[string]Pool{}, Limits: map[string]Limit{}} // no defaults: the file has to say them all
+	c := Config{Pools: map[string]Pool{}, Limits: map[string]Limit{}} // no defaults: the file must set them all
 	r := &report{lines: keyLines(document)}
 	decoder{r}.table("", tree, reflect.ValueOf(&c).Elem())
 	require.Empty(t, r.problems)

@@ -11,8 +11,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// FuzzParse: whatever the document says, Parse ends without a panic; what it accepts is
-// valid; what it says points into the document and keeps secrets.
+// FuzzParse: whatever the document is, Parse ends without a panic. What it accepts is valid, and
+// its problems point into the document and show no secret.
 func FuzzParse(f *testing.F) {
 	file, err := os.ReadFile("config.toml")
 	require.NoError(f, err)
@@ -89,8 +89,8 @@ func FuzzParseDuration(f *testing.F) {
 	})
 }
 
-// FuzzParseBackend: an accepted URL has an address that reads back as itself, and a name to verify
-// only by https.
+// FuzzParseBackend: an accepted URL has an address that reads back as itself, and only with https a
+// name to verify.
 func FuzzParseBackend(f *testing.F) {
 	for _, seed := range []string{
 		"http://localhost:8081", "http://[::1%a]", "http://a.b.", "http://1.2.3.4:0", "http://:80",

@@ -11,8 +11,8 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// The environment variables that fill secrets. One that is set and not empty wins over
-// the file, so that a deployment needs no secret in it and can still change one.
+// The environment variables that fill secrets. One that is set and not empty wins over the file, so
+// a deployment needs no secret in its file, and can override one that is there.
 const (
 	EnvAdminToken       = "EQUALIZER_ADMIN_TOKEN"       // admin.token
 	EnvPostgresPassword = "EQUALIZER_POSTGRES_PASSWORD" // store.postgres.password
@@ -20,21 +20,21 @@ const (
 
 // Options are what makes a Config besides a file. The zero value adds nothing.
 type Options struct {
-	// Getenv looks up an environment variable, as os.Getenv does. nil: none is set.
+	// Getenv looks up an environment variable, as os.Getenv does. nil stands for no variables.
 	Getenv func(name string) string
-	// Override lays the command line's flags over defaults, file and environment. It returns
-	// the flag's name for each key path that it set, such as
-	// {"pools.default.backends": "--backend"}: problems with these keys, and with what is
-	// below them, then name the flag in place of the file. nil: there are no flags.
+	// Override lays the command line's flags over defaults, file and environment. It returns the
+	// flag's name for each key path that it set, such as {"pools.default.backends": "--backend"}.
+	// Problems with these keys, and with keys below them, name the flag instead of the file. nil
+	// stands for no flags.
 	Override func(*Config) (flags map[string]string)
 	// Check adds the problems that are seen only by opening something, such as a file of
-	// certificates. Of a Problem only Key and Text are used: source and line are found from the
-	// key. nil: there are none.
+	// certificates. Only the Key and Text of each Problem are used; source and line are found from
+	// the key. nil stands for no problems.
 	Check func(Config) []Problem
 }
 
-// Load makes a Config of the TOML file at a path, see [Parse]. The other error than
-// Problems is that the file can't be read; it wraps the operating system's.
+// Load makes a Config of the TOML file at a path; see [Parse]. An error that isn't Problems is that
+// the file can't be read, and wraps the operating system's.
 func Load(path string, o Options) (Config, []Problem, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -43,12 +43,13 @@ func Load(path string, o Options) (Config, []Problem, error) {
 	return Parse(path, data, o)
 }
 
-// Parse makes a Config of a TOML document and what Options lay over it, and validates it.
-// The name is the document's in messages; with no document at all, both are empty. The
-// error is all that is wrong, as [Problems]; the Config then has nothing but how to log them,
-// and where a process that runs by an earlier version of the document may be found.
-// Without one, the warnings say what works but is hardly what anyone wants; they are in
-// the order of Problems.
+// Parse makes a Config of a TOML document and of Options, and validates it. The name is the
+// document's in messages. Without a document both are empty.
+//
+// The error is everything that is wrong, as [Problems]. The Config then has only how to log them,
+// and the address of a process that may run by an earlier version of the document. Without an
+// error, the warnings are about what is valid but probably not meant. They are sorted as Problems
+// are.
 func Parse(name string, data []byte, o Options) (c Config, warnings []Problem, err error) {
 	c = Default()
 	tree, syntax := parseTree(name, data)
@@ -75,7 +76,7 @@ func Parse(name string, data []byte, o Options) (c Config, warnings []Problem, e
 	return c, r.sorted(), nil
 }
 
-// environment fills the secrets that the environment holds.
+// environment fills in the secrets from the environment.
 func (r *report) environment(c *Config, getenv func(string) string) {
 	if getenv == nil {
 		return
@@ -93,7 +94,7 @@ func (r *report) environment(c *Config, getenv func(string) string) {
 // parseTree parses a document's syntax and returns what is in it.
 func parseTree(name string, data []byte) (map[string]any, *Problem) {
 	if !utf8.Valid(data) {
-		// The parser would take some of it, and names no line for the rest.
+		// The parser would accept some of it, and names no line for the rest.
 		valid := strings.ToValidUTF8(string(data), "\xff")
 		line := 1 + strings.Count(valid[:strings.IndexByte(valid, '\xff')], "\n")
 		return nil, &Problem{Source: name, Line: line, Text: "not UTF-8; want a TOML file in UTF-8"}
@@ -113,8 +114,8 @@ func parseTree(name string, data []byte) (map[string]any, *Problem) {
 	return nil, p
 }
 
-// syntaxLine is the line of a syntax error. The parser's own is one off where it trips over
-// the end of a line, which it has passed by then, or of the document.
+// syntaxLine is the line of a syntax error. The parser's own is one off for an error at the end of
+// a line, which it has passed by then, or at the end of the document.
 func syntaxLine(document string, e toml.ParseError) int {
 	document = strings.TrimPrefix(document, "\ufeff") // the parser doesn't count it either
 	end := min(e.Position.Start+e.Position.Len, len(document))
@@ -124,8 +125,8 @@ func syntaxLine(document string, e toml.ParseError) int {
 	return 1 + strings.Count(document[:max(end-1, 0)], "\n")
 }
 
-// mayShowSecret reports whether a syntax error is about a secret. The parser quotes what it
-// can't read: of `token = abc` that would be the token.
+// mayShowSecret reports whether a syntax error may quote a secret. The parser quotes what it can't
+// read, which would be the token in `token = abc`.
 func mayShowSecret(document string, e toml.ParseError) bool {
 	lines := strings.Split(document, "\n")
 	about := e.LastKey

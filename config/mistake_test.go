@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pool is the least that a document must hold.
+// pool is the smallest valid document.
 const pool = "[pools.default]\nbackends = [\"http://localhost:8081\"]\n"
 
 // refused parses a document and wants exactly these problems, in this order.

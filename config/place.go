@@ -7,13 +7,12 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// keyLines says on which line of a TOML document each key and each element of an array
-// stands, by full key path: "server.listen", "pools.default.backends[1].url". A table
-// stands where its header is, else where its name is first written.
+// keyLines finds the line of each key and each array element of a TOML document, by full key path,
+// such as "server.listen" or "pools.default.backends[1].url". A table's line is that of its header,
+// or else where its name is first written.
 //
-// toml.MetaData has the keys' order but not their lines. For a document that toml.Decode
-// has accepted they can be found exactly, as only what may hide a key has to be
-// understood: strings, comments and brackets.
+// toml.MetaData has the keys' order but not their lines. In a document that toml.Decode has
+// accepted they can be found exactly, since only strings, comments and brackets can hide a key.
 func keyLines(document string) map[string]int {
 	s := &scanner{
 		text:   strings.TrimPrefix(document, "\ufeff"),
@@ -32,8 +31,8 @@ func keyLines(document string) map[string]int {
 	return s.lines
 }
 
-// scanner walks a valid TOML document. It ends on every other text too, with no promise
-// of what it finds there.
+// scanner walks a valid TOML document. It ends on every other text too, without a promise about
+// what it finds.
 type scanner struct {
 	text   string
 	pos    int
@@ -50,7 +49,7 @@ const (
 func (s *scanner) more() bool   { return s.pos < len(s.text) }
 func (s *scanner) rest() string { return s.text[s.pos:] }
 
-// peek is the next byte, 0 at the end.
+// peek is the next byte; 0 at the end.
 func (s *scanner) peek() byte {
 	if !s.more() {
 		return 0
@@ -65,7 +64,7 @@ func (s *scanner) to(pos int) {
 	s.pos = pos
 }
 
-// skip passes over the characters of a set and, where a newline is one, over comments.
+// skip passes over the characters of a set and, if a newline is one of them, over comments.
 func (s *scanner) skip(set string) {
 	for s.more() {
 		switch {
@@ -79,7 +78,7 @@ func (s *scanner) skip(set string) {
 	}
 }
 
-// until moves to the first byte out of a set, or to the end.
+// until moves to the first byte that is in a set, or to the end.
 func (s *scanner) until(set string) {
 	n := strings.IndexAny(s.rest(), set)
 	if n < 0 {
@@ -109,13 +108,13 @@ func (s *scanner) header() string {
 		key = element(key, s.tables[key])
 		s.tables[join(table, last)]++
 	}
-	s.lines[key] = line // also where a table was only named before
+	s.lines[key] = line // even if the table was named before
 	s.to(s.pos + open)
 	return key
 }
 
-// tableOf finds the table that a dotted key's last name is in, from the one that the key
-// stands in. Of an array of tables that is the last so far.
+// tableOf finds the table that a dotted key's last name is in, starting from the key's own table.
+// In an array of tables that is the last one so far.
 func (s *scanner) tableOf(table string, names []string, line int) (inner, last string) {
 	end := len(names) - 1
 	for _, name := range names[:end] {
@@ -138,7 +137,7 @@ func (s *scanner) pair(table string) {
 	s.value(key)
 }
 
-// names reads the parts of a dotted key and the space behind it.
+// names reads the parts of a dotted key, and the space behind it.
 func (s *scanner) names() []string {
 	var names []string
 	for {
@@ -163,8 +162,7 @@ func (s *scanner) name() string {
 	return s.text[start:s.pos]
 }
 
-// unquote returns what a quoted key stands for. Escapes are left to the one parser that
-// knows them all.
+// unquote returns what a quoted key stands for. The parser knows all escapes.
 func unquote(quoted string) string {
 	var table map[string]any
 	if _, err := toml.Decode(quoted+" = 0", &table); err != nil {
@@ -176,7 +174,7 @@ func unquote(quoted string) string {
 	return quoted
 }
 
-// value passes over a value and notes what has a path within it.
+// value passes over a value, and notes the paths within it.
 func (s *scanner) value(key string) {
 	switch s.peek() {
 	case '"', '\'':
@@ -231,14 +229,14 @@ func (s *scanner) str() {
 		i++
 	}
 	i += len(end)
-	// Up to two quotes may stand right before the three that close.
+	// Up to two quotes may stand right before the closing three.
 	for ; closed > 0 && i < len(s.text) && s.text[i] == quote[0]; closed-- {
 		i++
 	}
 	s.to(i)
 }
 
-// join is the path of a key in a table; an empty table is the document.
+// join is the path of a key in a table. An empty table is the document.
 func join(table, name string) string {
 	name = toml.Key{name}.String()
 	if table == "" {

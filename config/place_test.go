@@ -49,8 +49,8 @@ func TestKeyLines(t *testing.T) {
 	})
 }
 
-// FuzzKeyLines holds the scanner against the parser: both find the same key paths in
-// whatever the parser accepts, and each line that the scanner names is one.
+// FuzzKeyLines holds the scanner against the parser. Both find the same key paths in whatever the
+// parser accepts, and each line that the scanner names exists.
 func FuzzKeyLines(f *testing.F) {
 	for _, seed := range []string{
 		"a = 1\n[b.c]\nd = [1, {e = 'f'}]\n[[g]]\n[[g]]\nh.i = \"\"\"\n\"\"\"\"\"\n",

@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong, or worth a warning, in a configuration.
+// Problem is one thing that is wrong in a configuration, or worth a warning.
 type Problem struct {
-	// Source is what said so: a file, a flag or an environment variable. "" where it isn't known.
+	// Source is where the value is from: a file, a flag or an environment variable; "" if unknown.
 	Source string
-	// Line is the line in that file, from 1, or 0 where it isn't known exactly.
+	// Line is the line in that file, from 1; 0 if it isn't known exactly.
 	Line int
-	// Key is the full key path, "pools.default.backends[1].url"; "" for a syntax error.
+	// Key is the full key path, such as "pools.default.backends[1].url"; "" for a syntax error.
 	Key string
-	// Text says what is there and what was wanted. It never holds a secret.
+	// Text is what is there and what was wanted. It never holds a secret.
 	Text string
 }
 
-// String is the problem on one line: "config.toml:12: admin.listen: ...", without what
-// isn't known.
+// String is the problem on one line, such as "config.toml:12: admin.listen: ...", without the parts
+// that aren't known.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.Source != "" {
@@ -39,8 +39,8 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems is the error of a configuration that can't be used: all that is wrong with
-// it, in the order of the file's lines; what has no line comes last.
+// Problems is the error of a configuration that can't be used: everything that is wrong with it, in
+// the order of the file's lines. Problems without a line come last.
 type Problems []Problem
 
 // Error is the problems, one a line.
@@ -52,22 +52,22 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// report collects problems and knows where the document that they are about says what.
+// report collects problems, and knows where each value is from.
 type report struct {
 	source   string            // the document's name
-	lines    map[string]int    // key path to line, for what the document says
-	set      map[string]string // key path to who set it past the document: a flag, a variable
-	former   map[string]string // key path with a former name to that key's name now
+	lines    map[string]int    // key path to line, for the keys of the document
+	set      map[string]string // key path to the flag or variable that set it
+	former   map[string]string // key path with a former name to the present name
 	problems Problems
 }
 
-// override remembers who set keys past the document.
-func (r *report) override(who map[string]string) {
-	maps.Copy(r.set, who)
+// override remembers which flags and variables set keys.
+func (r *report) override(by map[string]string) {
+	maps.Copy(r.set, by)
 }
 
-// add notes a problem with a key, unless one was noted from the same source with the key
-// or with what it is part of: a value that could not be read isn't judged again.
+// add adds a problem with a key, unless there is one from the same source with the key or with a
+// table that it is in. A value that could not be read isn't checked any further.
 func (r *report) add(key, format string, args ...any) {
 	if r.failed(key) {
 		return
@@ -76,8 +76,8 @@ func (r *report) add(key, format string, args ...any) {
 	r.problems = append(r.problems, Problem{source, line, key, fmt.Sprintf(format, args...)})
 }
 
-// failed reports whether a problem was noted with a key, or with what it is part of, as its
-// source has it. What a flag set is judged even where the file's value was wrong too.
+// failed reports whether there is a problem with a key, or with a table that it is in, from the
+// key's source. A flag's value is checked even if the file's value was wrong too.
 func (r *report) failed(key string) bool {
 	source, _ := r.place(key)
 	return slices.ContainsFunc(r.problems, func(p Problem) bool {
@@ -85,15 +85,15 @@ func (r *report) failed(key string) bool {
 	})
 }
 
-// given reports whether anybody set a key, be it to its default.
+// given reports whether a key was set, even to its default.
 func (r *report) given(key string) bool {
 	_, inDocument := r.lines[key]
 	_, past := r.set[key]
 	return inDocument || past
 }
 
-// place says who set a key, and on which line if that was the document. What is set
-// past the document hides all that the document says below that key.
+// place returns what set a key, and on which line if that was the document. A flag or variable
+// hides everything that the document has below its key.
 func (r *report) place(key string) (source string, line int) {
 	nearest := ""
 	for past := range r.set {
@@ -118,7 +118,7 @@ func (r *report) sorted() Problems {
 	return r.problems
 }
 
-// within reports whether a key path is another one or lies below it. Nothing is within "".
+// within reports whether a key path is the other or below it. Nothing is within "".
 func within(key, above string) bool {
 	rest, found := strings.CutPrefix(key, above)
 	return found && above != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')

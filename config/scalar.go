@@ -10,8 +10,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// scalar lays a TOML value over what is not a table, an array or a map. known reports
-// whether into is such a type; the error says what is there and what was wanted.
+// scalar lays a TOML value over a field that is not a table, an array or a map. known reports
+// whether into is such a field. The error is what is there and what was wanted.
 func scalar(from, into any) (known bool, err error) {
 	switch to := into.(type) {
 	case *string:
@@ -46,7 +46,7 @@ func scalar(from, into any) (known bool, err error) {
 	return false, nil
 }
 
-// convert reads a TOML value of type F. At an error into stays as it is.
+// convert reads a TOML value of type F. After an error into is as it was.
 func convert[F, T any](from any, into *T, want string, parse func(F) (T, error)) error {
 	value, ok := from.(F)
 	if !ok {
@@ -68,7 +68,7 @@ func toInt(n int64) (int, error) {
 	return int(n), nil
 }
 
-// number reads a float, or an integer: 1 is as good as 1.0.
+// number reads a float or an integer, so 1 is as good as 1.0.
 func number(from any, into *float64) error {
 	if whole, ok := from.(int64); ok {
 		*into = float64(whole)
@@ -77,7 +77,7 @@ func number(from any, into *float64) error {
 	return convert(from, into, "a number, such as 0.5", as[float64])
 }
 
-// secret reads a string, and never says what is there instead of one.
+// secret reads a string, and never shows what is there instead of one.
 func secret(from any, into *Secret) error {
 	value, ok := from.(string)
 	if !ok {
@@ -113,7 +113,7 @@ func duration(from any, into *time.Duration) error {
 	return convert(from, into, `a string such as "5s" or "500ms"`, parseDuration)
 }
 
-// describe says what a TOML value is, and shows it if it is short.
+// describe names a TOML value's type, and shows the value if it is short.
 func describe(value any) string {
 	if text := plain(value); text != "" {
 		return text + " is " + kind(value)
@@ -121,7 +121,7 @@ func describe(value any) string {
 	return kind(value)
 }
 
-// plain writes a TOML value as it stands in a document, "" if it takes too much room.
+// plain writes a TOML value as in a document; "" if it would be too long.
 func plain(value any) string {
 	switch v := value.(type) {
 	case string:

@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// nearest returns the name that was probably meant: the one that takes the fewest edits,
-// if these are few for its length. Case and dashes for underscores are no edits.
+// nearest returns the name that was probably meant: the one that takes the fewest edits, if they
+// are few for its length. Neither another case nor a dash for an underscore is an edit.
 func nearest(name string, names []string) (meant string, ok bool) {
 	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
 	least := 0
@@ -16,8 +16,8 @@ func nearest(name string, names []string) (meant string, ok bool) {
 	return meant, ok
 }
 
-// edits counts the bytes to insert, delete, replace or swap with their neighbour to make
-// one word of another (optimal string alignment).
+// edits counts the bytes to insert, delete, replace or swap with their neighbour to turn one word
+// into another (optimal string alignment).
 func edits(a, b string) int {
 	// Three rows of the usual table: for a[:i-2], a[:i-1] and a[:i] against every b[:j].
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
@@ -41,7 +41,7 @@ func edits(a, b string) int {
 	return last[len(b)]
 }
 
-// either lists names for a sentence: "a, b or c".
+// either lists names for a sentence, such as "a, b or c".
 func either(names []string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")

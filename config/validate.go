@@ -8,7 +8,7 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// Validate returns everything that is wrong with a Config, whatever it was made of, except for what
+// Validate returns everything that is wrong with a Config, however it was made, except what
 // [Options.Check] finds. [Parse] does this too, and knows the lines.
 func (c Config) Validate() []Problem {
 	r := &report{}
@@ -64,7 +64,7 @@ func (r *report) log(l Log) {
 	r.oneOf("log.format", l.Format, "json", "console")
 }
 
-// What a duration may be. Shorter is a forgotten unit, longer is never meant.
+// The bounds of a duration. Anything shorter is a forgotten unit, and anything longer a mistake.
 const (
 	shortest = time.Millisecond
 	longest  = 24 * time.Hour
@@ -88,7 +88,7 @@ func (r *report) between(key string, n, lowest, highest int) {
 	}
 }
 
-// share checks a part of a whole. It refuses NaN, too.
+// share checks a part of a whole. It also refuses NaN.
 func (r *report) share(key string, part float64) {
 	if !(part > 0 && part <= 1) {
 		r.add(key, "%v is out of range; want more than 0, and at most 1", part)
@@ -101,15 +101,15 @@ func (r *report) oneOf(key, text string, names ...string) {
 	}
 }
 
-// parses notes what a parser of another package says of a value that it did not make.
+// parses adds the error of another package's parser.
 func (r *report) parses(key string, err error) {
 	if err != nil {
 		r.add(key, "%v", err)
 	}
 }
 
-// name checks the name of a pool or a limit, which goes into logs, URLs and stores. It
-// comes after what the name stands for: a problem hides those below its key.
+// name checks the name of a pool or a limit, which goes into logs, URLs and stores. It comes after
+// the checks of the pool or limit itself, since a problem hides those below its key.
 func (r *report) name(key, name string) {
 	if len(name) < 1 || len(name) > 64 || !consistsOf(name, wordBytes+"-") {
 		r.add(key, "bad name %s; want 1 to 64 letters, digits, dashes and underscores", show(name))

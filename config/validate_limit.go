@@ -40,7 +40,7 @@ func (r *report) limit(key string, l Limit) {
 	}
 }
 
-// limitKey checks what identifies a limit's clients, and what is said of a header where there is
+// limitKey checks what identifies a limit's clients, and refuses keys about a header if there is
 // none.
 func (r *report) limitKey(limit string, l Limit) {
 	key, err := identity.ParseKey(l.Key, l.Secret)

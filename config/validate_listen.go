@@ -23,8 +23,8 @@ func (r *report) admin(a Admin) {
 	}
 }
 
-// token checks a bearer token without ever showing it. The bytes are those that no
-// header, shell or URL library mangles on the way.
+// token checks a bearer token without ever showing it. It allows only bytes that headers, shells
+// and URL libraries pass on unchanged.
 func (r *report) token(key, token string) {
 	const shortest, longest = 16, 256
 	switch {
@@ -36,8 +36,8 @@ func (r *report) token(key, token string) {
 	}
 }
 
-// listeners checks the two listeners against each other, and the backends against both: a
-// proxy that is its own backend sends a request round in circles.
+// listeners checks the two listeners against each other, and the backends against both. A proxy
+// that is its own backend would send a request round in circles.
 func (r *report) listeners(c Config) {
 	server, serverErr := parseAddress(c.Server.Listen, "")
 	admin, adminErr := parseAddress(c.Admin.Listen, "")

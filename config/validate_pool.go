@@ -48,7 +48,7 @@ func (r *report) responseHeader(key string, size Size) {
 	}
 }
 
-// backends checks a pool's backends, each alone and against those before it.
+// backends checks a pool's backends, each by itself and against those before it.
 func (r *report) backends(pool string, backends []Backend) {
 	if len(backends) == 0 {
 		r.add(pool+".backends", `there is none; want backends = ["http://HOST:PORT"]`)
@@ -96,7 +96,7 @@ func (r *report) health(key string, h Health) {
 	r.between(key+".fall", h.Fall, 1, 100)
 }
 
-// onlyHTTP refuses what a probe that only connects would leave aside.
+// onlyHTTP refuses keys that mean nothing for a probe that only connects.
 func (r *report) onlyHTTP(key string, h Health) {
 	if h.Type != balancer.HealthTCP {
 		return
@@ -108,8 +108,8 @@ func (r *report) onlyHTTP(key string, h Health) {
 	}
 }
 
-// oneProbeAtATime refuses a timeout past the interval: probes would pile up on a backend
-// that is slow already. The problem is put where the operator wrote something.
+// oneProbeAtATime refuses a timeout past the interval, since probes would pile up on a slow
+// backend. The problem is at the key that the operator set.
 func (r *report) oneProbeAtATime(key string, h Health) {
 	interval, timeout := key+".interval", key+".timeout"
 	if h.Timeout <= h.Interval || r.failed(interval) || r.failed(timeout) {
@@ -121,7 +121,7 @@ func (r *report) oneProbeAtATime(key string, h Health) {
 	r.add(timeout, "the timeout, %s, is longer than the interval, %s; want at most that", gcra.ShortDuration(h.Timeout), gcra.ShortDuration(h.Interval))
 }
 
-// hostHeader checks what is sent as Host; "" stands for another value.
+// hostHeader checks a Host. "" stands for a default.
 func (r *report) hostHeader(key, text string) {
 	if text == "" {
 		return

@@ -32,7 +32,7 @@ func (r *report) storePath(s Store) {
 	}
 }
 
-// durability refuses strict where nothing could keep its promise.
+// durability refuses "strict" with settings that can't keep its promise.
 func (r *report) durability(s Store) {
 	const key = "store.durability"
 	r.oneOf(key, s.Durability, DurabilityInterval, DurabilityStrict)
@@ -45,8 +45,8 @@ func (r *report) durability(s Store) {
 	}
 }
 
-// flushInterval bounds the time between flushes. 0 is refused with its reason, since it
-// reads like "at once": but requests never wait for the store, whatever the interval.
+// flushInterval bounds the time between flushes. 0 reads like "at once", but requests never wait
+// for the store, so it is refused with a reason of its own.
 func (r *report) flushInterval(key string, d time.Duration) {
 	const shortest, longest = 10 * time.Millisecond, time.Hour
 	const want = "want 10ms to 1h, the spending that a crash may give back"
@@ -58,8 +58,8 @@ func (r *report) flushInterval(key string, d time.Duration) {
 	}
 }
 
-// postgres checks the connection even where another driver is chosen: a mistake in what
-// is switched on in an emergency should be found before.
+// postgres checks the connection even if another driver is chosen. Someone may switch to it in an
+// emergency, and a mistake should be found before.
 func (r *report) postgres(p Postgres) {
 	if !isPostgresHost(p.Host) {
 		r.add("store.postgres.host", "%s; want a host's name, an IP address, or the folder of a Unix socket", show(p.Host))
@@ -84,8 +84,8 @@ func isPostgresHost(host string) bool {
 	return err == nil || isHostName(host)
 }
 
-// isSchema reports whether an identifier needs no quotes in SQL, fits PostgreSQL's 63 bytes,
-// and isn't one of those that it keeps for itself.
+// isSchema reports whether an identifier needs no quotes in SQL, fits PostgreSQL's 63 bytes, and
+// isn't reserved by it.
 func isSchema(name string) bool {
 	const bytes = "abcdefghijklmnopqrstuvwxyz_" + digits
 	return len(name) >= 1 && len(name) <= 63 && consistsOf(name, bytes) &&

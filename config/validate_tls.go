@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// tls checks what a pool says of TLS to its backends, which only those by https have.
+// tls checks a pool's TLS settings, which only backends by https use.
 func (r *report) tls(key string, t TLS, backends []Backend) {
-	said := r.given(key) || t != DefaultPool().TLS
-	if said && len(backends) > 0 && !slices.ContainsFunc(backends, mayBeSecure) {
+	given := r.given(key) || t != DefaultPool().TLS
+	if given && len(backends) > 0 && !slices.ContainsFunc(backends, mayBeSecure) {
 		r.add(key, "means nothing without a backend by https; want one, or no %s", key)
 		return
 	}
@@ -28,7 +28,7 @@ func (r *report) tls(key string, t TLS, backends []Backend) {
 	}
 }
 
-// mayBeSecure reports whether a backend has TLS, or nobody can tell.
+// mayBeSecure reports whether a backend has TLS, or a URL that can't be read.
 func mayBeSecure(b Backend) bool {
 	p, err := parseBackend(b.URL)
 	return err != nil || p.secure

@@ -13,8 +13,8 @@ import (
 // Size is a number of bytes.
 type Size int64
 
-// The units of a Size. There are no decimal ones: people mean 1024 or 1000 by a "KB" or
-// "MB", so neither is taken.
+// The units of a Size. There are no decimal ones, since some people mean 1000 by the "K" of "KB"
+// and some 1024.
 const (
 	Byte Size = 1
 	KiB       = 1024 * Byte
@@ -23,8 +23,8 @@ const (
 	TiB       = 1024 * GiB
 )
 
-// ParseSize reads a whole number of bytes with a unit, or without for bytes: "16KiB",
-// "1GiB", "512B", "0". Errors name the text and what was wanted.
+// ParseSize reads a whole number with a unit, or without one for bytes, such as "16KiB", "1GiB",
+// "512B" or "0". Errors name the text and what was wanted.
 func ParseSize(text string) (Size, error) {
 	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	n, err := strconv.ParseUint(digits, 10, 63)
@@ -64,8 +64,8 @@ func sizeError(text, why string) error {
 	return fmt.Errorf("%s: %s; want bytes, or a whole number with B, KiB, MiB, GiB or TiB, such as \"16KiB\"", show(text), why)
 }
 
-// String writes the size in the largest unit that it is whole in, so that ParseSize
-// reads the same one back: "16KiB".
+// String writes the size in the largest unit that gives a whole number, such as "16KiB", so that
+// ParseSize reads the same one back.
 func (s Size) String() string {
 	for _, name := range []string{"TiB", "GiB", "MiB", "KiB"} {
 		if unit, _ := sizeUnit(name); s != 0 && s%unit == 0 {
@@ -78,8 +78,8 @@ func (s Size) String() string {
 // Rate is a number of bytes a second.
 type Rate int64
 
-// ParseRate reads a size a second, with or without saying so: "1KiB/s", "1KiB", "0". Errors name
-// the text and what was wanted.
+// ParseRate reads a size a second, such as "1KiB/s", "1KiB" or "0". Errors name the text and what
+// was wanted.
 func ParseRate(text string) (Rate, error) {
 	size, err := ParseSize(strings.TrimSuffix(text, "/s"))
 	if err != nil {
@@ -96,8 +96,8 @@ func (r Rate) String() string {
 	return Size(r).String() + "/s"
 }
 
-// parseDuration reads Go's durations, but none below 0: "500ms", "1m30s". A number needs
-// its unit, "0" too, as 5 could be seconds to one reader and milliseconds to the next.
+// parseDuration reads Go's durations that aren't below 0, such as "500ms" or "1m30s". A number
+// needs a unit, even "0", since a reader could take 5 for seconds or for milliseconds.
 func parseDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	_, notNumber := strconv.ParseFloat(text, 64)
@@ -116,11 +116,11 @@ func durationError(text, why string) error {
 	return fmt.Errorf("%s: %s; want a number with ns, us, ms, s, m or h, such as \"5s\" or \"1m30s\"", show(text), why)
 }
 
-// Secret is a password or a token. It prints as "(secret)", so that logging a Config
-// gives nothing away; string(s) is the value.
+// Secret is a password or a token. It prints as "(secret)", so logging a Config reveals nothing.
+// string(s) is the value.
 type Secret string
 
-// String hides the value; "" stays "".
+// String hides the value, unless it is "".
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -134,8 +134,8 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String(
 // MarshalText hides the value from JSON and TOML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// show quotes what an operator wrote for an error message: cut to a length that fits a
-// line, and without the user and password that a URL may hold.
+// show quotes a value for an error message, cut to a length that fits a line, and without the user
+// and password that a URL may hold.
 func show(text string) string {
 	const most = 120
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {

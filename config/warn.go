@@ -10,8 +10,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// Warnings returns what is allowed in a valid Config but hardly what anyone wants. [Parse]
-// does this too, and knows the lines.
+// Warnings returns what is valid in a Config but probably not meant. [Parse] does this too, and
+// knows the lines.
 func (c Config) Warnings() []Problem {
 	r := &report{}
 	c.warn(r)
@@ -52,26 +52,26 @@ func (r *report) warnAdmin(a Admin) {
 func (r *report) warnNoneReady(pool string, backends []Backend) {
 	ready := func(b Backend) bool { return b.State == balancer.Ready }
 	if !slices.ContainsFunc(backends, ready) {
-		r.add(pool+".backends", "none is in the state ready: every request will be answered with 503")
+		r.add(pool+".backends", "none is in the state ready: every request will get a 503")
 	}
 }
 
 func (r *report) warnUnverified(pool string, p Pool) {
 	if !p.TLS.Verify && slices.ContainsFunc(p.Backends, mayBeSecure) {
-		r.add(pool+".tls.verify", "false takes every certificate: who sits between here and the backends can read and change everything")
+		r.add(pool+".tls.verify", "false accepts every certificate: an attacker between here and the backends can read and change everything")
 	}
 }
 
 func (r *report) warnKey(limit string, l Limit) {
 	if strings.HasPrefix(l.Key, "header:") && !l.TrustedHeader {
 		r.add(limit+".key", "%s: if nothing in front validates the header, a client escapes the limit by changing it; "+
-			"trusted_header = true says that something does", show(l.Key))
+			"set trusted_header = true if something does", show(l.Key))
 	}
 }
 
-// warnUnused warns of a store that nothing would be kept in.
+// warnUnused warns of a store that would hold nothing.
 func (r *report) warnUnused() {
-	const text = "nothing is limited, so nothing is stored: there is no [limits.default], nor --key, --capacity or --refill"
+	const text = "nothing is limited, so nothing is stored: there is no [limits.default], --key, --capacity or --refill"
 	switch {
 	case r.set["store.driver"] != "":
 		r.add("store.driver", text)
@@ -80,7 +80,7 @@ func (r *report) warnUnused() {
 	}
 }
 
-// warnClear warns of passwords and buckets on a network in the clear.
+// warnClear warns of passwords and buckets that cross a network in the clear.
 func (r *report) warnClear(s Store) {
 	inClear := s.Postgres.SSLMode == "disable" || s.Postgres.SSLMode == "allow" || s.Postgres.SSLMode == "prefer"
 	if s.Driver == StorePostgres && inClear && !isLocal(s.Postgres.Host) {
@@ -89,8 +89,8 @@ func (r *report) warnClear(s Store) {
 	}
 }
 
-// warnSuccessor warns of a start that may give up while the process before it still stops, and
-// holds the store for as long as it may.
+// warnSuccessor warns of a start that may give up while the process before it is still stopping,
+// and so holds the store.
 func (r *report) warnSuccessor(c Config) {
 	held := c.Server.DrainDelay + c.Server.ShutdownTimeout + c.Store.Timeout
 	if len(c.Limits) > 0 && c.Store.Driver != StoreMemory && c.Store.ConnectTimeout <= held {
@@ -99,14 +99,14 @@ func (r *report) warnSuccessor(c Config) {
 	}
 }
 
-// warnFormer warns of keys that the document has by a former name.
+// warnFormer warns of keys that have a former name in the document.
 func (r *report) warnFormer() {
 	for key, now := range r.former {
 		r.add(key, "the former name of %s; want %s", now, now)
 	}
 }
 
-// isLocal reports whether a PostgreSQL host is this machine for sure: a socket or loopback.
+// isLocal reports whether a PostgreSQL host is certainly this machine: a socket or loopback.
 func isLocal(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.HasPrefix(host, "/") || strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()

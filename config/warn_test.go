@@ -22,14 +22,14 @@ func TestWarnings(t *testing.T) {
 	f(pool, none...)
 	f(pool+"[limits.default]\n[store]\n", none...)
 
-	f(pool+"[store]\n", "c.toml:3: store: nothing is limited, so nothing is stored: there is no [limits.default], nor --key, --capacity or --refill")
+	f(pool+"[store]\n", "c.toml:3: store: nothing is limited, so nothing is stored: there is no [limits.default], --key, --capacity or --refill")
 	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\n",
-		`c.toml:4: limits.default.key: "header:X-API-Key": if nothing in front validates the header, a client escapes the limit by changing it; trusted_header = true says that something does`)
+		`c.toml:4: limits.default.key: "header:X-API-Key": if nothing in front validates the header, a client escapes the limit by changing it; set trusted_header = true if something does`)
 	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\ntrusted_header = true\n", none...)
 	f("[pools.default]\nbackends = [\n{ url = \"http://a\", state = \"maint\" }]\n",
-		"c.toml:2: pools.default.backends: none is in the state ready: every request will be answered with 503")
+		"c.toml:2: pools.default.backends: none is in the state ready: every request will get a 503")
 	f("[pools.default]\nbackends = [\"https://a\"]\n[pools.default.tls]\nverify = false\n",
-		"c.toml:4: pools.default.tls.verify: false takes every certificate: who sits between here and the backends can read and change everything")
+		"c.toml:4: pools.default.tls.verify: false accepts every certificate: an attacker between here and the backends can read and change everything")
 	f("[server]\ntrusted_proxies = [\"10.0.0.0/8\",\n\"0.0.0.0/0\", \"::/0\", \"::1\"]\n"+pool,
 		"c.toml:3: server.trusted_proxies[1]: 0.0.0.0/0 trusts everyone: every client can claim to be any other",
 		"c.toml:3: server.trusted_proxies[2]: ::/0 trusts everyone: every client can claim to be any other",
@@ -80,6 +80,6 @@ func TestWarningsOfAConfigMadeInGo(t *testing.T) {
 	c.Limits = map[string]Limit{"default": {Key: "header:X"}}
 	require.Equal(t, []Problem{{
 		Key:  "limits.default.key",
-		Text: `"header:X": if nothing in front validates the header, a client escapes the limit by changing it; trusted_header = true says that something does`,
+		Text: `"header:X": if nothing in front validates the header, a client escapes the limit by changing it; set trusted_header = true if something does`,
 	}}, c.Warnings())
 }
