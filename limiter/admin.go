@@ -10,8 +10,8 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// Get is the client's bucket now. ErrNotFound: it has none. ErrInDoubt: an admin write of this
-// bucket broke off, and the store hasn't said yet whether it holds.
+// Get returns the client's bucket. ErrNotFound: it has none. ErrInDoubt: an admin write of this
+// bucket broke off, and it isn't known yet whether the store has it.
 func (s *Service) Get(clientID string) (Snapshot, error) {
 	if d := s.doubt.Load(); d != nil && d.clientID == clientID {
 		return Snapshot{}, fmt.Errorf("%w: the last write of this bucket broke off, "+
@@ -28,7 +28,7 @@ func (s *Service) Get(clientID string) (Snapshot, error) {
 // Create makes a managed bucket, and takes over a live unmanaged one. Capacity and refill default
 // to the limit's, tokens to the capacity. ErrManaged: there is a managed one; ErrFull: past the
 // cap; gcra.ErrSettings: the values are impossible. After these, ErrStore and ErrClosed nothing was
-// changed. After ErrInDoubt, Get returns what is there.
+// changed. After ErrInDoubt, Get returns what is there once that is known.
 func (s *Service) Create(ctx context.Context, clientID string, c Change) (Written, error) {
 	return s.put(ctx, clientID, func(present *table.Observation) (plan, error) {
 		if present != nil && present.Bucket.Has(table.Managed) {
@@ -43,7 +43,7 @@ func (s *Service) Create(ctx context.Context, clientID string, c Change) (Writte
 }
 
 // Put makes or changes a bucket, which is managed from then on. What the change leaves out stays as
-// it is, or is as in Create if the client has no bucket. Errors are those of Create, without
+// it is. If the client has no bucket, it is as in Create. Errors are those of Create, without
 // ErrManaged.
 func (s *Service) Put(ctx context.Context, clientID string, c Change) (Written, error) {
 	return s.put(ctx, clientID, func(present *table.Observation) (plan, error) {
@@ -62,7 +62,7 @@ func (s *Service) Patch(ctx context.Context, clientID string, c Change) (Written
 	})
 }
 
-// Delete removes a bucket, which it returns as it was: the client starts over on the defaults.
+// Delete removes a bucket and returns it as it was. The client starts over on the defaults.
 // ErrNotFound: it has none.
 func (s *Service) Delete(ctx context.Context, clientID string) (Snapshot, error) {
 	if err := s.lockForAdmin(ctx); err != nil {
@@ -87,8 +87,8 @@ func (s *Service) Delete(ctx context.Context, clientID string) (Snapshot, error)
 	return was, nil
 }
 
-// put is the one way in which operators change a bucket: under the write lock, in the store first
-// and then in memory. planFor is given the bucket that exists now; nil if none does.
+// put is how operators change a bucket: under the write lock, first in the store and then in
+// memory. planFor gets the bucket that exists now; nil if none does.
 func (s *Service) put(
 	ctx context.Context, clientID string, planFor func(present *table.Observation) (plan, error),
 ) (w Written, err error) {
@@ -100,7 +100,7 @@ func (s *Service) put(
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
 	seen, ok := s.table.Find(clientID, now)
 	full := seen.Bucket == nil && s.table.Stats().Buckets >= s.o.MaxBuckets
-	// There may be a bucket although none exists: a full one that nobody has reaped.
+	// A full bucket doesn't exist, but may still be there if nobody has reaped it.
 	was, present := gcra.Holding{At: now}, (*table.Observation)(nil)
 	if ok {
 		was, present = seen.Rate.Holding(seen.TAT, now), &seen
@@ -133,7 +133,7 @@ func (s *Service) put(
 	return w, nil
 }
 
-// plan checks the change against the bucket that it is for; nil if there is none.
+// plan checks the change of a bucket; nil if there is none.
 func (s *Service) plan(present *table.Observation, c Change) (plan, error) {
 	settings := s.settingsAfter(present, c)
 	if err := settings.Validate(); err != nil {
@@ -187,8 +187,8 @@ func (s *Service) adminWrite(
 	return fmt.Errorf("%w: %w", ErrStore, err)
 }
 
-// apply does in memory what the store has taken, relative to the live tokens. What was spent while
-// the store was writing stays spent, and is dirty.
+// apply makes in memory the change that is stored, relative to the live tokens. Tokens that were
+// spent while the store was writing stay spent, and are dirty.
 func (s *Service) apply(clientID string, p plan) Snapshot {
 	now := s.clock.Monotonic()
 	c := s.table.Claim(clientID)

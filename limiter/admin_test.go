@@ -26,7 +26,7 @@ func TestCreate(t *testing.T) {
 	}
 	assert.Equal(t, Written{Snapshot: want}, snap)
 	row := f.store.all()["test1234"]
-	assert.Equal(t, Record{ClientID: "test1234", Managed: true, Settings: want.Settings, Tokens: 5, At: dawn}, row, "stored before it is answered")
+	assert.Equal(t, Record{ClientID: "test1234", Managed: true, Settings: want.Settings, Tokens: 5, At: dawn}, row, "stored before the response")
 	assert.Equal(t, 5, f.admitted("test1234", 20))
 
 	_, err = f.Create(ctx, "test1234", Change{})
@@ -268,8 +268,8 @@ func TestAmbiguousAdminWrite(t *testing.T) {
 	}
 }
 
-// A bucket that is created lacks what its client spent while the store was writing, and nothing
-// else: not what the full bucket that nobody has reaped yet lacks of the new capacity.
+// A created bucket lacks only what its client spent while the store was writing. If a full bucket
+// hasn't been reaped yet, what it lacks of the new capacity doesn't count.
 func TestPutThatCreatesStartsFull(t *testing.T) {
 	hundred := Change{Capacity: ptr(int64(100))}
 	for name, before := range map[string]func(*fixture){
@@ -295,7 +295,7 @@ func TestPutThatCreatesStartsFull(t *testing.T) {
 	assert.Equal(t, int64(97), snap.Tokens)
 }
 
-// What an admin write has stored isn't stored again, unless something was spent meanwhile.
+// A bucket that an admin write has stored isn't stored again, unless it was spent from meanwhile.
 func TestAdminWritesAreClean(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
@@ -315,7 +315,7 @@ func TestAdminWritesAreClean(t *testing.T) {
 	assert.Equal(t, float64(f.tokens("a")), f.store.all()["a"].Tokens)
 }
 
-// What exists can be changed when no more may be created.
+// An existing bucket can be changed even when no more may be created.
 func TestChangesAtTheCap(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()
@@ -330,8 +330,7 @@ func TestChangesAtTheCap(t *testing.T) {
 	require.ErrorIs(t, err, ErrFull)
 }
 
-// Tokens that were asked for are those of the moment that is stored, however late the doubt is
-// settled.
+// Requested tokens count from the stored moment, however late the doubt is settled.
 func TestSettledLateIsAsStored(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
@@ -348,7 +347,7 @@ func TestSettledLateIsAsStored(t *testing.T) {
 	assert.Equal(t, int64(7), f.tokens("a"), "a restart gives neither more nor less")
 }
 
-// Who reads the clock, is overtaken by takers, and then changes the bucket, gives back nothing.
+// An admin write that reads the clock and is overtaken by takers gives back nothing.
 func TestChangeWithAnOlderClock(t *testing.T) {
 	f := newFixture(t)
 	for range 10 {
@@ -371,8 +370,8 @@ func TestAdminWriteOfACallerThatIsGone(t *testing.T) {
 	assert.True(t, f.Stats().StoreUp, "that is not the store's fault")
 }
 
-// A change keeps the tokens of the bucket that it was for, also if that was full and reaped before
-// memory followed the store. The new bucket doesn't begin full.
+// A change keeps the tokens of its bucket, even if the bucket was full and reaped before memory
+// followed the store. The new bucket doesn't begin full.
 func TestChangeOfABucketThatIsReapedMeanwhile(t *testing.T) {
 	hundred := Change{Capacity: ptr(int64(100)), Refill: &gcra.Refill{Amount: 1, Per: 24 * time.Hour}}
 	put := func(f *fixture) error { return errorOf(f.Put(context.Background(), "a", hundred)) }

@@ -7,26 +7,26 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// collected is a batch, and what the store's response to it means for the buckets.
+// collected is a batch, and what changes in memory once the store has it.
 type collected struct {
 	batch Batch
 	now   int64
 	wall  time.Time
 
-	unstored []*table.Bucket // have no row once the batch is stored
-	reserved []reservation   // hold once the batch is stored
-	limited  []*table.Bucket // had no limit before
+	unstored []*table.Bucket // that have no row once the batch is stored
+	reserved []reservation   // that hold once the batch is stored
+	limited  []*table.Bucket // that had no limit before
 }
 
-// collect reads the values of buckets that were dirty, and takes their dirty bits away with that. A
-// later take makes a bucket dirty again.
+// collect reads the values of buckets that were dirty, and clears their dirty bits in the same
+// step. A later take makes a bucket dirty again.
 //
 // An unmanaged bucket that is full holds nothing, and one that is full within horizon is full
 // before a restart could ask. It isn't written, and its row, if it may have one, is deleted. For a
 // while after a crash, clients without a row aren't full, so everything is written.
 func (s *Service) collect(group []*table.Bucket, horizon time.Duration) *collected {
 	c := &collected{now: s.clock.Monotonic()}
-	c.wall = s.clock.Wall() // Read after now: what lies between isn't credited twice.
+	c.wall = s.clock.Wall() // Read after now, so that no time is credited twice.
 	if cap(s.rounds.puts) < len(group) {
 		s.rounds.puts = make([]Record, 0, len(group))
 	}
@@ -62,8 +62,8 @@ func (c *collected) row(o table.Observation) Record {
 	return recordOf(o.Rate, o.Bucket.ClientID(), o.Bucket.Has(table.Managed), was.Credit, wall)
 }
 
-// collectBucket sees to the client of a bucket that was seen dirty. If it is dead by now, whoever
-// killed it saw to the row, or moved it.
+// collectBucket collects the bucket of a client whose bucket was seen dirty. If there is none by
+// now, whoever killed it took care of the row.
 func (s *Service) collectBucket(c *collected, seen *table.Bucket, horizon time.Duration) {
 	at := s.table.Claim(seen.ClientID())
 	defer at.Release()
@@ -104,7 +104,7 @@ func (s *Service) collectPut(c *collected, at *table.Claim, b *table.Bucket, tat
 	c.batch.Puts = append(c.batch.Puts, row)
 }
 
-// stored does in memory what the store has taken. The buckets may have moved since they were
+// stored follows in memory once the batch is stored. The buckets may have moved since they were
 // collected, but each client still has one: the reaper drops none that may have a row, and the
 // write lock is held.
 func (c *collected) stored(t *table.Table) {
@@ -116,9 +116,9 @@ func (c *collected) stored(t *table.Table) {
 	}
 }
 
-// uncollect makes the buckets of a batch that was not stored dirty again. Whether they have a row
-// is unknown, so they stay marked Stored. They keep a new limit, too, unless it is certain that its
-// row isn't stored.
+// uncollect makes the buckets of a batch that was not stored dirty again. It is unknown whether
+// they have a row, so they stay marked Stored. They keep a new limit, too, unless its row is
+// certainly not stored.
 func (s *Service) uncollect(c *collected, group []*table.Bucket, since int64, why error) {
 	//mutant:true a-new-limit-goes-in-doubt
 	if !errors.Is(why, ErrInDoubt) {

@@ -22,9 +22,9 @@ import (
 	"gopher-equalizer/store/postgres/pgtest"
 )
 
-// What is behind the takers, each figure beside the least that could do the same, in the same run.
-// make bench-go BENCH=LargeBehind; a PostgreSQL of its own is started, without fsync, unless
-// EQUALIZER_TEST_POSTGRES_URL names one.
+// These benchmarks measure the write-behind. Each has a bare loop beside it that does the same with
+// the least work. Run them with make bench-go BENCH=LargeBehind. They start a PostgreSQL of their
+// own, without fsync, unless EQUALIZER_TEST_POSTGRES_URL names one.
 
 // rowsStored are in the store. Every second one is dirty.
 const rowsStored, rowsDirty, rowsBatch = 2_000_000, 1_000_000, 10_000
@@ -52,7 +52,7 @@ func BenchmarkLargeBehindBolt(b *testing.B) {
 	behind(b, open, &bareBolt{b: b, path: filepath.Join(dir, "bare.db")}, nil)
 }
 
-// bareStore does what a store has to, and nothing else.
+// bareStore does what a store must, and nothing else.
 type bareStore interface {
 	// fill stores as many rows as the store holds.
 	fill(clients []string)
@@ -108,7 +108,7 @@ func behind(b *testing.B, open func() limiter.Store, bare bareStore, wal func() 
 		begin = time.Now()
 		bare.update(half)
 		figures.update += time.Since(begin).Seconds()
-		runtime.KeepAlive(service) // or the garbage collector would have less to do for the bare loop
+		runtime.KeepAlive(service) // so that the bare loop runs with the same heap
 		figures.rows += rowsDirty
 	}
 	b.ReportMetric(figures.rows/figures.flush, "flushed/s")
@@ -186,7 +186,7 @@ func (p *barePostgres) fill([]string) {
 	p.exec("INSERT INTO bare SELECT * FROM buckets")
 	p.exec("VACUUM ANALYZE bare")
 	p.exec("VACUUM ANALYZE buckets")
-	p.exec("SET plan_cache_mode = force_generic_plan") // or it may read all of the table for each batch
+	p.exec("SET plan_cache_mode = force_generic_plan") // otherwise it may read the whole table for each batch
 }
 
 type bareRow struct {
@@ -270,8 +270,8 @@ func (f *bareBolt) update(clients []string) {
 	}
 }
 
-// BenchmarkLargeBehindMemory is the memory that a dirty bucket takes while the store is away:
-// beyond a clean one's, and at its most, which is while a flush tries.
+// BenchmarkLargeBehindMemory measures the memory that a dirty bucket takes beyond a clean one while
+// the store is away, and the peak while a flush tries.
 func BenchmarkLargeBehindMemory(b *testing.B) {
 	s := &away{b: b}
 	service := opened(b, s)
@@ -306,7 +306,7 @@ func BenchmarkLargeBehindMemory(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// away is a store that is away, and looks at the heap while a flush tries it.
+// away is a store that is away. It measures the heap while a flush tries it.
 type away struct {
 	discard
 	b    *testing.B

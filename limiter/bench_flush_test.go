@@ -13,7 +13,7 @@ import (
 	"gopher-equalizer/store/memory"
 )
 
-// discard is a store that costs nothing: what is left of a flush is the limiter's part.
+// discard is a store that costs nothing, so a flush is the limiter's part alone.
 type discard struct{}
 
 func (discard) Load(context.Context, func(limiter.Record) error) error { return nil }
@@ -63,7 +63,7 @@ func benchmarkFlush(b *testing.B, rows int) {
 	}
 }
 
-// flushes measures the last flush of a Service, as it is one that can be asked for.
+// flushes measures the last flush of a Service, since a test can ask for that one.
 func flushes(b *testing.B, store limiter.Store, clients []string) {
 	dirtied(b, store, clients)()
 	b.ReportAllocs()

@@ -95,7 +95,7 @@ func plenty() gcra.Settings {
 	return gcra.Settings{Capacity: 1 << 40, Refill: gcra.Refill{Amount: 1_000_000, Per: time.Second}}
 }
 
-// ours takes from a Service, whose clients never run out or are out from the second request on.
+// ours takes from a Service. Its clients never run out, or are out from the second request on.
 func ours(b *testing.B, s gcra.Settings) func() func(string) {
 	return func() func(string) {
 		service := openForTakes(b, s)
@@ -110,9 +110,8 @@ func BenchmarkTake(b *testing.B) {
 	benchmarkTakes(b, "10k refused", 10_000, ours(b, gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}))
 }
 
-// BenchmarkTakePeers is what a take is to be compared with, under the same requests: making the
-// client_id alone, which every figure has in it; the least that a take can be; and the limiter that
-// everybody knows.
+// BenchmarkTakePeers has what a take is compared with, under the same requests: making the
+// client_id, which is in every figure; the least that a take can be; and a well-known limiter.
 func BenchmarkTakePeers(b *testing.B) {
 	for _, c := range crowds() {
 		benchmarkTakes(b, "client_id/"+c.name, c.clients, func() func(string) { return func(string) {} })
@@ -159,8 +158,8 @@ func xrateTaker() func(string) {
 	}
 }
 
-// BenchmarkAdmit is a flood of clients that are new, and the memory that each of them takes,
-// its client_id of 16 bytes included.
+// BenchmarkAdmit measures a flood of new clients, and the memory that each takes, including its
+// client_id of 16 bytes.
 func BenchmarkAdmit(b *testing.B) { benchmarkAdmit(b, 1_000_000) }
 
 // BenchmarkLargeAdmit wants 2 GB.

@@ -4,10 +4,10 @@ import "time"
 
 // Clock tells the time. Tests inject one; nil in Options means the system's.
 type Clock interface {
-	// Monotonic is the time since some fixed moment, in nanoseconds. It never goes back,
-	// and steps of the wall clock don't move it: buckets are refilled by it.
+	// Monotonic is the time since some fixed moment, in nanoseconds. It never goes back, and steps
+	// of the wall clock don't move it. Buckets are refilled by it.
 	Monotonic() int64
-	// Wall is the time of day, for what outlives the process.
+	// Wall is the time of day, for rows, which outlive the process.
 	Wall() time.Time
 }
 

@@ -11,9 +11,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// A bucket that the flush needn't write, and that spends a lot before the crash: it regains that,
-// and what it would have earned until it was full, which is what it earns in a flush interval at
-// most.
+// A bucket that the flush needn't write spends a lot before the crash. It regains that, and what it
+// would have earned until it was full: at most what it earns in a flush interval.
 func TestACrashGivesBackWhatWasSpentAndAnIntervalsRefill(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()

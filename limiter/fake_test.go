@@ -15,12 +15,11 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// fakeClock stands until it is told to go on.
+// fakeClock stands still until it is advanced.
 type fakeClock struct {
 	mono atomic.Int64
 	skew atomic.Int64 // how far the wall clock was stepped
-	// untilJump is how many readings it is until the one before which a second passes; 0 or less:
-	// none.
+	// untilJump counts down the readings. A second passes before the one at which it becomes 0.
 	untilJump atomic.Int64
 }
 
@@ -39,8 +38,8 @@ func (c *fakeClock) Wall() time.Time {
 
 func (c *fakeClock) advance(d time.Duration) { c.mono.Add(int64(d)) }
 
-// fakeStore is a map with a hook: what it answers comes before a write is applied, and an
-// ErrInDoubt is as the test says: applied or not.
+// fakeStore is a map with a hook, which decides about each write before it is applied. After an
+// ErrInDoubt the write is applied or not, as the test wants.
 type fakeStore struct {
 	mu        sync.Mutex
 	rows      map[string]Record
@@ -55,7 +54,7 @@ func newFakeStore() *fakeStore {
 	return &fakeStore{rows: map[string]Record{}, stopped: time.Unix(0, 0)}
 }
 
-// hook makes writes call onWrite first, and fail with what it says; nil: no more.
+// hook makes writes call onWrite first, and fail with its error. nil ends that.
 func (s *fakeStore) hook(onWrite func(Batch) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,10 +175,10 @@ func (f *fixture) tokens(clientID string) int64 {
 
 func ptr[T any](v T) *T { return &v }
 
-// errorOf is what a call that also has a result says is wrong.
+// errorOf is the error of a call that also has a result.
 func errorOf[T any](_ T, err error) error { return err }
 
-// cleanAll has all buckets clean.
+// cleanAll makes all buckets clean.
 func (f *fixture) cleanAll() {
 	for _, b := range f.allDirty() {
 		c := f.table.Claim(b.ClientID())
@@ -188,7 +187,7 @@ func (f *fixture) cleanAll() {
 	}
 }
 
-// allDirty takes what a flush would.
+// allDirty takes the buckets that a flush would take.
 func (f *fixture) allDirty() []*table.Bucket {
 	return f.table.TakeDirty().Rest()
 }

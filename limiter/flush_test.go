@@ -62,7 +62,7 @@ func TestFlushWritesWhatIsDirtyInOrder(t *testing.T) {
 	assert.Len(t, batches, 2, "a refusal makes nothing dirty")
 }
 
-// What a store that ends with the process would be told, nobody could ever ask it.
+// Nothing is flushed to a store that ends with the process.
 func TestVolatileStoresAreSpared(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()
@@ -117,7 +117,7 @@ func TestFlushInBatches(t *testing.T) {
 	assert.Len(t, f.store.all(), clients)
 }
 
-// What a flush had not come to when it was told to stop is for the last one.
+// The last flush writes the buckets that a stopped flush didn't reach.
 func TestAStopBetweenTwoBatchesLosesNothing(t *testing.T) {
 	f := newFixture(t)
 	const clients = 200
@@ -162,7 +162,7 @@ func TestFlushThatFailsLosesNothing(t *testing.T) {
 	}
 }
 
-// The delete comes while the flush has read the value and not yet committed it: it waits, and wins.
+// A delete that comes after a flush has read the value, and before its commit, waits and wins.
 func TestDeleteWhileAFlushIsUnderWay(t *testing.T) {
 	f := newFixture(t)
 	f.Take("a")
@@ -184,7 +184,7 @@ func TestDeleteWhileAFlushIsUnderWay(t *testing.T) {
 	assert.Empty(t, f.store.all(), "no flush revives it")
 }
 
-// The delete comes between two batches of one flush, with the bucket in the second.
+// The delete comes between two batches of one flush. The bucket is in the second batch.
 func TestDeleteBetweenTwoBatches(t *testing.T) {
 	f := newFixture(t)
 	f.Take("a")
@@ -211,8 +211,7 @@ func TestFlushRevivesNoManagedBucket(t *testing.T) {
 	assert.Empty(t, f.store.all())
 }
 
-// What a flush did not come to write is written by the next: it had no lock, no answer, or was
-// stopped.
+// The next flush writes what a flush couldn't, whether it had no lock, no response, or was stopped.
 func TestFlushThatIsHeldUpLosesNothing(t *testing.T) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -267,7 +266,7 @@ func TestFlushOfASlowStoreGetsAhead(t *testing.T) {
 	})
 }
 
-// A write has a deadline, and a stop doesn't break it off.
+// A write has a deadline. A stop doesn't interrupt it.
 func TestFlushWritesUnderADeadlineOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &patient{fakeStore: newFakeStore(), release: make(chan struct{})}
@@ -305,7 +304,8 @@ func (s *patient) Write(ctx context.Context, b Batch) error {
 	return s.fakeStore.Write(ctx, b)
 }
 
-// What is full again before the next flush is not written, and its row goes; but a stop writes it.
+// A bucket that is full again before the next flush isn't written, and its row is deleted. A stop
+// writes it.
 func TestWhatIsFullSoonIsNotWritten(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()
@@ -363,7 +363,7 @@ func TestFlushDeletesTheRowOfAFullBucket(t *testing.T) {
 	assert.Empty(t, f.store.all())
 }
 
-// What a flush leaves behind keeps no slab from being collected.
+// Memory that a flush keeps doesn't keep slabs from being collected.
 func TestAFlushKeepsNoSlab(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()

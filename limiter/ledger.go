@@ -7,21 +7,21 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// With Options.Strict no crash gives anything back. A row then also says how many tokens are
-// reserved: what its client may spend before the next row is stored. A bucket with such a row has a
-// limit, the arrival time that it comes to when all of them are spent, and a take that would pass
-// the limit is refused. A start that follows a crash counts the reserved tokens as spent.
+// With Options.Strict no crash gives anything back. Each row then also has a number of reserved
+// tokens: what its client may spend before the next row is stored. A bucket with such a row has a
+// limit: its arrival time once all of them are spent. A take that would pass the limit is refused.
+// A start that follows a crash counts the reserved tokens as spent.
 //
-// A client without a row needs no reservation: that start gives it an empty bucket, whatever it has
-// spent. So its bucket has no limit. Nor has a bucket whose row reserves everything.
+// A client without a row needs no reservation, since that start gives it an empty bucket. So its
+// bucket has no limit. A bucket whose row reserves everything has none either.
 //
-// The order makes it hold. A limit is raised, or taken off, after its row is stored. A new limit is
-// set before its row is written, together with a new bucket in the place of the old one: a taker
+// The order matters. A limit is raised, or taken off, after its row is stored. A new limit is set
+// before its row is written, together with a new bucket in place of the old one, so that a taker
 // that hasn't seen the limit meets a dead bucket.
 
-// reserve is how many tokens a row reserves: half the capacity, so that what a crash leaves is
-// worth having; or what is earned in some flush intervals, so that a client at its full rate never
-// comes to its limit.
+// reserve is how many tokens a row reserves. It is half the capacity, so that a crash leaves a
+// useful rest, or what is earned in some flush intervals, so that a client at its full rate never
+// reaches its limit.
 func (s *Service) reserve(r *gcra.Rate) int64 {
 	const flushes = 4
 	return max((r.Capacity+1)/2, int64(s.o.FlushInterval)*flushes/r.Interval+1)
@@ -29,15 +29,15 @@ func (s *Service) reserve(r *gcra.Rate) int64 {
 
 // reservation is what a row reserves.
 type reservation struct {
-	bucket *table.Bucket // another one than before if it isNew, with a limit
+	bucket *table.Bucket // if isNew, another one than before, with a limit
 	tat    int64
 	isNew  bool
 	tokens float64
 	limit  int64 // table.Never: none
 }
 
-// reserveFor is what the row of a bucket is to reserve. A full bucket gets everything. Otherwise
-// its row would have to be written again and again for its client to find anything when it comes.
+// reserveFor is what the row of a bucket reserves. A full bucket reserves everything. Otherwise its
+// row would have to be written again and again so that its client finds tokens when it comes.
 func (s *Service) reserveFor(at *table.Claim, b *table.Bucket, tat, now int64) reservation {
 	if tat <= now {
 		return reservation{bucket: b, tat: tat, tokens: math.Inf(1), limit: table.Never}
@@ -53,7 +53,7 @@ func (s *Service) reserveFor(at *table.Claim, b *table.Bucket, tat, now int64) r
 	return reservation{b, tat, isNew, float64(tokens), max(tat, now) + credit}
 }
 
-// hold sets the limit of a reservation that is stored.
+// hold sets the limit of a stored reservation.
 func (r reservation) hold(b *table.Bucket) {
 	if r.limit == table.Never {
 		b.Clear(table.Limited)

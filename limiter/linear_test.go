@@ -17,27 +17,27 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// What takers and operators see of one client's bucket is as if their calls came one after the
-// other, each at some moment between its begin and its end: nothing is seen late or in part, and no
-// token is spent twice. The clock stands, so that a model can say what each call has to answer.
+// Calls of takers and operators to one client's bucket are linearizable: each takes effect at some
+// moment between its begin and its end. Nothing is seen late or in part, and no token is spent
+// twice. The clock stands still, so that a model can predict each result.
 
-// call is what is asked of the bucket; c is for Create, Put and Patch.
+// call is one call; c is for Create, Put and Patch.
 type call struct {
 	op string
 	c  Change
 }
 
-// answer is what is seen. Admin writes also return the bucket as it is a moment later, which isn't
-// compared.
-type answer struct {
+// result is what the caller sees. Admin writes also return the bucket as it is a moment later,
+// which isn't compared.
+type result struct {
 	err              error
 	allowed, created bool
 	managed          bool
 	capacity, tokens int64
 }
 
-// content is the model's bucket. An unmanaged one has the defaults' capacity, and doesn't exist
-// while it is full.
+// content is the model's bucket. An unmanaged one has the default capacity, and doesn't exist while
+// it is full.
 type content struct {
 	managed          bool
 	capacity, tokens int64
@@ -53,14 +53,14 @@ func linearModel() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return freshContent() },
 		Step: func(state, input, output any) (bool, any) {
-			return state.(content).step(input.(call), output.(answer))
+			return state.(content).step(input.(call), output.(result))
 		},
 		DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v -> %+v", input, output) },
 	}
 }
 
-// step reports whether the answer can be, and what the bucket is then.
-func (b content) step(in call, out answer) (bool, content) {
+// step reports whether the result is possible, and returns the bucket after it.
+func (b content) step(in call, out result) (bool, content) {
 	switch in.op {
 	case "take":
 		return b.take(out)
@@ -91,7 +91,7 @@ func (b content) after(err error, changed content) content {
 	return changed
 }
 
-func (b content) take(out answer) (bool, content) {
+func (b content) take(out result) (bool, content) {
 	if b.tokens == 0 {
 		return !out.allowed && out.tokens == 0 && out.capacity == b.capacity, b
 	}
@@ -99,7 +99,7 @@ func (b content) take(out answer) (bool, content) {
 	return out.allowed && out.tokens == b.tokens && out.capacity == b.capacity, b
 }
 
-// changed keeps the tokens, unless there are to be others.
+// changed keeps the tokens, unless the call sets others.
 func (b content) changed(c Change) content {
 	b.managed = true
 	if c.Capacity != nil {
@@ -112,8 +112,8 @@ func (b content) changed(c Change) content {
 	return b
 }
 
-// recreated is a bucket that was made where there was none when the call was checked. It lacks what
-// its client spent between that and the change.
+// recreated is a bucket that didn't exist when the call was checked. It lacks what its client spent
+// between the check and the change.
 func (b content) recreated(c Change) content {
 	spent := b.capacity - b.tokens
 	b.tokens = b.capacity
@@ -124,7 +124,7 @@ func (b content) recreated(c Change) content {
 	return fresh
 }
 
-// recorder notes what was called and answered, by a clock that only counts.
+// recorder notes calls and results, by a clock that only counts.
 type recorder struct {
 	t     *testing.T
 	clock atomic.Int64
@@ -133,7 +133,7 @@ type recorder struct {
 	history []porcupine.Operation
 }
 
-func (r *recorder) do(who int, in call, do func() answer) {
+func (r *recorder) do(who int, in call, do func() result) {
 	begin := r.clock.Add(1)
 	out := do()
 	end := r.clock.Add(1)
@@ -146,16 +146,16 @@ func (r *recorder) linearizable() bool {
 	return porcupine.CheckOperations(linearModel(), r.history)
 }
 
-// ask makes the call of the real thing.
-func (f *fixture) ask(id string, in call) answer {
+// ask makes the call on the real Service.
+func (f *fixture) ask(id string, in call) result {
 	ctx := context.Background()
-	var out answer
+	var out result
 	switch in.op {
 	case "take":
-		return answerOf(f.Take(id))
+		return resultOf(f.Take(id))
 	case "get":
 		snap, err := f.Get(id)
-		return answer{err: err, managed: snap.Managed, capacity: snap.Capacity, tokens: snap.Tokens}
+		return result{err: err, managed: snap.Managed, capacity: snap.Capacity, tokens: snap.Tokens}
 	case "delete":
 		_, out.err = f.Delete(ctx, id)
 	case "create":
@@ -171,11 +171,11 @@ func (f *fixture) ask(id string, in call) answer {
 	return out
 }
 
-func answerOf(d Decision) answer {
-	return answer{allowed: d.Allowed, capacity: d.Settings.Capacity, tokens: d.Remaining}
+func resultOf(d Decision) result {
+	return result{allowed: d.Allowed, capacity: d.Settings.Capacity, tokens: d.Remaining}
 }
 
-// anyWrite is an operator's call at random.
+// anyWrite is a random call of an operator.
 func anyWrite(random *rand.Rand) call {
 	capacity := random.Int64N(6) + 1
 	c := Change{Capacity: &capacity}
@@ -220,7 +220,7 @@ func TestBucketsAreLinearizable(t *testing.T) {
 					if who < 2 {
 						in = anyWrite(random)
 					}
-					r.do(who, in, func() answer { return f.ask(id, in) })
+					r.do(who, in, func() result { return f.ask(id, in) })
 				}
 			})
 		}
@@ -231,20 +231,20 @@ func TestBucketsAreLinearizable(t *testing.T) {
 	background.Wait()
 }
 
-// The checker sees what a take would do wrong that came between the two halves of something. What a
-// broken bucket would do is done to a sound one behind the recorder's back.
+// The checker finds a take that came between the two halves of a write. The test does to a sound
+// bucket, behind the recorder's back, what a broken one would do.
 func TestLinearizabilityIsChecked(t *testing.T) {
 	ctx := context.Background()
 	f := func(name string, want bool, race func(fix *fixture) Decision) {
 		t.Helper()
 		fix := newLinearFixture(t)
 		r := &recorder{t: t}
-		ask := func(in call) { r.do(0, in, func() answer { return fix.ask("a", in) }) }
+		ask := func(in call) { r.do(0, in, func() result { return fix.ask("a", in) }) }
 		ask(call{"create", Change{Capacity: ptr(int64(1))}})
-		r.do(1, call{op: "take"}, func() answer {
+		r.do(1, call{op: "take"}, func() result {
 			d := race(fix)
 			ask(call{op: "take"}) // comes before the first take returns
-			return answerOf(d)
+			return resultOf(d)
 		})
 		assert.Equal(t, want, r.linearizable(), name)
 	}
@@ -268,7 +268,7 @@ func TestLinearizabilityIsChecked(t *testing.T) {
 	})
 }
 
-// A history that was true and is falsified in one answer is refused.
+// A true history with one false result is refused.
 func TestFalsifiedHistoryIsRefused(t *testing.T) {
 	f := newLinearFixture(t)
 	r := &recorder{t: t}
@@ -287,11 +287,11 @@ func TestFalsifiedHistoryIsRefused(t *testing.T) {
 		{"patch", Change{Tokens: ptr(int64(0))}},
 		{op: "take"},
 	} {
-		r.do(0, in, func() answer { return f.ask("a", in) })
+		r.do(0, in, func() result { return f.ask("a", in) })
 	}
 	require.True(t, r.linearizable())
 	for i, o := range r.history {
-		was := o.Output.(answer)
+		was := o.Output.(result)
 		falsified := was
 		switch o.Input.(call).op {
 		case "take":

@@ -8,13 +8,13 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// List is a page of the buckets that exist, in byte order of their client_ids. more reports whether
-// there are others behind it. It is one pass over all buckets that keeps the first Offset + Limit
-// of them, so it takes little memory. One runs at a time, so that listings can't take the CPU from
-// the traffic: a second one gets ErrBusy.
+// List returns a page of the buckets that exist, in byte order of their client_ids. more reports
+// whether others follow. It makes one pass over all buckets and keeps the first Offset + Limit of
+// them, so it takes little memory. One List runs at a time, so that listings can't take the CPU
+// from the traffic. A second one gets ErrBusy.
 //
-// It is not a snapshot: traffic goes on meanwhile. A walk with After finds a bucket that is there
-// throughout exactly once.
+// The page is not a snapshot: traffic goes on meanwhile. A walk with After finds a bucket that is
+// there throughout exactly once.
 func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 	if !s.listing.TryLock() {
 		return nil, false, ErrBusy
@@ -35,8 +35,8 @@ func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 	return page, more, nil
 }
 
-// first are the first n buckets that the query selects, in order. more reports whether that wasn't
-// all.
+// first returns the first n buckets that the query selects, in order. more reports whether there
+// are others.
 func (s *Service) first(q Query, n int) (buckets []*table.Bucket, more bool) {
 	kept := make(lastFirst, 0, n)
 	s.table.Each(s.clock.Monotonic(), func(b *table.Bucket) {
@@ -62,7 +62,7 @@ func (q *Query) selects(b *table.Bucket) bool {
 		(q.Managed == nil || *q.Managed == b.Has(table.Managed))
 }
 
-// lastFirst is a heap with the greatest client_id on top: the one that a smaller one displaces.
+// lastFirst is a heap with the greatest client_id on top, which a smaller one displaces.
 type lastFirst []*table.Bucket
 
 func (h lastFirst) Len() int           { return len(h) }

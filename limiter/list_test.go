@@ -104,8 +104,8 @@ func TestListPagesAreTheSortedWhole(t *testing.T) {
 	})
 }
 
-// A walk with After finds each bucket that is there throughout exactly once, whatever comes and
-// goes.
+// A walk with After finds each bucket that is there throughout exactly once, while others come and
+// go.
 func TestListWalkAmongChanges(t *testing.T) {
 	f := newFixture(t)
 	const stable = 200

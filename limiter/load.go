@@ -11,11 +11,11 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// loadProgress is after how many records a long load says how far it is.
+// loadProgress is how many records a load restores between two lines of the log.
 const loadProgress = 1_000_000
 
-// Open loads what the store holds, unless that is to come later, and returns a Service that serves
-// it. The caller must Run it, and Close it at the end. The store stays the caller's to close.
+// Open loads what the store holds, unless Options.LoadLater puts that off, and returns a Service.
+// The caller must Run it, Close it at the end, and then close the store.
 func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 	service, err := newService(o, s)
 	if err != nil {
@@ -33,8 +33,9 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 }
 
 // load fills the table from the store. Each bucket is credited with what it has earned since it was
-// stored, at the settings that it was stored with; then the present ones apply. After a crash what
-// was reserved counts as spent, and if the service is strict, clients without a bucket start empty.
+// stored, at the settings that it was stored with. Then the present ones apply. After a crash,
+// reserved tokens count as spent, and if the service is strict, clients without a bucket start
+// empty.
 func (s *Service) load(ctx context.Context) error {
 	var n atomic.Int64
 	ctx, stop := whileItMoves(ctx, s.o.StoreTimeout, &n)
@@ -68,9 +69,9 @@ func (s *Service) load(ctx context.Context) error {
 	return nil
 }
 
-// whileItMoves is a context that ends when count has stood still for timeout, or for less than
-// twice that. How long a load takes depends on how many buckets there are, so it has no other
-// deadline; a store that hangs must still not hang it.
+// whileItMoves is a context that ends once count has stood still for timeout, or for less than
+// twice that. How long a load takes depends on the number of buckets, so it has no other deadline.
+// A store that hangs must still not hang it.
 func whileItMoves(
 	parent context.Context, timeout time.Duration, count *atomic.Int64,
 ) (ctx context.Context, stop func()) {
@@ -97,8 +98,8 @@ func whileItMoves(
 	return ctx, func() { cancel(context.Canceled); <-done }
 }
 
-// loadIfLate loads what Options.LoadLater put off. It holds the write lock, so admin writes wait;
-// takers don't.
+// loadIfLate loads what Options.LoadLater put off. It holds the write lock, so admin writes wait.
+// Takers don't.
 func (s *Service) loadIfLate(ctx context.Context) error {
 	if s.loaded.Load() {
 		return nil
@@ -108,7 +109,7 @@ func (s *Service) loadIfLate(ctx context.Context) error {
 	}
 	defer s.writing.unlock()
 	err := s.load(ctx)
-	s.storeAnswered(err)
+	s.noteStore(err)
 	return err
 }
 
@@ -131,15 +132,15 @@ func (s *Service) startEmpty(stopped time.Time) {
 // loader puts stored buckets into the table.
 type loader struct {
 	*Service
-	stopped bool // the last run ended in order
+	stopped bool // whether the last run stopped in order
 }
 
 // restore puts a stored bucket into the table. The bucket is dirty if loading changed it, if the
-// clock contradicts its row, or if its row reserves too little. So is an unmanaged bucket that is
-// full: the flush then deletes its row, and the reaper the bucket.
+// clock contradicts its row, or if its row reserves too little. An unmanaged bucket that is full is
+// dirty, too: the flush then deletes its row, and the reaper the bucket.
 //
-// If the store comes late, the client may have a bucket already: what was spent from that is taken
-// off the stored one. A bucket marked Stored was restored by a load that broke off.
+// If the store comes late, the client may have a bucket already. What was spent from it is then
+// taken off the stored one. A bucket marked Stored was restored by a load that broke off.
 func (l loader) restore(r Record) error {
 	if err := l.check(r); err != nil {
 		return err
@@ -163,7 +164,7 @@ func (l loader) restore(r Record) error {
 	})
 	short := l.o.Strict && l.restoreLimit(b, r, was, is)
 	//mutant:false what-a-crash-took-is-given-back-by-a-stop
-	taken := !l.stopped && r.Reserved > 0 // Otherwise an orderly stop would leave the row as it is.
+	taken := !l.stopped && r.Reserved > 0 // So that the row changes before an orderly stop.
 	if late || short || taken || was != is || r.At.After(wall) || !r.Managed && credit == is.Span {
 		c.MarkDirty(b, now)
 	}
@@ -180,9 +181,8 @@ func (l loader) check(r Record) error {
 	return nil
 }
 
-// restoreLimit gives a bucket the limit that its row sets, if it sets one. It reports whether
-// little of that is left. Under other settings than the row's nothing can be spent before the row
-// is written again.
+// restoreLimit gives a bucket the limit of its row, if there is one. It reports whether little of
+// it is left. If the settings have changed, nothing can be spent before the row is written again.
 func (l loader) restoreLimit(b *table.Bucket, r Record, was, is *gcra.Rate) (short bool) {
 	if math.IsInf(r.Reserved, 1) {
 		return false
@@ -200,7 +200,7 @@ func (l loader) restoreLimit(b *table.Bucket, r Record, was, is *gcra.Rate) (sho
 	return limit-max(b.TAT(), now) < l.reserve(was)*was.Interval/2
 }
 
-// ratesOf are the rate that a record was stored with, and the one that its bucket is to have.
+// ratesOf returns the rate that a record was stored with, and the one that its bucket gets.
 func (l loader) ratesOf(r Record) (was, is *gcra.Rate) {
 	defaults := l.table.Defaults()
 	switch {
@@ -221,7 +221,7 @@ func marksOf(r Record) table.Mark {
 }
 
 // creditOf is what a record holds by now. A clock that stepped back earns nothing and costs
-// nothing; one that stepped forward fills the bucket at most.
+// nothing. One that stepped forward fills the bucket at most.
 func creditOf(r Record, was *gcra.Rate, wall time.Time, stopped bool) int64 {
 	held := was.FromTokens(r.Tokens)
 	if !stopped {
@@ -234,8 +234,7 @@ func creditOf(r Record, was *gcra.Rate, wall time.Time, stopped bool) int64 {
 	return min(was.Span, max(0, held+earnedBy(r, wall)))
 }
 
-// earnedBy is the time since the record's tokens were counted, and at most what could fill any
-// bucket.
+// earnedBy is the time since the record's tokens were counted, at most what fills any bucket.
 func earnedBy(r Record, wall time.Time) int64 {
 	//mutant:unclamp a-clock-that-stepped-back-costs-what-was-earned
 	return min(max(0, int64(wall.Sub(r.At))), gcra.MaxSpan)

@@ -58,7 +58,7 @@ func TestRestartWithTheWallClockStepped(t *testing.T) {
 }
 
 // The process may be interrupted before any reading of its clocks. The time that passes then is
-// credited once at most.
+// credited at most once.
 func TestTimeGoesByBetweenTwoReadings(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		reached := true
@@ -100,7 +100,8 @@ func (f *fixture) step(name string, o Options) {
 	}
 }
 
-// A taker may have read the clock after the flusher did. What it spent was not there yet then.
+// A taker may have read the clock after the flusher did. The flusher's row lacks what the taker
+// spent.
 func TestRestartAfterAFlushWithAnOlderClock(t *testing.T) {
 	f := newFixture(t)
 	for range 10 {
@@ -136,7 +137,7 @@ func TestRestartWithChangedDefaults(t *testing.T) {
 	f.mustFlush()
 	assert.NotContains(t, f.store.all(), "unmanaged", "a row that holds nothing goes")
 
-	// The new settings are stored with the tokens that they apply to, not apart from them.
+	// The new settings are stored together with the tokens that they apply to.
 	f.admitted("other", 5)
 	f.mustFlush()
 	assert.Equal(t, o.Settings, f.store.all()["other"].Settings)
@@ -156,7 +157,7 @@ func TestRestartWithALargerCapacity(t *testing.T) {
 	assert.Equal(t, o.Settings, f.store.all()["a"].Settings, "what the new settings changed is dirty")
 }
 
-// A row that was stored while the clock was wrong is corrected, not believed at every start.
+// A row that was stored while the clock was wrong is corrected once.
 func TestRestartWithARowOfTheFuture(t *testing.T) {
 	f := newFixture(t)
 	f.clock.skew.Store(int64(1000 * time.Hour))
@@ -170,7 +171,7 @@ func TestRestartWithARowOfTheFuture(t *testing.T) {
 	assert.Equal(t, int64(3), f.tokens("a"))
 }
 
-// A store that hangs doesn't hang the start; one that is slow may take its time.
+// A store that hangs doesn't hang the start. One that is slow may take its time.
 func TestLoadOfAStoreThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &loading{fakeStore: newFakeStore(), rows: 5, pause: 900 * time.Millisecond}
@@ -212,8 +213,7 @@ func (s *loading) Load(ctx context.Context, yield func(Record) error) error {
 	return nil
 }
 
-// A load that comes late and takes long counts what is spent meanwhile, and writes to the store
-// wait for it.
+// A late and slow load counts what is spent meanwhile, and writes to the store wait for it.
 func TestLateLoadCountsWhatIsSpentMeanwhile(t *testing.T) {
 	f := newFixture(t)
 	f.admitted("a", 1)
@@ -230,7 +230,7 @@ func TestLateLoadCountsWhatIsSpentMeanwhile(t *testing.T) {
 	assert.False(t, f.Take("a").Allowed)
 }
 
-// meanwhile does something when a load has begun.
+// meanwhile calls f once a load has begun.
 type meanwhile struct {
 	*fakeStore
 	do func()
@@ -280,7 +280,7 @@ func TestStoreThatComesLate(t *testing.T) {
 	require.ErrorIs(t, err, ErrStore)
 	require.ErrorIs(t, err, errNotLoaded)
 
-	// The load breaks off after each row once; what was restored is not restored again.
+	// The load breaks off after each row once. Restored rows aren't restored again.
 	f.Service.store = &breaking{fakeStore: f.store}
 	for range 2 {
 		require.Error(t, f.flush(ctx, 0))
@@ -315,7 +315,7 @@ func (s *breaking) Load(ctx context.Context, yield func(Record) error) error {
 	})
 }
 
-// again loads the same record so many times, which is enough for what counts them.
+// again loads the same record n times, which is enough to test progress.
 type again struct {
 	*fakeStore
 	times int

@@ -22,11 +22,11 @@ import (
 //
 //	//mutant:OPERATION NAME...
 //
-// stands right above the statement that is changed, and there may be several of them. The
-// operations below name nothing of what they change, so that renaming breaks no mutant. A mutant
-// whose name stands in several places has all these changes at once.
+// stands right above the statement that is changed. A statement may have several of them. The
+// operations below don't name what they change, so that renaming breaks no mutant. A mutant whose
+// name stands in several places makes all these changes at once.
 
-// operations make, of the statement under a comment, the text to replace and what takes its place.
+// operations return, for the statement under a comment, the text to replace and its replacement.
 var operations = map[string]func(m *mutator) (ast.Node, string){
 	// The statement isn't executed.
 	"drop": func(m *mutator) (ast.Node, string) { return m.at, "if false { " + m.text(m.at) + " }" },
@@ -56,7 +56,7 @@ var operations = map[string]func(m *mutator) (ast.Node, string){
 		word := m.text(call.Fun.(*ast.SelectorExpr).X)
 		return call, "func() bool { " + word + ".Store(" + m.text(call.Args[1]) + "); return true }()"
 	},
-	// "X < 0" is true only of the lowest number.
+	// "X < 0" is true only for the lowest number.
 	"lowest": func(m *mutator) (ast.Node, string) {
 		b := m.binary(token.LSS)
 		return b, m.text(b.X) + " == -1<<63"
@@ -71,7 +71,7 @@ var operations = map[string]func(m *mutator) (ast.Node, string){
 	"less": func(m *mutator) (ast.Node, string) { return m.value(), "(" + m.text(m.value()) + ") - 1e9" },
 	// The value is the function's second parameter.
 	"parameter2": func(m *mutator) (ast.Node, string) { return m.value(), m.parameters()[1] },
-	// Before the statement "here" comes the statement "copy", too.
+	// The statement "copy" also comes before the statement "here".
 	"here": func(m *mutator) (ast.Node, string) { return m.at, m.copied + "\n" + m.text(m.at) },
 	"copy": func(m *mutator) (ast.Node, string) { return m.at, m.text(m.at) },
 }
@@ -237,7 +237,7 @@ func mutated(t *testing.T, path string, edits []edit) string {
 	return text
 }
 
-// names are all mutants there should be: a comment that gets lost is missed.
+// names are all mutants that there should be, so that a lost comment is noticed.
 var names = strings.Fields(`
 	a-bucket-is-killed-by-a-store
 	a-bucket-moves-again-after-a-taker-moved-it

@@ -14,8 +14,8 @@ type overflowLog struct {
 	takes  int64 // when it was last looked
 }
 
-// look logs once that max_buckets are reached and clients have begun to share, and once that there
-// is room again: a tenth of it, since a table at its brim would fill the log.
+// look logs once that max_buckets are reached and clients share buckets, and once that there is
+// room again: a tenth of it, since a table at its brim would fill the log.
 func (l *overflowLog) look(stats table.Stats) {
 	began := stats.OverflowTakes > l.takes
 	l.takes = stats.OverflowTakes

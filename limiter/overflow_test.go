@@ -19,9 +19,8 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// Whoever comes and goes past the cap, no client is admitted more than capacity + refill * t in any
-// window: not by moving between overflow and a bucket of its own. And a bucket that isn't full is
-// never lost.
+// Past the cap, no client is admitted more than capacity + refill * t in any window, not even by
+// moving between overflow and a bucket of its own. A bucket that isn't full is never lost.
 func TestOverflowKeepsTheBound(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newFixture(t)
@@ -103,7 +102,7 @@ func TestOverflowAllocatesAndMarksNothing(t *testing.T) {
 	assert.Equal(t, int64(101), f.Stats().OverflowTakes)
 }
 
-// logged can be read while it is written to.
+// logged is a buffer that can be read while it is written to.
 type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -121,7 +120,7 @@ func (l *logged) count(message string) int {
 	return strings.Count(l.text.String(), message)
 }
 
-// However long it lasts it is logged once, and again only after there was room in between.
+// An overflow is logged once, however long it lasts, and again only after there was room.
 func TestOverflowIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out logged

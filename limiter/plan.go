@@ -2,7 +2,7 @@ package limiter
 
 import "gopher-equalizer/limiter/gcra"
 
-// plan is what an admin write makes of a bucket.
+// plan is what an admin write turns a bucket into.
 type plan struct {
 	rate   *gcra.Rate
 	tokens *int64     // nil: those that the bucket has
@@ -11,7 +11,7 @@ type plan struct {
 	stored int64      // the arrival time of what goes to the store
 }
 
-// content is the credit that the new bucket gets where the old one held was.
+// content is the credit of the new bucket if the old one held was.
 func (p plan) content(was gcra.Holding) int64 {
 	switch {
 	case p.tokens != nil:
@@ -22,14 +22,14 @@ func (p plan) content(was gcra.Holding) int64 {
 		// The client came while the store was writing. Its new bucket lacks what it has spent.
 		return p.rate.Span - was.Rate.Convert(was.Rate.Span-was.Credit, p.rate)
 	case was.Rate == nil:
-		// The bucket has become full, and was reaped, since the plan was made.
+		// The bucket became full, and was reaped, since the plan was made.
 		return p.from.Convert(p.from.Span, p.rate)
 	}
 	return was.Rate.Convert(was.Credit, p.rate)
 }
 
-// arrival is the arrival time of the new bucket where the old one held was. Tokens that were asked
-// for are those of the moment that is in the store.
+// arrival is the arrival time of the new bucket if the old one held was. Requested tokens count
+// from the moment that is in the store.
 func (p plan) arrival(was gcra.Holding) int64 {
 	at := was.At
 	if p.tokens != nil {

@@ -13,7 +13,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// tries of a race between two steps: enough for each step to come in the middle of the other.
+// tries is how often a race between two steps is run: enough for each to come amid the other.
 const tries = 5_000
 
 // together runs two functions at the same time.
@@ -27,7 +27,7 @@ func together(a, b func()) {
 	both.Wait()
 }
 
-// A take that comes while the reaper drops the bucket is not forgotten with it.
+// A take that comes while the reaper drops the bucket isn't lost.
 func TestTakeAgainstTheReaper(t *testing.T) {
 	f := newFixture(t)
 	for range tries {
@@ -45,7 +45,7 @@ func TestTakeAgainstTheReaper(t *testing.T) {
 }
 
 // A take that comes while a flush reads the bucket is in this flush or in the next one. The moment
-// between the two is short: many buckets give it many chances.
+// between the two is short, so there are many buckets.
 func TestTakesAgainstTheFlush(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()
@@ -71,8 +71,8 @@ func TestTakesAgainstTheFlush(t *testing.T) {
 	}
 }
 
-// Whatever is taken while the bucket is changed is spent from what comes of it: not a token is won
-// or lost.
+// Tokens that are taken while the bucket is changed are spent from the new one. No token is won or
+// lost.
 func TestTakesAgainstChangesAreExact(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()
@@ -106,7 +106,7 @@ func TestTakesAgainstChangesAreExact(t *testing.T) {
 	assert.Equal(t, int64(capacity-4*each), f.tokens("a"))
 }
 
-// However many requests of a new client come at once, it is one bucket, and is counted once.
+// If many requests of a new client come at once, they share one bucket, which is counted once.
 func TestAdmissionIsCountedOnce(t *testing.T) {
 	f := newFixture(t)
 	for range 500 {
@@ -124,8 +124,8 @@ func TestAdmissionIsCountedOnce(t *testing.T) {
 	}
 }
 
-// While pages grow, split and merge around them, takers of known clients spend exactly what there
-// is, and all of it is dirty.
+// While pages grow, split and merge, takers of known clients spend exactly what there is, and all
+// of it is dirty.
 func TestTakesWhilePagesMove(t *testing.T) {
 	f := newFixture(t)
 	o := f.options()

@@ -10,8 +10,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// A store that comes late, after a crash of a strict run and a stop soon after that, says from when
-// on buckets are full. The reaper may be at it, and takers past the cap.
+// A store that comes late, after a crash of a strict run and a stop soon after that, has the time
+// from which on buckets are full. The reaper and takers past the cap may be at work then.
 func TestLateLoadWhileTheReaperReaps(t *testing.T) {
 	f := newFixture(t)
 	f.clock.advance(time.Hour)

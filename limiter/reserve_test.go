@@ -109,7 +109,7 @@ func TestStrictClientAtItsFullRateMeetsNoLimit(t *testing.T) {
 	}
 }
 
-// Whoever was counted under other rules has nothing reserved until it is written again.
+// A client that was counted under other settings has nothing reserved until it is written again.
 func TestStrictAfterOtherRules(t *testing.T) {
 	f := newFixture(t)
 	f.admitted("a", 3)
@@ -129,7 +129,7 @@ func TestStrictAfterOtherRules(t *testing.T) {
 	o.Settings.Capacity = 4
 	check(o, 2)
 
-	// And back: what a crash leaves reserved is spent, whatever rules the next run has.
+	// And back: what a crash leaves reserved is spent, whichever settings the next run has.
 	f.reopen(f.strict())
 	f.mustFlush()
 	f.reopen(f.options())
@@ -160,7 +160,7 @@ func TestStrictWithTheStoreAway(t *testing.T) {
 	}
 }
 
-// A full bucket has no limit, or its client would find nothing reserved when it comes.
+// A full bucket has no limit. Otherwise its client would find nothing reserved when it comes.
 func TestStrictFullBuckets(t *testing.T) {
 	f := newStrictFixture(t)
 	_, err := f.Create(context.Background(), "managed", Change{})
@@ -193,8 +193,7 @@ func TestStrictNeedsTheStoreAtTheStart(t *testing.T) {
 	require.ErrorContains(t, err, "note the start, before anything is spent: read only")
 }
 
-// Takers that race with the flush that gives their bucket a limit spend nothing past it, and
-// nothing twice.
+// While a flush gives their bucket a limit, takers spend nothing past it, and nothing twice.
 func TestTakesAgainstANewLimit(t *testing.T) {
 	f := newStrictFixture(t)
 	o := f.strict()
@@ -219,8 +218,8 @@ func TestTakesAgainstANewLimit(t *testing.T) {
 	}
 }
 
-// A client that waits for a reservation does not wait for the end of the interval; but while the
-// store is down it is not asked more often for that.
+// A client that waits for a reservation doesn't wait for the end of the interval. A store that is
+// down isn't asked more often for that.
 func TestStrictFlushesEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()

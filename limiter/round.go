@@ -8,8 +8,8 @@ import (
 )
 
 // flush is one round: it writes all that is dirty now, a batch at a time. What it couldn't write is
-// dirty again. A ctx that ends stops it between two batches. It doesn't break off a write, which
-// would leave that in doubt.
+// dirty again. If ctx ends, flush stops between two batches. It doesn't interrupt a write, which
+// would be in doubt then.
 //
 // An unmanaged bucket that is full again within horizon isn't written. It stays dirty until it is
 // full or spends more.
@@ -21,7 +21,7 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 	since := s.table.Stats().DirtySince
 	s.rounds.since.Store(since)
 	defer s.rounds.since.Store(table.Never)
-	// Client_ids that stayed here would keep the slabs that they lie in.
+	// Client_ids that stayed here would keep their slabs in memory.
 	defer func() { clear(s.rounds.puts[:cap(s.rounds.puts)]) }()
 	dirty := s.table.TakeDirty()
 	for group := dirty.Next(s.rounds.batch); len(group) > 0; {
@@ -62,8 +62,8 @@ func (s *Service) flushLast(ctx context.Context) error {
 	return s.noteStop(ctx, fullAt)
 }
 
-// ready sees to it that the store's buckets are in memory, and that no admin write is in doubt.
-// Both may make buckets dirty, which the round that follows writes.
+// ready loads the store's buckets if that was put off, and settles an admin write in doubt. Both
+// may make buckets dirty, which the round that follows writes.
 func (s *Service) ready(ctx context.Context) error {
 	//mutant:true what-a-settled-write-left-is-not-for-the-last-round
 	if err := s.loadIfLate(ctx); err != nil || s.doubt.Load() == nil {

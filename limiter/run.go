@@ -9,7 +9,7 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// reapPass is the time in which the reaper looks at every shard once, one after the other.
+// reapPass is the time in which the reaper looks at every shard once.
 const reapPass = time.Minute
 
 // earlyFlush is the part of the flush interval after which a round begins that a taker waits for.
@@ -38,7 +38,7 @@ func (s *Service) flushLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-wake:
-			wake = nil // Once, or more and more of it would put the round off.
+			wake = nil // Once, or further wake-ups would put the round off.
 			timer.Reset(s.o.FlushInterval / earlyFlush)
 			continue
 		case <-timer.C:
@@ -46,7 +46,7 @@ func (s *Service) flushLoop(ctx context.Context) {
 		start := s.clock.Monotonic()
 		if s.flush(ctx, s.o.FlushInterval) != nil {
 			failures++
-			wake = nil // A store that is down has its pause.
+			wake = nil // A store that is down keeps its pause.
 		} else {
 			failures = 0
 			wake = s.wake
@@ -60,8 +60,8 @@ func (s *Service) flushLoop(ctx context.Context) {
 }
 
 // untilNext keeps rounds an interval apart, from beginning to beginning. While the store is down it
-// doubles that, up to maxRetry, and takes a random half off, so that replicas don't come back to a
-// database all at once.
+// doubles that, up to maxRetry, and subtracts up to half at random, so that replicas don't come
+// back to a database all at once.
 func (s *Service) untilNext(took time.Duration, failures int) time.Duration {
 	wait := max(0, s.o.FlushInterval-took)
 	if failures == 0 {
@@ -90,9 +90,9 @@ func (s *Service) reapLoop(ctx context.Context) {
 // before it.
 const closeRetry, maxCloseRetry = 100 * time.Millisecond, 2 * time.Second
 
-// Close ends admin writes, which return ErrClosed from then on, and stores what is dirty, and that
-// this was an orderly stop. Run must have returned, and takers must be done. The error says how
-// many buckets were not flushed, and why.
+// Close ends admin writes, which return ErrClosed from then on. Then it stores what is dirty, and
+// notes that this was an orderly stop. Run must have returned, and takers must be done. The error
+// has how many buckets were not flushed, and why.
 func (s *Service) Close(ctx context.Context) error {
 	if err := s.writing.lock(ctx); err != nil {
 		return s.notFlushed(err)

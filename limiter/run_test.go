@@ -80,8 +80,7 @@ func TestRunBacksOffAndComesBack(t *testing.T) {
 	})
 }
 
-// How long spending has waited is told while the store hangs, and while its client goes on
-// spending.
+// The lag is known while the store hangs, and while the client goes on spending.
 func TestLagGrowsWhileTheStoreHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
@@ -151,7 +150,7 @@ func TestCloseWithTheStoreAway(t *testing.T) {
 	})
 }
 
-// The last flush is tried again soon, however rare flushes are.
+// The last flush is retried soon, however rare flushes are.
 func TestCloseTriesAgainSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
@@ -194,8 +193,7 @@ func TestCloseWaitsForAStoreThatComesBack(t *testing.T) {
 	})
 }
 
-// An admin write that comes in the middle of a flush waits for the batch under way, and not for the
-// ones after it.
+// An admin write that comes amid a flush waits for the batch under way, but not for later ones.
 func TestAnAdminWriteWaitsForOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()

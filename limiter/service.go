@@ -13,21 +13,21 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// Options say how a Service works. Every field but Clock and Logger is needed.
+// Options say how a Service works. Every field except Clock and Logger is needed.
 type Options struct {
-	// Settings are the defaults: what an unknown client's bucket gets.
+	// Settings are those of an unknown client's bucket.
 	Settings gcra.Settings
 	// MaxBuckets is how many buckets are kept. Past it, unknown clients share overflow buckets,
-	// which are neither stored nor listed. Managed buckets are always loaded.
+	// which aren't stored or listed. Managed buckets are always loaded.
 	MaxBuckets int64
 	// FlushInterval is the time between the beginnings of two rounds. A crash loses what was spent
 	// since the last one, unless the service is Strict.
 	FlushInterval time.Duration
 	// Strict makes a crash give back nothing: see ledger.go. It excludes LoadLater.
 	Strict bool
-	// StoreTimeout bounds every call to the store, and so how long an admin write waits.
+	// StoreTimeout bounds every call to the store, and with that how long an admin write waits.
 	StoreTimeout time.Duration
-	// Volatile says that the store ends with the process. Spending isn't written to it, since
+	// Volatile means that the store ends with the process. Spending isn't written to it, since
 	// nobody could ever read it there.
 	Volatile bool
 	// LoadLater opens without the store's buckets. Run loads them as soon as the store is there.
@@ -60,10 +60,10 @@ type Service struct {
 	listing sync.Mutex
 }
 
-// flushBatch is how many buckets one transaction writes: enough to make its cost by the row small,
-// and few enough that an admin write, which waits for one, doesn't wait long. When a store is too
-// slow for so many in its timeout, it is halved, down to minFlushBatch. After a round that came
-// through it is doubled.
+// flushBatch is how many buckets one transaction writes. They are enough to make its cost by the
+// row small, and few enough that an admin write, which waits for one, doesn't wait long. If a store
+// is too slow for that many within its timeout, the number is halved, down to minFlushBatch. After
+// a successful round it is doubled.
 const flushBatch, minFlushBatch = 10_000, 100
 
 // rounds are the flusher's.
@@ -73,11 +73,11 @@ type rounds struct {
 
 	done, failed, overrun atomic.Int64
 	lastDone              atomic.Int64 // Unix microseconds
-	// since is when the oldest spending became dirty that is being flushed; table.Never: none is.
+	// since is when the oldest spending that is being flushed became dirty; table.Never if none is.
 	since atomic.Int64
 }
 
-// errNotLoaded refuses admin writes: they wouldn't know what they change.
+// errNotLoaded refuses admin writes, since the bucket that they change isn't known yet.
 var errNotLoaded = errors.New("the stored buckets have not been read yet")
 
 var errStrictLater = errors.New("strict: what is reserved must be read before anything is spent, " +
@@ -115,6 +115,6 @@ func (s *Service) Defaults() gcra.Settings { return s.o.Settings }
 func (s *Service) flushEarly() {
 	select {
 	case s.wake <- struct{}{}:
-	default: // It will, already.
+	default: // It will already.
 	}
 }

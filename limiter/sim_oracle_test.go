@@ -11,10 +11,9 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// The oracle has a bucket of its own for each client, which no crash touches: it follows each token
-// that is spent, and each write of an operator, at the moment when it takes effect. What the
-// Service has is to be the same at any time; and after a start, no more above it than
-// doc.go says, and no less below it.
+// The oracle has a bucket of its own for each client, which no crash touches. It follows each spent
+// token and each operator's write at the moment when it takes effect. The Service's bucket must be
+// the same at any time. After a start it may be above and below by the bounds in doc.go.
 
 // simClient is a client, and its true bucket.
 type simClient struct {
@@ -61,8 +60,8 @@ func (w *simWorld) quietly(do func()) {
 	do()
 }
 
-// peek is the Service's bucket of a client. inTransit reports that somebody has its page locked and
-// is about to put one there.
+// peek is the Service's bucket of a client. inTransit reports whether somebody has its page locked
+// and is about to put one there.
 func (w *simWorld) peek(c *simClient) (seen table.Observation, inTransit bool) {
 	w.quietly(func() {
 		var ok bool
@@ -118,7 +117,7 @@ func (w *simWorld) spend(c *simClient, op *simOp, tat int64) {
 	c.spent++
 }
 
-// took checks what a taker was told.
+// took checks a taker's decision.
 func (w *simWorld) took(c *simClient, d Decision) {
 	op := w.stack[len(w.stack)-1]
 	if !d.Allowed {
@@ -158,8 +157,7 @@ func (w *simWorld) observeSpent(c *simClient, op *simOp, seen table.Observation)
 	w.spend(c, op, w.true(seen.TAT))
 }
 
-// lookAtPending follows operators' writes as soon as they have come to memory: no time must go by
-// before.
+// lookAtPending follows operators' writes as soon as they are in memory, before any time passes.
 func (w *simWorld) lookAtPending() {
 	if w.s == nil {
 		return
@@ -175,7 +173,7 @@ func (w *simWorld) lookAtPending() {
 	}
 }
 
-// look compares everything.
+// look compares all buckets.
 func (w *simWorld) look() {
 	if w.s == nil {
 		return
@@ -205,7 +203,7 @@ func (w *simWorld) looked(c *simClient) {
 	}
 }
 
-// forget has a client start over.
+// forget makes a client start over.
 func (w *simWorld) forget(c *simClient) {
 	if c.pending != nil && c.pending.deletes && c.pending.written {
 		c.pending.applied = true
@@ -225,9 +223,9 @@ func (w *simWorld) observe(c *simClient, seen table.Observation) {
 	c.tat = tat // one that is full may be another's: a taker's who looked at the clock long ago
 }
 
-// adopt finds out how a bucket came to be in the place of the one that was known: an operator's
-// write, a limit, or a client that came back after its full bucket was dropped. One that is as it
-// was has moved, or was written as it was.
+// adopt finds out why there is another bucket than the known one: an operator's write, a limit, or
+// a client that came back after its full bucket was dropped. An equal one has moved, or was written
+// unchanged.
 func (w *simWorld) adopt(c *simClient, seen table.Observation, tat int64) {
 	isManaged := w.isManaged(seen.Bucket)
 	asBefore := c.known != nil && isManaged == c.managed && seen.Rate.Settings == c.is.Settings && max(tat, w.now) == max(c.tat, w.now)
@@ -248,7 +246,7 @@ func (w *simWorld) adopt(c *simClient, seen table.Observation, tat int64) {
 	c.known = seen.Bucket
 }
 
-// applies has an operator's write be in memory, if that is what is seen there.
+// applies notes that an operator's write is in memory, if that is what is seen there.
 func (w *simWorld) applies(c *simClient, p *simPlan, seen table.Observation, tat int64) {
 	if p.deletes || !w.isManaged(seen.Bucket) || seen.Rate.Settings != p.is.Settings || !w.follows(c, p, tat) {
 		return
@@ -260,7 +258,7 @@ func (w *simWorld) applies(c *simClient, p *simPlan, seen table.Observation, tat
 	c.covered = max(c.covered, p.spent)
 }
 
-// follows reports whether an operator's write makes this of the true bucket.
+// follows reports whether an operator's write turns the true bucket into this.
 func (w *simWorld) follows(c *simClient, p *simPlan, tat int64) bool {
 	credit := p.is.Credit(tat, w.now)
 	held := c.is.Credit(c.tat, w.now)
@@ -284,7 +282,8 @@ func (w *simWorld) hasNothing(c *simClient) bool {
 	return seen.Bucket == nil && !inTransit || !c.managed && c.tat <= w.now
 }
 
-// begin is an operator's call; writes, when it comes to the store; answered, its end.
+// begin is called when an operator's call begins, writes when it reaches the store, ended at its
+// end.
 func (w *simWorld) begin(c *simClient, p *simPlan) {
 	p.spent = c.spent
 	c.pending = p
@@ -309,12 +308,12 @@ func (w *simWorld) writes() {
 	p.is = gcra.NewRate(settings)
 }
 
-func (w *simWorld) answered(c *simClient, err error) {
+func (w *simWorld) ended(c *simClient, err error) {
 	w.looked(c)
 	p := c.pending
 	switch {
 	case err == nil && !p.applied && !p.nop:
-		w.fail("an operator's write of %q was answered, and memory does not have it", c.id)
+		w.fail("an operator's write of %q has ended, and memory does not have it", c.id)
 	case errors.Is(err, ErrInDoubt):
 		p.inDoubt = true
 		w.note("in doubt")
@@ -325,8 +324,7 @@ func (w *simWorld) answered(c *simClient, err error) {
 	c.pending = nil
 }
 
-// compareWithStore wants the store to have what an operator wrote, and nothing that one has
-// deleted.
+// compareWithStore demands that the store has what operators wrote, and nothing that they deleted.
 func (w *simWorld) compareWithStore(c *simClient) {
 	if c.pending != nil || len(w.store.late) > 0 {
 		return
@@ -343,7 +341,7 @@ func (w *simWorld) compareWithStore(c *simClient) {
 	}
 }
 
-// compareClean wants a bucket that isn't dirty to be as its row says, or to hold nothing.
+// compareClean demands that a bucket that isn't dirty equals its row, or holds nothing.
 func (w *simWorld) compareClean(c *simClient, b *table.Bucket) {
 	row, ok := w.store.rows[c.id]
 	if b == nil || row.wasRead || w.isDirty(b) {
@@ -366,8 +364,7 @@ func (w *simWorld) isDirty(b *table.Bucket) (is bool) {
 	return is
 }
 
-// compareReserved wants everything that a strict service may admit to be reserved by whatever row
-// there may be.
+// compareReserved demands that any row there may be reserves all that a strict service may admit.
 func (w *simWorld) compareReserved(c *simClient) {
 	seen, _ := w.peek(c)
 	if seen.Bucket == nil || !w.o.Strict {
@@ -389,8 +386,8 @@ func (w *simWorld) compareReserved(c *simClient) {
 	}
 }
 
-// started compares what a process begins with with the true buckets, and takes it for true from
-// then on.
+// started compares a new process's buckets with the true ones, and takes them for true from then
+// on.
 func (w *simWorld) started(clean bool) {
 	w.blank = 0
 	if at := w.s.table.EmptyUntil(); at > 0 {

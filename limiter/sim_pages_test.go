@@ -2,7 +2,7 @@
 
 package limiter
 
-// waits reports whether a taker would wait for whoever has locked the client's page.
+// waits reports whether a taker would wait for the lock of the client's page.
 func (w *simWorld) waits(c *simClient) bool {
 	_, inTransit := w.peek(c)
 	return inTransit
@@ -16,7 +16,7 @@ func (w *simWorld) claimable(c *simClient) bool {
 
 func (w *simWorld) unclaimable(c *simClient) bool { return !w.claimable(c) }
 
-// locked reports whether whoever has business with all of the clients' shards would have to wait.
+// locked reports whether a caller that needs all of the clients' shards would have to wait.
 func (w *simWorld) locked(clients ...*simClient) bool {
 	for _, c := range clients {
 		if w.s.table.Locked(c.id) {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// simStore is a store that a power failure can't harm, and that fails in every way that
-// limiter.Store allows, as the world's dice have it.
+// simStore is a store that a power failure can't harm. It fails in every way that limiter.Store
+// allows, as the dice decide.
 type simStore struct {
 	w       *simWorld
 	rows    map[string]simRow
@@ -20,8 +20,8 @@ type simStore struct {
 	away    bool
 }
 
-// simRow is a row, with what the wall clock was off by when it was counted; and the least and the
-// most that it was off by then, and at the starts that have read it since.
+// simRow is a row, with the wall clock's error when it was counted, and the least and the greatest
+// error then and at the starts that have read it since.
 type simRow struct {
 	Record
 	skew        int64
@@ -32,13 +32,13 @@ type simRow struct {
 // at is when the row's tokens were counted, true time.
 func (r simRow) at() int64 { return int64(r.At.Sub(simDawn)) - r.skew }
 
-// simStop is what the last batch noted, with what the wall clock was off by at the last stop.
+// simStop is what the last batch noted, with the wall clock's error at the last stop.
 type simStop struct {
 	at   time.Time
 	skew int64
 }
 
-// simBatch is a batch with what the wall clock was off by when it was made.
+// simBatch is a batch, with the wall clock's error when it was made.
 type simBatch struct {
 	Batch
 	skew int64
@@ -46,8 +46,7 @@ type simBatch struct {
 
 var errSimAway = errors.New("away")
 
-// arrive is the way of every call to the store: it may be away; and if not, what is late is there
-// first.
+// arrive begins every call to the store. The store may be away. If not, late batches arrive first.
 func (s *simStore) arrive() error {
 	s.w.step(true)
 	if s.away {
@@ -57,7 +56,7 @@ func (s *simStore) arrive() error {
 	return nil
 }
 
-// settle ends what is on its way, one way or the other.
+// settle decides about the batches that are on their way.
 func (s *simStore) settle(arrives bool) {
 	for _, b := range s.late {
 		if arrives {
@@ -134,7 +133,7 @@ func (s *simStore) Write(_ context.Context, batch Batch) error {
 		return ErrInDoubt
 	}
 	s.apply(b)
-	s.w.step(true) // a crash before the answer, too
+	s.w.step(true) // there may also be a crash before the response
 	return nil
 }
 
@@ -149,7 +148,7 @@ func (s *simStore) read(clientID string) {
 	}
 }
 
-// skewOf is what the wall clock was off by when what a start finds of a client was counted.
+// skewOf is the wall clock's error when the client's rows were counted.
 func (s *simStore) skewOf(clientID string) (least, most int64) {
 	if row, ok := s.rows[clientID]; ok {
 		return row.least, row.most

@@ -8,11 +8,10 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// What comes between two steps of an operation is over before it goes on, except for takers: some
-// are interrupted themselves, and go on while something else is under way that began after them.
-// They hold no lock then.
+// What comes between two steps of an operation ends before it goes on, except takers. Some of them
+// are interrupted, and go on during an operation that began after them. They hold no lock then.
 
-// simTaker is what there is to know of a taker under way.
+// simTaker is a taker under way.
 type simTaker struct {
 	at        *table.Bucket // whose word it is about to access
 	steps     int
@@ -27,11 +26,11 @@ type simLate struct {
 	stop func()
 }
 
-// mostSteps are far more than a taker makes, whatever others do meanwhile. One that makes more
+// mostSteps is far more than a taker makes, whatever others do meanwhile. A taker that makes more
 // waits for somebody.
 const mostSteps = 200
 
-// takes are one, or as many as fit into a bucket.
+// takes is one, or as many as a bucket has tokens.
 func (w *simWorld) takes(c *simClient) {
 	n := 1
 	if w.dice.IntN(5) == 0 {
@@ -50,7 +49,7 @@ func (w *simWorld) take(c *simClient) {
 	})
 }
 
-// takeLate is take by somebody who may be interrupted.
+// takeLate is take by a taker that may be interrupted.
 func (w *simWorld) takeLate(c *simClient) {
 	late := &simLate{client: c, simTaker: &simTaker{}}
 	late.next, late.stop = iter.Pull(func(yield func(struct{}) bool) {
@@ -94,8 +93,8 @@ func (w *simWorld) resume(late *simLate) {
 	}
 }
 
-// goOn has one of the late go on, unless it would wait: one whose bucket is dead by now comes for
-// the page's lock.
+// goOn lets one late taker go on, unless it would wait. One whose bucket is dead by now needs the
+// page's lock.
 func (w *simWorld) goOn() {
 	if len(w.late) == 0 {
 		return
@@ -114,14 +113,14 @@ func (w *simWorld) isDead(b *table.Bucket) (is bool) {
 	return is
 }
 
-// waitForLate has all of the late come to their end.
+// waitForLate lets all late takers end.
 func (w *simWorld) waitForLate() {
 	for len(w.late) > 0 {
 		w.goOn()
 	}
 }
 
-// endLate has them end with the process.
+// endLate ends the late takers with the process.
 func (w *simWorld) endLate() {
 	for _, late := range w.late {
 		func() {

@@ -20,23 +20,24 @@ import (
 )
 
 // The simulation runs the Service itself, over a store and a clock of its own, one step at a time.
-// Nothing in it depends on goroutines or on time, so a seed says all that happens. A step is before
-// and after each call to the store; in the stepped simulation also before each access to a bucket.
-// At every step the dice may crash the process, let the clock run, or have somebody else come in
-// between: takers, the flusher, the reaper, an operator. sim_oracle_test.go says what must hold.
+// Nothing in it depends on goroutines or on time, so a seed determines all that happens. There is a
+// step before and after each call to the store, and in the stepped simulation also before each
+// access to a bucket. At every step the dice may crash the process, let time pass, or let somebody
+// else come in between: takers, the flusher, the reaper, an operator. sim_oracle_test.go has what
+// must hold.
 //
-// It needs the build tag "simulation", which lets it come between two accesses: see simulation.go
-// in package table. simulation_test.go builds it, runs it, and breaks the core to see that it
-// notices.
+// It needs the build tag "simulation", which makes the steps between accesses: see simulation.go in
+// package table. simulation_test.go builds it, runs it, and breaks the core to see that it notices.
 
 const (
 	simSteps        = 200_000
 	simSteppedSteps = 1_000_000
-	// simWorldSteps are those of one world. A simulation is many worlds, one after the other.
+	// simWorldSteps is how many steps one world takes. A simulation is many worlds, one after the
+	// other.
 	simWorldSteps = 4_000
 )
 
-// simEnv makes the tests take other steps, and begin with another seed: "STEPS" or "STEPS,SEED".
+// simEnv sets how many steps the tests take, and the first seed: "STEPS" or "STEPS,SEED".
 const simEnv = "EQUALIZER_TEST_SIMULATION"
 
 func TestSimulation(t *testing.T) { simulate(t, simSteps, false) }
@@ -79,7 +80,7 @@ func simulate(t *testing.T, usual int, stepped bool) {
 	}
 }
 
-// simWorld is everything there is.
+// simWorld is the whole simulated world.
 type simWorld struct {
 	dice  *rand.Rand
 	o     Options
@@ -116,10 +117,10 @@ type simOp struct {
 	changes int
 }
 
-// simCrash is what a crash of the process unwinds it with.
+// simCrash is the panic that a crash of the process is.
 type simCrash struct{}
 
-// simFailure is what the oracle found.
+// simFailure is the panic of an oracle that found something wrong.
 type simFailure string
 
 // String is the change as an operator would say it.
@@ -134,7 +135,7 @@ func (c Change) String() string {
 	return text + "}"
 }
 
-// simDawn is the wall clock's time at true time 0.
+// simDawn is the wall clock's reading at true time 0.
 var simDawn = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 
 func newSimWorld(seed uint64) *simWorld {
@@ -160,7 +161,7 @@ func (w *simWorld) settings() gcra.Settings {
 	return gcra.Settings{Capacity: w.dice.Int64N(12) + 1, Refill: gcra.Refill{Amount: w.dice.Int64N(3) + 1, Per: per[w.dice.IntN(len(per))]}}
 }
 
-// simClock is the process's.
+// simClock is the process's clock.
 type simClock struct{ w *simWorld }
 
 func (c simClock) Monotonic() int64 {
@@ -199,7 +200,7 @@ func (w *simWorld) run(steps int) (why string) {
 	return ""
 }
 
-// survives reports whether the process outlived what it did.
+// survives reports whether the process survived f.
 func (w *simWorld) survives(do func()) (alive bool) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -214,7 +215,7 @@ func (w *simWorld) survives(do func()) (alive bool) {
 	return true
 }
 
-// anything is an operation from the outside.
+// anything is a random operation from the outside.
 func (w *simWorld) anything() {
 	switch n := w.dice.IntN(100); {
 	case w.s.doubt.Load() != nil && n%10 == 0:
@@ -251,7 +252,7 @@ func (w *simWorld) wait() {
 	w.now += w.dice.Int64N(int64(longest[w.dice.IntN(len(longest))]))
 }
 
-// step is a moment between two instructions of the process. slow says that time may go by.
+// step is a moment between two instructions of the process. If slow, time may pass.
 func (w *simWorld) step(slow bool) {
 	if w.quiet {
 		return
@@ -271,8 +272,8 @@ func (w *simWorld) step(slow bool) {
 	}
 }
 
-// between is what comes while something else is under way. The flusher and the reaper are one each,
-// and nobody waits here for the write lock.
+// between runs something else while an operation is under way. There is one flusher and one reaper,
+// and nobody waits for the write lock here.
 func (w *simWorld) between() {
 	if w.s == nil || w.stopping || len(w.stack) > 2 {
 		return
@@ -299,7 +300,7 @@ func (w *simWorld) between() {
 	}
 }
 
-// sameOrOther is the client of what is under way, or any one.
+// sameOrOther is the client of the operation under way, or any client.
 func (w *simWorld) sameOrOther() *simClient {
 	n := w.dice.IntN(3)
 	switch {
@@ -350,7 +351,7 @@ func (w *simWorld) flush() {
 	})
 }
 
-// reap drops one client's bucket if it can: the shards are so that each client has one alone.
+// reap drops one client's bucket if it can. Each client has a shard of its own.
 func (w *simWorld) reap() {
 	t, c := w.s.table, w.sameOrOther()
 	if w.locked(c) {
@@ -364,7 +365,7 @@ func (w *simWorld) reap() {
 	})
 }
 
-// administer is an operator's write.
+// administer makes an operator's write.
 func (w *simWorld) administer(c *simClient) {
 	if c.pending != nil || !w.claimable(c) || w.s.doubt.Load() != nil && slices.ContainsFunc(w.clients, w.unclaimable) {
 		return // its last one is in doubt, or under way; or it would wait, or have to settle another's that would
@@ -400,11 +401,11 @@ func (w *simWorld) put(c *simClient) {
 		_, err = w.s.Patch(ctx, c.id, change)
 	}
 	w.note("put", c.id, change, err)
-	w.answered(c, err)
+	w.ended(c, err)
 }
 
-// capacity is what the client has after the change, or about that: a change that asks for more
-// tokens is refused.
+// capacity is about what the client has after the change. A change that asks for more tokens is
+// refused.
 func (c Change) capacity(of *simClient) int64 {
 	if c.Capacity != nil {
 		return *c.Capacity
@@ -416,10 +417,10 @@ func (w *simWorld) delete(c *simClient) {
 	w.begin(c, &simPlan{deletes: true})
 	_, err := w.s.Delete(context.Background(), c.id)
 	w.note("delete", c.id, err)
-	w.answered(c, err)
+	w.ended(c, err)
 }
 
-// crash ends the process at once, and starts another.
+// crash ends the process at once, and starts another one.
 func (w *simWorld) crash() {
 	w.note("crash")
 	w.s = nil
@@ -427,7 +428,7 @@ func (w *simWorld) crash() {
 	w.start(false)
 }
 
-// stop ends it in order, if the store lets it.
+// stop ends the process in order, if the store lets it.
 func (w *simWorld) stop() {
 	var err error
 	w.during(&simOp{}, func() {
@@ -446,7 +447,7 @@ func (w *simWorld) stop() {
 	w.start(true)
 }
 
-// start runs until a process is there, however often it crashes meanwhile.
+// start starts processes until one doesn't crash.
 func (w *simWorld) start(clean bool) {
 	w.store.away = false
 	for {
@@ -475,8 +476,8 @@ func (w *simWorld) start(clean bool) {
 	}
 }
 
-// boot makes a Service whose hashes depend on the dice alone, and that has each client in a shard
-// of its own, or else all of them would wait whenever one does.
+// boot makes a Service whose hashes depend on the dice alone. Each client has a shard of its own.
+// Otherwise all would wait whenever one does.
 func (w *simWorld) boot() *Service {
 	w.quiet = true
 	defer func() { w.quiet = false }()
@@ -501,14 +502,14 @@ func (w *simWorld) note(what string, of ...any) {
 	w.events = append(w.events, simEvent{w.now, what, of})
 }
 
-// simEvent is for a story, which few are told.
+// simEvent is a line of a story. Few stories are printed.
 type simEvent struct {
 	at   int64
 	what string
 	of   []any
 }
 
-// story is the last of what happened.
+// story is the last events.
 func (w *simWorld) story() (text string) {
 	for _, e := range w.events[max(0, len(w.events)-80):] {
 		text += fmt.Sprintln(append([]any{time.Duration(e.at), e.what}, e.of...)...)

@@ -4,7 +4,7 @@ package limiter
 
 import "testing"
 
-// The core is broken in every way that the simulation is there to catch.
+// The simulation catches every mutant.
 func TestSimulationCatchesMutants(t *testing.T) {
 	for name := range mutants(t) {
 		t.Run(name, func(t *testing.T) { catch(t, name) })

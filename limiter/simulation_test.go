@@ -13,12 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The simulation is in sim_test.go, which is built with a tag of its own, and so is a program of
-// its own. simulationEnv, if it is set, is for that: how many steps it takes, and from which seed
-// on.
+// The simulation is in sim_test.go. It has a build tag, and so is a program of its own. If
+// simulationEnv is set, it sets how many steps the program takes, and the first seed.
 const simulationEnv = "EQUALIZER_TEST_SIMULATION"
 
-// mutantSteps are enough for the simulation to find what is wrong with any mutant.
+// mutantSteps is enough for the simulation to catch any mutant.
 const mutantSteps = "20000000"
 
 func TestSimulation(t *testing.T) {
@@ -32,10 +31,10 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// The simulation finds a mutant. simulation_e2e_test.go has it find all of them.
+// The simulation catches a mutant. simulation_e2e_test.go tests all of them.
 func TestSimulationCatchesAMutant(t *testing.T) { catch(t, "spending-is-not-marked") }
 
-// catch has the simulation find what is wrong with a mutant.
+// catch runs the simulation on a mutant, and demands that it fails.
 func catch(t *testing.T, mutant string) {
 	t.Helper()
 	program := buildSimulation(t, mutants(t)[mutant])
@@ -69,7 +68,7 @@ func buildSimulation(t *testing.T, edits map[string][]edit) (program string) {
 	return program
 }
 
-// runSimulation runs it, and returns what it says.
+// runSimulation runs the program, and returns its output.
 func runSimulation(program, test string) (out string, err error) {
 	text, err := exec.Command(program, "-test.run", "^"+test+"$", "-test.v").CombinedOutput()
 	return string(text), err

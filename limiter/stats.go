@@ -14,8 +14,8 @@ type Stats struct {
 	MaxBuckets, OverflowTakes int64
 	// Dirty counts buckets with spending that isn't stored yet.
 	Dirty int64
-	// Flushes counts the rounds that stored all that was dirty when they began, FlushErrors those
-	// that failed, FlushOverruns those that took longer than their interval.
+	// Flushes counts the rounds that stored everything that was dirty when they began, FlushErrors
+	// those that failed, FlushOverruns those that took longer than their interval.
 	Flushes, FlushErrors, FlushOverruns int64
 	// LastFlush is when the last of Flushes ended, the zero time before the first.
 	LastFlush time.Time
@@ -26,7 +26,7 @@ type Stats struct {
 	StoreError string
 }
 
-// Stats is what the service is doing now.
+// Stats returns what the service is doing now.
 func (s *Service) Stats() Stats {
 	t, r := s.table.Stats(), &s.rounds
 	stats := Stats{

@@ -56,7 +56,7 @@ func TestTakeAllocatesNothingForAKnownClient(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { f.Take("refused") }))
 }
 
-// 64 goroutines on one bucket get exactly what there is, while the clock goes on.
+// 64 goroutines on one bucket get exactly what there is, while the clock advances.
 func TestTakeIsExactUnderContention(t *testing.T) {
 	f := newFixture(t)
 	var allowed atomic.Int64
@@ -108,8 +108,8 @@ func TestOverflow(t *testing.T) {
 	assert.Equal(t, int64(2), f.Stats().Buckets)
 }
 
-// sameOverflow tries clients, each once, until it finds one whose overflow bucket holds no more
-// than left tokens. Those that it tries on the way spend only a few from any other bucket.
+// sameOverflow tries clients, each once, until it finds one whose overflow bucket holds at most
+// left tokens. The others spend only a few tokens from any other bucket.
 func sameOverflow(f *fixture, left int64) (clientID string, tried int) {
 	for {
 		clientID = "other-" + strconv.Itoa(tried)
@@ -151,8 +151,8 @@ func TestReapDropsWhatHoldsNothing(t *testing.T) {
 	assert.Equal(t, int64(10), f.tokens("managed"))
 }
 
-// Takers, the reaper, deletions and admin writes all at once: nobody spends on a bucket that is
-// gone, so the count of admitted requests is bounded by what was handed out.
+// Takers, the reaper, deletions and admin writes run at once. Nobody spends from a bucket that is
+// gone, so no more requests are admitted than tokens were handed out.
 func TestTakersAmongReapersAndAdmins(t *testing.T) {
 	f := newFixture(t)
 	ctx := context.Background()

@@ -13,7 +13,7 @@ type Decision struct {
 	Allowed bool
 	// Remaining is how many whole tokens are left.
 	Remaining int64
-	// RetryAfter is how long until the next whole token is there: 0 while one is.
+	// RetryAfter is the time until there is a whole token: 0 if there is one.
 	RetryAfter time.Duration
 	// Settings are the bucket's, for the RateLimit fields and logs. They must not be written to.
 	Settings *gcra.Settings
@@ -32,14 +32,15 @@ func (s *Service) Take(clientID string) Decision {
 	return s.decideReserved(t, now)
 }
 
-// decisionOf is what the taker of a bucket with this arrival time is told.
+// decisionOf is the Decision for a taker of a bucket with this arrival time.
 func decisionOf(r *gcra.Rate, allowed bool, tat, now int64) Decision {
 	credit := r.Credit(tat, now)
 	return Decision{allowed, r.Whole(credit), time.Duration(max(0, r.Interval-credit)), &r.Settings}
 }
 
-// decideReserved is the decision where not everything may be spent: see ledger.go. What isn't
-// reserved yet doesn't remain. If there was a token that isn't, it will be soon.
+// decideReserved is the Decision if the bucket has a limit: see ledger.go. Tokens that aren't
+// reserved yet don't count as Remaining. If the take failed for want of a reservation, the next
+// round begins early.
 func (s *Service) decideReserved(t table.Taken, now int64) Decision {
 	d := decisionOf(t.Rate, t.Outcome == table.Allowed, t.TAT, now)
 	reserved := max(0, t.Limit-max(t.TAT, now))

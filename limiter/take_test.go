@@ -35,8 +35,8 @@ func (b single) tat() int64 {
 	return seen.TAT
 }
 
-// However requests come, and whatever the clock: in every window no more than capacity + refill * t
-// is admitted, and the bucket never holds back more than a token at the rounded interval.
+// With any requests and any clock, at most capacity + refill * t is admitted in every window, and
+// the bucket never holds back more than a token at the rounded interval.
 func TestTakeKeepsTheBoundInEveryWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		settings := gcratest.Settings(t)
@@ -71,9 +71,9 @@ func TestTakeKeepsTheBoundInEveryWindow(t *testing.T) {
 	})
 }
 
-// A client that asks whenever it may gets all it is owed, in every window: what the bucket held and
-// what it earned at the rounded interval, less one token at most. And never more than what it held
-// and what the refill is as it was written, AMOUNT/PER.
+// A client that asks whenever it may gets in every window what the bucket held and what it earned
+// at the rounded interval, less one token at most. It never gets more than what the bucket held and
+// what the refill is as written, AMOUNT/PER.
 func TestGreedyClientGetsWhatItIsOwed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := gcratest.Settings(t)
@@ -104,8 +104,8 @@ func TestGreedyClientGetsWhatItIsOwed(t *testing.T) {
 	})
 }
 
-// The same against an ideal bucket with fractions, refilled at the rounded interval: what the ideal
-// one admits, ours admits, and no more.
+// The bucket admits exactly what an ideal one with fractions does that is refilled at the rounded
+// interval.
 func TestTakeIsTheIdealTokenBucket(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := bucketAt(gcratest.Settings(t), 0)

@@ -10,18 +10,18 @@ import (
 
 // Snapshot is one bucket as operators see it.
 type Snapshot struct {
-	// ClientID says whose bucket it is: 1 to 256 bytes of valid UTF-8.
+	// ClientID is the client's: 1 to 256 bytes of valid UTF-8.
 	ClientID string
 	gcra.Settings
 	// Tokens are the whole tokens available at LastRefill, from 0 to Capacity.
 	Tokens int64
-	// Managed says that an operator wrote this bucket.
+	// Managed reports whether an operator wrote this bucket.
 	Managed bool
 	// LastRefill is the wall time at which Tokens were counted, UTC.
 	LastRefill time.Time
 }
 
-// snapshotOf is what was seen, at now; wall is the time of day then.
+// snapshotOf is an observation as operators see it. wall is the time of day at now.
 func snapshotOf(seen table.Observation, now int64, wall time.Time) Snapshot {
 	return Snapshot{
 		ClientID: seen.Bucket.ClientID(), Settings: seen.Rate.Settings, Managed: seen.Bucket.Has(table.Managed),
@@ -29,10 +29,10 @@ func snapshotOf(seen table.Observation, now int64, wall time.Time) Snapshot {
 	}
 }
 
-// Change is what an operator asks of a bucket; nil leaves as it is.
+// Change is what an operator asks of a bucket. A nil field changes nothing.
 type Change struct {
 	Capacity *int64
-	// Tokens are to be from 0 to the capacity that the bucket has afterwards.
+	// Tokens must be from 0 to the capacity that the bucket has afterwards.
 	Tokens *int64
 	Refill *gcra.Refill
 }
@@ -43,7 +43,7 @@ func (c Change) Empty() bool { return c == Change{} }
 // Written is a bucket as an admin write left it.
 type Written struct {
 	Snapshot
-	// Before is the bucket that the write met; nil if there was none.
+	// Before is the bucket that was there before; nil if there was none.
 	Before *Snapshot
 }
 
@@ -57,7 +57,7 @@ var (
 	ErrFull = errors.New("no room for another bucket")
 	// ErrBusy: another listing is under way.
 	ErrBusy = errors.New("another listing is under way")
-	// ErrStore: the store did not take the write, nothing was changed.
+	// ErrStore: the store did not take the write. Nothing was changed.
 	ErrStore = errors.New("the store did not take the write")
 	// ErrClosed: the service is stopping and takes no more admin writes.
 	ErrClosed = errors.New("stopping")
@@ -67,11 +67,11 @@ var (
 type Query struct {
 	// After starts the page behind this client_id; "" starts at the first.
 	After string
-	// Offset buckets are passed over first. Offset + Limit is at most MaxWindow.
+	// Offset buckets are skipped first. Offset + Limit is at most MaxWindow.
 	Offset, Limit int
-	// Prefix leaves those whose client_id begins with it; "" leaves all.
+	// Prefix selects the buckets whose client_id begins with it; "" selects all.
 	Prefix string
-	// Managed leaves the managed buckets, or the others; nil leaves both.
+	// Managed selects the managed buckets, or the others; nil selects both.
 	Managed *bool
 }
 

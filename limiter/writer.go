@@ -10,7 +10,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// writer is the one way to the store. It orders the writes, and knows which one is in doubt.
+// writer is the only way to the store. It orders the writes, and knows which one is in doubt.
 type writer struct {
 	store   Store
 	timeout time.Duration // of a call
@@ -25,12 +25,14 @@ type writer struct {
 // nothing else is written before it is settled.
 type doubtedWrite struct {
 	clientID string
-	// follow is given the row that the store has. It does in memory what the write did, if it did.
+	// follow gets the row that the store has. If the write was stored, follow does the same in
+	// memory.
 	follow func(found Record, ok bool)
 }
 
-// lockSettled takes the write lock with no admin write in doubt. If one is, it asks the store,
-// whose response outwaits what may be left of the broken call. On an error the lock isn't held.
+// lockSettled takes the write lock and settles the admin write in doubt, if there is one: it asks
+// the store, whose response outwaits what may be left of the broken call. On an error the lock
+// isn't held.
 func (w *writer) lockSettled(ctx context.Context) error {
 	if err := w.writing.lock(ctx); err != nil {
 		return err
@@ -58,7 +60,7 @@ func (w *writer) settle(ctx context.Context) error {
 
 func (w *writer) readAgain(ctx context.Context, d *doubtedWrite) error {
 	found, ok, err := w.store.Get(ctx, d.clientID)
-	w.storeAnswered(err)
+	w.noteStore(err)
 	if err != nil {
 		return fmt.Errorf("reading again what a broken write left: %w", err)
 	}
@@ -66,7 +68,7 @@ func (w *writer) readAgain(ctx context.Context, d *doubtedWrite) error {
 	return nil
 }
 
-// write sends a batch to the store, and notes how the store is. The caller holds the write lock.
+// write sends a batch to the store, unless it is empty. The caller holds the write lock.
 func (w *writer) write(ctx context.Context, batch Batch) error {
 	if len(batch.Puts)+len(batch.Deletes) == 0 {
 		return nil
@@ -74,10 +76,10 @@ func (w *writer) write(ctx context.Context, batch Batch) error {
 	return w.writeAlways(ctx, batch)
 }
 
-// writeAlways is write of a batch that says something even if it is empty.
+// writeAlways is write for batches that mean something even if they are empty.
 func (w *writer) writeAlways(ctx context.Context, batch Batch) error {
 	err := w.store.Write(ctx, batch)
-	w.storeAnswered(err)
+	w.noteStore(err)
 	return err
 }
 
@@ -104,8 +106,8 @@ func (w *writer) note(ctx context.Context, batch Batch) error {
 	return w.writeAlways(ctx, batch)
 }
 
-// noteStop writes the last batch. Clients without a record have a full bucket from fullAt on; the
-// zero time: they have one now.
+// noteStop writes the last batch. Clients without a record have a full bucket from fullAt on, or
+// already if it is zero.
 func (w *writer) noteStop(ctx context.Context, fullAt time.Time) error {
 	stopped := longAgo()
 	if !fullAt.IsZero() {
@@ -114,8 +116,8 @@ func (w *writer) noteStop(ctx context.Context, fullAt time.Time) error {
 	return w.note(ctx, Batch{Stopped: stopped})
 }
 
-// storeAnswered notes how the store is, and logs when that changes.
-func (w *writer) storeAnswered(err error) {
+// noteStore notes the result of a call to the store, and logs when the store goes down or up.
+func (w *writer) noteStore(err error) {
 	if err == nil {
 		if w.failure.Swap(nil) != nil {
 			w.logger.Info().Msg("the store is up again")
@@ -130,8 +132,7 @@ func (w *writer) storeAnswered(err error) {
 }
 
 // writeLock orders the writes to the store. It is a channel, since a mutex can't be waited for with
-// a deadline. Those who wait get it in the order in which they came, so an admin write waits for
-// one batch at most.
+// a deadline. It is taken in the order of arrival, so an admin write waits for one batch at most.
 type writeLock chan struct{}
 
 func (l writeLock) lock(ctx context.Context) error {

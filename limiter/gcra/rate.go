@@ -49,9 +49,9 @@ type Holding struct {
 	At     int64
 }
 
-// Holding is what a bucket with this tat holds at now, or a moment later: a taker may have read the
+// Holding is what a bucket with this tat holds at now, or a moment later. A taker may have read the
 // clock after the caller did, and spent what wasn't there yet at now. Counting at the later moment
-// forgives nothing that is owed.
+// forgives nothing.
 func (r *Rate) Holding(tat, now int64) Holding {
 	at := max(now, tat-r.Span)
 	return Holding{r, r.Credit(tat, at), at}
@@ -68,7 +68,7 @@ func (r *Rate) Whole(credit int64) int64 {
 }
 
 // Tokens is the credit as stores keep it, with the fraction of a token. It never stands for more
-// than the credit: a float64 that was rounded up is taken down again, so that no restart hands out
+// than the credit. A float64 that was rounded up is taken down again, so that no restart hands out
 // tokens.
 func (r *Rate) Tokens(credit int64) float64 {
 	whole, part := credit/r.Interval, credit%r.Interval
@@ -91,7 +91,7 @@ func (r *Rate) FromTokens(tokens float64) int64 {
 	return min(r.Span, int64(whole)*r.Interval+int64((tokens-whole)*float64(r.Interval)))
 }
 
-// Reserved is the credit that so many tokens are, rounded up to whole tokens and cut to MaxSpan.
+// Reserved is the credit that tokens stand for, rounded up to whole tokens and cut to MaxSpan.
 func (r *Rate) Reserved(tokens float64) int64 {
 	if tokens >= float64(MaxSpan/r.Interval) {
 		return MaxSpan
@@ -99,8 +99,8 @@ func (r *Rate) Reserved(tokens float64) int64 {
 	return int64(math.Ceil(tokens)) * r.Interval
 }
 
-// Convert turns a credit under r into a credit under to that stands for the same number of tokens:
-// cut to the new capacity, and rounded down.
+// Convert turns a credit under r into a credit under to that stands for the same number of tokens,
+// cut to the new capacity and rounded down.
 func (r *Rate) Convert(credit int64, to *Rate) int64 {
 	if r.Interval == to.Interval {
 		return min(credit, to.Span)

@@ -13,7 +13,7 @@ import (
 	"gopher-equalizer/limiter/gcra/gcratest"
 )
 
-// Of a refill as it was written, rounding the interval up takes less than one in a thousand.
+// Rounding the interval up takes less than a thousandth of a refill as it was written.
 func TestRoundingTakesLessThanAThousandth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		refill := gcratest.Refill(t)

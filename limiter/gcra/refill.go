@@ -21,8 +21,8 @@ type Refill struct {
 	Per    time.Duration
 }
 
-// ParseRefill reads AMOUNT/DURATION. The duration is Go's ("1m30s"), which weeks and days may
-// precede ("2w", "1d12h"); a unit alone stands for one of it ("/s" is "/1s"). Errors name the
+// ParseRefill reads AMOUNT/DURATION. The duration is Go's ("1m30s"), with optional weeks and days
+// before it ("2w", "1d12h"). A unit alone stands for one of it ("/s" is "/1s"). Errors name the
 // text and what was wanted.
 func ParseRefill(text string) (Refill, error) {
 	amount, per, found := strings.Cut(text, "/")
@@ -51,7 +51,7 @@ func refillError(text, why string) error {
 	return fmt.Errorf("refill %q: %s; want AMOUNT/DURATION, such as 1/1m, 100/s or 1000/30d", text, why)
 }
 
-// A day is 24 hours, whatever the calendar says.
+// A day is always 24 hours.
 const (
 	day  = 24 * time.Hour
 	week = 7 * day
@@ -84,7 +84,7 @@ func parsePer(text string) (time.Duration, error) {
 	}
 }
 
-// cutWhole reads a whole number of the unit from the front of text, none if the unit isn't in it.
+// cutWhole reads a whole number of the unit from the front of text, or 0 if it has none.
 func cutWhole(text, unit string, length time.Duration) (d time.Duration, rest string, err error) {
 	number, rest, found := strings.Cut(text, unit)
 	if !found {
@@ -97,7 +97,7 @@ func cutWhole(text, unit string, length time.Duration) (d time.Duration, rest st
 	return time.Duration(n) * length, rest, nil
 }
 
-// Validate returns what is wrong with a Refill that ParseRefill did not make.
+// Validate checks a Refill that ParseRefill did not make.
 func (r Refill) Validate() error {
 	switch {
 	case r.Amount < 1:
@@ -145,10 +145,10 @@ func ShortDuration(d time.Duration) string {
 	return text
 }
 
-// MarshalText writes the refill as String does, for JSON and TOML.
+// MarshalText is String, for JSON and TOML.
 func (r Refill) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what ParseRefill reads, for JSON and TOML.
+// UnmarshalText is ParseRefill, for JSON and TOML.
 func (r *Refill) UnmarshalText(text []byte) error {
 	parsed, err := ParseRefill(string(text))
 	if err != nil {

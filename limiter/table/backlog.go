@@ -1,10 +1,10 @@
 package table
 
-// Backlog is what a flush has to write: the buckets of all shards that were dirty, in the order of
-// their client_ids, which is the order that stores write fastest. It is never sorted as a whole.
-// The run of each shard is sorted while it is in the processor's cache, and the runs are merged as
-// the flush asks for them. A bucket may have moved or died by the time that the flush comes to it.
-// The slab that it was in stays until then, so its client_id can be read.
+// Backlog has the dirty buckets of all shards for a flush, in the order of their client_ids, which
+// stores write fastest. It is never sorted as a whole. The run of each shard is sorted while it is
+// in the processor's cache, and the runs are merged as the flush asks for them. A bucket may have
+// moved or died when the flush comes to it. Its former slab stays alive until then, so its
+// client_id can be read.
 type Backlog struct {
 	runs  []run
 	heads []runHead // a heap; on top is the run that begins first
@@ -12,7 +12,7 @@ type Backlog struct {
 	left  int
 }
 
-// runHead is what a run begins with, so that most comparisons don't fetch its first bucket.
+// runHead is the key of a run's first bucket. Most comparisons don't fetch the bucket itself.
 type runHead struct {
 	key uint64
 	run int
@@ -39,7 +39,7 @@ func (l *Backlog) order() {
 	}
 	first := l.runs[0].first()
 	l.skip = len(first)
-	for i := range l.runs { // What lies between two client_ids begins like both.
+	for i := range l.runs { // All client_ids between two begin with what the two have in common.
 		r := &l.runs[i]
 		l.skip = min(l.skip, commonPrefix(r.first(), first), commonPrefix(r.last(), first))
 	}

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// However alike the client_ids are, a backlog gives all of them, once, and in their order.
+// A backlog has every client_id once, in order, however alike they are.
 func TestBacklogIsInOrder(t *testing.T) {
 	ending := rapid.OneOf(
 		rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', 0}), 1, 12, -1),
@@ -41,7 +41,7 @@ func TestBacklogIsInOrder(t *testing.T) {
 	})
 }
 
-// A page may have far more buckets than it should while nobody gets to split it.
+// A page may have far too many buckets until somebody splits it.
 func TestBacklogOfAHugePage(t *testing.T) {
 	tab := newTable(one(10, time.Second), 100_000)
 	s := &tab.shards[0]

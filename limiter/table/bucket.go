@@ -6,11 +6,11 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// Bucket is one client's tokens, in a slot of a slab. Its settings never change: an admin write, a
-// deletion and a reap kill the bucket, and put another one elsewhere, or none. A bucket that moves
-// to another slab is frozen first. A taker that meets a dead or frozen bucket looks up again. So
-// nobody sees settings and tokens that don't belong together, and nobody spends from a bucket that
-// is gone.
+// Bucket is one client's tokens, in a slot of a slab. Its settings never change. An admin write
+// kills the bucket and puts another one elsewhere; a deletion and a reap kill it. A bucket that
+// moves to another slab is frozen first. A taker that meets a dead or frozen bucket looks up again.
+// So nobody sees settings and tokens that don't belong together, and nobody spends from a bucket
+// that is gone.
 //
 // It has no pointers, so the garbage collector doesn't look at it.
 type Bucket struct {
@@ -21,7 +21,7 @@ type Bucket struct {
 	//   - any other negative number: frozen. Its complement is the value, to be copied to the
 	//     bucket's new slot.
 	arrival word
-	// marks are, from the lowest bit: Stored, Managed, Limited; five bits with the length of the
+	// marks has, from the lowest bit: Stored, Managed, Limited; five bits with the length of the
 	// client_id, or long; the limit.
 	marks markWord
 	// id is the client_id, or a longID.
@@ -64,7 +64,7 @@ const (
 	belowLimit      = 1<<8 - 1
 )
 
-// longID stands where the client_id would: in a bucket whose client_id is longer than shortID, or
+// longID takes the place of the client_id in a bucket whose client_id is longer than shortID, or
 // whose rate isn't the default one.
 type longID struct {
 	offset uint32 // of the client_id, from the bucket
@@ -101,8 +101,9 @@ func (b *Bucket) IsDirty() bool {
 	return was >= 0 && was&dirtyBit != 0
 }
 
-// DirtyAsSeen is the arrival time of a bucket of a Backlog. It reports whether the bucket is still
-// dirty, where it was seen, has a row, and has nothing outside its slot: then CleanAsSeen may do.
+// DirtyAsSeen returns the arrival time of a bucket of a Backlog. ok reports whether the bucket is
+// still dirty where it was seen, has a row, and has nothing outside its slot. Only then CleanAsSeen
+// works.
 func (b *Bucket) DirtyAsSeen() (tat int64, ok bool) {
 	was := b.arrival.Load()
 	return was >> 1, was >= 0 && was&dirtyBit != 0 && b.Has(Stored) && b.length() != long
@@ -117,14 +118,14 @@ func (b *Bucket) Has(m Mark) bool { return b.marks.Load()&uint64(m) != 0 }
 // Set adds marks. The bucket's page is claimed.
 func (b *Bucket) Set(m Mark) { b.marks.Or(uint64(m)) }
 
-// Clear takes marks away. The bucket's page is claimed.
+// Clear removes marks. The bucket's page is claimed.
 func (b *Bucket) Clear(m Mark) { b.marks.And(^uint64(m)) }
 
-// limitCut is the part of a limit that marks have no room for. It takes up to 128 ns of refill from
-// a client.
+// limitCut is the part of a limit that marks have no room for. It costs a client up to 128 ns of
+// refill.
 const limitCut = 1<<7 - 1
 
-// limitMarks are the marks of a bucket with this limit.
+// limitMarks returns the marks of a bucket with this limit.
 func limitMarks(limit int64) uint64 {
 	return uint64(max(0, limit))&^limitCut<<1 | uint64(Limited)
 }
@@ -142,11 +143,11 @@ func (b *Bucket) SetLimit(limit int64) {
 	b.marks.Store(b.marks.Load()&belowLimit | limitMarks(limit))
 }
 
-// take spends a token if there is one that the limit allows, and returns what arrival was, and the
-// theoretical arrival time from then on. If it reports false, was says why: the bucket isn't alive,
-// or there is no token, or none within the limit. The caller has read limit before: it only rises.
-// A refusal writes nothing, so a client over its limit costs a read. Spending sets mark, which is
-// dirtyBit, or 0 where nothing is stored.
+// take spends a token if there is one within the limit, and returns what arrival was, and the
+// theoretical arrival time from then on. If ok is false, was tells why: the bucket isn't alive, or
+// there is no token, or none within the limit. The caller has read limit before, which is safe,
+// since it only rises. A refusal writes nothing, so a client over its limit costs a read. Spending
+// sets mark, which is dirtyBit, or 0 where nothing is stored.
 func (b *Bucket) take(r *gcra.Rate, limit, mark, now int64) (was, tat int64, ok bool) {
 	for {
 		was := b.arrival.Load()
@@ -181,8 +182,8 @@ func (b *Bucket) killIfFull(now int64) bool {
 	return was&dirtyBit == 0 && was>>1 <= now && b.arrival.CompareAndSwap(was, dead)
 }
 
-// freeze ends the bucket so that its word can still be read, by whoever needs it first, and returns
-// that word; dead, if the bucket is.
+// freeze ends the bucket so that its word can still be read, and returns that word, or dead if the
+// bucket is dead.
 func (b *Bucket) freeze() (was int64) {
 	for {
 		was := b.arrival.Load()

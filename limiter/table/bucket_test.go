@@ -16,8 +16,8 @@ import (
 // longest is the length of the longest client_id.
 const longest = 256
 
-// A bucket keeps its client_id, of any length, and its rate, whatever happens to its marks, its
-// limit and its page.
+// A bucket keeps its client_id, of any length, and its rate while its marks, its limit and its page
+// change.
 func TestBucketKeepsItsClientID(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.StringN(1, -1, longest).Draw(t, "client_id")
@@ -83,7 +83,7 @@ func TestClientIDKeepsItsBucket(t *testing.T) {
 	}
 }
 
-// A client_id is another one's if there is any difference.
+// Client_ids with any difference are different clients.
 func TestBucketIsOneClients(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.StringN(1, 40, -1).Draw(t, "client_id")

@@ -2,8 +2,8 @@ package table
 
 import "gopher-equalizer/limiter/gcra"
 
-// Claim is a client's page while it is locked. Everybody but takers changes buckets under one.
-// Takers go on meanwhile, on the buckets that are alive. The caller must Release it.
+// Claim is a client's page while it is locked. All but takers change buckets under a Claim. Takers
+// go on meanwhile, on the buckets that are alive. The caller must Release it.
 type Claim struct {
 	table    *Table
 	entry    entry
@@ -33,10 +33,10 @@ func (c *Claim) Live() *Bucket { return c.entry.find(c.hash, c.clientID) }
 // Rate is the rate of the client's bucket.
 func (c *Claim) Rate(b *Bucket) *gcra.Rate { return c.entry.rateOf(b, c.table.defaults) }
 
-// MarkDirty makes the client's bucket dirty, with spending from since on.
+// MarkDirty makes the client's bucket dirty, with unstored spending since then.
 func (c *Claim) MarkDirty(b *Bucket, since int64) { c.shard.dirty.mark(c.entry.page, b, since) }
 
-// Clean takes the dirty bit away, and returns the arrival time that the bucket had at that moment.
+// Clean clears the dirty bit, and returns the arrival time that the bucket had at that moment.
 func (c *Claim) Clean(b *Bucket) (tat int64) { return c.shard.dirty.clean(b) }
 
 // kill ends a live bucket, and returns what it held.
@@ -65,9 +65,9 @@ func (c *Claim) create(r *gcra.Rate, marks Mark, tat int64) *Bucket {
 	return c.put(r, uint64(marks), tat)
 }
 
-// Replace puts a bucket where the client's present one is, if there is one. arrival is given what
-// that one held at its end, and returns the arrival time of the new one. Replace goes past
-// Options.MaxBuckets.
+// Replace puts a bucket in place of the client's present one, if there is one. arrival gets what
+// that one held at its end, and returns the arrival time of the new one. Options.MaxBuckets doesn't
+// bind Replace.
 func (c *Claim) Replace(
 	r *gcra.Rate, marks Mark, now int64, arrival func(was gcra.Holding) (tat int64),
 ) *Bucket {
@@ -81,8 +81,8 @@ func (c *Claim) Replace(
 	return c.put(r, uint64(marks), tat)
 }
 
-// Limit puts a bucket that has a limit in the place of the client's bucket, which has none: credit
-// of refill may be spent from now on. A taker that hasn't seen the limit meets a dead bucket.
+// Limit puts a bucket with a limit in place of the client's bucket, which has none. From now on
+// credit may be spent. A taker that hasn't seen the limit meets a dead bucket.
 func (c *Claim) Limit(b *Bucket, now, credit int64) (fresh *Bucket, tat int64) {
 	r := c.Rate(b)
 	was := c.kill(b, now)
@@ -99,8 +99,8 @@ func (c *Claim) Remove(now int64) {
 	}
 }
 
-// Find is the client's bucket. It reports false if the bucket doesn't exist at now: then the
-// Observation is of one that holds nothing, or zero.
+// Find returns the client's bucket. ok is false if the bucket doesn't exist at now. The Observation
+// is then of one that holds nothing, or zero.
 func (t *Table) Find(clientID string, now int64) (seen Observation, ok bool) {
 	c := t.Claim(clientID)
 	defer c.Release()
@@ -112,7 +112,7 @@ func (t *Table) Find(clientID string, now int64) (seen Observation, ok bool) {
 	return seen, b.exists(seen.TAT, now)
 }
 
-// Each calls f with every bucket that exists at now, once, in no order. It locks the page of each
+// Each calls f with every bucket that exists at now, once, in no order. The bucket's page is locked
 // meanwhile, and no bucket moves to another page, so it misses none that is there throughout.
 func (t *Table) Each(now int64, f func(*Bucket)) {
 	for i := range t.shards {
@@ -126,7 +126,7 @@ func (t *Table) Each(now int64, f func(*Bucket)) {
 	}
 }
 
-// Remove takes the client's bucket away, if there is one.
+// Remove kills the client's bucket, if there is one, under a Claim.
 func (t *Table) Remove(clientID string, now int64) {
 	c := t.Claim(clientID)
 	defer c.Release()
@@ -142,8 +142,7 @@ func (t *Table) Update(clientID string, f func(c *Claim, b *Bucket)) {
 	}
 }
 
-// Redirty makes a client's bucket dirty again, whose bit was taken away and whose value wasn't
-// stored.
+// Redirty makes a client's bucket dirty again whose bit was cleared and whose value wasn't stored.
 func (t *Table) Redirty(clientID string, since int64) {
 	t.Update(clientID, func(c *Claim, b *Bucket) { c.MarkDirty(b, since) })
 }
@@ -159,8 +158,8 @@ func (t *Table) PutBack(group []*Bucket, since int64) {
 	}
 }
 
-// CleanAsSeen takes the dirty bit away without claiming the page, if the bucket still has the
-// arrival time that DirtyAsSeen gave.
+// CleanAsSeen clears the dirty bit without claiming the page, if the bucket still has the arrival
+// time that DirtyAsSeen returned.
 func (t *Table) CleanAsSeen(b *Bucket, tat int64) bool {
 	if !b.arrival.CompareAndSwap(tat<<1|dirtyBit, tat<<1) {
 		return false

@@ -2,10 +2,10 @@ package table
 
 import "sync/atomic"
 
-// dirtyList is a lock-free stack of the pages of one shard that have dirty buckets. It is linked
-// through the pages, so it takes no memory of its own however long the store is away. The queued
-// mark keeps a page from being in it twice. Only the flusher takes from it, and takes all, so there
-// is no ABA problem.
+// dirtyList is a lock-free stack of one shard's pages that have dirty buckets. It is linked through
+// the pages, so it takes no memory of its own, however long the store is away. The queued mark
+// keeps a page from being in it twice. Only the flusher takes from it, and takes all, so there is
+// no ABA problem.
 type dirtyList struct {
 	head  atomic.Pointer[page]
 	count atomic.Int64 // of dirty buckets; whoever sets or clears the bit keeps it
@@ -20,7 +20,7 @@ func (l *dirtyList) enter(p *page, now int64) {
 	l.queue(p, now)
 }
 
-// mark makes a bucket dirty that has spending from since on. Its page is locked.
+// mark makes a bucket dirty that has unstored spending since then. Its page is locked.
 func (l *dirtyList) mark(p *page, b *Bucket, since int64) {
 	if b.arrival.Or(dirtyBit)&dirtyBit == 0 {
 		l.count.Add(1)
@@ -28,7 +28,7 @@ func (l *dirtyList) mark(p *page, b *Bucket, since int64) {
 	l.queue(p, since)
 }
 
-// clean takes the dirty bit off a bucket, and returns the arrival time that it had at that moment.
+// clean clears a bucket's dirty bit, and returns the arrival time that it had at that moment.
 func (l *dirtyList) clean(b *Bucket) (tat int64) {
 	//mutant:nonatomic the-dirty-bit-is-cleared-after-the-read
 	was := b.arrival.And(^dirtyBit)
@@ -36,7 +36,7 @@ func (l *dirtyList) clean(b *Bucket) (tat int64) {
 	return was >> 1
 }
 
-// queue puts a page that has had a dirty bucket since then into the list, unless it is there.
+// queue puts a page with a bucket that has been dirty since then into the list, unless it is there.
 func (l *dirtyList) queue(p *page, since int64) {
 	if !p.queued.Load() && p.queued.CompareAndSwap(false, true) {
 		l.push(p)

@@ -13,7 +13,7 @@
 //   - A slab is a Swiss table (Abseil) of a fixed size: control bytes, compared eight at once, and
 //     slots. It is one object without pointers.
 //
-// The parts of a hash, from the highest bit:
+// A hash has these parts, from the highest bit:
 //
 //	 63   60       57      50 48          32 31                      0
 //	+-------+-----+----------+--------------+-------------------------+
@@ -22,7 +22,7 @@
 //	|       |     | byte     |              | pages for               |
 //	+-------+-----+----------+--------------+-------------------------+
 //
-// The way of a Take:
+// A Take finds its bucket in this way:
 //
 //	client_id -> hash -> shard -> page number -> directory (an xsync map) -> entry
 //	                                                                          |
@@ -34,9 +34,9 @@
 //	|        | groups of 8    | arrival, marks, client_id (<=16) | buckets              |
 //	+--------+----------------+----------------------------------+----------------------+
 //
-// A probe begins at the group that H1 says, and goes on linearly. A group with an empty slot ends
-// it. A slot is never used again, so there are no tombstones: a bucket that dies stays where it is
-// until the slab is full, or mostly dead. Then the live buckets move to another slab.
+// A probe begins at the group in H1, and goes on linearly. A group with an empty slot ends it. A
+// slot is never used again, so there are no tombstones: a dead bucket stays where it is until the
+// slab is full, or mostly dead. Then the live buckets move to another slab.
 //
 // # One bucket
 //
@@ -63,35 +63,35 @@
 //  3. One bucket after the other is frozen in the old slab, and its word copied into the new one.
 //
 // A taker that finds its client's bucket pending does step 3 for that bucket itself. So it waits
-// for nobody, even if whoever moves the page was interrupted. Freezing and copying are
-// compare-and-swaps that only the first can win. The old slab is left to the garbage collector, so
-// a pointer to it is never wrong, only late.
+// for nobody, even if the move was interrupted. Freezing and copying are compare-and-swaps that
+// only the first can win. The old slab is left to the garbage collector, so a pointer to it is
+// never wrong, only late.
 //
-// Everybody but takers (admission, admin writes, the flusher, the reaper) claims the page: they
-// hold its lock while they change something. A known client's taker waits for that lock only if its
-// own bucket is being replaced at that moment.
+// All others (admission, admin writes, the flusher, the reaper) claim the page: they hold its lock
+// while they change something. A known client's taker waits for that lock only if its own bucket is
+// being replaced at that moment.
 //
 // # The directory
 //
 // Page numbers have no gaps, so the xsync map of a shard is filled without mixing them and without
-// chains. It is the only thing that is ever rehashed. That takes a thousandth of a second, and a
-// new client waits for it whose turn it was to add a page.
+// chains. It is the only thing that is ever rehashed. That takes a millisecond, during which the
+// new client waits that caused it.
 //
 // # Overflow
 //
-// A table that is full makes no more buckets for takers. Unknown clients share 1,024 overflow
-// buckets then, which are neither dirty nor listed. A bucket that isn't full is never evicted: that
-// would forget what its client has spent. A client that comes out of overflow begins with the
-// tokens of its overflow bucket.
+// A table that is full makes no more buckets for takers. Unknown clients then share 1,024 overflow
+// buckets, which are never dirty or listed. A bucket that isn't full is never evicted: that would
+// forget what its client has spent. A client that comes out of overflow begins with the tokens of
+// its overflow bucket.
 //
 // # Dirty buckets
 //
 // The first take from a clean bucket makes it dirty, and queues its page in a list that is linked
-// through the pages. So the list takes no memory of its own however long the store is away. A flush
-// takes the lists, looks for the buckets that are dirty, sorts each shard's by client_id (4 bytes
-// each and 8 a page), and merges them a batch at a time. It clears the dirty bit and reads the
-// arrival time in one step, so it misses no spending. A bucket may move meanwhile: it is looked up
-// again by its client_id, and the slab that it was in stays until its batch is read.
+// through the pages. So the list takes no memory of its own, however long the store is away. A
+// flush takes the lists, looks for the buckets that are dirty, sorts each shard's by client_id (4
+// bytes each and 8 a page), and merges them a batch at a time. It clears the dirty bit and reads
+// the arrival time in one step, so it misses no spending. A bucket may move meanwhile: it is looked
+// up again by its client_id, and the slab that it was in stays until its batch is read.
 //
-// What it costs and takes is in bench/results/2026-11-26-limiter.
+// bench/results/2026-11-26-limiter has measurements.
 package table

@@ -2,7 +2,7 @@ package table
 
 import "math/bits"
 
-// transfer is the way of a bucket from one slab to another.
+// transfer moves a bucket from one slab to another.
 type transfer struct {
 	from, to *Bucket
 	page     *page
@@ -10,8 +10,8 @@ type transfer struct {
 
 // move moves the live buckets of some entries, whose pages are locked, to entries that nobody has
 // seen yet. Takers don't wait for it, even if it is interrupted. First it makes the new entries
-// ready, except for the buckets' values. Then publish puts them into the directory. Then one bucket
-// after the other is frozen, and its value copied, unless a taker was faster.
+// ready, without the buckets' values. Then publish puts them into the directory. Then one bucket
+// after the other is frozen, and its value is copied, unless a taker was faster.
 func (s *shard) move(from []entry, into func(hash uint64) entry, publish func()) {
 	slabs := make([]*slab, len(from))
 	transfers := make([]transfer, 0, pageFill)
@@ -46,8 +46,8 @@ func (s *shard) move(from []entry, into func(hash uint64) entry, publish func())
 	}
 }
 
-// splitOf is the page that is split when another one is added to so many, and the bit of the hash
-// that says what moves to the new one.
+// splitOf returns the page that is split when a page is added, and the bit of the hash that decides
+// what moves to the new one.
 func splitOf(pages uint32) (number uint32, bit uint64) {
 	upper := uint32(1) << (bits.Len32(pages) - 1)
 	return pages &^ upper, uint64(upper)
@@ -61,13 +61,13 @@ func (s *shard) split() {
 	defer s.shape.Unlock()
 	pages := s.pages.Load()
 	number, bit := splitOf(pages)
-	// The new page's place comes first, since growing the directory takes its time.
+	// First make the new page's place, since growing the directory may take some time.
 	high := &page{number: pages}
 	s.directory.Store(pages, newEntry(high, s.noNeeds()))
 
 	e := s.lockPage(number)
 	defer e.page.mu.Unlock()
-	// From the moment that it is in the directory, the new page can be found, and claimed.
+	// Once it is in the directory, the new page can be found, and claimed.
 	//mutant:drop the-page-that-a-split-adds-is-not-locked
 	high.mu.Lock()
 	//mutant:drop the-page-that-a-split-adds-is-not-locked
@@ -83,7 +83,7 @@ func (s *shard) split() {
 	})
 }
 
-// half is 1 for what moves to the page that a split adds.
+// half is 1 for a bucket that moves to the page that a split adds.
 func half(hash, bit uint64) int {
 	if hash&bit == 0 {
 		return 0
@@ -99,7 +99,7 @@ func (s *shard) needsOfHalves(e entry, bit uint64) [2]needs {
 	return halves
 }
 
-// merge takes the last page away. The caller holds shape.
+// merge removes the last page. The caller holds shape.
 func (s *shard) merge() {
 	pages := s.pages.Load() - 1
 	number, _ := splitOf(pages)
@@ -114,7 +114,7 @@ func (s *shard) merge() {
 	})
 }
 
-// needsOf are those of the live buckets of some entries.
+// needsOf is what the live buckets of some entries need.
 func (s *shard) needsOf(entries ...entry) needs {
 	n := s.noNeeds()
 	for _, e := range entries {

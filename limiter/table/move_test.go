@@ -12,8 +12,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// Nobody can lock the page that a split adds while its buckets are on their way: a claim would find
-// them full, or not at all.
+// Nobody can lock the page that a split adds while its buckets move: a claim would find them full,
+// or not at all.
 func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
 	tab := newTable(one(1000, time.Second), 1<<20)
 	s := &tab.shards[0]
@@ -34,7 +34,7 @@ func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
 	}
 	require.NotEmpty(t, ids)
 	var split sync.WaitGroup
-	// Split stands still between two steps of its publish.
+	// The split is stopped between two steps of its publish.
 	s.directory.Compute(0, func(e entry, _ bool) (entry, bool) {
 		split.Go(s.split)
 		for s.pages.Load() == 4 {
@@ -52,8 +52,8 @@ func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
 	}
 }
 
-// moveAgain moves a client's page, and calls during when a bucket has been made ready, with how
-// many were.
+// moveAgain moves a client's page. Each time a bucket has been made ready, it calls during with how
+// many are.
 func moveAgain(tab *Table, clientID string, during func(n int)) {
 	c := tab.Claim(clientID)
 	defer c.Release()
@@ -65,7 +65,7 @@ func moveAgain(tab *Table, clientID string, during func(n int)) {
 	}, func() { c.shard.directory.Store(c.entry.page.number, fresh) })
 }
 
-// A taker that is late holds the slab before the present one, and must not freeze what is about to
+// A late taker holds the slab before the present one. It must not freeze a bucket that is about to
 // move on.
 func TestLateTakerWhileAPageMovesAgain(t *testing.T) {
 	tab := newTable(one(10, time.Minute), 1000)
@@ -92,8 +92,8 @@ func TestLateTakerWhileAPageMovesAgain(t *testing.T) {
 	require.Equal(t, int64(5), tab.Stats().Buckets)
 }
 
-// Whoever moves a page may be interrupted once the new slab is published: a taker then moves its
-// client's bucket itself, and waits for nobody. Who found the bucket before finds it frozen.
+// A move may be interrupted once the new slab is published. A taker then moves its client's bucket
+// itself, and waits for nobody. A taker that found the bucket before finds it frozen.
 func TestTakersMoveTheirBucketsThemselves(t *testing.T) {
 	tab := newTable(one(10, time.Minute), 1000)
 	tab.admitted("a", 2, 0)

@@ -8,32 +8,34 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// page is the clients, some two hundred, whose hashes end alike. Whoever adds, kills or moves a
+// page has some two hundred clients whose hashes end alike. A caller that adds, kills or moves a
 // bucket, or changes its marks, has the page locked. Takers don't lock it. They look for the
-// client's bucket, and come for the lock only if there is none. A bucket that is on its way to
-// another slab they move themselves, since whoever moves the page may have been interrupted.
+// client's bucket, and take the lock only if there is none. If the bucket is on its way to another
+// slab, they move it themselves, since the move of the page may have been interrupted.
 type page struct {
 	mu     sync.Mutex
-	link   *page // in the dirty list; belongs to who queues the page, and then to the flusher
+	link   *page // in the dirty list; owned by who queues the page, and then by the flusher
 	queued atomic.Bool
 	number uint32 // in its shard
 
 	free extent // in its slab; the free bytes begin at tail
 	tail uint32 // in bytes from the slab's beginning
 
-	// sources are the slabs from which buckets are on their way to the present one; nil: none are.
+	// sources are the slabs from which buckets are on their way to the present one; nil if none
+	// are.
 	sources atomic.Pointer[[]*slab]
 }
 
-// entry is what the directory has of a page: the slab that its buckets are in now. An entry never
-// changes. It is replaced whole, so that takers see the rates that belong to the buckets.
+// entry is what the directory has of a page: the slab that its buckets are in now, and their rates.
+// An entry never changes. It is replaced whole, so that takers see the rates that belong to the
+// buckets.
 type entry struct {
 	*slab
 	page  *page
 	rates *[]*gcra.Rate // of the long buckets; the default one is the first
 }
 
-// newEntry is the page's next slab, with room for what it needs, and some more.
+// newEntry makes the page's next slab, with room for what it needs, and some more.
 func newEntry(p *page, n needs) entry {
 	s, e := newSlab(n.spacious())
 	p.free = e
@@ -75,7 +77,7 @@ func (n *needs) include(clientID string, r *gcra.Rate) {
 	n.extent = n.with(clientID, isLong(clientID, index))
 }
 
-// newBucket is what a bucket begins as.
+// newBucket is a bucket that is to be inserted.
 type newBucket struct {
 	clientID string // may alias a buffer: it is copied
 	hash     uint64
@@ -121,12 +123,12 @@ func (e entry) insertLong(b *Bucket, n newBucket, index int) {
 	p.free.bytes -= length
 }
 
-// fetch makes the value of a pending bucket arrive, if it hasn't yet.
+// fetch copies the value of a pending bucket into it, if that hasn't happened yet.
 func (e entry) fetch(b *Bucket, hash uint64, clientID string) {
 	sources := e.page.sources.Load()
 	//mutant:left a-late-taker-moves-a-bucket-before-its-page-moves
 	if sources == nil || b.arrival.Load() != pending {
-		return // It has arrived: what moves now moves on from here.
+		return // It has arrived. A later move goes on from here.
 	}
 	for _, s := range *sources {
 		if old := s.find(hash, clientID); old != nil {

@@ -36,9 +36,8 @@ func heldBy(c *Claim, b *Bucket) held {
 	return held{c.Rate(b), b.TAT(), Mark(b.marks.Load() &^ lengthMask), b.IsDirty()}
 }
 
-// A page, however it grows, splits and merges, holds the clients that were put into it, as a map
-// does, each with its own settings, tokens and marks, whatever control bytes, groups and numbers of
-// pages they have in common.
+// A page that grows, splits and merges is a map of its clients, each with its own settings, tokens
+// and marks, also if they share control bytes, groups and numbers of pages.
 func TestPagesAreAMap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		tab := newTable(one(10, time.Second), 100_000)

@@ -1,8 +1,8 @@
 package table
 
-// Reap drops the buckets of one shard, numbered 0 to Shards-1, that hold nothing. A bucket that has
-// a row in the store becomes dirty instead: the flush deletes the row, and a later Reap drops the
-// bucket. One that has a limit becomes dirty, too, since a full one needs none. One Reap runs at a
+// Reap drops the buckets of one shard, 0 to Shards-1, that hold nothing. A bucket that has a row in
+// the store becomes dirty instead: the flush deletes the row, and a later Reap drops the bucket. A
+// bucket that has a limit becomes dirty, too, since a full one needs no limit. One Reap runs at a
 // time.
 func (t *Table) Reap(shard int, now int64) {
 	s := &t.shards[shard]
@@ -18,7 +18,7 @@ func (t *Table) Reap(shard int, now int64) {
 	}
 }
 
-// mayReap reports whether it is worth locking the page.
+// mayReap reports whether there may be something to reap in a page, without locking it.
 func (t *Table) mayReap(e entry, now int64) bool {
 	alive, all := 0, 0
 	for b := range e.buckets {
@@ -33,12 +33,12 @@ func (t *Table) mayReap(e entry, now int64) bool {
 	return e.isLargeFor(alive, all)
 }
 
-// idle reports whether a bucket is full, and something is to be done about it.
+// idle reports whether a bucket is full and can be dropped, or its row or its limit can.
 func (t *Table) idle(b *Bucket, now int64) bool {
 	if b.IsDirty() || b.TAT() > now {
 		return false
 	}
-	// While clients begin with less than a full bucket, a full one is worth something.
+	// While clients begin with less than a full bucket, a full one must be kept.
 	return b.Has(Limited) || !b.Has(Managed) && now >= t.emptyUntil.Load()
 }
 
@@ -54,7 +54,7 @@ func (t *Table) reapPage(s *shard, number uint32, now int64) {
 		kept.include(b.ClientID(), e.rateOf(b, t.defaults))
 	}
 	if e.isLargeFor(kept.buckets, all) {
-		s.rebuild(e, kept) // gives memory back
+		s.rebuild(e, kept) // which gives memory back
 	}
 }
 

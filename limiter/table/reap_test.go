@@ -10,8 +10,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// A page whose buckets are mostly dead gives their memory back, however they died, and whatever
-// came to other pages of the shard.
+// A page whose buckets are mostly dead gives their memory back, however they died and whatever
+// happened to other pages of the shard.
 func TestReapRebuildsPagesThatAreMostlyDead(t *testing.T) {
 	tab := newTable(one(10, time.Minute), 1000)
 	s := &tab.shards[0]

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// run is the dirty buckets of one shard. It is in the order of their client_ids once it is sorted.
-// Each bucket takes 4 bytes: its distance from an anchor. Each page has one anchor, or a few if it
-// is large. The anchors keep the slabs from being collected, and are all that the garbage collector
-// looks at.
+// run has the dirty buckets of one shard, in the order of their client_ids once it is sorted. Each
+// bucket takes 4 bytes: its distance from an anchor. Each page has one anchor, or a few if it is
+// large. The anchors keep the slabs alive, and are all that the garbage collector looks at.
 type run struct {
 	anchors []*Bucket
 	refs    []ref
@@ -46,7 +45,7 @@ func (r *run) first() string { return r.bucket(r.refs[0]).ClientID() }
 
 func (r *run) last() string { return r.bucket(r.refs[len(r.refs)-1]).ClientID() }
 
-// pop takes the first bucket away.
+// pop removes the first bucket, and returns it.
 func (r *run) pop() *Bucket {
 	b := r.bucket(r.refs[0])
 	r.refs = r.refs[1:]
@@ -83,7 +82,7 @@ func (s *runSorter) sort(r *run) {
 	*s = all
 }
 
-// keyOf is eight bytes of a client_id. Where two keys differ, the client_ids are in their order.
+// keyOf is eight bytes of a client_id. If two keys differ, the client_ids are in the keys' order.
 func keyOf(clientID string, skip int) uint64 {
 	if len(clientID)-skip >= 8 {
 		return binary.BigEndian.Uint64([]byte(clientID[skip : skip+8]))

@@ -10,12 +10,13 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// A table has 16 shards, chosen by the highest bits of the hash: enough that growing one directory
-// is short and dirty lists don't contend, few enough that what a take reads of them stays in L1.
+// A table has 16 shards, chosen by the highest bits of the hash. They are enough that growing one
+// directory is short and dirty lists don't contend, and few enough that what a take reads of them
+// stays in L1.
 const shardBits, Shards = 4, 1 << shardBits
 
-// pageFill is how many buckets a page has on average. With half as many, ten million buckets took
-// the garbage collector twice as long. With more, a flush of few buckets looks through more.
+// pageFill is how many buckets a page has on average. With half as many, the garbage collector took
+// twice as long for ten million buckets. With more, a flush of few buckets looks through more.
 const pageFill = 192
 
 // shared is what all shards of a table have in common.
@@ -31,17 +32,17 @@ func newShared(defaults *gcra.Rate) shared {
 }
 
 // shard is a hash table of pages that grows and shrinks by one page at a time (linear hashing,
-// Litwin 1980). A client's page is numbered by the lowest bits of its hash, as many bits as there
-// are pages for. So adding a page splits one other page, and moves nobody else's buckets.
+// Litwin 1980). The lowest bits of a client's hash are the number of its page, as many bits as
+// there are pages for. So adding a page splits one other page, and moves nobody else's buckets.
 //
-// It is two cache lines: what every take reads, and what takes and others write.
+// A shard is two cache lines: what every take reads, and what takes and others write.
 type shard struct {
 	directory *xsync.MapOf[uint32, entry]
 	*shared
 	pages atomic.Uint32 // how many there are
 	_     [cacheLine - 2*bits.UintSize/8 - 4]byte
 
-	shape   sync.Mutex // held while the number of pages changes, or must not change
+	shape   sync.Mutex // held while the number of pages changes or must not change
 	buckets atomic.Int64
 	dirty   dirtyList
 	_       [cacheLine - 40]byte
@@ -57,15 +58,15 @@ func (s *shard) init(common *shared) {
 	s.dirty.init()
 }
 
-// noNeeds are those of an empty page.
+// noNeeds is what an empty page needs.
 func (s *shard) noNeeds() needs { return needs{rates: s.justDefaults} }
 
 // numberHash is the directory's hash of a page's number. Numbers have no gaps, so they need no
-// mixing: four of them share a row of the map, which has five places and tells them apart by the
+// mixing. Four of them share a row of the map, which has five places and tells them apart by the
 // lowest seven bits.
 func numberHash(number uint32, _ uint64) uint64 { return uint64(number/4)<<7 | uint64(number%4) }
 
-// numberOf is the number of the client's page among so many.
+// numberOf is the number of the client's page if there are that many pages.
 func numberOf(hash uint64, pages uint32) uint32 {
 	mask := uint32(1)<<bits.Len32(pages-1) - 1
 	number := uint32(hash) & mask
@@ -75,7 +76,7 @@ func numberOf(hash uint64, pages uint32) uint32 {
 	return number
 }
 
-// entry is the present one of the client's page.
+// entry returns the present entry of the client's page.
 func (s *shard) entry(hash uint64) entry {
 	for {
 		if e, ok := s.directory.Load(numberOf(hash, s.pages.Load())); ok {
@@ -97,8 +98,7 @@ func (s *shard) lock(hash uint64) entry {
 	}
 }
 
-// lockPage is lock by number, for those who hold shape, and for the reaper, which alone takes pages
-// away.
+// lockPage is lock by number. The caller holds shape, or is the reaper, which alone removes pages.
 func (s *shard) lockPage(number uint32) entry {
 	e, _ := s.directory.Load(number)
 	e.page.mu.Lock()
@@ -106,7 +106,7 @@ func (s *shard) lockPage(number uint32) entry {
 	return e
 }
 
-// each calls f with every entry while its page is locked. No page is added or taken away meanwhile.
+// each calls f with every entry while its page is locked. No page is added or removed meanwhile.
 func (s *shard) each(f func(entry)) {
 	s.shape.Lock()
 	defer s.shape.Unlock()
@@ -136,8 +136,8 @@ func (s *shard) takeDirty() run {
 // overfull reports whether a page should be added.
 func (s *shard) overfull() bool { return s.buckets.Load() > int64(s.pages.Load())*pageFill }
 
-// sparse reports whether there are far too many pages. If it were said earlier, a crowd would make
-// the shard split and merge all the time.
+// sparse reports whether there are far too many pages. With a higher bound, a changing crowd would
+// make the shard split and merge all the time.
 func (s *shard) sparse() bool {
 	pages := s.pages.Load()
 	return pages > 1 && s.buckets.Load() < int64(pages)*pageFill/4

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// These don't compile where the layout of a shard isn't two cache lines, on any architecture that
-// the tests are built for.
+// These don't compile if a shard isn't two cache lines on the architecture that the tests are built
+// for.
 var (
 	_ [unsafe.Offsetof(shard{}.shape) - cacheLine]struct{}
 	_ [cacheLine - unsafe.Offsetof(shard{}.shape)]struct{}

@@ -3,8 +3,9 @@
 package table
 
 // The simulation in package limiter is built with the tag "simulation". Then there is a step of the
-// simulation before each access to a bucket (word_simulation.go), so that everything that can come
-// between two accesses does. What the simulation has to see or to fix of a table is here, too.
+// simulation before each access to a bucket (word_simulation.go, steps_simulation.go), so that
+// everything that can come between two accesses does. This file has what the simulation must see or
+// fix of a table.
 
 // FixKeys makes hashes depend on these numbers alone. The table is empty.
 func (t *Table) FixKeys(low, high, last uint64) {

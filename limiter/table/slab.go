@@ -10,9 +10,9 @@ import (
 // control bytes, the slots, and the client_ids of long buckets. To the garbage collector it is one
 // object without pointers. doc.go has a drawing.
 //
-// A control byte is 0 for an empty slot, or else has its highest bit set and seven bits of the
-// hash (H2 in Abseil's Swiss tables). Eight of them are compared at once. A control byte is written
-// last, and publishes its slot, which is never another bucket's from then on. There are no
+// A control byte is 0 for an empty slot. Otherwise it has its highest bit set, and seven bits of
+// the hash (H2 in Abseil's Swiss tables). Eight of them are compared at once. A control byte is
+// written last, and publishes its slot, which is never another bucket's from then on. There are no
 // tombstones: when a slab is full, the live buckets move to another one.
 type slab struct {
 	groups uint32 // of eight control bytes each
@@ -27,11 +27,11 @@ const (
 	lsbs = 0x0101010101010101
 )
 
-// controlByte is H2. It is never 0xff, which stands for the slots that the last group lacks.
+// controlByte is H2. It is never 0xff, which marks slots that the last group lacks.
 func controlByte(hash uint64) uint64 { return 0x80 | min(hash>>50&0x7f, 0x7e) }
 
-// probe is the group in which to begin to look (H1). The probe sequence is linear: where a group is
-// full, its buckets go on in the groups behind it.
+// probe is the group at which a search begins (H1). The probe sequence is linear: the buckets of a
+// full group go on in the groups behind it.
 func (s *slab) probe(hash uint64) uint32 { return uint32(hash>>32&0xffff) * s.groups >> 16 }
 
 func (s *slab) following(g uint32) uint32 {
@@ -46,7 +46,7 @@ func (s *slab) controls(g uint32) *atomic.Uint64 {
 	return at[atomic.Uint64](s, headerSize+groupSize*g)
 }
 
-// slot is the bucket of the lowest control byte of a group that match has a bit of.
+// slot is the bucket of the lowest control byte in a group that match has a bit for.
 func (s *slab) slot(g uint32, match uint64) *Bucket {
 	i := g*groupSize + uint32(bits.TrailingZeros64(match))/8
 	return at[Bucket](s, s.first+i*bucketSize)
@@ -55,7 +55,7 @@ func (s *slab) slot(g uint32, match uint64) *Bucket {
 // slots is how many slots to comes after from, in the same slab.
 func slots(from, to *Bucket) uint32 { return distance(from, to) / bucketSize }
 
-// slotBehind is the bucket that comes so many slots after from, in the same slab.
+// slotBehind is the bucket that many slots after from, in the same slab.
 func slotBehind(from *Bucket, slots uint32) *Bucket { return at[Bucket](from, slots*bucketSize) }
 
 // find is the client's bucket, alive or frozen; nil if it has none here. Most client_ids are
@@ -107,7 +107,7 @@ func (s *slab) findAny(hash uint64, clientID string) *Bucket {
 	return nil
 }
 
-// zeroBytes has the highest bit of each byte that is 0 in x, and no other bit.
+// zeroBytes returns the highest bit of each byte that is 0 in x, and no other bit.
 func zeroBytes(x uint64) uint64 {
 	const low = ^uint64(msbs)
 	return ^(x&low + low | x | low)
@@ -134,13 +134,13 @@ func (s *slab) live(yield func(*Bucket) bool) {
 	}
 }
 
-// isLargeFor reports whether a slab, of whose buckets so many are alive, takes far more memory than
-// they need. Without a dead one it would be made as large again.
+// isLargeFor reports whether a slab takes far more memory than its live buckets need. If none is
+// dead, another slab would be as large.
 func (s *slab) isLargeFor(alive, all int) bool {
 	return alive < all && s.groups > 1 && alive < int(s.groups)*groupSize/2
 }
 
-// writeLongID makes a bucket have this client_id, which is written behind the slots, at tail.
+// writeLongID gives a bucket this client_id, which it writes behind the slots, at tail.
 func (s *slab) writeLongID(b *Bucket, tail uint32, clientID string, rate int) {
 	to := at[byte](s, tail)
 	copy(span(to, len(clientID)), clientID)
@@ -154,7 +154,7 @@ func (e extent) size() int { return e.first() + e.buckets*bucketSize + e.bytes }
 
 func (e extent) groups() int { return (e.buckets + groupSize - 1) / groupSize }
 
-// first is where the slots begin, so that none of them is in two of the processor's cache lines.
+// first is where the slots begin. None of them is in two of the processor's cache lines.
 func (e extent) first() int {
 	return (headerSize + groupSize*e.groups() + bucketSize - 1) / bucketSize * bucketSize
 }
@@ -168,14 +168,14 @@ func (e extent) with(clientID string, isLong bool) extent {
 	return e
 }
 
-// spacious is the extent with some more room. With so much, growing copies about four buckets for
-// each one that is added, and a tenth of the memory lies idle.
+// spacious is the extent with some more room. With that much, growing copies about four buckets for
+// each new one, and a tenth of the memory is unused.
 func (e extent) spacious() extent {
 	return extent{e.buckets + max(4, e.buckets/4), e.bytes + e.bytes/4}
 }
 
 // newSlab has room for e, and for what else fits into the memory that Go's allocator hands out for
-// that: its sizes are an eighth apart.
+// it. Sizes of the allocator are an eighth apart.
 func newSlab(e extent) (*slab, extent) {
 	memory := slices.Grow([]uint64(nil), (e.size()+7)/8)
 	memory = memory[:cap(memory)]

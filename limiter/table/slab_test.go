@@ -11,8 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What a client costs is in doc.go: half of a cache line, a control byte, and its share of the
-// page.
+// A client costs half of a cache line, a control byte, and its share of the page: see doc.go.
 func TestBucketIsHalfALine(t *testing.T) {
 	assert.Equal(t, uintptr(bucketSize), unsafe.Sizeof(Bucket{}), "slots are computed with it")
 	assert.LessOrEqual(t, unsafe.Sizeof(longID{}), uintptr(shortID))
@@ -25,8 +24,8 @@ func TestBucketIsHalfALine(t *testing.T) {
 	}
 }
 
-// Every slab fills the piece of memory that the allocator gives for it. What is left over is less
-// than a bucket with its control byte.
+// Every slab fills the memory that the allocator gives for it, except less than a bucket with its
+// control byte.
 func TestSlabsFitTheirMemory(t *testing.T) {
 	for buckets := range 300 {
 		for _, each := range []int{0, 30, 71} {

@@ -4,7 +4,7 @@ package table
 
 import "unsafe"
 
-// Simulator is told of accesses to buckets.
+// Simulator gets to know of accesses to buckets.
 type Simulator interface {
 	// Step comes before each access.
 	Step(b *Bucket)
@@ -12,7 +12,7 @@ type Simulator interface {
 	Spent(b *Bucket, old, tat int64)
 }
 
-// Simulate tells s of all accesses from now on; nil: nobody.
+// Simulate reports all accesses to s from now on; to nobody if s is nil.
 func Simulate(s Simulator) {
 	told = nil
 	if s != nil {
@@ -20,7 +20,7 @@ func Simulate(s Simulator) {
 	}
 }
 
-// steps makes accesses to words accesses to their buckets.
+// steps turns accesses to words into accesses to their buckets.
 type steps struct{ Simulator }
 
 func (s steps) word(w *word) { s.Step(bucketOf(w)) }

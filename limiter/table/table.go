@@ -6,7 +6,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// overflowCount buckets are shared by the clients that come when the table is full.
+// overflowCount is how many buckets are shared by the clients that come when the table is full.
 const overflowCount = 1024
 
 // Options say how a table works.
@@ -14,7 +14,7 @@ type Options struct {
 	// Defaults are the settings of buckets that no operator wrote.
 	Defaults gcra.Settings
 	// MaxBuckets is how many buckets takers may create. Past it, clients without a bucket share
-	// overflow buckets, which are neither dirty nor listed.
+	// overflow buckets, which are never dirty or listed.
 	MaxBuckets int64
 	// Volatile keeps spending from making buckets dirty.
 	Volatile bool
@@ -27,8 +27,7 @@ type Table struct {
 	max int64
 	// mark is dirtyBit, or 0 where spending leaves no bucket dirty.
 	mark int64
-	// emptyUntil is when a bucket that started empty, since a crash may have forgotten its client,
-	// would be full.
+	// emptyUntil is when a bucket is full that started empty because a crash may have lost its row.
 	emptyUntil atomic.Int64
 
 	count         atomic.Int64
@@ -47,7 +46,7 @@ func New(o Options) *Table {
 		t.shards[i].init(&t.shared)
 	}
 	for i := range t.overflow {
-		t.overflow[i].arrival.Store(dirtyBit) // so it is never queued
+		t.overflow[i].arrival.Store(dirtyBit) // so that it is never queued
 	}
 	return t
 }
@@ -66,8 +65,8 @@ func (t *Table) shard(hash uint64) *shard { return &t.shards[hash>>(64-shardBits
 // overflowOf uses bits of the hash between those of shards and those of pages.
 func (t *Table) overflowOf(hash uint64) *Bucket { return &t.overflow[hash>>32%overflowCount] }
 
-// reserve counts one bucket more, if there may be one more. In a full table it writes nothing that
-// takers share.
+// reserve counts one bucket more, if there is room. In a full table it writes nothing that takers
+// share.
 func (t *Table) reserve() bool {
 	for {
 		n := t.count.Load()
@@ -98,8 +97,8 @@ func (t *Table) countManaged(was, is bool) {
 }
 
 // StartEmpty makes clients without a bucket begin with what a bucket holds that is full at until.
-// They begin with what their overflow bucket holds, so it is the overflow buckets that are emptied.
-// Takers and the reaper may be at work meanwhile.
+// It does so by emptying the overflow buckets, whose content new buckets begin with. Takers and the
+// reaper may be at work meanwhile.
 func (t *Table) StartEmpty(until int64) {
 	t.emptyUntil.Store(until)
 	for i := range t.overflow {
@@ -118,7 +117,7 @@ type Stats struct {
 	OverflowTakes int64
 	// Dirty counts the dirty buckets.
 	Dirty int64
-	// DirtySince is when the oldest of them that is queued became dirty; Never if none is queued.
+	// DirtySince is when the oldest queued one became dirty; Never if none is queued.
 	DirtySince int64
 }
 
@@ -136,6 +135,6 @@ func (t *Table) Stats() Stats {
 			stats.DirtySince = min(stats.DirtySince, l.since.Load())
 		}
 	}
-	stats.Dirty = max(0, stats.Dirty) // A taker may be about to count what a flush has counted off.
+	stats.Dirty = max(0, stats.Dirty) // A taker may be about to count a bucket that a flush has uncounted already.
 	return stats
 }

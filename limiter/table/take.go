@@ -25,8 +25,8 @@ type Taken struct {
 }
 
 // Take spends one of the client's tokens. clientID may alias a buffer: it is copied before it is
-// kept. For a client that has a bucket it locks nothing, unless the bucket is being replaced, and
-// allocates nothing.
+// kept. For a client that has a bucket, Take allocates nothing, and locks nothing unless the bucket
+// is being replaced.
 func (t *Table) Take(clientID string, now int64) Taken {
 	hash, s := t.locate(clientID)
 	for {
@@ -54,8 +54,8 @@ func (t *Table) Take(clientID string, now int64) Taken {
 	}
 }
 
-// refuse is the end of a take from a bucket that has a limit. If it is the limit that stands in the
-// way, it makes the bucket dirty. It reports false if the bucket has changed meanwhile.
+// refuse ends a take from a bucket that has a limit. If only the limit stands in the way, it makes
+// the bucket dirty. It reports false if the bucket has changed meanwhile.
 func (s *shard) refuse(p *page, b *Bucket, r *gcra.Rate, was, now int64) (Outcome, bool) {
 	if _, ok := r.Spend(was>>1, now); !ok {
 		return Refused, true
@@ -70,8 +70,7 @@ func (s *shard) refuse(p *page, b *Bucket, r *gcra.Rate, was, now int64) (Outcom
 }
 
 // admit finds the bucket of a client that seems to have none, makes one, or returns a shared one if
-// the table is full. A client that comes out of overflow begins with what its overflow bucket
-// holds.
+// the table is full. A new bucket begins with what the client's overflow bucket holds.
 func (t *Table) admit(clientID string, now int64) (*Bucket, entry) {
 	c := t.Claim(clientID)
 	defer c.Release()

@@ -5,20 +5,20 @@ package table
 import "sync/atomic"
 
 // In the simulation's build the words of a bucket have these types. Each is the atomic that it
-// stands for, and tells of each access before it.
+// stands for, and reports each access before it happens.
 type (
 	word     struct{ atomic.Int64 }
 	markWord struct{ atomic.Uint64 }
 )
 
-// accesses is told of accesses to words.
+// accesses gets to know of accesses to words.
 type accesses interface {
 	word(w *word)
 	marks(w *markWord)
 	swapped(w *word, old, v int64)
 }
 
-// told is nil unless a simulation runs in steps. One runs at a time.
+// told is nil unless a simulation runs in steps. One simulation runs at a time.
 var told accesses
 
 func (w *word) access() {
@@ -82,5 +82,6 @@ func (w *markWord) And(mask uint64) uint64 {
 	return w.Uint64.And(mask)
 }
 
-// constant makes no step. It is called while buckets are sorted, whose order at first no seed says.
+// constant makes no step. It is called while buckets are sorted, whose initial order doesn't depend
+// on the seed.
 func constant(w *markWord) uint64 { return w.Uint64.Load() }
