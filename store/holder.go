@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Holder is the process that holds a store, for the message to the one that wants it too.
+// Holder is the process that holds a store, for the error of another one that wants it.
 type Holder struct {
 	Host  string
 	PID   int
@@ -22,7 +22,7 @@ func Self() Holder {
 	return Holder{Host: host, PID: os.Getpid(), Since: time.Now().UTC().Truncate(time.Second)}
 }
 
-// String says "process 4711 on web-1, since 2026-11-23T07:21:02Z".
+// String returns "process 4711 on web-1, since 2026-11-23T07:21:02Z".
 func (h Holder) String() string {
 	return fmt.Sprintf("process %d on %s, since %s", h.PID, h.Host, h.Since.UTC().Format(time.RFC3339))
 }

@@ -27,9 +27,8 @@ var (
 	ErrClosed = errors.New("the store is closed")
 )
 
-// Check reports what is wrong with a record that was read from a store, and names the client. The
-// settings must validate. Tokens are neither negative nor infinite; reserved tokens may be
-// infinite.
+// Check checks a record that was read from a store. Its error names the client. The settings must
+// be valid, and the tokens finite and not negative. Reserved tokens may be infinite.
 func Check(r limiter.Record) error {
 	if err := r.Settings.Validate(); err != nil {
 		return fmt.Errorf("client %q: %w", r.ClientID, err)

@@ -21,18 +21,18 @@ import (
 	"gopher-equalizer/store/blob"
 )
 
-// Opener makes a place for blobs: a new and empty one, which t has to itself.
+// Opener makes a new and empty place for blobs, which only t uses.
 type Opener func(t *testing.T) Place
 
 // Place is where blobs are kept.
 type Place struct {
 	// Open opens the blobs of this place. It may be opened again after a Close.
 	Open func(ctx context.Context) (store.Blobs, error)
-	// Durable says that blobs that are opened again find what was put.
+	// Durable reports whether blobs that are opened again have what was put.
 	Durable bool
 }
 
-// Run checks every promise of store.Blobs, each at a place of its own.
+// Run checks every promise of store.Blobs, each in a place of its own.
 func Run(t *testing.T, open Opener) {
 	f := func(name string, check func(t *testing.T, place Place)) {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
@@ -281,7 +281,7 @@ func aLockKeepsOthersOut(t *testing.T, place Place) {
 	require.Empty(t, c.list(""), "a lock is no blob")
 }
 
-// A lock that nobody gives back, since its owner died, ends after its time and not before.
+// A lock that nobody releases, since its owner died, ends after its time and not before.
 func aLockEndsByItself(t *testing.T, place Place) {
 	c := open(t, place)
 	const ttl = 300 * time.Millisecond

@@ -31,7 +31,7 @@ func (b base) apply(all []change, size int) error {
 // span is a stretch of adjacent chunks with changes made to them.
 type span struct {
 	keys    [][]byte // of the chunks as they were
-	first   []byte   // is to be the key of what comes in their place
+	first   []byte   // the key of the first chunk that replaces them
 	rows    []byte
 	changes int // how many were made
 }

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is changed, in whatever steps, the base has what a map would have, in chunks that are as
-// large as they should be.
+// After any changes in any steps, the base equals a map, and its chunks are as large as they should
+// be.
 func TestTheBaseIsAMap(t *testing.T) {
 	db := scratch(t)
 	clients := make([]string, 200)
@@ -51,7 +51,7 @@ func TestTheBaseIsAMap(t *testing.T) {
 	})
 }
 
-// requireBase demands these rows, in chunks that aren't larger than size nor, except the last one,
+// requireBase demands these rows, in chunks that are at most size and, except the last one, not
 // much smaller.
 func requireBase(t require.TestingT, b base, model map[string][]byte, size int) {
 	var got []string
@@ -78,7 +78,7 @@ func requireBase(t require.TestingT, b base, model map[string][]byte, size int) 
 	require.True(t, slices.Equal(slices.Sorted(maps.Keys(model)), got), "%q", got)
 }
 
-// A change takes only its own chunk to be written again, as long as that isn't too small.
+// A change rewrites only its own chunk, as long as that isn't too small.
 func TestAChangeLeavesOtherChunksAlone(t *testing.T) {
 	db := scratch(t)
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {

@@ -9,8 +9,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// BenchmarkLargeDrop is the transaction that drops a generation of as many runs as one can have
-// while the one before it is folded, of usual batches. It writes a gigabyte.
+// BenchmarkLargeDrop measures the transaction that drops a generation with as many runs of usual
+// batches as it can get while the one before it is folded. It writes a gigabyte.
 func BenchmarkLargeDrop(b *testing.B) {
 	p := usualPace()
 	db, err := bbolt.Open(filepath.Join(b.TempDir(), "equalizer.db"), 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType})

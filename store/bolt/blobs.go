@@ -25,8 +25,8 @@ const (
 
 const revisionSize, lockTimes = 8, 16
 
-// Blobs implements store.Blobs in the file of a Store. Calls get their turn at
-// the file in the order in which they came, so one waits for the commit of one batch at most.
+// Blobs implements store.Blobs in the file of a Store. Calls get the file in the order in which
+// they came, so each waits for the commit of one batch at most.
 type Blobs struct{ s *Store }
 
 // Blobs are in the store's file. They are closed with the store.
@@ -60,7 +60,7 @@ func (b *Blobs) Put(
 	if err := blob.CheckPut(key, value); err != nil {
 		return 0, err
 	}
-	value = bytes.Clone(value) // The caller may be gone before the disk has answered.
+	value = bytes.Clone(value) // The caller may be gone before the disk is done.
 	return update(ctx, b, blobsName, func(blobs *bbolt.Bucket) (blob.Revision, error) {
 		is := blob.None
 		if stored := blobs.Get([]byte(key)); len(stored) >= revisionSize {

@@ -71,7 +71,7 @@ func TestAPutWaitsForNoRound(t *testing.T) {
 	t.Fatalf("it waited for %d batches", batches)
 }
 
-// A Put that its caller gave up, while the disk hung, is in doubt. It is whole or nothing.
+// A Put whose caller gave up while the disk hung is in doubt. It is stored whole or not at all.
 func TestAPutThatHangsIsInDoubt(t *testing.T) {
 	s := storetest.Open(t, place(t)).(*Store)
 	b := s.Blobs()

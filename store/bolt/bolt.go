@@ -33,7 +33,7 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Options say which file to use, and how long to wait for it. Every field but Logger is needed.
+// Options say which file to use, and how long to wait for it. Every field except Logger is needed.
 type Options struct {
 	// Path is the file. It is created if it is missing, and so is its directory.
 	Path string
@@ -52,12 +52,12 @@ type Store struct {
 	gate *gate.Gate
 	pace pace
 
-	// What follows belongs to whoever is let in by the gate.
+	// The call that the gate admitted owns the following fields.
 	db    *bbolt.DB // nil after a failed commit, until it is opened again
 	file  *os.File  // db's
-	epoch uint64    // how often the file had been claimed when it was ours
+	epoch uint64    // how often the file had been claimed when this Store claimed it
 	doubt bool      // whether a commit broke off when it may have been written
-	final error     // why there is no going on: superseded, or damaged
+	final error     // why no call can succeed any more: superseded, or damaged
 }
 
 // Open opens the file. While another process holds it, Open waits, up to Options.ConnectTimeout.
@@ -83,7 +83,7 @@ func (s *Store) acquire(ctx context.Context) error {
 	for {
 		err := s.attempt(ctx)
 		if held != nil && ctx.Err() != nil {
-			return held // this attempt says only that there is no time for it
+			return held // this attempt's error is only that there is no time left
 		}
 		if !errors.Is(err, store.ErrHeld) {
 			return err

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// holdVariable has the test binary be another process, which holds the file that it names.
+// holdVariable makes the test binary another process, which holds the file that it names.
 const holdVariable = "EQUALIZER_TEST_HOLD"
 
 // hold opens a file, writes to it, says so, and waits to be killed.
@@ -58,8 +58,8 @@ func place(t *testing.T) storetest.Place {
 	}
 }
 
-// stall has all of bbolt's calls hang, as a disk that doesn't answer would: bbolt holds this
-// lock while it writes a meta page, and wants it at the beginning of every transaction.
+// stall makes all of bbolt's calls hang, as a dead disk would. bbolt holds this lock while it
+// writes a meta page, and takes it at the beginning of every transaction.
 func stall(s *Store) (release func()) {
 	lock := (*sync.Mutex)(unsafe.Pointer(reflect.ValueOf(s.db).Elem().FieldByName("metalock").UnsafeAddr()))
 	lock.Lock()
@@ -76,7 +76,7 @@ func open(t *testing.T, path string) *Store {
 
 func TestStore(t *testing.T) { storetest.Run(t, place) }
 
-// All promises hold too when every batch is a recent one, and nearly every write folds.
+// All promises also hold if every batch becomes recent, and nearly every write folds.
 func TestStoreOfRecentBatches(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		p := place(t)
@@ -182,10 +182,10 @@ func TestAWriteLeftBehindIsOutwaited(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "equalizer.db"))
 	reading, err := s.db.Begin(false) // the commit has to move the memory map, which waits for readers
 	require.NoError(t, err)
-	// Close would wait for it, too. After the first call this does nothing.
+	// Close would wait for it, too. Later calls do nothing.
 	t.Cleanup(func() { _ = reading.Rollback() })
 
-	// Time enough to come to the commit on a busy machine: one that ends earlier leaves no doubt.
+	// Enough time to reach the commit on a busy machine: a call that ends earlier leaves no doubt.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	records := storetest.Records(3000)
@@ -196,7 +196,7 @@ func TestAWriteLeftBehindIsOutwaited(t *testing.T) {
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, _, err = s.Get(ctx, records[0].ClientID)
-	require.ErrorIs(t, err, context.DeadlineExceeded, "it must not answer before the write has ended")
+	require.ErrorIs(t, err, context.DeadlineExceeded, "it must not return before the write has ended")
 	err = s.Write(ctx, limiter.Batch{Deletes: []string{"x"}})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, limiter.ErrInDoubt, "it never began")
@@ -205,7 +205,7 @@ func TestAWriteLeftBehindIsOutwaited(t *testing.T) {
 	require.Len(t, storetest.Load(t, s), len(records))
 }
 
-// A write that was left behind before its commit doesn't begin it.
+// A write that was left behind before its commit doesn't begin the commit.
 func TestAWriteLeftBehindEarlyIsNotApplied(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "equalizer.db"))
 	release := stall(s)
@@ -230,7 +230,7 @@ func TestCloseGivesUpOnADiskThatHangs(t *testing.T) {
 
 	release()
 	o.Timeout = 10 * time.Second
-	again, err := Open(t.Context(), o) // when it comes back, the call lets go of the file
+	again, err := Open(t.Context(), o) // once it returns, the call releases the file
 	require.NoError(t, err)
 	require.NoError(t, again.Close())
 }

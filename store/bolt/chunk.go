@@ -42,7 +42,7 @@ func cutRow(chunk []byte) (one change, rest []byte, err error) {
 	return one, rest, nil
 }
 
-// cutBytes removes a length, and as many bytes, from the front. rest is nil if they aren't there.
+// cutBytes removes a length, and that many bytes, from the front. rest is nil if they aren't there.
 func cutBytes(from []byte) (field, rest []byte) {
 	length, n := binary.Uvarint(from)
 	if n <= 0 || uint64(len(from)-n) < length {
@@ -54,7 +54,7 @@ func cutBytes(from []byte) (field, rest []byte) {
 
 // appendMerged appends a chunk with changes made to it, without the deleted rows.
 func appendMerged(dst, chunk []byte, changes []change) ([]byte, error) {
-	same := chunk // from the first row on that isn't copied yet
+	same := chunk // from the first row that isn't copied yet
 	for rest := chunk; len(rest) > 0 && len(changes) > 0; {
 		row, behind, err := cutRow(rest)
 		if err != nil {

@@ -10,15 +10,15 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// errDamaged is wrapped by every error about contents that neither this package nor bbolt can have
+// errDamaged is wrapped by every error about contents that this package and bbolt can't have
 // written.
 var errDamaged = errors.New("the file is damaged, or the disk can't be read")
 
-// advice says what to do about it.
+// advice is what to do about it.
 const advice = "restore it from a copy, or move it away to start afresh: then every client has a full bucket, and what operators wrote is gone"
 
 // stumbled is the error for a panic over the file's contents. The runtime's text, such as a nil
-// dereference, helps whoever looks in the log for a fault of this package.
+// dereference, helps those who look in the log for a fault of this package.
 func (s *Store) stumbled(p any) error {
 	s.o.Logger.Debug().Str("path", s.o.Path).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("stumbled over the store's file")
 	if _, ok := p.(runtime.Error); ok {
@@ -37,7 +37,7 @@ func notBolt(err error) bool {
 	return strings.HasPrefix(err.Error(), "file size too small") // bbolt has no name for it
 }
 
-// wrap names the file in an error. If the file's contents are at fault, it also says what to do.
+// wrap names the file in an error. If the file's contents are at fault, it adds what to do.
 func (s *Store) wrap(err error) error {
 	switch {
 	case err == nil:

@@ -18,7 +18,8 @@ import (
 	"gopher-equalizer/store/storetest"
 )
 
-// used is what comes of opening a file with these contents, reading all of it, and writing to it.
+// used opens a file with these contents, reads all of it, writes to it, and returns the first
+// error.
 func used(t *testing.T, path string, contents []byte) error {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, contents, 0o600))
@@ -28,7 +29,7 @@ func used(t *testing.T, path string, contents []byte) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.Close() }() // a job that the damage has run for ever keeps the file
+	defer func() { _ = s.Close() }() // a job that runs for ever because of the damage keeps the file
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := s.Load(ctx, func(limiter.Record) error { return nil }); err != nil {
@@ -37,7 +38,7 @@ func used(t *testing.T, path string, contents []byte) error {
 	return s.Write(ctx, limiter.Batch{Puts: storetest.Records(30)})
 }
 
-// tellsWhatToDo demands an error that names the file and what to do about it, in words of ours.
+// tellsWhatToDo demands an error that names the file and what to do about it.
 func tellsWhatToDo(t *testing.T, err error, path, name string) {
 	t.Helper()
 	assert.ErrorContains(t, err, "store "+path+": ", name)
@@ -60,8 +61,8 @@ func bytesOf(t *testing.T, path string) []byte {
 	return data
 }
 
-// Whatever is wrong with the file, it is an error that says what to do about it, be it found by
-// this package, by bbolt (which panics) or by the memory map (which faults).
+// Any damage of the file is an error that names what to do about it, whether this package finds it,
+// or bbolt (which panics), or the memory map (which faults).
 func TestDamagedFiles(t *testing.T) {
 	good, page := bytesOf(t, filled(t)), os.Getpagesize()
 	path := filepath.Join(t.TempDir(), "equalizer.db")
@@ -117,7 +118,7 @@ func TestDamagedFiles(t *testing.T) {
 	require.NoError(t, used(t, path, good), "the file that all these were made of")
 }
 
-// withGarbage is the path of a store with a record that makes no sense.
+// withGarbage is the path of a store with an invalid record.
 func withGarbage(t *testing.T) string {
 	t.Helper()
 	path, clientID := filled(t), []byte("damaged")
@@ -127,7 +128,7 @@ func withGarbage(t *testing.T) string {
 	return path
 }
 
-// One meta page that is damaged costs the last transaction, not the file.
+// One damaged meta page costs the last transaction, not the file.
 func TestOneDamagedMetaPage(t *testing.T) {
 	good, page := bytesOf(t, filled(t)), os.Getpagesize()
 	path := filepath.Join(t.TempDir(), "equalizer.db")
@@ -138,7 +139,7 @@ func TestOneDamagedMetaPage(t *testing.T) {
 	}
 }
 
-// What the runtime says of a damaged page is for the log of who looks for faults of ours.
+// The runtime's text about a damaged page is in the log, for those who look for faults of ours.
 func TestStumblingIsLogged(t *testing.T) {
 	good, page := bytesOf(t, filled(t)), os.Getpagesize()
 	path := filepath.Join(t.TempDir(), "equalizer.db")

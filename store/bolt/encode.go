@@ -13,13 +13,13 @@ import (
 
 // A value is, one after the other:
 //
-//	flags     1 byte: bit 0 is Managed, bit 1 says that something is reserved, the others are 0
+//	flags     1 byte: bit 0 is Managed, bit 1 is set if something is reserved, the others are 0
 //	capacity  uvarint
 //	amount    uvarint, of the refill
 //	per       uvarint, of the refill, in nanoseconds
 //	tokens    8 bytes, IEEE 754, big endian
 //	at        varint, Unix time in microseconds
-//	reserved  8 bytes, IEEE 754, big endian, where the flag says so
+//	reserved  8 bytes, IEEE 754, big endian, if the flag is set
 const (
 	flagManaged = 1 << iota
 	flagReserved
@@ -94,7 +94,7 @@ func (d *decoder) bytes(n int) []byte {
 	return field
 }
 
-// positive is the next uvarint, which must fit an int64.
+// positive is the next uvarint, at most what an int64 holds.
 func (d *decoder) positive() int64 {
 	u, n := binary.Uvarint(d.rest)
 	if u > math.MaxInt64 {

@@ -14,8 +14,8 @@ import (
 	"gopher-equalizer/store/storetest"
 )
 
-// A file that loses its pages while they are mapped faults when it is read. That is an error,
-// not the end of the process; and whatever locks bbolt is left with, the file is let go of.
+// A file that loses its pages while they are mapped faults when it is read. That is an error, not
+// the end of the process. The file is released even if bbolt still holds locks.
 func TestAFileThatIsCutOffUnderWay(t *testing.T) {
 	f := func(name string, call func(ctx context.Context, s *Store) error) {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +49,7 @@ func TestAFileThatIsCutOffUnderWay(t *testing.T) {
 	})
 }
 
-// requireCloses demands that a Close, which might wait for a lock for ever, comes back.
+// requireCloses demands that Close returns, which might wait for a lock for ever.
 func requireCloses(t *testing.T, s *Store) {
 	t.Helper()
 	closed := make(chan error, 1)

@@ -85,12 +85,12 @@ func (s *Store) openFile(create int) error {
 	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		return fmt.Errorf("%s: %w", path.Op, path.Err) // the path is said already
+		return fmt.Errorf("%s: %w", path.Op, path.Err) // the path is in the message already
 	}
 	return err
 }
 
-// letGo closes the file, and notes that nobody holds it.
+// letGo closes the file, and removes the holder's name.
 func (s *Store) letGo() error {
 	if s.file != nil && s.db != nil {
 		removeHolder(s.o.Path)

@@ -7,8 +7,8 @@ import (
 	"gopher-equalizer/store"
 )
 
-// holderPath is a file next to the store's that names the process that holds it. It decides
-// nothing: bbolt's lock does. It exists because a lock can't say whose it is.
+// holderPath is a file next to the store's that names the process that holds it. It is for error
+// messages only, since a lock doesn't name its owner. bbolt's lock decides.
 func holderPath(path string) string { return path + ".holder" }
 
 func (s *Store) writeHolder() error {

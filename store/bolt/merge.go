@@ -37,7 +37,7 @@ func (c *contents) find(clientID []byte) (value []byte, err error) {
 	return nil, nil
 }
 
-// runs are those of a generation, from a client_id on, the newest first.
+// runs are the runs of a generation, from a client_id on, the newest first.
 func (g generation) runs(from []byte) (all []rows) {
 	if g.old() {
 		return []rows{&oldRows{cursor: g.Cursor(), from: from}}
@@ -73,7 +73,7 @@ func (r *oldRows) next() (change, error) {
 type run struct {
 	cursor *bbolt.Cursor
 	prefix []byte
-	chunk  []byte // what is left of it
+	chunk  []byte // the rest of it
 	from   []byte
 }
 

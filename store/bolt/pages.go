@@ -11,10 +11,10 @@ import (
 )
 
 // The layout of bbolt's pages: a head with the page's kind, the number of its elements, and how
-// many pages more it takes. The elements of a branch page end with the number of a page below it.
-// Those of a leaf page have flags, where its key begins, and the lengths of key and value; a
+// many more pages it takes. The elements of a branch page end with the number of a page below it.
+// Those of a leaf page have flags, where the key begins, and the lengths of key and value. A
 // bucket's value has the number of its page, or 0 and a page within. A meta page names the page of
-// the freelist, and the transaction that it is of.
+// the freelist, and its transaction.
 const (
 	pageHead, pageFlags, pageCount, pageOverflow = 16, 8, 10, 12
 
@@ -28,9 +28,9 @@ const (
 	noFreelist         = math.MaxUint64
 )
 
-// checkPages demands that each page that is in use is in use once, and is of the kind that it has
-// to be. Pages that lead back to themselves bbolt would read for ever, and take more and more
-// memory for it; it would also free pages by the billion. What else can be wrong it finds itself.
+// checkPages demands that each page that is in use is in use once, and has the right kind. bbolt
+// would read pages that lead back to themselves for ever, in more and more memory, and it would
+// free pages by the billion. It finds other damage itself.
 func checkPages(tx *bbolt.Tx, file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {
@@ -62,7 +62,7 @@ type pages struct {
 	seen []bool
 }
 
-// freelist sees the freelist of a transaction, and returns the numbers in it.
+// freelist visits the freelist of a transaction, and returns the numbers in it.
 func (p *pages) freelist(txID uint64) ([]byte, error) {
 	for id := range min(2, len(p.seen)) {
 		meta := make([]byte, metaTxID+8)
@@ -77,7 +77,7 @@ func (p *pages) freelist(txID uint64) ([]byte, error) {
 	return nil, nil
 }
 
-// freed are the numbers of pages in a freelist. Where they are many, the first says how many.
+// freed are the numbers of pages in a freelist. If they are many, the first is their count.
 func (p *pages) freed(list uint64) ([]byte, error) {
 	head, err := p.see(list, freelistPage)
 	if err != nil {
@@ -97,7 +97,7 @@ func (p *pages) freed(list uint64) ([]byte, error) {
 	return body[:count*freeSize], nil
 }
 
-// walk sees a page and all that lie below it, those of buckets too.
+// walk visits a page and all below it, also those of buckets.
 func (p *pages) walk(root uint64) error {
 	for left := []uint64{root}; len(left) > 0; {
 		id := left[len(left)-1]
@@ -138,15 +138,15 @@ func (p *pages) below(id uint64, head []byte) (below []uint64, err error) {
 	return below, nil
 }
 
-// elements are those of a page, without what they point at.
+// elements are the elements of a page, without keys and values.
 func (p *pages) elements(id uint64, head []byte) []byte {
 	elements := make([]byte, elementSize*int(binary.NativeEndian.Uint16(head[pageCount:])))
-	n, _ := p.file.ReadAt(elements, int64(id)*p.size+pageHead) // What is past the end leads nowhere.
+	n, _ := p.file.ReadAt(elements, int64(id)*p.size+pageHead) // Bytes past the end are 0.
 	return elements[:n]
 }
 
-// bucket is the root of a bucket whose element lies there; 0 for a small one, whose page lies
-// within its value.
+// bucket is the root of the bucket whose element lies there. It is 0 for a small bucket, whose page
+// is within its value.
 func (p *pages) bucket(at int64, element []byte) (root uint64, err error) {
 	at += int64(binary.NativeEndian.Uint32(element[4:])) + int64(binary.NativeEndian.Uint32(element[8:]))
 	size := binary.NativeEndian.Uint32(element[12:])
@@ -165,7 +165,7 @@ func (p *pages) bucket(at int64, element []byte) (root uint64, err error) {
 
 func kindOf(head []byte) uint16 { return binary.NativeEndian.Uint16(head[pageFlags:]) }
 
-// see notes that a page is in use, which must be of one of these kinds, and returns its head.
+// see notes that a page is in use, and returns its head. The page must have one of these kinds.
 func (p *pages) see(id uint64, kinds ...uint16) (head []byte, err error) {
 	head = make([]byte, pageHead)
 	if id >= uint64(len(p.seen)) {

@@ -14,8 +14,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// bbolt would read pages that lead back to themselves for ever, and free as many as a page claims
-// to take.
+// bbolt would read pages that lead back to themselves for ever, and free as many pages as a page
+// claims to take.
 func TestPagesThatLeadBack(t *testing.T) {
 	source := filled(t)
 	edit(t, source, func(tx *bbolt.Tx) error {
@@ -49,7 +49,7 @@ func TestPagesThatLeadBack(t *testing.T) {
 	for id := 2; id < len(good)/size; id++ {
 		data, at := bytes.Clone(good), id*size
 		if kind := kindOf(data[at:]); !slices.Contains([]uint16{branchPage, leafPage, freelistPage}, kind) {
-			continue // It goes on with the page before it.
+			continue // bbolt uses the meta page before it.
 		}
 		binary.NativeEndian.PutUint32(data[at+pageOverflow:], 1<<31)
 		if err := used(t, path, data); err != nil {
@@ -61,7 +61,7 @@ func TestPagesThatLeadBack(t *testing.T) {
 	require.NoError(t, used(t, path, good), "the file that both were made of")
 }
 
-// bbolt would write over pages that are in use, or far behind the file's end.
+// bbolt would overwrite pages that are in use, or write far behind the file's end.
 func TestDamagedFreelist(t *testing.T) {
 	source := filled(t)
 	good, size := bytesOf(t, source), os.Getpagesize()
@@ -76,7 +76,7 @@ func TestDamagedFreelist(t *testing.T) {
 			data := bytes.Clone(good)
 			binary.NativeEndian.PutUint16(data[at+pageCount:], 1)
 			binary.NativeEndian.PutUint64(data[at+pageHead:], number)
-			if err := used(t, path, data); err != nil { // Else the list is one of an earlier commit.
+			if err := used(t, path, data); err != nil { // Otherwise the list is of an earlier commit.
 				lists++
 				tellsWhatToDo(t, err, path, fmt.Sprint(number))
 				assert.ErrorContains(t, err, fmt.Sprintf("page %d is listed as free", number))

@@ -18,9 +18,10 @@ import (
 // bytes, big endian.
 const runNumber = 4
 
-// pace says which batches become recent, and for how long.
+// pace decides which batches become recent, and for how long.
 type pace struct {
-	// While nothing is recent, batches of so few changes go to the base: it costs less CPU.
+	// While nothing is recent, batches of at most this many changes go to the base, which costs
+	// less CPU.
 	few   int
 	chunk int // bytes in a chunk, or a row more
 	// A generation is full when it is this share of the file and has leastBytes, or when it has
@@ -50,7 +51,7 @@ type generation struct {
 	*bbolt.Bucket
 }
 
-// old reports whether these are the rows of a file of version 3 or older, in which each row has its
+// old reports whether these are the rows of a file of version 3 or older, where each row has its
 // own key. They are folded first, and moved rather than copied.
 func (g generation) old() bool { return g.name == nil }
 
@@ -141,10 +142,10 @@ func (c *contents) stretch(n int, p pace) int {
 	return rows
 }
 
-// fold puts the next n rows of a full generation into the base. The meta bucket notes how far it
-// is. Folded rows stay in the generation until all of it is folded. That is safe: the base never
-// holds a newer row. Only old rows are removed at once, as their number has no bound: dropping all
-// of them in one transaction might take longer than a write may, at every attempt.
+// fold puts the next n rows of a full generation into the base. The meta bucket notes the progress.
+// Folded rows stay in the generation until all of it is folded. That is safe: the base never holds
+// a newer row. Only old rows are removed immediately, since their number has no bound: dropping all
+// of them in one transaction might time out at every attempt.
 func (c *contents) fold(n int, p pace) error {
 	if len(c.generations) < 2 || n == 0 {
 		return nil
@@ -183,9 +184,9 @@ func (g generation) remove(rows []change) error {
 	return nil
 }
 
-// drop removes the oldest generation, with the rows that are left of it, in one transaction. A
-// generation has at most some 2 * mostRuns runs, however large the file is. Dropping 0.5 GB of them
-// took 0.12 s (make bench-go BENCH=LargeDrop).
+// drop removes the oldest generation, with its remaining rows, in one transaction. A generation has
+// at most some 2 * mostRuns runs, however large the file is. Dropping 0.5 GB of them took 0.12 s
+// (make bench-go BENCH=LargeDrop).
 func (c *contents) drop(left []change, p pace) error {
 	if err := c.base.apply(left, p.chunk); err != nil {
 		return err

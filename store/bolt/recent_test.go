@@ -17,7 +17,7 @@ import (
 	"gopher-equalizer/store/storetest"
 )
 
-// hurry has every batch be recent, and folded soon.
+// hurry makes every batch recent, and folds it soon.
 func hurry() pace {
 	return pace{chunk: 64, share: 1 << 40, leastBytes: 300, mostRuns: 4, stretch: 2}
 }
@@ -47,7 +47,7 @@ func anyChanges(clients []string) *rapid.Generator[[]change] {
 	})
 }
 
-// Whatever the batches and the pace, what is read is what a map would hold, from any client_id on.
+// For any batches and any pace, reads from any client_id on return what a map would.
 func TestRecentBatchesAreAMap(t *testing.T) {
 	db := scratch(t)
 	folds := 0
@@ -97,8 +97,8 @@ func apply(model map[string][]byte, batch []change) {
 	}
 }
 
-// upgraded makes an empty file have what version 3 may have left: an old generation, and up to two
-// newer ones.
+// upgraded gives an empty file what version 3 may have left: an old generation, and up to two newer
+// ones.
 func upgraded(t *rapid.T, tx *bbolt.Tx, clients []string, model map[string][]byte) error {
 	old, err := tx.CreateBucket([]byte(bucketsName))
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func upgraded(t *rapid.T, tx *bbolt.Tx, clients []string, model map[string][]byt
 	return nil
 }
 
-// empty takes out all rows.
+// empty removes all rows.
 func empty(tx *bbolt.Tx) error {
 	if tx.Bucket([]byte(bucketsName)) != nil {
 		if err := tx.DeleteBucket([]byte(bucketsName)); err != nil {
@@ -138,7 +138,7 @@ func empty(tx *bbolt.Tx) error {
 	return tx.Bucket([]byte(metaName)).Delete([]byte(foldedName))
 }
 
-// requireMoved demands that what was folded of an old generation is in it no more.
+// requireMoved demands that the folded rows of an old generation aren't in it any more.
 func requireMoved(t require.TestingT, c *contents) {
 	if len(c.generations) == 0 || !c.generations[0].old() {
 		return
@@ -185,7 +185,7 @@ func requireModel(t require.TestingT, db *bbolt.DB, model map[string][]byte, cli
 	}))
 }
 
-// Large batches are recent until there are enough of them; then the base has all of them, and their
+// Large batches are recent until there are enough of them. Then the base has all of them, and their
 // place is free again.
 func TestLargeBatchesAreFolded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "equalizer.db")
@@ -287,7 +287,7 @@ func FuzzCutRow(f *testing.F) {
 	})
 }
 
-// However small the writes are that come behind a peak, they don't become ever more runs.
+// Small writes after a peak don't become ever more runs.
 func TestSmallWritesBehindAPeak(t *testing.T) {
 	db := scratch(t)
 	p := usualPace()

@@ -29,7 +29,7 @@ func (s *Store) run(ctx context.Context, job func(ctx context.Context) error) er
 	case <-ctx.Done():
 	}
 	select {
-	case err := <-done: // at the same moment: it is known how it ended
+	case err := <-done: // it ended at the same moment, so its result is known
 		return err
 	default:
 		return fmt.Errorf("%w: %w", errLeftBehind, context.Cause(ctx))

@@ -12,7 +12,7 @@ import (
 
 // schemaVersion is the layout that this package writes: a bucket "meta" with the names below, a
 // bucket "base" (base.go), and a bucket "recent" (recent.go). Version 1 reserved nothing and didn't
-// note how its writer ended. Version 2 had no recent rows. Version 3 had no base: it had a bucket
+// note how its writer ended. Version 2 had no recent rows. Version 3 had no base, but a bucket
 // "buckets" from client_id to value, which stays until all of it is folded.
 const schemaVersion = 4
 
@@ -25,7 +25,7 @@ const (
 	versionName = "version" // the layout
 	stoppedName = "stopped" // Stopped of the last batch, in Unix microseconds; 0 is the zero time
 	foldedName  = "folded"  // the first client_id of the oldest generation that isn't in the base yet
-	epochName   = "epoch"   // how often the file was claimed; another number than its own ends a writer
+	epochName   = "epoch"   // how often the file was claimed; a writer that finds another number than its own ends
 )
 
 // claimSchema checks the layout, or writes it to an empty file. It returns the new epoch.
@@ -127,7 +127,7 @@ func stoppedAt(tx *bbolt.Tx) (time.Time, error) {
 	return time.UnixMicro(int64(micros)).UTC(), nil
 }
 
-// noteStopped changes the note if it says something else.
+// noteStopped changes the note if it differs.
 func noteStopped(tx *bbolt.Tx, stopped time.Time) error {
 	was, err := stoppedAt(tx)
 	if err != nil || was.Equal(stopped) {

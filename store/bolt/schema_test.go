@@ -33,7 +33,7 @@ func filled(t *testing.T) string {
 	return path
 }
 
-// openError is what Open says of a file that it must refuse, at once.
+// openError is the error of Open for a file that it must refuse, at once.
 func openError(t *testing.T, path string) error {
 	t.Helper()
 	s, err := Open(t.Context(), options(path))
@@ -87,8 +87,8 @@ func TestANewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// asVersion3 makes the file what version 3 would have left of it: rows with a key of their own, and
-// newer ones of every third client, which are recent and all but folded.
+// asVersion3 turns the file into what version 3 would have left: rows with a key of their own, and
+// newer ones of every third client, which are recent and almost folded.
 func asVersion3(t *testing.T, path string) {
 	edit(t, path, func(tx *bbolt.Tx) error {
 		c, err := contentsOf(tx)
@@ -122,8 +122,8 @@ func asVersion3(t *testing.T, path string) {
 	})
 }
 
-// A file of version 3 has all its rows from the beginning. They become part of the base with what
-// is written, in mostRuns writes however small these are.
+// A file of version 3 has all its rows from the beginning. Writes move them into the base, within
+// mostRuns writes however small these are.
 func TestAFileOfVersion3(t *testing.T) {
 	path := filled(t)
 	s := open(t, path)
@@ -154,7 +154,7 @@ func TestAFileOfVersion3(t *testing.T) {
 	require.Equal(t, want, storetest.Load(t, open(t, path)))
 }
 
-// Of a file of version 1 nobody knows how its writer ended.
+// It is unknown how the writer of a file of version 1 ended.
 func TestAFileOfVersion1(t *testing.T) {
 	path := filled(t)
 	asVersion3(t, path)

@@ -26,8 +26,8 @@ func (s *Store) failedCommit(txid int, err error) error {
 }
 
 // neverWritten reports whether a failed commit certainly wrote nothing that could appear later: no
-// meta page has its number, and no sync failed. After a failed sync the disk may hold something
-// else than what is read.
+// meta page has its number, and no sync failed. After a failed sync the disk may have other
+// contents than what is read.
 func neverWritten(db *bbolt.DB, txid int, err error) bool {
 	if isSyncError(err) {
 		return false
@@ -50,10 +50,10 @@ func isSyncError(err error) bool {
 	return errors.As(err, &path) && path.Op != "write"
 }
 
-// settle ends the doubt about a broken commit: it makes sure that the meta pages, whatever they are
-// by now, are on the disk. It writes them again, since a kernel that failed to sync a page takes it
-// for clean. Until then no new transaction may begin: it would reuse pages that the disk's version
-// of the file may still need.
+// settle ends the doubt about a broken commit: it makes sure that the present meta pages are on the
+// disk. It writes them again, since a kernel that failed to sync a page takes it for clean. Until
+// then no new transaction may begin: it would reuse pages that the disk's version of the file may
+// still need.
 func (s *Store) settle() error {
 	if !s.doubt {
 		return nil

@@ -20,7 +20,7 @@ import (
 	"gopher-equalizer/store/storetest"
 )
 
-// alone runs a check in a process of its own, since a limit on files hits all of a process.
+// alone runs a check in a process of its own, since a limit on files concerns the whole process.
 func alone(t *testing.T, check func(t *testing.T)) {
 	t.Helper()
 	const child = "EQUALIZER_TEST_ALONE"
@@ -35,8 +35,8 @@ func alone(t *testing.T, check func(t *testing.T)) {
 	require.Contains(t, string(out), "--- PASS: "+t.Name())
 }
 
-// fillDisk has no file of this process grow beyond size, or be written beyond it, until room
-// is called: the writes fail as on a full disk, in the kernel.
+// fillDisk lets no file of this process grow beyond size, or be written beyond it, until room is
+// called. The kernel fails the writes as on a full disk.
 func fillDisk(t *testing.T, size int64) (room func()) {
 	t.Helper()
 	var was syscall.Rlimit
@@ -89,7 +89,8 @@ func aFullDisk(t *testing.T) {
 	f("can't take a page", func(int64) int64 { return 64 << 10 })
 }
 
-// After a failed commit the file is opened again. Whoever took it over in between, it is lost.
+// After a failed commit the file is opened again. If another process took it over in between, it is
+// lost to this one.
 func TestAFileThatWasTakenOver(t *testing.T) { alone(t, aFileThatWasTakenOver) }
 
 func aFileThatWasTakenOver(t *testing.T) {
@@ -110,7 +111,7 @@ func aFileThatWasTakenOver(t *testing.T) {
 		_, _, err = s.Get(t.Context(), "alice")
 		require.ErrorIs(t, err, store.ErrSuperseded)
 		require.ErrorContains(t, err, path)
-		require.NoError(t, os.WriteFile(path, before, 0o600)) // as it was: that comes too late
+		require.NoError(t, os.WriteFile(path, before, 0o600)) // as it was, but too late
 	}
 }
 
@@ -175,7 +176,7 @@ func aDoubtedCommitIsSettledFirst(t *testing.T) {
 	require.Len(t, storetest.Load(t, open(t, path)), 2500)
 }
 
-// A device takes the meta pages, but can't say that they are on a disk.
+// A device takes the meta pages, but fails to sync them.
 func TestMetaPagesThatCanNotBeSyncedSettleNothing(t *testing.T) {
 	s := open(t, filled(t))
 	device, err := os.OpenFile("/dev/zero", os.O_RDWR, 0)

@@ -4,5 +4,5 @@ package bolt
 
 import "os"
 
-// unlock does nothing: here closing a file lets go of its lock.
+// unlock does nothing: on this system closing a file releases its lock.
 func unlock(*os.File) {}

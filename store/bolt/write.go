@@ -72,8 +72,8 @@ func (s *Store) apply(ctx context.Context, all []change, stopped time.Time) erro
 	})
 }
 
-// commit runs a transaction that writes, unless ctx is over when it comes to the commit. An error
-// of the commit itself wraps limiter.ErrInDoubt if the file may have what was written.
+// commit runs a transaction that writes, unless ctx has ended when it is to commit. An error of the
+// commit itself wraps limiter.ErrInDoubt if the file may have the changes.
 func (s *Store) commit(ctx context.Context, write func(*bbolt.Tx) error) error {
 	committing, txid := false, 0
 	err := s.db.Update(func(tx *bbolt.Tx) error {

@@ -15,7 +15,7 @@ import (
 // Blobs implements store.Blobs with maps.
 type Blobs struct {
 	gate  *gate.Gate
-	blobs map[string]stored // by whoever is let in by the gate, as is what follows
+	blobs map[string]stored // owned by the admitted call, like the following fields
 	locks map[string]lock
 	last  blob.Revision
 }
@@ -30,12 +30,12 @@ type lock struct {
 	until time.Time
 }
 
-// NewBlobs returns empty ones.
+// NewBlobs returns Blobs without values.
 func NewBlobs() *Blobs {
 	return &Blobs{gate: gate.New(), blobs: map[string]stored{}, locks: map[string]lock{}}
 }
 
-// do lets f in.
+// do calls f once the gate admits it.
 func (b *Blobs) do(ctx context.Context, f func() error) error {
 	_, cancel, err := b.gate.Enter(ctx)
 	if err != nil {

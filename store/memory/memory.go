@@ -10,10 +10,10 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Store keeps buckets in a map. It fails only when it is closed, or a call's context is over.
+// Store keeps buckets in a map. Calls fail only if it is closed or their context has ended.
 type Store struct {
 	gate    *gate.Gate
-	records map[string]limiter.Record // by whoever is let in by the gate, as is what follows
+	records map[string]limiter.Record // owned by the admitted call, like the following fields
 	stopped time.Time
 }
 

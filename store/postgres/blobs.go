@@ -14,15 +14,15 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Blobs implements store.Blobs with tables beside those of the buckets, over a connection of its
-// own. It needs no claim to the schema: revisions and locks order the writers.
+// Blobs implements store.Blobs with tables beside those of the buckets, over its own connection. It
+// needs no claim to the schema, since revisions and locks order the writers.
 type Blobs struct {
 	o    Options
 	gate *gate.Gate
 
-	// What follows belongs to whoever is let in by the gate.
+	// The call that the gate admitted owns the following fields.
 	conn *pgx.Conn // nil: there is none
-	made bool      // the tables are there
+	made bool      // whether the tables are there
 }
 
 // NewBlobs returns Blobs that connect when they are first used. Its errors are about the options.
@@ -49,7 +49,7 @@ func (b *Blobs) drop() {
 	}
 }
 
-// makeTables are statements that may run in two processes at once: createTables takes a lock.
+// makeTables may run in two processes at once, so createTables takes a lock.
 const makeTables = `
 	CREATE SEQUENCE IF NOT EXISTS blob_revisions;
 	CREATE TABLE IF NOT EXISTS blobs (
@@ -140,8 +140,8 @@ func (b *Blobs) use(ctx context.Context, f func(ctx context.Context, conn *pgx.C
 	return err
 }
 
-// written is the error of a statement that writes. It is in doubt unless the server refused it, or
-// nothing of it was sent.
+// written is the error of a statement that writes. The write is in doubt unless the server refused
+// it, or nothing of it was sent.
 func written(err error) error {
 	if err == nil || errors.Is(err, pgx.ErrNoRows) || pgconn.SafeToRetry(err) {
 		return err
@@ -223,7 +223,8 @@ func (b *Blobs) write(ctx context.Context, statement string, args ...any) (rows 
 // List implements store.Blobs.
 func (b *Blobs) List(ctx context.Context, prefix string) (infos []blob.Info, err error) {
 	err = b.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		// The order of "C" is that of bytes, so what begins with the prefix comes at and behind it.
+		// The order of "C" is that of bytes, so keys that begin with the prefix come at and behind
+		// it.
 		rows, err := conn.Query(ctx, `SELECT key, revision, octet_length(value) FROM blobs
 			WHERE key >= $1 AND starts_with(key, $1) ORDER BY key`, strings.ToValidUTF8(prefix, ""))
 		if err != nil {

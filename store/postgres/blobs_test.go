@@ -30,8 +30,7 @@ func TestBlobs(t *testing.T) {
 	})
 }
 
-// Blobs need no claim to the schema, whoever made it: they are there beside a store that has it,
-// and beside other blobs.
+// Blobs need no claim to the schema: they work beside a store that has it, and beside other blobs.
 func TestBlobsBesideAStore(t *testing.T) {
 	o := at(t, server.Schema(t))
 	b, other := openBlobs(t, o), openBlobs(t, o)
@@ -78,7 +77,7 @@ func TestBlobsAfterTheConnectionBroke(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A write that the server doesn't answer ends with its context, and is in doubt.
+// A write that gets no response ends with its context, and is in doubt.
 func TestABlobThatHangsIsInDoubt(t *testing.T) {
 	place := server.Schema(t)
 	b := openBlobs(t, at(t, place))

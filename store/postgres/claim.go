@@ -19,11 +19,12 @@ type backend struct {
 
 // claim makes the schema this connection's own, in three steps:
 //
-//   - It takes the advisory lock. If a lost connection of ours still has it, the server is told
-//     to end that; the lock comes free when whatever that was doing, a commit too, is done.
+//   - It takes the advisory lock. If a lost connection of ours still has it, the server is told to
+//     end that connection. The lock is released when what that was doing, such as a commit, is
+//     done.
 //   - It brings the tables up to date, the first time.
 //   - It raises the epoch. That waits for every transaction that has seen the epoch before, and
-//     fences off those that come later, whatever became of the lock.
+//     fences off later ones, even if the lock is lost.
 func (s *Store) claim(ctx context.Context, c *session) error {
 	if err := s.introduce(ctx, c); err != nil {
 		return err
@@ -31,7 +32,7 @@ func (s *Store) claim(ctx context.Context, c *session) error {
 	if err := s.lock(ctx, c); err != nil {
 		return err
 	}
-	s.own = s.own[len(s.own)-1:] // those before can't have the lock any more
+	s.own = s.own[len(s.own)-1:] // earlier ones can't have the lock any more
 	if !s.claimed {
 		if err := migrate(ctx, c.conn, s.o); err != nil {
 			return err
@@ -89,7 +90,7 @@ func (s *Store) lock(ctx context.Context, c *session) error {
 	for {
 		err := s.tryLock(ctx, c)
 		if ctx.Err() != nil && held != nil {
-			return held // this attempt says only that there was no time for it
+			return held // this attempt's error is only that there was no time left
 		}
 		if !errors.Is(err, store.ErrHeld) {
 			return err
@@ -159,7 +160,7 @@ type lockOwner struct {
 }
 
 func (s *Store) findLockOwner(ctx context.Context, c *session) (owner lockOwner, found bool, err error) {
-	var start *time.Time // hidden from those who aren't of its role
+	var start *time.Time // hidden from other roles
 	err = c.conn.QueryRow(ctx, `
 		SELECT a.pid, a.backend_start, a.application_name
 		FROM pg_locks l JOIN pg_stat_activity a USING (pid)

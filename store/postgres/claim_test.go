@@ -54,8 +54,8 @@ func TestAnotherWritersProcessIsLeftAlone(t *testing.T) {
 	require.Equal(t, []backend{theirs}, other.own, "it had to connect again")
 }
 
-// A transaction of a lost connection that the server goes on with, whatever became of its
-// lock, makes the reconnected store wait; then it sees what that committed.
+// The reconnected store waits for a transaction of a lost connection that the server goes on with,
+// even if its lock is gone, and then sees what that committed.
 func TestTheEpochOutwaitsATransaction(t *testing.T) {
 	f := func(how string, sees bool) {
 		schema := server.Schema(t)
@@ -86,7 +86,7 @@ func TestTheEpochOutwaitsATransaction(t *testing.T) {
 	f("ROLLBACK", false)
 }
 
-// A transaction that begins after the epoch was raised finds nothing to hold on to.
+// A transaction that begins after the epoch was raised finds no row to lock.
 func TestAnOldEpochIsFencedOff(t *testing.T) {
 	schema := server.Schema(t)
 	r, o := through(t, at(t, schema))
@@ -143,7 +143,7 @@ func TestAWriterThatWasReplacedNeverWritesAgain(t *testing.T) {
 	})
 }
 
-// Even a writer that has its connection, and the lock, asks in every transaction.
+// Even a writer that has its connection and the lock checks the epoch in every transaction.
 func TestAWriterIsFencedInEveryTransaction(t *testing.T) {
 	schema := server.Schema(t)
 	s := open(t, at(t, schema))
@@ -158,7 +158,7 @@ func TestAWriterIsFencedInEveryTransaction(t *testing.T) {
 	count := 0
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM buckets WHERE client_id = 'mallory'").Scan(&count))
 	require.Zero(t, count)
-	_, err = conn.Exec(t.Context(), "UPDATE writer SET instance = $1", s.instance) // it is its own again: too late
+	_, err = conn.Exec(t.Context(), "UPDATE writer SET instance = $1", s.instance) // its own again, but too late
 	require.NoError(t, err)
 	requireSuperseded(t, s, "process 4711 on elsewhere")
 	require.Len(t, storetest.Load(t, open(t, at(t, schema))), 1, "it has let go of the lock")
@@ -180,7 +180,7 @@ func TestAWriterWhoseTablesAreGone(t *testing.T) {
 	require.ErrorContains(t, err, u.Query().Get("schema"))
 }
 
-// holdVariable has the test binary be another process, which holds the schema that it names.
+// holdVariable makes the test binary another process, which holds the schema that it names.
 const holdVariable = "EQUALIZER_TEST_HOLD"
 
 // hold opens a schema, writes to it, says so, and waits to be killed.
@@ -252,7 +252,7 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// logFunc is a log that only calls it.
+// logFunc is a log that calls a function.
 type logFunc func()
 
 func (f logFunc) Write(p []byte) (int, error) {

@@ -57,8 +57,8 @@ func TestWhichErrorsAreTriedAgain(t *testing.T) {
 	f(errors.Join(limiter.ErrInDoubt, &pgconn.PgError{Code: deadlockDetected}), false)
 }
 
-// The network breaks at the moment when a COMMIT passes, in every way that it can. What the
-// next call sees is what stays.
+// The network breaks at the moment when a COMMIT passes, in every possible way. What the next call
+// sees stays.
 func TestAmbiguousCommits(t *testing.T) {
 	f := func(name string, applied bool, v func(k *link, commit []byte, timeUp func())) {
 		t.Run(name, func(t *testing.T) {
@@ -96,14 +96,14 @@ func TestAmbiguousCommits(t *testing.T) {
 		_ = k.server.Close()
 	})
 	f("swallowed", false, func(_ *link, _ []byte, timeUp func()) { timeUp() })
-	f("its answer swallowed", true, func(k *link, commit []byte, timeUp func()) {
+	f("its response swallowed", true, func(k *link, commit []byte, timeUp func()) {
 		k.carryOut(commit)
 		timeUp()
 	})
 }
 
-// A server that doesn't know itself goes on with the connection. That is given up all the
-// same: only a new one, with the next epoch, outwaits what the server may have meant.
+// A server that doesn't know the outcome keeps the connection. The connection is given up
+// nevertheless: only a new one, with the next epoch, outwaits a commit that may follow.
 func TestADoubtThatLeavesTheConnectionUp(t *testing.T) {
 	for _, sqlState := range []string{completionUnknown, "08007"} {
 		schema := server.Schema(t)
@@ -117,7 +117,7 @@ func TestADoubtThatLeavesTheConnectionUp(t *testing.T) {
 	}
 }
 
-// A COMMIT that the network held back comes to nothing once another call has succeeded.
+// A COMMIT that the network held back has no effect once another call has succeeded.
 func TestALateCommitIsTooLate(t *testing.T) {
 	r, o := through(t, at(t, server.Schema(t)))
 	s := open(t, o)
@@ -126,7 +126,7 @@ func TestALateCommitIsTooLate(t *testing.T) {
 	held := make(chan func(), 1)
 	r.onCommit(func(k *link, commit []byte) bool {
 		held <- func() {
-			_, _ = k.server.Write(commit) // to a connection that the server has ended
+			_, _ = k.server.Write(commit) // on a connection that the server has ended
 			_, _ = io.ReadAll(k.server)   // until it has
 		}
 		timeUp()
@@ -142,8 +142,8 @@ func TestALateCommitIsTooLate(t *testing.T) {
 	require.Empty(t, storetest.Load(t, s))
 }
 
-// The server freezes when the COMMIT has reached it, and goes on with it when it thaws. Who
-// gets there first is open; but what the next call sees is what stays.
+// The server freezes when the COMMIT has reached it, and goes on with it when it thaws. Either may
+// be first, but what the next call sees stays.
 func TestACommitInAFrozenServer(t *testing.T) {
 	cluster := server.Cluster(t)
 	t.Cleanup(func() { require.NoError(t, cluster.Thaw()) })
@@ -180,8 +180,8 @@ func TestACommitInAFrozenServer(t *testing.T) {
 	}
 }
 
-// failOnDemand has the server fail the first n times that a bucket is put, when it is or at
-// the COMMIT.
+// failOnDemand makes the server fail the first n times that a bucket is put, at once or at the
+// COMMIT.
 func failOnDemand(t *testing.T, schema, sqlState, when string, n int) {
 	t.Helper()
 	_, err := pgtest.Connect(t, schema).Exec(t.Context(), fmt.Sprintf(`

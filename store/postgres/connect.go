@@ -22,13 +22,13 @@ import (
 // session is one connection that holds the schema.
 type session struct {
 	conn  *pgx.Conn
-	epoch int64 // of this connection, in the writer's row
+	epoch int64 // this connection's, in the writer's row
 	// ids of the settings that are known to be stored
 	settings map[gcra.Settings]int32
-	stopped  *time.Time // what the store says of its last writer; nil: not known
+	stopped  *time.Time // the store's note about its last writer; nil: not known
 }
 
-// Connect returns when the store is connected and has claimed the schema. It retries for up to
+// Connect returns once the store is connected and has claimed the schema. It retries for up to
 // Options.ConnectTimeout, unless IsFinal reports that this can't help.
 func (s *Store) Connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.o.ConnectTimeout)
@@ -40,7 +40,7 @@ func (s *Store) Connect(ctx context.Context) error {
 		case err == nil || IsFinal(err) || errors.Is(err, store.ErrClosed):
 			return err
 		case ctx.Err() != nil && last != nil && errors.Is(err, context.Cause(ctx)):
-			return last // this attempt says only that there was no time for it
+			return last // this attempt's error is only that there was no time left
 		case ctx.Err() != nil:
 			return err
 		case last == nil:
@@ -55,8 +55,8 @@ func (s *Store) Connect(ctx context.Context) error {
 	}
 }
 
-// backoff doubles from a tenth of a second to 2 seconds, with a random half of it taken off, so
-// that replicas don't come back to a database all at once.
+// backoff doubles from a tenth of a second to 2 seconds. Up to half of it is subtracted at random,
+// so that replicas don't come back to a database all at once.
 func backoff(attempt int) time.Duration {
 	full := min(100*time.Millisecond<<min(attempt, 10), 2*time.Second)
 	return full/2 + rand.N(full/2)
@@ -76,8 +76,8 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-// closeOnCancel cuts the connection when the context of a call ends. Nothing more comes of the
-// call, and no goroutine of pgx waits for the server in vain.
+// closeOnCancel cuts the connection when the context of a call ends. The call then has no further
+// effect, and no goroutine of pgx waits for the server in vain.
 type closeOnCancel struct{ conn net.Conn }
 
 func (c closeOnCancel) HandleCancel(context.Context) { _ = c.conn.Close() }
@@ -124,8 +124,8 @@ func (s *Store) dial(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, er
 // abandon cuts the connection without telling the server.
 func (c *session) abandon() { _ = rawConn(c.conn.PgConn().Conn()).Close() }
 
-// config is pgx's. It sets the password apart from the text that pgx parses, and may quote in an
-// error.
+// config is pgx's configuration. The password isn't in the text that pgx parses, since pgx may
+// quote that text in an error.
 func (o Options) config() (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(keywords(
 		"host", o.Host, "port", strconv.Itoa(o.Port), "user", o.User, "dbname", o.DBName, "sslmode", o.SSLMode))
@@ -139,7 +139,7 @@ func (o Options) config() (*pgx.ConnConfig, error) {
 	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return closeOnCancel{rawConn(c.Conn())}
 	}
-	// PgBouncer refuses others, or drops them without a word; setUp sets them.
+	// PgBouncer refuses other settings, or drops them silently. setUp sets them.
 	config.RuntimeParams = map[string]string{"application_name": "gopher-equalizer", "timezone": "UTC"}
 	return config, nil
 }
@@ -165,13 +165,13 @@ func (o Options) settings() (names, values []string) {
 	timeout := strconv.FormatInt(max(1, o.Timeout.Milliseconds()), 10)
 	pairs := []string{
 		"search_path", pgx.Identifier{o.Schema}.Sanitize(),
-		// A plan made for the arrays of one batch could be to read all of the table.
+		// A plan made for the arrays of one batch could read the whole table.
 		"plan_cache_mode", "force_generic_plan",
-		// What we leave behind must not run for ever, nor hold a lock.
+		// A transaction that we leave behind must not run for ever or hold a lock.
 		"statement_timeout", timeout,
 		"lock_timeout", timeout,
 		"idle_in_transaction_session_timeout", timeout,
-		// The server is to find out soon that we are gone, and let go of our lock.
+		// The server should find out soon that we are gone, and release our lock.
 		"tcp_user_timeout", timeout,
 		"tcp_keepalives_idle", "10",
 		"tcp_keepalives_interval", "5",
@@ -193,7 +193,7 @@ func keywords(pairs ...string) string {
 	return b.String()
 }
 
-// check finds settings that the server couldn't or wouldn't complain about.
+// check finds mistakes that the server couldn't or wouldn't report.
 func (o Options) check() error {
 	if len(o.Schema) < 1 || len(o.Schema) > 63 || strings.ContainsRune(o.Schema, 0) {
 		return errFinal{fmt.Errorf("schema %q: want 1 to 63 bytes", o.Schema)}

@@ -17,7 +17,7 @@ import (
 	"gopher-equalizer/store/storetest"
 )
 
-// openError is what Open says, which is one line, names the database, and keeps the password.
+// openError is Open's error. It has one line, names the database, and doesn't have the password.
 func openError(t *testing.T, o Options) error {
 	t.Helper()
 	s, err := connected(t.Context(), o)
@@ -46,7 +46,7 @@ func TestErrorsThatTimeDoesNotMend(t *testing.T) {
 	run("CREATE ROLE " + pgtest.PasswordRole)
 	run("CREATE ROLE clerk LOGIN PASSWORD 'right' IN ROLE " + pgtest.PasswordRole)
 	o := at(t, cluster.URL("clerks"))
-	o.ConnectTimeout = time.Minute // which must not be waited for
+	o.ConnectTimeout = time.Minute // which must not pass
 	f := func(change func(o *Options), why ...string) {
 		t.Helper()
 		o := o
@@ -84,7 +84,7 @@ func TestOldServersAreRefused(t *testing.T) {
 	require.True(t, IsFinal(err))
 }
 
-// silent is a server that takes connections and says nothing.
+// silent is a server that takes connections and sends nothing.
 func silent(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -166,7 +166,7 @@ func TestAStoreThatConnectsLater(t *testing.T) {
 	require.Len(t, storetest.Load(t, s), 1)
 }
 
-// A server that went and came back is found by the next call, which needs no second try.
+// The next call finds a server that went and came back, without a second try.
 func TestTheNextCallReconnects(t *testing.T) {
 	cluster := server.Cluster(t)
 	s := open(t, at(t, cluster.URL("restarted")))
@@ -200,8 +200,8 @@ func TestAServerThatIsStopped(t *testing.T) {
 	require.Equal(t, 1.0, storetest.Load(t, s)["alice"].Tokens)
 }
 
-// A server that answers nothing holds no call beyond its context, and is as before when it
-// answers again.
+// A server that doesn't respond holds no call beyond its context, and is as before when it responds
+// again.
 func TestAFrozenServer(t *testing.T) {
 	cluster := server.Cluster(t)
 	t.Cleanup(func() { require.NoError(t, cluster.Thaw()) })
@@ -243,7 +243,7 @@ func TestCloseOfAFrozenServer(t *testing.T) {
 	require.Less(t, time.Since(start), 3*time.Second)
 }
 
-// What we may leave behind in the server is bounded there too.
+// The server bounds what we may leave behind in it.
 func TestSessionSettings(t *testing.T) {
 	o := at(t, server.Cluster(t).URL("settings")) // over TCP
 	o.Timeout = 7500 * time.Millisecond

@@ -13,7 +13,7 @@ import (
 
 // raiseEpoch adds 1 to the epoch, and sets this store's name. It is a transaction of its own, which
 // waits for those that hold a share lock on the row. If the row has another name by now, it isn't
-// changed: this writer is superseded.
+// changed, and this writer is superseded.
 func (s *Store) raiseEpoch(ctx context.Context, c *session) (epoch int64, err error) {
 	self := store.Self()
 	err = c.conn.QueryRow(ctx, `

@@ -32,7 +32,7 @@ const (
 	authorizationClass = "28"
 	catalogClass       = "3D"
 	schemaClass        = "3F"
-	accessRuleClass    = "42" // what a statement names is missing, forbidden, or there already
+	accessRuleClass    = "42" // something that a statement names is missing, forbidden, or there already
 )
 
 // errFinal is an error that retrying can't fix.
@@ -41,8 +41,8 @@ type errFinal struct{ error }
 func (e errFinal) Unwrap() error { return e.error }
 
 // IsFinal reports whether an error of New or Connect stays until somebody changes the configuration
-// or the server: a wrong password, a missing database or right, a newer schema, or having been
-// superseded.
+// or the server: a wrong password, a missing database or privilege, a newer schema, or another
+// writer that superseded this one.
 func IsFinal(err error) bool {
 	var final errFinal
 	if errors.As(err, &final) || errors.Is(err, store.ErrSuperseded) {
@@ -91,8 +91,8 @@ type failure struct {
 func (f failure) Error() string { return f.text }
 func (f failure) Unwrap() error { return f.err }
 
-// explain adds the place an error came from, on one line, and what to do about it if that is known.
-// pgx's errors can't contain the password, since it isn't in the text that pgx parses.
+// explain adds to an error where it came from, on one line, and what to do about it if that is
+// known. pgx's errors can't contain the password, since it isn't in the text that pgx parses.
 func (s *Store) explain(err error) error { return s.o.explain(err) }
 
 func (o Options) explain(err error) error {

@@ -34,7 +34,7 @@ func TestMigrationsAreAppliedOnce(t *testing.T) {
 	require.Equal(t, versions, latest)
 }
 
-// A schema of version 1 keeps its rows, and nobody knows how its writer ended.
+// A schema of version 1 keeps its rows. It is unknown how its writer ended.
 func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
 	schema := server.Schema(t)
 	s := open(t, at(t, schema))
@@ -53,7 +53,7 @@ func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
 	require.Zero(t, stopped)
 }
 
-// A migration that fails leaves nothing of itself, so that it can be tried again.
+// A migration that fails leaves no traces, so that it can be tried again.
 func TestAMigrationIsWholeOrNothing(t *testing.T) {
 	schema := server.Schema(t)
 	u, err := url.Parse(schema)

@@ -14,10 +14,10 @@ import (
 	"gopher-equalizer/store/storetest"
 )
 
-// brief is what a session's timeouts are set to, and tooLong is what they would not let pass.
+// brief is what a session's timeouts are set to, and tooLong is longer than they allow.
 const brief, tooLong = "200ms", "300ms"
 
-// awaitTooLong returns when a server process has waited for too long, for a lock or for us.
+// awaitTooLong returns once a server process has waited for too long, for a lock or for us.
 func awaitTooLong(t *testing.T, schema string, pid uint32) {
 	t.Helper()
 	conn := pgtest.Connect(t, schema)
@@ -31,7 +31,7 @@ func awaitTooLong(t *testing.T, schema string, pid uint32) {
 	}, 10*time.Second, 10*time.Millisecond)
 }
 
-// A load may take longer than any other statement, in the server and with whoever takes its rows.
+// A load may take longer than any other statement, in the server and in its yield.
 func TestALoadTakesItsTime(t *testing.T) {
 	schema := server.Schema(t)
 	s := open(t, at(t, schema))
@@ -59,7 +59,7 @@ func TestALoadTakesItsTime(t *testing.T) {
 	require.Same(t, conn, s.session.conn, "it had to connect again")
 }
 
-// So may a migration. This one waits for somebody who makes a table of the same name.
+// So may a migration. This one waits for another session that makes a table of the same name.
 func TestAMigrationTakesItsTime(t *testing.T) {
 	schema := server.Schema(t)
 	o := at(t, schema)
@@ -82,7 +82,7 @@ func TestAMigrationTakesItsTime(t *testing.T) {
 	storetest.Write(t, open(t, o), put(storetest.Record("alice", 1)))
 }
 
-// A context that ended may have cut the connection at any moment, also after the answer.
+// A context that ended may have cut the connection at any moment, also after the response.
 func TestAConnectionWhoseCallRanOutOfTimeIsDropped(t *testing.T) {
 	s := open(t, at(t, server.Schema(t)))
 	epoch := s.session.epoch
@@ -96,8 +96,8 @@ func TestAConnectionWhoseCallRanOutOfTimeIsDropped(t *testing.T) {
 	require.Equal(t, epoch+1, s.session.epoch)
 }
 
-// The connection of a call that hangs is cut when its context ends, with nothing more said on
-// it, by pgx or us.
+// The connection of a call that hangs is cut when its context ends. Neither pgx nor we send
+// anything more on it.
 func TestACallThatHangsIsCut(t *testing.T) {
 	s := open(t, at(t, server.Schema(t)))
 	err := s.call(within(t, 50*time.Millisecond), func(ctx context.Context, c *session) error {
@@ -106,5 +106,5 @@ func TestACallThatHangsIsCut(t *testing.T) {
 		return err
 	})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	storetest.Get(t, s, "alice") // has the server end what sleeps
+	storetest.Get(t, s, "alice") // makes the server end the sleeping statement
 }

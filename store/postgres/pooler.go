@@ -55,7 +55,7 @@ func (s *Store) sharesProcess(ctx context.Context, first, second *session, befor
 	if pid, err := serverProcess(brief, second.conn); err == nil && pid == before {
 		return true, nil
 	}
-	for range 2 { // twice, as a pool that goes round its processes may be back at the first
+	for range 2 { // twice, since a pool that takes its processes in turn may be back at the first
 		if pid, err := serverProcess(ctx, first.conn); err != nil || pid != before {
 			return err == nil, err
 		}

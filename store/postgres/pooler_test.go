@@ -15,14 +15,14 @@ import (
 )
 
 // A pool that gives a session's transactions to different server processes is refused at the start,
-// with the reason, however it chooses among them and however many it has.
+// with the reason, for any number of processes and any way to choose among them.
 func TestPoolersThatShareProcesses(t *testing.T) {
 	cluster := server.Cluster(t)
 	f := func(name, mode string, warm int, settings ...string) {
 		t.Run(name, func(t *testing.T) {
 			url := cluster.Pooler(t, mode, "pooled", settings...)
 			hold := make([]func(), 0, warm)
-			for range warm { // each takes a process of its own, so that the pool has as many
+			for range warm { // each takes a process of its own, so that the pool has that many
 				conn := pgtest.Connect(t, strings.Replace(url, "&schema=pooled", "", 1))
 				tx, err := conn.Begin(t.Context())
 				require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestPoolersThatShareProcesses(t *testing.T) {
 	f("settings dropped", "transaction", 0, "ignore_startup_parameters = search_path,statement_timeout")
 }
 
-// A pool of sessions is as good as the server, and its sessions run with our settings.
+// A pool of sessions works like the server, and its sessions run with our settings.
 func TestPoolerOfSessions(t *testing.T) {
 	cluster := server.Cluster(t)
 	for _, settings := range [][]string{nil, {"server_round_robin = 1"}, {"default_pool_size = 2"}} {
@@ -62,7 +62,8 @@ func TestPoolerOfSessions(t *testing.T) {
 	}
 }
 
-// A pool with one session has none for a second look. That costs the start a timeout, and no more.
+// A pool with one session has none for the second connection. That costs the start a timeout, and
+// no more.
 func TestPoolerOfOneSession(t *testing.T) {
 	o := at(t, server.Cluster(t).Pooler(t, "session", "session", "default_pool_size = 1"))
 	o.Timeout = 500 * time.Millisecond

@@ -28,7 +28,7 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Options say where the database is, and how long to wait for it. Every field but Password and
+// Options say where the database is, and how long to wait for it. Every field except Password and
 // Logger is needed.
 type Options struct {
 	// Host is a name, an IP address, or the folder of a Unix socket.
@@ -56,14 +56,14 @@ type Options struct {
 type Store struct {
 	o        Options
 	gate     *gate.Gate
-	instance string // tells this Store from all others, ever
+	instance string // unique among all Stores, ever
 
-	// What follows belongs to whoever is let in by the gate.
+	// The call that the gate admitted owns the following fields.
 	session *session  // nil: there is no connection
-	claimed bool      // whether the schema was ever ours
+	claimed bool      // whether this Store ever claimed the schema
 	own     []backend // server processes of our connections that may still be there
-	told    bool      // whether the log says that another process has the schema
-	final   error     // why there is no going on: superseded
+	told    bool      // whether the log already has that another process holds the schema
+	final   error     // why no call can succeed any more: superseded
 }
 
 // New returns a store that connects on the first call, of Connect or another. Its errors are about
@@ -113,7 +113,7 @@ func (s *Store) call(ctx context.Context, f func(ctx context.Context, c *session
 	}
 	if errors.Is(err, store.ErrSuperseded) {
 		s.final = err
-		s.drop() // and so the lock, if it should still be ours
+		s.drop() // and with it the lock, if it is still ours
 	}
 	return s.explain(inTime(ctx, err))
 }
@@ -152,5 +152,5 @@ func inTime(ctx context.Context, err error) error {
 	case code(err) != "":
 		return fmt.Errorf("%w: %w", cause, err)
 	}
-	return cause // the error is about the connection, which was cut because of it
+	return cause // the error is about the connection, which was cut for this cause
 }

@@ -18,7 +18,7 @@ import (
 	"gopher-equalizer/store/storetest"
 )
 
-// server is what the tests of this package share.
+// server is shared by the tests of this package.
 var server pgtest.Server
 
 func TestMain(m *testing.M) {
@@ -90,7 +90,7 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// lockTables has every statement wait that touches the buckets or the writer.
+// lockTables makes every statement wait that touches the buckets or the writer.
 func lockTables(t *testing.T, schema string) (release func()) {
 	t.Helper()
 	tx, err := pgtest.Connect(t, schema).Begin(t.Context())
@@ -141,7 +141,7 @@ func TestSettingsAreStoredOnce(t *testing.T) {
 	require.Len(t, storetest.Load(t, s), len(records))
 }
 
-// What a flush does again and again touches no index and needs no more room.
+// Repeated flushes touch no index and need no more room.
 func TestFlushesAreHOTUpdates(t *testing.T) {
 	schema := server.Schema(t)
 	s := open(t, at(t, schema))

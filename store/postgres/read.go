@@ -63,7 +63,7 @@ func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) erro
 type loading struct {
 	yield   func(limiter.Record) error
 	begun   bool  // whether yield was called
-	broken  error // what then went wrong
+	broken  error // what went wrong after that
 	refused error // what yield returned
 }
 
@@ -85,7 +85,7 @@ func (l *loading) load(ctx context.Context, c *session) error {
 		defer rows.Close()
 		for rows.Next() {
 			if err := l.row(rows); err != nil {
-				c.abandon() // or else the rest of the rows would be read first
+				c.abandon() // otherwise the remaining rows would be read first
 				return err
 			}
 		}

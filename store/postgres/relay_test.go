@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// relay is a network between a store and its server that breaks on demand. It understands as
-// much of the protocol as it takes to see a COMMIT pass.
+// relay is a network between a store and its server that breaks on demand. It understands enough of
+// the protocol to see a COMMIT pass.
 type relay struct {
 	l      net.Listener
 	server string
@@ -25,15 +25,15 @@ type relay struct {
 	links   []*link
 }
 
-// verdict reports whether a COMMIT is passed on. If it isn't, the server hears nothing more of
-// this client, not even that it is gone.
+// verdict reports whether a COMMIT is passed on. If not, the server hears nothing more of this
+// client, not even its end.
 type verdict func(k *link, commit []byte) bool
 
 // link is one connection through the relay.
 type link struct {
 	client, server net.Conn
 	isMute         atomic.Bool   // whether the client hears nothing more of the server
-	swallowed      chan struct{} // gets something when what it did not hear was there
+	swallowed      chan struct{} // gets a value when the swallowed response was there
 	isLost         atomic.Bool   // whether the server hears nothing more of the client
 }
 
@@ -69,7 +69,7 @@ func (r *relay) accept() {
 	}
 }
 
-// toServer passes on what the client says, one message at a time; the first has no type.
+// toServer passes on the client's messages, one at a time. The first has no type.
 func (r *relay) toServer(k *link) {
 	for header := 4; ; header = 5 {
 		message, err := readMessage(k.client, header)
@@ -114,7 +114,7 @@ func (r *relay) judge(k *link, commit []byte) bool {
 	return verdict == nil || verdict(k, commit)
 }
 
-// toClient passes on what the server says.
+// toClient passes on the server's bytes.
 func (k *link) toClient() {
 	buffer := make([]byte, 64<<10)
 	for {
@@ -136,15 +136,15 @@ func (k *link) toClient() {
 	_ = k.client.Close()
 }
 
-// onCommit orders the verdict on the next COMMIT.
+// onCommit sets the verdict on the next COMMIT.
 func (r *relay) onCommit(v verdict) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.verdict = v
 }
 
-// carryOut passes a COMMIT on, and returns when the server has answered what the client is not
-// to hear.
+// carryOut passes a COMMIT on, and returns once the server has sent its response, which the client
+// doesn't get.
 func (k *link) carryOut(commit []byte) {
 	k.isMute.Store(true)
 	if _, err := k.server.Write(commit); err == nil {
@@ -152,7 +152,7 @@ func (k *link) carryOut(commit []byte) {
 	}
 }
 
-// lose cuts every connection for the client. The server doesn't get to know.
+// lose cuts every connection for the client, without the server's knowledge.
 func (r *relay) lose() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

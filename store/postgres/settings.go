@@ -19,7 +19,7 @@ JOIN settings s USING (capacity, refill) ORDER BY place`
 )
 
 // intern gets an id for each of the records' settings. It isn't part of the transaction that needs
-// them: a row of settings says nothing about any bucket, and is the same whoever wrote it.
+// them: a row of settings is independent of buckets, and of the writer that stored it.
 func (c *session) intern(ctx context.Context, records []limiter.Record) error {
 	fresh := c.freshSettings(records)
 	if len(fresh) == 0 {

@@ -46,7 +46,7 @@ func serveTLS(t *testing.T, cluster *pgtest.Cluster) {
 	t.Cleanup(func() { run("ALTER SYSTEM RESET ssl"); run("SELECT pg_reload_conf()") })
 }
 
-// Over TLS a call that hangs is cut off all the same.
+// A call that hangs is cut off over TLS, too.
 func TestTLS(t *testing.T) {
 	cluster := server.Cluster(t)
 	o := at(t, cluster.URL("tls"))
@@ -58,7 +58,7 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, early.Close())
 
 	serveTLS(t, cluster)
-	s := open(t, o) // which tries again: the server reloads when it gets to it
+	s := open(t, o) // which tries again, since the server reloads some time later
 	encrypted := false
 	require.NoError(t, s.session.conn.QueryRow(t.Context(), "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").Scan(&encrypted))
 	require.True(t, encrypted)

@@ -18,9 +18,9 @@ import (
 const (
 	fenceSQL = `SELECT FROM writer WHERE epoch = $1 FOR SHARE`
 
-	// A MERGE, since nobody else writes here: an INSERT ... ON CONFLICT would lock each row before
-	// it changes it, which costs half again as much WAL. Most batches are of one kind of bucket,
-	// which needn't be said for each.
+	// A MERGE suffices, since there is one writer. An INSERT ... ON CONFLICT would lock each row
+	// before it changes it, which costs half again as much WAL. In most batches all buckets have
+	// the same settings, which are then sent once.
 	putSQL = `
 MERGE INTO buckets b USING unnest($1::text[], $2::double precision[], $3::timestamptz[], $4::boolean[], $5::integer[], $6::double precision[])
 	AS put (client_id, tokens, counted_at, managed, settings_id, reserved)` + mergeSQL
@@ -85,7 +85,7 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 		_ = tx.Rollback(ctx) // closes the connection if it can't
 		return c.whoInstead(ctx, err)
 	}
-	if err := context.Cause(ctx); err != nil { // the last moment to be certain
+	if err := context.Cause(ctx); err != nil { // from here on the write may be in doubt
 		_ = tx.Rollback(ctx)
 		return err
 	}
@@ -96,7 +96,7 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 	return err
 }
 
-// says reports whether the store is known to say so of its last writer.
+// says reports whether the store is known to have this note about its last writer.
 func (c *session) says(stopped time.Time) bool { return c.stopped != nil && c.stopped.Equal(stopped) }
 
 // orNull is NULL for the zero time.
@@ -134,7 +134,7 @@ func reservedOf(r *limiter.Record) *float64 {
 	return &r.Reserved
 }
 
-// whoInstead adds the name of the new writer to the error of one that was superseded.
+// whoInstead adds the name of the new writer to the error of a superseded one.
 func (c *session) whoInstead(ctx context.Context, err error) error {
 	if !errors.Is(err, store.ErrSuperseded) {
 		return err
@@ -146,9 +146,9 @@ func (c *session) whoInstead(ctx context.Context, err error) error {
 	return w.superseded()
 }
 
-// commitError wraps the error of a COMMIT. Only if the server says that it rolled back is there no
-// doubt. pgconn.SafeToRetry doesn't help: if the response to a COMMIT was cut off, it reports that
-// the COMMIT was never sent.
+// commitError wraps the error of a COMMIT. It is in doubt unless the server reported a rollback.
+// pgconn.SafeToRetry doesn't help: if the response to a COMMIT was cut off, it reports that the
+// COMMIT was never sent.
 func commitError(err error) error {
 	var refused *pgconn.PgError
 	switch {
@@ -160,8 +160,8 @@ func commitError(err error) error {
 	return fmt.Errorf("%w: %w", limiter.ErrInDoubt, err)
 }
 
-// rolledBack reports whether a server's error to a COMMIT says that it did not commit: the server
-// keeps the session, and does not say that it doesn't know.
+// rolledBack reports whether a server's error to a COMMIT means that it did not commit: the server
+// keeps the session, and the error isn't that the outcome is unknown.
 func rolledBack(err *pgconn.PgError) bool {
 	severity := err.SeverityUnlocalized
 	if severity == "" {

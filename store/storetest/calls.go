@@ -88,13 +88,13 @@ func aClosedStoreRefuses(t *testing.T, place Place) {
 	require.NoError(t, s.Close(), "a second time")
 }
 
-// A call ends within slack of its context: that is time for the machine, not for the store.
+// A call ends within slack after its context. The slack is for a busy machine, not for the store.
 const (
 	deadline = 300 * time.Millisecond
 	slack    = 3 * time.Second
 )
 
-// stalled calls f with a context that soon ends, while the place answers nothing.
+// stalled calls f with a context that soon ends, while the place doesn't respond.
 func stalled(t *testing.T, place Place, s limiter.Store, f func(ctx context.Context) error) error {
 	t.Helper()
 	release := place.Stall(t, s)
@@ -176,7 +176,7 @@ func closeEndsACallUnderWay(t *testing.T, place Place) {
 		t.Error("the call goes on after Close")
 	}
 	release()
-	<-closed // an error is fair: what hung may not have ended in time
+	<-closed // an error is allowed: the call that hung may not have ended in time
 }
 
 func aSecondOpenerIsRefused(t *testing.T, place Place) {
@@ -193,7 +193,7 @@ func aSecondOpenerIsRefused(t *testing.T, place Place) {
 	requireContents(t, Reopen(t, place, first), []limiter.Record{Record("alice", 1)})
 }
 
-// refused is what a second opener is told. It has ever more time, should the machine be slow.
+// refused is the error of a second opener. It has ever more time, in case the machine is slow.
 func refused(t *testing.T, place Place) error {
 	t.Helper()
 	for patiently := deadline; ; patiently *= 4 {

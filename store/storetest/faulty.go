@@ -10,27 +10,27 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// Outcome is what becomes of a batch whose Write was made to fail.
+// Outcome is what happens to a batch whose Write was made to fail.
 type Outcome int
 
 const (
 	// Lost: the batch is not applied, and never will be.
 	Lost Outcome = iota
-	// Applied: the batch is applied, whatever the caller was told.
+	// Applied: the batch is applied, although the caller gets an error.
 	Applied
 	// AppliedLate: the batch is applied just before the next call to the store, as by a commit
 	// that was still on its way.
 	AppliedLate
 )
 
-// Fault is what happens to one Write, instead of what would have happened.
+// Fault is what happens to one Write instead.
 type Fault struct {
 	// Before, if not nil, is called first. A test can block in it: the caller then has read its
-	// values, and not yet stored them.
+	// values, and hasn't stored them yet.
 	Before func(ctx context.Context, batch limiter.Batch)
-	// Outcome is what becomes of the batch, if Err is not nil.
+	// Outcome is what happens to the batch, if Err is not nil.
 	Outcome Outcome
-	// Err is what the caller is told; nil: what the store says.
+	// Err is the error for the caller; nil: the store's own.
 	Err error
 }
 
@@ -39,7 +39,7 @@ func InDoubt(outcome Outcome) Fault {
 	return Fault{Outcome: outcome, Err: fmt.Errorf("a fault on demand: %w", limiter.ErrInDoubt)}
 }
 
-// Faulty is a store that fails on demand, around one that doesn't.
+// Faulty wraps a store and fails on demand.
 type Faulty struct {
 	store limiter.Store
 
@@ -50,24 +50,24 @@ type Faulty struct {
 	writes int
 }
 
-// NewFaulty wraps s, whose owner it is from then on.
+// NewFaulty wraps s, and owns it from then on.
 func NewFaulty(s limiter.Store) *Faulty { return &Faulty{store: s} }
 
-// Queue has the next Writes meet these faults, one each.
+// Queue gives these faults to the next Writes, one each.
 func (f *Faulty) Queue(faults ...Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.faults = append(f.faults, faults...)
 }
 
-// SetDown has every call fail with err, applying nothing, until it is set to nil.
+// SetDown makes every call fail with err, applying nothing, until it is set to nil.
 func (f *Faulty) SetDown(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down = err
 }
 
-// Writes counts those that came, whatever became of them.
+// Writes counts the calls of Write, failed ones too.
 func (f *Faulty) Writes() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,7 +98,7 @@ func (f *Faulty) Stopped(ctx context.Context) (time.Time, error) {
 	return f.store.Stopped(ctx)
 }
 
-// Write implements limiter.Store, as the next fault of the Queue says.
+// Write implements limiter.Store, with the next fault of the Queue.
 func (f *Faulty) Write(ctx context.Context, batch limiter.Batch) error {
 	if err := f.arriveToWrite(ctx); err != nil {
 		return err
@@ -125,7 +125,7 @@ func (f *Faulty) Write(ctx context.Context, batch limiter.Batch) error {
 	return fault.Err
 }
 
-// Close implements limiter.Store. What was late by then is lost.
+// Close implements limiter.Store. A late batch is lost then.
 func (f *Faulty) Close() error { return f.store.Close() }
 
 func (f *Faulty) arriveToWrite(ctx context.Context) error {
@@ -135,7 +135,7 @@ func (f *Faulty) arriveToWrite(ctx context.Context) error {
 	return f.arrive(ctx)
 }
 
-// arrive fails while the store is down; else it applies what is late.
+// arrive fails while the store is down. Otherwise it applies a late batch.
 func (f *Faulty) arrive(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -151,7 +151,7 @@ func (f *Faulty) arrive(ctx context.Context) error {
 	return nil
 }
 
-// next takes the next fault: none at all where none is queued.
+// next takes the next fault; the zero Fault if none is queued.
 func (f *Faulty) next() Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -24,7 +24,7 @@ func Record(clientID string, tokens float64) limiter.Record {
 	}
 }
 
-// Records are n ordinary ones, in the order that a batch wants.
+// Records are n ordinary records, in a batch's order.
 func Records(n int) []limiter.Record {
 	records := make([]limiter.Record, n)
 	for i := range records {
@@ -33,13 +33,13 @@ func Records(n int) []limiter.Record {
 	return records
 }
 
-// puts is a batch that puts records, whatever their order.
+// puts is a batch that puts records, which may be in any order.
 func puts(records ...limiter.Record) limiter.Batch {
 	slices.SortFunc(records, func(a, b limiter.Record) int { return strings.Compare(a.ClientID, b.ClientID) })
 	return limiter.Batch{Puts: records}
 }
 
-// extremes are records at the ends of what each field can hold.
+// extremes are records with the least and the greatest values of each field.
 func extremes() []limiter.Record {
 	second := func(amount int64) gcra.Refill { return gcra.Refill{Amount: amount, Per: time.Second} }
 	vary := func(change func(*limiter.Record)) limiter.Record {
@@ -100,8 +100,8 @@ func anyRecord(clientIDs []string) *rapid.Generator[limiter.Record] {
 	})
 }
 
-// anyClientID draws what the proxy may take for a client_id: 1 to 256 bytes of UTF-8 without
-// control characters.
+// anyClientID draws a client_id as the proxy allows it: 1 to 256 bytes of UTF-8 without control
+// characters.
 func anyClientID() *rapid.Generator[string] {
 	r := rapid.RuneFrom(nil, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Zs, unicode.Cf, unicode.Co)
 	return rapid.StringOfN(r, 1, -1, 256)

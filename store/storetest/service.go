@@ -33,7 +33,7 @@ func serve(t *testing.T, s limiter.Store, settings gcra.Settings) *service {
 	return serveWith(t, s, limiter.Options{Settings: settings})
 }
 
-// serveWith is serve with some options chosen.
+// serveWith is serve with other options.
 func serveWith(t *testing.T, s limiter.Store, o limiter.Options) *service {
 	t.Helper()
 	o.MaxBuckets, o.FlushInterval, o.StoreTimeout = 20_000, time.Millisecond, patience
@@ -50,13 +50,13 @@ func serveWith(t *testing.T, s limiter.Store, o limiter.Options) *service {
 	return v
 }
 
-// crash ends the service with nothing more stored.
+// crash ends the service without storing anything more.
 func (v *service) crash() {
 	v.cancel()
 	<-v.done
 }
 
-// stop ends the service with everything stored.
+// stop ends the service and stores everything.
 func (v *service) stop() {
 	v.t.Helper()
 	v.cancel()
@@ -72,7 +72,7 @@ func (v *service) take(clientID string, n int) {
 	}
 }
 
-// tokens waits out what is in doubt.
+// tokens waits until no write is in doubt.
 func (v *service) tokens(clientID string) int64 {
 	v.t.Helper()
 	snap, err := v.Get(clientID)
@@ -80,7 +80,7 @@ func (v *service) tokens(clientID string) int64 {
 	return snap.Tokens
 }
 
-// settled waits until no write is in doubt: a Get of that client says so.
+// settled waits until no write of the client is in doubt, by its Get.
 func (v *service) settled(clientID string) {
 	v.t.Helper()
 	require.Eventually(v.t, func() bool {
@@ -106,8 +106,8 @@ func aServiceFindsItsBucketsAgain(t *testing.T, place Place) {
 	v.stop()
 }
 
-// The delete comes between a flush's reading of a bucket and its commit: the flush must not revive
-// it.
+// The delete comes after a flush has read the bucket and before it commits. The flush must not
+// revive the bucket.
 func aDeleteDuringAFlushStays(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, defaults())
@@ -123,13 +123,12 @@ func aDeleteDuringAFlushStays(t *testing.T, place Place) {
 	require.Empty(t, Load(t, s))
 }
 
-// The delete of a managed bucket, which a flush would put whatever it holds, comes while the bucket
-// is dirty: between a flush's finding it and that flush's reading of it, or before a flush finds
-// it.
+// A managed bucket is deleted while it is dirty: before a flush finds it, or between finding and
+// reading it. A flush would put a managed bucket even if it is full.
 func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, gcra.Settings{Capacity: 10_000, Refill: defaults().Refill})
-	for !v.deleteBetweenBatches("zoe") { // it is for the scheduler to say who comes first
+	for !v.deleteBetweenBatches("zoe") { // the scheduler decides which comes first
 		_, stored := Get(t, s, "zoe")
 		require.False(t, stored)
 	}
@@ -137,7 +136,7 @@ func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
 	require.False(t, stored)
 
 	v.cancel()
-	<-v.done // the next flush is that of the end
+	<-v.done // the next flush is the last one
 	dirty := v.Stats().Dirty
 	v.create("zoe")
 	v.take("zoe", 4)
@@ -162,9 +161,9 @@ func (p pause) fault() Fault {
 	return Fault{Before: func(context.Context, limiter.Batch) { close(p.reached); <-p.release }}
 }
 
-// deleteBetweenBatches has a flush write more buckets than go into a batch. The client's is in the
-// last batch, and is deleted while the first is on its way to the store. It reports whether the
-// delete came to the store before the second.
+// deleteBetweenBatches makes a flush write more buckets than a batch holds. The client's bucket is
+// in the last batch, and is deleted while the first is on its way to the store. The result is
+// whether the delete reached the store before the second batch.
 func (v *service) deleteBetweenBatches(clientID string) (between bool) {
 	v.t.Helper()
 	const batch = 10_000
@@ -173,7 +172,7 @@ func (v *service) deleteBetweenBatches(clientID string) (between bool) {
 	before, first, second := newPause(), newPause(), make(chan limiter.Batch, 1)
 	v.store.Queue(before.fault())
 	v.take("a", 1)
-	<-before.reached // by a flush that has no more than that
+	<-before.reached // by a flush that has no other buckets
 	for n := range batch {
 		v.take(fmt.Sprintf("client-%05d", n), 1)
 	}
@@ -190,7 +189,7 @@ func (v *service) deleteBetweenBatches(clientID string) (between bool) {
 	return between
 }
 
-// A write in doubt is settled by what the store has, whether it was applied, lost, or comes late.
+// A write in doubt is settled by what the store has, whether it was applied, lost, or is late.
 func anAmbiguousAdminWriteIsSettled(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, defaults())
@@ -219,7 +218,7 @@ func anAmbiguousAdminWriteIsSettled(t *testing.T, place Place) {
 	v.stop()
 }
 
-// What a flush could not write, or not tell, is written by a later one.
+// A later flush writes what a flush couldn't, or what is in doubt.
 func anAmbiguousFlushLosesNothing(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, defaults())
@@ -233,8 +232,8 @@ func anAmbiguousFlushLosesNothing(t *testing.T, place Place) {
 	require.InDelta(t, 5, row.Tokens, 0.01)
 }
 
-// A strict service that isn't stopped in order starts again with what was reserved taken off, and
-// with nothing where there is no row. After a stop everything is as it was.
+// A strict service that isn't stopped in order starts again without the reserved tokens, and with
+// empty buckets where there is no row. After a stop everything is as it was.
 func aCrashOfAStrictServiceGivesNothingBack(t *testing.T, place Place) {
 	s := Open(t, place)
 	strict := limiter.Options{Settings: defaults(), Strict: true}
@@ -258,8 +257,8 @@ func aCrashOfAStrictServiceGivesNothingBack(t *testing.T, place Place) {
 	v.stop()
 }
 
-// Other defaults after a restart: unmanaged buckets keep their tokens, cut to the new capacity, and
-// get the new settings; managed ones keep their own.
+// After a restart with other defaults, unmanaged buckets keep their tokens, cut to the new
+// capacity, and get the new settings. Managed ones keep their own.
 func changedDefaultsOverARestart(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, defaults())
@@ -287,5 +286,5 @@ func changedDefaultsOverARestart(t *testing.T, place Place) {
 
 func ptr[T any](v T) *T { return &v }
 
-// errorOf is what a call that also has a result says is wrong.
+// errorOf is the error of a call that also has a result.
 func errorOf[T any](_ T, err error) error { return err }

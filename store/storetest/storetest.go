@@ -1,4 +1,4 @@
-// Package storetest is what every store must pass, and a store that fails on demand.
+// Package storetest has the tests that every store must pass, and a store that fails on demand.
 package storetest
 
 import (
@@ -11,26 +11,25 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// Opener makes a place for a store's buckets, such as a file or a schema: a new and empty one,
-// which t has to itself and which is gone after it.
+// Opener makes a new and empty place for a store's buckets, such as a file or a schema, which only
+// t uses and which is gone after it.
 type Opener func(t *testing.T) Place
 
 // Place is where a store keeps its buckets.
 type Place struct {
-	// Open opens the store of this place. It may be opened again after a Close, and by a second
-	// opener before it, who is to wait for the place until ctx ends.
+	// Open opens the store of this place. It may be opened again after a Close. A second opener
+	// before that waits for the place until ctx ends.
 	Open func(ctx context.Context) (limiter.Store, error)
 
-	// Durable says that a store that is opened again finds what was written, and that a second
+	// Durable reports whether a store that is opened again has what was written, and a second
 	// opener is refused.
 	Durable bool
 
-	// Stall keeps whatever is below s from answering until release is called. It is nil where
-	// there is nothing that could hang.
+	// Stall makes what is below s hang until release is called. It is nil where nothing can hang.
 	Stall func(t *testing.T, s limiter.Store) (release func())
 }
 
-// Run checks every promise of limiter.Store, each at a place of its own.
+// Run checks every promise of limiter.Store, each in a place of its own.
 func Run(t *testing.T, open Opener) {
 	f := func(name string, check func(t *testing.T, place Place)) {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
@@ -74,7 +73,7 @@ func Open(t *testing.T, place Place) limiter.Store {
 	return s
 }
 
-// Reopen closes s and opens its place again, where that keeps anything; else it gives s back.
+// Reopen closes s and opens its place again if the place is durable. Otherwise it returns s.
 func Reopen(t *testing.T, place Place, s limiter.Store) limiter.Store {
 	t.Helper()
 	if !place.Durable {
@@ -84,14 +83,14 @@ func Reopen(t *testing.T, place Place, s limiter.Store) limiter.Store {
 	return Open(t, place)
 }
 
-// Write writes a batch, which must succeed.
+// Write writes a batch. It must succeed.
 func Write(t require.TestingT, s limiter.Store, batch limiter.Batch) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	require.NoError(t, s.Write(ctx, batch))
 }
 
-// Get reads a record, and whether there is one; it must succeed.
+// Get reads a record, and whether there is one. It must succeed.
 func Get(t require.TestingT, s limiter.Store, clientID string) (limiter.Record, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -100,7 +99,7 @@ func Get(t require.TestingT, s limiter.Store, clientID string) (limiter.Record, 
 	return r, ok
 }
 
-// Load reads every record, by client_id; it must succeed, and give each client once.
+// Load reads every record, by client_id. It must succeed, and yield each client once.
 func Load(t require.TestingT, s limiter.Store) map[string]limiter.Record {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -18,7 +18,7 @@ type Gate struct {
 	end  context.CancelCauseFunc
 
 	closing sync.Once
-	closed  error // what closing came to
+	closed  error // the result of closing
 }
 
 // New returns an open gate.
@@ -27,7 +27,7 @@ func New() *Gate {
 	return &Gate{turn: make(chan struct{}, 1), life: life, end: end}
 }
 
-// Enter waits until the call before has left. The context that it returns ends with ctx, or with
+// Enter waits until the call before it has left. The context that it returns ends with ctx, or with
 // the cause store.ErrClosed when End is called. The caller must cancel it. On an error the call is
 // not admitted, and must not call Leave.
 func (g *Gate) Enter(ctx context.Context) (context.Context, context.CancelFunc, error) {
@@ -56,8 +56,8 @@ func (g *Gate) await(ctx context.Context) error {
 	return err
 }
 
-// over is the reason why a call can't go on. It asks the gate itself, since the gate's end reaches
-// ctx a moment later.
+// over is the reason why a call can't go on. It looks at the gate itself, since the gate's end
+// reaches ctx a moment later.
 func (g *Gate) over(ctx context.Context) error {
 	if g.Ended() {
 		return store.ErrClosed
@@ -84,8 +84,8 @@ func (g *Gate) End() { g.end(store.ErrClosed) }
 // Ended reports whether End was called.
 func (g *Gate) Ended() bool { return g.life.Err() != nil }
 
-// Close calls End, waits up to patience for the admitted call, and then has letGo close what is
-// behind the gate. If the call doesn't end in that time, Close returns an error, and letGo is
+// Close calls End, waits up to patience for the admitted call, and then calls letGo to close what
+// is behind the gate. If the call doesn't end in that time, Close returns an error, and letGo is
 // called when the call ends. A second Close returns what the first one did.
 func (g *Gate) Close(patience time.Duration, letGo func() error) error {
 	g.closing.Do(func() {

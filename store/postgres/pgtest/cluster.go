@@ -13,8 +13,7 @@ import (
 	"syscall"
 )
 
-// PasswordRole is a role that a test may create: its members have to say a password, everybody
-// else has not.
+// PasswordRole is a role that a test may create. Its members need a password; others don't.
 const PasswordRole = "needs_password"
 
 // Cluster is a PostgreSQL server in a temporary folder, on a port of 127.0.0.1 that stays
@@ -52,7 +51,7 @@ func Start() (*Cluster, error) {
 	return c, nil
 }
 
-// make makes the cluster and starts it, on another port if somebody was quicker to take one.
+// make makes the cluster and starts it, on another port if a port was taken meanwhile.
 func (c *Cluster) make() (err error) {
 	if c.guard, err = watch(c.dir); err != nil {
 		return err
@@ -88,8 +87,8 @@ func (c *Cluster) initdb() error {
 	return os.WriteFile(access, rules, 0o600)
 }
 
-// command is one of PostgreSQL's programs, run as its account. None of the tests' own settings
-// for PostgreSQL (PGHOST and so on) reach it.
+// command is one of PostgreSQL's programs, run as its account. It doesn't get the environment's
+// settings for PostgreSQL (PGHOST and so on).
 func (c *Cluster) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(c.programs, name), args...)
 	cmd.Dir = c.dir
@@ -98,8 +97,8 @@ func (c *Cluster) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// freePort is a port that nobody listens on. It is below those that systems give to outgoing
-// connections, so that it is still free after a restart.
+// freePort is a port that nobody listens on. It is below the ports of outgoing connections, so that
+// it is still free after a restart.
 func freePort() (int, error) {
 	for range 100 {
 		port := 15_000 + rand.IntN(15_000)
@@ -111,7 +110,7 @@ func freePort() (int, error) {
 	return 0, errors.New("no free port from 15000 to 30000 on 127.0.0.1")
 }
 
-// Run starts the server that was stopped, and returns when it takes connections.
+// Run starts the stopped server, and returns once it takes connections.
 func (c *Cluster) Run() error {
 	running, err := launch(c.command("postgres", "-D", c.data(),
 		"-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(c.port),
@@ -123,7 +122,7 @@ func (c *Cluster) Run() error {
 	return err
 }
 
-// Stop ends the server as an operator does: sessions are cut, everything is in its files.
+// Stop ends the server as an operator does. Sessions are cut, and everything is in its files.
 func (c *Cluster) Stop() error { return c.end(syscall.SIGINT) }
 
 // Crash ends the server at once; the next Run recovers it.
@@ -138,7 +137,7 @@ func (c *Cluster) end(signal syscall.Signal) error {
 	return running.end(signal)
 }
 
-// URL is the server's, postgres://..., with a schema for the store: "" for none.
+// URL is the server's, postgres://..., with a schema for the store if it isn't "".
 func (c *Cluster) URL(schema string) string {
 	server := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", c.port)
 	if schema != "" {
@@ -147,7 +146,7 @@ func (c *Cluster) URL(schema string) string {
 	return server
 }
 
-// PID is the server's first process, whose children the others are. It must be running.
+// PID is the server's first process, the parent of the others. The server must be running.
 func (c *Cluster) PID() int { return c.running.pid }
 
 // Address is where the server listens, "127.0.0.1:port".
@@ -155,7 +154,7 @@ func (c *Cluster) Address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port))
 }
 
-// Close ends the server, whatever state it is in, and removes all of it.
+// Close ends the server in any state, and removes all of it.
 func (c *Cluster) Close() {
 	_ = c.Thaw()
 	if c.running != nil {

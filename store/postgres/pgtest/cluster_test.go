@@ -56,7 +56,7 @@ func TestCluster(t *testing.T) {
 
 func TestSchemasAreEachOnesOwnAndGoAway(t *testing.T) {
 	var server pgtest.Server
-	t.Cleanup(server.Close) // after those of its schemas
+	t.Cleanup(server.Close) // after the schemas' clean-ups
 	t.Run("test", func(t *testing.T) {
 		schema := server.Schema(t)
 		require.NotEqual(t, schema, server.Schema(t))
@@ -71,7 +71,7 @@ func TestSchemasAreEachOnesOwnAndGoAway(t *testing.T) {
 	require.Zero(t, schemas)
 }
 
-// child starts a cluster, freezes it if it is told to, says where it is, and waits to be killed.
+// child starts a cluster, freezes it if that is wanted, prints where it is, and waits to be killed.
 func child(freeze bool) {
 	c, err := pgtest.Start()
 	if err == nil && freeze {
@@ -94,7 +94,7 @@ func TestMain(m *testing.M) {
 
 const childVariable = "PGTEST_CHILD"
 
-// However the tests end, their server ends with them, and leaves nothing behind.
+// The server ends with the tests, however they end, and leaves nothing behind.
 func TestClustersDieWithTheTests(t *testing.T) {
 	for _, how := range []string{"running", "frozen"} {
 		t.Run(how, func(t *testing.T) {

@@ -29,8 +29,8 @@ func installed() []string {
 	}
 }
 
-// findPrograms is the folder with the server's programs: that of the PATH, that of
-// pg_config, or of the installed ones the newest.
+// findPrograms is the folder with the server's programs: from the PATH, from pg_config, or the
+// newest that is installed.
 func findPrograms() (string, error) {
 	for _, dir := range candidates() {
 		if isExecutable(filepath.Join(dir, "initdb")) && isExecutable(filepath.Join(dir, "postgres")) {
@@ -40,7 +40,7 @@ func findPrograms() (string, error) {
 	return "", notFound()
 }
 
-// notFound is what tests fail with where there is no PostgreSQL, or not one that they may stop.
+// notFound is the failure of tests if there is no PostgreSQL, or none that they may stop.
 func notFound() error {
 	if os.Getenv(EnvURL) != "" {
 		return errOwnNeeded
@@ -60,14 +60,14 @@ func candidates() []string {
 	}
 	var found []string
 	for _, pattern := range installed() {
-		matches, _ := filepath.Glob(pattern) // its one error is a bad pattern
+		matches, _ := filepath.Glob(pattern) // its only error is a bad pattern
 		found = append(found, matches...)
 	}
 	slices.SortStableFunc(found, func(a, b string) int { return versionIn(b) - versionIn(a) })
 	return append(dirs, found...)
 }
 
-// versionIn is the first number in a path: PostgreSQL's major version, 0 where it isn't said.
+// versionIn is the first number in a path, which is PostgreSQL's major version; 0 if there is none.
 func versionIn(path string) int {
 	isDigit := func(r rune) bool { return r >= '0' && r <= '9' }
 	start := strings.IndexFunc(path, isDigit)

@@ -28,7 +28,7 @@ func TestWithoutPostgreSQLOneLineSaysWhatToDo(t *testing.T) {
 	require.ErrorContains(t, notFound(), "install the postgresql package")
 }
 
-// A shell that waits is a child of this process, by whatever way children are found.
+// A shell that waits is a child of this process, whichever way children are found.
 func TestChildrenAreFound(t *testing.T) {
 	cmd := exec.Command("/bin/sh", "-c", "read -r _")
 	input, err := cmd.StdinPipe()

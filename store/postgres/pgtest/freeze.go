@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// Freeze stops every process of the server with SIGSTOP: the kernel goes on to take
-// connections and data for it, and nobody answers.
+// Freeze stops every process of the server with SIGSTOP. The kernel goes on taking connections and
+// data for it, but nobody responds.
 func (c *Cluster) Freeze() error {
 	if c.running == nil || len(c.frozen) > 0 {
 		return errors.New("PostgreSQL is stopped or frozen already")
@@ -28,7 +28,7 @@ func (c *Cluster) Freeze() error {
 				return fmt.Errorf("freeze process %d: %w", pid, err)
 			}
 		}
-		children, err := childrenOf(c.running.pid) // which by now makes no new ones
+		children, err := childrenOf(c.running.pid) // which makes no new ones by now
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (c *Cluster) Freeze() error {
 	return nil
 }
 
-// Thaw has a frozen server go on where it was. It does nothing to one that isn't frozen.
+// Thaw lets a frozen server go on. It does nothing to one that isn't frozen.
 func (c *Cluster) Thaw() error {
 	var failed error
 	for _, pid := range c.frozen {
@@ -49,7 +49,7 @@ func (c *Cluster) Thaw() error {
 	return failed
 }
 
-// childrenOf reads them from /proc, or where that isn't there from ps.
+// childrenOf reads a process's children from /proc, or if there is none from ps.
 func childrenOf(parent int) ([]int, error) {
 	parents, err := parentsFromProc()
 	if err != nil {

@@ -10,16 +10,16 @@ import (
 	"syscall"
 )
 
-// guard is a shell that cleans up when the tests end without doing so, however they end: it
-// waits for the end of its input, which the kernel closes with them.
+// guard is a shell that cleans up if the tests end without doing so. It waits for the end of its
+// input, which the kernel closes with the tests.
 type guard struct {
 	dir   string
 	input io.Closer
 	cmd   *exec.Cmd
 }
 
-// guardScript is given the cluster's folder. It sets going again what is frozen, ends the
-// server at once, and removes the folder. After an orderly end there is no folder any more.
+// guardScript gets the cluster's folder. It continues frozen processes, ends the server at once,
+// and removes the folder. After an orderly end there is no folder any more.
 const guardScript = `
 read -r _
 cd "$1" || exit 0
@@ -31,7 +31,7 @@ cd / && rm -rf "$1"
 
 func watch(dir string) (*guard, error) {
 	cmd := exec.Command("/bin/sh", "-c", guardScript, "pgtest", dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is not for the guard
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C must not end the guard
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func watch(dir string) (*guard, error) {
 	return &guard{dir: dir, input: input, cmd: cmd}, nil
 }
 
-// noteFrozen has the guard know what it would have to set going.
+// noteFrozen tells the guard which processes are frozen.
 func (g *guard) noteFrozen(pids []int) error {
 	text := strings.Trim(fmt.Sprint(pids), "[]")
 	return os.WriteFile(filepath.Join(g.dir, "frozen"), []byte(text), 0o600)

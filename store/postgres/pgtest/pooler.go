@@ -13,9 +13,8 @@ import (
 	"testing"
 )
 
-// Pooler starts a PgBouncer in front of the cluster, for the length of a test, and returns the
-// server's URL by way of it. mode is its pool_mode; settings are further lines of its
-// configuration.
+// Pooler starts a PgBouncer in front of the cluster for the length of a test, and returns a URL
+// that goes through it. mode is its pool_mode. settings are further lines of its configuration.
 func (c *Cluster) Pooler(t testing.TB, mode, schema string, settings ...string) string {
 	t.Helper()
 	program, err := findPooler()
@@ -52,7 +51,7 @@ func (c *Cluster) Pooler(t testing.TB, mode, schema string, settings ...string) 
 	return strings.Replace(c.URL(schema), direct, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), 1)
 }
 
-// findPooler finds PgBouncer: packages put it where a user's PATH may not lead.
+// findPooler finds PgBouncer, which packages may install outside a user's PATH.
 func findPooler() (string, error) {
 	if path, err := exec.LookPath("pgbouncer"); err == nil {
 		return path, nil

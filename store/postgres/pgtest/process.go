@@ -14,14 +14,14 @@ import (
 // patience is how long a server may take to start or to stop.
 const patience = 60 * time.Second
 
-// process is a server, or a pooler, that runs.
+// process is a running server or pooler.
 type process struct {
 	pid    int
 	log    *serverLog
 	exited chan struct{}
 }
 
-// launch starts the server and returns when its log says that it is ready, in these words.
+// launch starts the server and returns once its log has these words, which mean that it is ready.
 func launch(cmd *exec.Cmd, ready string) (*process, error) {
 	log := &serverLog{says: ready, ready: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = log, log
@@ -43,8 +43,8 @@ func launch(cmd *exec.Cmd, ready string) (*process, error) {
 	}
 }
 
-// end signals the server and waits until it and all that it started are gone: each of them
-// has the log open.
+// end signals the server and waits until it and its children are gone, since each of them has the
+// log open.
 func (p *process) end(signal syscall.Signal) error {
 	if err := syscall.Kill(p.pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("end PostgreSQL: %w", err)
@@ -57,7 +57,7 @@ func (p *process) end(signal syscall.Signal) error {
 	}
 }
 
-// serverLog takes the server's log, says when it is ready, and keeps the end of it.
+// serverLog takes the server's log, reports when the server is ready, and keeps the log's end.
 type serverLog struct {
 	says  string
 	ready chan struct{}

@@ -12,16 +12,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Server is what the tests of a binary share. The zero value is ready: what it needs is
-// started at its first use. Close ends it.
+// Server is shared by the tests of a binary. The zero value is ready to use. It starts a cluster at
+// its first use, which Close ends.
 type Server struct {
 	starting sync.Mutex
 	cluster  *Cluster
 	failed   error // why there is no cluster; it is tried once
 }
 
-// Schema is a place in the server's database that nobody else uses: a URL whose query names
-// a schema, which is not there yet, and which is dropped after the test.
+// Schema returns a URL whose query names a schema that nobody else uses. The schema doesn't exist
+// yet, and is dropped after the test.
 func (s *Server) Schema(t testing.TB) string {
 	t.Helper()
 	base := s.base(t)
@@ -43,8 +43,8 @@ func (s *Server) base(t testing.TB) string {
 	return s.Cluster(t).URL("")
 }
 
-// Cluster is the binary's own cluster, which a test may configure, stop and freeze: it must
-// leave it running, and not run in parallel with others.
+// Cluster is the binary's own cluster, which a test may configure, stop and freeze. The test must
+// leave it running, and must not run in parallel with others.
 func (s *Server) Cluster(t testing.TB) *Cluster {
 	t.Helper()
 	s.starting.Lock()
@@ -67,8 +67,8 @@ func (s *Server) Close() {
 	}
 }
 
-// Connect connects to a server behind the stores' back, for the length of a test. Tables are
-// looked for in the schema that the URL names, if it does.
+// Connect connects to a server behind the stores' back, for the length of a test. Its search path
+// is the schema that the URL names, if it names one.
 func Connect(t testing.TB, server string) *pgx.Conn {
 	t.Helper()
 	target := edit(t, server, func(query url.Values) {
@@ -95,7 +95,7 @@ func edit(t testing.TB, server string, change func(url.Values)) string {
 	t.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
-		t.Fatalf("%s is not a URL", EnvURL) // what is wrong with it might be the password
+		t.Fatalf("%s is not a URL", EnvURL) // the error might contain the password
 	}
 	query := u.Query()
 	change(query)

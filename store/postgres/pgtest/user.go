@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// account is whom the server runs as.
+// account is the user that the server runs as.
 type account struct {
 	uid, gid int
-	isRoot   bool // whether the tests run as root; the server then can't, it refuses to
+	isRoot   bool // whether the tests run as root, which the server refuses to
 }
 
 func serverAccount() (account, error) {
@@ -35,8 +35,8 @@ func serverAccount() (account, error) {
 	return account{}, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
 }
 
-// attributes have a program run as the account, in a process group of its own: a Ctrl-C in
-// the terminal then ends the tests, and the tests end the server.
+// attributes make a program run as the account, in a process group of its own. A Ctrl-C in the
+// terminal then ends the tests, and the tests end the server.
 func (a account) attributes() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if a.isRoot {
@@ -45,8 +45,8 @@ func (a account) attributes() *syscall.SysProcAttr {
 	return attr
 }
 
-// tempDir makes a folder that belongs to the account and that it can get to. Its path is
-// short, as a Unix socket's has to be.
+// tempDir makes a folder that belongs to the account and that it can reach. Its path is short,
+// since a Unix socket's must be.
 func (a account) tempDir() (string, error) {
 	parent := os.TempDir()
 	if a.isRoot && !open(parent) {
@@ -62,7 +62,7 @@ func (a account) tempDir() (string, error) {
 	return dir, nil
 }
 
-// open reports whether everybody may enter a folder and all those that it is in.
+// open reports whether everybody may enter a folder and its parents.
 func open(dir string) bool {
 	for {
 		info, err := os.Stat(dir)
