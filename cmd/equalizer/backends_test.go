@@ -36,7 +36,7 @@ func (p *proxied) backend(b *backend) backendStatus {
 func (p *proxied) healthy(b *backend) bool   { return p.backend(b).Healthy }
 func (p *proxied) inFlight(b *backend) int64 { return p.backend(b).InFlight }
 
-// configFile writes a configuration in which the first %s is the backends.
+// configFile writes a configuration whose first %s stands for the backends.
 func configFile(t *testing.T, text string, backends []*backend) string {
 	t.Helper()
 	var urls []string

@@ -12,8 +12,8 @@ import (
 	"gopher-equalizer/config"
 )
 
-// backendSettings are a pool's backends as balancer wants them. The error names the key whose file
-// is no good.
+// backendSettings are a pool's backends as balancer wants them. The error names the key of a file
+// that can't be used.
 func backendSettings(name string, pool config.Pool) ([]balancer.BackendSettings, error) {
 	var base *tls.Config
 	if slices.ContainsFunc(pool.Backends, func(b config.Backend) bool { return b.ServerName() != "" }) {
@@ -34,7 +34,7 @@ func backendSettings(name string, pool config.Pool) ([]balancer.BackendSettings,
 	return all, nil
 }
 
-// tlsFor is what the connections to one backend are made with.
+// tlsFor is the TLS configuration of the connections to one backend.
 func tlsFor(base *tls.Config, server string) *tls.Config {
 	c := base.Clone()
 	if c.ServerName == "" {
@@ -43,8 +43,8 @@ func tlsFor(base *tls.Config, server string) *tls.Config {
 	return c
 }
 
-// loadTLS reads the files that a pool's TLS settings, which have this key, name. In what it makes,
-// ServerName may be missing.
+// loadTLS reads the files of a pool's TLS settings, which have this key. The ServerName may be
+// missing in what it returns.
 func loadTLS(key string, t config.TLS) (*tls.Config, *config.Problem) {
 	c := &tls.Config{
 		ServerName:         t.ServerName,
@@ -77,8 +77,8 @@ func loadTLS(key string, t config.TLS) (*tls.Config, *config.Problem) {
 	return c, nil
 }
 
-// loadCA reads a PEM file of certificates. All of them must be good: one that is left out is missed
-// when it is too late.
+// loadCA reads a PEM file of certificates. All of them must be good, since one that is left out
+// would be missed when it is too late.
 func loadCA(file string) (*x509.CertPool, error) {
 	rest, err := os.ReadFile(file)
 	if err != nil {
@@ -106,7 +106,7 @@ func loadCA(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// checkTLSFiles finds out now what the start would.
+// checkTLSFiles finds what would end the start.
 func checkTLSFiles(c config.Config) []config.Problem {
 	var problems []config.Problem
 	for name, pool := range c.Pools {

@@ -27,7 +27,7 @@ type secureBackend struct {
 	cert      atomic.Pointer[tls.Certificate]
 }
 
-// startSecure starts one on a host's address, with a certificate and whatever else config says.
+// startSecure starts one on a host's address, with a certificate and the rest of config.
 func startSecure(t *testing.T, host string, cert tls.Certificate, config *tls.Config) *secureBackend {
 	t.Helper()
 	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
@@ -46,7 +46,7 @@ func startSecure(t *testing.T, host string, cert tls.Certificate, config *tls.Co
 	return b
 }
 
-// echoTLS says what the backend sees.
+// echoTLS responds with what the backend sees.
 func echoTLS(w http.ResponseWriter, r *http.Request) {
 	seen := fmt.Sprintf("host=%s proto=%s forwarded=%s", r.Host, r.Proto, r.Header.Get("X-Forwarded-Proto"))
 	if r.TLS != nil {
@@ -62,8 +62,8 @@ func echoTLS(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, seen)
 }
 
-// launchSecure runs the proxy in front of backends, probes them every interval, which is also how
-// long a probe may take, and has these lines in [pools.default.tls].
+// launchSecure runs the proxy in front of backends, with these lines in [pools.default.tls]. It
+// probes the backends every interval, which is also how long a probe may take.
 func launchSecure(t *testing.T, interval string, lines string, urls ...string) *proxied {
 	t.Helper()
 	return launch(t, free("-c", writeFile(t, fmt.Sprintf(`
@@ -80,7 +80,7 @@ fall = 1
 }
 
 const (
-	// rarely is an interval in which only the first probe takes place.
+	// rarely is an interval in which only the first probe is made.
 	rarely = "24h"
 	// often is short, but long enough for a probe on a machine that is busy.
 	often = "1s"
@@ -111,7 +111,7 @@ func TestBackendsByTLS(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// location is where an HTTP/1.0 client without a Host is sent, if the backend says that.
+// location is where an HTTP/1.0 client without a Host is sent if the backend redirects it.
 func (p *proxied) location(says string) string {
 	p.t.Helper()
 	head := rawRequest(p.t, p.proxy, "GET /?to="+says+" HTTP/1.0\r\n\r\n")
@@ -121,8 +121,7 @@ func (p *proxied) location(says string) string {
 	return where
 }
 
-// What is wrong with a backend's certificate is in the log and in GET /backends, and no client gets
-// to know.
+// The log and GET /backends show what is wrong with a backend's certificate, and no client sees it.
 func TestBadCertificates(t *testing.T) {
 	ca, other := tlstest.NewCA(t), tlstest.NewCA(t)
 	good := ca.Issue("app.test")
@@ -165,7 +164,7 @@ func (p *proxied) lastProbe() string {
 	return all[0].LastProbe
 }
 
-// A request whose handshake fails goes to another backend, whatever it is: nothing of it was sent.
+// Any request whose handshake fails goes to another backend, since nothing of it was sent.
 func TestBadCertificateCostsNoRequest(t *testing.T) {
 	ca := tlstest.NewCA(t)
 	bad := startSecure(t, "127.0.0.1", ca.Issue("app.test"), &tls.Config{SessionTicketsDisabled: true})
@@ -195,8 +194,7 @@ func TestClientCertificates(t *testing.T) {
 	assert.Equal(t, 503, without.get("/").status)
 }
 
-// Not every machine has IPv6: without, all that can be seen is that the backends are found to be
-// down.
+// Not every machine has IPv6. Without it, the test only sees that the backends are down.
 func TestBackendsByIPv6(t *testing.T) {
 	ca := tlstest.NewCA(t)
 	lines := fmt.Sprintf("ca = %q", ca.File())
@@ -225,8 +223,8 @@ func TestBackendsByIPv6(t *testing.T) {
 	assert.Equal(t, 2, bySecure)
 }
 
-// A unix socket has no name: its backend is asked for "localhost" where the client named nothing,
-// and that is hidden.
+// A unix socket has no name. Its backend gets the Host "localhost" if the client sent none, and
+// that is hidden.
 func TestUnixBackendHasNoName(t *testing.T) {
 	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "app.sock"))
 	require.NoError(t, err)
@@ -246,7 +244,7 @@ func TestUnixBackendHasNoName(t *testing.T) {
 	assert.Contains(t, p.call("GET", "/backends", "").body, `"url":"unix://`+ln.Addr().String()+`"`)
 }
 
-// Files that can't be used are found by check, with all else that is wrong.
+// check finds files that can't be used, with everything else that is wrong.
 func TestBadTLSFiles(t *testing.T) {
 	ca := tlstest.NewCA(t)
 	cert, key := tlstest.Files(t, ca.Issue("a"))

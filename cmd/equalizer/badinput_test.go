@@ -47,7 +47,7 @@ func TestUsage(t *testing.T) {
 	code(0, "", "version")
 }
 
-// Whatever a client says of where it comes from, it is limited as what it is.
+// Whatever a client claims about its address, it is limited by its real one.
 func TestSpoofedForwardingHeaders(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	p := launch(t, free(append(flags, "--capacity", "1000", "--refill", "1/24h", "--store", "memory")...)...)

@@ -166,7 +166,7 @@ func killUnderLoad(t *testing.T, backends []*backend) {
 	assert.Zero(t, l.refused.Load(), "or answered with an error")
 	assert.Positive(t, p.status().Requests.Retries, "those that broke were sent again")
 
-	// With none fit: 503, which says so.
+	// With no healthy backend it is a 503 with that reason.
 	for _, b := range backends {
 		b.kill()
 	}
@@ -181,7 +181,7 @@ func killUnderLoad(t *testing.T, backends []*backend) {
 	p.stop()
 }
 
-// What isn't idempotent and breaks is a 502 or a cut connection, and is counted.
+// A request that breaks and isn't idempotent is a 502 or a cut connection, and is counted.
 func TestBrokenPostsAreCounted(t *testing.T) {
 	backends, _ := startBackends(t, 1)
 	p := launch(t, free("-c", configFile(t, probing, backends))...)

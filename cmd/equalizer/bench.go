@@ -12,8 +12,8 @@ import (
 	"gopher-equalizer/bench"
 )
 
-// runBench is `equalizer bench`: what the proxy costs in the user's own deployment. The report
-// is printed whatever happens: also where the run was interrupted, or gave up.
+// runBench is `equalizer bench`: it measures what the proxy costs in the user's own deployment. The
+// report is printed even if the run was interrupted or gave up.
 func runBench(ctx context.Context, args []string, t terminal) error {
 	s, asJSON, err := parseBench(args, t)
 	if err != nil {
@@ -34,7 +34,7 @@ func parseBench(args []string, t terminal) (s bench.Settings, asJSON bool, err e
 	flags.StringVar(&s.Target, "target", "", "")
 	flags.StringVar(&s.Through, "through", "", "")
 	flags.Func("header", "", func(line string) error {
-		lines = append(lines, line) // parsed later: the flag package's errors quote the value, and it may be a key
+		lines = append(lines, line) // Parsed later: the flag package's errors quote the value, which may be a secret.
 		return nil
 	})
 	flags.IntVar(&s.Rate, "rate", s.Rate, "")
@@ -66,7 +66,7 @@ func parseHeader(lines []string) (http.Header, error) {
 	return h, nil
 }
 
-// announce says what is about to happen to whom.
+// announce is the line before a run: which requests go where.
 func announce(s bench.Settings) string {
 	to := s.Target
 	if s.Through != "" {
@@ -81,7 +81,7 @@ func printReport(w io.Writer, r bench.Report, asJSON bool) error {
 		return err
 	}
 	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false) // URLs stay as they are
+	out.SetEscapeHTML(false) // URLs stay as they are.
 	out.SetIndent("", "  ")
 	return out.Encode(r)
 }

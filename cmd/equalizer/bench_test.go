@@ -97,7 +97,7 @@ func benchCommand(t *testing.T, args ...string) (stdout, stderr string, code int
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// counted is a backend that counts who came directly, and who through a proxy.
+// counted is a backend that counts requests that came directly, and through a proxy.
 func counted(t *testing.T) (url string, direct, through *atomic.Int64) {
 	t.Helper()
 	direct, through = new(atomic.Int64), new(atomic.Int64)
@@ -114,7 +114,7 @@ func counted(t *testing.T) (url string, direct, through *atomic.Int64) {
 	return server.URL, direct, through
 }
 
-// What the backend and the proxy have counted is what is reported, and no field is left out.
+// The report agrees with what the backend and the proxy have counted, and no field is left out.
 func TestBenchAddsUp(t *testing.T) {
 	url, direct, through := counted(t)
 	p := launch(t, free("--backend", url)...)

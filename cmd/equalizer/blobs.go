@@ -13,7 +13,7 @@ import (
 	"gopher-equalizer/store/postgres"
 )
 
-// openBlobs opens what isn't a bucket, beside the buckets of a store that is open.
+// openBlobs opens the blobs beside the buckets of a store that is open.
 func openBlobs(c config.Store, buckets limiter.Store, log zerolog.Logger) (store.Blobs, error) {
 	switch s := buckets.(type) {
 	case *bolt.Store:
@@ -25,8 +25,8 @@ func openBlobs(c config.Store, buckets limiter.Store, log zerolog.Logger) (store
 	}
 }
 
-// nameStore gives the store an id, if it has none, and logs it. Nothing depends on that yet, so a
-// store that can't take it is no reason not to start.
+// nameStore gives the store an id, if it has none, and logs it. Nothing depends on the id yet, so
+// the start goes on if the store can't take it.
 func nameStore(ctx context.Context, c config.Store, buckets limiter.Store, log zerolog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -43,6 +43,6 @@ func instanceID(ctx context.Context, c config.Store, buckets limiter.Store, log 
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = blobs.Close() }() // nothing is under way
+	defer func() { _ = blobs.Close() }() // Nothing is under way.
 	return store.InstanceID(ctx, blobs)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a file says of the connections to backends holds: how many there are, how many of them one
-// client may hold, and for how long they are kept.
+// The settings of connections to backends hold: how many there are, how many of them one client may
+// hold, and how long they are kept.
 func TestConnectionsToBackends(t *testing.T) {
 	release := make(chan struct{})
 	asked := make(chan struct{}, 10)

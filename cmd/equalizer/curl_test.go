@@ -19,11 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// curlName makes this test binary be curl, as far as the README uses it, where it is called that:
-// the tour needs none on the machine then.
+// curlName is a name under which this test binary is curl, as far as the README uses it, so that
+// the tour needs none on the machine.
 const curlName = "curl"
 
-// withCurl is the environment variable that has a shell find curl: this test binary.
+// withCurl is the environment variable by which a shell finds this test binary as curl.
 func withCurl(t *testing.T) string {
 	t.Helper()
 	dir, binary := t.TempDir(), os.Args[0]
@@ -41,7 +41,7 @@ type curl struct {
 	urls                         []string
 }
 
-// runCurl is main of curl: 0, or 2 for what this one can't do.
+// runCurl is curl's main. It returns 0, or 2 for what it can't do.
 func runCurl(args []string, stdout io.Writer) int {
 	c, err := parseCurl(args)
 	for i := 0; err == nil && i < len(c.urls); i++ {

@@ -18,7 +18,8 @@ import (
 	"gopher-equalizer/store"
 )
 
-// The demo's ports, and its store: a file of its own, so that it never mixes with a real one.
+// The demo's ports and its store, which is a file of its own, so that it never mixes with a real
+// one.
 const (
 	demoListen    = "127.0.0.1:8000"
 	demoStore     = "data/demo.db"
@@ -51,7 +52,7 @@ func runDemo(ctx context.Context, args []string, t terminal) error {
 	c.Server.Listen, c.Admin.Listen = *listen, *admin
 	c.Admin.Token = config.Secret(t.getenv(config.EnvAdminToken))
 	if problems := c.Validate(); len(problems) > 0 {
-		return fmt.Errorf("the demo can't run so:\n%w", config.Problems(problems))
+		return fmt.Errorf("the demo can't run with these flags:\n%w", config.Problems(problems))
 	}
 	log := newLogger(c.Log, t)
 	defer log.lines.Close()
@@ -77,17 +78,17 @@ func demoConfig(urls []string) config.Config {
 	limit := config.DefaultLimit()
 	limit.Capacity, limit.Refill = 10, gcra.Refill{Amount: 1, Per: time.Minute}
 	c.Limits = map[string]config.Limit{"default": limit}
-	c.Store.ConnectTimeout = 2 * time.Second // who runs two demos should not wait long to hear of it
+	c.Store.ConnectTimeout = 2 * time.Second // A second demo soon reports that the file is taken.
 	c.Log.Format = "console"
 	return c
 }
 
 // ports finds ports for the demo.
 type ports struct {
-	moved []string // why another port was taken, for each
+	moved []string // a sentence for each port that was in use
 }
 
-// listen listens on the address, or on another port where that one is taken.
+// listen listens on the address, or on another port if that one is in use.
 func (p *ports) listen(address string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -120,12 +121,12 @@ func startSamples(n int, ports *ports) (*samples, error) {
 		server := &fasthttp.Server{Handler: sampleHandler(i+1, ln.Addr().String()), Name: "sample", Logger: silent{}}
 		s.listeners = append(s.listeners, ln)
 		s.servers = append(s.servers, server)
-		s.serving.Go(func() { _ = server.Serve(ln) }) // ends at stop, with nothing to say
+		s.serving.Go(func() { _ = server.Serve(ln) }) // It ends at stop.
 	}
 	return s, nil
 }
 
-// sampleHandler says which backend answered, and what it was asked.
+// sampleHandler responds with the number of the backend and with what it was asked.
 func sampleHandler(number int, address string) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		fmt.Fprintf(ctx, "backend %d at %s: %s %s for %s\n", number, address,
@@ -143,17 +144,17 @@ func (s *samples) urls() []string {
 
 func (s *samples) stop() {
 	for _, server := range s.servers {
-		_ = server.Shutdown() // closes the listeners; the proxy's connections are closed by then
+		_ = server.Shutdown() // It closes the listeners. The proxy's connections are closed by then.
 	}
 	s.serving.Wait()
 }
 
-// silent is a fasthttp logger that says nothing.
+// silent is a fasthttp logger that drops everything.
 type silent struct{}
 
 func (silent) Printf(string, ...any) {}
 
-// demoTour says where things are, and what to try.
+// demoTour is the text about where things are and what to try.
 func demoTour(at addresses, urls []string, kept string, moved []string, token bool) string {
 	proxy, admin := "http://"+at.proxy, "http://"+at.admin
 	call := "curl"
@@ -174,8 +175,8 @@ prints what to try. Every client gets 10 requests, then 1 a minute.
   --admin ADDRESS    where to serve the admin API (default "127.0.0.1:8080")
   --store STORE      where buckets are kept (default "data/demo.db")
 
-Another port is taken where one of these is in use. With EQUALIZER_ADMIN_TOKEN set,
-the admin API asks for that token.
+If a port is in use, another one is taken. If EQUALIZER_ADMIN_TOKEN is set, the admin
+API needs that token.
 `
 
 const demoText = `
@@ -205,7 +206,7 @@ Try, in another terminal:
   CALL -X PATCH -H 'Content-Type: application/json' -d '{"tokens": 0}' ADMIN/buckets/test1234
   CALL -X DELETE ADMIN/buckets/test1234
 
-  # start over yourself: the next request is answered again
+  # start over yourself: the next request gets through again
   CALL -X DELETE ADMIN/buckets/127.0.0.1; curl PROXY/
 
   # backends and their health, and how everything is

@@ -9,24 +9,24 @@ import (
 )
 
 const (
-	// ownFiles is how many descriptors are kept for what isn't traffic: the listeners, the store,
-	// the log, the poller, name servers, and a few dozen connections of the admin API.
+	// ownFiles is how many descriptors are kept for everything except traffic: the listeners, the
+	// store, the log, the poller, name servers, and a few dozen connections of the admin API.
 	ownFiles = 64
-	// probeFiles is how many a backend's probes take, pipeFiles how many a pipe does.
+	// probeFiles is how many a backend's probes take, and pipeFiles how many a pipe takes.
 	probeFiles, pipeFiles = 2, 2
 	// pipeShare is the part of the limit of open files that pipes for large responses may take.
 	pipeShare = 8
-	// fewConnections is below how many clients at a time the limit of open files is worth a
-	// warning.
+	// fewConnections is the number of clients at a time that the limit of open files should have
+	// room for. With less there is a warning.
 	fewConnections = 10_000
 )
 
-// descriptors is what the limit of open files is divided into.
+// descriptors divides the limit of open files.
 type descriptors struct {
-	// limit is the limit of open files; 0 where there is none.
+	// limit is the limit of open files; 0 if there is none.
 	limit int
-	// own is how many aren't for traffic. pipes is how many pipes there may be, and backends how
-	// many connections to backends.
+	// own is how many aren't for traffic, pipes how many pipes there may be, and backends how many
+	// connections to backends.
 	own, pipes, backends int
 }
 
@@ -41,20 +41,20 @@ func newDescriptors(c config.Config, limit int) descriptors {
 	}
 }
 
-// clients is how many connections of clients the limit has room for, one at least. Each may need
-// one to a backend, as far as those go.
+// clients is how many connections of clients the limit has room for, at least one. Each may need a
+// connection to a backend, until all of those are in use.
 func (d descriptors) clients() int {
 	left := d.limit - d.files(0)
 	return max(1, left/2, left-d.backends)
 }
 
-// files is how many descriptors so many clients need.
+// files is how many descriptors that many clients need.
 func (d descriptors) files(clients int) int {
 	return d.own + pipeFiles*d.pipes + clients + min(clients, d.backends)
 }
 
-// maxConnections is the bound on the connections of clients; 0 is no bound. A configured bound of 0
-// asks for as many as there is room for. It warns if the limit of open files is low.
+// maxConnections is the bound on the connections of clients; 0 is no bound. If 0 is configured, it
+// is as many as there is room for. It warns if the limit of open files is low.
 func (d descriptors) maxConnections(configured int, log zerolog.Logger) int {
 	if d.limit == 0 {
 		return configured

@@ -10,7 +10,7 @@ import (
 	"gopher-equalizer/config"
 )
 
-// withBackends is a configuration with so many backends, of so many connections each.
+// withBackends is a configuration with that many backends, with that many connections each.
 func withBackends(n, connections int) config.Config {
 	c := config.Default()
 	pool := config.DefaultPool()

@@ -23,8 +23,8 @@ import (
 	"gopher-equalizer/store/postgres/pgtest"
 )
 
-// binary is the real equalizer, built with the race detector by TestMain: a race in it ends it
-// with exit code 66, which no test expects.
+// binary is the real equalizer, which TestMain builds with the race detector. A race ends it with
+// exit code 66, which no test expects.
 var binary string
 
 // server is the PostgreSQL of the tests that only connect to it.
@@ -62,8 +62,8 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// deadline is how long a test waits for what must happen. It is far longer than that takes: a
-// machine under load is no failure.
+// deadline is how long a test waits for something that must happen. It is far longer than that
+// takes, since a machine under load is no failure.
 const deadline = 60 * time.Second
 
 // proxied is a running equalizer.
@@ -75,8 +75,8 @@ type proxied struct {
 	exited       chan error
 }
 
-// launch starts the binary and waits until it says that it is ready. Addresses that args don't give
-// are free ones.
+// launch starts the binary and waits until it is ready. Addresses that args don't give are free
+// ones.
 func launch(t *testing.T, args ...string) *proxied {
 	t.Helper()
 	return launchBinary(t, binary, args...)
@@ -89,7 +89,7 @@ func launchBinary(t *testing.T, binary string, args ...string) *proxied {
 	return p
 }
 
-// awaitReady waits until the process says where it listens.
+// awaitReady waits until the process logs where it listens.
 func (p *proxied) awaitReady() {
 	p.t.Helper()
 	line := p.logs.await(p.t, "ready")
@@ -103,13 +103,13 @@ func spawn(t *testing.T, args ...string) *proxied {
 	return spawnWith(t, binary, nil, args...)
 }
 
-// spawnWith is spawn of another binary, with more environment variables.
+// spawnWith is spawn with another binary and more environment variables.
 func spawnWith(t *testing.T, binary string, env []string, args ...string) *proxied {
 	t.Helper()
 	return spawnAs(t, binary, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, env...) }, args...)
 }
 
-// spawnAs is spawn of another binary, with what prepare changes.
+// spawnAs is spawn with another binary, after prepare has changed the command.
 func spawnAs(t *testing.T, binary string, prepare func(*exec.Cmd), args ...string) *proxied {
 	t.Helper()
 	p := &proxied{t: t, logs: newLogs(), exited: make(chan error, 1)}
@@ -143,7 +143,7 @@ func local(address string) string {
 	return net.JoinHostPort("127.0.0.1", port)
 }
 
-// wait is the process's exit code.
+// wait waits for the process to end, and returns its exit code.
 func (p *proxied) wait() int {
 	p.t.Helper()
 	select {
@@ -160,28 +160,29 @@ func (p *proxied) signal(s syscall.Signal) {
 	require.NoError(p.t, p.cmd.Process.Signal(s))
 }
 
-// kill is kill -9, awaited.
+// kill kills the process with SIGKILL, and waits for its end.
 func (p *proxied) kill() {
 	p.t.Helper()
 	p.signal(syscall.SIGKILL)
 	require.Equal(p.t, -1, p.wait())
 }
 
-// stop is SIGTERM, awaited: everything is stored, and the race detector found nothing.
+// stop stops the process with SIGTERM, and waits until it has ended. Everything must be stored, and
+// the race detector must have found nothing.
 func (p *proxied) stop() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
 	require.Equal(p.t, 0, p.wait(), "exit code; its log:\n%s", p.logs.text())
 }
 
-// answer is one HTTP answer, read whole.
+// answer is one HTTP response, read whole.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// do sends one request; body "" is none, else JSON.
+// do sends one request. A body is JSON; "" is none.
 func do(method, url, body string, header ...string) (answer, error) {
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
@@ -210,13 +211,13 @@ func (p *proxied) do(method, url, body string, header ...string) answer {
 	return a
 }
 
-// get asks the proxy.
+// get sends a GET to the proxy.
 func (p *proxied) get(path string, header ...string) answer {
 	p.t.Helper()
 	return p.do("GET", p.proxy+path, "", header...)
 }
 
-// call asks the admin API.
+// call calls the admin API.
 func (p *proxied) call(method, path, body string) answer {
 	p.t.Helper()
 	return p.do(method, p.admin+path, body)
@@ -284,7 +285,7 @@ func (p *proxied) flushed() {
 	p.await("a flush", func() bool { return p.status().Store.Flushes >= before+2 })
 }
 
-// await polls what the process shows until it is so.
+// await polls until a condition holds.
 func (p *proxied) await(what string, so func() bool) {
 	p.t.Helper()
 	await(p.t, what, so)
@@ -339,7 +340,7 @@ func (l *logs) text() string {
 	return strings.Join(l.lines, "\n")
 }
 
-// find is the first line that matches, and what to wait on if there is none yet.
+// find returns the first line that matches, or a channel to wait on if there is none yet.
 func (l *logs) find(match func(line string) bool) (line string, more <-chan struct{}, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -351,7 +352,7 @@ func (l *logs) find(match func(line string) bool) (line string, more <-chan stru
 	return "", l.more, l.ended
 }
 
-// awaitLine is the first line that matches, awaited.
+// awaitLine waits for the first line that matches.
 func (l *logs) awaitLine(t *testing.T, what string, match func(line string) bool) string {
 	t.Helper()
 	end := time.After(deadline)
@@ -371,7 +372,7 @@ func (l *logs) awaitLine(t *testing.T, what string, match func(line string) bool
 	}
 }
 
-// await is the first JSON line with this message, awaited.
+// await waits for the first JSON line with this message.
 func (l *logs) await(t *testing.T, message string) (fields map[string]any) {
 	t.Helper()
 	l.awaitLine(t, message, func(line string) bool {
@@ -381,13 +382,13 @@ func (l *logs) await(t *testing.T, message string) (fields map[string]any) {
 	return fields
 }
 
-// awaitText is the first match in a line, awaited, with its groups.
+// awaitText waits for the first match in a line, and returns it with its groups.
 func (l *logs) awaitText(t *testing.T, expr *regexp.Regexp) []string {
 	t.Helper()
 	return expr.FindStringSubmatch(l.awaitLine(t, expr.String(), expr.MatchString))
 }
 
-// serveBackend is a backend process: it echoes the request, slowly if asked to, and says who it is.
+// serveBackend is a backend process. It echoes the request, slowly if asked to, and names itself.
 func serveBackend(address string) {
 	network := "tcp"
 	if strings.HasPrefix(address, "/") {
@@ -443,15 +444,15 @@ func (b *backend) url() string {
 	return "http://" + b.address
 }
 
-// kill is kill -9, awaited.
+// kill kills the backend with SIGKILL, and waits for its end.
 func (b *backend) kill() {
 	if b.cmd.ProcessState == nil {
 		_ = b.cmd.Process.Kill()
-		_ = b.cmd.Wait() // killed: it says so
+		_ = b.cmd.Wait() // The error is that it was killed.
 	}
 }
 
-// startBackends starts n, and gives the flags that name them.
+// startBackends starts n backends, and returns the flags that name them.
 func startBackends(t *testing.T, n int) (backends []*backend, flags []string) {
 	t.Helper()
 	for range n {

@@ -10,10 +10,10 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// defaultFile is what runs where neither -c nor --backend is given.
+// defaultFile is the configuration if neither -c nor --backend is given.
 const defaultFile = "config/config.toml"
 
-// options are the command line's flags. Those that were given are laid over the file.
+// options are the command line's flags. Those that were given win over the file.
 type options struct {
 	file     string
 	backends []string
@@ -28,8 +28,8 @@ type options struct {
 	given    map[string]bool
 }
 
-// parseOptions reads the flags of a run, and up to so many files beside them: one may stand for -c
-// FILE.
+// parseOptions reads the flags of a run, and up to so many arguments beside them. The first one is
+// the file, as with -c FILE.
 func parseOptions(name string, args []string, t terminal, files int) (*options, error) {
 	o := &options{given: map[string]bool{}}
 	flags := newFlags(name, usage, t.stdout)
@@ -58,7 +58,7 @@ func parseOptions(name string, args []string, t terminal, files int) (*options, 
 		o.file, o.given["c"] = arguments[0], true
 	}
 	if o.given["store"] {
-		// Not by flags.Func, whose errors quote the value: it may hold a password.
+		// Errors of flags.Func would quote the value, which may hold a password.
 		if o.store, err = parseStore(*store); err != nil {
 			return nil, usageError{"--store: " + err.Error()}
 		}
@@ -84,7 +84,7 @@ func (o *options) load(getenv func(string) string) (config.Config, []config.Prob
 	return c, warnings, err
 }
 
-// override lays the flags over a configuration, and says which flag set which key.
+// override lays the flags over a configuration, and returns which flag set which key.
 func (o *options) override(c *config.Config) map[string]string {
 	set := map[string]string{}
 	apply := func(flag, key string, lay func()) {
@@ -129,7 +129,7 @@ func (o *options) limits() bool {
 	return o.given["key"] || o.given["secret"] || o.given["trusted-header"] || o.given["capacity"] || o.given["refill"]
 }
 
-// only is the name of the one entry, or "default" where there is none to override.
+// only is the name of the only entry, or "default" if there is no such entry.
 func only[V any](entries map[string]V) string {
 	if len(entries) == 1 {
 		for name := range entries {
@@ -154,7 +154,7 @@ func (o *options) overridePool(c *config.Config, name string) {
 	c.Pools[name] = pool
 }
 
-// runCheck is `equalizer check`: it prints all that is wrong, and what is worth a thought.
+// runCheck is `equalizer check`: it prints everything that is wrong, and the warnings.
 func runCheck(args []string, t terminal) error {
 	o, err := parseOptions("check", args, t, 1)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// fillStore puts so many buckets that aren't full into a store.
+// fillStore puts that many buckets that aren't full into a store.
 func fillStore(t *testing.T, url string, buckets int) {
 	t.Helper()
 	c := config.Default()
@@ -42,7 +42,7 @@ func fillStore(t *testing.T, url string, buckets int) {
 }
 
 // A successor that is started at the end of drain_delay serves within a second, with 100,000
-// buckets. It has five chances, as a machine that does other things is slower.
+// buckets. It has five chances, since a busy machine is slower.
 func TestSuccessorServesWithinASecond(t *testing.T) {
 	server := newCluster(t)
 	for name, store := range map[string]string{"bolt": t.TempDir() + "/buckets.db", "postgres": server.URL("equalizer")} {

@@ -19,7 +19,7 @@ import (
 )
 
 // lasting is a backend that echoes what comes after an upgrade at /ws, sends events at /events for
-// as long as anybody reads them, takes its time at /slow, and answers the rest at once.
+// as long as anybody reads them, takes its time at /slow, and responds to the rest at once.
 func lasting(t *testing.T) *httptest.Server {
 	t.Helper()
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,14 +52,14 @@ func lasting(t *testing.T) *httptest.Server {
 	return b
 }
 
-// stream is a connection on which the response has begun and goes on.
+// stream is a connection whose response has begun and goes on.
 type stream struct {
 	net.Conn
 	t *testing.T
 	r *bufio.Reader
 }
 
-// open asks the proxy for what goes on.
+// open opens a stream through the proxy.
 func (p *proxied) open(path, header, status string) stream {
 	p.t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(p.proxy, "http://"))
@@ -104,7 +104,7 @@ func (s stream) goesOn() {
 	}
 }
 
-// freeAddress is one that nothing listens on.
+// freeAddress is an address that nothing listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -113,8 +113,8 @@ func freeAddress(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// arrivals keeps sending requests, each on a connection of its own, until it is stopped. What isn't
-// answered with 200 is noted.
+// arrivals keeps sending requests, each on a connection of its own, until it is stopped. It notes
+// everything that isn't a 200.
 type arrivals struct {
 	stopped           chan struct{}
 	running           sync.WaitGroup
@@ -216,8 +216,8 @@ func (s *succession) succeed(p *proxied) (next *proxied, took time.Duration) {
 	return next, took
 }
 
-// A successor serves while what its predecessor relays goes on. To a strict one that was an orderly
-// stop.
+// A successor serves while what its predecessor relays goes on. A strict successor takes that for
+// an orderly stop.
 func TestSuccessorServesBesideOpenTunnels(t *testing.T) {
 	for _, durability := range []string{"interval", "strict"} {
 		s := newSuccession(t, binary, t.TempDir()+"/buckets.db", 100*time.Millisecond, "[store]", fmt.Sprintf("durability = %q", durability))
@@ -227,8 +227,8 @@ func TestSuccessorServesBesideOpenTunnels(t *testing.T) {
 	}
 }
 
-// An admin write that is still under way when the store is let go of is refused, and touches
-// nothing that is closed.
+// An admin write that is still under way when the store is released is refused, and touches nothing
+// that is closed.
 func TestAdminWriteThatOutlastsTheStore(t *testing.T) {
 	s := newSuccession(t, binary, t.TempDir()+"/buckets.db", 0)
 	p := launch(t, s.args...)
@@ -242,7 +242,7 @@ func TestAdminWriteThatOutlastsTheStore(t *testing.T) {
 	p.call("GET", "/readyz", "") // By now the one before it was accepted.
 
 	p.signal(syscall.SIGTERM)
-	p.logs.awaitLine(t, "the store to be let go of", func(line string) bool { return strings.Contains(line, "the store is let go of") })
+	p.logs.awaitLine(t, "the store to be released", func(line string) bool { return strings.Contains(line, "the store is released") })
 	_, err = io.WriteString(admin, ":5}")
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(bufio.NewReader(admin), nil)

@@ -12,10 +12,10 @@ import (
 	"gopher-equalizer/config"
 )
 
-// healthcheckTimeout is below the timeouts that container runtimes give a check by default.
+// healthcheckTimeout is below the default timeout of a check in container runtimes.
 const healthcheckTimeout = 2 * time.Second
 
-// runHealthcheck is `equalizer healthcheck`: for containers, which have no curl.
+// runHealthcheck is `equalizer healthcheck`, for containers, which have no curl.
 func runHealthcheck(args []string, t terminal) error {
 	flags := newFlags("healthcheck", usage, t.stdout)
 	admin := flags.String("admin", "", "")
@@ -28,13 +28,13 @@ func runHealthcheck(args []string, t terminal) error {
 	}
 	host, port, err := net.SplitHostPort(*admin)
 	if err != nil {
-		return usageError{fmt.Sprintf("--admin %q is no address: want HOST:PORT", *admin)}
+		return usageError{fmt.Sprintf("--admin %q is no address; want HOST:PORT", *admin)}
 	}
 	return ready(net.JoinHostPort(reachable(host), port))
 }
 
-// readyBy asks where the file says that the admin API is. The process that is asked may run by an
-// earlier version of the file, so mistakes in it don't make the process unhealthy.
+// readyBy asks the admin API that a file configures. The process may run by an earlier version of
+// the file, so mistakes in the file don't make the process unhealthy.
 func readyBy(file string, t terminal) error {
 	c, mistakes := config.Default(), error(nil)
 	if file != "" {
@@ -53,7 +53,7 @@ func readyBy(file string, t terminal) error {
 	return nil
 }
 
-// reachable is where a listener on this host is found from the same machine.
+// reachable is the address by which the same machine reaches a listener on this host.
 func reachable(host string) string {
 	addr, err := netip.ParseAddr(host)
 	switch {
@@ -76,7 +76,7 @@ func ready(address string) error {
 	case err != nil:
 		return fmt.Errorf("the admin API at %s can't be reached: %w", address, err)
 	case status != fasthttp.StatusOK:
-		return fmt.Errorf("not ready: the admin API at %s answered %d %s", address, status, body)
+		return fmt.Errorf("not ready: the admin API at %s responded %d %s", address, status, body)
 	}
 	return nil
 }

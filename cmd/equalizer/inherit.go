@@ -19,20 +19,20 @@ const (
 	adminSocket = "admin"
 )
 
-// firstInherited is the first descriptor that is passed, and maxInherited how many can be: more
-// than two have no use here.
+// firstInherited is the first descriptor that is passed. maxInherited is how many may be passed,
+// though more than two have no use here.
 const firstInherited, maxInherited = 3, 64
 
 // listening is where listeners come from.
 type listening struct {
 	// on opens the listener of that name on an address.
 	on func(ctx context.Context, name, address string) (net.Listener, error)
-	// inherited says that one of them comes from a supervisor, which goes on listening when this
-	// process doesn't, and starts the next one when this one has ended.
+	// inherited is true if one of them comes from a supervisor, which keeps it open, and starts the
+	// next process when this one has ended.
 	inherited bool
 }
 
-// socket is a listening socket that a supervisor passed, with the name that it gave it, if any.
+// socket is a listening socket that a supervisor passed, with its name there, if it has one.
 type socket struct {
 	net.Listener
 	name string
@@ -48,8 +48,8 @@ func (s socket) String() string {
 // sockets are those that were passed.
 type sockets []socket
 
-// inheritListeners has the listeners of a configuration be what a supervisor passed to this
-// process, as far as it did.
+// inheritListeners takes the listeners of a configuration from a supervisor, as far as it passed
+// them to this process.
 func inheritListeners(c config.Config, getenv func(string) string) (listening, error) {
 	passed, err := inheritSockets(getenv, os.Getpid())
 	if err != nil {
@@ -58,11 +58,11 @@ func inheritListeners(c config.Config, getenv func(string) string) (listening, e
 	return passed.assign(c)
 }
 
-// inheritSockets takes the listening sockets that are passed to the process pid in the way of
-// sd_listen_fds(3): LISTEN_FDS of them from descriptor 3 on, named by LISTEN_FDNAMES.
+// inheritSockets takes the listening sockets that are passed to the process pid as sd_listen_fds(3)
+// describes: LISTEN_FDS of them from descriptor 3 on, with the names in LISTEN_FDNAMES.
 func inheritSockets(getenv func(string) string, pid int) (passed sockets, err error) {
 	if getenv("LISTEN_PID") != strconv.Itoa(pid) {
-		return nil, nil // They are another process's, or there are none.
+		return nil, nil // They are for another process, or there are none.
 	}
 	n, err := strconv.Atoi(getenv("LISTEN_FDS"))
 	if err != nil || n < 0 || n > maxInherited {
@@ -86,10 +86,10 @@ func inheritSockets(getenv func(string) string, pid int) (passed sockets, err er
 func inheritSocket(fd int) (socket, error) {
 	file := os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd))
 	if file == nil {
-		return socket{}, fmt.Errorf("inherited socket: descriptor %d is none", fd)
+		return socket{}, fmt.Errorf("inherited socket: there is no descriptor %d", fd)
 	}
 	ln, err := net.FileListener(file)
-	err = errors.Join(err, file.Close()) // The listener has one of its own.
+	err = errors.Join(err, file.Close()) // The listener has a descriptor of its own.
 	if err != nil {
 		return socket{}, fmt.Errorf("inherited socket: %s is not a listening socket: %w", file.Name(), err)
 	}
@@ -104,9 +104,9 @@ func inheritSocket(fd int) (socket, error) {
 	return socket{Listener: ln}, nil
 }
 
-// assign finds out which listener each socket is for: by its name, "proxy" or "admin", or else by
-// its address. One that is for none, or a second one for the same, is a mistake. Listeners that
-// nothing was passed for are opened.
+// assign finds out which listener each socket is for, by its name, "proxy" or "admin", or else by
+// its address. A socket for no listener is a mistake, and so are two for the same. Listeners for
+// which no socket was passed are opened.
 func (passed sockets) assign(c config.Config) (listening, error) {
 	assigned := map[string]socket{}
 	for _, s := range passed {
@@ -152,7 +152,7 @@ func (s socket) isOn(address string) bool {
 	return a.Port() == b.Port() && plainAddr(a.Addr()) == plainAddr(b.Addr())
 }
 
-// plainAddr writes an address in one way: unmapped, and all addresses of either family as none.
+// plainAddr makes equal addresses comparable: unmapped, and 0.0.0.0 and :: as the zero Addr.
 func plainAddr(a netip.Addr) netip.Addr {
 	if a = a.Unmap(); a.IsUnspecified() {
 		return netip.Addr{}

@@ -4,5 +4,5 @@ package main
 
 import "net"
 
-// listens can't look: nothing is inherited on this system.
+// listens is never called, since nothing is inherited on this system.
 func listens(*net.TCPListener) bool { return true }

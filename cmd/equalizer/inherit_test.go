@@ -10,7 +10,7 @@ import (
 	"gopher-equalizer/config"
 )
 
-// fake is a listener on an address, as far as that goes.
+// fake is a listener that only has an address.
 type fake struct {
 	net.Listener
 	addr *net.TCPAddr
@@ -36,14 +36,14 @@ func TestInheritedSocketsAreToldApart(t *testing.T) {
 	// The name counts, wherever the socket listens.
 	f("proxy", "proxy", "127.0.0.1:1", ":8000", admin)
 	f("admin", "admin", "127.0.0.1:8000", "127.0.0.1:8000", admin)
-	// Else it's the address, however it is written.
+	// Otherwise the address counts, however it is written.
 	f("proxy", "equalizer.socket", "[::]:8000", ":8000", admin)
 	f("proxy", "", "0.0.0.0:8000", ":8000", admin)
 	f("proxy", "", "[::]:8000", "0.0.0.0:8000", admin)
 	f("proxy", "", "[::1]:8000", "[::1]:8000", admin)
 	f("admin", "", "[::ffff:127.0.0.1]:8080", ":8000", admin)
 	f("admin", "", "127.0.0.1:8080", ":8000", "localhost:8080")
-	// One that is neither is for none.
+	// A socket with neither is for no listener.
 	f("", "equalizer.socket", "127.0.0.1:8000", ":8000", admin)
 	f("", "", "127.0.0.1:9", ":8000", admin)
 	f("", "", "127.0.0.2:8080", ":8000", admin)

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listens reports whether the socket below ln accepts connections. Package net makes a listener of
-// any stream socket, whose Accept then fails each time.
+// listens reports whether the socket of ln accepts connections. Package net makes a listener of any
+// stream socket, and then each Accept fails.
 func listens(ln *net.TCPListener) bool {
 	rc, err := ln.SyscallConn()
 	if err != nil {

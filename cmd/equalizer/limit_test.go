@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// limited runs a proxy whose clients are told apart by a header, on a store.
+// limited runs a proxy whose clients are identified by a header, on a store.
 func limited(t *testing.T, flags []string, store string, more ...string) *proxied {
 	t.Helper()
 	args := free(append(flags, "--key", "header:X-Client", "--secret=false", "--capacity", "10", "--refill", "1/1m", "--store", store)...)
@@ -54,7 +54,7 @@ func TestABucketAdmitsItsTokens(t *testing.T) {
 	assert.InDelta(t, 55, seconds, 5, "a token a minute, and the first of it has run")
 }
 
-// Retry-After is true: a request then passes.
+// Retry-After is right: a request passes then.
 func TestRetryAfterIsTrue(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	p := limited(t, flags, "memory")
@@ -67,7 +67,7 @@ func TestRetryAfterIsTrue(t *testing.T) {
 	seconds, err := strconv.Atoi(refusal.header.Get("Retry-After"))
 	require.NoError(t, err)
 	passed := time.After(time.Duration(seconds) * time.Second)
-	<-passed // the client does as it is told: this is not waiting for something to happen
+	<-passed // The client does as Retry-After asks. It doesn't wait for something to happen.
 	assert.Equal(t, 200, p.get("/", "X-Client", "fast").status)
 }
 
@@ -87,7 +87,7 @@ func TestContentionOnOneBucket(t *testing.T) {
 	assert.Zero(t, l.broken.Load())
 }
 
-// stores are what outlives a kill -9. Each gives --store's value, a new one at every call.
+// stores outlive a kill -9. Each returns a value for --store, a new one at every call.
 func stores(t *testing.T) map[string]string {
 	return map[string]string{
 		"bolt":     filepath.Join(t.TempDir(), "buckets.db"),
@@ -121,7 +121,7 @@ func TestKillAfterAFlush(t *testing.T) {
 }
 
 // A strict process that is killed gives back nothing: its clients have lost what was reserved, and
-// who has no row may have spent everything. One that failed to start, or was stopped, is no crash.
+// a client without a row may have spent everything. A failed start or a stop is no crash.
 func TestKillOfAStrictProcess(t *testing.T) {
 	for name, store := range stores(t) {
 		t.Run(name, func(t *testing.T) {

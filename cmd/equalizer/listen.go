@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// takenFor is how long a start waits for an address that is taken: who stops as it begins lets
-	// go of it within that time.
+	// takenFor is how long a start waits for an address that is taken. A predecessor that is
+	// stopping releases it within that time.
 	takenFor = 2 * time.Second
 	// takenPoll is the time between two attempts.
 	takenPoll = 20 * time.Millisecond
 )
 
-// listenOn listens on an address, and waits a moment for a predecessor to let go of it.
+// listenOn listens on an address, and waits a moment for a predecessor to release it.
 func listenOn(ctx context.Context, address string) (net.Listener, error) {
 	ctx, cancel := context.WithTimeout(ctx, takenFor)
 	defer cancel()

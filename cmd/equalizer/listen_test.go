@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A start waits for an address that a predecessor is about to let go of, and not for ever.
+// A start waits for an address that a predecessor is about to release, but not for ever.
 func TestListenOn(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

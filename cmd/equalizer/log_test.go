@@ -66,7 +66,7 @@ func TestHealthcheck(t *testing.T) {
 	out, err := exec.Command(binary, "healthcheck", "--admin", address).CombinedOutput()
 	require.NoError(t, err, string(out))
 	assert.Empty(t, out)
-	// A mistake in the file is none of the process that runs.
+	// A mistake in the file isn't one of the running process.
 	for _, mistake := range []string{"", "[server]\nlisten = 1\n"} {
 		out, err = exec.Command(binary, "healthcheck", "-c", writeFile(t, "[admin]\nlisten = \""+address+"\"\n"+mistake)).CombinedOutput()
 		require.NoError(t, err, string(out))

@@ -14,8 +14,8 @@ import (
 	"gopher-equalizer/config"
 )
 
-// nameLogFields sets the names and units of all log lines, which zerolog keeps for the whole
-// process: ts, level, msg, and durations in seconds.
+// nameLogFields sets the names and units of all log lines: ts, level, msg, and durations in
+// seconds. zerolog keeps them for the whole process.
 func nameLogFields() {
 	zerolog.TimestampFieldName = "ts"
 	zerolog.MessageFieldName = "msg"
@@ -24,17 +24,17 @@ func nameLogFields() {
 	zerolog.DurationFieldUnit = time.Second
 }
 
-// runLog is the log of a run of the proxy, and where its lines are on their way.
+// runLog is the log of a run of the proxy, with the writer of its lines.
 type runLog struct {
 	zerolog.Logger
 	lines *loglines.Writer
 }
 
-// newLogger logs to the terminal as the configuration says; what it doesn't say, or says wrong, is
-// the default. The caller must close the lines after the last one. From then on the end of the
-// log's reader isn't the end of the process.
+// newLogger logs to the terminal as configured. Values that are missing or wrong are the defaults.
+// The caller must close the lines in the end. From now on the process survives the end of the log's
+// reader.
 func newLogger(c config.Log, t terminal) runLog {
-	t.signals(syscall.SIGPIPE) // each line that can't be written brings one, and nobody waits for it
+	t.signals(syscall.SIGPIPE) // It comes with each line that can't be written. Nobody reads it.
 	level, err := zerolog.ParseLevel(c.Level)
 	if err != nil || c.Level == "" {
 		level = zerolog.InfoLevel
@@ -47,19 +47,19 @@ func newLogger(c config.Log, t terminal) runLog {
 	return runLog{zerolog.New(lines).Level(level).With().Timestamp().Logger(), lines}
 }
 
-// console renders lines for people who look at w.
+// console renders lines for people who read w.
 func console(w io.Writer) loglines.Renderer {
 	isFile := !isTerminal(w)
 	return func(to io.Writer, line []byte) {
 		c := zerolog.ConsoleWriter{Out: to, TimeFormat: time.TimeOnly, NoColor: isFile}
 		if _, err := c.Write(line); err != nil {
-			_, _ = to.Write(line) // as it is, rather than not at all; to is memory
+			_, _ = to.Write(line) // Better as it is than not at all. Writing to memory doesn't fail.
 		}
 	}
 }
 
-// fatal logs why the run ended, in the form that the configuration gives the log, and returns an
-// error that isn't told again; nil if err is. Each problem of a configuration is a line.
+// fatal logs why the run ended, in the log's format, and returns an error that isn't printed again;
+// nil if err is nil. Each problem of a configuration gets a line.
 func (l runLog) fatal(err error) error {
 	if err == nil {
 		return nil
@@ -72,14 +72,14 @@ func (l runLog) fatal(err error) error {
 		err = fmt.Errorf("the configuration can't be used: problems found: %d", len(problems))
 	}
 	l.WithLevel(zerolog.FatalLevel).Msg(err.Error())
-	return toldError{err}
+	return loggedError{err}
 }
 
-// toldError is an error that was logged.
-type toldError struct{ error }
+// loggedError is an error that was logged.
+type loggedError struct{ error }
 
-// isTerminal reports whether a person is looking: colours in a file are noise. https://no-color.org
-// is honoured.
+// isTerminal reports whether w is a terminal, which may show colours, unless NO_COLOR is set
+// (https://no-color.org).
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" {

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A signal that asks for nothing that the proxy does is logged, and changes nothing.
+// A signal that the proxy has no use for is logged, and changes nothing.
 func TestSignalsThatAreIgnored(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	p := launch(t, free(append(flags, "--store", "memory")...)...)
@@ -33,7 +33,7 @@ func TestSignalsThatAreIgnored(t *testing.T) {
 	p.stop()
 }
 
-// spawnInto starts the binary with a file as its log. Nobody reads it here.
+// spawnInto starts the binary with a file as its log. Nobody reads the file here.
 func spawnInto(t *testing.T, log *os.File, args ...string) *proxied {
 	t.Helper()
 	p := &proxied{t: t, cmd: exec.Command(binary, args...), logs: newLogs(), exited: make(chan error, 1)}
@@ -47,8 +47,8 @@ func spawnInto(t *testing.T, log *os.File, args ...string) *proxied {
 	return p
 }
 
-// readyIn reads a log of any form up to where it says that the proxy is ready, and no further than
-// a buffer's length.
+// readyIn reads a log of any format up to the line that the proxy is ready, and no further than a
+// buffer's length.
 func (p *proxied) readyIn(log io.Reader) {
 	p.t.Helper()
 	address := func(what, line string) string {
@@ -66,7 +66,7 @@ func (p *proxied) readyIn(log io.Reader) {
 	}
 }
 
-// getMany asks the proxy n times over one connection, and wants each request served.
+// getMany sends n requests over one connection, and wants each of them served.
 func (p *proxied) getMany(n int) {
 	p.t.Helper()
 	client := &http.Client{Timeout: deadline, Transport: &http.Transport{}}
@@ -93,7 +93,8 @@ func (p *proxied) logStatus() (s struct {
 	return s
 }
 
-// The end of the log's reader isn't the proxy's, and the next reader hears how much was lost.
+// The proxy survives the end of the log's reader, and the next reader gets the number of lines
+// lost.
 func TestLogReaderThatEnds(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	fifo := filepath.Join(t.TempDir(), "log")
@@ -125,7 +126,7 @@ func TestLogReaderThatEnds(t *testing.T) {
 	require.Equal(t, 0, p.wait())
 }
 
-// With no reader at all, not even at the start, it serves and stops as ever.
+// Without a reader, even at the start, it serves and stops as always.
 func TestNoLogReader(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -145,7 +146,7 @@ func TestNoLogReader(t *testing.T) {
 	require.Equal(t, 0, p.wait())
 }
 
-// A reader that has stopped holds up neither requests nor the stop, whatever the log's form is.
+// A reader that has stopped doesn't hold up requests or the stop, whatever the log's format is.
 func TestLogReaderThatHasStopped(t *testing.T) {
 	for _, format := range []string{"json", "console"} {
 		t.Run(format, func(t *testing.T) {
@@ -164,7 +165,7 @@ func TestLogReaderThatHasStopped(t *testing.T) {
 	}
 }
 
-// What ends a start is logged as everything else is, so that what reads the log can read that, too.
+// An error that ends a start is logged in the log's format, so the log's reader can read it too.
 func TestStartErrorsAreLogged(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -1,5 +1,5 @@
-// Command equalizer is an HTTP edge proxy: it balances requests over health-checked
-// backends, holds a token bucket per client, and keeps the buckets over restarts.
+// Command equalizer is an HTTP edge proxy. It balances requests over health-checked backends, holds
+// a token bucket for each client, and keeps the buckets over restarts.
 package main
 
 import (
@@ -13,9 +13,9 @@ import (
 
 // Exit codes besides 0.
 const (
-	exitFailed      = 1   // it could not do what it was asked to
-	exitUsage       = 2   // it could not tell what it was asked to do
-	exitInterrupted = 130 // a second signal: it stopped at once, as shells report an interrupt
+	exitFailed      = 1   // the command failed
+	exitUsage       = 2   // the command line makes no sense
+	exitInterrupted = 130 // a second signal stopped it at once; shells report an interrupt so
 )
 
 func main() {
@@ -29,11 +29,11 @@ func main() {
 	}))
 }
 
-// terminal is what a command has of the world around it.
+// terminal is the world around a command.
 type terminal struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
-	signals        func(...os.Signal) <-chan os.Signal // those that the process is sent from then on
+	signals        func(...os.Signal) <-chan os.Signal // catches those that come from then on
 	kill           func(code int)                      // ends the process at once
 }
 
@@ -41,16 +41,16 @@ type terminal struct {
 func run(ctx context.Context, args []string, t terminal) int {
 	err := command(ctx, args, t)
 	var misuse usageError
-	var told toldError
+	var logged loggedError
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, flag.ErrHelp):
-		return 0 // the help was printed
+		return 0 // The help was printed.
 	case errors.As(err, &misuse):
 		fmt.Fprintf(t.stderr, "equalizer: %v\nRun '%s --help' for usage.\n", err, described(args))
 		return exitUsage
-	case errors.As(err, &told):
+	case errors.As(err, &logged):
 		return exitFailed
 	}
 	fmt.Fprintf(t.stderr, "equalizer: %v\n", err)
@@ -81,7 +81,7 @@ func command(ctx context.Context, args []string, t terminal) error {
 	return runProxy(ctx, args, t)
 }
 
-// described is the command whose help has the flags that args are about.
+// described is the command whose help explains the flags in args.
 func described(args []string) string {
 	if len(args) > 0 && (args[0] == "bench" || args[0] == "demo") {
 		return "equalizer " + args[0]
@@ -89,7 +89,7 @@ func described(args []string) string {
 	return "equalizer"
 }
 
-// usageError is a command line that says nothing that could be done.
+// usageError is a mistake in the command line.
 type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text }

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// connectionsStatus is what GET /status says of clients' connections.
+// connectionsStatus is the part of GET /status about clients' connections.
 type connectionsStatus struct {
 	Requests struct {
 		Connections    int64 `json:"connections"`
@@ -38,7 +38,7 @@ func (p *proxied) connections() (s connectionsStatus) {
 }
 
 // With few open files, more clients than there is room for take turns, each with a connection that
-// it would keep. All are answered, and so is the admin API.
+// it would keep. All get their responses, also from the admin API.
 func TestFewOpenFiles(t *testing.T) {
 	const clients, room = 500, 79
 	_, flags := startBackends(t, 1)

@@ -11,13 +11,13 @@ import (
 	"gopher-equalizer/store/postgres/pgtest"
 )
 
-// The database is away for a while, under load: no proxied request fails, admin writes answer
-// within their deadline, and the rows are right afterwards. TestLongDatabaseOutage has it away for
-// longer.
+// The database is away for a while, under load. No proxied request fails, admin writes get
+// responses within their deadline, and the rows are right afterwards. In TestLongDatabaseOutage it
+// is away for longer.
 func TestDatabaseOutage(t *testing.T) { takeDatabaseAway(t, time.Second) }
 
-// takeDatabaseAway is TestDatabaseOutage. How long the outage is, is what is done to the proxy, not
-// something that is waited for.
+// takeDatabaseAway is TestDatabaseOutage. The length of the outage is what the proxy must survive,
+// and not a wait for something.
 func takeDatabaseAway(t *testing.T, outage time.Duration) {
 	for name, away := range map[string]func(*pgtest.Cluster) (back func() error, err error){
 		"stopped and started again": func(c *pgtest.Cluster) (func() error, error) { return c.Run, c.Stop() },
@@ -76,7 +76,8 @@ func (p *proxied) slowWrite() {
 	assert.Less(p.t, time.Since(start), 10*time.Second, "store.timeout is 2s; the rest is a slow machine's")
 }
 
-// The database is away at the start: the process waits for it, or gives up saying where it looked.
+// The database is away at the start. The process waits for it, or gives up and says where it
+// looked.
 func TestDatabaseAwayAtTheStart(t *testing.T) {
 	server := newCluster(t)
 	store := server.URL("equalizer")
@@ -94,7 +95,7 @@ func TestDatabaseAwayAtTheStart(t *testing.T) {
 	assert.False(t, later.status().Store.Up)
 	assert.Equal(t, 503, later.call("PUT", "/buckets/b", "{}").status)
 
-	store = server.URL("another") // or else the two would contend for one
+	store = server.URL("another") // Otherwise the two would contend for one.
 	waiting := spawn(t, args("[store]\nconnect_timeout = \"60s\"\n")...)
 	waiting.logs.await(t, "waiting for PostgreSQL")
 	require.NoError(t, server.Run())
@@ -106,7 +107,7 @@ func TestDatabaseAwayAtTheStart(t *testing.T) {
 	waiting.stop()
 }
 
-// newCluster is a PostgreSQL of the test's own, to stop and to freeze.
+// newCluster is a PostgreSQL of the test's own, which it can stop and freeze.
 func newCluster(t *testing.T) *pgtest.Cluster {
 	t.Helper()
 	c, err := pgtest.Start()

@@ -10,8 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the README shows under "Running it", as flags and as files, is good and leaves nothing to
-// warn of.
+// The flags and files that the README shows under "Running it" are valid, and without warnings.
 func TestExamplesOfTheReadmeCheck(t *testing.T) {
 	page := readme(t)
 	_, page, ok := strings.Cut(page, "\n## Running it\n")
@@ -26,7 +25,7 @@ func TestExamplesOfTheReadmeCheck(t *testing.T) {
 	require.Len(t, files, 2)
 	checksClean(t, "-c", writeFile(t, files[0][1]))
 
-	// Certificates are opened by a check, so there those of the example have to be real.
+	// A check opens certificates, so those of the example must exist.
 	checked, _, _ := strings.Cut(files[1][1], "[pools.default.tls]")
 	checksClean(t, "-c", writeFile(t, checked))
 }

@@ -48,8 +48,8 @@ func answerRaw(conn net.Conn, responses map[string]string) {
 	}
 }
 
-// An operator finds what was refused, of clients and of backends, and nothing of its values; what
-// was mended is counted.
+// An operator finds what was refused, from clients and from backends, and nothing of its values.
+// Mended responses are counted.
 func TestRefusedMessages(t *testing.T) {
 	backend := serveRaw(t, map[string]string{
 		"/cookies": "HTTP/1.1 200 OK\r\n" + strings.Repeat("Set-Cookie: "+strings.Repeat("c", 3900)+"\r\n", 5) + "Content-Length: 0\r\n\r\n",

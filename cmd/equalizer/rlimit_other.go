@@ -2,5 +2,5 @@
 
 package main
 
-// openFiles is the limit of open files: there is none.
+// openFiles is the limit of open files. There is none on this system.
 func openFiles() int { return 0 }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// openFiles is the limit of open files; 0 if there is none. Go's runtime has raised the soft one
+// openFiles is the limit of open files; 0 if there is none. Go's runtime has raised the soft limit
 // to the hard one.
 func openFiles() int {
 	var limit syscall.Rlimit

@@ -46,11 +46,10 @@ func runProxy(ctx context.Context, args []string, t terminal) error {
 	return log.fatal(serve(ctx, c, t, log, listen, func(addresses) {}))
 }
 
-// addresses are where a running process is found.
+// addresses are those that a running process listens on.
 type addresses struct{ proxy, admin string }
 
-// process is one run of the proxy: what was started, in the order of the design's "Start and
-// stop", to be stopped in the order in which nothing is lost.
+// process is one run of the proxy. It is stopped in the order in which nothing is lost.
 type process struct {
 	config  config.Config
 	log     zerolog.Logger
@@ -59,20 +58,20 @@ type process struct {
 	started time.Time
 
 	pool   *balancer.Pool
-	store  limiter.Store    // nil where nothing is limited
-	limits *limiter.Service // nil where nothing is limited
+	store  limiter.Store    // nil if nothing is limited
+	limits *limiter.Service // nil if nothing is limited
 	proxy  *proxy.Proxy
 	admin  *api.Server
 
 	phase   atomic.Value   // api.Readiness
-	failed  chan error     // a listener that broke
-	tasks   *tasks         // what runs until all is over
-	flusher *tasks         // the limiter's, which ends before the last flush
+	failed  chan error     // the error of a listener that broke
+	tasks   *tasks         // run until the end
+	flusher *tasks         // the limiter's, which end before the last flush
 	servers sync.WaitGroup // the two Serve calls
 }
 
-// serve runs the proxy until a signal, ctx or a broken listener stops it. ready is called
-// once traffic is accepted.
+// serve runs the proxy until a signal, ctx or a broken listener stops it. ready is called once
+// traffic is accepted.
 func serve(ctx context.Context, c config.Config, t terminal, log runLog, listen listening, ready func(addresses)) error {
 	ctx, stopWatching := watchSignals(ctx, t)
 	defer stopWatching()
@@ -106,8 +105,8 @@ func serve(ctx context.Context, c config.Config, t terminal, log runLog, listen 
 	return errors.Join(err, p.stop())
 }
 
-// start opens the store, loads, probes, and opens the listeners: the admin API's before the
-// first probes, the public one when traffic can be served.
+// start opens the store, loads the buckets, probes the backends, and opens the listeners: the admin
+// API's before the first probes, and the public one when traffic can be served.
 func (p *process) start(ctx context.Context) (addresses, error) {
 	p.log.Info().Str("version", versionString()).Int("pid", os.Getpid()).Msg("starting")
 	if err := p.openLimits(ctx); err != nil {
@@ -202,8 +201,8 @@ func (p *process) fail(what string, err error) {
 	}
 }
 
-// stop ends the run in the order in which nothing is lost: readiness off, the intake drained and
-// closed, the last flush, the store let go of, so that a successor can serve, and then the wait for
+// stop ends the run in the order in which nothing is lost: readiness off, the listeners drained and
+// closed, the last flush, and the store released, so that a successor can serve. Then it waits for
 // what is being relayed.
 func (p *process) stop() error {
 	p.phase.Store(api.Stopping)
@@ -232,7 +231,7 @@ func (p *process) stop() error {
 	return err
 }
 
-// release stores what is dirty and lets go of the store.
+// release stores what is dirty, and closes the store.
 func (p *process) release(ctx context.Context) error {
 	p.flusher.end()
 	if p.limits == nil {
@@ -240,13 +239,13 @@ func (p *process) release(ctx context.Context) error {
 	}
 	err := p.limits.Close(ctx)
 	p.closeStore()
-	p.log.Info().Int64("requests", p.proxy.Stats().InFlight).Msg("the store is let go of: waiting for what is being relayed")
+	p.log.Info().Int64("requests", p.proxy.Stats().InFlight).Msg("the store is released: waiting for what is being relayed")
 	return err
 }
 
-// awaitRelayed waits for what is being relayed. Where a supervisor waits for this process to end
-// before it starts the next, tunnels and event streams don't keep new connections waiting for
-// longer than their grace.
+// awaitRelayed waits for what is being relayed. If a supervisor waits for this process to end
+// before it starts the next one, tunnels and event streams are cut after tunnel_grace, so that new
+// connections don't wait for them.
 func (p *process) awaitRelayed(ctx context.Context) {
 	if p.listen.inherited {
 		grace := time.AfterFunc(p.config.Server.TunnelGrace, func() {
@@ -261,8 +260,8 @@ func (p *process) awaitRelayed(ctx context.Context) {
 	}
 }
 
-// stopUnserved ends a start that failed. Nothing was spent, so there is nothing to store; but if it
-// is strict, the next start would take it for a crash.
+// stopUnserved ends a start that failed. Nothing was spent, so there is nothing to store. But if
+// the store is strict, the next start would otherwise take this for a crash.
 func (p *process) stopUnserved() {
 	if p.limits == nil || p.config.Store.Durability != config.DurabilityStrict {
 		return
@@ -274,7 +273,7 @@ func (p *process) stopUnserved() {
 	}
 }
 
-// abandon closes what was opened, as far as the start came.
+// abandon closes what a start that failed has opened.
 func (p *process) abandon() {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.Store.Timeout)
 	defer cancel()

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// catchSignals has the process sent these signals to a channel, where they would have ended it.
+// catchSignals sends signals to a channel that would end the process otherwise.
 func catchSignals(wanted ...os.Signal) <-chan os.Signal {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, wanted...)
@@ -36,8 +36,8 @@ func watchSignals(parent context.Context, t terminal) (ctx context.Context, stop
 	return ctx, func() { close(done); cancel() }
 }
 
-// outliveSignals has the process live on, until ctx ends, where it would be ended by a signal that
-// asks for nothing that it does, and log it.
+// outliveSignals ignores and logs, until ctx ends, the signals that would end the process though it
+// has no use for them.
 func outliveSignals(ctx context.Context, t terminal, log runLog) {
 	signals := t.signals(unwantedSignals()...)
 	for {

@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// unwantedSignals has the one that this system has.
+// unwantedSignals has the only one of this system.
 func unwantedSignals() []os.Signal { return []os.Signal{syscall.SIGHUP} }

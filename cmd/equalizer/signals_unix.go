@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// unwantedSignals end a process that doesn't catch them. SIGHUP comes also when a terminal is
+// unwantedSignals end a process that doesn't catch them. SIGHUP also comes when a terminal is
 // closed.
 func unwantedSignals() []os.Signal {
 	return []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}

@@ -35,7 +35,7 @@ func TestSlowClients(t *testing.T) {
 	standSlowClients(t, slowClients{number: 24, grace: 500 * time.Millisecond, lasts: 1500 * time.Millisecond})
 }
 
-// slowClients say how many there are of a kind, what grace they have, and how long all of it lasts.
+// slowClients are how many there are of a kind, what grace they have, and how long all of it lasts.
 type slowClients struct {
 	number       int
 	grace, lasts time.Duration
@@ -132,7 +132,7 @@ func copyLines(to io.Writer, from io.Reader, flush func()) {
 	}
 }
 
-// again has a slow client come, and come again, until ctx ends.
+// again repeats a slow client until ctx ends.
 func again(ctx context.Context, address string, slow func(ctx context.Context, address string)) {
 	for ctx.Err() == nil {
 		slow(ctx, address)
@@ -157,7 +157,7 @@ func dialSlow(ctx context.Context, address string) (net.Conn, error) {
 
 func from(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip)} }
 
-// sendSlowly sends a piece of a body now and then until it is answered.
+// sendSlowly sends a piece of a body now and then until there is a response.
 func sendSlowly(fields, piece string) func(ctx context.Context, address string) {
 	return func(ctx context.Context, address string) {
 		conn, err := dialSlow(ctx, address)
@@ -190,7 +190,7 @@ func readSlowly(ctx context.Context, address string) {
 	}
 }
 
-// others send requests for so long, and count those that were answered as they should be.
+// others send requests for that long, and count those with the right response.
 func others(url string, lasts time.Duration) (sent, good int64) {
 	var all, fine atomic.Int64
 	var clients sync.WaitGroup
@@ -270,7 +270,7 @@ func has(resp *http.Response, err error, want string) error {
 	return err
 }
 
-// idleUpgrade says something only at the beginning and at the end.
+// idleUpgrade sends something only at the beginning and at the end.
 func idleUpgrade(url string, lasts time.Duration) error {
 	conn, err := (&net.Dialer{LocalAddr: from(streamAddress)}).Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {

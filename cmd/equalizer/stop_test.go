@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SIGTERM in the middle of 100 slow requests and of new connections arriving: every request whose
-// first byte was read is answered, the flush is done, and the exit code is 0.
+// SIGTERM comes in the middle of 100 slow requests and of new connections. Every request whose
+// first byte was read gets its response, the flush is done, and the exit code is 0.
 func TestStopLosesNothing(t *testing.T) {
 	backends, flags := startBackends(t, 2)
 	store := t.TempDir() + "/buckets.db"
@@ -41,7 +41,7 @@ func TestStopLosesNothing(t *testing.T) {
 	}
 	p.await("all to be under way", func() bool { return p.inFlight(backends[0])+p.inFlight(backends[1]) == 100 })
 
-	// New connections keep coming; each is either answered or never accepted.
+	// New connections keep coming. Each gets a response, or was never accepted.
 	arriving := make(chan struct{})
 	var arrived, refused atomic.Int64
 	var arrivals sync.WaitGroup

@@ -9,15 +9,15 @@ import (
 	"gopher-equalizer/config"
 )
 
-// storeFlag is what --store says.
+// storeFlag is the value of --store.
 type storeFlag struct {
 	driver string
 	path   string   // of the bolt driver
 	url    *url.URL // of the postgres driver; its port and its query are good
 }
 
-// parseStore reads --store: "memory", a postgres:// URL, or else a file's path. Errors don't
-// quote it, since a URL may hold a password.
+// parseStore reads --store: "memory", a postgres:// URL, or else a file's path. Errors don't quote
+// it, since a URL may hold a password.
 func parseStore(text string) (storeFlag, error) {
 	switch {
 	case text == "":
@@ -46,19 +46,19 @@ func parseStore(text string) (storeFlag, error) {
 
 var errStoreEmpty = errors.New("it is empty; want a file, postgres://USER@HOST:PORT/DATABASE, or memory")
 
-// errStoreURL says nothing of the URL: any part of it may be part of a password that isn't encoded.
+// errStoreURL doesn't quote the URL, since any part of it may belong to a password that isn't
+// encoded.
 var errStoreURL = errors.New("it is not a good URL; want postgres://USER@HOST:PORT/DATABASE, which may end in ?sslmode=, schema= or host= " +
 	"(the folder of a socket), with special characters in it percent-encoded; EQUALIZER_POSTGRES_PASSWORD can hold the password")
 
-// looksLikeURL reports whether text is meant to be a URL: a file of such a name would hardly be
-// wanted.
+// looksLikeURL reports whether text is meant to be a URL, since hardly any file has such a name.
 func looksLikeURL(text string) bool {
 	lower := strings.ToLower(text)
 	return strings.Contains(text, "://") || strings.HasPrefix(lower, "postgres:") || strings.HasPrefix(lower, "postgresql:")
 }
 
-// override lays what was said over a configuration, and returns the keys below "store" that it set.
-// What a URL doesn't say stays as it is.
+// override lays the flag over a configuration, and returns the keys below "store" that it set.
+// Parts that a URL leaves out stay as they are.
 func (f storeFlag) override(s *config.Store) (keys []string) {
 	s.Driver = f.driver
 	switch f.driver {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// unknownFlag is the error about a flag that a command doesn't have, with the one that was likely
+// unknownFlag is the error about a flag that a command doesn't have, with the one that was probably
 // meant.
 func unknownFlag(name string, flags flagSet) error {
 	var known []string
@@ -36,7 +36,7 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// elsewhere has what other tools call a flag of ours.
+// elsewhere is our flag for the name that other tools have for it.
 func elsewhere(name string) []string {
 	switch strings.ToLower(name) {
 	case "config", "conf", "file", "f":
@@ -55,8 +55,8 @@ func elsewhere(name string) []string {
 	return nil
 }
 
-// suggest is the known name that a mistyped one was likely to be, "" if none is near: one that it
-// begins, that another tool has for it, or that is a few keystrokes away.
+// suggest is the known name that was probably meant by another: one that begins with it, that is a
+// few keystrokes away, or that other tools call so. It is "" if there is none.
 func suggest(name string, known []string) string {
 	given := strings.ToLower(name)
 	best, least := "", len(given)/3+1
@@ -81,8 +81,8 @@ func suggest(name string, known []string) string {
 	return ""
 }
 
-// distance is how many keystrokes are between two words: a letter more, less, other, or two
-// swapped.
+// distance is how many keystrokes turn one word into another: a letter more, a letter less, another
+// letter, or two swapped.
 func distance(a, b string) int {
 	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
 	for j := range rows[1] {

@@ -55,7 +55,7 @@ func (s *supervisor) spawn(args ...string) *proxied {
 }
 
 // Over restarts connections wait and none is refused, though the next process starts when the one
-// before it has ended; and what lasts is cut for them.
+// before it has ended. What lasts is cut for them.
 func TestSupervisedRestartsRefuseNothing(t *testing.T) {
 	s := newSupervisor(t, "admin", "proxy")
 	file := writeFile(t, "[server]\ntunnel_grace = \"200ms\"\n")
@@ -100,7 +100,7 @@ func TestSupervisedRestartsRefuseNothing(t *testing.T) {
 	p.stop()
 }
 
-// A socket without a name is told by its address; one that fits nothing ends the start.
+// A socket without a name is known by its address. One that is for no listener ends the start.
 func TestInheritedByAddress(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	s := newSupervisor(t, "")
@@ -115,8 +115,8 @@ func TestInheritedByAddress(t *testing.T) {
 	assert.Contains(t, p.logs.text(), "inherited socket "+s.addrs[0]+" is neither named proxy or admin nor on server.listen")
 }
 
-// What isn't a TCP listener can't be inherited: a file, a connection, as a socket unit with
-// Accept=yes passes it, or a socket that is only bound. Nobody would be told that none is accepted.
+// Only a TCP listener can be inherited. A file, a connection, as a socket unit with Accept=yes
+// passes it, or a socket that is only bound would never accept anything, without an error.
 func TestInheritedThatIsNoListener(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	read, write, err := os.Pipe()

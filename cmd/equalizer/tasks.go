@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// tasks are goroutines that run until they are ended, all at once.
+// tasks are goroutines that are ended together.
 type tasks struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -18,12 +18,12 @@ func newTasks() *tasks {
 	return t
 }
 
-// run starts one, which has to return when its context ends.
+// run starts a task, which must return when its context ends.
 func (t *tasks) run(task func(context.Context)) {
 	t.running.Go(func() { task(t.ctx) })
 }
 
-// end returns when all have.
+// end ends the tasks, and returns when all have returned.
 func (t *tasks) end() {
 	t.cancel()
 	t.running.Wait()

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README's tours, as they are written there, one after the other: every command of a console
-// block is run by a shell against a running demo, and must print what stands below it. Only ports,
-// times and seconds differ.
+// The README's tours work as they are written there, one after the other. A shell runs every
+// command of a console block against a running demo, and it must print what the README shows. Only
+// ports, times and seconds differ.
 func TestTourOfTheReadme(t *testing.T) {
 	store := t.TempDir() + "/demo.db"
 	tour(t, "## A tour with curl", store)
@@ -104,7 +104,7 @@ func timeless(output string) string {
 	return strings.TrimRight(strings.ReplaceAll(output, "\r", ""), "\n")
 }
 
-// awaitDemo waits until the demo says where it listens.
+// awaitDemo waits until the demo prints where it listens.
 func (l *logs) awaitDemo(t *testing.T) (proxy, admin string) {
 	t.Helper()
 	line := l.awaitText(t, regexp.MustCompile(`ready.* admin=(\S+) .*proxy=(\S+)`))
@@ -122,7 +122,7 @@ func TestDemoHelpsItselfToPorts(t *testing.T) {
 	second.stop()
 }
 
-// A port that is another than the usual one is told, and why.
+// The demo prints when it took another port than the usual one, and why.
 func TestDemoSaysWhyAPortMoved(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

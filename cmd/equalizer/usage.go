@@ -35,7 +35,7 @@ Flags, which win over the file:
                      than a loopback address needs a token: EQUALIZER_ADMIN_TOKEN)
   --key KEY          what tells clients apart: ip, ip/48, or header:NAME (default
                      "ip"); a header should be checked by something in front
-  --trusted-header   say that it is, and have no warning of it
+  --trusted-header   something does, so there is no warning about it
   --secret=false     keep a header key's values as they are; by default they are
                      stored, listed and logged as their SHA-256 only
   --capacity N       tokens that a client's bucket holds (default 100)
@@ -49,7 +49,7 @@ Flags, which win over the file:
 
 Other commands:
 
-  equalizer check FILE                    say all that is wrong with a configuration
+  equalizer check FILE                    list everything wrong with a configuration
   equalizer bench --target URL [--through URL]
                                           measure what the proxy adds; bench --help
   equalizer healthcheck [-c FILE | --admin ADDRESS]
@@ -76,10 +76,10 @@ rate, to a target directly and through the proxy by turns, in rounds of half a s
   --json             the report as JSON
 
 It sends rate x duration requests, 1000000 at most, whatever the target does, with 512
-under way at most. Times are of answers below 400, from when a request was sent to the
-last byte of its answer; the first round of each side makes the connections, and its
-times don't count. A limit on the way answers 429 to most of this: lift it for the
-client that measures, or measure another client's path.
+under way at most. Times are those of responses below 400, from when a request was sent
+to the last byte of its response. The first round of each side makes the connections,
+and its times don't count. A limit on the way would turn most of the responses into 429:
+lift it for the client that measures, or measure another client's path.
 
 Exit codes: 0 measured, or ended by Ctrl-C, which prints what there is; 1 a side failed
 all requests for a while, and the run was given up; 2 bad usage.
@@ -94,8 +94,8 @@ type flagSet struct {
 
 func newFlags(name, help string, stdout io.Writer) flagSet {
 	flags := flagSet{flag.NewFlagSet(name, flag.ContinueOnError), help, stdout}
-	flags.SetOutput(io.Discard) // run prints the error
-	flags.Usage = func() {}     // an error is one line, not a page; parse prints the help that was asked for
+	flags.SetOutput(io.Discard) // run prints the error.
+	flags.Usage = func() {}     // An error is one line, not a page. read prints the help if it was asked for.
 	return flags
 }
 
@@ -137,8 +137,8 @@ func (flags flagSet) read(args []string) error {
 	return usageError{flags.wanted(err.Error())}
 }
 
-// wanted is the flag package's message about a value, with what was wanted instead of its own
-// "parse error".
+// wanted is the flag package's message about a value, with what was wanted in place of "parse
+// error".
 func (flags flagSet) wanted(message string) string {
 	about, unparsed := strings.CutSuffix(message, ": parse error")
 	if !unparsed {
@@ -148,7 +148,7 @@ func (flags flagSet) wanted(message string) string {
 	return about + "; want " + wantedOf(flags.Lookup(name).Value.(flag.Getter).Get())
 }
 
-// wantedOf says what a flag of the type of value takes.
+// wantedOf is what a flag of the value's type takes.
 func wantedOf(value any) string {
 	switch value.(type) {
 	case bool:
@@ -164,7 +164,7 @@ func wantedOf(value any) string {
 // version is set by the linker in releases: -ldflags "-X main.version=v1.2.3".
 var version string
 
-// versionString is the release, else what the Go tool recorded of the checkout.
+// versionString is the release, or else what the Go tool recorded of the checkout.
 func versionString() string {
 	if version != "" {
 		return version

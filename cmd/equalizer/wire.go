@@ -27,15 +27,15 @@ import (
 	"gopher-equalizer/store/postgres"
 )
 
-// This file is where Config becomes each package's own settings: they don't know config, and
+// This file turns Config into each package's own settings. The packages don't know config, and
 // config doesn't know them.
 
 // bodyWait is how long a chunked body may take for its first 8 KiB before a connection to a backend
-// is taken for it. Most bodies are there by then; a stream whose client awaits the response first
-// is delayed by it.
+// is taken for it. Most bodies are there by then. It delays a stream whose client waits for the
+// response first.
 const bodyWait = time.Second
 
-// oneRetry is how often a request may be sent again.
+// oneRetry is how often a request may be retried.
 var oneRetry = balancer.Retry{Most: 1}
 
 // onlyPool is the pool that all requests go to. A Config that was validated has exactly one.
@@ -151,8 +151,8 @@ func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.L
 }
 
 // fewProcs is how many processors are enough under little load. A thread that waits for a disk to
-// sync keeps its processor for milliseconds, and if that is the only one, all connections wait with
-// it: so a store on disk takes a second.
+// sync keeps its processor for milliseconds. If that is the only one, all connections wait with it,
+// so a store on disk gets a second.
 func fewProcs(driver string) int {
 	if driver == config.StoreBolt {
 		return 2
@@ -160,8 +160,8 @@ func fewProcs(driver string) int {
 	return 1
 }
 
-// openStore opens the configured store, for which it waits up to connect_timeout. late says that
-// it isn't there yet, and that the configuration wants traffic served meanwhile.
+// openStore opens the configured store, for which it waits up to connect_timeout. late is true if
+// it isn't there yet, and traffic is to be served meanwhile.
 func openStore(ctx context.Context, c config.Store, log zerolog.Logger) (s limiter.Store, late bool, err error) {
 	switch c.Driver {
 	case config.StoreMemory:
@@ -225,7 +225,7 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 	return settings, sources, nil
 }
 
-// status is what GET /status says of the packages.
+// status is what GET /status has from the packages.
 func (p *process) status() api.Status {
 	status := api.Status{Requests: requestsStatus(p.proxy.Stats()), Log: logStatus(p.lines), Runtime: runtimeStatus()}
 	if p.limits == nil {
@@ -275,7 +275,7 @@ func refusedMessages(refused []outcome.Refused) []api.RefusedMessage {
 }
 
 // runtimeStatus asks the runtime in ways that don't stop the world. NumGoroutine leaves out the
-// garbage collector's own, which start with its first cycle; runtime/metrics counts them.
+// garbage collector's goroutines, which start with its first cycle. runtime/metrics counts them.
 func runtimeStatus() api.RuntimeStatus {
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(heap)

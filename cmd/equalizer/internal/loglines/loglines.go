@@ -1,4 +1,4 @@
-// Package loglines writes a log for others, who never wait for it.
+// Package loglines writes a log without letting anyone wait for its reader.
 package loglines
 
 import (
@@ -14,9 +14,9 @@ import (
 const (
 	// interval is how long a line may wait to be written with others.
 	interval = 100 * time.Millisecond
-	// enough bytes are written without waiting any longer.
+	// enough is how many bytes are written without waiting any longer.
 	enough = 256 << 10
-	// most is how many bytes may wait while nothing can be written. What is above info may take
+	// most is how many bytes may wait while nothing can be written. Lines above info may take
 	// urgentMost, so that the access log doesn't push out the errors.
 	most, urgentMost = 4 << 20, 5 << 20
 	// chunk is how many bytes go into one write, so that a failed write costs few lines.
@@ -25,30 +25,29 @@ const (
 	lastWait = 2 * time.Second
 )
 
-// Writer is a zerolog.LevelWriter that takes a line by copying it into memory. One goroutine writes
-// the lines, many at a time: a system call for each would be a tenth of what a request costs, and a
-// reader that has stopped would stop the requests. A line above info has everything written at
-// once.
+// Writer is a zerolog.LevelWriter that copies lines into memory. One goroutine writes them, many at
+// a time. A system call for each would be a tenth of a request's cost, and a reader that has
+// stopped would stop the requests. After a line above info, everything is written at once.
 //
-// Lines that find no room, or that can't be written, are dropped and counted. Once the log can be
-// written again, a line says how many.
+// Lines for which there is no room, or that can't be written, are dropped and counted. Once the log
+// can be written again, a line has their number.
 type Writer struct {
 	out    io.Writer
 	render Renderer
-	wake   chan struct{} // holds something while there is a reason not to wait
+	wake   chan struct{} // holds a value while the lines should be written at once
 	stop   chan struct{}
 	ended  chan struct{}
 
 	mu    sync.Mutex
 	lines []byte
 	spare []byte
-	full  int64 // lines that found no room since the last look
+	full  int64 // lines for which there was no room since the last take
 
 	dropped atomic.Int64
 	failure atomic.Pointer[error] // of the last write; nil if there was none
 
-	// The rest is the goroutine's own.
-	untold   int64 // dropped lines that no line of the log tells yet
+	// Only the goroutine uses the rest.
+	untold   int64 // dropped lines that the log doesn't report yet
 	torn     bool  // the last write ended within a line
 	rendered bytes.Buffer
 }
@@ -56,8 +55,8 @@ type Writer struct {
 // A Renderer writes a line, which is a JSON object, in another form.
 type Renderer func(to io.Writer, line []byte)
 
-// New begins to write to out: lines as they come, or as render has them if it isn't nil. The
-// caller must Close it.
+// New begins to write to out: lines as they come, or as render writes them if it isn't nil. The
+// caller must call Close.
 func New(out io.Writer, render Renderer) *Writer {
 	w := &Writer{
 		out: out, render: render,
@@ -82,7 +81,7 @@ func (w *Writer) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	return len(line), nil
 }
 
-// add reports whether the lines are to be written now.
+// add adds a line, and reports whether the lines should be written now.
 func (w *Writer) add(line []byte, urgent bool) bool {
 	room := most
 	if urgent {
@@ -102,7 +101,7 @@ func (w *Writer) add(line []byte, urgent bool) bool {
 // Dropped is how many lines were dropped so far.
 func (w *Writer) Dropped() int64 { return w.dropped.Load() }
 
-// Err is why the last write failed, nil if it didn't.
+// Err is why the last write failed; nil if it didn't.
 func (w *Writer) Err() error {
 	if err := w.failure.Load(); err != nil {
 		return *err
@@ -110,7 +109,7 @@ func (w *Writer) Err() error {
 	return nil
 }
 
-// Close writes the last lines, for which it waits a moment at most: a reader that has stopped
+// Close writes the last lines. It waits for at most a moment, so that a reader that has stopped
 // doesn't hold up the end of the process. Lines that come later are never written.
 func (w *Writer) Close() {
 	close(w.stop)
@@ -122,7 +121,7 @@ func (w *Writer) Close() {
 	}
 }
 
-// run writes what waits, until Close.
+// run writes the lines until Close.
 func (w *Writer) run() {
 	defer close(w.ended)
 	ticker := time.NewTicker(interval)
@@ -140,7 +139,7 @@ func (w *Writer) run() {
 	}
 }
 
-// flush writes what waits, behind a line about those that were dropped before it.
+// flush writes the waiting lines, and before them a line about those that were dropped.
 func (w *Writer) flush() {
 	if !w.tell() {
 		w.giveUp()
@@ -155,11 +154,11 @@ func (w *Writer) flush() {
 		}
 		rest = rest[len(piece):]
 	}
-	w.untold += full // they came after all these lines
+	w.untold += full // They came after all these lines.
 	w.giveBack(lines)
 }
 
-// giveUp drops what waits, since nothing can be written.
+// giveUp drops the waiting lines, since nothing can be written.
 func (w *Writer) giveUp() {
 	lines, full := w.take()
 	w.drop(lines)
@@ -175,8 +174,7 @@ func (w *Writer) take() (lines []byte, full int64) {
 	return lines, full
 }
 
-// giveBack keeps the memory for the next lines, unless it is what a reader that had stopped made of
-// it.
+// giveBack keeps the memory for the next lines, unless it has grown while the reader had stopped.
 func (w *Writer) giveBack(lines []byte) {
 	if cap(lines) > 4*enough {
 		return

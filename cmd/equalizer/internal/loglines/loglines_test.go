@@ -16,14 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// reader is what reads the log: it holds up writing, or fails it.
+// reader reads the log. It can hold writes up, or fail them.
 type reader struct {
-	hold chan struct{} // nil: it reads at once
+	hold chan struct{} // nil if it reads at once
 
 	mu     sync.Mutex
 	text   strings.Builder
 	pieces int
-	fail   func(p []byte) (n int, err error) // nil: it reads everything
+	fail   func(p []byte) (n int, err error) // nil if it reads everything
 }
 
 func (r *reader) Write(p []byte) (int, error) {
@@ -90,7 +90,7 @@ func TestLinesAreWrittenTogether(t *testing.T) {
 		assert.Len(t, r.lines(), 10)
 		assert.Equal(t, 1, pieces)
 
-		// A warning takes what waits with it, at once.
+		// With a warning, everything that waits is written at once.
 		write(t, w, "before")
 		warn(t, w, "warning")
 		synctest.Wait()
@@ -126,7 +126,7 @@ func TestManyLines(t *testing.T) {
 }
 
 // While the reader has stopped nobody waits, memory is bounded, the access log leaves room for
-// warnings, and what found none is told.
+// warnings, and the lines without room are reported.
 func TestReaderThatHasStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reader{hold: make(chan struct{})}
@@ -153,7 +153,7 @@ func TestReaderThatHasStopped(t *testing.T) {
 	})
 }
 
-// Nor does the end of the process wait for long.
+// The end of the process doesn't wait for long either.
 func TestCloseWithoutReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reader{hold: make(chan struct{})}
@@ -169,7 +169,7 @@ func TestCloseWithoutReader(t *testing.T) {
 	})
 }
 
-// A reader that has ended costs the lines that it doesn't get, and another one hears how many.
+// If a reader has ended, its lines are lost, and the next reader gets their number.
 func TestReaderThatHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reader{fail: ended}
@@ -196,7 +196,7 @@ func TestReaderThatHasEnded(t *testing.T) {
 	})
 }
 
-// A disk that is full takes half a line. What comes later isn't glued to it.
+// A full disk may take half a line. What comes later begins on a line of its own.
 func TestWriteThatEndsWithinALine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := len("whole\nha")
@@ -220,7 +220,7 @@ func TestWriteThatEndsWithinALine(t *testing.T) {
 	})
 }
 
-// What isn't JSON is rendered by the goroutine that writes, so it blocks nobody either.
+// Other formats than JSON are rendered by the goroutine that writes, so they block nobody either.
 func TestRendering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reader{hold: make(chan struct{})}

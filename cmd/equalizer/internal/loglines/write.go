@@ -6,7 +6,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// write writes some lines. Those that it can't write are dropped, and it reports false.
+// write writes some lines, and drops those that it can't write. It reports whether all were
+// written.
 func (w *Writer) write(lines []byte) bool {
 	lost, err := w.put(lines)
 	w.untold += lost
@@ -15,7 +16,8 @@ func (w *Writer) write(lines []byte) bool {
 	return err == nil
 }
 
-// tell reports whether a line could be written about the lines that were dropped, if there are any.
+// tell writes a line about the lines that were dropped, if there are any. It reports whether that
+// succeeded.
 func (w *Writer) tell() bool {
 	if w.untold == 0 {
 		return true
@@ -31,7 +33,7 @@ func (w *Writer) tell() bool {
 	return err == nil
 }
 
-// put makes one write of some lines, and returns how many of them the reader didn't get whole.
+// put writes some lines at once, and returns how many of them the reader didn't get whole.
 func (w *Writer) put(lines []byte) (lost int64, err error) {
 	text := w.text(lines)
 	n, err := w.out.Write(text)
@@ -47,7 +49,7 @@ func (w *Writer) put(lines []byte) (lost int64, err error) {
 	return int64(bytes.Count(text[n:], newline)), err
 }
 
-// text is what is written for these lines. What comes after half a line begins on one of its own.
+// text is how the lines are written. After half a line it begins with a newline.
 func (w *Writer) text(lines []byte) []byte {
 	if w.render == nil && !w.torn {
 		return lines
@@ -71,6 +73,6 @@ func (w *Writer) note(err error) {
 		w.failure.Store(nil)
 		return
 	}
-	failure := err // not err itself, which would be allocated for every write
+	failure := err // The address of err itself would have it allocated for every write.
 	w.failure.Store(&failure)
 }

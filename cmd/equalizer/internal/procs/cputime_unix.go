@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// cpuTime is the CPU time that the process has used, in all its threads; ok is false where that is
+// cpuTime is the CPU time that the process has used, in all its threads. ok is false if that is
 // unknown.
 func cpuTime() (used time.Duration, ok bool) {
 	var u syscall.Rusage

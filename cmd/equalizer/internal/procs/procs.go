@@ -1,9 +1,9 @@
 // Package procs gives Go as many processors as the load needs.
 //
 // For each thread that a connection wakes, Go's scheduler wakes another in case there is more to
-// do. Under little load there isn't, and the waking costs more than the work. So Go gets few
-// processors as long as they have enough to spare: on two cores, that took 15 % off what a request
-// cost at 2,000 and 8,000 a second.
+// do. Under little load there isn't, and waking costs more than the work. So Go gets few processors
+// as long as they have enough to spare. On two cores, a request then cost 15 % less at 2,000 and
+// 8,000 a second.
 package procs
 
 import (
@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// loadInterval is how often the load is looked at, and how long a burst may wait for the other
-	// processors.
+	// loadInterval is how often the load is measured, and so how long a burst may wait for the
+	// other processors.
 	loadInterval = 100 * time.Millisecond
-	// Go gets all processors at once when it uses more than busyShare of the few that it has, and
-	// gives them up when it has used less than calmShare of those for calmFor.
+	// Go gets all processors at once when it uses more than busyShare of the few that it has. It
+	// gives them up when it has used less than calmShare of the few for calmFor.
 	busyShare, calmShare = 0.65, 0.5
 	calmFor              = 2 * time.Second
 )
@@ -26,11 +26,11 @@ const (
 type governor struct {
 	few int
 	all bool
-	// calm is since when the few would have been enough.
+	// calm is for how long the few would have been enough.
 	calm time.Duration
 }
 
-// next is told how many processors' worth of CPU time was used for as long as passed.
+// next takes how many processors were used in the time that passed, and returns whether to use all.
 func (g *governor) next(used float64, passed time.Duration) (all bool) {
 	share := used / float64(g.few)
 	switch {
@@ -46,7 +46,7 @@ func (g *governor) next(used float64, passed time.Duration) (all bool) {
 }
 
 // Govern gives Go as many processors as the load needs, but no fewer than few, until ctx ends. It
-// does nothing where it can't tell the load, or all processors are few.
+// does nothing if it can't measure the load, or if there are no more than few.
 func Govern(ctx context.Context, few int) {
 	if _, ok := cpuTime(); !ok || runtime.GOMAXPROCS(0) <= few {
 		return
