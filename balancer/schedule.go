@@ -31,7 +31,7 @@ func newSchedule(backends []*Backend) schedule {
 // scheduled is the picker of strategies that differ only in how they draw from the schedule.
 //
 // What a backend can't have is drawn from the others by weight, apart from the first attempts. If
-// it went to the next backend of the schedule, that one would get all of it.
+// it simply went to the next backend of the schedule, that one would get all of it.
 type scheduled struct {
 	cycle schedule
 	draw  draw
@@ -45,6 +45,8 @@ type draw interface {
 	other(b *Backend, n uint64) uint64
 }
 
+// pick makes a first attempt where draw says, and every other attempt with pickOther. A backend
+// that has no place for a first attempt counts as tried.
 func (s *scheduled) pick(client uint64, tried tried) (*Backend, error) {
 	if tried.n > 0 {
 		return s.pickOther(client, &tried, ErrNoneHealthy)
@@ -58,9 +60,9 @@ func (s *scheduled) pick(client uint64, tried tried) (*Backend, error) {
 	return s.pickOther(client, &tried, err)
 }
 
-// pickOther takes a place at a backend that wasn't tried. While there is none, it goes on along the
-// cycle. The error is why, the reason of the backend that was tried last, unless that of the others
-// tells more.
+// pickOther takes a place at a backend that wasn't tried. It begins where draw says, and goes on
+// along the cycle until there is a place. If there is none, the error is why, which is about the
+// backend that was tried last, or a better reason from the others.
 func (s *scheduled) pickOther(client uint64, tried *tried, why error) (*Backend, error) {
 	n := s.others(tried)
 	if n == 0 {

@@ -130,6 +130,6 @@ func TestNothingIsReturnedWithProblems(t *testing.T) {
 		require.Equal(t, strings.Contains(document, "warn"), c.Log.Level == "warn")
 		require.Equal(t, strings.Contains(document, ":80"), c.Admin.Listen == ":80")
 		c.Log, c.Admin.Listen = Log{}, ""
-		require.Equal(t, Config{}, c, "but for how to log the problems, and where a process may be found")
+		require.Equal(t, Config{}, c, "except how to log the problems, and where a process may be found")
 	}
 }

@@ -197,6 +197,6 @@ func TestBenchInterruptedPrintsWhatThereIs(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(out.Bytes(), &report), out.String())
 	assert.Equal(t, "interrupted", report.Stopped)
-	assert.InDelta(t, direct.Load(), report.Direct.Requests, 2, "but for what was under way")
+	assert.InDelta(t, direct.Load(), report.Direct.Requests, 2, "except what was under way")
 	assert.NotNil(t, report.Direct.Latency)
 }
