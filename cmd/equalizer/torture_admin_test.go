@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// managed is what an operator gave a client; nil: no managed bucket. Nothing comes back within a
+// managed is what an operator gave a client; nil is no managed bucket. No token comes back within a
 // test.
 type managed struct{ capacity, tokens int64 }
 
@@ -24,12 +24,12 @@ type operator struct {
 	t   *testing.T // the round's
 	rng *rand.Rand
 	ids []string
-	// promised is what a bucket may be: one state, or more after a write that was not answered, or
-	// with a 503 that says that it is unknown.
+	// promised is what a bucket may be: one state, or several after a write without a response or
+	// with a 503 that it is in doubt.
 	promised map[string][]*managed
-	// spent says that clients spend from the buckets meanwhile, or that a crash takes what they may
-	// have spent: then there may be fewer tokens, and where no managed bucket is there may be one
-	// of a limit's.
+	// spent is true if clients spend from the buckets meanwhile, or if a crash takes what they may
+	// have spent. Then there may be fewer tokens, and instead of no managed bucket there may be a
+	// limit's.
 	spent bool
 
 	acknowledged, refused, doubted int64
@@ -45,7 +45,7 @@ func newOperator(name string, rng *rand.Rand, spent bool) *operator {
 	return o
 }
 
-// write makes one write at random. over: the process was killed before it answered.
+// write makes one write at random. over is true if the process was killed before its response.
 func (o *operator) write(admin string) (over bool) {
 	id := o.ids[o.rng.IntN(len(o.ids))]
 	old := o.promised[id]
@@ -71,8 +71,7 @@ func (o *operator) write(admin string) (over bool) {
 	return false
 }
 
-// choose is a write that is possible for a bucket that is managed, or isn't, and what it makes of
-// it.
+// choose is a write that is possible for a bucket, managed or not, and what the bucket then is.
 func (o *operator) choose(id string, isManaged bool) (method, path, body string, next *managed) {
 	next = &managed{capacity: 1 + o.rng.Int64N(1000)}
 	next.tokens = o.rng.Int64N(next.capacity + 1)
@@ -89,7 +88,8 @@ func (o *operator) choose(id string, isManaged bool) (method, path, body string,
 	return "PUT", path, "{" + values + "}", next
 }
 
-// settle asks until the store has said what became of a write: one of the two that are possible.
+// settle asks until the store knows the outcome of a write, which must be one of the two that are
+// possible.
 func (o *operator) settle(admin, id string) (over bool) {
 	for {
 		a, err := do("GET", admin+"/buckets/"+id, "")
@@ -103,7 +103,7 @@ func (o *operator) settle(admin, id string) (over bool) {
 	}
 }
 
-// of picks of what was promised what an answer may show.
+// of picks the promised states that a response may show.
 func (o *operator) of(id string, a answer) ([]*managed, error) {
 	var b bucket
 	if a.status == 200 {

@@ -17,16 +17,17 @@ import (
 
 // disk is where a store's file grows until it is full.
 type disk interface {
-	// path is the file's.
+	// path is the file's path.
 	path() string
-	// fill makes it full for the process, free lets the process go on; 0: it has ended.
+	// fill makes it full for the process with this pid, and free makes room again; the pid is 0 if
+	// the process has ended.
 	fill(pid int) error
 	free(pid int) error
 	// outlives reports whether it is full for the next process too.
 	outlives() bool
-	// says is what the system's error is then.
+	// says is the system's error when the disk is full.
 	says() error
-	// mayHaveRoom reports whether the file may have come to have all the pages that it needs.
+	// mayHaveRoom reports whether the file may have all the pages that it needs by now.
 	mayHaveRoom() bool
 }
 
@@ -44,8 +45,8 @@ func diskScenarios() []scenario {
 	return scenarios
 }
 
-// fullDisk has the disk full, sees that the process says so, and kills it before or after there is
-// room again.
+// fullDisk fills the disk, checks that the process reports it, and kills the process before or
+// after there is room again.
 func fullDisk(d disk, r *round, rng *rand.Rand) (mend func()) {
 	after(rng, 300*time.Millisecond)
 	pid := r.cmd.Process.Pid
@@ -72,8 +73,7 @@ func fullDisk(d disk, r *round, rng *rand.Rand) (mend func()) {
 
 const storeIsDown = "the store is down: traffic goes on, admin writes are refused, and spending is stored when it is back"
 
-// goesOnInItsFile reports whether the store was not down in so many flushes that a file which may
-// have room has it.
+// goesOnInItsFile reports whether the store was up in so many flushes that its file must have room.
 func goesOnInItsFile(d disk, r *round) bool {
 	if !d.mayHaveRoom() {
 		return false
@@ -85,7 +85,7 @@ func goesOnInItsFile(d disk, r *round) bool {
 	return !strings.Contains(r.logs.text(), storeIsDown)
 }
 
-// restartWhileFull has a process start on what the killed one left, before there is room again.
+// restartWhileFull starts a process on the killed one's file before there is room again.
 func restartWhileFull(d disk, r *round) {
 	checkFile(r.t, d.path())
 	if d.outlives() {
@@ -95,7 +95,7 @@ func restartWhileFull(d disk, r *round) {
 	require.NoError(r.t, d.free(0))
 }
 
-// checkFile has bbolt look for anything that is wrong with its file.
+// checkFile has bbolt check its file.
 func checkFile(t *testing.T, path string) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: deadline})
@@ -110,7 +110,7 @@ func checkFile(t *testing.T, path string) {
 	}))
 }
 
-// tmpfs is a small file system that is mounted nowhere: it is there as long as its folder is open.
+// tmpfs is a small file system that is mounted nowhere. It exists as long as its folder is open.
 type tmpfs struct {
 	folder *os.File
 	fills  int // so far
@@ -118,7 +118,7 @@ type tmpfs struct {
 
 const tmpfsSize = 4 << 20
 
-// newTmpfs makes one, where the machine lets the tests do that.
+// newTmpfs makes one, if the machine allows it.
 func newTmpfs() (tmpfs, error) {
 	config, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
 	if err != nil {
@@ -164,7 +164,7 @@ func (d tmpfs) outlives() bool { return true }
 
 func (d tmpfs) says() error { return unix.ENOSPC }
 
-// mayHaveRoom is so after some rounds: bbolt uses the pages again that they left free.
+// mayHaveRoom is true after some rounds, since bbolt reuses the pages that they left free.
 func (d *tmpfs) mayHaveRoom() bool { return d.fills > 5 }
 
 // fill writes another file until nothing more goes in.
@@ -186,7 +186,7 @@ func (d *tmpfs) fill(int) error {
 
 func (d tmpfs) free(int) error { return os.Remove(d.in("ballast")) }
 
-// fileLimit is a limit on the size of the files that a process writes, which takes no rights.
+// fileLimit is a limit on the size of the files that a process writes. It needs no privileges.
 type fileLimit struct{ file string }
 
 func openFileLimit(t *testing.T) disk { return fileLimit{t.TempDir() + "/buckets.db"} }
@@ -199,7 +199,7 @@ func (d fileLimit) says() error { return unix.EFBIG }
 
 func (d fileLimit) mayHaveRoom() bool { return false }
 
-// fill leaves room for bbolt's two meta pages alone.
+// fill leaves room only for bbolt's two meta pages.
 func (d fileLimit) fill(pid int) error {
 	return d.limit(pid, 2*uint64(os.Getpagesize()))
 }

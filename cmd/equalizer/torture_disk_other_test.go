@@ -2,5 +2,5 @@
 
 package main
 
-// diskScenarios are none where the tests can't fill a disk.
+// diskScenarios are none on this system, where the tests can't fill a disk.
 func diskScenarios() []scenario { return nil }

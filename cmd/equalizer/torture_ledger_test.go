@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// grain is what two computations of the same tokens may differ by.
+// grain is by how much two computations of the same tokens may differ.
 const grain = 0.01
 
 // level is how many tokens a bucket had at a moment, at most or at least.
@@ -19,14 +19,13 @@ type level struct {
 	at     time.Time
 }
 
-// account is what can be known of a client's bucket from outside: bounds of what it holds, from
-// when its requests were sent and when they were answered. One goroutine at a time sends a client's
-// requests.
+// account is what can be known about a client's bucket from outside: bounds of what it holds, by
+// the times of its requests and their responses. One goroutine at a time sends a client's requests.
 type account struct {
 	capacity, rate float64 // tokens, and tokens a second
 	// slack is what the flush needn't store: tokens that are back within a flush interval.
 	slack float64
-	// strict says that a crash gives nothing back, and may take all there is; and that a client may
+	// strict is true if a crash gives nothing back and may take all there is, and if a client may
 	// be refused before it has spent everything.
 	strict bool
 
@@ -35,7 +34,7 @@ type account struct {
 	stored      level // the most that a restart may find
 }
 
-// newAccount is that of a bucket that is full.
+// newAccount is the account of a full bucket.
 func newAccount(capacity, rate float64, slack time.Duration, now time.Time) *account {
 	full := level{capacity, now}
 	return &account{capacity: capacity, rate: rate, slack: rate * slack.Seconds(), most: full, least: full, stored: full}
@@ -46,7 +45,7 @@ func (a *account) when(l level, at time.Time) float64 {
 	return min(a.capacity, l.tokens+a.rate*max(0, at.Sub(l.at).Seconds()))
 }
 
-// admitted notes a request that was let through. The token was spent somewhen in between: the
+// admitted notes a request that was let through. Its token was spent at some time in between. The
 // bucket holds most if that was at once, and least if it was at the end.
 func (a *account) admitted(sent, received time.Time) error {
 	a.mu.Lock()
@@ -59,7 +58,8 @@ func (a *account) admitted(sent, received time.Time) error {
 	return nil
 }
 
-// refused notes a request that got a 429: the bucket held less than a token somewhen in between.
+// refused notes a request that got a 429: at some time in between the bucket held less than a
+// token.
 func (a *account) refused(sent, received time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -75,7 +75,7 @@ func (a *account) refused(sent, received time.Time) error {
 	return nil
 }
 
-// unanswered notes a request that nobody will ever know of whether it spent a token.
+// unanswered notes a request that may or may not have spent a token.
 func (a *account) unanswered(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -88,8 +88,8 @@ type finding struct {
 	sent, received time.Time // of the question
 }
 
-// found holds what a restart found against the bounds, and goes on from there. regained is what the
-// crash gave back for sure, of what it might have.
+// found checks what a restart found against the bounds, and goes on from there. regained is what
+// the crash certainly gave back.
 func (a *account) found(f finding) (regained, bound float64, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -168,7 +168,7 @@ func (m mark) store() {
 	}
 }
 
-// The ledger itself finds what it is there for, and nothing else.
+// The ledger finds the faults that it is for, and no others.
 func TestLedger(t *testing.T) {
 	start := time.Now()
 	at := func(seconds float64) time.Time {

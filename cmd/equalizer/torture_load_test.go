@@ -20,8 +20,8 @@ const (
 	limitCapacity = 60
 	// clientWorkers each have clients of their own.
 	clientWorkers = 6
-	// kept are the clients that each of them has in all rounds, of each kind; of its requests every
-	// eighth is that of a client that nobody saw before.
+	// kept is how many clients of each kind each of them has in all rounds. Every eighth of its
+	// requests is from a new client.
 	kept = 25
 )
 
@@ -54,7 +54,7 @@ func newVictims(s scenario, rng *rand.Rand, result *tortureResult) *victims {
 	return v
 }
 
-// seeded is a source of its own for a goroutine.
+// seeded is a goroutine's own source of random numbers.
 func (v *victims) seeded() *rand.Rand { return rand.New(rand.NewPCG(v.rng.Uint64(), v.rng.Uint64())) }
 
 func (v *victims) newWorker(name string) *worker {
@@ -71,8 +71,8 @@ func (v *victims) newWorker(name string) *worker {
 // keep is the name of a client.
 func (w *worker) keep(k kind, i int) string { return fmt.Sprintf("%s-%s-%d", w.name, k.name, i) }
 
-// kind is what a client's bucket has: the limit's defaults, or settings that an operator gave it
-// once.
+// kind is the kind of a client's bucket: with the limit's defaults, or with settings that an
+// operator gave it once.
 type kind struct {
 	name     string
 	capacity int64
@@ -99,7 +99,7 @@ func (v *victims) account(k kind) *account {
 	return a
 }
 
-// create gives the clients that are to be managed their settings, before the first round.
+// create gives the managed clients their settings, before the first round.
 func (v *victims) create(p *proxied) {
 	managed := slices.DeleteFunc(v.kinds(), func(k kind) bool { return !k.managed })
 	for _, w := range v.workers {
@@ -111,7 +111,7 @@ func (v *victims) create(p *proxied) {
 	}
 }
 
-// tormentedLoad is what goes on in a round until the process is killed.
+// tormentedLoad is the load of a round until the process is killed.
 type tormentedLoad struct {
 	*victims
 	*proxied
@@ -129,7 +129,7 @@ func (v *victims) start(p *proxied) *tormentedLoad {
 		l.clients.Go(func() {
 			for !o.write(p.admin) {
 			}
-			assert.True(p.t, l.killing.Load(), "an admin write was not answered")
+			assert.True(p.t, l.killing.Load(), "an admin write got no response")
 		})
 	}
 	l.clients.Go(l.watchFlushes)
@@ -144,8 +144,8 @@ func (l *tormentedLoad) spend(w *worker) {
 	}
 }
 
-// choose is a client of the worker's, with its account; none for one that the operators keep
-// changing.
+// choose is one of the worker's clients, with its account. A client that the operators keep
+// changing has none.
 func (l *tormentedLoad) choose(w *worker) (clientID string, a *account) {
 	switch n := w.rng.IntN(16); {
 	case n == 0:
@@ -162,7 +162,7 @@ func (l *tormentedLoad) choose(w *worker) (clientID string, a *account) {
 	return clientID, l.ledger.account(clientID)
 }
 
-// request sends one, and notes its outcome.
+// request sends a request, and notes its outcome.
 func (l *tormentedLoad) request(client *http.Client, w *worker) (alive bool) {
 	clientID, a := l.choose(w)
 	req, err := http.NewRequest("GET", l.proxy+"/", nil)
@@ -189,7 +189,7 @@ func (l *tormentedLoad) request(client *http.Client, w *worker) (alive bool) {
 func (l *tormentedLoad) note(status int, a *account, sent, received time.Time) error {
 	switch {
 	case status != 200 && status != 429:
-		return fmt.Errorf("answered with %d; want 200 or 429", status)
+		return fmt.Errorf("got %d; want 200 or 429", status)
 	case status == 200:
 		l.result.admitted.Add(1)
 	default:
@@ -204,8 +204,8 @@ func (l *tormentedLoad) note(status int, a *account, sent, received time.Time) e
 	return a.refused(sent, received)
 }
 
-// watchFlushes finds out what is surely stored. Once two more flushes than at some moment have
-// ended, the second of them began after it.
+// watchFlushes finds out what is certainly stored. Once two more flushes than at some moment have
+// ended, the second of them began after that moment.
 func (l *tormentedLoad) watchFlushes() {
 	type moment struct {
 		flushes int64
@@ -249,7 +249,7 @@ func getJSON(client *http.Client, url string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-// verify holds all buckets of a process that has just started against what is known of them.
+// verify checks all buckets of a process that has just started against what is known about them.
 func (v *victims) verify(p *proxied) {
 	p.t.Helper()
 	sent := time.Now()
@@ -273,7 +273,7 @@ func (v *victims) verify(p *proxied) {
 	v.ledger.forget(v.workers)
 }
 
-// listing is every bucket that there is.
+// listing is every bucket that exists.
 func (p *proxied) listing() map[string]bucket {
 	p.t.Helper()
 	all := map[string]bucket{}

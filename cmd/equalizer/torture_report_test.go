@@ -22,7 +22,7 @@ import (
 //go:embed testdata/torture.md.tmpl
 var torturePage string
 
-// tortureReport is what all scenarios came to.
+// tortureReport is the result of all scenarios.
 type tortureReport struct {
 	Command  string
 	Seed     uint64
@@ -37,7 +37,7 @@ type tortureReport struct {
 	Results []*tortureResult
 }
 
-// tortureResult is what a scenario came to.
+// tortureResult is the result of a scenario.
 type tortureResult struct {
 	Scenario string
 	Rounds   int
@@ -50,8 +50,8 @@ type tortureResult struct {
 	Gave    int // of them a crash gave something back
 	Worst   float64
 	Bound   float64 // what that one might have given back
-	// Acknowledged admin writes were in the store, all of them; Refused changed nothing; InDoubt
-	// were one or the other.
+	// All Acknowledged admin writes were in the store, and Refused ones changed nothing. Each of
+	// InDoubt was one or the other.
 	Acknowledged, Refused, InDoubt int64
 }
 
@@ -62,7 +62,7 @@ func newTortureReport(seed uint64, rounds int) *tortureReport {
 	}
 }
 
-// row is a scenario's, in the order in which they are asked for.
+// row adds a scenario, in the order in which they run.
 func (r *tortureReport) row(scenario string) *tortureResult {
 	result := &tortureResult{Scenario: scenario}
 	r.Results = append(r.Results, result)
@@ -89,7 +89,7 @@ func (r *tortureResult) end(operators []*operator) {
 	}
 }
 
-// Admitted and Limited count the requests; none had another answer, or none before its process was
+// Admitted and Limited count the requests. All others had no response when their process was
 // killed.
 func (r *tortureResult) Admitted() int64 { return r.admitted.Load() }
 

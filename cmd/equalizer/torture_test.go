@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// torment is how often, from which seed, and where the report goes. TestMain has flags for it.
+// torment is how many rounds there are, from which seed, and where the report goes. TestMain has
+// flags for it.
 var torment struct {
 	rounds  int
 	seed    uint64
@@ -35,7 +36,7 @@ type scenario struct {
 	refill string
 	rate   float64 // the same in tokens a second
 	strict bool    // store.durability
-	// open makes a store for all rounds, and says what is done to it in each of them.
+	// open makes a store for all rounds, and returns what is done to it in each of them.
 	open func(t *testing.T) (store string, s strain)
 }
 
@@ -54,8 +55,8 @@ func scenarios() []scenario {
 }
 
 // Load, kill -9 at a random moment, restart: round after round on the same store. No client regains
-// more than ARCHITECTURE.md's "What can be lost" says, no admin write that was answered is lost,
-// and no request fails whatever becomes of the store.
+// more than "What can be lost" in ARCHITECTURE.md allows, no admin write with a response is lost,
+// and no request fails, whatever happens to the store.
 func TestTorture(t *testing.T) { torture(t, torment.rounds) }
 
 func torture(t *testing.T, rounds int) {
@@ -121,8 +122,8 @@ type round struct {
 	load *tormentedLoad
 }
 
-// round starts the process, holds what it has against what the round before left, and has the
-// strain go on under load until it is killed.
+// round starts the process, checks its buckets against what the round before left, and runs the
+// strain under load until the process is killed.
 func (v *victims) round(t *testing.T, args []string, strain strain) {
 	p := launch(t, args...)
 	v.verify(p)
@@ -147,11 +148,12 @@ func killOnly(_ *round, rng *rand.Rand) (mend func()) {
 	return func() {}
 }
 
-// after is a random time up to most. It is the moment of what comes next, nothing is waited for.
+// after is a random time up to most. It is when the next thing happens, and not a wait for
+// anything.
 func after(rng *rand.Rand, most time.Duration) { <-time.After(time.Duration(rng.Int64N(int64(most)))) }
 
-// crashingPostgres has the server end at once, while batches are on their way to it, and come back.
-// The process is killed while the server is away, soon after, or when all is stored again.
+// crashingPostgres ends the server at once, while batches are on their way to it, and starts it
+// again. The process is killed while the server is away, soon after, or when all is stored again.
 func crashingPostgres(t *testing.T) (string, strain) {
 	c := newCluster(t)
 	return c.URL("equalizer"), func(r *round, rng *rand.Rand) (mend func()) {
