@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// userAgent tells those who read the target's log who this was.
+// userAgent identifies these requests in the target's log.
 const userAgent = "gopher-equalizer bench"
 
 // client sends GET requests to one URL over HTTP/1.1 with keep-alive.
 //
-// It is net/http's transport and not fasthttp's client, which the proxy has already: two sides
-// of one library would agree on its mistakes. And this one ends a request when its context
-// does, and leaves large bodies on the wire until they are read.
+// It uses net/http's transport and not fasthttp's client, which the proxy has already: two sides of
+// one library would agree on its mistakes. net/http also ends a request when its context ends, and
+// leaves large bodies on the wire until they are read.
 type client struct {
 	transport *http.Transport
 	request   *http.Request
 }
 
-// newClient wants a URL that Settings.Validate has seen.
+// newClient wants a URL that Settings.Validate accepted.
 func newClient(url string, header http.Header) (*client, error) {
 	request, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -40,7 +40,7 @@ func newClient(url string, header http.Header) (*client, error) {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
 	return &client{request: request, transport: &http.Transport{
-		Proxy:               nil, // HTTP_PROXY would be measured along with it
+		Proxy:               nil, // HTTP_PROXY would be measured, too
 		DialContext:         (&net.Dialer{}).DialContext,
 		Protocols:           &http1,
 		DisableCompression:  true,
@@ -48,7 +48,7 @@ func newClient(url string, header http.Header) (*client, error) {
 	}}, nil
 }
 
-// send is a sender. A redirect is an answer like any other.
+// send is a sender. A redirect is a response like any other.
 func (c *client) send(ctx context.Context) outcome {
 	answer, err := c.transport.RoundTrip(c.request.WithContext(ctx))
 	if err != nil {
@@ -61,7 +61,7 @@ func (c *client) send(ctx context.Context) outcome {
 
 func (c *client) close() { c.transport.CloseIdleConnections() }
 
-// why puts an error into words that are the same for the same cause: without the ports that
+// why describes an error in words that are the same for the same cause, without the ports, which
 // differ from one connection to the next.
 func why(err error, timeout time.Duration) string {
 	var timedOut net.Error

@@ -44,7 +44,7 @@ func TestSend(t *testing.T) {
 		assert.Equal(t, outcome{status: status}, c.send(t.Context()))
 	}
 	f(200, 1<<20)
-	f(302, 0) // not followed: the handler would see another path
+	f(302, 0) // not followed, or the handler would see another path
 	f(429, 100)
 	f(500, 0)
 }
@@ -136,7 +136,7 @@ func TestWhy(t *testing.T) {
 	assert.Equal(t, "x509: certificate signed by unknown authority", why(x509.UnknownAuthorityError{}, time.Second))
 }
 
-// The whole of it against real servers: what they count is what is reported.
+// A whole run against real servers. The report has what the servers counted.
 func TestRun(t *testing.T) {
 	var direct, through, slow atomic.Int64
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// maxInFlight requests wait for their answers at once, so that a target that hangs doesn't cost
-// a connection for every request that is due.
+// maxInFlight is how many requests may wait for their responses at once, so that a target that
+// hangs doesn't cost a connection for every request that is due.
 const maxInFlight = 512
 
-// lateAfter is how late a request has to be sent to be reported as such.
+// lateAfter is how late a request must be sent to be reported as late.
 const lateAfter = 10 * time.Millisecond
 
-// sender sends one request and reads its answer to the end, or until ctx does.
+// sender sends one request and reads its response to the end, or until ctx ends.
 type sender func(ctx context.Context) outcome
 
-// outcome is the result of a request: the response's status, or why there is none.
+// outcome is the result of a request: the response's status, or why there is no response.
 type outcome struct {
 	status int
 	err    error
@@ -29,15 +29,14 @@ type result struct {
 	outcome
 	latency time.Duration
 	late    bool // sent over lateAfter after it was due, and not because the target was slow
-	cut     bool // the run was over before the answer
+	cut     bool // the run was over before the response
 }
 
-// pacer sends requests when they are due, whether or not those before them are answered: a
-// target that stalls gets no pause that would hide the stall ("coordinated omission").
+// pacer sends requests when they are due, even if earlier ones have no response yet: a target that
+// stalls gets no pause that would hide the stall ("coordinated omission").
 //
-// It is not the vegeta library, which brings seven modules, can't end a request that is under way
-// when the run is interrupted, and where its workers are bounded forgets what a request waited for
-// one.
+// The vegeta library won't do. It brings seven modules, can't end a request under way when the run
+// is interrupted, and doesn't count the time that a request waits for one of its bounded workers.
 type pacer struct {
 	interval time.Duration
 	timeout  time.Duration
@@ -53,7 +52,7 @@ func newPacer(rate int, timeout time.Duration) *pacer {
 	}
 }
 
-// round sends n requests, and returns when the last of them is answered. Where ctx ends before,
+// round sends n requests, and returns once the last of them has its response. If ctx ends earlier,
 // there are fewer results.
 func (p *pacer) round(ctx context.Context, n int, send sender) []result {
 	results := make([]result, n)
@@ -76,9 +75,9 @@ func (p *pacer) round(ctx context.Context, n int, send sender) []result {
 	return finished(results[:begun])
 }
 
-// admit waits until a request is due and there is a slot for it. from is when its time
-// begins: now, so that this machine's timers aren't held against the target; but if it
-// had to wait for a slot, which is the target's doing, then when it was due. false: ctx ended.
+// admit waits until a request is due and there is a slot for it. from is when its time begins: now,
+// so that this machine's timers don't count against the target. If it had to wait for a slot, which
+// is the target's fault, it is when the request was due. ok is false if ctx ended.
 func (p *pacer) admit(ctx context.Context, due time.Time) (from time.Time, ok bool) {
 	if wait := time.Until(due); wait > 0 {
 		p.behind = false
@@ -121,7 +120,7 @@ func (p *pacer) exchange(ctx context.Context, from time.Time, send sender, r *re
 	r.cut = r.err != nil && ctx.Err() != nil
 }
 
-// finished leaves out what was cut off.
+// finished leaves out requests that were cut off.
 func finished(results []result) []result {
 	kept := results[:0]
 	for _, r := range results {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// answering takes that long for each request, and is 200.
+// answering is a sender that takes this long, and gets a 200.
 func answering(latency time.Duration) sender {
 	return func(ctx context.Context) outcome {
 		if !sleep(ctx, latency) {
@@ -43,7 +43,7 @@ func TestRoundKeepsTheRate(t *testing.T) {
 	})
 }
 
-// A stall is seen by every request that was due in it, and not just by the one that met it.
+// Every request that was due during a stall sees it, not only the one that was under way.
 func TestAStallIsNotOmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		resumes := time.Now().Add(500 * time.Millisecond)
@@ -59,7 +59,8 @@ func TestAStallIsNotOmitted(t *testing.T) {
 	})
 }
 
-// Nor is it where no more requests may be under way: the wait for a slot is the target's.
+// The same holds if no more requests may be under way: waiting for a slot counts against the
+// target.
 func TestAWaitForASlotCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		resumes := time.Now().Add(500 * time.Millisecond)

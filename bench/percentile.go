@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Latency is the time that half, 90 % and 99 % of the requests took at most; or the differences
-// between two such.
+// Latency is the time that half, 90 % and 99 % of the requests took at most, or the difference
+// between two of these.
 type Latency struct {
 	P50 Milliseconds `json:"p50"`
 	P90 Milliseconds `json:"p90"`
@@ -24,7 +24,7 @@ func (m Milliseconds) float() float64 {
 	return float64(time.Duration(m).Round(time.Microsecond).Microseconds()) / 1000
 }
 
-// latencyOf is the percentiles of what was measured, in any order; nil of nothing.
+// latencyOf returns the percentiles of durations in any order; nil if there are none.
 func latencyOf(measured []time.Duration) *Latency {
 	if len(measured) == 0 {
 		return nil
@@ -37,8 +37,8 @@ func latencyOf(measured []time.Duration) *Latency {
 	}
 }
 
-// percentile is the least of the sorted values that p percent of them, 1 to 100, are not
-// above: the nearest rank. It makes no value up between two that were measured.
+// percentile is the least of the sorted values that p percent of them, 1 to 100, don't exceed: the
+// nearest rank. It doesn't interpolate.
 func percentile(sorted []time.Duration, p int) time.Duration {
 	rank := (len(sorted)*p + 99) / 100
 	return sorted[rank-1]
@@ -52,9 +52,8 @@ func (l *Latency) minus(other *Latency) *Latency {
 	return &Latency{P50: l.P50 - other.P50, P90: l.P90 - other.P90, P99: l.P99 - other.P99}
 }
 
-// noise is how much the same side differs from itself, its odd rounds from its even ones:
-// what a difference between two sides has to exceed to mean anything. nil if there are no two
-// rounds.
+// noise is how much a side's odd rounds differ from its even ones. A difference between two sides
+// must exceed it to mean anything. It is nil if there are no two rounds.
 func noise(rounds [][]time.Duration) *Latency {
 	var halves [2][]time.Duration
 	for i, round := range rounds {

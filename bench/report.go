@@ -16,40 +16,41 @@ type Report struct {
 	Rate int `json:"rate"`
 	// Seconds is how long the run took.
 	Seconds float64 `json:"seconds"`
-	// Rounds is how many each side had whole, the warm-up included; RoundRequests is how many
-	// requests a round has.
+	// Rounds is how many whole rounds each side had, including the warm-up. RoundRequests is how
+	// many requests a round has.
 	Rounds        int `json:"rounds"`
 	RoundRequests int `json:"round_requests"`
-	// Stopped says why the run ended early; empty if it didn't.
+	// Stopped is why the run ended early; empty if it didn't.
 	Stopped string `json:"stopped"`
-	// Direct is the target without the proxy; Through with it, nil where that wasn't asked for.
+	// Direct is the target without the proxy, Through the target through it; nil if that wasn't
+	// asked for.
 	Direct  Side  `json:"direct"`
 	Through *Side `json:"through"`
 	// Overhead is Through's latency less Direct's; nil if one of them is missing.
 	Overhead *Latency `json:"overhead_ms"`
-	// Noise is how much the direct latency differs from itself, between its odd and even rounds;
-	// nil if there are no two. An Overhead below it says nothing.
+	// Noise is how much the direct latency differs between odd and even rounds; nil if there are no
+	// two. An Overhead below it means nothing.
 	Noise *Latency `json:"noise_ms"`
 }
 
 // Side is the outcome of one side's requests.
 type Side struct {
 	URL string `json:"url"`
-	// Requests is how many were sent and answered or failed: Responses and Errors together.
+	// Requests is how many were sent, and got a response or failed: Responses and Errors together.
 	Requests int `json:"requests"`
-	// Warmup is how many of those came in the first round, in which connections are
-	// made: their times don't count.
+	// Warmup is how many of those were in the first round, in which connections are made. Their
+	// times don't count.
 	Warmup int `json:"warmup"`
 	// Failures is how many had no response, or one with a status of 400 or more.
 	Failures int `json:"failures"`
 	// Late is how many this machine sent over 10 ms late because it was busy itself.
 	Late int `json:"late"`
-	// Responses is how many had which status.
+	// Responses counts the responses by status.
 	Responses map[int]int `json:"responses"`
-	// Errors is how many had no response, by why.
+	// Errors counts the requests without a response, by cause.
 	Errors map[string]int `json:"errors"`
-	// Latency is of the requests that succeeded, from when each was sent to its response's last
-	// byte; nil if none did. One that had to wait because 512 others were under way is
+	// Latency is that of the requests that succeeded, from when each was sent to its response's
+	// last byte; nil if none did. A request that had to wait because 512 others were under way is
 	// timed from when it was due.
 	Latency *Latency `json:"latency_ms"`
 }
@@ -68,7 +69,7 @@ func (m *measurement) report(stopped string) Report {
 	return r
 }
 
-// String is the report for people: a table, then what is to be said of it.
+// String is the report for people: a table, then notes.
 func (r Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d requests a second for %.1f s, in rounds of %d\n\n", r.Rate, r.Seconds, r.RoundRequests)
@@ -111,7 +112,7 @@ func (l *Latency) cells(format string) []string {
 	}
 }
 
-// notes are what the figures alone don't say.
+// notes are what the figures alone don't show.
 func (r Report) notes() []string {
 	notes := []string{"direct: " + r.Direct.outcomes()}
 	if r.Through != nil {

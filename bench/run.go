@@ -17,16 +17,16 @@ type measurement struct {
 	started  time.Time
 }
 
-// contender is one side: where to send, and the outcome.
+// contender is one side: where to send to, and the outcome.
 type contender struct {
 	send  sender
 	tally *tally
 }
 
-// Run measures. It ends when Settings.Duration is over and the round under way is answered; when
-// ctx ends, at once, which is no error; or when a side fails all requests, which is one. The report
-// holds what was measured until then in any case, and what was under way when ctx ended is not in
-// it.
+// Run measures. It ends when Settings.Duration is over and the round under way has its responses.
+// It ends at once when ctx ends, which is no error, or when a side fails all requests, which is
+// one. The report always has what was measured until then, without the requests that were under way
+// when ctx ended.
 //
 // Rounds of half a second take turns in the order direct, through, through, direct, so
 // that a machine that slows down or speeds up does so for both.
@@ -77,8 +77,8 @@ func (m *measurement) run(ctx context.Context) (Report, error) {
 	return m.report(""), nil
 }
 
-// timeIsUp where answers are so slow that the rounds take longer than planned. The warm-up and
-// one round are run in any case: without them there is nothing to report.
+// timeIsUp reports whether slow responses have made the rounds take longer than planned. The
+// warm-up and one round are always run: without them there is nothing to report.
 func (m *measurement) timeIsUp() bool {
 	return m.done > 1 && time.Since(m.started) >= m.s.Duration
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// measure runs with made-up sides, on made-up time.
+// measure runs with fake sides, on fake time.
 func measure(ctx context.Context, s Settings, direct, through sender) (Report, error) {
 	s.Target = "http://direct/"
 	if through != nil {
@@ -59,7 +59,8 @@ func TestTargetAlone(t *testing.T) {
 	})
 }
 
-// A machine that becomes slower all the time does so for both sides: what is 2 ms stays 2 ms.
+// A machine that becomes slower all the time does so for both sides, so a difference of 2 ms stays
+// 2 ms.
 func TestDriftHitsBothSides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -96,7 +97,7 @@ func TestSidesTakeTurns(t *testing.T) {
 	})
 }
 
-// Rounds that take long because the answers do are ended by the duration.
+// If slow responses make rounds long, the duration ends the run.
 func TestTimeIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := measure(t.Context(), Settings{Rate: 100, Duration: 5 * time.Second, Timeout: 10 * time.Second},

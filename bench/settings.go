@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// The most that a run may ask for: it is a measurement, and not an attack.
+// The bounds of a run, which is a measurement and no attack.
 const (
 	MaxRate     = 10_000           // requests a second
 	MaxDuration = 10 * time.Minute // of a run
@@ -22,11 +22,11 @@ const (
 const (
 	minDuration = time.Second
 	minTimeout  = time.Millisecond
-	// minRequests of a run: percentiles of fewer say nothing.
+	// minRequests is the least for a run: percentiles of fewer mean nothing.
 	minRequests = 20
-	// minRounds of a side: one to warm up, and three to measure.
+	// minRounds is the least for a side: one to warm up, and three to measure.
 	minRounds = 4
-	// roundsPerSecond while there are requests for that many: rounds are short, so that what
+	// roundsPerSecond is used if there are requests for that many. Rounds are short, so that what
 	// the machine does meanwhile hits both sides.
 	roundsPerSecond = 2
 )
@@ -35,7 +35,8 @@ const (
 type Settings struct {
 	// Target is where the requests go directly, an http or https URL.
 	Target string
-	// Through is where the same requests go by way of the proxy; empty measures Target alone.
+	// Through is where the same requests go through the proxy. If it is empty, Target alone is
+	// measured.
 	Through string
 	// Header is sent with every request, to both.
 	Header http.Header
@@ -47,13 +48,13 @@ type Settings struct {
 	Timeout time.Duration
 }
 
-// Default is a run that takes 20 s and hurts nobody. Target is left to say.
+// Default is a run that takes 20 s and hurts nobody. It lacks a Target.
 func Default() Settings {
 	return Settings{Rate: 100, Duration: 20 * time.Second, Timeout: 5 * time.Second}
 }
 
-// Validate says what can't be measured. The error begins with the setting's name in lower
-// case, and quotes no password.
+// Validate checks the settings. The error begins with the setting's name in lower case, and quotes
+// no password.
 func (s Settings) Validate() error {
 	if s.Target == "" {
 		return errors.New("target is missing: want http://HOST:PORT/PATH")
@@ -124,7 +125,7 @@ func checkURL(name, text string) error {
 	return nil
 }
 
-// isPort reports whether there can be such a port. Digits are all that a URL has there; none are
+// isPort reports whether there can be such a port. In a URL it has digits only, and none stand for
 // the scheme's own.
 func isPort(port string) bool {
 	n, err := strconv.ParseUint(port, 10, 16)

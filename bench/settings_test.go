@@ -57,7 +57,7 @@ func TestValidate(t *testing.T) {
 	f(func(s *Settings) { s.Header = http.Header{"X": {"ok", "secret\r\nY: z"}} }, "header X has a control character in its value")
 }
 
-// Whatever is let through is planned within its own bounds.
+// All settings that are accepted are planned within their own bounds.
 func TestPlanKeepsToTheBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := valid()

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// hopelessAfter requests of rounds in which nothing succeeded, a side is given up.
+// hopelessAfter is after how many requests without any success in their rounds a side is given up.
 const hopelessAfter = 10
 
-// maxReasons are counted apart; what comes after is counted as otherReasons.
+// maxReasons is how many reasons are counted apart. Others are counted as otherReasons.
 const (
 	maxReasons   = 10
 	otherReasons = "other errors"
@@ -32,7 +32,7 @@ func newTally(name, url string, timeout time.Duration) *tally {
 	}
 }
 
-// add counts a round. Of the warm-up, in which connections are made, the times don't count.
+// add counts a round. The times of the warm-up, in which connections are made, don't count.
 func (t *tally) add(results []result, warmup bool) {
 	var took []time.Duration
 	for _, r := range results {
@@ -72,7 +72,7 @@ func (t *tally) count(r result) {
 	t.side.Errors[reason]++
 }
 
-// hopeless says that a side is given up, and why; nil while there is hope.
+// hopeless is why a side is given up; nil if it isn't.
 func (t *tally) hopeless() error {
 	if t.barren < hopelessAfter {
 		return nil
@@ -83,14 +83,14 @@ func (t *tally) hopeless() error {
 	return fmt.Errorf("%s, %s: the last %d requests all failed (of all %d: %s)", t.name, t.side.URL, t.barren, t.side.Requests, t.side.outcomes())
 }
 
-// done is the side with its percentiles.
+// done returns the side with its percentiles.
 func (t *tally) done() Side {
 	s := t.side
 	s.Latency = latencyOf(slices.Concat(t.rounds...))
 	return s
 }
 
-// outcomes is the outcome of the requests, in words: "200: 990, 429: 10".
+// outcomes describes the outcome of the requests: "200: 990, 429: 10".
 func (s Side) outcomes() string {
 	var parts []string
 	for _, status := range sortedKeys(s.Responses) {

@@ -1,4 +1,5 @@
-// Package machine says what machine a result was measured on, and what revision was measured.
+// Package machine describes the machine that a result was measured on, and the revision that was
+// measured.
 package machine
 
 import (
@@ -13,13 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Fact is a name and what is true of it.
+// Fact is a property of the machine.
 type Fact struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
-// Facts describe this machine, and how busy it is now. What the system doesn't tell is "unknown".
+// Facts describes this machine, and how busy it is now. Facts that the system doesn't tell are
+// "unknown".
 func Facts() []Fact {
 	facts := []Fact{
 		{Name: "CPU", Value: fmt.Sprintf("%s, %d threads", field("/proc/cpuinfo", "model name", ":"), runtime.NumCPU())},
@@ -51,7 +53,7 @@ func field(path, name, separator string) string {
 	return "unknown"
 }
 
-// Revision is git's name for the working tree, "unknown" outside of one.
+// Revision is git's name for the working tree; "unknown" outside of one.
 func Revision(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
 	if err != nil {

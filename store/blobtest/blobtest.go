@@ -1,4 +1,4 @@
-// Package blobtest is what every implementation of store.Blobs must pass.
+// Package blobtest has the tests that every implementation of store.Blobs must pass.
 package blobtest
 
 import (

@@ -83,7 +83,7 @@ func howTheLastWriterEnded(t *testing.T, place Place) {
 	require.False(t, got.IsZero(), "nobody ever wrote")
 	require.True(t, got.Before(at))
 	Write(t, s, limiter.Batch{})
-	stopped(time.Time{}, "an empty batch says that somebody is there")
+	stopped(time.Time{}, "an empty batch means that a writer is there")
 	Write(t, s, limiter.Batch{Stopped: at})
 	stopped(at, "the last one was said to be")
 	s = Reopen(t, place, s)
