@@ -1,5 +1,5 @@
-// Command backend is what the proxies of the side-by-side suite stand in front of: backends that
-// answer as fast as they can and count what they are asked.
+// Command backend runs the backends of the side-by-side suite. They respond as fast as they can,
+// and count their requests.
 //
 //	backend -n 3
 //
@@ -16,10 +16,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Hello tells whoever started the backends where they are. All addresses are HOST:PORT.
+// Hello has the addresses of the backends for the program that started them. All are HOST:PORT.
 type Hello struct {
 	Backends []string `json:"backends"`
-	Control  string   `json:"control"` // answers GET /counts with Counts
+	Control  string   `json:"control"` // responds to GET /counts with Counts
 }
 
 func main() {
@@ -55,9 +55,9 @@ func run(n int) error {
 // start serves every backend, and the counts of all of them.
 func start(sites []site, serve func(fasthttp.RequestHandler) (string, error)) (Hello, error) {
 	var hello Hello
-	answers := newAnswers()
+	bodies := newBodies()
 	for i := range sites {
-		address, err := serve(sites[i].handler(answers))
+		address, err := serve(sites[i].handler(bodies))
 		if err != nil {
 			return Hello{}, err
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Counts are the load's requests that each backend got since it started. A request counts
-// before it is answered. Probes don't, nor does the look at a head.
+// Counts are the load's requests that each backend got since it started. A request counts before
+// its response. Probes and requests for /head don't count.
 type Counts struct {
 	Requests []int64 `json:"requests"`
 }
@@ -20,19 +20,18 @@ type site struct {
 	_        [56]byte
 }
 
-// newAnswers makes the bodies by path. Of the small one the whole answer is 118 bytes long, its
-// head included.
-func newAnswers() map[string][]byte {
+// newBodies makes the bodies by path. The whole small response has 118 bytes, including its head.
+func newBodies() map[string][]byte {
 	body := func(size int) []byte { return bytes.Repeat([]byte("0123456789abcdef"), size/16) }
 	return map[string][]byte{"/small": body(16), "/10k": body(10 << 10), "/1m": body(1 << 20)}
 }
 
-// handler answers the paths of the load, /health for probes, and /head with the head of
-// the request as it came: what a proxy makes of it can be seen there.
-func (s *site) handler(answers map[string][]byte) fasthttp.RequestHandler {
+// handler serves the paths of the load, and /health for probes. It responds to /head with the head
+// of the request as it came, which shows what a proxy has made of it.
+func (s *site) handler(bodies map[string][]byte) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		ctx.SetContentType("text/plain")
-		body, load := answers[string(ctx.Path())]
+		body, load := bodies[string(ctx.Path())]
 		switch {
 		case load:
 			s.requests.Add(1)
@@ -45,7 +44,7 @@ func (s *site) handler(answers map[string][]byte) fasthttp.RequestHandler {
 	}
 }
 
-// counts answers every request with the Counts.
+// counts responds to every request with the Counts.
 func counts(sites []site) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		var c Counts

@@ -11,8 +11,8 @@ import (
 	"github.com/valyala/fasthttp/fasthttputil"
 )
 
-// served starts backends whose addresses are names, and returns what a raw request to one of
-// them is answered, as bytes.
+// served starts backends whose addresses are names. It returns a function that sends a raw request
+// to one of them, and returns the response's bytes.
 func served(t *testing.T, n int) (ask func(address, path string) string, hello Hello) {
 	t.Helper()
 	listeners := map[string]*fasthttputil.InmemoryListener{}
@@ -38,21 +38,21 @@ func exchange(t *testing.T, conn net.Conn, path string) string {
 	defer conn.Close()
 	_, err := conn.Write([]byte("GET " + path + " HTTP/1.0\r\nHost: h\r\nX-A: b\r\n\r\n"))
 	require.NoError(t, err)
-	answer, err := io.ReadAll(conn)
+	response, err := io.ReadAll(conn)
 	require.NoError(t, err)
-	return string(answer)
+	return string(response)
 }
 
 func TestTheSmallAnswerHas118Bytes(t *testing.T) {
 	ask, hello := served(t, 1)
-	answer := ask(hello.Backends[0], "/small")
-	require.Len(t, answer, 118+len("Connection: close\r\n"), "%q", answer) // HTTP/1.0 closes
+	response := ask(hello.Backends[0], "/small")
+	require.Len(t, response, 118+len("Connection: close\r\n"), "%q", response) // HTTP/1.0 closes
 }
 
 func TestBodies(t *testing.T) {
-	answers := newAnswers()
-	require.Len(t, answers["/10k"], 10<<10)
-	require.Len(t, answers["/1m"], 1<<20)
+	bodies := newBodies()
+	require.Len(t, bodies["/10k"], 10<<10)
+	require.Len(t, bodies["/1m"], 1<<20)
 }
 
 func TestBackendsCountTheLoadAlone(t *testing.T) {
@@ -63,8 +63,8 @@ func TestBackendsCountTheLoadAlone(t *testing.T) {
 		}
 	}
 	var c Counts
-	answer := ask(hello.Control, "/counts")
-	require.NoError(t, json.Unmarshal([]byte(answer[len(answer)-len(`{"requests":[1,2,0]}`)-1:]), &c))
+	response := ask(hello.Control, "/counts")
+	require.NoError(t, json.Unmarshal([]byte(response[len(response)-len(`{"requests":[1,2,0]}`)-1:]), &c))
 	require.Equal(t, []int64{1, 2, 0}, c.Requests)
 }
 

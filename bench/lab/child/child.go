@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package child runs the suite's programs: it starts each in a process group of its own, ends
-// none but those, and leaves none behind, however the suite ends.
+// Package child runs the suite's programs. It starts each in a process group of its own, ends only
+// those, and leaves none behind, however the suite ends.
 package child
 
 import (
@@ -22,7 +22,7 @@ import (
 // patience is how long a program may take to end before it is killed.
 const patience = 2 * time.Second
 
-// Program says what to run.
+// Program is a program to run.
 type Program struct {
 	Path string
 	Args []string
@@ -32,7 +32,7 @@ type Program struct {
 	Hello func(io.Reader) error
 }
 
-// Process is a program that runs.
+// Process is a running program.
 type Process struct {
 	name  string
 	log   string
@@ -42,7 +42,7 @@ type Process struct {
 
 // Start starts a program. It ends with Stop, or with the suite's own process.
 func Start(p Program) (*Process, error) {
-	// To its end, wherever that is: the file may be cleared meanwhile.
+	// Append, since the file may be cleared meanwhile.
 	log, err := os.OpenFile(filepath.Join(p.Dir, "output.log"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -50,8 +50,8 @@ func Start(p Program) (*Process, error) {
 	defer log.Close()
 	cmd := exec.Command(p.Path, p.Args...)
 	cmd.Dir, cmd.Env, cmd.Stderr = p.Dir, append(os.Environ(), p.Env...), log
-	// SIGTERM, not SIGKILL: nginx's master ends its workers on the one, and orphans them on the
-	// other.
+	// SIGTERM, not SIGKILL, since nginx's master ends its workers on SIGTERM, and orphans them on
+	// SIGKILL.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	c := &Process{name: filepath.Base(p.Path), log: log.Name(), cmd: cmd, ended: make(chan struct{})}
 	if err := c.start(p.Hello, log); err != nil {
@@ -60,7 +60,7 @@ func Start(p Program) (*Process, error) {
 	return c, nil
 }
 
-// start waits for the program's hello, if it says one.
+// start waits for the program's hello, if it prints one.
 func (c *Process) start(hello func(io.Reader) error, log io.Writer) error {
 	if hello == nil {
 		c.cmd.Stdout = log
@@ -73,7 +73,7 @@ func (c *Process) start(hello func(io.Reader) error, log io.Writer) error {
 	defer r.Close()
 	c.cmd.Stdout = w
 	err = c.launch()
-	_ = w.Close() // ours; the program's end is its own, so that its end is the hello's
+	_ = w.Close() // our end; when the program closes its own, the hello has ended
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (c *Process) Await(ctx context.Context, ready func() error) error {
 	}
 }
 
-// lastLines are how many LastWords has: HAProxy says what is wrong two lines before its last.
+// lastLines is how many lines LastWords has. HAProxy's reason is two lines before its last.
 const lastLines = 3
 
 // LastWords are the last lines that the program printed, as one.
@@ -161,8 +161,8 @@ func (c *Process) Stop() {
 	}
 }
 
-// reap waits for the program's end and kills what is left of its group. The program is only
-// looked at, not reaped, before that: as long as it is there nobody else can have the group's id.
+// reap waits for the program's end and kills what is left of its group. Before that, the program
+// isn't reaped: as long as it is there, nobody else can have the group's id.
 func (c *Process) reap() {
 	for unix.Waitid(unix.P_PID, c.PID(), nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}

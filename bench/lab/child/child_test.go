@@ -34,7 +34,7 @@ func number(n *int) func(io.Reader) error {
 	}
 }
 
-// gone awaits the end of a process that isn't ours to wait for.
+// gone awaits the end of a process that isn't our child.
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -52,7 +52,7 @@ func TestStopEndsAllThatTheProgramStarted(t *testing.T) {
 	p.Stop()
 	assert.True(t, p.Ended())
 	gone(t, grandchild)
-	p.Stop() // again does nothing
+	p.Stop() // a second Stop does nothing
 }
 
 func TestStopKillsWhatDoesNotListen(t *testing.T) {

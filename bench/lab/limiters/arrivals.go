@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// knownClients are those that go on taking while the others come.
+// knownClients is how many clients go on taking while the others come.
 const knownClients = 1_000
 
-// arrivals is the rows of takes on known keys while new keys come as fast as one goroutine can
-// bring them.
+// arrivals measures takes of known keys while new keys come as fast as one goroutine can make them.
 func (s *suite) arrivals() error {
 	service, err := openService(plenty(), int64(s.allClients+knownClients))
 	if err != nil {

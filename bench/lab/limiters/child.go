@@ -11,12 +11,13 @@ import (
 	"os/exec"
 )
 
-// roleVariable has this program, or its tests, be one of the other processes.
+// roleVariable makes this program, or its tests, one of the other processes.
 const roleVariable = "LIMITERS_ROLE"
 
 const loadRole, proxyRole = "load", "proxy"
 
-// serveRole is the main of the process that the environment names; false: it names none.
+// serveRole is the main function of the process that the environment names. It returns false if
+// that names none.
 func serveRole() (served bool, err error) {
 	switch os.Getenv(roleVariable) {
 	case loadRole:
@@ -27,8 +28,8 @@ func serveRole() (served bool, err error) {
 	return false, nil
 }
 
-// child is another process of this program, as its parent sees it: it says where it listens, and
-// then answers lines of JSON.
+// child is another process of this program, as its parent sees it. It prints where it listens, and
+// then responds to lines of JSON.
 type child struct {
 	address string
 	cmd     *exec.Cmd
@@ -62,30 +63,30 @@ func startChild(role string, args ...string) (*child, error) {
 	return c, nil
 }
 
-// ask writes a line, and waits for the answer.
-func (c *child) ask(question, answer any) error {
+// ask writes a line, and waits for the response.
+func (c *child) ask(question, response any) error {
 	if err := json.NewEncoder(c.in).Encode(question); err != nil {
 		return err
 	}
-	return c.hear(answer)
+	return c.hear(response)
 }
 
-func (c *child) hear(answer any) error {
+func (c *child) hear(response any) error {
 	if !c.out.Scan() {
 		return fmt.Errorf("its process ended: %w", c.out.Err())
 	}
-	return json.Unmarshal(c.out.Bytes(), answer)
+	return json.Unmarshal(c.out.Bytes(), response)
 }
 
 // stop ends the child, which ends with its input.
 func (c *child) stop() {
 	_ = c.in.Close()
-	_ = c.cmd.Wait() // how it ends changes no figure
+	_ = c.cmd.Wait() // its end changes no figure
 }
 
-// answer is a child's loop: it says where it listens, and then what each question comes to, until
-// its input ends.
-func answer[Q, A any](address string, in io.Reader, out io.Writer, to func(Q) A) error {
+// respond is a child's loop. It prints where it listens, and then the response to each request,
+// until its input ends.
+func respond[Q, A any](address string, in io.Reader, out io.Writer, to func(Q) A) error {
 	encoder := json.NewEncoder(out)
 	if err := encoder.Encode(address); err != nil {
 		return err

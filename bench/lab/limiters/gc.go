@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// collectEvery is how often the garbage is taken to be collected. In a proxy that serves known
+// collectEvery is how often we assume the garbage to be collected. In a proxy that serves known
 // clients it is every two minutes, when the runtime insists.
 const collectEvery = time.Minute
 
-// gc is the row of what collecting garbage among so many buckets costs the requests of a proxy that
-// shares a process with them. Two proxies stand side by side, one with the buckets and one with
-// none, and take turns of a few seconds at one load, so that what else the machine does hits both.
-// In every second turn the garbage is collected, once, so that there are many collections to tell
-// from; what they are to all requests is computed from how often there is one.
+// gc measures what collecting garbage among many buckets costs the requests of a proxy in the same
+// process. Two proxies run side by side, one with the buckets and one without. They take turns of a
+// few seconds at one load, so that what else the machine does hits both. In every second turn the
+// garbage is collected once, so that there are many collections to measure. Their effect on all
+// requests is computed from how often there is one.
 func (s *suite) gc() error {
 	sender, err := startChild(loadRole)
 	if err != nil {
@@ -44,12 +44,12 @@ func (s *suite) gc() error {
 	return nil
 }
 
-// gcReport takes p99.9 from all requests, as a round has too few of them for it. How certain that
-// is shows in what it is without any one round.
+// gcReport takes p99.9 from all requests, since a round has too few of them for it. Its uncertainty
+// is how it varies when any one round is left out.
 func (s *suite) gcReport(rounds [][2]gcSide) {
 	const q = 0.999
 	names := [2]string{"with no buckets", "with " + count(s.allClients) + " buckets"}
-	var most [2][]float64 // of all rounds but one
+	var most [2][]float64 // of all rounds except one
 	figures := map[string][]float64{}
 	for i := range rounds {
 		others := pooled(slices.Concat(rounds[:i], rounds[i+1:]))
@@ -71,7 +71,7 @@ func (s *suite) gcReport(rounds [][2]gcSide) {
 	}
 }
 
-// pooled is what several rounds come to.
+// pooled sums up several rounds.
 func pooled(rounds [][2]gcSide) (all [2]gcSide) {
 	for i := range rounds {
 		for side := range all {
@@ -81,14 +81,14 @@ func pooled(rounds [][2]gcSide) (all [2]gcSide) {
 	return all
 }
 
-// gcSide is what the clients of one proxy saw, in the turns in which garbage was collected and in
-// the others.
+// gcSide has the latencies of one proxy's clients, in the turns in which garbage was collected and
+// in the others.
 type gcSide struct {
 	collecting, others histogram
 	took               []float64 // of each collection, in ms
 }
 
-// quantile is that of all requests.
+// quantile is the quantile of all requests.
 func (g *gcSide) quantile(turn time.Duration, q float64) time.Duration {
 	return mixed(&g.others, &g.collecting, min(1, turn.Seconds()/collectEvery.Seconds()), q)
 }
@@ -99,7 +99,7 @@ func (g *gcSide) merge(other *gcSide) {
 	g.took = append(g.took, other.took...)
 }
 
-// gcRound is turns of both proxies. They take turns at being the first.
+// gcRound runs turns of both proxies, which alternate in being the first.
 func (s *suite) gcRound(sender *child, proxies [2]*child) (round [2]gcSide, err error) {
 	for turn := range 2 * s.gcTurns {
 		for n := range proxies {
@@ -112,7 +112,7 @@ func (s *suite) gcRound(sender *child, proxies [2]*child) (round [2]gcSide, err 
 	return round, nil
 }
 
-// gcTurnOf is one turn of requests to a proxy, which collects its garbage meanwhile, or doesn't.
+// gcTurnOf runs one turn of requests to a proxy, which collects its garbage meanwhile, or doesn't.
 func (s *suite) gcTurnOf(side *gcSide, sender, p *child, collects bool) error {
 	if !collects {
 		h, err := requests(sender, p, s.gcTurn)
@@ -135,7 +135,7 @@ func (s *suite) gcTurnOf(side *gcSide, sender, p *child, collects bool) error {
 	return err
 }
 
-// requests is a turn of requests to one proxy.
+// requests runs a turn of requests to one proxy.
 func requests(sender, p *child, d time.Duration) (*histogram, error) {
 	var r loadResult
 	if err := sender.ask(loadRequest{p.address, d}, &r); err != nil {

@@ -40,7 +40,8 @@ func least(class int) time.Duration {
 	return time.Duration(perOctave+class%perOctave) << shift
 }
 
-// quantile is no shorter than q of all, from 0 to 1, up to one in perOctave too long.
+// quantile is the duration that q of all, from 0 to 1, don't exceed. It is too long by at most one
+// in perOctave.
 func (h *histogram) quantile(q float64) time.Duration { return mixed(h, h, 0, q) }
 
 // mixed is the quantile of a mixture: a share of the durations are like b's, and the rest like a's.

@@ -17,7 +17,7 @@ import (
 	"gopher-equalizer/bench/lab/report"
 )
 
-// TestMain makes this binary another process where it is started as that.
+// TestMain makes this binary another process if it is started as one.
 func TestMain(m *testing.M) {
 	if served, err := serveRole(); served {
 		exit(err)
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// All of it, with tiny numbers: every figure of the issue's table is there.
+// A whole run with tiny numbers has every figure of the table.
 func TestSuite(t *testing.T) {
 	s := &suite{
 		fewClients: 100, manyClients: 1000, allClients: 2000,
@@ -52,7 +52,7 @@ func TestSuite(t *testing.T) {
 	require.ErrorContains(t, err, `unexpected part "nonsense" in --only; want some of hot,cold,`)
 }
 
-// What is compared does limit: one token is spent once.
+// The contestants do limit: one token is spent once.
 func TestOursRefuses(t *testing.T) {
 	take, err := openOurs(stingy())
 	require.NoError(t, err)

@@ -12,15 +12,15 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// The load: so many connections, and each sends its next request when it is due. The rate
-// leaves two cores most of their time, since a collection may take a quarter of it: a machine that
-// is full without it tells of queues, not of pauses.
+// The load has loadConnections, and each sends its next request when it is due. The rate leaves two
+// cores most of their time, since a collection may take a quarter of it. A machine that is busy
+// without it would show queues, not pauses.
 const (
 	loadConnections = 16
 	loadRate        = 1000 // requests a second
 )
 
-// loadRequest is what the load's process is to do.
+// loadRequest is a task for the load's process.
 type loadRequest struct {
 	Address string
 	For     time.Duration
@@ -32,7 +32,7 @@ type loadResult struct {
 	Latencies histogram
 }
 
-// serveLoad is the process that sends requests and answers them.
+// serveLoad is the process that sends requests, and that has the backend.
 func serveLoad(in io.Reader, out io.Writer) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,7 +41,7 @@ func serveLoad(in io.Reader, out io.Writer) error {
 	backend := fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("hello") }}
 	go func() { _ = backend.Serve(ln) }() // ends with the process
 	clients := map[string]*fasthttp.HostClient{}
-	return answer(ln.Addr().String(), in, out, func(r loadRequest) loadResult {
+	return respond(ln.Addr().String(), in, out, func(r loadRequest) loadResult {
 		if clients[r.Address] == nil { // its connections are kept from turn to turn
 			clients[r.Address] = &fasthttp.HostClient{Addr: r.Address, MaxConns: loadConnections, MaxIdleConnDuration: time.Hour}
 		}
@@ -49,7 +49,7 @@ func serveLoad(in io.Reader, out io.Writer) error {
 	})
 }
 
-// send is one turn of requests.
+// send runs one turn of requests.
 func send(client *fasthttp.HostClient, d time.Duration) (sum loadResult) {
 	var (
 		all sync.WaitGroup
@@ -70,7 +70,7 @@ func send(client *fasthttp.HostClient, d time.Duration) (sum loadResult) {
 }
 
 // connection sends its share of the requests, each at its time or, if the one before it is late,
-// right after that.
+// right after it.
 func connection(client *fasthttp.HostClient, n int, start, end time.Time) (h *histogram, failed int64) {
 	h = &histogram{}
 	var request fasthttp.Request

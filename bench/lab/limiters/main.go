@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command limiters measures the limiter in memory: a take beside the least that one can be and
-// beside the limiters that others use, the memory of a bucket, and what new clients and the garbage
-// collector do to those that are there.
+// Command limiters measures the limiter in memory: a take beside the least that one can cost and
+// beside other limiters, the memory of a bucket, and how new clients and the garbage collector
+// affect known clients.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 	"gopher-equalizer/bench/machine"
 )
 
-// suite is how much is measured, and what came out.
+// suite is how much is measured, and the results.
 type suite struct {
 	fewClients, manyClients, allClients int
 
@@ -28,7 +28,7 @@ type suite struct {
 	quiet         time.Duration // how long the machine alone is looked at
 	reapFor       time.Duration // longer than the reaper takes
 	// In a round each proxy has gcTurns turns of gcTurn in which garbage is collected, and as many
-	// in which it isn't.
+	// without.
 	gcRounds, gcTurns int
 	gcTurn            time.Duration
 
@@ -72,7 +72,7 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// settings say what to run.
+// settings are the command line's.
 type settings struct {
 	command string // as the user typed it
 	only    []string

@@ -4,8 +4,8 @@ package main
 
 import "runtime"
 
-// memory is the rows of what a bucket takes, its client_id of 16 bytes and its share of the map
-// included.
+// memory measures what a bucket takes, including its client_id of 16 bytes and its share of the
+// map.
 func (s *suite) memory() error {
 	for _, clients := range []int{s.manyClients, s.allClients} {
 		per, err := bytesPerBucket(contestant{oursName, func() (taker, error) { return openOurs(plenty()) }}, clients)
@@ -26,7 +26,8 @@ func (s *suite) memory() error {
 	return s.worstMemory()
 }
 
-// worstMemory looks at every stage of a growing table: maps have just doubled somewhere on the way.
+// worstMemory measures every stage of a growing table, since maps have just doubled at some of
+// them.
 func (s *suite) worstMemory() error {
 	take, err := openOurs(plenty())
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"gopher-equalizer/proxy/identity"
 )
 
-// serveProxy is the process of a proxy on loopback whose limiter has so many buckets. Whatever it
-// is asked, it collects its garbage, and says how long that took.
+// serveProxy is the process of a proxy on loopback whose limiter has that many buckets. At each
+// request of its parent it collects its garbage, and responds how long that took.
 func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 	n, err := strconv.Atoi(buckets)
 	if err != nil {
@@ -53,7 +53,7 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 	served := make(chan error, 1)
 	go func() { served <- p.Serve(ln) }()
 	runtime.GC()
-	err = answer(ln.Addr().String(), in, out, func(string) time.Duration {
+	err = respond(ln.Addr().String(), in, out, func(string) time.Duration {
 		start := time.Now()
 		runtime.GC()
 		return time.Since(start)

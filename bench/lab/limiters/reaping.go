@@ -12,9 +12,9 @@ import (
 	"gopher-equalizer/store/memory"
 )
 
-// reaping is the rows of takes on known keys while the reaper goes once through a table that is
-// full of buckets that hold nothing any more, and drops them. The known ones earn a token a
-// millisecond, which is less than is taken from them.
+// reaping measures takes of known keys while the reaper goes once through a table full of buckets
+// that hold nothing any more, and drops them. The known ones earn a token a millisecond, which is
+// less than is taken from them.
 func (s *suite) reaping() error {
 	service, err := limiter.Open(context.Background(), limiter.Options{
 		Settings:   gcra.Settings{Capacity: 1 << 40, Refill: gcra.Refill{Amount: 1, Per: time.Millisecond}},

@@ -16,7 +16,7 @@ import (
 	"gopher-equalizer/bench/machine"
 )
 
-// row is a figure that a bar is set for.
+// row is a figure that has a bar.
 type row struct {
 	figure, bar, aim string
 	measured         []float64 // one for each round
@@ -100,7 +100,7 @@ func within(measured []float64, bound string) bool {
 	return median(measured) <= mostOf(bound)
 }
 
-// mostOf is the number of a bound. One that can't be read is never kept.
+// mostOf is the number of a bound. An invalid bound is never kept.
 func mostOf(bound string) float64 {
 	most, err := strconv.ParseFloat(strings.TrimPrefix(bound, "<= "), 64)
 	if err != nil {
@@ -111,7 +111,7 @@ func mostOf(bound string) float64 {
 
 func median(values []float64) float64 { return report.Over(values).Median }
 
-// spread is the median and, of several, the least and the greatest.
+// spread is the median and, if there are several figures, the least and the greatest.
 func spread(values []float64) string {
 	if len(values) == 1 {
 		return number(values[0])
@@ -119,7 +119,7 @@ func spread(values []float64) string {
 	return fmt.Sprintf("%s [%s, %s]", number(median(values)), number(slices.Min(values)), number(slices.Max(values)))
 }
 
-// number has three digits that count.
+// number has three significant digits.
 func number(v float64) string {
 	if v >= 100 {
 		return strconv.FormatFloat(v, 'f', 0, 64)

@@ -17,7 +17,7 @@ type lane struct {
 	take taker
 }
 
-// fill opens a contestant and lets every client in.
+// fill opens a contestant, and takes once for every client.
 func fill(c contestant, clients int) (lane, error) {
 	take, err := c.open()
 	if err != nil {
@@ -32,8 +32,7 @@ func fill(c contestant, clients int) (lane, error) {
 	return lane{c.name, take}, nil
 }
 
-// run is the time that a take of a random client takes, by the wall, with this many goroutines at
-// it.
+// run is the wall time of a take of a random client, with this many goroutines.
 func (l lane) run(clients, workers, takes int, seed uint64) time.Duration {
 	var all sync.WaitGroup
 	each := takes / workers
@@ -50,8 +49,8 @@ func (l lane) run(clients, workers, takes int, seed uint64) time.Duration {
 	return time.Since(start)
 }
 
-// race has all lanes take turns, round by round, each starting with another. The times are in
-// nanoseconds a take, one for each round.
+// race runs all lanes in turn, round by round, each round starting with another lane. The times are
+// in nanoseconds a take, one for each round.
 func race(lanes []lane, clients, workers, takes, rounds int) map[string][]float64 {
 	times := map[string][]float64{}
 	runtime.GC()
@@ -65,8 +64,8 @@ func race(lanes []lane, clients, workers, takes, rounds int) map[string][]float6
 	return times
 }
 
-// lessID takes off what making the client_id costs, which every lane pays: it would make ratios
-// look closer than they are.
+// lessID subtracts what making the client_id costs, which every lane pays. It would bring ratios
+// closer to 1.
 func lessID(times map[string][]float64) map[string][]float64 {
 	out := map[string][]float64{}
 	for name, ts := range times {
@@ -80,7 +79,7 @@ func lessID(times map[string][]float64) map[string][]float64 {
 	return out
 }
 
-// ratios are of the same round.
+// ratios are between figures of the same round.
 func ratios(a, b []float64) []float64 {
 	out := make([]float64, len(a))
 	for i := range a {
@@ -89,7 +88,7 @@ func ratios(a, b []float64) []float64 {
 	return out
 }
 
-// crowd races everybody over so many random clients.
+// crowd races all contestants over that many random clients.
 func (s *suite) crowd(clients, workers int) (map[string][]float64, error) {
 	var lanes []lane
 	for _, c := range contestants() {
@@ -102,7 +101,7 @@ func (s *suite) crowd(clients, workers int) (map[string][]float64, error) {
 	return lessID(race(lanes, clients, workers, s.takes, s.rounds)), nil
 }
 
-// hot is the rows of clients that are few enough for the caches.
+// hot measures clients that are few enough for the caches.
 func (s *suite) hot() error {
 	times, err := s.crowd(s.fewClients, 1)
 	if err != nil {
@@ -114,7 +113,7 @@ func (s *suite) hot() error {
 	return s.refused()
 }
 
-// refused is the row of clients that are out of tokens.
+// refused measures clients that are out of tokens.
 func (s *suite) refused() error {
 	id, err := fill(contestants()[0], s.fewClients)
 	if err != nil {
@@ -140,7 +139,7 @@ func (s *suite) refused() error {
 	return nil
 }
 
-// cold is the row of clients that no cache holds.
+// cold measures clients that are too many for the caches.
 func (s *suite) cold() error {
 	for _, workers := range []int{1, runtime.NumCPU()} {
 		times, err := s.crowd(s.manyClients, workers)
@@ -155,7 +154,7 @@ func (s *suite) cold() error {
 	return nil
 }
 
-// oneKey is the row of a client that everybody is.
+// oneKey measures takes that all are the same client's.
 func (s *suite) oneKey() error {
 	times := map[string][]float64{}
 	procs := runtime.NumCPU()

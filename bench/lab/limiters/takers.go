@@ -19,8 +19,8 @@ import (
 	"gopher-equalizer/store/memory"
 )
 
-// taker spends a token of the client's, and reports whether there was one. Only for clients that it
-// knows may clientID alias a buffer.
+// taker spends a token of the client's, and reports whether there was one. clientID may alias a
+// buffer only for known clients.
 type taker func(clientID string) bool
 
 // contestant makes a limiter with empty tables.
@@ -29,7 +29,7 @@ type contestant struct {
 	open func() (taker, error)
 }
 
-// The names of those that bars are set against.
+// The names of contestants that have bars.
 const (
 	oursName  = "equalizer"
 	bareName  = "bare loop"
@@ -37,7 +37,7 @@ const (
 	idName    = "client_id alone"
 )
 
-// contestants all let 1,000,000 requests a second and client through, from a burst that never ends.
+// contestants all admit 1,000,000 requests a second and client, from a burst that never ends.
 func contestants() []contestant {
 	return []contestant{
 		{idName, func() (taker, error) { return func(string) bool { return true }, nil }},
@@ -63,7 +63,7 @@ func openService(s gcra.Settings, maxBuckets int64) (*limiter.Service, error) {
 	}, memory.New())
 }
 
-// defaultMaxBuckets is the configuration's.
+// defaultMaxBuckets is the configuration's default.
 const defaultMaxBuckets = 10_000_000
 
 func openOurs(s gcra.Settings) (taker, error) {
@@ -71,8 +71,8 @@ func openOurs(s gcra.Settings) (taker, error) {
 	return func(clientID string) bool { return service.Take(clientID).Allowed }, err
 }
 
-// openBare is the least that a take from an xsync map can be: a lookup, a look at the clock and a
-// compare-and-swap. It has no shards, settings, decision or dirty list, and refuses nobody.
+// openBare is the least that a take from an xsync map can be: a lookup, a reading of the clock and
+// a compare-and-swap. It has no shards, settings, decision or dirty list, and refuses nobody.
 func openBare() (taker, error) {
 	buckets, start := xsync.NewMapOf[string, *atomic.Int64](), time.Now()
 	return func(clientID string) bool {
@@ -114,7 +114,7 @@ func openGoLimiter() (taker, error) {
 }
 
 func openThrottled() (taker, error) {
-	store, err := memstore.NewCtx(0) // no bound on clients, and so no LRU list
+	store, err := memstore.NewCtx(0) // no bound on clients, so no LRU list
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// Idle are connections that were answered one request each, and are kept open.
+// Idle are connections that got one response each, and are kept open.
 type Idle []net.Conn
 
-// OpenIdle opens n connections to a target, one after the other. If one of them fails, none is
-// left.
+// OpenIdle opens n connections to a target, one after the other. If one of them fails, all are
+// closed.
 func OpenIdle(ctx context.Context, target string, n int) (Idle, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -24,7 +24,7 @@ func OpenIdle(ctx context.Context, target string, n int) (Idle, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", target)
 		if err == nil {
 			idle = append(idle, conn)
-			err = answerOne(ctx, conn, target)
+			err = askOnce(ctx, conn, target)
 		}
 		if err != nil {
 			idle.Close()
@@ -34,7 +34,7 @@ func OpenIdle(ctx context.Context, target string, n int) (Idle, error) {
 	return idle, nil
 }
 
-func answerOne(ctx context.Context, conn net.Conn, target string) error {
+func askOnce(ctx context.Context, conn net.Conn, target string) error {
 	deadline, _ := ctx.Deadline()
 	if err := conn.SetDeadline(deadline); err != nil {
 		return err
@@ -42,13 +42,13 @@ func answerOne(ctx context.Context, conn net.Conn, target string) error {
 	if _, err := fmt.Fprintf(conn, "GET /%s HTTP/1.1\r\nHost: %s\r\n\r\n", Small, target); err != nil {
 		return err
 	}
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK || answer.Close {
-		return fmt.Errorf("status %d, closing: %t; want 200, kept open", answer.StatusCode, answer.Close)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK || response.Close {
+		return fmt.Errorf("status %d, closing: %t; want 200, kept open", response.StatusCode, response.Close)
 	}
 	return nil
 }

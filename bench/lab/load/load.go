@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package load puts load on a server: closed loop with wrk, constant rate with vegeta, and open
+// Package load puts load on a server: a closed loop with wrk, a constant rate with vegeta, and open
 // connections that do nothing.
 package load
 
@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// KeyHeader is the header by which the proxies of the suite tell clients apart.
+// KeyHeader is the header that the proxies of the suite tell clients apart by.
 const KeyHeader = "X-Api-Key"
 
-// Keys are how many clients there are where every request comes from a random one of them.
+// Keys is how many clients there are if every request comes from a random one.
 const Keys = 1_000_000
 
-// Key says which clients the requests come from.
+// Key is which clients the requests come from.
 type Key string
 
 // The kinds of Key. They name the limiter's mode in reports.
@@ -26,25 +26,25 @@ const (
 	RandomKeys Key = "1M keys" // each names a random one of Keys
 )
 
-// Size is a path of the sample backends: how large the answer is.
+// Size is a path of the sample backends, which decides how large the response is.
 type Size string
 
-// The sizes: 118 bytes with the head; 10 KiB and 1 MiB of body.
+// The sizes: 118 bytes with the head, and 10 KiB and 1 MiB of body.
 const (
 	Small Size = "small"
 	Ten   Size = "10k"
 	Mega  Size = "1m"
 )
 
-// Shape is what a load looks like, whoever it is put on. Either Rate or Connections is set.
+// Shape is a load's, independent of the target. Either Rate or Connections is set.
 type Shape struct {
-	Rate        int  `json:"rate,omitempty"`        // requests a second, whatever comes of them
-	Connections int  `json:"connections,omitempty"` // each sends its next request once it has its answer
+	Rate        int  `json:"rate,omitempty"`        // requests a second, whatever their outcome
+	Connections int  `json:"connections,omitempty"` // each sends its next request once it has its response
 	Size        Size `json:"size"`
 	New         bool `json:"new,omitempty"` // a new connection for every request
 }
 
-// String is such as "c = 64, small" or "2,000/s, 10k, new connections".
+// String returns "c = 64, small" or "2,000/s, 10k, new connections", for example.
 func (s Shape) String() string {
 	text := fmt.Sprintf("c = %d, %s", s.Connections, s.Size)
 	if s.Rate > 0 {
@@ -77,7 +77,7 @@ func Thousands(n int64) string {
 	return text
 }
 
-// Order is one run to do.
+// Order is one run.
 type Order struct {
 	Shape
 	Key    Key
@@ -88,21 +88,21 @@ type Order struct {
 
 func (o Order) url() string { return "http://" + o.Target + "/" + string(o.Size) }
 
-// Quantiles are the points at which latencies are told, in percent.
+// Quantiles are the points at which latencies are reported, in percent.
 func Quantiles() []float64 {
 	return []float64{1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 97, 98, 99, 99.5, 99.9, 99.95, 99.99}
 }
 
 // Outcome is the result of a run.
 type Outcome struct {
-	// Answered are the requests that got a whole answer, Refused those of them whose status was
-	// 400 or more: refusals, and a proxy's own errors.
+	// Answered counts the requests that got a whole response, Refused those of them whose status
+	// was 400 or more: refusals, and a proxy's own errors.
 	Answered int64 `json:"answered"`
 	Refused  int64 `json:"refused"`
-	// Broken are the requests, connects and waits that failed.
+	// Broken counts the requests, connects and waits that failed.
 	Broken int64 `json:"broken"`
-	// Open are how many requests may have been sent without being counted, as the run ended
-	// before their answer: at most one a connection under wrk, none under vegeta.
+	// Open is how many requests may have been sent without being counted, since the run ended
+	// before their response: at most one a connection with wrk, none with vegeta.
 	Open    int64         `json:"open"`
 	Elapsed time.Duration `json:"elapsed"`
 	// Latency is in milliseconds, by the Quantiles.
@@ -112,12 +112,12 @@ type Outcome struct {
 // Failures are all that did not go well.
 func (o Outcome) Failures() int64 { return o.Refused + o.Broken }
 
-// Rate is the answers per second.
+// Rate is the responses per second.
 func (o Outcome) Rate() float64 { return float64(o.Answered) / o.Elapsed.Seconds() }
 
-// Check holds the outcome against what the backends, or a log, counted meanwhile. Every good answer
-// was counted before it left; and they can have got no more than what was sent: what was answered,
-// what broke, and what was open at the end.
+// Check compares the outcome with what the backends, or a log, counted meanwhile. They counted
+// every good response before it was sent. They can't have got more requests than were sent: those
+// with a response, those that broke, and those that were open at the end.
 func (o Outcome) Check(counted int64) error {
 	least, most := o.Answered-o.Refused, o.Answered+o.Broken+o.Open
 	if counted < least || counted > most {

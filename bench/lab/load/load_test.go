@@ -91,7 +91,7 @@ func TestWrksCommandLine(t *testing.T) {
 		"-c8", "-d3s", "--timeout", "5s", "-s", "wrk.lua", "-H", "Connection: close", "http://h:1/10k", "--", "random", "X-Api-Key", "1000000", "7")
 }
 
-// fakeWrk is a script in wrk's place.
+// fakeWrk is a script in place of wrk.
 func fakeWrk(t *testing.T, script string) *Wrk {
 	t.Helper()
 	dir := t.TempDir()

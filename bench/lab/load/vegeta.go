@@ -16,10 +16,10 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// mostConnections bounds what a server that doesn't keep up can make vegeta open.
+// mostConnections bounds the connections that vegeta opens to a slow server.
 const mostConnections = 4096
 
-// Constant sends o.Rate requests a second for o.Time, however long their answers take.
+// Constant sends o.Rate requests a second for o.Time, however long their responses take.
 func Constant(ctx context.Context, o Order) (Outcome, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: mostConnections, DisableKeepAlives: o.New, DisableCompression: true}
 	defer transport.CloseIdleConnections()
@@ -79,7 +79,8 @@ func targeter(o Order) vegeta.Targeter {
 	}
 }
 
-// quantiles are in milliseconds: for each, the least latency that so many percent don't exceed.
+// quantiles are in milliseconds: for each, the least latency that so many percent of the requests
+// don't exceed.
 func quantiles(latencies []time.Duration) []float64 {
 	if len(latencies) == 0 {
 		return nil

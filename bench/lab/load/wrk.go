@@ -47,7 +47,7 @@ func (w *Wrk) Version(ctx context.Context) string {
 
 // Command is wrk's command line for an order, as reports show it.
 func (w *Wrk) Command(o Order) []string {
-	// wrk takes whole seconds; it is interrupted earlier, and this is only its bound.
+	// wrk takes whole seconds. It is interrupted earlier, so this is only a bound.
 	bound := strconv.Itoa(int(o.Time/time.Second)+2) + "s"
 	args := []string{"wrk", "-t1", "-c" + strconv.Itoa(o.Connections), "-d" + bound, "--timeout", "5s", "-s", filepath.Base(w.script)}
 	if o.New {
@@ -63,8 +63,8 @@ func (w *Wrk) Command(o Order) []string {
 	return args
 }
 
-// Run keeps o.Connections busy for o.Time. wrk looks every 100 ms whether to stop; the time that it
-// took is in the outcome.
+// Run keeps o.Connections busy for o.Time. wrk checks every 100 ms whether to stop. The actual time
+// is in the outcome.
 func (w *Wrk) Run(ctx context.Context, o Order) (Outcome, error) {
 	ctx, interrupt := context.WithCancel(ctx)
 	defer interrupt()
@@ -83,8 +83,8 @@ func (w *Wrk) Run(ctx context.Context, o Order) (Outcome, error) {
 	return Outcome{}, fmt.Errorf("wrk: %w: %s", errors.Join(err, ctx.Err()), said[bytes.LastIndexByte(said, '\n')+1:])
 }
 
-// begun takes what wrk says on standard error, where the script says that it begins. Before that
-// an interrupt would be its end, with no sum.
+// begun takes wrk's standard error, on which the script reports its begin. An interrupt before that
+// would end wrk without a sum.
 type begun struct {
 	text bytes.Buffer
 	then func() // called once, when it begins

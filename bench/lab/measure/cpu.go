@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processClock is CPUCLOCK_SCHED of the kernel's include/linux/posix-timers.h: what the scheduler
-// counts for a process as a whole.
+// processClock is CPUCLOCK_SCHED of the kernel's include/linux/posix-timers.h: the scheduler's
+// count for a process as a whole.
 const processClock = 2
 
-// CPU is the time that the processes have had a CPU since they started, in user and kernel mode, by
-// all threads, those that have ended too.
+// CPU is the CPU time of the processes since they started, in user and kernel mode, of all threads,
+// including those that have ended.
 //
 // It reads each process's CPU-time clock (clock_getcpuclockid(3)), the scheduler's own sum in
 // nanoseconds, brought up to date for threads that are running. /proc/PID/stat has the same sum

@@ -19,7 +19,7 @@ import (
 	"gopher-equalizer/bench/lab/child"
 )
 
-// shell runs a script that says one line once it is under way.
+// shell runs a script that prints one line once it is under way.
 func shell(t *testing.T, script string) (*child.Process, Tree) {
 	t.Helper()
 	p, err := child.Start(child.Program{Path: "/bin/sh", Args: []string{"-c", script}, Dir: t.TempDir(), Hello: func(r io.Reader) error {
@@ -62,12 +62,12 @@ func TestCPUIsThatOfAllThreads(t *testing.T) {
 	assert.Less(t, after-before, own+10*time.Second)
 }
 
-// spin burns CPU on a thread of its own until that has had so much, which it returns.
+// spin uses that much CPU on a thread of its own, and returns how much it was.
 func spin(t *testing.T, d time.Duration) time.Duration {
 	t.Helper()
 	burnt := make(chan time.Duration)
 	go func() {
-		runtime.LockOSThread() // and let it end with the goroutine: the time of ended threads counts too
+		runtime.LockOSThread() // so that it ends with the goroutine: the time of ended threads counts, too
 		start := threadTime()
 		for threadTime()-start < d {
 		}
@@ -127,7 +127,7 @@ func TestAttachedToAll(t *testing.T) {
 	assert.Error(t, attached(log+"s", 1))
 }
 
-// threadTime is what the calling thread has had of a CPU.
+// threadTime is the CPU time of the calling thread.
 func threadTime() time.Duration {
 	text, err := os.ReadFile("/proc/thread-self/schedstat")
 	if err != nil {

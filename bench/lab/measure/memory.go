@@ -9,14 +9,14 @@ import (
 	"strconv"
 )
 
-// Peak is the most memory that was resident since ResetPeak, in bytes, summed over the processes:
-// what they share counts for each.
+// Peak is the most memory that was resident since ResetPeak, in bytes, summed over the processes.
+// Shared memory counts for each.
 func (t Tree) Peak() (int64, error) { return t.sum("VmHWM:") }
 
-// Resident is the memory that is resident now, in bytes, summed as by Peak.
+// Resident is the memory that is resident now, in bytes, summed like Peak.
 func (t Tree) Resident() (int64, error) { return t.sum("VmRSS:") }
 
-// ResetPeak makes the peak start over from what is resident now. See proc_pid_clear_refs(5).
+// ResetPeak restarts the peak from what is resident now. See proc_pid_clear_refs(5).
 func (t Tree) ResetPeak() error {
 	for _, pid := range t {
 		if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {

@@ -15,17 +15,17 @@ import (
 	"gopher-equalizer/bench/lab/child"
 )
 
-// ErrNoStrace says that this machine can't count system calls.
+// ErrNoStrace: this machine can't count system calls.
 var ErrNoStrace = errors.New("strace is not installed")
 
-// Syscalls counts system calls while it is on.
+// Syscalls is a count of system calls in progress.
 type Syscalls struct {
 	strace  *child.Process
 	summary string
 }
 
-// CountSyscalls starts counting the calls of all of the processes' threads, with strace: that stops
-// them twice a call, so nothing else is worth measuring meanwhile. It works in an empty folder.
+// CountSyscalls starts counting the calls of all threads of the processes, with strace. That stops
+// them twice a call, so nothing else is worth measuring meanwhile. dir is an empty folder.
 func CountSyscalls(ctx context.Context, t Tree, dir string) (*Syscalls, error) {
 	path, err := exec.LookPath("strace")
 	if err != nil {
@@ -46,7 +46,7 @@ func CountSyscalls(ctx context.Context, t Tree, dir string) (*Syscalls, error) {
 	return s, nil
 }
 
-// attached looks whether strace said that it holds so many processes.
+// attached reports whether strace has attached to that many processes.
 func attached(log string, processes int) error {
 	text, err := os.ReadFile(log)
 	if n := bytes.Count(text, []byte(" attached")); err == nil && n < processes {

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package measure reads what the kernel knows of processes: the CPU time that they took, the
-// memory that they hold, the calls that they make. It never asks the processes themselves.
+// Package measure reads what the kernel knows of processes: their CPU time, their memory, their
+// system calls. It never asks the processes themselves.
 package measure
 
 import (
@@ -16,7 +16,7 @@ import (
 // Tree is a process and all its descendants, by id.
 type Tree []int
 
-// TreeOf finds the tree of a process: nginx, for one, does its work in children.
+// TreeOf finds the tree of a process. nginx, for example, does its work in children.
 func TreeOf(root int) (Tree, error) {
 	tree := Tree{root}
 	for i := 0; i < len(tree); i++ {
@@ -29,7 +29,7 @@ func TreeOf(root int) (Tree, error) {
 	return tree, nil
 }
 
-// children are those that any thread of a process started.
+// children are the processes that any thread of a process started.
 func children(pid int) (children []int, err error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil {

@@ -12,22 +12,22 @@ import (
 	"gopher-equalizer/bench/lab/load"
 )
 
-// Built are the programs that the suite built itself, by path. Without Caddy it is left out;
+// Built are the programs that the suite built itself, by path. Without Caddy that peer is left out;
 // which release it is only its builder knows.
 type Built struct{ Equalizer, Pump, Caddy, CaddyVersion string }
 
 // flushInterval is store.flush_interval, as shipped.
 const flushInterval = time.Second
 
-// printed is the log of a program that prints it.
+// printed is the log of a program that prints its log.
 func printed() *Log { return &Log{File: "output.log"} }
 
-// All are the peers that this machine has, in the order of reports, and a line for each that
-// it lacks.
+// All returns the peers that this machine has, in the order of reports, and a line for each that it
+// lacks.
 func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 	every := []load.Key{load.NoKey, load.OneKey, load.RandomKeys}
 	off := every[:1]
-	ends := []load.Key{load.NoKey, load.RandomKeys} // without a limiter, and with one that has much to do
+	ends := []load.Key{load.NoKey, load.RandomKeys} // without a limiter, and with a busy one
 	equalizer := Peer{
 		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every, Log: printed(), Behind: flushInterval,
 		config: "equalizer.toml", args: func(s site) []string { return []string{"-c", s.config} },
@@ -79,7 +79,7 @@ func installed(keys []load.Key) []Peer {
 	}
 }
 
-// version is the first line that a program says of itself.
+// version is the first line that a program prints about itself.
 func version(ctx context.Context, program string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package peers knows the proxies that the suite compares: where they are found, and how each
-// is told to do the same work. The files next to this one are their configurations.
+// Package peers knows the proxies that the suite compares: where they are found, and how each is
+// configured to do the same work. The files next to this one are their configurations.
 package peers
 
 import (
@@ -22,10 +22,10 @@ import (
 //go:embed nginx.conf haproxy.cfg Caddyfile equalizer.toml
 var files embed.FS
 
-// Role is what a peer is there for.
+// Role is a peer's part in the comparison.
 type Role string
 
-// The names of our own peers, by which reports hold them against each other.
+// The names of our own peers, by which reports compare them.
 const (
 	Equalizer = "equalizer"         // as shipped: the store on disk, header values hashed, the access log to a file
 	NoLog     = "equalizer, no log" // the same without the access log
@@ -35,8 +35,8 @@ const (
 // The roles.
 const (
 	Ours  Role = "ours"
-	Other Role = "peer"  // another proxy: the cheapest of them is what ratios are to
-	Floor Role = "floor" // what no proxy gets under
+	Other Role = "peer"  // another proxy; ratios are to the cheapest of them
+	Floor Role = "floor" // what no proxy can get under
 	Base  Role = "base"  // no proxy at all
 )
 
@@ -47,9 +47,9 @@ type Peer struct {
 	Program string // the executable; none for Base
 	Version string
 	Keys    []load.Key // what its limiter can be asked to do; NoKey: it is off
-	Variant bool       // set otherwise than its users have it: it is there for what that costs
+	Variant bool       // with settings that its users don't have, to show what those cost
 	Log     *Log       // where it writes a line for each request; nil if it doesn't
-	// Behind is how long it may put off the work of a request, such as writing what a client spent.
+	// Behind is how long it may put off the work of a request, such as storing what a client spent.
 	Behind time.Duration
 
 	config string // its file in this folder, if it has one
@@ -60,7 +60,7 @@ type Peer struct {
 // Log is where a peer writes its access log.
 type Log struct {
 	File  string         // in its folder
-	Flush syscall.Signal // has it write what it keeps in a buffer; 0: it does so soon by itself
+	Flush syscall.Signal // makes it write what it keeps in a buffer; 0: it does so soon by itself
 }
 
 // Can reports whether the peer's limiter has a mode.
@@ -72,14 +72,14 @@ type site struct {
 	Listen, Admin string
 	Backends      []string
 	Limited       bool
-	Root          bool   // nginx gives up root if it isn't told to keep it, and then can't get at Dir
+	Root          bool   // nginx gives up root unless it is told to keep it, and then can't access Dir
 	Access        string // the access log's path; empty: none
 	Bare          bool
 	config        string
 }
 
-// Prepare writes what the peer needs to work for these backends into an empty folder, and says what
-// to run. It listens on listen; admin is an address for those that need another.
+// Prepare writes the peer's files for these backends into an empty folder, and returns the program
+// to run. It listens on listen. admin is an address for peers that need another.
 func (p Peer) Prepare(dir, listen, admin string, backends []string, limited bool) (child.Program, error) {
 	s := site{
 		Dir: dir, Listen: listen, Admin: admin, Backends: backends, Limited: limited,
@@ -111,8 +111,8 @@ func write(s site) error {
 	return text.Execute(file, s)
 }
 
-// find looks for a program in the PATH, and where Debian puts servers, which isn't in
-// everybody's.
+// find looks for a program in the PATH, and where Debian puts servers, which may not be in the
+// PATH.
 func find(name string) (string, error) {
 	for _, candidate := range []string{name, "/usr/sbin/" + name, "/usr/local/sbin/" + name} {
 		if path, err := exec.LookPath(candidate); err == nil {

@@ -15,7 +15,7 @@ import (
 	"gopher-equalizer/config"
 )
 
-// machine is one that has these programs and no others.
+// machine is a machine that has only these programs.
 func machine(t *testing.T, programs ...string) Built {
 	t.Helper()
 	dir := t.TempDir()
@@ -48,7 +48,7 @@ func TestAllPeers(t *testing.T) {
 	}, names)
 }
 
-// program is the one that a peer is a way to run.
+// program is the program that a peer runs.
 func program(peer string) string {
 	name, _, _ := strings.Cut(peer, ",")
 	return name
@@ -59,7 +59,7 @@ func TestWhatIsNotInstalledIsNamed(t *testing.T) {
 	assert.EqualError(t, err, "no-such-proxy is not installed: left out")
 }
 
-// prepared are a peer's command line and its configuration, the folder's name taken out.
+// prepared are a peer's command line and its configuration, without the folder's name.
 func prepared(t *testing.T, p Peer, limited bool) (command, configuration string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -108,8 +108,8 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
-// TestOursIsAValidConfiguration also holds the comparison to its word: what it measures is what is
-// shipped, and a variant lacks what its name says.
+// TestOursIsAValidConfiguration also checks that the comparison measures what is shipped, and that
+// a variant lacks what its name says.
 func TestOursIsAValidConfiguration(t *testing.T) {
 	shipped := config.DefaultLimit()
 	for _, p := range all(t) {

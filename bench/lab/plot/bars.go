@@ -5,7 +5,7 @@ import (
 	"html"
 )
 
-// Bars are figures that start from nought, in groups, one below the other.
+// Bars are figures that start from 0, in groups, one below the other.
 type Bars struct {
 	Title, Subtitle string
 	Unit            string
@@ -26,7 +26,7 @@ type Bar struct {
 	Style           Style
 }
 
-// Style is how what belongs to one proxy looks, in every plot.
+// Style is how a proxy's figures look in every plot.
 type Style struct {
 	Colour string // as in SVG
 	Bold   bool
@@ -76,7 +76,7 @@ func (b Bars) SVG() []byte {
 	return c.finish()
 }
 
-// bar draws one, with a whisker from its least to its most.
+// bar draws one bar, with a whisker from its least to its greatest value.
 func (c *canvas) bar(b Bar, y float64, scale func(float64) float64) {
 	weight := ""
 	if b.Style.Bold {

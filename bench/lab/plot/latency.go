@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// Latency is latencies by percentile, both on scales on which each step is a factor: the tail takes
-// as much room as the rest. A Point says that X percent of the requests, below 100, took at most Y
+// Latency plots latencies by percentile, both on logarithmic scales, so that the tail takes as much
+// room as the rest. A Point means that X percent of the requests, below 100, took at most Y
 // milliseconds.
 type Latency struct {
 	Title, Subtitle string
 	Lines           []Line
 }
 
-// frame turns percents and milliseconds into places.
+// frame turns percents and milliseconds into positions.
 type frame struct{ right, low, high float64 }
 
 // nines is 1 for 90 %, 2 for 99 %, and so on.
@@ -85,7 +85,7 @@ func (c *canvas) milliMarks(f frame) {
 	}
 }
 
-// duration has room left of the plot whatever it is.
+// duration is short enough for the room left of the plot.
 func duration(millis float64) string {
 	if millis >= 1000 {
 		return short1(millis/1000) + " s"

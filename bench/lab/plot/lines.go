@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Line is what belongs to one name.
+// Line has the points of one name.
 type Line struct {
 	Name   string
 	Points []Point
@@ -26,7 +26,7 @@ const (
 	nameHeight = 17
 )
 
-// axes turn figures into places.
+// axes turn figures into positions.
 type axes interface {
 	x(float64) float64
 	y(float64) float64
@@ -48,7 +48,7 @@ func (c *canvas) path(l Line, ax axes) {
 		strings.Join(points, " "), l.Style.Colour, thickness, dashes)
 }
 
-// names are written at the lines' right ends, moved apart where they would overlap.
+// names are written at the lines' right ends, and moved apart if they would overlap.
 func (c *canvas) names(lines []Line, ax axes) {
 	end := func(l Line) float64 { return ax.y(l.Points[len(l.Points)-1].Y) }
 	slices.SortStableFunc(lines, func(a, b Line) int { return cmp.Compare(end(a), end(b)) })

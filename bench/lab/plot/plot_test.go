@@ -14,8 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// valid sees that an SVG is well-formed and has no place that isn't a number, and returns its
-// texts.
+// valid checks that an SVG is well-formed and has only numbers as positions, and returns its texts.
 func valid(t *testing.T, svg []byte) []string {
 	t.Helper()
 	assert.NotRegexp(t, `NaN|Inf`, string(svg))

@@ -2,7 +2,7 @@ package plot
 
 import "slices"
 
-// Series is figures over time, from nought. A Point says that after X minutes there was Y of the
+// Series plots figures over time, from 0. A Point means that after X minutes there was Y of the
 // unit.
 type Series struct {
 	Title, Subtitle string
@@ -10,7 +10,7 @@ type Series struct {
 	Lines           []Line
 }
 
-// extent turns minutes and figures into places.
+// extent turns minutes and figures into positions.
 type extent struct{ right, high float64 }
 
 func (e extent) x(minutes float64) float64 {

@@ -1,6 +1,6 @@
 // Package plot draws three kinds of plots as SVG: bars with a spread, figures over time, and
-// latencies by percentile. It looks the same on light and dark pages, and needs no script and no
-// font.
+// latencies by percentile. The plots look the same on light and dark pages, and need no script and
+// no font.
 package plot
 
 import (
@@ -77,5 +77,5 @@ func short(x float64) string {
 	return strconv.FormatFloat(x, 'f', digits, 64)
 }
 
-// plain writes a mark's figure, with no digits that say nothing.
+// plain writes a mark's figure, without insignificant digits.
 func plain(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }

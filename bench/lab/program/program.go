@@ -23,14 +23,14 @@ const (
 	ExitUsage  = 2
 )
 
-// Program is a command line program with settings S. Its errors, and what it says, are lines that
-// begin with its name.
+// Program is a command line program with settings S. Its errors and messages are lines that begin
+// with its name.
 type Program[S any] struct {
 	Name  string
 	Usage string
 	// Parse reads the arguments. Its error is flag.ErrHelp if they ask for help.
 	Parse func(args []string) (S, error)
-	// Do does what the settings say, until it is done or ctx is. On stderr it tells how far it is.
+	// Do runs with the settings, until it is done or ctx ends. It reports its progress on stderr.
 	Do func(ctx context.Context, s S, stderr io.Writer) error
 }
 
@@ -49,7 +49,7 @@ func (p Program[S]) Main() {
 	os.Exit(p.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// Typed is the command that runs a program of make's again: its target, with these arguments.
+// Typed is the command that runs a program of make's targets again, with these arguments.
 func Typed(target string, args []string) string {
 	if len(args) == 0 {
 		return "make " + target

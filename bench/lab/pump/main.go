@@ -1,12 +1,12 @@
 //go:build linux
 
-// Command pump is the floor that no proxy can get under: it moves bytes between clients and
+// Command pump is the floor that no proxy can get under. It moves bytes between clients and
 // backends, knows nothing of HTTP, and adds nothing.
 //
 //	pump -listen 127.0.0.1:8000 127.0.0.1:8081 127.0.0.1:8082
 //
-// Each connection gets the next backend, for good. One thread, one epoll instance, one buffer:
-// for each piece of data a read and a write, which is what any proxy has to do.
+// Each connection gets the next backend for its whole life. There is one thread, one epoll
+// instance, one buffer, and for each piece of data a read and a write, which any proxy must do.
 package main
 
 import (

@@ -50,7 +50,7 @@ func (p *pump) watch(fd int) error {
 	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 }
 
-// serve relays until something breaks that isn't one connection's own trouble.
+// serve relays until something fails that concerns more than one connection.
 func (p *pump) serve() error {
 	events := make([]unix.EpollEvent, 128)
 	for {
@@ -87,7 +87,7 @@ func (p *pump) move(from, to int) bool {
 	return err == 0 && n > 0 && writeAll(to, p.buffer[:n]) == nil
 }
 
-// writeAll waits for a reader that is slower than us, and everybody else waits with it: under
+// writeAll waits for a reader that is slower than us, and all other connections wait with it. Under
 // a benchmark's load, whose clients always read, that is short.
 func writeAll(fd int, data []byte) error {
 	for len(data) > 0 {
@@ -96,7 +96,7 @@ func writeAll(fd int, data []byte) error {
 		case 0:
 			data = data[n:]
 		case unix.EAGAIN:
-			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1) // the write will tell
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1) // the next write reports errors
 		case unix.EINTR:
 		default:
 			return err
@@ -105,8 +105,8 @@ func writeAll(fd int, data []byte) error {
 	return nil
 }
 
-// accept takes one client in and connects it. The listener is level-triggered: the next client
-// is the next event.
+// accept accepts one client and connects it. The listener is level-triggered, so the next client is
+// another event.
 func (p *pump) accept() {
 	client, _, err := unix.Accept4(p.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pumped starts a pump before backends that each say who they are and then echo. The pump
-// and its thread stay until the tests end: it has no way to stop but the process's.
+// pumped starts a pump in front of backends that each send their name and then echo. The pump and
+// its thread stay until the tests end, since it can't be stopped.
 func pumped(t *testing.T, names ...string) (dial func() net.Conn) {
 	t.Helper()
 	var backends []string

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls of the inner loop are raw: Go's scheduler isn't told of them. With one thread there
-// is nobody to run meanwhile, and at low rates telling it costs more than the calls themselves. The
+// The calls of the inner loop are raw, without Go's scheduler. With one thread nothing else could
+// run meanwhile, and at low rates involving the scheduler costs more than the calls themselves. The
 // runtime's own signals still interrupt them.
 
 // wait waits for events and returns how many there are.

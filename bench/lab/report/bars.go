@@ -9,23 +9,23 @@ import (
 	"gopher-equalizer/bench/lab/peers"
 )
 
-// Bar is a figure of ours that is not to be above a bar, and one day not above an aim.
+// Bar is a figure of ours that must not exceed a bar, and one day not an aim.
 type Bar struct {
 	Figure  string `json:"figure"`  // what was measured
 	Under   string `json:"under"`   // which load
-	Against string `json:"against"` // whose figure it is divided by; empty if it is no ratio
+	Against string `json:"against"` // the peer whose figure it is divided by; empty if it is no ratio
 	Unit    string `json:"unit,omitempty"`
 	Ratio
 	Most    float64 `json:"bar"`
 	Aim     float64 `json:"aim"`
-	Held    bool    `json:"held"`    // the value is not above the bar
-	Reached bool    `json:"reached"` // nor above the aim
+	Held    bool    `json:"held"`    // whether the value is within the bar
+	Reached bool    `json:"reached"` // whether it is within the aim
 }
 
-// limit is what a figure is not to be above.
+// limit is a bar and an aim.
 type limit struct{ bar, aim float64 }
 
-// bars are those figures of this run that have a bar.
+// bars are the figures of this run that have a bar.
 func (r *Report) bars() []Bar {
 	var bars []Bar
 	for _, figure := range []func(load.Shape) []Bar{r.cpuBars, r.p99Bar, r.logBars} {
@@ -37,8 +37,8 @@ func (r *Report) bars() []Bar {
 }
 
 // cpuBars are our CPU per request over that of the cheaper of the other proxies: as shipped, over
-// those that log too, and bare, over those that don't. A single connection has no bar, as there
-// waking up is most of the cost; and new connections have none.
+// those that also log, and bare, over those that don't. A single connection has no bar, since most
+// of its cost is waking up. New connections have none either.
 func (r *Report) cpuBars(shape load.Shape) (bars []Bar) {
 	if shape.New || shape.Connections == 1 {
 		return nil
@@ -94,7 +94,7 @@ func (r *Report) idleBars() (bars []Bar) {
 	return bars
 }
 
-// ratio is a bar for what two cells come to, none if one of them didn't run.
+// ratio is a bar for the ratio of two cells; none if one of them didn't run.
 func (l limit) ratio(name string, of, to *Cell, figure func(Run) float64) []Bar {
 	if of == nil || to == nil {
 		return nil
@@ -113,7 +113,7 @@ func (l limit) hold(b Bar) Bar {
 
 func under(c *Cell) string { return c.Load.String() + "; limiter " + string(c.Limiter) }
 
-// cell finds one that ran.
+// cell finds a cell that ran.
 func (r *Report) cell(proxy string, key load.Key, shape load.Shape) *Cell {
 	for _, c := range r.Cells {
 		if c.Proxy == proxy && c.Limiter == key && c.Load == shape && c.Summary != nil {
@@ -123,7 +123,7 @@ func (r *Report) cell(proxy string, key load.Key, shape load.Shape) *Cell {
 	return nil
 }
 
-// Held counts the bars that are.
+// Held counts the bars that are held.
 func (r *Report) Held() (held int) {
 	for _, b := range r.Bars {
 		if b.Held {
@@ -133,7 +133,7 @@ func (r *Report) Held() (held int) {
 	return held
 }
 
-// noises are those of all ratios of ours, the least first.
+// noises are the noises of all our ratios, the least first.
 func (r *Report) noises() (all []float64) {
 	for _, c := range r.Cells {
 		if c.Role == peers.Ours && c.Summary != nil && c.Summary.Ratio != nil && c.Summary.Ratio.Noise != nil {

@@ -20,8 +20,8 @@ func under1M(shape load.Shape, c *Cell) *Cell {
 	return c
 }
 
-// held are ours, nginx and HAProxy under one load, with ours at 10, 9 and 12 to 10 each, all with
-// access logs.
+// held are cells of ours, nginx and HAProxy under one load, with ours at 10, 9 and 12 to 10 each,
+// all with access logs.
 func held(shape load.Shape) []*Cell {
 	cells := []*Cell{
 		under1M(shape, made(peers.Equalizer, peers.Ours, 10, 9, 12)),
@@ -82,7 +82,7 @@ func TestTheOtherBars(t *testing.T) {
 		},
 	}
 	r.Summarise()
-	require.Len(t, r.Bars, 5) // of the log with 1M keys nothing ran
+	require.Len(t, r.Bars, 5) // nothing ran for the log with 1M keys
 	bars := map[string]Bar{}
 	for _, b := range r.Bars {
 		bars[b.Figure] = b
@@ -127,8 +127,8 @@ func TestNoise(t *testing.T) {
 	assert.Nil(t, noise([]pair{{1, 1}, {2, 1}}))
 }
 
-// What slows a machine down for less than half of the rounds, however much, isn't in the ratio, and
-// what hits both runs of a round alike never is.
+// The ratio doesn't show what slows a machine down for less than half of the rounds, however much,
+// and never what hits both runs of a round alike.
 func TestTheRatioLeavesOutASlowTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		of, to := rapid.Float64Range(1, 100).Draw(t, "of"), rapid.Float64Range(1, 100).Draw(t, "to")

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// Folders are where a program writes the results of a run.
+// Folders are for the results of a run.
 type Folders struct {
 	All  string // gets everything, and is emptied first; git ignores it
 	Kept string // gets the few KB that are kept in the tree; empty: nothing is kept
 }
 
-// FoldersOf are those of a kind of run, from the product's root.
+// FoldersOf are the folders of a kind of run, from the product's root.
 func FoldersOf(kind string, keep bool) Folders {
 	f := Folders{All: filepath.Join("bench", "out", kind)}
 	if keep {
@@ -25,17 +25,17 @@ func FoldersOf(kind string, keep bool) Folders {
 	return f
 }
 
-// Kept is what of a run is kept in the tree.
+// Kept is the part of a run's results that is kept in the tree.
 type Kept struct {
 	Command  string            `json:"command"`
 	Started  time.Time         `json:"started"`
 	Revision string            `json:"revision"`
 	Bars     []Bar             `json:"bars"`
 	Page     []byte            `json:"-"` // README.md
-	Plots    map[string][]byte `json:"-"` // those that the page shows
+	Plots    map[string][]byte `json:"-"` // the ones on the page
 }
 
-// Write writes the files of a run, and what is kept of it.
+// Write writes the files of a run, and the kept ones.
 func (f Folders) Write(files map[string][]byte, k Kept) error {
 	if err := write(f.All, files); err != nil || f.Kept == "" {
 		return err

@@ -18,7 +18,7 @@ func TestFoldersOf(t *testing.T) {
 	assert.Equal(t, Folders{All: "bench/out/soak", Kept: "bench/results/" + time.Now().Format(time.DateOnly) + "-soak"}, FoldersOf("soak", true))
 }
 
-// What is kept is the page, its bars and its plot, and nothing else of the run.
+// The page, its bars and its plot are kept, and nothing else of the run.
 func TestWhatIsKept(t *testing.T) {
 	dir := t.TempDir()
 	f := Folders{All: filepath.Join(dir, "all"), Kept: filepath.Join(dir, "kept")}

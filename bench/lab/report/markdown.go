@@ -18,13 +18,13 @@ import (
 //go:embed *.tmpl
 var pages embed.FS
 
-// none stands where there is nothing to tell.
+// none stands for a missing figure.
 const none = "-"
 
-// Markdown writes the whole report for people. The plots are expected next to it.
+// Markdown writes the whole report for people. It refers to plots next to it.
 func (r *Report) Markdown(w io.Writer) error { return r.page(w, "report.md.tmpl") }
 
-// Summary writes the page that is kept in the tree. Its one plot is expected next to it.
+// Summary writes the page that is kept in the tree. It refers to one plot next to it.
 func (r *Report) Summary(w io.Writer) error { return r.page(w, "kept.md.tmpl") }
 
 func (r *Report) page(w io.Writer, name string) error {
@@ -57,7 +57,7 @@ func proxyName(c *Cell) string {
 	return c.Proxy
 }
 
-// writeSpread is "12.3 (11.9-13.0)", with so many decimals.
+// writeSpread is "12.3 (11.9-13.0)", with that many decimals.
 func writeSpread(spread any, decimals int) string {
 	var s Spread
 	switch v := spread.(type) {
@@ -127,8 +127,7 @@ func fixed(x float64, decimals int) string {
 	return strconv.FormatFloat(x, 'f', decimals, 64)
 }
 
-// totals holds what was reported against what was counted, and names every run for which that
-// doesn't add up.
+// totals compares reported and counted requests, and names every run in which they don't match.
 func (r *Report) totals() string {
 	answered, refused, broken, open, counted := r.Totals()
 	text := fmt.Sprintf("%s requests were answered, %s of them with an error status; %s broke. The backends counted %s. ",
@@ -157,7 +156,7 @@ func (r *Report) logged() (lines int64) {
 	return lines
 }
 
-// both are the warm-up and the run, which the access log isn't cleared between.
+// both sums up the warm-up and the run: the access log isn't cleared between them.
 func (r Run) both() load.Outcome {
 	return load.Outcome{
 		Answered: r.WarmUp.Answered + r.Answered, Refused: r.WarmUp.Refused + r.Refused,
@@ -165,8 +164,8 @@ func (r Run) both() load.Outcome {
 	}
 }
 
-// Mismatches names the runs in which the backends or the access log counted what the load can't
-// have sent.
+// Mismatches names the runs in which the backends or the access log counted other requests than the
+// load can have sent.
 func (r *Report) Mismatches() []string {
 	var wrong []string
 	for _, c := range r.Cells {

@@ -14,10 +14,10 @@ import (
 // CPUPlot and LatencyPlot name a load's plots.
 func CPUPlot(s load.Shape) string { return "cpu-" + s.Slug() + ".svg" }
 
-// LatencyPlot is the other one.
+// LatencyPlot is the load's plot of latencies.
 func LatencyPlot(s load.Shape) string { return "latency-" + s.Slug() + ".svg" }
 
-// OverviewPlot has all loads, as far as proxies did them with a million clients.
+// OverviewPlot has all loads that proxies did with a million clients.
 const OverviewPlot = "cpu.svg"
 
 // Overview is that plot.
@@ -41,7 +41,7 @@ func (r *Report) Overview() []byte {
 	return b.SVG()
 }
 
-// bar is a cell's CPU per request, none if it has no such thing.
+// bar is a cell's CPU per request, none if that wasn't measured.
 func (c *Cell) bar() []plot.Bar {
 	if c.Summary == nil || c.Summary.CPU == nil {
 		return nil
@@ -96,7 +96,7 @@ func (r *Report) latency(shape load.Shape) plot.Latency {
 	return l
 }
 
-// points end where fewer than one request of a run is left to tell of.
+// points end where less than one request of a run is left.
 func (c *Cell) points() []plot.Point {
 	fewest := c.Runs[0].Answered
 	for _, run := range c.Runs {
@@ -111,8 +111,8 @@ func (c *Cell) points() []plot.Point {
 	return points
 }
 
-// style is a proxy's own, in every plot. The colours are Okabe and Ito's, which everybody can
-// tell apart.
+// style is a proxy's style in every plot. The colours are Okabe and Ito's, which everybody can tell
+// apart.
 func style(c *Cell) plot.Style {
 	if c.Role == peers.Ours && c.Proxy != peers.Equalizer {
 		return plot.Style{Colour: "#56b4e9", Dashed: c.Proxy == peers.NoLog}

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package report holds what the suite measured, sums it up, and writes it down: for people as
+// Package report has the suite's measurements, sums them up, and writes them down: for people as
 // Markdown with plots, for programs as JSON.
 package report
 
@@ -21,7 +21,7 @@ type Report struct {
 	Machine  []machine.Fact `json:"machine"`
 	Versions []machine.Fact `json:"versions"`
 	Rounds   int            `json:"rounds"`
-	// VariantsEvery is in which rounds variants took part: 1 is all.
+	// VariantsEvery is the distance of rounds in which variants took part: 1 is all rounds.
 	VariantsEvery int           `json:"variants_every"`
 	Time          time.Duration `json:"time"`    // of a run
 	WarmUp        time.Duration `json:"warm_up"` // before each
@@ -36,13 +36,13 @@ type Report struct {
 type Cell struct {
 	Proxy   string     `json:"proxy"`
 	Role    peers.Role `json:"role"`
-	Variant bool       `json:"variant"` // set otherwise than its users have it
+	Variant bool       `json:"variant"` // with settings that its users don't have
 	Logs    bool       `json:"logs"`    // keeps an access log
 	Limiter load.Key   `json:"limiter"`
 	Load    load.Shape `json:"load"`
 	Command string     `json:"command"` // how the load was made
 	Runs    []Run      `json:"runs"`
-	// Syscalls are system calls per request, of a run of its own; nil where they were not counted.
+	// Syscalls are system calls per request, from a run of its own; nil if they were not counted.
 	Syscalls *float64 `json:"syscalls,omitempty"`
 	Summary  *Summary `json:"summary,omitempty"` // nil without runs
 }
@@ -51,20 +51,20 @@ type Cell struct {
 type Run struct {
 	Round int `json:"round"` // from 1
 	load.Outcome
-	WarmUp  load.Outcome `json:"warm_up"`          // what was done before
+	WarmUp  load.Outcome `json:"warm_up"`          // before the run
 	Counted int64        `json:"counted"`          // requests of the run, by the backends
 	Logged  int64        `json:"logged,omitempty"` // requests of warm-up and run, by the lines of the access log, if there is one
-	// What the proxy's processes took. Zero where there is no proxy.
+	// Resources of the proxy's processes. Zero without a proxy.
 	CPU  time.Duration `json:"cpu"`
 	Peak int64         `json:"peak"` // bytes resident at most
 }
 
-// Summary is what a cell's runs come to.
+// Summary sums up a cell's runs.
 type Summary struct {
 	CPU   *Spread `json:"cpu,omitempty"`   // microseconds per request
-	Ratio *Ratio  `json:"ratio,omitempty"` // of CPU, to the peer that is cheapest under the same load
+	Ratio *Ratio  `json:"ratio,omitempty"` // of CPU, to the cheapest peer under the same load
 
-	Rate     Spread   `json:"rate"` // answers per second
+	Rate     Spread   `json:"rate"` // responses per second
 	P50      Spread   `json:"p50"`  // milliseconds
 	P90      Spread   `json:"p90"`
 	P99      Spread   `json:"p99"`
@@ -125,8 +125,8 @@ func (r Run) micros() float64 {
 // p99 is in milliseconds.
 func (r Run) p99() float64 { return r.Latency[slices.Index(load.Quantiles(), 99)] }
 
-// cheapest is the peer that did the same as this cell for the least CPU per request, by the
-// median. The same includes keeping an access log or none. Nil if none did.
+// cheapest is the peer that did the same as this cell for the least CPU per request, by the median.
+// The same includes the access log. It is nil if none did.
 func (r *Report) cheapest(than *Cell) (least *Cell) {
 	for _, c := range r.Cells {
 		same := c.Role == peers.Other && c.Load == than.Load && c.Limiter == than.Limiter && c.Logs == than.Logs
@@ -137,7 +137,7 @@ func (r *Report) cheapest(than *Cell) (least *Cell) {
 	return least
 }
 
-// Revision is the one that was measured.
+// Revision is the measured revision.
 func (r *Report) Revision() string {
 	for _, f := range r.Versions {
 		if f.Name == "revision" {
@@ -147,7 +147,7 @@ func (r *Report) Revision() string {
 	return "unknown"
 }
 
-// Loads are those of the cells, in the order in which they come up.
+// Loads are the loads of the cells, in their order.
 func (r *Report) Loads() []load.Shape {
 	var loads []load.Shape
 	for _, c := range r.Cells {
@@ -171,7 +171,7 @@ func (r *Report) Under(shape load.Shape) []*Cell {
 	return under
 }
 
-// Modes are cells of one load, the first of each limiter mode: the load is made in the same way for
+// Modes are cells of one load, the first of each limiter mode. The load is made in the same way for
 // all of them.
 func (r *Report) Modes(shape load.Shape) (first []*Cell) {
 	for _, c := range r.Under(shape) {
@@ -182,8 +182,8 @@ func (r *Report) Modes(shape load.Shape) (first []*Cell) {
 	return first
 }
 
-// Totals are the requests of all runs: those answered, those refused, those that broke, those
-// that may have been open at a run's end, and those that the backends counted.
+// Totals are the requests of all runs: those with a response, those refused, those that broke,
+// those that may have been open at a run's end, and those that the backends counted.
 func (r *Report) Totals() (answered, refused, broken, open, counted int64) {
 	for _, c := range r.Cells {
 		for _, run := range c.Runs {

@@ -17,7 +17,7 @@ import (
 
 func small() load.Shape { return load.Shape{Connections: 8, Size: load.Small} }
 
-// made is a cell whose rounds took so many microseconds per request.
+// made is a cell whose rounds took these microseconds per request.
 func made(proxy string, role peers.Role, micros ...int) *Cell {
 	c := &Cell{Proxy: proxy, Role: role, Limiter: load.NoKey, Load: small(), Command: "wrk -c8"}
 	for i, m := range micros {
@@ -74,7 +74,7 @@ func TestRatiosAreToWhoDidTheSame(t *testing.T) {
 	assert.Equal(t, 1.0, r.Cells[1].Summary.Ratio.Value)
 
 	lost := made("nginx", peers.Other, 5, 20)
-	lost.Runs = lost.Runs[1:] // its first round came to nothing
+	lost.Runs = lost.Runs[1:] // its first round failed
 	r = Report{Cells: []*Cell{made("equalizer", peers.Ours, 10, 30), lost}}
 	r.Summarise()
 	assert.Equal(t, &Ratio{Value: 1.5, Min: 1.5, Max: 1.5, Rounds: 1}, r.Cells[0].Summary.Ratio)
@@ -155,10 +155,10 @@ func TestPlots(t *testing.T) {
 	assert.Contains(t, cpu, "x: over the cheapest peer that logs alike<")
 	assert.Contains(t, latency, ">direct<")
 	assert.Contains(t, latency, ">99.9 %<")
-	assert.NotContains(t, latency, ">99.99 %<") // of 1,000 requests, that is none
+	assert.NotContains(t, latency, ">99.99 %<") // which isn't a whole request of 1,000
 }
 
-// The page that is kept has every figure of CPU, its bars, and one plot.
+// The kept page has every figure of CPU, its bars, and one plot.
 func TestSummary(t *testing.T) {
 	r := compared()
 	for _, c := range r.Cells {

@@ -20,8 +20,8 @@ type Ratio struct {
 	Min    float64 `json:"min"` // of the rounds, each on its own
 	Max    float64 `json:"max"`
 	Rounds int     `json:"rounds,omitempty"` // how many it is the median of
-	// Noise is how far off, as a fraction, the value would be at most without one of the rounds.
-	// Nil with fewer than three of them.
+	// Noise is how far off, as a fraction, the value would be at most without one of the rounds. It
+	// is nil with fewer than three of them.
 	Noise *float64 `json:"noise,omitempty"`
 }
 
@@ -40,13 +40,13 @@ func spread(runs []Run, figure func(Run) float64) Spread {
 	return Over(all)
 }
 
-// pair are two cells' figures of one round, whose runs were made within seconds.
+// pair has two cells' figures of one round, whose runs were within seconds of each other.
 type pair struct{ of, to float64 }
 
 func (p pair) ratio() float64 { return p.of / p.to }
 
-// middle is the median of the rounds' own ratios: what the machine does meanwhile hits both runs
-// of a round.
+// middle is the median of the rounds' own ratios, since what the machine does meanwhile hits both
+// runs of a round.
 func middle(rounds []pair) float64 { return Over(ratios(rounds)).Median }
 
 func ratios(rounds []pair) (all []float64) {
@@ -56,7 +56,7 @@ func ratios(rounds []pair) (all []float64) {
 	return all
 }
 
-// compare is what two cells come to by the rounds that both have. Nil if there are none.
+// compare is the ratio of two cells by the rounds that both have. It is nil if there are none.
 func compare(of, to *Cell, figure func(Run) float64) *Ratio {
 	other := map[int]float64{}
 	for _, run := range to.Runs {

@@ -17,19 +17,19 @@ import (
 
 const (
 	largeSize = 1 << 20
-	// A slow answer comes in so many pieces, with such a pause before each.
+	// A slow response comes in this many pieces, with this pause before each.
 	slowPieces = 10
 	slowPause  = 50 * time.Millisecond
 )
 
-// An event stream has so many heartbeats.
+// An event stream has this many heartbeats.
 const (
 	heartbeatCount = 5
 	heartbeat      = ":\n\n"
 )
 
-// protocol is what upgraded connections speak: lines that are sent back, and an end that
-// whoever says "bye" leaves to the other side.
+// protocol is what upgraded connections speak: lines that are sent back. After a "bye" the other
+// side ends the connection.
 const protocol = "echo"
 
 // pattern is what bodies consist of.
@@ -65,7 +65,7 @@ func backend() http.Handler {
 	return mux
 }
 
-// slow sends its answer piece by piece, until it is done or nobody listens any more.
+// slow sends its response piece by piece, until it is done or nobody listens any more.
 func slow(w http.ResponseWriter, r *http.Request) {
 	pause := time.NewTicker(slowPause)
 	defer pause.Stop()
@@ -80,7 +80,7 @@ func slow(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// endless sends its body until nobody takes it any more.
+// endless sends a body until nobody takes it any more.
 func endless(w http.ResponseWriter, _ *http.Request) {
 	for body := large(); ; {
 		if _, err := w.Write(body); err != nil {
@@ -89,7 +89,7 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// beat is an event stream with a pause before each heartbeat, which the query says.
+// beat is an event stream. The query has the pause before each heartbeat.
 func beat(w http.ResponseWriter, r *http.Request) {
 	pause, err := time.ParseDuration(r.URL.RawQuery)
 	if err != nil {
@@ -108,7 +108,7 @@ func beat(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// count says how large a body is.
+// count responds with the size of the body.
 func count(w http.ResponseWriter, r *http.Request) {
 	n, err := io.Copy(io.Discard, r.Body)
 	if err != nil {
@@ -117,7 +117,7 @@ func count(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprint(w, n)
 }
 
-// cut breaks off in the middle of its answer.
+// cut breaks off amid its response.
 func cut(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Length", fmt.Sprint(2*len(pattern)))
 	_, _ = io.WriteString(w, pattern)
@@ -125,7 +125,7 @@ func cut(w http.ResponseWriter, _ *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// echo sends the body back as it comes: in chunks, if it came so.
+// echo sends the body back as it comes, in chunks if it came in chunks.
 func echo(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength >= 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(r.ContentLength))

@@ -12,30 +12,31 @@ import (
 	"time"
 )
 
-// do sends a request and has the answer checked. The body is read to its end or closed by check.
+// do sends a request, and checks the response with check, which reads the body to its end or closes
+// it.
 func (c *client) do(ctx context.Context, method, path, clientID string, body io.Reader, check func(*http.Response) error) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, body)
 	if err != nil {
 		return err
 	}
 	req.Header.Set(keyHeader, clientID)
-	answer, err := c.http.Do(req)
+	response, err := c.http.Do(req)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	return check(answer)
+	defer response.Body.Close()
+	return check(response)
 }
 
-// has checks that an answer is a 200 with this body.
+// has checks that a response is a 200 with this body.
 func has(want []byte) func(*http.Response) error {
-	return func(answer *http.Response) error {
-		got, err := io.ReadAll(answer.Body)
+	return func(response *http.Response) error {
+		got, err := io.ReadAll(response.Body)
 		switch {
 		case err != nil:
 			return err
-		case answer.StatusCode != http.StatusOK:
-			return fmt.Errorf("answered with %s; want 200", answer.Status)
+		case response.StatusCode != http.StatusOK:
+			return fmt.Errorf("answered with %s; want 200", response.Status)
 		case !bytes.Equal(got, want):
 			return fmt.Errorf("a body of %d bytes; want %d, all as they were sent", len(got), len(want))
 		}
@@ -56,17 +57,18 @@ func largeAnswer(ctx context.Context, c *client) error {
 	return c.do(ctx, http.MethodGet, "/large", c.id(), nil, has(large()))
 }
 
-func slowAnswer(ctx context.Context, c *client) error {
+func slowResponse(ctx context.Context, c *client) error {
 	return c.do(ctx, http.MethodGet, "/slow", c.id(), nil, has(bytes.Repeat([]byte(pattern), slowPieces)))
 }
 
-// slowReader takes a large answer so slowly that it waits in the proxy's buffers and the kernel's.
+// slowReader takes a large response so slowly that it waits in the proxy's buffers and the
+// kernel's.
 func slowReader(ctx context.Context, c *client) error {
-	return c.do(ctx, http.MethodGet, "/large", c.id(), nil, func(answer *http.Response) error {
+	return c.do(ctx, http.MethodGet, "/large", c.id(), nil, func(response *http.Response) error {
 		pause := time.NewTicker(20 * time.Millisecond)
 		defer pause.Stop()
 		for read := int64(0); ; <-pause.C {
-			n, err := io.CopyN(io.Discard, answer.Body, 32<<10)
+			n, err := io.CopyN(io.Discard, response.Body, 32<<10)
 			read += n
 			if errors.Is(err, io.EOF) && read == largeSize {
 				return nil
@@ -78,17 +80,17 @@ func slowReader(ctx context.Context, c *client) error {
 	})
 }
 
-// limitedClient is one whose bucket is small.
+// limitedClient is a client whose bucket is small.
 func limitedClient(ctx context.Context, c *client) error {
-	return c.do(ctx, http.MethodGet, "/small", limitedID(c.n), nil, func(answer *http.Response) error {
-		_, err := io.Copy(io.Discard, answer.Body)
-		switch answer.StatusCode {
+	return c.do(ctx, http.MethodGet, "/small", limitedID(c.n), nil, func(response *http.Response) error {
+		_, err := io.Copy(io.Discard, response.Body)
+		switch response.StatusCode {
 		case http.StatusOK:
 			c.admitted.Add(1)
 		case http.StatusTooManyRequests:
 			c.limited.Add(1)
 		default:
-			return fmt.Errorf("answered with %s; want 200 or 429", answer.Status)
+			return fmt.Errorf("answered with %s; want 200 or 429", response.Status)
 		}
 		return err
 	})
@@ -107,20 +109,20 @@ func upload(ctx context.Context, c *client) error {
 func chunkedBothWays(ctx context.Context, c *client) error {
 	body := large()[:uploadSize]
 	unsized := io.MultiReader(bytes.NewReader(body)) // net/http can't see its length
-	return c.do(ctx, http.MethodPost, "/echo", c.id(), unsized, func(answer *http.Response) error {
-		if answer.ContentLength >= 0 {
-			return fmt.Errorf("an answer with a length, %d; want it in chunks", answer.ContentLength)
+	return c.do(ctx, http.MethodPost, "/echo", c.id(), unsized, func(response *http.Response) error {
+		if response.ContentLength >= 0 {
+			return fmt.Errorf("a response with a length, %d; want it in chunks", response.ContentLength)
 		}
-		return has(body)(answer)
+		return has(body)(response)
 	})
 }
 
-// cutAnswer must break off: an answer that looks whole would be one that was made up.
-func cutAnswer(ctx context.Context, c *client) error {
-	return c.do(ctx, http.MethodGet, "/cut", c.id(), nil, func(answer *http.Response) error {
-		got, err := io.ReadAll(answer.Body)
+// cutResponse expects a response that breaks off. The proxy must not make it look whole.
+func cutResponse(ctx context.Context, c *client) error {
+	return c.do(ctx, http.MethodGet, "/cut", c.id(), nil, func(response *http.Response) error {
+		got, err := io.ReadAll(response.Body)
 		if !errors.Is(err, io.ErrUnexpectedEOF) || string(got) != pattern {
-			return fmt.Errorf("an answer cut by the backend came as %q, %v; want %q, %w", got, err, pattern, io.ErrUnexpectedEOF)
+			return fmt.Errorf("a response cut by the backend came as %q, %v; want %q, %w", got, err, pattern, io.ErrUnexpectedEOF)
 		}
 		return nil
 	})

@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// Streams that are slow or idle, and honest: they must pass for as long as they last, whatever slow
-// clients that are not honest do meanwhile.
+// Honest streams that are slow or idle must pass to their end, whatever malicious slow clients do
+// meanwhile.
 
-// pace calls f so often, with a pause after each call, until ctx ends or f fails.
+// pace calls f that often, with a pause after each call, until ctx ends or f fails.
 func pace(ctx context.Context, times int, pause time.Duration, f func() error) error {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -36,7 +36,7 @@ func pace(ctx context.Context, times int, pause time.Duration, f func() error) e
 	return nil
 }
 
-// steadyRate is what an upload that is steady sends, in bytes a second.
+// steadyRate is the rate of a steady upload, in bytes a second.
 const steadyRate = 2 << 10
 
 // steadyUpload sends a body at the rate, every other one in chunks.
@@ -61,12 +61,12 @@ func steadyUpload(ctx context.Context, c *client) error {
 	if c.n%2 == 0 {
 		req.ContentLength = int64(size)
 	}
-	answer, err := c.http.Do(req)
+	response, err := c.http.Do(req)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	return has([]byte(fmt.Sprint(size)))(answer)
+	defer response.Body.Close()
+	return has([]byte(fmt.Sprint(size)))(response)
 }
 
 // heartbeats reads an event stream.
@@ -75,7 +75,7 @@ func heartbeats(ctx context.Context, c *client) error {
 	return c.do(ctx, http.MethodGet, path, c.id(), nil, has([]byte(strings.Repeat(heartbeat, heartbeatCount))))
 }
 
-// idleUpgrade says a line, and another one long after it.
+// idleUpgrade sends a line, and another one long after it.
 func idleUpgrade(ctx context.Context, c *client) error {
 	conn, lines, err := c.upgrade(ctx)
 	if err != nil {
@@ -90,8 +90,8 @@ func duplex(ctx context.Context, c *client) error {
 	const pieces = 15
 	body, sending := io.Pipe()
 	defer sending.Close()
-	return c.do(ctx, http.MethodPost, "/echo", c.id(), body, func(answer *http.Response) error {
-		lines := bufio.NewReader(answer.Body)
+	return c.do(ctx, http.MethodPost, "/echo", c.id(), body, func(response *http.Response) error {
+		lines := bufio.NewReader(response.Body)
 		return pace(ctx, pieces, c.lasts/pieces, func() error {
 			if _, err := io.WriteString(sending, "piece\n"); err != nil {
 				return err
@@ -105,15 +105,15 @@ func duplex(ctx context.Context, c *client) error {
 	})
 }
 
-// slowAddress is where the slow clients come from that mean no good.
+// slowAddress is the address of malicious slow clients.
 const slowAddress = "127.0.0.2"
 
-// tooLong is after which time such a client must have been broken off: the grace, and as long again
-// for what it did before it became slow.
+// tooLong is when the connection of such a client must have been broken off: after the grace, and
+// as long again for what it did before it became slow.
 const tooLong = 2 * time.Minute
 
-// slowly does something every so often, until the proxy has broken the connection off, or for as
-// long as it lasts.
+// slowly calls f again and again, until the proxy has broken the connection off, or for as long as
+// the load lasts.
 func (c *client) slowly(ctx context.Context, head string, every time.Duration, something func(net.Conn) error) error {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(slowAddress)}, Control: func(_, _ string, rc syscall.RawConn) error {
 		return rc.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 2<<10) })
@@ -139,7 +139,7 @@ func slowSender(ctx context.Context, c *client) error {
 	return c.slowly(ctx, head, 25*time.Second, func(conn net.Conn) error {
 		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			return errors.Join(err, io.EOF) // It was answered.
+			return errors.Join(err, io.EOF) // It got a response.
 		}
 		_, err := io.WriteString(conn, "1\r\nx\r\n")
 		return err

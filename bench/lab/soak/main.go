@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command soak keeps the real binary under mixed load for half an hour and sees that what it
-// holds ends where it began: memory, file descriptors, goroutines. bench/README.md says how it
-// judges.
+// Command soak keeps the real binary under mixed load for half an hour, and checks that what it
+// holds ends where it began: memory, file descriptors, goroutines. bench/README.md has its
+// criteria.
 //
 //	make soak                     # 30 minutes
 //	make soak ARGS="--time 60s"   # what CI runs

@@ -12,31 +12,31 @@ import (
 	"time"
 )
 
-// kind is one kind of load: so many clients that each do the same every so often. What one does
-// must come out as said, or else the run fails.
+// kind is one kind of load: a number of clients that each do the same at intervals. If the result
+// isn't as expected, the run fails.
 type kind struct {
 	name     string
 	about    string
 	clients  int
 	every    time.Duration
 	exchange func(ctx context.Context, c *client) error
-	// lasting says that an exchange takes as long as the client's lasts.
+	// lasting means that an exchange takes as long as the client's lasts.
 	lasting bool
 }
 
-// kinds is the mix: some 900 exchanges a second, so that it is the time that tells, not the load.
+// kinds is the mix of some 900 exchanges a second. They test the program by time, not by load.
 func kinds() []kind {
 	return []kind{
 		{"small", "16 bytes, over connections that are kept", 8, 20 * time.Millisecond, small, false},
 		{"new", "16 bytes, each over a new connection", 2, 20 * time.Millisecond, onNewConnection, false},
 		{"large", "1 MiB, every byte of it checked", 2, 200 * time.Millisecond, largeAnswer, false},
-		{"slow", "answers that come in pieces over half a second", 8, time.Second, slowAnswer, false},
+		{"slow", "responses that come in pieces over half a second", 8, time.Second, slowResponse, false},
 		{"reader", "1 MiB to clients that read it in small pieces, with pauses", 4, time.Second, slowReader, false},
 		{"limited", "clients that send more than they may, and get 200 or 429", limitedClients, 10 * time.Millisecond, limitedClient, false},
 		{"upload", "256 KiB up and back, with a length", 2, 200 * time.Millisecond, upload, false},
 		{"chunked", "256 KiB up and back at the same time, in chunks", 2, 200 * time.Millisecond, chunkedBothWays, false},
 		{"aborted", "clients that go away: in the head, in a body that they send or get, and while they wait", 4, 50 * time.Millisecond, abort, false},
-		{"cut", "answers that the backend cuts in the middle", 1, 100 * time.Millisecond, cutAnswer, false},
+		{"cut", "responses that the backend cuts in the middle", 1, 100 * time.Millisecond, cutResponse, false},
 		{"upgraded", "upgraded connections with some lines each, which either side ends", 20, 500 * time.Millisecond, upgraded, false},
 		{"steady", "uploads at 2 KiB a second for five minutes", 4, time.Second, steadyUpload, true},
 		{"heartbeat", "event streams with a heartbeat a minute, for five minutes", 4, time.Second, heartbeats, true},
@@ -47,7 +47,7 @@ func kinds() []kind {
 	}
 }
 
-// limitedClients are those with a bucket of their own that is too small for them.
+// limitedClients is how many clients have a bucket that is too small for them.
 const limitedClients = 2
 
 // patience is how long one exchange may take, a slow one included.
@@ -61,16 +61,16 @@ type client struct {
 	http    *http.Client
 	// lasts is how long the exchange of a kind that is lasting takes.
 	lasts time.Duration
-	// These count what limited clients were answered: 200 and 429.
+	// These count the responses to limited clients: 200 and 429.
 	admitted, limited *atomic.Int64
 }
 
-// clientIDs are how many names the clients have that aren't limited: each is used seldom enough.
+// clientIDs is how many names the other clients have. Each is used rarely enough for its limit.
 const clientIDs = 2000
 
 func (c *client) id() string { return fmt.Sprintf("client-%d", c.rng.IntN(clientIDs)) }
 
-// tally is what a kind came to.
+// tally is the result of a kind.
 type tally struct {
 	kind
 	exchanges, failures atomic.Int64
@@ -87,10 +87,10 @@ type mix struct {
 	tallies []*tally
 }
 
-// longest is how long the exchanges take that are lasting, if the load does.
+// longest is how long lasting exchanges take, if the load lasts long enough.
 const longest = 5 * time.Minute
 
-// newMix makes a load that is put on for so long. What is lasting takes a third of that at most.
+// newMix makes a load of this duration. A lasting exchange takes a third of it at most.
 func newMix(address string, kinds []kind, d time.Duration) *mix {
 	m := &mix{address: address, lasts: min(longest, d/3)}
 	for _, k := range kinds {
@@ -99,7 +99,7 @@ func newMix(address string, kinds []kind, d time.Duration) *mix {
 	return m
 }
 
-// run keeps the load up for so long, and returns when every client has finished what it had begun
+// run keeps up the load for its duration, and returns once every client has finished its exchange
 // and closed its connections.
 func (m *mix) run(ctx context.Context, d time.Duration) {
 	over, cancel := context.WithTimeout(ctx, d)
@@ -113,7 +113,7 @@ func (m *mix) run(ctx context.Context, d time.Duration) {
 	clients.Wait()
 }
 
-// client does what its kind does until over ends.
+// client repeats the exchange of its kind until over ends.
 func (m *mix) client(ctx, over context.Context, t *tally, n int) {
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()

@@ -16,7 +16,7 @@ import (
 // keyHeader is how the proxy tells clients apart.
 const keyHeader = "X-Client"
 
-// dial opens a connection on which the client writes what it likes.
+// dial opens a connection for raw bytes.
 func (c *client) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
 	if err != nil {
@@ -30,8 +30,8 @@ func (c *client) head(line, more string) string {
 	return line + " HTTP/1.1\r\nHost: " + c.address + "\r\n" + keyHeader + ": " + c.id() + "\r\n" + more
 }
 
-// abort sends some of a request, or all of it, reads a little if anything is to come, and is gone;
-// every other time with a reset.
+// abort sends a part of a request, or all of it, reads a little if there is a response, and closes
+// the connection, every other time with a reset.
 func abort(ctx context.Context, c *client) error {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -58,8 +58,8 @@ func abort(ctx context.Context, c *client) error {
 	return err
 }
 
-// upgraded switches protocols and has some lines come back. Then the client ends the connection, or
-// has the backend do so.
+// upgraded switches protocols and gets some lines back. Then the client ends the connection, or
+// lets the backend end it.
 func upgraded(ctx context.Context, c *client) error {
 	conn, lines, err := c.upgrade(ctx)
 	if err != nil {
@@ -87,17 +87,17 @@ func (c *client) switches(conn net.Conn, lines *bufio.Reader) error {
 	if _, err := io.WriteString(conn, c.head("GET /upgrade", "Connection: Upgrade\r\nUpgrade: "+protocol+"\r\n\r\n")); err != nil {
 		return err
 	}
-	answer, err := http.ReadResponse(lines, nil)
+	response, err := http.ReadResponse(lines, nil)
 	if err != nil {
 		return err
 	}
-	if answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Upgrade") != protocol {
-		return fmt.Errorf("upgrades are not relayed: answered with %s; want 101 and Upgrade: %s", answer.Status, protocol)
+	if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Upgrade") != protocol {
+		return fmt.Errorf("upgrades are not relayed: answered with %s; want 101 and Upgrade: %s", response.Status, protocol)
 	}
 	return nil
 }
 
-// talk says some lines, with pauses.
+// talk sends some lines, with pauses.
 func (c *client) talk(conn net.Conn, lines *bufio.Reader) error {
 	pause := time.NewTicker(50 * time.Millisecond)
 	defer pause.Stop()
@@ -119,7 +119,7 @@ func (c *client) talk(conn net.Conn, lines *bufio.Reader) error {
 	return nil
 }
 
-// say has a line come back.
+// say sends a line and expects it back.
 func say(conn net.Conn, lines *bufio.Reader, line string) error {
 	if _, err := io.WriteString(conn, line); err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 //go:embed report.md.tmpl
 var page string
 
-// report is what a run came to.
+// report is the result of a run.
 type report struct {
 	Command  string
 	Started  time.Time
@@ -30,19 +30,19 @@ type report struct {
 	Machine  []machine.Fact
 	Revision string
 	Tallies  []*tally
-	// What the process held before any load, after the warm-up, after the load, and once all that
-	// was idle had been closed.
+	// What the process held before any load, after the warm-up, after the load, and once all idle
+	// connections had been closed.
 	Fresh, Warm, After, Settled sample
 	IsSettled                   bool
 	Samples                     []sample // under load
-	Wrong                       []string // what failed; none: passed
+	Wrong                       []string // the failures; none if it passed
 }
 
-// growth is how much more memory is no leak: the garbage collector lets the heap double before it
-// looks, and gives memory back to the system when it sees fit.
+// growth is how much more memory is no leak. The garbage collector lets the heap double before it
+// runs, and gives memory back to the system some time later.
 const growthFactor, growthBytes = 1.25, 8 << 20
 
-// judge says what is wrong.
+// judge returns the failures.
 func (r *report) judge() {
 	wrong := func(format string, args ...any) { r.Wrong = append(r.Wrong, fmt.Sprintf(format, args...)) }
 	for _, t := range r.Tallies {
@@ -74,7 +74,7 @@ func bound(before int64) float64 { return growthFactor*float64(before) + growthB
 // First is the median of each figure in the first fifth of the load.
 func (r *report) First() sample { return median(r.Samples[:fifth(r.Samples)]) }
 
-// Last is that of the last fifth.
+// Last is the median of each figure in the last fifth.
 func (r *report) Last() sample { return median(r.Samples[len(r.Samples)-fifth(r.Samples):]) }
 
 func fifth(samples []sample) int { return max(1, len(samples)/5) }
@@ -119,7 +119,7 @@ func (r *report) Rows() []Row {
 	return rows
 }
 
-// write writes the report and its plots, and what is kept of them.
+// write writes the report and its plots, and the kept ones.
 func (r *report) write(f shared.Folders) error {
 	text, err := r.page(true)
 	if err != nil {
@@ -136,7 +136,7 @@ func (r *report) write(f shared.Folders) error {
 	})
 }
 
-// page is the report for people, with all plots or the one that is kept.
+// page is the report for people, with all plots or the kept one.
 func (r *report) page(all bool) ([]byte, error) {
 	t, err := template.New("soak").Funcs(template.FuncMap{
 		"megabytes": megabytes, "version": runtime.Version, "all": func() bool { return all },
@@ -150,7 +150,7 @@ func (r *report) page(all bool) ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// bars are what judge holds the process to, as figures.
+// bars are the criteria of judge, as figures.
 func (r *report) bars() []shared.Bar {
 	bar := func(figure, unit string, value, most float64) shared.Bar {
 		held := value <= most
@@ -190,8 +190,8 @@ func (r *report) counts() plot.Series {
 // plotPoints are as many as can be told apart.
 const plotPoints = 300
 
-// points are a figure over time: of so many samples that they can be told apart, the largest of
-// each few.
+// points are a figure over time. They are few enough to be told apart: each is the largest of some
+// samples.
 func (r *report) points(of func(sample) float64) []plot.Point {
 	each := int(math.Ceil(float64(len(r.Samples)) / plotPoints))
 	var points []plot.Point

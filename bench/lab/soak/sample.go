@@ -18,7 +18,7 @@ import (
 type sample struct {
 	At          time.Duration // since the load began
 	Resident    int64         // bytes
-	Heap        int64         // bytes, with what is dead and not yet swept
+	Heap        int64         // bytes, including unswept garbage
 	Files       int           // descriptors
 	Goroutines  int
 	Connections int // of clients
@@ -58,7 +58,7 @@ func (s *sampler) look(ctx context.Context) (sample, error) {
 	}, err
 }
 
-// call asks the admin API; body is JSON, nil for none, and into is what the answer is decoded into.
+// call calls the admin API. body is JSON, or nil for none. The response is decoded into into.
 func (s *sampler) call(ctx context.Context, method, path string, body io.Reader, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -69,15 +69,15 @@ func (s *sampler) call(ctx context.Context, method, path string, body io.Reader,
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	answer, err := s.client.Do(req)
+	response, err := s.client.Do(req)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("%s: %s", req.URL, answer.Status)
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		return fmt.Errorf("%s: %s", req.URL, response.Status)
 	}
-	return json.NewDecoder(answer.Body).Decode(into)
+	return json.NewDecoder(response.Body).Decode(into)
 }
 
 // watch takes a sample every second until ctx ends.
@@ -101,8 +101,8 @@ func (s *sampler) watch(ctx context.Context) ([]sample, error) {
 	}
 }
 
-// await looks until what is seen is so, and gives up after patience. The last look is returned
-// either way.
+// await samples until so accepts a sample, and gives up after patience. It returns the last
+// sample in any case.
 func (s *sampler) await(ctx context.Context, patience time.Duration, so func(sample) bool) (last sample, is bool, err error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -121,7 +121,7 @@ func (s *sampler) await(ctx context.Context, patience time.Duration, so func(sam
 	}
 }
 
-// least is the least of what a process holds over a second in which nothing happens but probes.
+// least is the least of what a process holds during a second without load.
 func (s *sampler) least(ctx context.Context) (sample, error) {
 	var least sample
 	_, _, err := s.await(ctx, time.Second, func(now sample) bool {

@@ -14,7 +14,7 @@ import (
 	shared "gopher-equalizer/bench/lab/report"
 )
 
-// settings say what to run.
+// settings are the command line's.
 type settings struct {
 	command string // as the user typed it
 	time    time.Duration

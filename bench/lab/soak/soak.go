@@ -21,11 +21,11 @@ import (
 // backendMode is the argument by which this program becomes the backend.
 const backendMode = "backend"
 
-// settlePatience is how long the last connections to backends may be kept after the load: the proxy
+// settlePatience is how long the last connections to backends may be kept after the load. The proxy
 // closes those that were idle for a minute.
 const settlePatience = 3 * time.Minute
 
-// bed has what the load goes to.
+// bed is what the load goes to.
 type bed struct {
 	*testbed.Bed
 	proxy            *child.Process
@@ -33,8 +33,7 @@ type bed struct {
 	*sampler
 }
 
-// soak does the whole run. The error says what kept it from being one; what it found is in the
-// report.
+// soak does the whole run. The error is why there was no run. Findings are in the report.
 func soak(ctx context.Context, s settings, say func(string, ...any)) (*report, error) {
 	r := &report{Command: s.command, Started: time.Now(), Time: s.time, WarmUp: s.warmUp, Machine: machine.Facts(), Revision: machine.Revision(ctx)}
 	b, err := open(ctx)
@@ -50,7 +49,7 @@ func soak(ctx context.Context, s settings, say func(string, ...any)) (*report, e
 	return r, nil
 }
 
-// play has the phases follow each other, with a look in between.
+// play runs the phases one after the other, with a sample in between.
 func (b *bed) play(ctx context.Context, s settings, r *report, say func(string, ...any)) (err error) {
 	if r.Fresh, err = b.least(ctx); err != nil {
 		return err
@@ -133,7 +132,8 @@ func (b *bed) start(ctx context.Context) error {
 	return b.startProxy(ctx)
 }
 
-// startProxy starts it with everything on: health checks, a limit by header, and its store on disk.
+// startProxy starts the proxy with everything on: health checks, a limit by header, and its store
+// on disk.
 func (b *bed) startProxy(ctx context.Context) error {
 	dir, err := b.Folder()
 	if err != nil {
@@ -165,7 +165,7 @@ func (b *bed) startProxy(ctx context.Context) error {
 	return b.limit(ctx)
 }
 
-// limit gives the clients that are to be limited a bucket that is too small for them.
+// limit gives the limited clients buckets that are too small for them.
 func (b *bed) limit(ctx context.Context) error {
 	for n := range limitedClients {
 		body := strings.NewReader(`{"capacity":20,"refill":"20/s"}`)

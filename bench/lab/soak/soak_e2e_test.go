@@ -14,7 +14,7 @@ import (
 	shared "gopher-equalizer/bench/lab/report"
 )
 
-// A minute of everything: what the process holds ends where it began.
+// After a minute of all loads, what the process holds ends where it began.
 func TestSoak(t *testing.T) {
 	s, err := parse([]string{"--time", "60s"})
 	require.NoError(t, err)

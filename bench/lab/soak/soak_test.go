@@ -16,7 +16,7 @@ import (
 	shared "gopher-equalizer/bench/lab/report"
 )
 
-// TestMain makes this test binary the backend too.
+// TestMain makes this test binary the backend, too.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == backendMode {
 		panic(serveBackend())

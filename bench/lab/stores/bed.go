@@ -19,7 +19,7 @@ import (
 	"gopher-equalizer/store/postgres/pgtest"
 )
 
-// bed is what all proxies share: the programs, the backends, a PostgreSQL server of our own.
+// bed is shared by all proxies: the programs, the backends, a PostgreSQL server of our own.
 type bed struct {
 	*testbed.Bed
 	backends []string
@@ -121,7 +121,7 @@ func (b *bed) configure(path string, p *proxy) error {
 	})
 }
 
-// cpu is what a proxy has used so far, and what PostgreSQL has if it is the proxy's store.
+// cpu is the CPU time of a proxy so far, and of PostgreSQL if that is the proxy's store.
 func (b *bed) cpu(p *proxy) (own, server time.Duration, err error) {
 	if p.driver == config.StorePostgres {
 		if server, err = cpuOf(b.postgres.PID()); err != nil {

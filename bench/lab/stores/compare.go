@@ -54,7 +54,7 @@ func (p *proxy) order(d time.Duration) load.Order {
 	return load.Order{Shape: load.Shape{Size: load.Small}, Key: load.RandomKeys, Target: p.address, Time: d, Seed: rand.Uint32()}
 }
 
-// load puts load on a proxy that isn't measured, and waits until all that was spent is stored.
+// load puts load on a proxy without measuring it, and waits until all spending is stored.
 func (p *proxy) load(ctx context.Context, put generator, d time.Duration) error {
 	if _, err := put(ctx, p.order(d)); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (p *proxy) load(ctx context.Context, put generator, d time.Duration) error 
 	return p.settle(ctx)
 }
 
-// settle waits until all that was spent is stored, so that nobody pays for another's flushes.
+// settle waits until all spending is stored, so that no run pays for the flushes of another.
 func (p *proxy) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -86,8 +86,7 @@ func (p *proxy) status(ctx context.Context) (*api.StoreStatus, error) {
 	return status.Store, nil
 }
 
-// measure is one run, after a warm-up that leaves the proxy in the middle of its flushes, as the
-// run does too.
+// measure is one run, after a warm-up that leaves the proxy amid its flushes, as the run does.
 func (b *bed) measure(ctx context.Context, p *proxy, put generator, of settings) error {
 	if _, err := put(ctx, p.order(of.warmUp)); err != nil {
 		return err

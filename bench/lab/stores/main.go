@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command stores measures what surviving a restart costs: CPU per request at full load, every
-// request from another client, with the stores that last over the one that forgets. bench/README.md
-// says how to read it.
+// Command stores measures what surviving a restart costs: CPU per request at full load, with every
+// request from another client, with durable stores over the memory store. bench/README.md explains
+// how to read it.
 //
 //	make bench-stores
 package main
@@ -27,13 +27,13 @@ func stores() program.Program[settings] {
 	}}
 }
 
-// settings say what to run.
+// settings are the command line's.
 type settings struct {
 	command      string // as the user typed it
 	folders      report.Folders
 	rounds       int
 	time, warmUp time.Duration // of a run, and before it
-	fill         time.Duration // of load, once, so that tables and stores are large
+	fill         time.Duration // of load once, so that tables and stores are large
 	put          func(dir string) (generator, error)
 }
 
@@ -76,8 +76,8 @@ func parse(args []string) (settings, error) {
 	return s, nil
 }
 
-// closedLoop is full load: 64 connections that each send the next request when they have their
-// answer.
+// closedLoop is full load: 64 connections that each send the next request once they have the
+// response.
 func closedLoop(dir string) (generator, error) {
 	wrk, err := load.FindWrk(dir)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"gopher-equalizer/config"
 )
 
-// most is what the CPU of a request may be over that with the memory store.
+// most is how much CPU a request may take, over a request with the memory store.
 const most = 1.20
 
 // write writes the report.
@@ -74,7 +74,7 @@ func (p *proxy) bar(memory *proxy) report.Bar {
 	}
 }
 
-// verdict is that, and whether it keeps the bar.
+// verdict is the ratio, and whether it keeps the bar.
 func (p *proxy) verdict(memory *proxy) string {
 	if p == memory {
 		return "1 | "

@@ -16,7 +16,7 @@ import (
 	"gopher-equalizer/bench/lab/measure"
 )
 
-// TestTheComparison runs all of it, with a load for which nothing needs to be installed.
+// TestTheComparison runs the whole comparison, with a load generator of its own.
 func TestTheComparison(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)

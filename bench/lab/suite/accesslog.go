@@ -18,15 +18,15 @@ import (
 // accessLog is the file that a proxy writes a line to for each request.
 type accessLog struct {
 	path    string
-	flush   syscall.Signal // has the proxy write what it keeps in a buffer; 0: it does so soon by itself
+	flush   syscall.Signal // makes the proxy write what it keeps in a buffer; 0: it does so soon by itself
 	process *child.Process
 }
 
-// logPatience is more than any line is written after its request.
+// logPatience is longer than any line takes to be written.
 const logPatience = 2 * time.Second
 
-// atLeast is how many lines there are since forget, once there are at least so many: a line may
-// be written after the response that it tells of.
+// atLeast waits until there are at least n lines since forget, and returns how many there are. A
+// line may be written after its response.
 func (l *accessLog) atLeast(ctx context.Context, least int64) (lines int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logPatience)
 	defer cancel()
@@ -49,8 +49,7 @@ func (l *accessLog) lines() (int64, error) {
 	return int64(bytes.Count(text, []byte("\n"))), err
 }
 
-// forget empties the log: it gets long, and is counted from here on. Nothing may be on its way
-// to it.
+// forget empties the log, which gets long. Lines count from here on. None may be on its way.
 func (l *accessLog) forget() error {
 	if err := os.Truncate(l.path, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

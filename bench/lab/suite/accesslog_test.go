@@ -37,14 +37,14 @@ func TestAccessLogSinceForget(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, lines)
 
-	// What is in a buffer comes by a signal.
+	// A signal flushes the buffer.
 	log.flush = syscall.SIGUSR1
 	lines, err = log.atLeast(t.Context(), 1)
 	require.NoError(t, err)
 	assert.Positive(t, lines)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	assert.Equal(t, "three", string(text[:5])) // at its start: a hole would be as large as what was forgotten
+	assert.Equal(t, "three", string(text[:5])) // at the file's start, without a hole
 }
 
 func TestAccessLogThatLacksLines(t *testing.T) {

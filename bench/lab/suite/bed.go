@@ -10,7 +10,7 @@ import (
 	"gopher-equalizer/bench/lab/testbed"
 )
 
-// bed is what all runs share: our programs, the sample backends, a folder for everything.
+// bed is shared by all runs: our programs, the sample backends, a folder for everything.
 type bed struct {
 	*testbed.Bed
 	*testbed.Backends
@@ -19,8 +19,8 @@ type bed struct {
 	lacking []string
 }
 
-// open builds and starts what all runs share. What it needs of its own accord must work; what is
-// missing of wrk or Caddy is a line in lacking.
+// open builds and starts what all runs share. What it needs of its own accord must work; what is A
+// missing wrk or Caddy is a line in lacking.
 func open(ctx context.Context, caddy bool, say func(string)) (*bed, error) {
 	shared, err := testbed.Open("bench")
 	if err != nil {

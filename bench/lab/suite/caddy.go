@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// caddyVersion is the release that is built. Caddy's modules are not in go.mod: nothing here
+// caddyVersion is the release that is built. Caddy's modules are not in go.mod, since no code here
 // needs them.
 const caddyVersion = "v2.11.9"
 
@@ -34,7 +34,7 @@ func buildCaddy(ctx context.Context) (string, error) {
 	return program, nil
 }
 
-// lastLine is where the go command says what went wrong.
+// lastLine is the go command's reason for a failure.
 func lastLine(out []byte) []byte {
 	out = bytes.TrimSpace(out)
 	return out[bytes.LastIndexByte(out, '\n')+1:]

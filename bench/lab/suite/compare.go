@@ -27,7 +27,7 @@ type comparison struct {
 	cells   []cell
 }
 
-// cell is a row of the report, and whom to put the load on.
+// cell is a row of the report, and the target of its load.
 type cell struct {
 	*report.Cell
 	target *target
@@ -36,8 +36,8 @@ type cell struct {
 
 func (c cell) String() string { return fmt.Sprintf("%s, limiter %s, %s", c.Proxy, c.Limiter, c.Load) }
 
-// compare does all that the settings say, and writes the report. It ends early, without one,
-// when ctx does.
+// compare measures what the settings want, and writes the report. If ctx ends, it returns early
+// without a report.
 func compare(ctx context.Context, s settings, stderr io.Writer) error {
 	c := &comparison{settings: s, progress: newProgress(stderr), report: report.Report{
 		Command: s.command, Started: time.Now(), Rounds: s.rounds, VariantsEvery: s.variantsEvery, Time: s.time, WarmUp: s.warmUp, Fill: s.fill,
@@ -75,8 +75,8 @@ func (c *comparison) measureAll(ctx context.Context) error {
 	return nil
 }
 
-// note is for what goes wrong without the rest being in vain: a line now, and in the report. What
-// goes wrong because all is being ended is not worth one.
+// note writes a line now, and in the report, about a failure that leaves the rest useful. Failures
+// because the run is being ended aren't noted.
 func (c *comparison) note(ctx context.Context, line string) {
 	if ctx.Err() != nil {
 		return
@@ -85,7 +85,8 @@ func (c *comparison) note(ctx context.Context, line string) {
 	c.report.Notes = append(c.report.Notes, line)
 }
 
-// openAll starts every peer, once for each mode of its limiter, and says how long all of it takes.
+// openAll starts every peer, once for each mode of its limiter, and prints how long the run will
+// take.
 func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
 	for _, key := range c.modes() {
 		for _, p := range found {
@@ -105,14 +106,14 @@ func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
 	return nil
 }
 
-// modes are those of the limiter that any load is for.
+// modes are the modes of the limiter that any load is for.
 func (c *comparison) modes() []load.Key {
 	return slices.DeleteFunc(every(), func(key load.Key) bool {
 		return !slices.ContainsFunc(c.shapes, func(s shape) bool { return slices.Contains(s.keys, key) })
 	})
 }
 
-// variants reports whether any load is for them.
+// variants reports whether any load is for variants.
 func (c *comparison) variants() bool {
 	return slices.ContainsFunc(c.shapes, func(s shape) bool { return s.variants })
 }
@@ -157,7 +158,7 @@ func (c *comparison) roundsAll(ctx context.Context, _ []peers.Peer) error {
 	return nil
 }
 
-// gone reports whether a proxy has ended, and says so once.
+// gone reports whether a proxy has ended, and notes that once.
 func (c *comparison) gone(ctx context.Context, t *target) bool {
 	if t.process == nil || !t.process.Ended() {
 		return false
@@ -207,8 +208,8 @@ func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, er
 	return run, err
 }
 
-// still is for how many looks in a row the backends' counts must be the same. With large answers a
-// proxy that is busy may have a request wait for longer than a small one ever does.
+// still is how often in a row the backends' counts must be the same. With large responses a busy
+// proxy may keep a request waiting for longer than a small one ever waits.
 func still(l load.Shape) int {
 	if l.Size == load.Mega {
 		return 20
@@ -234,7 +235,7 @@ func (c *comparison) closeTargets() {
 	}
 }
 
-// describe is how a load is put on a proxy, for the report.
+// describe describes how a load is put on a proxy, for the report.
 func (c *comparison) describe(s load.Shape, key load.Key) string {
 	if s.Rate > 0 {
 		from := map[load.Key]string{load.OneKey: "client-1", load.RandomKeys: "client-RANDOM"}[key]

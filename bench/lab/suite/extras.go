@@ -15,28 +15,28 @@ import (
 	"gopher-equalizer/bench/lab/report"
 )
 
-// callsTime is for how long calls are counted: strace makes everything so slow that there are few
-// requests, but what a request takes hardly differs between them.
+// callsTime is for how long calls are counted. With strace everything is so slow that there are few
+// requests, but their calls hardly differ.
 func (c *comparison) callsTime() time.Duration { return min(c.time, 500*time.Millisecond) }
 
-// idleTimes is how often it is seen what idle connections cost.
+// idleTimes is how often the cost of idle connections is measured.
 const idleTimes = 3
 
-// What a run takes in addition to its time: starting wrk, settling. And what opening a connection
-// takes, to be answered once. Both are what a run of the suite with two cores took.
+// What a run takes in addition to its time, for starting wrk and settling, and what opening a
+// connection takes, with one response. Both are from a run of the suite on two cores.
 const (
 	overhead   = 150 * time.Millisecond
 	connecting = 500 * time.Microsecond
 )
 
-// expected is about how long all that is still to do takes.
+// expected is about how long the rest of the run takes.
 func (c *comparison) expected() time.Duration {
 	var d time.Duration
 	for round := range c.rounds {
 		for _, cell := range c.turn(round) {
 			d += c.time + c.warmUpOf(cell.target) + overhead
 			if cell.target.behind() {
-				d += cell.target.Behind / 2 // until all is stored
+				d += cell.target.Behind / 2 // until all spending is stored
 			}
 		}
 	}
@@ -56,17 +56,17 @@ func (c *comparison) expected() time.Duration {
 	return d
 }
 
-// idles reports whether it is seen what idle connections cost a peer.
+// idles reports whether the cost of a peer's idle connections is measured.
 func idles(p peers.Peer) bool {
 	return p.Can(load.NoKey) && p.Role != peers.Base && !p.Variant
 }
 
-// opened reports whether a peer was started. If not, it was said why.
+// opened reports whether a peer was started. If not, the reason was noted.
 func (c *comparison) opened(p peers.Peer) bool {
 	return slices.ContainsFunc(c.targets, func(t *target) bool { return t.Name == p.Name })
 }
 
-// idleAll sees what open connections cost each proxy, in processes of their own that have done
+// idleAll measures what open connections cost each proxy, in processes of their own that have done
 // nothing else.
 func (c *comparison) idleAll(ctx context.Context, found []peers.Peer) error {
 	for _, p := range found {
@@ -119,8 +119,8 @@ func (c *comparison) idleOne(ctx context.Context, p peers.Peer) (before, after i
 	return before, after, err
 }
 
-// fillAll puts many clients into the limiters' tables before anything is measured: that is how
-// a proxy is found that has been running for a while.
+// fillAll puts many clients into the limiters' tables before anything is measured, as in a proxy
+// that has been running for a while.
 func (c *comparison) fillAll(ctx context.Context, _ []peers.Peer) error {
 	shape := load.Shape{Connections: 64, Size: load.Small}
 	if c.wrk == nil {
@@ -139,7 +139,7 @@ func (c *comparison) fillAll(ctx context.Context, _ []peers.Peer) error {
 	return nil
 }
 
-// fillOne fills a table and waits until the target has nothing left to write of it.
+// fillOne fills a table, and waits until the target has nothing left to store.
 func (c *comparison) fillOne(ctx context.Context, cell cell) error {
 	out, err := c.put(ctx, c.order(cell, c.fill))
 	if err == nil && cell.target.log != nil {

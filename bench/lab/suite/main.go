@@ -1,7 +1,7 @@
 //go:build linux
 
 // Command suite compares this proxy with others on this machine, side by side: the same work, the
-// same load, the same minute. bench/README.md says what it measures and how to read it.
+// same load, the same minute. bench/README.md explains what it measures and how to read it.
 //
 //	make bench         # a few minutes
 //	make bench-full    # the whole matrix

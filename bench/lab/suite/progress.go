@@ -8,8 +8,7 @@ import (
 	"os"
 )
 
-// progress tells what is going on: on a terminal in one line that changes, elsewhere line by
-// line.
+// progress shows what is going on: on a terminal in one changing line, elsewhere line by line.
 type progress struct {
 	to         io.Writer
 	terminal   bool
@@ -25,7 +24,7 @@ func newProgress(to io.Writer) *progress {
 	return p
 }
 
-// say replaces what was said last.
+// say replaces the changing line.
 func (p *progress) say(line string) {
 	if p.terminal {
 		fmt.Fprintf(p.to, "\r\x1b[Kbench: %.100s", line)
@@ -35,7 +34,7 @@ func (p *progress) say(line string) {
 	fmt.Fprintln(p.to, "bench:", line)
 }
 
-// warn says what is to stay.
+// warn writes a line that stays.
 func (p *progress) warn(line string) {
 	p.done()
 	fmt.Fprintln(p.to, "bench:", line)

@@ -15,7 +15,7 @@ import (
 	"gopher-equalizer/bench/lab/report"
 )
 
-// settings say what to run.
+// settings are the command line's.
 type settings struct {
 	command string // as the user typed it
 	folders report.Folders
@@ -24,21 +24,21 @@ type settings struct {
 	time    time.Duration // of a run
 	warmUp  time.Duration // before each
 	fill    time.Duration // of requests from random clients, once, so that tables are large
-	idle    int           // connections, to see what they cost
+	idle    int           // connections whose cost is measured
 	shapes  []shape
-	// variantsEvery is in which rounds variants take part: 1 is all.
+	// variantsEvery is the distance of rounds in which variants take part: 1 is all rounds.
 	variantsEvery int
 }
 
-// shape is a load, and what else to do with it.
+// shape is a load, and what is measured under it.
 type shape struct {
 	load.Shape
 	keys     []load.Key // the limiter's modes
-	variants bool       // also on those of our peers that are Variants
+	variants bool       // also on our Variants
 	calls    bool       // also under strace
 }
 
-// every are all modes of the limiter.
+// every is all modes of the limiter.
 func every() []load.Key { return []load.Key{load.NoKey, load.OneKey, load.RandomKeys} }
 
 const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, Caddy.
@@ -103,9 +103,9 @@ func (s settings) check() error {
 	return nil
 }
 
-// quick is what make bench runs: six minutes at most. Many short rounds make steadier ratios than
-// few long ones: a run of two seconds is as far from the next one as a run of one is. One second
-// has exactly one flush of what clients spend.
+// quick is what make bench runs, in at most six minutes. Many short rounds make steadier ratios
+// than few long ones, since a run of two seconds is as far from the next one as a run of one. One
+// second has exactly one flush of the clients' spending.
 func quick() settings {
 	return settings{
 		rounds: 5, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000, variantsEvery: 1,
@@ -116,9 +116,9 @@ func quick() settings {
 	}
 }
 
-// claimed is what README.md says: many rounds of few loads, with a limit for each of a million
-// clients. The variants are there to say what the logs, the store and hashing cost, for which a
-// fifth of the rounds of two loads will do.
+// claimed is for the figures in README.md: many rounds of few loads, with a limit for each of a
+// million clients. The variants show what the log, the store and hashing cost, for which a fifth of
+// the rounds of two loads suffices.
 func claimed() settings {
 	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000, variantsEvery: 5}
 	shapes := append(closed(load.Small, 64, 8), load.Shape{Rate: 2000, Size: load.Small}, load.Shape{Rate: 8000, Size: load.Small})
@@ -128,13 +128,13 @@ func claimed() settings {
 	return s
 }
 
-// whole is the matrix: every number of connections and rate, every size, connections that are kept
-// and new ones, in half an hour. So it is not crossed where that tells little: larger answers are
-// without the limiter and with the one that costs the most; 1 MiB has no single connection and, as
-// it is more than loopback carries, no rate; new connections are 64 at a time. What our variants
-// cost, and system calls, are seen under quick's loads.
+// whole is the matrix in half an hour: every number of connections and rate, every size, kept and
+// new connections. Combinations that tell little are left out. Larger responses run without the
+// limiter and with its most expensive mode. 1 MiB has no single connection and, since it is more
+// than loopback carries, no rate. New connections are 64 at a time. Variants and system calls are
+// measured under quick's loads.
 //
-// The largest answers come last, as what they leave in memory is there to stay.
+// The largest responses come last, since the memory that they take stays.
 func whole() settings {
 	s := settings{rounds: 7, time: time.Second, warmUp: 200 * time.Millisecond, fill: 10 * time.Second, idle: 5000, variantsEvery: 1}
 	s.shapes = quick().shapes
@@ -159,7 +159,7 @@ func whole() settings {
 	return s
 }
 
-// closed are closed loops, for each of some numbers of connections.
+// closed returns closed loops, one for each number of connections.
 func closed(size load.Size, connections ...int) (shapes []load.Shape) {
 	for _, c := range connections {
 		shapes = append(shapes, load.Shape{Connections: c, Size: size})
@@ -167,7 +167,7 @@ func closed(size load.Size, connections ...int) (shapes []load.Shape) {
 	return shapes
 }
 
-// typed is a command that does the same again.
+// typed is a command that repeats this run.
 func typed(args []string, full bool) string {
 	target := "bench"
 	if full {

@@ -177,8 +177,8 @@ func TestTurns(t *testing.T) {
 	assert.NotEqual(t, c.turn(0)[0].Load, c.turn(c.rounds - 1)[0].Load)
 }
 
-// A claim is 30 rounds of us and the others, for each of its loads. Variants are in six of them,
-// under two of the loads, all in the same.
+// A claim has 30 rounds of us and the others for each of its loads. Variants are in the same six
+// rounds of two of the loads.
 func TestAClaim(t *testing.T) {
 	c := planned(claimed())
 	rounds := map[string]map[load.Shape][]int{}

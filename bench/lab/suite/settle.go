@@ -12,11 +12,11 @@ import (
 	"gopher-equalizer/bench/lab/testbed"
 )
 
-// behind reports whether the target writes behind what clients spend.
+// behind reports whether the target writes spending behind.
 func (t *target) behind() bool { return t.Behind > 0 && t.key != load.NoKey }
 
-// warmUpOf is how long a target is warmed up. One that writes behind is in the middle of its
-// flushes when a run begins, as it is when the run ends.
+// warmUpOf is how long a target is warmed up. One that writes behind is amid its flushes when a run
+// begins, as when it ends.
 func (c *comparison) warmUpOf(t *target) time.Duration {
 	if t.behind() {
 		return max(c.warmUp, t.Behind+t.Behind/10)
@@ -24,7 +24,7 @@ func (c *comparison) warmUpOf(t *target) time.Duration {
 	return c.warmUp
 }
 
-// settle waits until all that was spent is stored, so that no other target pays for it.
+// settle waits until all spending is stored, so that no other target pays for that.
 func (t *target) settle(ctx context.Context) error {
 	if !t.behind() {
 		return nil

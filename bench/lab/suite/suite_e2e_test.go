@@ -19,7 +19,7 @@ import (
 	"gopher-equalizer/bench/lab/report"
 )
 
-// TestTheSuite runs all of it, with all the peers that this machine has.
+// TestTheSuite runs the whole suite, with all the peers that this machine has.
 func TestTheSuite(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
@@ -49,7 +49,7 @@ func TestTheSuite(t *testing.T) {
 	kept(t, s.folders.Kept)
 }
 
-// has are those of the programs that are installed.
+// has returns the installed ones of the programs.
 func has(programs ...string) (there []string) {
 	for _, program := range programs {
 		for _, path := range []string{program, "/usr/sbin/" + program} {
@@ -62,7 +62,7 @@ func has(programs ...string) (there []string) {
 	return there
 }
 
-// cells are how many the report must have on this machine.
+// cells is how many cells the report must have on this machine.
 func cells(t *testing.T) int {
 	t.Helper()
 	others := len(has("nginx", "haproxy"))
@@ -74,7 +74,7 @@ func cells(t *testing.T) int {
 	return off + one + random + rate + 3 + others // the last load has no variants
 }
 
-// filled sees that a cell has all its figures, and that they add up.
+// filled checks that a cell has all its figures, and that they add up.
 func filled(t *testing.T, s settings, r report.Report, c *report.Cell) {
 	rounds := s.rounds
 	if c.Role == peers.Base || c.Role == peers.Floor {
@@ -84,7 +84,7 @@ func filled(t *testing.T, s settings, r report.Report, c *report.Cell) {
 	for _, run := range c.Runs {
 		assert.Positive(t, run.Answered)
 		assert.Zero(t, run.Failures())
-		if c.Load.Rate > 0 { // nothing is left open: they must be the same
+		if c.Load.Rate > 0 { // nothing is left open, so they must be equal
 			assert.Equal(t, run.Answered, run.Counted)
 		}
 		assert.Equal(t, c.Logs, run.Logged > 0)
@@ -119,8 +119,8 @@ func within(t *testing.T, r report.Ratio) {
 	ordered(t, report.Spread{Median: r.Value, Min: r.Min, Max: r.Max})
 }
 
-// bars sees that every bar is there for which there was somebody to compare with, and that they are
-// the figures of the cells.
+// bars checks that there is every bar that has a peer to compare with, with the figures of the
+// cells.
 func bars(t *testing.T, r report.Report) {
 	t.Helper()
 	closed := len(has("wrk"))
@@ -133,7 +133,7 @@ func bars(t *testing.T, r report.Report) {
 	for _, b := range r.Bars {
 		assert.Equal(t, []bool{b.Value <= b.Most, b.Value <= b.Aim}, []bool{b.Held, b.Reached}, b.Figure)
 		if b.Unit != "" {
-			continue // a few connections may fit into what was resident before
+			continue // a few connections may need no more resident memory
 		}
 		within(t, b.Ratio)
 		if b.Figure == "CPU per request, as shipped" {
@@ -144,7 +144,7 @@ func bars(t *testing.T, r report.Report) {
 	}
 }
 
-// page sees that the Markdown has a row for every cell, that no column is empty, and that its plots
+// page checks that the Markdown has a row for every cell and no empty column, and that its plots
 // are there.
 func page(t *testing.T, dir string, r report.Report) {
 	t.Helper()
@@ -168,7 +168,7 @@ func page(t *testing.T, dir string, r report.Report) {
 	}
 }
 
-// kept sees that what goes into the tree is small.
+// kept checks that the kept files are small.
 func kept(t *testing.T, dir string) {
 	t.Helper()
 	files, err := os.ReadDir(dir)

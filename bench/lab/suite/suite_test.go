@@ -22,7 +22,7 @@ import (
 	"gopher-equalizer/bench/lab/report"
 )
 
-// tiny is every kind of measurement there is, each as short as can be.
+// tiny has every kind of measurement, each as short as possible.
 func tiny(t *testing.T) settings {
 	return settings{
 		command: "make bench", folders: report.Folders{All: filepath.Join(t.TempDir(), "out"), Kept: filepath.Join(t.TempDir(), "kept")}, variantsEvery: 1,
@@ -52,7 +52,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// alone sees that the suite has left no process and no folder behind.
+// alone checks that the suite has left no process and no folder behind.
 func alone(t *testing.T, tmp string) {
 	t.Helper()
 	tree, err := measure.TreeOf(os.Getpid())
@@ -65,7 +65,8 @@ func alone(t *testing.T, tmp string) {
 	}
 }
 
-// TestAPeerThatDoesNotStart is a line; the rest still runs. And Ctrl-C ends all of it.
+// A peer that doesn't start is a line of the report, and the rest still runs. Ctrl-C ends the whole
+// suite.
 func TestAPeerThatDoesNotStart(t *testing.T) {
 	tmp, bin := t.TempDir(), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "nginx"), []byte("#!/bin/sh\necho broken >&2\nexit 1\n"), 0o755))

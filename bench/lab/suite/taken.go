@@ -8,7 +8,7 @@ import (
 	"gopher-equalizer/bench/lab/measure"
 )
 
-// taken is what a target's processes take, from begin on. Without a proxy there are none.
+// taken is what a target's processes take from begin on. Without a proxy there are none.
 type taken struct {
 	tree measure.Tree
 	cpu  time.Duration
@@ -19,7 +19,7 @@ func begin(t *target) (taken, error) {
 	if err != nil {
 		return taken{}, err
 	}
-	_ = tree.ResetPeak() // where the kernel has no such thing, the peak is that since the start
+	_ = tree.ResetPeak() // if the kernel can't do this, the peak is since the start
 	cpu, err := tree.CPU()
 	return taken{tree, cpu}, err
 }

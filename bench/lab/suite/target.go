@@ -17,7 +17,7 @@ import (
 	"gopher-equalizer/bench/lab/testbed"
 )
 
-// target is a peer that runs, with its limiter in one mode.
+// target is a running peer with its limiter in one mode.
 type target struct {
 	peers.Peer
 	key     load.Key
@@ -28,7 +28,7 @@ type target struct {
 	missed  bool           // its end was noted
 }
 
-// start starts a peer and sees that it does what it is there for.
+// start starts a peer, and checks that it works as it should.
 func (b *bed) start(ctx context.Context, p peers.Peer, key load.Key) (*target, error) {
 	t := &target{Peer: p, key: key, address: b.Addresses[0]}
 	if p.Role == peers.Base {
@@ -72,8 +72,8 @@ func (b *bed) launch(ctx context.Context, t *target) error {
 	return b.prove(ctx, t)
 }
 
-// prove sees that a proxy says where requests come from, passes on the host, and takes the
-// backends in turn.
+// prove checks that a proxy adds the client's address, passes on the host, and takes the backends
+// in turn.
 func (b *bed) prove(ctx context.Context, t *target) error {
 	head, err := testbed.Get(ctx, "http://"+t.address+"/head")
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"gopher-equalizer/bench/lab/peers"
 )
 
-// turn are the cells of a round, from 0, in their order. Each round begins with another load, and
-// every second one goes backwards, so that nobody always follows the same. Those that do the same
-// work stay next to each other: their figures are held against each other. Who sits out some rounds
-// does so in the same ones as its like.
+// turn returns the cells of a round, from 0, in their order. Each round begins with another load,
+// and every second one goes backwards, so that no cell always follows the same one. Cells that do
+// the same work stay next to each other, since their figures are compared. Cells of one kind sit
+// out the same rounds.
 func (c *comparison) turn(round int) []cell {
 	first := round * len(c.cells) / c.rounds
 	for first > 0 && c.cells[first-1].same(c.cells[first]) {
