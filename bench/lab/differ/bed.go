@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// patience is how long ours, which is expected to do something each time, may take to.
+	// patience is how long our proxy may take, which is expected to do something each time.
 	patience = 10 * time.Second
-	// quiet is how long a peer says nothing until that is taken for its answer.
+	// quiet is how long a peer must send nothing until that counts as its outcome.
 	quiet = time.Second
 )
 
@@ -32,7 +32,7 @@ type bed struct {
 	lacking []string // a line for each peer that this machine lacks
 }
 
-// proxy is one that runs.
+// proxy is a running proxy.
 type proxy struct {
 	play.Proxy
 	name, version string
@@ -69,7 +69,7 @@ func (b *bed) start(ctx context.Context, build func(*testbed.Bed, context.Contex
 	return nil
 }
 
-// add starts those of the peers that take part.
+// add starts the peers that take part.
 func (b *bed) add(ctx context.Context, p peers.Peer) (err error) {
 	switch p.Name {
 	case peers.Equalizer:
@@ -118,7 +118,7 @@ func (b *bed) startProxy(ctx context.Context, p peers.Peer, patience time.Durati
 	return started, started.process.Await(ctx, func() error { return started.Clean("/ready") })
 }
 
-// sound ends a proxy of ours that was built with the race detector, and sees that there was no race
+// sound ends our proxy, which was built with the race detector, and checks that there was no race
 // and no panic.
 func (p *proxy) sound() error {
 	p.process.Stop()

@@ -16,8 +16,8 @@ import (
 	"gopher-equalizer/bench/lab/testbed"
 )
 
-// TestThePage plays the corpus through the peers that this machine has, too, and holds the page to
-// what comes of it.
+// TestThePage also plays the corpus through the peers that this machine has, and compares the page
+// with the outcome.
 func TestThePage(t *testing.T) {
 	b, err := open(t.Context(), (*testbed.Bed).BuildRacy)
 	require.NoError(t, err)
@@ -26,10 +26,10 @@ func TestThePage(t *testing.T) {
 	require.NoError(t, b.ours.sound())
 }
 
-// differences sees that what comes of a run is on the page, if the peers are those it was made
-// with. With others, or fewer, what they do is theirs; that each difference would be explained the
-// corpus itself sees to. So is a way in which a case that differs anyway hasn't come out before:
-// some are a process's for as long as it lives.
+// differences checks that the outcome of a run is on the page, if the peers have the versions that
+// it was made with. Other versions may differ: the corpus has a reason for each case. A case that
+// differs anyway may also have an outcome that it hasn't had before, since some depend on the
+// process.
 func differences(t *testing.T, s *bed) {
 	text, err := os.ReadFile("DIFFERENCES.md")
 	require.NoError(t, err)
@@ -64,8 +64,8 @@ func differences(t *testing.T, s *bed) {
 	assert.Equal(t, prose(text), prose(page.Bytes()), "make differ makes the page anew")
 }
 
-// comesOut reports whether a case came out as the page has it: ours exactly; a peer in one of the
-// ways, now or in some more tries.
+// comesOut reports whether a case came out as the page has it: with ours exactly, with a peer in
+// one of the ways, now or in some more tries.
 func (h *half) comesOut(c corpus.Case, p *proxy, got, want string) bool {
 	if !p.peer {
 		return got == want
@@ -86,10 +86,10 @@ func (h *half) comesOut(c corpus.Case, p *proxy, got, want string) bool {
 	return false
 }
 
-// prose is what a page says around its tables.
+// prose is a page's text around its tables.
 func prose(page []byte) (lines []string) {
 	for line := range strings.Lines(string(page)) {
-		if !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "## ") && !strings.Contains(line, "answers differ") && !strings.HasPrefix(line, "RFC ") {
+		if !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "## ") && !strings.Contains(line, "responses differ") && !strings.HasPrefix(line, "RFC ") {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}

@@ -13,14 +13,14 @@ import (
 	"gopher-equalizer/bench/lab/testbed"
 )
 
-// TestTheCorpus plays all of it through the real program.
+// TestTheCorpus plays the whole corpus through the real program.
 func TestTheCorpus(t *testing.T) {
 	s, err := open(t.Context(), (*testbed.Bed).BuildRacy)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	requests, err := corpus.Requests()
 	require.NoError(t, err)
-	answers, err := corpus.Answers()
+	responses, err := corpus.Responses()
 	require.NoError(t, err)
 
 	t.Run("requests", func(t *testing.T) { ours(t, &s.ours.Proxy, requests, (*play.Proxy).Request) })
@@ -29,12 +29,12 @@ func TestTheCorpus(t *testing.T) {
 		p.Pieces = true
 		ours(t, &p, requests, (*play.Proxy).Request)
 	})
-	t.Run("answers", func(t *testing.T) { ours(t, &s.ours.Proxy, answers, (*play.Proxy).Answer) })
+	t.Run("responses", func(t *testing.T) { ours(t, &s.ours.Proxy, responses, (*play.Proxy).Response) })
 	require.NoError(t, s.ours.sound())
 }
 
-// ours sees that each case comes out as the corpus says, that no request hidden in another is one,
-// and that nobody else is harmed.
+// ours checks that each case comes out as the corpus wants, that no request hidden in another gets
+// through, and that nobody else is harmed.
 func ours(t *testing.T, p *play.Proxy, cases []corpus.Case, how how) {
 	for _, c := range cases {
 		o, err := how(p, c)

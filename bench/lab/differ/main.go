@@ -1,12 +1,12 @@
 //go:build linux
 
 // Command differ plays a corpus of malformed and borderline messages through this proxy, nginx and
-// HAProxy, and writes down where they differ, and why this one does what it does.
+// HAProxy. It writes down where they differ, and why this one does what it does.
 //
 //	make differ
 //
-// With the same versions of the others, ways in which a case came out before are kept: delete the
-// page to start afresh.
+// If the others have the same versions as on the page, former outcomes of a case are kept. Delete
+// the page to start afresh.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 	"gopher-equalizer/bench/lab/testbed"
 )
 
-// file is what it writes, from the product's root.
+// file is the page, from the product's root.
 const file = child.Lab + "/differ/DIFFERENCES.md"
 
 func main() {

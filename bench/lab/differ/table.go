@@ -21,16 +21,16 @@ import (
 
 // table is the outcome of the corpus.
 type table struct {
-	Proxies  []string // their versions, ours left out
-	Names    []string // of all, ours first
-	Requests half
-	Answers  half
+	Proxies   []string // their versions, ours left out
+	Names     []string // of all, ours first
+	Requests  half
+	Responses half
 }
 
-// how a case is played.
+// how plays a case.
 type how func(*play.Proxy, corpus.Case) (play.Outcome, error)
 
-// half are the requests, or the answers.
+// half is the requests, or the responses.
 type half struct {
 	Title    string
 	how      how
@@ -46,7 +46,7 @@ type section struct {
 }
 
 // Halves are the table's, in order.
-func (t table) Halves() []half { return []half{t.Requests, t.Answers} }
+func (t table) Halves() []half { return []half{t.Requests, t.Responses} }
 
 // compare plays the whole corpus through all, once or several times.
 func (b *bed) compare(often bool) (t table, err error) {
@@ -54,7 +54,7 @@ func (b *bed) compare(often bool) (t table, err error) {
 	if err != nil {
 		return t, err
 	}
-	answers, err := corpus.Answers()
+	responses, err := corpus.Responses()
 	if err != nil {
 		return t, err
 	}
@@ -64,12 +64,13 @@ func (b *bed) compare(often bool) (t table, err error) {
 		t.Proxies = append(t.Proxies, p.version)
 	}
 	t.Requests = half{Title: "Requests", how: (*play.Proxy).Request, cases: requests}
-	t.Answers = half{Title: "Answers", how: (*play.Proxy).Answer, cases: answers}
-	return t, errors.Join(t.Requests.fill(b, often), t.Answers.fill(b, often))
+	t.Responses = half{Title: "Responses", how: (*play.Proxy).Response, cases: responses}
+	return t, errors.Join(t.Requests.fill(b, often), t.Responses.fill(b, often))
 }
 
-// fill plays the cases of a half in their order, or often: then also backwards, and each proxy by
-// itself. What a peer does can hang on its connections to the backend and on how the packets come.
+// fill plays the cases of a half in their order. If often, it also plays them backwards, and each
+// proxy by itself: what a peer does can depend on its connections to the backend and on how the
+// packets arrive.
 func (h *half) fill(b *bed, often bool) error {
 	h.outcomes = make([][]string, len(h.cases))
 	var forth []int
@@ -104,10 +105,10 @@ func (h *half) pass(order []int, groups [][]*proxy) error {
 
 func (b *bed) all() []*proxy { return append([]*proxy{b.ours}, b.peers...) }
 
-// or is between the outcomes of a case that comes out in more than one way.
+// or stands between the outcomes of a case that has several.
 const or = ", or "
 
-// merge adds outcomes to those of a pass before.
+// merge adds the outcomes of another pass.
 func merge(before, now []string) []string {
 	if before == nil {
 		return now
@@ -121,8 +122,8 @@ func merge(before, now []string) []string {
 	return merged
 }
 
-// play plays a case through proxies at once. Harm that a peer does is a part of its outcome. Ours
-// must do none, or play fails.
+// play plays a case through proxies at once. Harm that a peer does is a part of its outcome. If
+// ours does any, play fails.
 func (h *half) play(c corpus.Case, proxies []*proxy) ([]string, error) {
 	outcomes, errs := make([]string, len(proxies)), make([]error, len(proxies))
 	var playing sync.WaitGroup
@@ -130,7 +131,7 @@ func (h *half) play(c corpus.Case, proxies []*proxy) ([]string, error) {
 		playing.Go(func() {
 			var o play.Outcome
 			o, errs[i] = h.how(&p.Proxy, c)
-			outcomes[i] = strings.ReplaceAll(o.Words(c.Want), "`", "'") // as a page can have it
+			outcomes[i] = strings.ReplaceAll(o.Words(c.Want), "`", "'") // so that it can stand in the page's table
 			if errs[i] != nil && p.peer {
 				outcomes[i] += ", and " + errs[i].Error()
 				errs[i] = nil
@@ -150,7 +151,7 @@ func same(outcomes []string) bool {
 	return true
 }
 
-// Differ is in how many cases a peer differs from ours.
+// Differ is the number of cases in which a peer differs from ours.
 func (h half) Differ() (n int) {
 	for _, outcomes := range h.outcomes {
 		if !same(outcomes) {
@@ -160,7 +161,7 @@ func (h half) Differ() (n int) {
 	return n
 }
 
-// Cases is how many there are.
+// Cases is the number of cases.
 func (h half) Cases() int { return len(h.cases) }
 
 // Sections are those in which a peer differs.
@@ -190,7 +191,7 @@ func line(name string, outcomes []string) string {
 	return text + "\n"
 }
 
-// onPage are the outcomes that a page has for a case; nil if it hasn't the case.
+// onPage are the outcomes that a page has for a case; nil if it doesn't have the case.
 func onPage(page []byte, name string) (outcomes []string) {
 	for line := range strings.Lines(string(page)) {
 		if strings.HasPrefix(line, "| "+name+" |") {
@@ -207,8 +208,8 @@ func (t table) madeWithTheSame(page []byte) bool {
 	return bytes.Contains(page, []byte("Made by `make differ` with "+strings.Join(t.Proxies, ", ")+","))
 }
 
-// keep keeps the ways in which cases came out with the peers when a page was made before, if those
-// were the same: some ways are a process's for as long as it lives.
+// keep keeps the former outcomes on a page, if the peers have the same versions: some outcomes
+// depend on the process.
 func (t table) keep(page []byte) {
 	if !t.madeWithTheSame(page) {
 		return
@@ -223,7 +224,7 @@ func (t table) keep(page []byte) {
 	}
 }
 
-// sentence gives a text that begins with a small letter a capital and a full stop.
+// sentence turns a text into a sentence, with a capital letter and a full stop.
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
 
 //go:embed differences.md.tmpl

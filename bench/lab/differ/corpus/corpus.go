@@ -1,5 +1,5 @@
 // Package corpus has the messages that proxies are compared by: malformed and borderline requests
-// and answers, in files that people can read.
+// and responses, in readable files.
 //
 // A file is made of sections:
 //
@@ -7,7 +7,7 @@
 //	rfc RFC 9110, 8.6                    what its cases are about
 //	why a size is digits only            why ours does what it does, where others don't
 //	watch te, x-a                        fields of the forwarded message that count as part of the outcome
-//	ask HEAD /case HTTP/1.1              of answers: what was asked (GET /case HTTP/1.1)
+//	ask HEAD /case HTTP/1.1              of responses: what was asked (GET /case HTTP/1.1)
 //	form                                 the bytes of its cases, @ standing for a case's own
 //	> POST /case HTTP/1.1
 //	> Host: a
@@ -21,9 +21,8 @@
 //	; a comment
 //
 // A line of bytes ends in CRLF unless its last byte is a backslash. In it, \r \n \t \0 \\ and \xHH
-// are bytes, \{N*text} is text N times. With \F in it the sender closes its side behind it; with \N
-// nothing is to be sent behind it. In an answer, what follows \W is sent once the client has its
-// answer.
+// are bytes, and \{N*text} is text N times. At \F the sender closes its side. Nothing is sent
+// behind \N. In a response, what follows \W is sent once the client has the response before it.
 package corpus
 
 import (
@@ -33,33 +32,33 @@ import (
 	"strings"
 )
 
-//go:embed requests answers
+//go:embed requests responses
 var files embed.FS
 
 // Case is one message.
 type Case struct {
 	Name, Section, RFC string
-	// Why is why ours does what Want says; SectionWhy is the same without the reasons that single
-	// cases have of their own.
+	// Why is why our proxy does what Want says. SectionWhy is the same without the reasons of
+	// single cases.
 	Why, SectionWhy string
-	// Want is what ours must do, in the words of the table.
+	// Want is what our proxy must do, in the words of the table.
 	Want string
-	// Ask is the request line that an answer answers.
+	// Ask is the request line that a response is for.
 	Ask string
 	// Watch are lower-case field names.
 	Watch []string
-	// Text is sent at once; Late, if it Waits, after the client has its answer.
+	// Text is sent at once; Late, if it Waits, after the client has its response.
 	Text, Late string
 	Waits      bool
-	// Close says that the sender then closes its side; Alone that nothing may be sent behind it.
+	// Close: the sender then closes its side. Alone: nothing may be sent behind the message.
 	Close, Alone bool
 }
 
 // Requests are the cases that clients send.
 func Requests() ([]Case, error) { return load("requests") }
 
-// Answers are the cases that backends send.
-func Answers() ([]Case, error) { return load("answers") }
+// Responses are the cases that backends send.
+func Responses() ([]Case, error) { return load("responses") }
 
 // load reads all files of a folder.
 func load(folder string) (all []Case, err error) {

@@ -61,7 +61,7 @@ func TestWhatIsNoCorpus(t *testing.T) {
 	}
 }
 
-// TestTheCorpus sees that there are enough cases, and none twice.
+// TestTheCorpus checks that there are enough cases, and none twice.
 func TestTheCorpus(t *testing.T) {
 	f := func(load func() ([]Case, error), least int) {
 		t.Helper()
@@ -78,5 +78,5 @@ func TestTheCorpus(t *testing.T) {
 		t.Log(len(cases))
 	}
 	f(Requests, 300)
-	f(Answers, 200)
+	f(Responses, 200)
 }

@@ -116,7 +116,7 @@ func fill(form []string, given string) (lines []string) {
 	return lines
 }
 
-// join makes lines the bytes that they stand for, still with escapes.
+// join joins lines to the bytes that they stand for, still with escapes.
 func join(lines []string) string {
 	var b strings.Builder
 	for _, line := range lines {
@@ -147,7 +147,7 @@ func (c *Case) read(raw string) (err error) {
 
 var repeat = regexp.MustCompile(`\\\{(\d+)\*([^}]*)\}`)
 
-// unescape makes text the bytes that it stands for, and takes note of the marks in it.
+// unescape turns text into the bytes that it stands for, and notes the marks in it.
 func (c *Case) unescape(text string) (string, error) {
 	text = repeat.ReplaceAllStringFunc(text, func(all string) string {
 		parts := repeat.FindStringSubmatch(all)
@@ -174,7 +174,7 @@ func (c *Case) unescape(text string) (string, error) {
 
 var simple = map[byte]byte{'r': '\r', 'n': '\n', 't': '\t', '0': 0, '\\': '\\'}
 
-// escape reads what follows a backslash, and says how long it is.
+// escape reads what follows a backslash, and returns its length.
 func (c *Case) escape(b *strings.Builder, rest string) (length int, err error) {
 	if rest == "" {
 		return 0, errEscape

@@ -17,16 +17,17 @@ import (
 	"gopher-equalizer/bench/lab/differ/strict"
 )
 
-// Seen is what a backend got: a request, or an attempt at one.
+// Seen is what a backend got: a request, or a part of one.
 type Seen struct {
 	// Request is nil if not even the first line could be read.
 	Request *strict.Request
-	// Err is why it isn't a whole request: strict.Malformed, strict.ErrCut or of the network.
+	// Err is why it isn't a whole request: strict.Malformed, strict.ErrCut or an error of the
+	// network.
 	Err error
 }
 
-// Backend is an origin server. It answers /health with 200, /case as told, and all else with what
-// was asked. All but /health is noted.
+// Backend is an origin server. It responds to /health with 200, to /case as told, and to others
+// with an echo of the request. It notes all requests except /health.
 type Backend struct {
 	ln      net.Listener
 	running sync.WaitGroup
@@ -35,8 +36,8 @@ type Backend struct {
 	changed  *sync.Cond
 	sessions map[*session]struct{}
 	seen     []Seen
-	answer   *corpus.Case
-	taken    chan struct{} // closed once the client has its answer
+	response *corpus.Case
+	taken    chan struct{} // closed once the client has its response
 	owing    int           // sessions that have yet to send what comes late
 }
 
@@ -52,7 +53,7 @@ func StartBackend() (*Backend, error) {
 	return b, nil
 }
 
-// Addr is where it listens.
+// Addr is its address.
 func (b *Backend) Addr() string { return b.ln.Addr().String() }
 
 func (b *Backend) accept() {
@@ -81,16 +82,17 @@ func (b *Backend) Close() {
 	b.running.Wait()
 }
 
-// Begin begins a case: it forgets what it saw, and answers /case with this from now on, or with
-// what was asked if that is nil.
-func (b *Backend) Begin(answer *corpus.Case) {
+// Begin begins a case. It forgets what was seen, and responds to /case with this from now on, or
+// with an echo if it is nil.
+func (b *Backend) Begin(response *corpus.Case) {
 	b.Release()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.seen, b.answer, b.taken = nil, answer, make(chan struct{})
+	b.seen, b.response, b.taken = nil, response, make(chan struct{})
 }
 
-// Release says that the client has its answer, and returns when what comes late has been sent.
+// Release tells the backend that the client has its response. It returns once late parts have been
+// sent.
 func (b *Backend) Release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,7 +138,7 @@ func (b *Backend) busy() bool {
 	return false
 }
 
-// note adds what was seen, unless it is a probe.
+// note adds a request to those seen, unless it is a probe.
 func (b *Backend) note(r *strict.Request, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,7 +150,7 @@ type session struct {
 	backend *Backend
 	conn    *net.TCPConn
 	br      *bufio.Reader
-	busy    bool // it is between the first byte of a request and the last of its answer
+	busy    bool // it is between the first byte of a request and the last of its response
 }
 
 func (s *session) serve() {
@@ -174,7 +176,7 @@ func (s *session) serve() {
 	}
 }
 
-// set reports whether the session is busy, once it knows that it may be left alone otherwise.
+// set notes whether the session is busy.
 func (s *session) set(busy bool) {
 	s.backend.mu.Lock()
 	defer s.backend.mu.Unlock()
@@ -182,7 +184,7 @@ func (s *session) set(busy bool) {
 	s.backend.changed.Broadcast()
 }
 
-// owe counts the session among those that have yet to send what comes late.
+// owe counts the session as one that has yet to send a late part.
 func (s *session) owe(n int) {
 	s.backend.mu.Lock()
 	defer s.backend.mu.Unlock()
@@ -198,7 +200,7 @@ func (s *session) end() {
 	s.backend.changed.Broadcast()
 }
 
-// pending says that something has arrived, or the end, which the session hasn't got round to.
+// pending reports whether bytes or the end have arrived that the session hasn't read yet.
 func (s *session) pending() bool {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
@@ -225,42 +227,42 @@ func (s *session) head(r *strict.Request) {
 	}
 }
 
-// respond answers a request.
+// respond responds to a request.
 func (s *session) respond(r *strict.Request) error {
-	answer, taken := s.backend.answerTo(r)
-	if answer == nil {
+	response, taken := s.backend.responseTo(r)
+	if response == nil {
 		return s.write(echo(r))
 	}
-	if answer.Waits {
+	if response.Waits {
 		s.owe(1)
 		defer s.owe(-1)
 	}
-	if err := s.write(answer.Text); err != nil {
+	if err := s.write(response.Text); err != nil {
 		return err
 	}
-	if answer.Waits {
+	if response.Waits {
 		<-taken
-		if err := s.write(answer.Late); err != nil {
+		if err := s.write(response.Late); err != nil {
 			return err
 		}
 	}
-	if answer.Close {
+	if response.Close {
 		return io.EOF
 	}
 	return nil
 }
 
-// answerTo is what this request is to be answered with, nil for an echo.
-func (b *Backend) answerTo(r *strict.Request) (*corpus.Case, <-chan struct{}) {
+// responseTo is the case to respond to this request with; nil for an echo.
+func (b *Backend) responseTo(r *strict.Request) (*corpus.Case, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.Target != "/case" {
 		return nil, nil
 	}
-	return b.answer, b.taken
+	return b.response, b.taken
 }
 
-// echo is an answer that says what was asked.
+// echo is a response with the request in it.
 func echo(r *strict.Request) string {
 	body := echoed(r.Method, r.Target, len(r.Data))
 	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))

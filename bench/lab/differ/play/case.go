@@ -17,8 +17,8 @@ type Proxy struct {
 	played  int
 }
 
-// Request plays a request case. The error is that of a proxy that is gone, or that did harm to the
-// next client.
+// Request plays a request case. It returns an error if the proxy is gone, or did harm to the next
+// client.
 func (p *Proxy) Request(k corpus.Case) (Outcome, error) {
 	p.Backend.Begin(nil)
 	heard, err := p.Send(k)
@@ -30,8 +30,8 @@ func (p *Proxy) Request(k corpus.Case) (Outcome, error) {
 	return ofRequest(k, heard, without(seen, clean)), errors.Join(harm, err)
 }
 
-// Answer plays an answer case.
-func (p *Proxy) Answer(k corpus.Case) (Outcome, error) {
+// Response plays a response case.
+func (p *Proxy) Response(k corpus.Case) (Outcome, error) {
 	p.Backend.Begin(&k)
 	heard, err := p.Ask(k.Ask, p.Backend.Release)
 	if err != nil {
@@ -48,10 +48,10 @@ func (p *Proxy) Answer(k corpus.Case) (Outcome, error) {
 	if asked > 2 {
 		err = errors.Join(err, fmt.Errorf("the backend was asked %d times", asked))
 	}
-	return ofAnswer(k, heard), errors.Join(harm, err)
+	return ofResponse(k, heard), errors.Join(harm, err)
 }
 
-// clean has another client send a request, which must not be touched by what came before.
+// clean sends a request as another client. What came before must not affect it.
 func (p *Proxy) clean() (target string, err error) {
 	p.played++
 	target = fmt.Sprintf("/clean-%d", p.played)
@@ -68,7 +68,7 @@ func without(seen []Seen, target string) (rest []Seen) {
 	return rest
 }
 
-// Smuggled reports whether an outcome has a request of its own that was hidden in another.
+// Smuggled reports whether an outcome has a request that was hidden in another.
 func (o Outcome) Smuggled() bool {
 	_, text, raw := strings.Cut(o.Text, " | ")
 	if !raw {

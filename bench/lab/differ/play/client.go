@@ -15,39 +15,38 @@ import (
 	"gopher-equalizer/bench/lab/differ/strict"
 )
 
-// behind is the request that comes behind those of a case.
+// behind is the request that is sent behind those of a case.
 const behind = "GET /behind HTTP/1.1\r\nHost: behind\r\n\r\n"
 
-// End is how a client's connection stood in the end.
+// End is the final state of a client's connection.
 type End string
 
 // The ends.
 const (
 	Open  End = "open"
 	Ended End = "close"
-	Waits End = "waits" // the proxy said no more, and did not close
+	Waits End = "waits" // the proxy sent nothing more, and did not close
 )
 
 // Heard is what a client got.
 type Heard struct {
-	// Answers are those that could be read, as far as they could; Err is why the last one could not
-	// to its end.
-	Answers []*strict.Answer
-	Err     error
-	End     End
+	// Responses are those that could be read, also in part. Err is why the last one has no end.
+	Responses []*strict.Response
+	Err       error
+	End       End
 }
 
 // Client sends cases to a proxy.
 type Client struct {
 	// Addr is the proxy's.
 	Addr string
-	// Patience is how long a proxy may say nothing before it counts as one that waits.
+	// Patience is how long a proxy may send nothing before it counts as waiting.
 	Patience time.Duration
-	// Pieces has it send each byte by itself.
+	// Pieces makes it send each byte by itself.
 	Pieces bool
 }
 
-// Send sends a request case and, behind it in one stream, one more request; and listens.
+// Send sends a request case and one more request behind it in the same stream, and listens.
 func (c Client) Send(k corpus.Case) (Heard, error) {
 	text := k.Text
 	if !k.Close && !k.Alone {
@@ -63,9 +62,9 @@ func (c Client) Send(k corpus.Case) (Heard, error) {
 	return link.listen(method), nil
 }
 
-// Ask sends a request, and once it has the answer, behind() is called and one more request is sent
-// on the same connection if it is still there: it is open if the second answer is the second
-// request's.
+// Ask sends a request. Once it has the response, it calls then, and sends one more request on the
+// same connection if that is still there. The connection counts as open if the second response is
+// the second request's.
 func (c Client) Ask(line string, then func()) (Heard, error) {
 	link, err := c.dial()
 	if err != nil {
@@ -74,24 +73,23 @@ func (c Client) Ask(line string, then func()) (Heard, error) {
 	defer link.close()
 	link.send(line+"\r\nHost: a\r\n\r\n", false)
 	method, _, _ := strings.Cut(line, " ")
-	heard := link.answer(method)
+	heard := link.response(method)
 	then()
 	if heard.End == Open {
 		link.send(behind, false)
-		next := link.answer("GET")
+		next := link.response("GET")
 		heard.End = next.End
-		if next.End == Open && !isEcho(next, "/behind") || next.End == Ended && len(next.Answers) > 0 {
+		if next.End == Open && !isEcho(next, "/behind") || next.End == Ended && len(next.Responses) > 0 {
 			heard.End = poisoned
 		}
 	}
 	return heard, nil
 }
 
-// poisoned is the end of a connection on which the next request got an answer that isn't its own.
-const poisoned End = "another's answer"
+// poisoned is the end of a connection whose next request got a response that isn't its own.
+const poisoned End = "another's response"
 
-// Clean sends one request on a connection of its own, and fails if it isn't answered with what was
-// asked.
+// Clean sends one request on a connection of its own, and fails unless it gets its echo.
 func (c Client) Clean(target string) error {
 	c.Pieces = false
 	link, err := c.dial()
@@ -100,16 +98,16 @@ func (c Client) Clean(target string) error {
 	}
 	defer link.close()
 	link.send("GET "+target+" HTTP/1.1\r\nHost: a\r\n\r\n", false)
-	if heard := link.answer("GET"); heard.End != Open || !isEcho(heard, target) {
+	if heard := link.response("GET"); heard.End != Open || !isEcho(heard, target) {
 		return errors.New("the next client got " + heard.String())
 	}
 	return nil
 }
 
-// isEcho reports whether the last answer is to a GET of target.
+// isEcho reports whether the last response is to a GET of target.
 func isEcho(h Heard, target string) bool {
-	n := len(h.Answers)
-	return n > 0 && string(h.Answers[n-1].Data) == echoed("GET", target, 0)
+	n := len(h.Responses)
+	return n > 0 && string(h.Responses[n-1].Data) == echoed("GET", target, 0)
 }
 
 // link is a client's connection.
@@ -129,7 +127,7 @@ func (c Client) dial() (*link, error) {
 
 func (l *link) close() { _ = l.conn.Close() }
 
-// send sends text. That it could not all be sent shows by what comes back.
+// send sends text. If that fails, the responses show it.
 func (l *link) send(text string, end bool) {
 	size := len(text)
 	if l.client.Pieces {
@@ -147,12 +145,12 @@ func (l *link) send(text string, end bool) {
 	}
 }
 
-// listen reads all answers, up to the one to the request behind, the connection's end, or silence.
+// listen reads all responses, up to the one to the last request, the connection's end, or silence.
 func (l *link) listen(method string) (all Heard) {
 	for {
-		h := l.answer(method)
+		h := l.response(method)
 		method = "GET"
-		all.Answers = append(all.Answers, h.Answers...)
+		all.Responses = append(all.Responses, h.Responses...)
 		all.Err, all.End = h.Err, h.End
 		if h.End != Open || isEcho(h, "/behind") {
 			return all
@@ -160,13 +158,13 @@ func (l *link) listen(method string) (all Heard) {
 	}
 }
 
-// answer reads one answer, with the interim ones before it.
-func (l *link) answer(method string) (h Heard) {
+// response reads one response, with the interim ones before it.
+func (l *link) response(method string) (h Heard) {
 	for {
 		_ = l.conn.SetReadDeadline(time.Now().Add(l.client.Patience))
-		a, err := strict.ReadAnswer(l.br, method)
+		a, err := strict.ReadResponse(l.br, method)
 		if a != nil {
-			h.Answers = append(h.Answers, a)
+			h.Responses = append(h.Responses, a)
 		}
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):

@@ -1,5 +1,5 @@
 //go:build linux
 
-// Package play has a proxy between a client that sends the bytes of a case and a backend that
-// notes, and reads strictly, what it gets. It sums up the outcome.
+// Package play puts a proxy between a client that sends the bytes of a case and a backend that
+// reads strictly what it gets, and notes it. It sums up the outcome.
 package play

@@ -17,9 +17,9 @@ import (
 )
 
 // FuzzFraming looks for bytes in which the proxy, its backend and a strict reader see different
-// requests. It sends them to the proxy, in two pieces, and ends. What the backend then has got must
-// be the first of the requests that a strict reader finds in them, one by one and byte for byte;
-// what the proxy answered and logged must be just these; and the next client must not notice.
+// requests. It sends them to the proxy in two pieces, and ends. The backend must then have got the
+// first of the requests that a strict reader finds in them, byte for byte. The proxy must have
+// responded to just these, and logged them. The next client must not notice.
 func FuzzFraming(f *testing.F) {
 	cases, err := corpus.Requests()
 	require.NoError(f, err)
@@ -34,12 +34,12 @@ func FuzzFraming(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint16) { agree(t, p, log, stream, int(cut)) })
 }
 
-// agree plays a stream and sees that all see the same requests in it.
+// agree plays a stream, and checks that all see the same requests in it.
 func agree(t *testing.T, p *Proxy, log *accessLog, stream []byte, cut int) {
 	if len(stream) > 200<<10 {
 		return
 	}
-	log.clear() // what a failed case has left in it
+	log.clear() // a failed case may have left lines
 	p.Backend.Begin(nil)
 	wanted := readAll(stream)
 	heard := p.stream(t, stream, min(cut, len(stream)), wanted)
@@ -50,8 +50,8 @@ func agree(t *testing.T, p *Proxy, log *accessLog, stream []byte, cut int) {
 	whole := sameRequests(t, slices.DeleteFunc(slices.Clone(wanted), isLast), without(seen, clean))
 	lines := log.take(t, clean)
 	whole = withoutAbandoned(whole, lines)
-	heard.Answers = withoutOwn(wanted, heard.Answers)
-	sameAnswers(t, whole, heard)
+	heard.Responses = withoutOwn(wanted, heard.Responses)
+	sameResponses(t, whole, heard)
 	sameLines(t, whole, lines)
 }
 
@@ -69,17 +69,17 @@ func readAll(stream []byte) (all []*strict.Request) {
 	}
 }
 
-// isLast reports whether the proxy may not forward a request, and answers it itself (RFC 9110,
+// isLast reports whether the proxy may not forward a request, and responds itself (RFC 9110,
 // section 7.6.2).
 func isLast(r *strict.Request) bool {
 	forwards := r.Fields.All("Max-Forwards")
 	return (r.Method == "TRACE" || r.Method == "OPTIONS") && len(forwards) == 1 && forwards[0] != "" && strings.Trim(forwards[0], "0") == ""
 }
 
-// withoutOwn leaves out what the proxy answered to such requests.
-func withoutOwn(wanted []*strict.Request, answers []*strict.Answer) (rest []*strict.Answer) {
+// withoutOwn leaves out the proxy's responses to such requests.
+func withoutOwn(wanted []*strict.Request, responses []*strict.Response) (rest []*strict.Response) {
 	n := 0
-	for _, a := range answers {
+	for _, a := range responses {
 		if own := n < len(wanted) && isLast(wanted[n]); !own || a.Status != 204 && a.Status != 405 {
 			rest = append(rest, a)
 		}
@@ -117,8 +117,8 @@ func forwarded(r *strict.Request) string {
 	}
 }
 
-// host is the Host that a backend should get: the authority of an absolute target, else the
-// request's own, without the colon of an empty port. It is "" where the request names none.
+// host is the Host that a backend should get: the authority of an absolute target, otherwise the
+// request's own, without the colon of an empty port. It is "" if the request names none.
 func host(r *strict.Request) string {
 	authority := strings.Join(r.Fields.All("Host"), ", ")
 	if scheme, rest, absolute := strings.Cut(r.Target, "://"); absolute && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
@@ -130,7 +130,7 @@ func host(r *strict.Request) string {
 	return strings.TrimSuffix(authority, ":")
 }
 
-// stream sends a stream in two pieces and its end, and reads all answers.
+// stream sends a stream in two pieces and its end, and reads all responses.
 func (p *Proxy) stream(t *testing.T, stream []byte, cut int, wanted []*strict.Request) Heard {
 	link, err := p.dial()
 	require.NoError(t, err)
@@ -145,16 +145,16 @@ func (p *Proxy) stream(t *testing.T, stream []byte, cut int, wanted []*strict.Re
 		if i < len(wanted) {
 			method = wanted[i].Method
 		}
-		h := link.answer(method)
-		require.NotEqual(t, Waits, h.End, "the proxy neither answers nor closes")
-		all.Answers, all.Err = append(all.Answers, h.Answers...), h.Err
+		h := link.response(method)
+		require.NotEqual(t, Waits, h.End, "the proxy does not respond or close")
+		all.Responses, all.Err = append(all.Responses, h.Responses...), h.Err
 		if h.End == Ended {
 			return all
 		}
 	}
 }
 
-// sameRequests sees that what the backend got are the first of those wanted, and returns the whole
+// sameRequests checks that the backend got the first of the wanted requests, and returns the whole
 // ones.
 func sameRequests(t *testing.T, wanted []*strict.Request, seen []Seen) (whole []*strict.Request) {
 	for i, s := range seen {
@@ -177,19 +177,19 @@ func sameRequests(t *testing.T, wanted []*strict.Request, seen []Seen) (whole []
 	return whole
 }
 
-// sameAnswers sees that the client got the answer to each of its requests, and after those one
-// refusal at most.
-func sameAnswers(t *testing.T, whole []*strict.Request, heard Heard) {
+// sameResponses checks that the client got the response to each of its requests, and at most one
+// refusal after them.
+func sameResponses(t *testing.T, whole []*strict.Request, heard Heard) {
 	if heard.Err != nil {
-		// What is refused may begin like a HEAD, and then its answer ends like one to that.
-		require.NotEmpty(t, heard.Answers)
-		last := heard.Answers[len(heard.Answers)-1]
+		// A refused request may begin like a HEAD. Then its response ends like one to HEAD.
+		require.NotEmpty(t, heard.Responses)
+		last := heard.Responses[len(heard.Responses)-1]
 		require.Equal(t, strict.ErrCut, heard.Err)
 		require.GreaterOrEqual(t, last.Status, 400)
 		require.Empty(t, last.Data)
 	}
 	n := 0
-	for _, a := range heard.Answers {
+	for _, a := range heard.Responses {
 		switch {
 		case a.Interim():
 			continue
@@ -199,20 +199,19 @@ func sameAnswers(t *testing.T, whole []*strict.Request, heard Heard) {
 		case n < len(whole):
 			require.Equal(t, 200, a.Status)
 		default:
-			require.Equal(t, len(whole), n, "a second answer to what was refused: %d", a.Status)
+			require.Equal(t, len(whole), n, "a second response to what was refused: %d", a.Status)
 			require.GreaterOrEqual(t, a.Status, 400)
 		}
 		n++
 	}
-	require.GreaterOrEqual(t, n, len(whole), "a request without an answer")
+	require.GreaterOrEqual(t, n, len(whole), "a request without a response")
 }
 
-// statusGone is what the log says of a request whose client went away.
+// statusGone is the status in the log of a request whose client went away.
 const statusGone = 499
 
-// withoutAbandoned leaves out the last request if the proxy gave it up. A client that has ended its
-// side is one that is gone to it, once it has waited for some time: on a machine that stalls, for
-// too long.
+// withoutAbandoned leaves out the last request if the proxy gave it up. To the proxy a client that
+// has ended its side is gone after some time, which may pass on a stalling machine.
 func withoutAbandoned(whole []*strict.Request, lines []logged) []*strict.Request {
 	n := len(lines)
 	if n == 0 || lines[n-1].Status != statusGone || len(forwardedLines(lines)) != len(whole)-1 {
@@ -221,12 +220,12 @@ func withoutAbandoned(whole []*strict.Request, lines []logged) []*strict.Request
 	return whole[:len(whole)-1]
 }
 
-// forwardedLines are those of requests that were answered by the backend.
+// forwardedLines are the lines of requests that got the backend's response.
 func forwardedLines(lines []logged) []logged {
 	return slices.DeleteFunc(slices.Clone(lines), func(l logged) bool { return l.Status != 200 })
 }
 
-// sameLines sees that what was forwarded was logged, and nothing else as that.
+// sameLines checks that the forwarded requests, and no others, were logged as forwarded.
 func sameLines(t *testing.T, whole []*strict.Request, lines []logged) {
 	ok := forwardedLines(lines)
 	require.Len(t, ok, len(whole))
@@ -235,34 +234,35 @@ func sameLines(t *testing.T, whole []*strict.Request, lines []logged) {
 	}
 }
 
-// FuzzAnswer has a backend send whatever bytes as its answer. What the client gets is strict in any
-// case: a 502, or what an independent reader of responses finds there, or a part of that and then a
-// broken connection; and no later request gets any of it.
-func FuzzAnswer(f *testing.F) {
-	cases, err := corpus.Answers()
+// FuzzResponse makes a backend send any bytes as its response. What the client gets is always
+// strict: a 502, or what an independent reader of responses finds, or a part of that and then a
+// broken connection. No later request gets any of it.
+func FuzzResponse(f *testing.F) {
+	cases, err := corpus.Responses()
 	require.NoError(f, err)
 	for _, c := range cases {
 		f.Add([]byte(c.Text), strings.HasPrefix(c.Ask, "HEAD"), c.Close)
 	}
 	p, log := inProcess(f)
-	f.Fuzz(func(t *testing.T, answer []byte, head, end bool) {
+	f.Fuzz(func(t *testing.T, response []byte, head, end bool) {
 		method := "GET"
 		if head {
 			method = "HEAD"
 		}
-		wanted, interim, err := readAnswer(answer, method)
-		p.Backend.Begin(&corpus.Case{Text: string(answer), Close: end || err != nil || wanted.UntilClose})
+		wanted, interim, err := readResponse(response, method)
+		p.Backend.Begin(&corpus.Case{Text: string(response), Close: end || err != nil || wanted.UntilClose})
 		heard, herr := p.Ask(method+" /case HTTP/1.1", p.Backend.Release)
 		require.NoError(t, herr)
 		clean, herr := p.clean()
 		require.NoError(t, herr)
 		log.take(t, clean)
-		sameAnswer(t, wanted, interim, err, heard)
+		sameResponse(t, wanted, interim, err, heard)
 	})
 }
 
-// readAnswer reads the final answer that an independent reader finds, and how many came before it.
-func readAnswer(text []byte, method string) (a *strict.Answer, interim int, err error) {
+// readResponse reads the final response that an independent reader finds, and counts the interim
+// ones before it.
+func readResponse(text []byte, method string) (a *strict.Response, interim int, err error) {
 	br := bufio.NewReader(bytes.NewReader(text))
 	for {
 		a, err = strict.ReadReceived(br, method)
@@ -273,17 +273,17 @@ func readAnswer(text []byte, method string) (a *strict.Answer, interim int, err 
 	}
 }
 
-func sameAnswer(t *testing.T, wanted *strict.Answer, interim int, why error, heard Heard) {
+func sameResponse(t *testing.T, wanted *strict.Response, interim int, why error, heard Heard) {
 	require.NotEqual(t, Waits, heard.End)
 	require.NotEqual(t, poisoned, heard.End)
 	require.NotErrorAs(t, heard.Err, &strict.Malformed{})
-	n := len(heard.Answers)
+	n := len(heard.Responses)
 	require.LessOrEqual(t, n, interim+1)
-	if n == 0 || heard.Answers[n-1].Interim() {
+	if n == 0 || heard.Responses[n-1].Interim() {
 		require.Equal(t, Ended, heard.End)
 		return
 	}
-	got := heard.Answers[n-1]
+	got := heard.Responses[n-1]
 	switch {
 	case got.Status == 502 && len(got.Fields.All("Content-Type")) == 1 && got.Fields.All("Content-Type")[0] == "application/problem+json":
 		return
@@ -292,7 +292,7 @@ func sameAnswer(t *testing.T, wanted *strict.Answer, interim int, why error, hea
 		require.True(t, bytes.HasPrefix(wanted.Data, got.Data), "%q isn't the beginning of %q", got.Data, wanted.Data)
 		return
 	}
-	require.NoError(t, why, "an answer of %q", got.Data)
+	require.NoError(t, why, "a response of %q", got.Data)
 	require.Equal(t, wanted.Status, got.Status)
 	require.Equal(t, string(wanted.Data), string(got.Data))
 }

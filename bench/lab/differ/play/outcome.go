@@ -15,7 +15,7 @@ import (
 // Outcome is the result of a case, in the words of a case's Want.
 type Outcome struct {
 	Text string
-	// Partial says that a backend got a part of a request.
+	// Partial reports whether a backend got a part of a request.
 	Partial bool
 }
 
@@ -36,9 +36,9 @@ func ofRequest(k corpus.Case, heard Heard, seen []Seen) (o Outcome) {
 	return o
 }
 
-// sum has short words for what is common.
+// sum has short words for common outcomes.
 func sum(heard Heard, requests []string) string {
-	statuses := heard.statuses(func(a *strict.Answer) bool { return !a.Interim() })
+	statuses := heard.statuses(func(a *strict.Response) bool { return !a.Interim() })
 	all := strings.Join(requests, "; ")
 	forwarded := 0
 	for forwarded < len(statuses) && statuses[forwarded] == "200" {
@@ -64,7 +64,7 @@ func sum(heard Heard, requests []string) string {
 	return strings.TrimSpace(strings.Join(statuses, " ")+" "+heard.end()) + " | " + all
 }
 
-// end says how the connection ended.
+// end describes how the connection ended.
 func (h Heard) end() string {
 	switch {
 	case h.Err == strict.ErrCut:
@@ -75,9 +75,9 @@ func (h Heard) end() string {
 	return string(h.End)
 }
 
-// statuses are those of some answers; several interim ones of a kind are said once.
-func (h Heard) statuses(which func(*strict.Answer) bool) (statuses []string) {
-	for _, a := range h.Answers {
+// statuses are those of some responses. Several interim ones of a kind count once.
+func (h Heard) statuses(which func(*strict.Response) bool) (statuses []string) {
+	for _, a := range h.Responses {
 		status := strconv.Itoa(a.Status)
 		if !which(a) || a.Interim() && len(statuses) > 0 && statuses[len(statuses)-1] == status {
 			continue
@@ -90,7 +90,7 @@ func (h Heard) statuses(which func(*strict.Answer) bool) (statuses []string) {
 // describe is a request in a few words.
 func describe(r *strict.Request, watch []string) string {
 	if r.Target == "/behind" {
-		watch = nil // it isn't what the case is about
+		watch = nil // the case isn't about its fields
 	}
 	text := shorten(r.Method) + " " + shorten(r.Target)
 	if len(r.Data) > 0 {
@@ -111,7 +111,7 @@ func shorten(text string) string {
 	return fmt.Sprintf("%.10s...(%d)", text, len(text))
 }
 
-// quote is a body that is short, else its length.
+// quote is a short body, or the length of a long one.
 func quote(data []byte) string {
 	if len(data) > 60 {
 		return fmt.Sprintf("%dB", len(data))
@@ -133,7 +133,7 @@ func watched(fields strict.Fields, names []string) string {
 	return " [" + strings.Join(there, "; ") + "]"
 }
 
-// plain has the escapes of a case for what isn't printable ASCII.
+// plain escapes what isn't printable ASCII, as in cases.
 func plain(value string) string {
 	var b strings.Builder
 	for i := range len(value) {
@@ -149,11 +149,11 @@ func plain(value string) string {
 	return b.String()
 }
 
-// ofAnswer sums up what a client got for a backend's answer.
-func ofAnswer(k corpus.Case, heard Heard) (o Outcome) {
-	words := heard.statuses(func(*strict.Answer) bool { return true })
-	if n := len(heard.Answers); n > 0 && heard.Err == nil {
-		if a := heard.Answers[n-1]; a.Status < 502 || a.Status > 504 {
+// ofResponse sums up what a client got for a backend's response.
+func ofResponse(k corpus.Case, heard Heard) (o Outcome) {
+	words := heard.statuses(func(*strict.Response) bool { return true })
+	if n := len(heard.Responses); n > 0 && heard.Err == nil {
+		if a := heard.Responses[n-1]; a.Status < 502 || a.Status > 504 {
 			if len(a.Data) > 0 {
 				words = append(words, quote(a.Data))
 			}
@@ -163,8 +163,7 @@ func ofAnswer(k corpus.Case, heard Heard) (o Outcome) {
 			words = append(words, strings.TrimSpace(watched(a.Fields, k.Watch)))
 		}
 	}
-	// That a proxy closes as its backend does, behind a whole answer, is a matter of taste and of
-	// the moment.
+	// It doesn't matter whether a proxy closes after a whole response when its backend does.
 	if heard.Err != nil || heard.End != Open && !(k.Close && heard.End == Ended && len(words) > 0) {
 		words = append(words, heard.end())
 	}
@@ -173,9 +172,9 @@ func ofAnswer(k corpus.Case, heard Heard) (o Outcome) {
 }
 
 // String sums it up for people.
-func (h Heard) String() string { return ofAnswer(corpus.Case{}, h).Text }
+func (h Heard) String() string { return ofResponse(corpus.Case{}, h).Text }
 
-// Words are the outcome's text, or broken if that is what is wanted and came of it.
+// Words are the outcome's text, or "broken" if that is wanted and fits.
 func (o Outcome) Words(want string) string {
 	if want == "broken" && o.Meets(want) {
 		return want
@@ -184,8 +183,8 @@ func (o Outcome) Words(want string) string {
 }
 
 // Meets reports whether an outcome is what a case wants. "gone" is any end at which nothing whole
-// was forwarded; "cut" behind a status allows that a part of the request was; "broken" is a 502, or
-// an answer that is cut off.
+// was forwarded. "cut" behind a status allows that a part of the request was. "broken" is a 502, or
+// a response that is cut off.
 func (o Outcome) Meets(want string) bool {
 	status, cut := strings.CutSuffix(want, " cut")
 	switch {

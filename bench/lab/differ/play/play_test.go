@@ -12,9 +12,9 @@ import (
 	"gopher-equalizer/bench/lab/differ/strict"
 )
 
-func answers(statuses ...int) (all []*strict.Answer) {
+func responses(statuses ...int) (all []*strict.Response) {
 	for _, s := range statuses {
-		all = append(all, &strict.Answer{Status: s})
+		all = append(all, &strict.Response{Status: s})
 	}
 	return all
 }
@@ -25,22 +25,22 @@ func request(method, target, body string) Seen {
 
 func TestOutcomeOfRequest(t *testing.T) {
 	next := request("GET", "/behind", "")
-	f := func(want string, end End, statuses []*strict.Answer, seen ...Seen) {
+	f := func(want string, end End, statuses []*strict.Response, seen ...Seen) {
 		t.Helper()
-		assert.Equal(t, want, ofRequest(corpus.Case{}, Heard{Answers: statuses, End: end}, seen).Text)
+		assert.Equal(t, want, ofRequest(corpus.Case{}, Heard{Responses: statuses, End: end}, seen).Text)
 	}
-	f(`POST /case "hello"`, Open, answers(200, 200), request("POST", "/case", "hello"), next)
-	f(`GET /a; GET /b`, Open, answers(100, 200, 200, 200), request("GET", "/a", ""), request("GET", "/b", ""), next)
-	f(`400`, Ended, answers(400))
+	f(`POST /case "hello"`, Open, responses(200, 200), request("POST", "/case", "hello"), next)
+	f(`GET /a; GET /b`, Open, responses(100, 200, 200, 200), request("GET", "/a", ""), request("GET", "/b", ""), next)
+	f(`400`, Ended, responses(400))
 	f(`closed`, Ended, nil)
-	f(`close: GET /a`, Ended, answers(200), request("GET", "/a", ""))
-	f(`GET /a then 400`, Ended, answers(200, 400), request("GET", "/a", ""))
+	f(`close: GET /a`, Ended, responses(200), request("GET", "/a", ""))
+	f(`GET /a then 400`, Ended, responses(200, 400), request("GET", "/a", ""))
 	f(`waits | nothing`, Waits, nil)
-	f(`200 waits | GET /a; malformed`, Waits, answers(200), request("GET", "/a", ""), Seen{Err: strict.Malformed{}})
-	f(`405 200 open | GET /behind`, Open, answers(405, 200), next)
-	// An answer too few, and one too many.
-	f(`200 close | GET /a; GET /smuggled`, Ended, answers(200), request("GET", "/a", ""), request("GET", "/smuggled", ""))
-	f(`200 200 close | GET /a`, Ended, answers(200, 200), request("GET", "/a", ""))
+	f(`200 waits | GET /a; malformed`, Waits, responses(200), request("GET", "/a", ""), Seen{Err: strict.Malformed{}})
+	f(`405 200 open | GET /behind`, Open, responses(405, 200), next)
+	// A response too few, and one too many.
+	f(`200 close | GET /a; GET /smuggled`, Ended, responses(200), request("GET", "/a", ""), request("GET", "/smuggled", ""))
+	f(`200 200 close | GET /a`, Ended, responses(200, 200), request("GET", "/a", ""))
 }
 
 func TestOutcomeOfRequestInDetail(t *testing.T) {
@@ -48,24 +48,24 @@ func TestOutcomeOfRequestInDetail(t *testing.T) {
 	seen.Request.Fields = strict.Fields{{Name: "TE", Value: "a\tb\xff"}, {Name: "X", Value: "y"}, {Name: "te", Value: ""}}
 	seen.Request.Trailers = strict.Fields{{Name: "X-T", Value: "z"}}
 	cut := Seen{Err: strict.ErrCut}
-	o := ofRequest(corpus.Case{Watch: []string{"te", "none"}}, Heard{Answers: answers(200), End: Ended}, []Seen{seen, cut})
+	o := ofRequest(corpus.Case{Watch: []string{"te", "none"}}, Heard{Responses: responses(200), End: Ended}, []Seen{seen, cut})
 	assert.Equal(t, Outcome{`close: GET /a [te: a\tb\xff; te: ] +x-t: z`, true}, o)
 }
 
-func TestOutcomeOfAnswer(t *testing.T) {
+func TestOutcomeOfResponse(t *testing.T) {
 	f := func(want string, heard Heard) {
 		t.Helper()
-		assert.Equal(t, want, ofAnswer(corpus.Case{Watch: []string{"a"}}, heard).Text)
+		assert.Equal(t, want, ofResponse(corpus.Case{Watch: []string{"a"}}, heard).Text)
 	}
-	full := answers(103, 103, 200)
+	full := responses(103, 103, 200)
 	full[2].Data = []byte("hello")
 	full[2].Fields = strict.Fields{{Name: "A", Value: "b"}}
-	f(`103 200 "hello" [a: b]`, Heard{Answers: full, End: Open})
-	f(`103 200 "hello" [a: b] close`, Heard{Answers: full, End: Ended})
-	f(`103 200 cut`, Heard{Answers: full, End: Ended, Err: strict.ErrCut})
-	f(`502`, Heard{Answers: answers(502), End: Open})
+	f(`103 200 "hello" [a: b]`, Heard{Responses: full, End: Open})
+	f(`103 200 "hello" [a: b] close`, Heard{Responses: full, End: Ended})
+	f(`103 200 cut`, Heard{Responses: full, End: Ended, Err: strict.ErrCut})
+	f(`502`, Heard{Responses: responses(502), End: Open})
 	f(`waits`, Heard{End: Waits})
-	f(`200 another's answer`, Heard{Answers: answers(200), End: poisoned})
+	f(`200 another's response`, Heard{Responses: responses(200), End: poisoned})
 }
 
 func TestMeets(t *testing.T) {
@@ -95,8 +95,8 @@ func TestSmuggled(t *testing.T) {
 	assert.False(t, Outcome{Text: `POST /case "GET /smuggled HTTP/1.1"`}.Smuggled())
 }
 
-// TestASmugglerIsFound plays through no proxy at all: a backend that reads two requests where one
-// was meant.
+// TestASmugglerIsFound plays without a proxy, to a backend that reads two requests where one was
+// meant.
 func TestASmugglerIsFound(t *testing.T) {
 	b, err := StartBackend()
 	require.NoError(t, err)
@@ -107,11 +107,11 @@ func TestASmugglerIsFound(t *testing.T) {
 	assert.Equal(t, "GET /case; GET /smuggled", o.Text)
 	assert.True(t, o.Smuggled())
 
-	// And one that gives the next request an answer that isn't its own.
-	o, err = p.Answer(corpus.Case{Ask: "GET /case HTTP/1.1", Text: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"})
+	// And one that gives the next request a response that isn't its own.
+	o, err = p.Response(corpus.Case{Ask: "GET /case HTTP/1.1", Text: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"})
 	require.NoError(t, err)
-	assert.Equal(t, "200 another's answer", o.Text)
-	o, err = p.Answer(corpus.Case{Ask: "GET /case HTTP/1.1", Waits: true, Text: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Late: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"})
+	assert.Equal(t, "200 another's response", o.Text)
+	o, err = p.Response(corpus.Case{Ask: "GET /case HTTP/1.1", Waits: true, Text: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Late: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"})
 	require.NoError(t, err)
-	assert.Equal(t, "200 another's answer", o.Text)
+	assert.Equal(t, "200 another's response", o.Text)
 }

@@ -22,8 +22,8 @@ import (
 // patience bounds what must happen soon; nothing waits for it to pass.
 const patience = 10 * time.Second
 
-// inProcess starts this proxy, in this process so that the race detector and a fuzzer look into it,
-// in front of a backend.
+// inProcess starts this proxy in front of a backend. It is in this process so that the race
+// detector and a fuzzer see into it.
 func inProcess(t testing.TB) (*Proxy, *accessLog) {
 	t.Helper()
 	backend, err := StartBackend()
@@ -97,16 +97,16 @@ func (l *accessLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// clear forgets what was logged.
+// clear drops all lines.
 func (l *accessLog) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = nil
 }
 
-// take waits until the line of the clean client's request is there, and returns what was logged
-// before it. Lines of one connection are in the order of its requests; the clean client came after
-// the connection before had ended.
+// take waits until the line of the clean client's request is there, and returns the lines before
+// it. Lines of one connection are in the order of its requests. The clean client came after the
+// connection before had ended.
 func (l *accessLog) take(t testing.TB, clean string) (before []logged) {
 	t.Helper()
 	late := false

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Malformed is why bytes are no message.
+// Malformed is the error for bytes that are no message, with the reason.
 type Malformed struct{ Why string }
 
 // Error implements error.
@@ -37,7 +37,7 @@ func (f Fields) All(name string) (values []string) {
 	return values
 }
 
-// Has reports whether a list-valued field has an element, in any case.
+// Has reports whether a list-valued field has an element, ignoring case.
 func (f Fields) Has(name, element string) bool {
 	for _, list := range f.All(name) {
 		for e := range strings.SplitSeq(list, ",") {
@@ -56,21 +56,21 @@ type Body struct {
 	Trailers Fields
 }
 
-// maxLine bounds a line: more is malformed. It is far beyond what the proxies let pass.
+// maxLine bounds a line. A longer one is malformed. It is far beyond what the proxies let pass.
 const maxLine = 1 << 20
 
-// reading says how strictly a message is read.
+// reading is how strictly a message is read.
 type reading bool
 
 const (
-	// asWritten is how a proxy's own messages must read: in one way only.
+	// asWritten is for a proxy's own messages, which must read in one way only.
 	asWritten reading = false
-	// asReceived is how a backend's response may read: with what RFC 9112 has a recipient mend.
+	// asReceived is for a backend's responses, with what RFC 9112 lets a recipient mend.
 	asReceived reading = true
 )
 
-// readLine reads a line and takes off its end, CRLF or, asReceived, a bare LF (RFC 9112, section
-// 2.2). io.EOF is the end before its first byte.
+// readLine reads a line and cuts its end: CRLF or, asReceived, a bare LF (RFC 9112, section 2.2).
+// io.EOF is the end before its first byte.
 func (r reading) readLine(br *bufio.Reader) (string, error) {
 	line, _, err := r.readEndedLine(br)
 	return line, err
@@ -107,7 +107,7 @@ func (r reading) cutEnd(line string) (text string, bareLF bool, err error) {
 	return line, !crlf, nil
 }
 
-// cut makes the end of the bytes ErrCut.
+// cut turns io.EOF into ErrCut.
 func cut(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return ErrCut
@@ -133,8 +133,8 @@ func (r reading) readFields(br *bufio.Reader) (fields Fields, err error) {
 	}
 }
 
-// mended are the values of a field whose list says the same thing again and again, in any case, as
-// one value.
+// mended returns a field's values. If all elements of the list are equal, ignoring case, it returns
+// one.
 func mended(values []string) []string {
 	if len(values) == 0 {
 		return nil
@@ -149,7 +149,7 @@ func mended(values []string) []string {
 	return elements[:1]
 }
 
-// length says what follows a header: size bytes, or chunks, or (-1) nothing is said.
+// length is what follows a header: size bytes, or chunks; size is -1 if the header doesn't say.
 func (r reading) length(f Fields, http11 bool) (size int64, chunked bool, err error) {
 	lengths, codings := f.All("Content-Length"), f.All("Transfer-Encoding")
 	if r == asReceived {
@@ -178,11 +178,11 @@ func (r reading) length(f Fields, http11 bool) (size int64, chunked bool, err er
 	return size, false, nil
 }
 
-// maxBody bounds a body: more isn't kept, and is malformed.
+// maxBody bounds a body. A larger one is malformed.
 const maxBody = 64 << 20
 
-// readSized reads a body of known size. The part that was read of a body that is cut off comes with
-// the error.
+// readSized reads a body of known size. If the body is cut off, it returns the part that was read,
+// too.
 func readSized(br *bufio.Reader, size int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(br, min(size, maxBody)))
 	switch {
@@ -213,7 +213,7 @@ func (b *Body) readChunks(br *bufio.Reader, r reading) error {
 		if err != nil {
 			return err
 		}
-		// Data that end in a bare LF where their size doesn't may be a byte more than was meant.
+		// If data end in a bare LF and their size line in CRLF, they may have a byte too many.
 		switch line, err := reading(bareLF).readLine(br); {
 		case err != nil:
 			return cut(err)
@@ -247,7 +247,7 @@ func IsToken(s string) bool {
 	return s != "" && strings.Trim(s, token) == ""
 }
 
-// isText reports whether s holds no control character but tabs.
+// isText reports whether s has no control characters except tabs.
 func isText(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {

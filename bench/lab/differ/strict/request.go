@@ -5,18 +5,17 @@ import (
 	"strings"
 )
 
-// Request is one request, whole.
+// Request is one whole request.
 type Request struct {
 	Method, Target, Version string
 	Fields                  Fields
 	Body
 }
 
-// ReadRequest reads a request. io.EOF is the end where one could begin; ErrCut the end within one.
-// The request comes with any other error too, as far as it was read, and is nil only if its first
-// line was not.
+// ReadRequest reads a request. io.EOF is the end before a request, ErrCut the end within one. With
+// an error it returns the request as far as it was read; nil only if its first line was not.
 //
-// Before the body is read, head is called, if there is one: the moment for a 100.
+// Before the body is read, head is called, if it isn't nil. That is the moment for a 100.
 func ReadRequest(br *bufio.Reader, head func(*Request)) (*Request, error) {
 	r, err := readRequestLine(br)
 	if err != nil {
@@ -62,7 +61,7 @@ func readRequestLine(br *bufio.Reader) (*Request, error) {
 	return r, nil
 }
 
-// isVisible reports whether s is visible ASCII only, as a request target must be.
+// isVisible reports whether s has only visible ASCII, as a request target must.
 func isVisible(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f {

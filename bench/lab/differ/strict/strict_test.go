@@ -57,11 +57,11 @@ func TestWhatIsNoRequest(t *testing.T) {
 	}
 }
 
-func TestReadAnswer(t *testing.T) {
+func TestReadResponse(t *testing.T) {
 	f := func(method, text string, status int, data, left string) {
 		t.Helper()
 		br := reader(text)
-		a, err := ReadAnswer(br, method)
+		a, err := ReadResponse(br, method)
 		require.NoError(t, err)
 		rest, err := io.ReadAll(br)
 		require.NoError(t, err)
@@ -76,17 +76,17 @@ func TestReadAnswer(t *testing.T) {
 	f("GET", "HTTP/1.1 103 Hints\r\n\r\nabc", 103, "", "abc")
 }
 
-func TestWhatIsNoAnswer(t *testing.T) {
+func TestWhatIsNoResponse(t *testing.T) {
 	for _, text := range []string{
 		"HTTP/1.2 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n", "HTTP/1.1 099 OK\r\n\r\n", "abc\r\n",
 		"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 	} {
-		_, err := ReadAnswer(reader(text), "GET")
+		_, err := ReadResponse(reader(text), "GET")
 		assert.ErrorAs(t, err, &Malformed{}, "%q", text)
 	}
-	_, err := ReadAnswer(reader("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"), "GET")
+	_, err := ReadResponse(reader("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"), "GET")
 	assert.Equal(t, ErrCut, err)
-	_, err = ReadAnswer(reader(""), "GET")
+	_, err = ReadResponse(reader(""), "GET")
 	assert.Equal(t, io.EOF, err)
 }
 
@@ -97,7 +97,7 @@ func TestFields(t *testing.T) {
 	assert.False(t, f.Has("connection", "c"))
 }
 
-// What a recipient may mend in a response, nobody may write.
+// Nobody may write what a recipient may mend in a response.
 func TestReadReceived(t *testing.T) {
 	f := func(text, data, left string) {
 		t.Helper()
@@ -107,7 +107,7 @@ func TestReadReceived(t *testing.T) {
 		rest, err := io.ReadAll(br)
 		require.NoError(t, err)
 		assert.Equal(t, []string{data, left}, []string{string(a.Data), string(rest)}, "%q", text)
-		_, err = ReadAnswer(reader(text), "GET")
+		_, err = ReadResponse(reader(text), "GET")
 		assert.ErrorAs(t, err, &Malformed{}, "%q", text)
 	}
 	const ok, chunked = "HTTP/1.1 200 OK\r\n", "Transfer-Encoding: chunked\r\n"

@@ -7,34 +7,34 @@ import (
 	"strings"
 )
 
-// Answer is one answer, whole; with Status below 200, and 101 apart, it is an interim one.
-type Answer struct {
+// Response is one whole response. With a Status below 200, except 101, it is an interim one.
+type Response struct {
 	Version string
 	Status  int
 	Fields  Fields
 	Body
-	// UntilClose says that only the end of the connection ends the body.
+	// UntilClose reports whether only the end of the connection ends the body.
 	UntilClose bool
 }
 
-// Interim says that another answer follows.
-func (a *Answer) Interim() bool { return a.Status < 200 && a.Status != 101 }
+// Interim reports whether another response follows.
+func (a *Response) Interim() bool { return a.Status < 200 && a.Status != 101 }
 
-// ReadAnswer reads an answer to a request with this method. io.EOF is the end where one could
-// begin; ErrCut the end within one. The answer comes with any error, as far as it was read, and is
-// nil only if its first line was not.
-func ReadAnswer(br *bufio.Reader, method string) (*Answer, error) {
-	return asWritten.readAnswer(br, method)
+// ReadResponse reads a response to a request with this method. io.EOF is the end before a response,
+// ErrCut the end within one. With an error it returns the response as far as it was read; nil only
+// if its first line was not.
+func ReadResponse(br *bufio.Reader, method string) (*Response, error) {
+	return asWritten.readResponse(br, method)
 }
 
-// ReadReceived is ReadAnswer of what a backend sends, in which a recipient may mend what all read
+// ReadReceived is ReadResponse of what a backend sends, in which a recipient may mend what all read
 // alike: a bare LF at a line's end, the same length or chunked again, chunked beside a length,
 // blanks behind a chunk's size, a later minor version.
-func ReadReceived(br *bufio.Reader, method string) (*Answer, error) {
-	return asReceived.readAnswer(br, method)
+func ReadReceived(br *bufio.Reader, method string) (*Response, error) {
+	return asReceived.readResponse(br, method)
 }
 
-func (r reading) readAnswer(br *bufio.Reader, method string) (*Answer, error) {
+func (r reading) readResponse(br *bufio.Reader, method string) (*Response, error) {
 	a, err := r.readStatusLine(br)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (r reading) readAnswer(br *bufio.Reader, method string) (*Answer, error) {
 	return a, err
 }
 
-func (r reading) readStatusLine(br *bufio.Reader) (*Answer, error) {
+func (r reading) readStatusLine(br *bufio.Reader) (*Response, error) {
 	line, err := r.readLine(br)
 	if err != nil {
 		return nil, err
@@ -75,5 +75,5 @@ func (r reading) readStatusLine(br *bufio.Reader) (*Answer, error) {
 		err != nil, len(code) != 3, status < 100, status > 999, !isText(reason):
 		return nil, malformed("the status line %q", line)
 	}
-	return &Answer{Version: version, Status: status}, nil
+	return &Response{Version: version, Status: status}, nil
 }
