@@ -78,7 +78,7 @@ func (s setup) proxy(pool Pool, l Limiter, log zerolog.Logger) *Proxy {
 
 func connectionSettings() ConnectionSettings {
 	return ConnectionSettings{
-		Limits:            netconn.BackendLimits{Connect: patience, Answer: time.Minute, Idle: time.Minute},
+		Limits:            netconn.BackendLimits{Connect: patience, Response: time.Minute, Idle: time.Minute},
 		KeepAlive:         time.Minute,
 		MaxResponseHeader: 64 << 10,
 	}

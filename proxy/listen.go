@@ -134,7 +134,7 @@ func (p *Proxy) acceptRest(ln net.Listener) {
 
 // serve serves a connection in a goroutine of its own, which ends with the connection.
 func (p *Proxy) serve(conn net.Conn) {
-	go p.http1.Serve(p.clients.Add(conn))
+	go p.http1.Serve(p.clients.Add(conn, nil))
 }
 
 // Drain has every response say Connection: close from now on. Connections are accepted and requests

@@ -97,7 +97,7 @@ const spliceFrom = 4 * netconn.BufferSize
 func (r *request) relayRest() error {
 	x, link := &r.exchange, r.stream.Link()
 	if x.Rest() >= spliceFrom && link != nil {
-		if s := netconn.NewSplice(x.Conn, link); s != nil {
+		if s := link.Splice(&x.Conn.Conn); s != nil {
 			defer s.Close()
 			if err := r.splice(s); err != netconn.ErrCantSplice {
 				return err

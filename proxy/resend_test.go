@@ -182,7 +182,7 @@ func TestLateAnswer(t *testing.T) {
 		defer close(release)
 		other, got := answering(t, ok)
 		cs := connectionSettings()
-		cs.Limits.Answer = brief
+		cs.Limits.Response = brief
 		p := startProxy(t, settings(), poolOf(t, cs, b.addr, other.addr), nil)
 		c := p.dial()
 		p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 504, "backend-late")

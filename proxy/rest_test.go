@@ -40,7 +40,7 @@ func TestIdleConnectionsRest(t *testing.T) {
 	assert.Len(t, rested(), connections)
 }
 
-var restedGoroutine = regexp.MustCompile(`(?m)^created by gopher-equalizer/proxy/netconn\.\(\*Client\)\.Serve in goroutine (\d+)`)
+var restedGoroutine = regexp.MustCompile(`(?m)^created by gopher-equalizer/proxy/netconn\.\(\*Client\)\.serve in goroutine (\d+)`)
 
 // rested are the goroutines that go on with another one's connection, each by the one before it.
 func rested() map[string]bool {

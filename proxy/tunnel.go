@@ -19,7 +19,8 @@ func (r *request) tunnel() error {
 	r.stream.Lighten() // It may be open for days.
 	x.Lighten()
 	r.stream.Lasts()
-	down, err := netconn.Tunnel(r.stream.Link(), x.Conn, r.route.TunnelTimeout, &r.buffers)
+	x.Conn.End() // A client that has sent its last byte is still there.
+	down, err := netconn.Tunnel(&r.stream.Link().Conn, &x.Conn.Conn, r.route.TunnelTimeout, &r.buffers)
 	r.stream.Passed(down)
 	r.result.Cause = err
 	x.close(dropped)

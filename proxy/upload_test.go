@@ -180,7 +180,7 @@ func TestBackendTakesNoUpload(t *testing.T) {
 	})
 	defer close(release)
 	cs := connectionSettings()
-	cs.Limits.Idle, cs.Limits.Answer = brief, brief
+	cs.Limits.Idle, cs.Limits.Response = brief, brief
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	c := p.dial()
 	require.True(t, c.send(sized(64<<20)))

@@ -74,11 +74,11 @@ func newPool(c config.Config, log zerolog.Logger) (*balancer.Pool, error) {
 func connectionSettings(pool config.Pool, log zerolog.Logger) proxy.ConnectionSettings {
 	return proxy.ConnectionSettings{
 		Limits: netconn.BackendLimits{
-			Connect: pool.ConnectTimeout,
-			Answer:  pool.ResponseTimeout,
-			Idle:    pool.IdleTimeout,
-			Total:   pool.TotalTimeout,
-			Age:     pool.MaxConnectionAge,
+			Connect:  pool.ConnectTimeout,
+			Response: pool.ResponseTimeout,
+			Idle:     pool.IdleTimeout,
+			Total:    pool.TotalTimeout,
+			Age:      pool.MaxConnectionAge,
 		},
 		MaxResponseHeader: int(pool.MaxResponseHeader),
 		KeepAlive:         pool.KeepAlive,

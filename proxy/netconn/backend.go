@@ -2,7 +2,7 @@ package netconn
 
 import (
 	"context"
-	"net"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -11,57 +11,49 @@ import (
 type BackendLimits struct {
 	// Connect is for the whole connect, the name's lookup and the TLS handshake included.
 	Connect time.Duration
-	// Answer is from the end of the request to the end of the answer's header.
-	Answer time.Duration
+	// Response is from the end of the request to the end of the response's header.
+	Response time.Duration
 	// Idle is between bytes, both ways.
 	Idle time.Duration
-	// Total is for the whole exchange, from its start to the answer's last byte.
+	// Total is for the whole exchange, from its start to the response's last byte.
 	Total time.Duration
 	// Age is for a connection's whole life, less a fifth at most. It ends between two exchanges.
 	Age time.Duration
 }
 
-// Backend is a connection to a backend, used for one exchange of a request and its answer after the
-// other. One goroutine reads and another may write.
+// Backend is a connection to a backend, used for one exchange of a request and its response after
+// the other. One goroutine reads and another may write.
 type Backend struct {
-	timed
+	Conn
 	limits *BackendLimits
 	target Target
 	// name is what the connection's address was looked up by; nil for a unix socket.
 	name *name
 	keeping
-	// secure is the TLS that exchanges go through; nil without.
-	secure *secure
 	// connecting is how long the connect took.
 	connecting time.Duration
-	// used says that an exchange went over the connection, reused that another one does now.
+	// used reports that an exchange went over the connection, and reused that another one does now.
 	used, reused bool
-	// sent and received count the bytes of this exchange.
-	sent, received int64
-	// totalDue is when this exchange will be overdue, answerDue when its answer's header will; 0 is
-	// never.
-	totalDue  int64
-	answerDue atomic.Int64
-	relaying  bool
+	// client is who waits for what is read; nil if nobody does.
+	client atomic.Pointer[Client]
+	// responseDue is when the response's header will be overdue; 0 is never.
+	responseDue atomic.Int64
+	relaying    bool
 }
 
-// goOver has the next exchange go over a connection that nothing was sent on.
-func (b *Backend) goOver(conn net.Conn, secure *secure) {
-	b.secure, b.used = secure, false
-	if secure != nil {
-		secure.carrier.carry(b, conn)
-	}
-}
+// ErrAbandoned is what a Read from a backend fails with when the client that waits for the response
+// has reset its connection.
+var ErrAbandoned = errors.New("the client has reset its connection")
 
 // Begin starts an exchange for a client, whose reset ends it; nil is nobody who could leave.
 func (b *Backend) Begin(client *Client) {
-	b.sent, b.received = 0, 0
-	b.readErr, b.writeErr = nil, nil
-	b.totalDue = b.in(b.limits.Total)
-	b.answerDue.Store(0)
+	b.reading.n, b.writing.n = 0, 0
+	b.reading.err, b.writing.err = nil, nil
+	b.end = b.in(b.limits.Total)
+	b.responseDue.Store(0)
 	b.relaying = false
 	b.reused, b.used = b.used, true
-	b.timed.client.Store(client)
+	b.client.Store(client)
 	b.Resume()
 }
 
@@ -74,20 +66,12 @@ func (b *Backend) Connecting() time.Duration {
 	return b.connecting
 }
 
-// End ends an exchange. The connection may wait for the next one.
-func (b *Backend) End() { b.timed.client.Store(nil) }
+// End ends an exchange. The connection may wait for the next one, or become a tunnel.
+func (b *Backend) End() { b.client.Store(nil) }
 
-// Stale says that the connection can't be used for the exchange: since the last one the backend has
-// closed it, or sent what nobody asked for. Ask looks by itself.
+// Stale reports whether the connection can't be used for the exchange: since the last one the
+// backend has closed it, or sent what nobody asked for. Ask looks by itself.
 func (b *Backend) Stale() bool { return b.reused && !b.quiet() }
-
-// quiet says that the backend has sent nothing that wasn't read, and closed nothing.
-func (b *Backend) quiet() bool {
-	if b.secure != nil {
-		return b.secure.quiet()
-	}
-	return b.link.quiet()
-}
 
 // Renew connects anew, and closes the connection before, unless no exchange went over that: the
 // next one can't find the connection closing. It takes the place of one connection, so that however
@@ -100,54 +84,45 @@ func (b *Backend) Renew() error {
 	if err != nil {
 		return err
 	}
-	b.endTLS()
-	b.registry.replace(&b.timed, conn)
-	b.goOver(conn, secure)
+	b.replace(conn, secure)
+	b.used = false
 	b.startAge()
 	return nil
 }
 
 // Sent is how many bytes of this exchange's request were written.
-func (b *Backend) Sent() int64 { return b.sent }
+func (b *Backend) Sent() int64 { return b.writing.n }
 
 // Received is how many bytes came back in this exchange.
-func (b *Backend) Received() int64 { return b.received }
+func (b *Backend) Received() int64 { return b.reading.n }
 
-// awaitAnswer says that the request was sent: from now on the answer's header may take
-// limits.Answer.
-func (b *Backend) awaitAnswer() { b.answerDue.Store(b.in(b.limits.Answer)) }
+// awaitResponse notes that the request was sent: from now on the response's header may take
+// limits.Response.
+func (b *Backend) awaitResponse() { b.responseDue.Store(b.in(b.limits.Response)) }
 
-// RequestSent says that nothing more of the request will be sent, while another goroutine awaits
-// the answer already: from now on its header may take limits.Answer.
+// RequestSent notes that nothing more of the request will be sent, while another goroutine awaits
+// the response already: from now on its header may take limits.Response.
 func (b *Backend) RequestSent() {
-	b.awaitAnswer()
+	b.awaitResponse()
 	b.wakeRead() // It waits for as long as the request took.
 }
 
-// Ask sends the request, or the first part of it, and reads the first bytes of the answer into in.
-// It fails with ErrStale, and sends nothing, if the connection is Stale.
+// Ask sends the request, or the first part of it, and reads the first bytes of the response into
+// in. It fails with ErrStale, and sends nothing, if the connection is Stale.
 func (b *Backend) Ask(out, in []byte) (int, error) {
-	b.awaitAnswer()
-	if b.secure != nil {
-		if b.Stale() {
-			return 0, ErrStale
-		}
-		return b.askOn(out, in)
-	}
-	due := b.due()
+	b.awaitResponse()
 	for {
-		b.beginRead(due)
-		sent, n, err := b.link.ask(out, in, b.reused)
-		n, err = b.endRead(n, err, due)
-		b.sent += int64(sent)
-		b.received += int64(n)
+		b.beginRead(b.responseOrEnd())
+		sent, n, err := b.layer.ask(out, in, b.reused)
+		n, err = b.endRead(n, err)
+		b.writing.n += int64(sent)
+		woken, err := b.over(n, err)
 		switch {
-		case err == errWoken && sent == 0:
-		case err == errWoken, err == nil && n == 0:
+		case woken && sent == 0:
+		case woken, err == nil && n == 0:
 			return b.askOn(out[sent:], in)
 		default:
-			b.readErr = err
-			return n, err
+			return b.received(n, err)
 		}
 	}
 }
@@ -158,78 +133,47 @@ func (b *Backend) askOn(rest, in []byte) (int, error) {
 		if _, err := b.Write(rest); err != nil {
 			return 0, err
 		}
-		b.awaitAnswer()
+		b.awaitResponse()
 	}
 	return b.Read(in)
 }
 
-// Relay says that the answer's header was read: from now on limits.Idle is between the bytes of its
-// body.
+// Relay notes that the response's header was read: from now on limits.Idle is between the bytes of
+// its body.
 func (b *Backend) Relay() { b.relaying = true }
 
 // due is when a Read that begins now will be overdue.
-func (b *Backend) due() int64 {
+func (b *Backend) due() (int64, error) {
 	if b.relaying {
-		return soonest(b.in(b.limits.Idle), b.totalDue)
+		return soonest(b.in(b.limits.Idle), b.end), nil
 	}
-	return soonest(b.answerDue.Load(), b.totalDue)
+	return b.responseOrEnd(), nil
 }
 
-// Read reads the answer.
-func (b *Backend) Read(p []byte) (n int, err error) {
-	if b.secure == nil {
-		n, err = b.receive(p)
-	} else if n, err = b.secure.Read(p); err != nil && b.readErr != ErrTimeout {
-		b.readErr = err
+func (b *Backend) responseOrEnd() int64 { return soonest(b.responseDue.Load(), b.end) }
+
+// over has a Read go on after a wake-up, unless its client has left: RequestSent may have changed
+// what is due.
+func (b *Backend) over(_ int, err error) (again bool, _ error) {
+	if err != errWoken {
+		return false, err
 	}
-	b.received += int64(n)
-	return n, err
+	if c := b.client.Load(); c != nil && c.left.Load() {
+		return false, ErrAbandoned
+	}
+	return true, nil
 }
 
-// receive reads from the network.
-func (b *Backend) receive(p []byte) (int, error) {
-	return b.receiveBy(func() (int, error) { return b.link.Read(p) })
-}
-
-// receiveBy is receive by read, which is called again after a wake-up for no reason.
-func (b *Backend) receiveBy(read func() (int, error)) (int, error) {
-	for {
-		due := b.due()
-		b.beginRead(due)
-		n, err := read()
-		if n, err = b.endRead(n, err, due); err == errWoken {
-			continue // RequestSent may have changed what is due.
-		}
-		b.readErr = err
-		return n, err
-	}
-}
-
-// Write sends a part of the request.
-func (b *Backend) Write(p []byte) (n int, err error) {
-	if b.secure == nil {
-		n, err = b.transmit(p)
-	} else if n, err = b.secure.Write(p); err != nil && b.writeErr != ErrTimeout {
-		b.writeErr = err
-	}
-	b.sent += int64(n)
-	return n, err
-}
-
-// transmit writes to the network.
-func (b *Backend) transmit(p []byte) (int, error) { return b.write(p, b.limits.Idle, b.totalDue) }
-
-// endTLS says by TLS that the connection ends, unless it is broken.
-func (b *Backend) endTLS() {
-	if b.secure != nil && b.Err() == nil {
-		b.secure.close()
-	}
+// stuck looks whether the client that waits for the response has reset its connection.
+func (b *Backend) stuck(int64, int) (wake bool) {
+	c := b.client.Load()
+	return c != nil && c.hasLeft()
 }
 
 // Close closes the connection, once.
 func (b *Backend) Close() (err error) {
 	b.closed.Do(func() {
-		b.endTLS()
+		b.leave()
 		if b.name != nil {
 			b.name.letGo(b)
 		}

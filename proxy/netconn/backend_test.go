@@ -96,7 +96,7 @@ func TestRenew(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
-	d := NewDialer(BackendLimits{Connect: patience, Answer: brief}, nil, nil)
+	d := NewDialer(BackendLimits{Connect: patience, Response: brief}, nil, nil)
 	c, err := d.Dial(context.Background(), tcp(ln))
 	require.NoError(t, err)
 	defer c.Close()
@@ -133,7 +133,7 @@ func TestRenew(t *testing.T) {
 
 // The header has its time from the request's end, however many bytes come.
 func TestAnswerThatTrickles(t *testing.T) {
-	b, theirs := dial(t, BackendLimits{Answer: brief, Idle: patience})
+	b, theirs := dial(t, BackendLimits{Response: brief, Idle: patience})
 	b.Begin(nil)
 	b.RequestSent()
 	takes(t, brief, func() {
@@ -145,7 +145,7 @@ func TestAnswerThatTrickles(t *testing.T) {
 }
 
 func TestBackendThatStops(t *testing.T) {
-	b, theirs := dial(t, BackendLimits{Answer: brief, Idle: 4 * brief})
+	b, theirs := dial(t, BackendLimits{Response: brief, Idle: 4 * brief})
 	b.Begin(nil)
 	b.RequestSent()
 	send(t, theirs, "x")
@@ -172,7 +172,7 @@ func TestBackendThatDoesNotRead(t *testing.T) {
 
 // The total bounds what the time between bytes doesn't.
 func TestTotal(t *testing.T) {
-	b, theirs := dial(t, BackendLimits{Answer: patience, Idle: patience, Total: brief})
+	b, theirs := dial(t, BackendLimits{Response: patience, Idle: patience, Total: brief})
 	b.Begin(nil)
 	b.RequestSent()
 	b.Relay()
@@ -191,13 +191,13 @@ func TestTotal(t *testing.T) {
 }
 
 func TestExchangesDoNotAllocate(t *testing.T) {
-	b, theirs := dial(t, BackendLimits{Answer: patience, Idle: patience, Total: patience})
+	b, theirs := dial(t, BackendLimits{Response: patience, Idle: patience, Total: patience})
 	buf := make([]byte, 1)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		b.Begin(nil)
 		_, _ = b.Write(buf)
 		_, _ = theirs.Read(buf)
-		b.awaitAnswer()
+		b.awaitResponse()
 		_, _ = theirs.Write(buf)
 		_, _ = b.Read(buf)
 	}))
@@ -207,7 +207,7 @@ func TestExchangesDoNotAllocate(t *testing.T) {
 // stumble over, on any system.
 func TestExchangeAfterInterrupt(t *testing.T) {
 	for _, of := range []func(net.Conn) link{newLink, func(c net.Conn) link { return newPlain(c) }} {
-		b, theirs := dial(t, BackendLimits{Answer: patience})
+		b, theirs := dial(t, BackendLimits{Response: patience})
 		b.link = of(b.inner())
 		b.Begin(nil)
 		b.Interrupt()

@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,27 +15,42 @@ const (
 	forgiven
 )
 
-// Body says that a request's header was read, and that what is read next is its body. With expects,
-// the client owes nothing of it before Owe, or its first byte.
+// body is the state of the bodies that a client sends and takes.
+type body struct {
+	// owing is notYet, owes or forgiven.
+	owing atomic.Int32
+	// sends and takes are the paces at which the client sends a body and takes a response.
+	sends, takes pace
+	// moment is when ReadBy is to return; 0 outside of it.
+	moment int64
+	// idle is when the Read that runs will have taken too long; 0 while none runs.
+	idle int64
+	// paced reports that the client owes bytes to the Read that runs, which began at began.
+	paced bool
+	began int64
+}
+
+// Body notes that a request's header was read, and that what is read next is its body. With
+// expects, the client owes nothing of it before Owe, or its first byte.
 func (c *Client) Body(expects bool) {
-	c.phase = body
-	c.owing.Store(owes)
+	c.phase = inBody
+	c.body.owing.Store(owes)
 	if expects {
-		c.owing.Store(notYet)
+		c.body.owing.Store(notYet)
 	}
 }
 
-// Owe says that the client was told to send the body that it waits to send. Another goroutine may
+// Owe notes that the client was told to send the body that it waits to send. Another goroutine may
 // be reading.
 func (c *Client) Owe() {
-	if c.owing.CompareAndSwap(notYet, owes) {
+	if c.body.owing.CompareAndSwap(notYet, owes) {
 		c.wakeRead()
 	}
 }
 
-// Forgive says that the response has begun to come, so that no least rate holds for the rest of the
-// request. Another goroutine may be reading.
-func (c *Client) Forgive() { c.owing.Store(forgiven) }
+// Forgive notes that the response has begun to come, so that no least rate holds for the rest of
+// the request. Another goroutine may be reading.
+func (c *Client) Forgive() { c.body.owing.Store(forgiven) }
 
 // ErrNotYet is what ReadBy fails with when its moment has come.
 var ErrNotYet = errors.New("not yet")
@@ -48,46 +64,50 @@ func (c *Client) Soon(d time.Duration) int64 {
 // ReadBy is Read of a body that waits no longer than up to a moment, and fails with ErrNotYet then.
 // The client owes nothing meanwhile: it may be waiting for the response.
 func (c *Client) ReadBy(p []byte, moment int64) (int, error) {
-	idle := c.in(c.all.limits.Read)
-	n, err := c.read(p, soonest(idle, moment))
-	if err == ErrTimeout && !c.late(idle) {
-		c.readErr, err = nil, ErrNotYet
+	c.body.moment = moment
+	n, err := c.Read(p)
+	c.body.moment = 0
+	if err == ErrNotYet {
+		c.reading.err = nil
 	}
 	return n, err
 }
 
-// readBody reads more of a body, for as long as bytes come, and at the least rate.
-func (c *Client) readBody(p []byte) (int, error) {
-	idle := c.in(c.all.limits.Read)
-	for {
-		n, err := c.readPaced(p, idle)
+// bodyDue is when a Read of a body will be overdue: when no byte has come for too long, or when the
+// client is too slow.
+func (c *Client) bodyDue() int64 {
+	b := &c.body
+	if b.idle == 0 {
+		b.idle = c.in(c.all.limits.Read)
+	}
+	if b.paced = b.moment == 0 && b.sends.holds() && b.owing.Load() == owes; !b.paced {
+		return soonest(b.idle, b.moment)
+	}
+	b.began = c.registry.now.Load()
+	return soonest(b.idle, c.in(max(b.sends.left(), 1)))
+}
+
+// bodyOver is the end of a Read of a body.
+func (c *Client) bodyOver(n int, err error) (again bool, _ error) {
+	b := &c.body
+	if b.paced {
+		b.sends.waited(time.Duration(c.registry.now.Load()-b.began), n)
+	} else if n > 0 {
+		b.owing.CompareAndSwap(notYet, owes)
+	}
+	if err == errWoken {
+		return true, nil
+	}
+	if err == ErrTimeout && !c.late(b.idle) {
 		switch {
-		case err == errWoken:
-			continue
-		case err != ErrTimeout || c.late(idle):
-		case c.owing.Load() != owes:
-			continue // It was forgiven meanwhile.
+		case b.moment != 0:
+			err = ErrNotYet
+		case b.owing.Load() != owes:
+			return true, nil // It was forgiven meanwhile.
 		default:
 			err = ErrTooSlow
 		}
-		if err != nil {
-			c.readErr = err
-		}
-		return n, err
 	}
-}
-
-// readPaced reads until due, or until the client is too slow.
-func (c *Client) readPaced(p []byte, due int64) (int, error) {
-	if !c.sends.holds() || c.owing.Load() != owes {
-		n, err := c.readUntil(p, due)
-		if n > 0 {
-			c.owing.CompareAndSwap(notYet, owes)
-		}
-		return n, err
-	}
-	began := c.registry.now.Load()
-	n, err := c.readUntil(p, soonest(due, c.in(max(c.sends.left(), 1))))
-	c.sends.waited(time.Duration(c.registry.now.Load()-began), n)
-	return n, err
+	b.idle = 0
+	return false, err
 }

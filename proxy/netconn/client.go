@@ -1,100 +1,73 @@
 package netconn
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
 )
 
-// ClientLimits are how long a client may keep us waiting. 0 is for ever.
-type ClientLimits struct {
-	// Header is from a request's first byte to the end of its header, and from the
-	// connect to the first byte of the first request.
-	Header time.Duration
-	// Idle is from one request's end to the first byte of the next.
-	Idle time.Duration
-	// Read and Write are between bytes, of a request's body and of an answer.
-	Read, Write time.Duration
-	// MinRate is the least rate of a body, both ways, in bytes a second; 0 is none. A client may
-	// fall behind it by RateGrace.
-	MinRate   int64
-	RateGrace time.Duration
-	// Connections is how many there may be, see AwaitRoom.
-	Connections int
-	// Pipes is how many responses may be spliced at once, at two descriptors each; 0 is any number.
-	Pipes int
-}
-
-// What a client's connection is expected to bring next.
-type phase int
-
-const (
-	awaiting phase = iota // the first byte of a request
-	header                // the rest of its header
-	body                  // its body
-)
-
-// Clients are the connections of clients.
-type Clients struct {
-	*Registry
-	room
-	limits ClientLimits
-	// pipes are those in use.
-	pipes atomic.Int64
-}
-
-// NewClients makes a registry for the connections of clients.
-func NewClients(limits ClientLimits) *Clients {
-	return &Clients{
-		Registry: newRegistry(limits.Header, limits.Idle, limits.Read, limits.Write, limits.RateGrace),
-		room:     room{max: limits.Connections},
-		limits:   limits,
-	}
-}
-
 // Client is the connection of a client. One goroutine may use it.
 //
 // Serve waits for a request's first bytes, Read reads the rest of its header and, after Body, its
 // body; after Idle comes the next one.
 type Client struct {
-	timed
-	handler Handler
-	// verdict is what the connection needs next.
-	verdict Verdict
-	// used is Client.arrivedInWait, made once.
-	used func(n int) (wait bool)
-	// due is when the wait for a request will be overdue; 0 before it begins.
-	due int64
-	// endless counts the waits that are never overdue, to tell one from the other.
-	endless   int64
+	Conn
 	all       *Clients
 	peer      netip.Addr
 	connected time.Time
-	phase     phase
-	// headerDue is when the header that is being read will be overdue.
-	headerDue int64
-	// served says that a request was answered.
-	served bool
-	// unread says that the client may be sending what nobody will read.
-	unread bool
-	// abort says that the close is to be a reset.
-	abort bool
-	// left says that the client has reset the connection.
-	left atomic.Bool
-	// owing is whether the client owes bytes of a body: notYet, owes or forgiven.
-	owing atomic.Int32
-	// sends and takes are the paces at which it sends a body and takes a response.
-	sends, takes pace
+	// stage is how far the client is with a request: see stage.go.
+	stage atomic.Int32
+	phase phase
+	wait  wait
+	// headDue is when the header that is being read, or the handshake of TLS, will be overdue.
+	headDue int64
+	body    body
+	looked  looked
+	// left reports that the client has reset the connection.
+	left   atomic.Bool
+	ending ending
 }
 
-// Add takes a client's connection under the registry's care. The caller must Serve or Close it.
-func (all *Clients) Add(conn net.Conn) *Client {
-	c := &Client{timed: timed{link: newLink(conn), untold: true}, all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
-	c.used = c.arrivedInWait
-	c.sends, c.takes = newPace(all.limits), newPace(all.limits)
-	c.timed.pace = &c.takes
-	all.add(&c.timed)
+// phase is what a client's connection is expected to bring next.
+type phase int
+
+const (
+	// inWait: the first byte of a request.
+	inWait phase = iota
+	// inHead: the rest of its header.
+	inHead
+	// inBody: its body.
+	inBody
+)
+
+// ending is how the connection of a client is closed.
+type ending int
+
+const (
+	// orderly: the client has sent nothing that wasn't read.
+	orderly ending = iota
+	// lingering: it may be sending what nobody will read.
+	lingering
+	// aborted: by a reset.
+	aborted
+)
+
+// Add takes a client's connection under the registry's care. With a config, the client is served by
+// TLS. The caller must Serve or Close it.
+func (all *Clients) Add(conn net.Conn, config *tls.Config) *Client {
+	c := &Client{all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
+	c.owner, c.reader = c, c
+	c.wait.used = c.arrivedInWait
+	c.body.sends, c.body.takes = newPace(all.limits), newPace(all.limits)
+	c.writing.limit, c.writing.pace = all.limits.Write, &c.body.takes
+	var secure *secure
+	if config != nil {
+		secure = newSecure(conn, tls.Server, config)
+	}
+	c.goOver(conn, secure)
+	all.add(&c.Conn)
 	return c
 }
 
@@ -109,15 +82,49 @@ func addrOf(addr net.Addr) netip.Addr {
 // Peer is the address of who connected, unmapped; the zero Addr if it isn't an IP address.
 func (c *Client) Peer() netip.Addr { return c.peer }
 
-// Idle says that a request was read to its end and answered, and that the next one may come.
+// Begin notes that the first bytes of a request are here, as when Handler.Arrived is called.
+func (c *Client) Begin() {
+	c.phase = inHead
+	c.stage.Store(asking)
+	c.headDue = c.in(c.all.limits.Header)
+	c.body.sends.behind, c.body.takes.behind = 0, 0
+}
+
+// Idle notes that a request was read to its end and answered, and that the next one may come.
 func (c *Client) Idle() {
-	c.phase = awaiting
-	c.due = 0
-	c.unread = false
-	c.served = true
-	c.readErr = nil
+	c.phase = inWait
+	c.wait.due = 0
+	c.wait.served = true
+	c.ending = orderly
+	c.reading.err = nil
 	c.Resume()
 }
+
+// due is when what the client is to send will be overdue. A header, and a handshake, isn't waited
+// for when the connection is to end.
+func (c *Client) due() (int64, error) {
+	switch c.phase {
+	case inWait:
+		return c.waitDue(), nil
+	case inBody:
+		return c.bodyDue(), nil
+	}
+	if c.all.closed.Load() || c.stage.Load() == leaving {
+		return 0, ErrTimeout
+	}
+	return c.headDue, nil
+}
+
+// over has a Read of a header or a body go on after a wake-up. A wait has more to look at then.
+func (c *Client) over(n int, err error) (again bool, _ error) {
+	if c.phase == inBody {
+		return c.bodyOver(n, err)
+	}
+	return err == errWoken && c.phase == inHead, err
+}
+
+// HasMore reports whether the client has sent more than was read, or ended its side.
+func (c *Client) HasMore() bool { return !c.quiet() }
 
 // Ended reports whether the client has ended its side of the connection, or reset it.
 func (c *Client) Ended() bool { return c.link.peer() != present }
@@ -131,60 +138,29 @@ func (c *Client) hasLeft() bool {
 	return c.left.Load()
 }
 
-// Begin notes that the first bytes of a request are here, as when Handler.Arrived is called.
-func (c *Client) Begin() {
-	c.phase = header
-	c.stage.Store(asking)
-	c.headerDue = c.in(c.all.limits.Header)
-	c.sends.behind, c.takes.behind = 0, 0
-}
-
-// HasMore says that the client has sent more than was read, or ended its side.
-func (c *Client) HasMore() bool { return !c.link.quiet() }
-
-// LeaveUnread says that not all will be read that the client sends: the rest of a request's body,
+// LeaveUnread notes that not all will be read that the client sends: the rest of a request's body,
 // or another request. If the connection is closed after it, Close lets the client finish sending,
 // within bounds: closing with bytes unread resets the connection, and the client may lose the
-// answer that it had not read yet.
-func (c *Client) LeaveUnread() { c.unread = true }
+// response that it had not read yet.
+func (c *Client) LeaveUnread() { c.ending = max(c.ending, lingering) }
 
-// Abort has Close reset the connection: the client can tell that the answer is not complete where
+// Abort has Close reset the connection: the client can tell that the response is not complete where
 // a close would be its end.
-func (c *Client) Abort() { c.abort = true }
+func (c *Client) Abort() { c.ending = aborted }
 
-// Read reads more of a request: of its header until that is overdue, of its body for as long as
-// bytes come.
-func (c *Client) Read(p []byte) (int, error) {
-	if c.phase == header {
-		return c.readHead(p)
-	}
-	return c.readBody(p)
-}
+// Splice makes a way for bytes from a backend to the client: see Splice. It returns nil where there
+// is none: by TLS, on some systems, with no descriptors left for it, or with as many as
+// ClientLimits allow. The caller must Close it.
+func (c *Client) Splice(from *Conn) *Splice { return newSplice(from, &c.Conn, &c.all.pipes) }
 
-// readHead reads until the header is overdue, or Close wants it no longer.
-func (c *Client) readHead(p []byte) (n int, err error) {
-	for err = errWoken; err == errWoken; {
-		if c.registry.closed.Load() {
-			n, err = 0, ErrTimeout
-			break
-		}
-		n, err = c.readUntil(p, c.headerDue)
-	}
-	if err != nil {
-		c.readErr = err
-	}
-	return n, err
-}
-
-// Write sends all of p.
-func (c *Client) Write(p []byte) (int, error) { return c.write(p, c.all.limits.Write, 0) }
-
-// Close closes the connection, so that an answer that was written arrives.
+// Close closes the connection, so that a response that was written arrives.
 func (c *Client) Close() error {
-	switch {
-	case c.abort:
+	if c.ending == aborted {
 		c.reset()
-	case c.unread:
+	} else {
+		c.leave()
+	}
+	if c.ending == lingering {
 		c.linger()
 	}
 	err := c.close()

@@ -120,7 +120,7 @@ func TestStalledWritesEndInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 2 * time.Second
 		ours, theirs := net.Pipe()
-		c := NewClients(ClientLimits{Write: limit}).Add(ours)
+		c := NewClients(ClientLimits{Write: limit}).Add(ours, nil)
 		go func() { _, _ = theirs.Read(make([]byte, 1)) }()
 		begin := time.Now()
 		_, err := c.Write([]byte("two"))
@@ -233,7 +233,7 @@ func TestWaitAndCut(t *testing.T) {
 	require.NoError(t, all.Wait(t.Context()), "there is nothing to wait for")
 	one, _ := pair(t)
 	two, _ := pair(t)
-	c, d := all.Add(one), all.Add(two)
+	c, d := all.Add(one, nil), all.Add(two, nil)
 	assert.Equal(t, 2, all.Len())
 	d.Close()
 	ctx, cancel := context.WithCancel(t.Context())

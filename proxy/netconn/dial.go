@@ -3,10 +3,8 @@ package netconn
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -28,28 +26,30 @@ type Dialer struct {
 	registry *Registry
 	limits   BackendLimits
 	resolver Resolver
-	told     func(host string, err error)
+	onLookup func(host string, err error)
 
 	mu    sync.Mutex
 	names map[string]*name
 }
 
 // NewDialer makes a dialer with a registry of its own for its connections. A nil resolver stands
-// for the system's. Unless told is nil, it is called when lookups of a host begin to fail, with the
-// reason, and with nil when they succeed again.
-func NewDialer(limits BackendLimits, resolver Resolver, told func(host string, err error)) *Dialer {
+// for the system's. Unless onLookup is nil, it is called when lookups of a host begin to fail, with
+// the reason, and with nil when they succeed again.
+func NewDialer(limits BackendLimits, resolver Resolver, onLookup func(host string, err error)) *Dialer {
 	if resolver == nil {
 		resolver = net.DefaultResolver
 	}
 	return &Dialer{
-		registry: newRegistry(limits.Answer, limits.Idle, limits.Total), limits: limits,
-		resolver: resolver, told: told, names: make(map[string]*name),
+		registry: newRegistry(limits.Response, limits.Idle, limits.Total), limits: limits,
+		resolver: resolver, onLookup: onLookup, names: make(map[string]*name),
 	}
 }
 
 // Dial connects to a target within the limit for connects, and before ctx ends.
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Backend, error) {
 	b := &Backend{limits: &d.limits, target: t}
+	b.owner, b.reader = b, b
+	b.writing.limit = d.limits.Idle
 	if t.Network != "unix" {
 		n, err := d.name(t.Addr)
 		if err != nil {
@@ -61,9 +61,8 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.timed.link = newLink(conn)
 	b.goOver(conn, secure)
-	d.registry.add(&b.timed)
+	d.registry.add(&b.Conn)
 	b.startAge()
 	return b, nil
 }
@@ -77,7 +76,7 @@ func (d *Dialer) name(addr string) (*name, error) {
 	}
 	n, err := newName(addr, d.resolver)
 	if err == nil {
-		n.told = d.told
+		n.onLookup = d.onLookup
 		d.names[addr] = n
 	}
 	return n, err
@@ -97,8 +96,8 @@ func (b *Backend) connect(ctx context.Context) (net.Conn, *secure, error) {
 	if err != nil || b.target.TLS == nil {
 		return conn, nil, err
 	}
-	s, err := handshake(ctx, conn, b.target.TLS)
-	if err != nil {
+	s := newSecure(conn, tls.Client, b.target.TLS)
+	if err := s.openBefore(ctx); err != nil {
 		_ = conn.Close() // what the handshake failed with says more
 		if b.name != nil {
 			b.name.letGo(b)
@@ -126,152 +125,3 @@ func (b *Backend) reach(ctx context.Context) (net.Conn, error) {
 	b.name.hold(b, addr.Addr())
 	return conn, nil
 }
-
-// dialOne connects to one address. The error has no address: who calls knows it.
-func dialOne(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-	if err == nil {
-		return conn, nil
-	}
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	if inTime(err) == ErrTimeout {
-		return nil, fmt.Errorf("connect: %w", ErrTimeout)
-	}
-	return nil, err
-}
-
-// inTime makes whatever says that time ran out ErrTimeout.
-func inTime(err error) error {
-	var late net.Error
-	if errors.As(err, &late) && late.Timeout() {
-		return ErrTimeout
-	}
-	return err
-}
-
-// handshake makes TLS over a connection that nothing else has used.
-func handshake(ctx context.Context, conn net.Conn, config *tls.Config) (*secure, error) {
-	c := &carrier{Conn: conn}
-	s := &secure{Conn: tls.Client(c, config), carrier: c}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) })
-	err := s.Handshake()
-	if !stop() && err == nil {
-		err = ErrTimeout
-	}
-	return s, err
-}
-
-// headStart is how long an address has for itself until the next one is tried beside it, if there
-// is time for that. A connect takes one round trip.
-const headStart = 250 * time.Millisecond
-
-// race connects to the first of the addresses that accepts. Each has a head start on the one after
-// it, which begins at once when an address fails. Those that fail are skipped for a while, and so
-// are those that lost their head start.
-func (n *name) race(ctx context.Context, addrs []netip.AddrPort) (net.Conn, netip.AddrPort, error) {
-	if len(addrs) == 1 {
-		conn, err := dialOne(ctx, "tcp", addrs[0].String())
-		return conn, addrs[0], err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	r := racing{ctx: ctx, came: make(chan arrival, len(addrs))}
-	defer r.end(cancel)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
-			if len(r.begun) < len(addrs) {
-				r.begin(addrs[len(r.begun)])
-				timer.Reset(share(ctx, len(addrs)))
-			}
-		case a := <-r.came:
-			r.ended++
-			if a.err == nil {
-				r.leaveBehind(n, a.addr)
-				return a.conn, a.addr, nil
-			}
-			n.skip(a.addr)
-			if r.failed = append(r.failed, fmt.Errorf("%v: %w", a.addr, a.err)); len(r.failed) == len(addrs) {
-				return nil, a.addr, r.failed
-			}
-			timer.Reset(0)
-		}
-	}
-}
-
-// share is an address's head start, in which no address has more than its part of the time left.
-func share(ctx context.Context, addresses int) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		return min(headStart, time.Until(deadline)/time.Duration(addresses))
-	}
-	return headStart
-}
-
-// racing are the connects that run.
-type racing struct {
-	ctx context.Context
-	// came has room for all that begin.
-	came   chan arrival
-	begun  []netip.AddrPort
-	ended  int
-	failed unreached
-}
-
-// arrival is how a connect ended.
-type arrival struct {
-	addr netip.AddrPort
-	conn net.Conn
-	err  error
-}
-
-// begin starts a connect.
-func (r *racing) begin(addr netip.AddrPort) {
-	r.begun = append(r.begun, addr)
-	go func() {
-		conn, err := dialOne(r.ctx, "tcp", addr.String())
-		r.came <- arrival{addr, conn, err}
-	}()
-}
-
-// end cancels the connects that still run, and closes what they got nevertheless.
-func (r *racing) end(cancel context.CancelFunc) {
-	cancel()
-	for range len(r.begun) - r.ended {
-		go func() {
-			if a := <-r.came; a.conn != nil {
-				_ = a.conn.Close()
-			}
-		}()
-	}
-}
-
-// leaveBehind skips the addresses that were begun before the winner's, and have not answered.
-func (r *racing) leaveBehind(n *name, winner netip.AddrPort) {
-	for _, addr := range r.begun {
-		if addr == winner {
-			return
-		}
-		n.skip(addr)
-	}
-}
-
-// unreached are why none of a name's addresses could be connected to.
-type unreached []error
-
-func (u unreached) Error() string {
-	text := ""
-	for i, err := range u {
-		if i > 0 {
-			text += "; "
-		}
-		text += err.Error()
-	}
-	return text
-}
-
-// Unwrap has errors.Is and errors.As look into each.
-func (u unreached) Unwrap() []error { return u }

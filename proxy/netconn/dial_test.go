@@ -283,7 +283,7 @@ func TestTLSCut(t *testing.T) {
 
 // A Write that waits is woken by every tick of the registry, and must go on where it was.
 func TestTLSWriteGoesOn(t *testing.T) {
-	s := dialTLS(t, BackendLimits{Answer: brief, Idle: patience}, &tls.Config{}, &tls.Config{})
+	s := dialTLS(t, BackendLimits{Response: brief, Idle: patience}, &tls.Config{}, &tls.Config{})
 	sent := make([]byte, 8<<20)
 	_, _ = rand.Read(sent) // never fails
 	s.Begin(nil)
@@ -293,7 +293,9 @@ func TestTLSWriteGoesOn(t *testing.T) {
 		_, err := s.Write(sent)
 		wrote <- err
 	}()
-	require.Eventually(t, func() bool { return s.registry.now.Load() > began+int64(5*s.registry.tick) && s.writeDue.Load() != 0 },
+	require.Eventually(t, func() bool {
+		return s.registry.now.Load() > began+int64(5*s.registry.tick) && s.writing.due.Load() != 0
+	},
 		patience, time.Millisecond)
 	got := make([]byte, len(sent))
 	_, err := io.ReadFull(s.theirs, got)
@@ -304,7 +306,7 @@ func TestTLSWriteGoesOn(t *testing.T) {
 }
 
 func TestTLSTimeouts(t *testing.T) {
-	s := dialTLS(t, BackendLimits{Answer: brief, Idle: 2 * brief}, &tls.Config{}, &tls.Config{})
+	s := dialTLS(t, BackendLimits{Response: brief, Idle: 2 * brief}, &tls.Config{}, &tls.Config{})
 	s.Begin(nil)
 	takes(t, brief, func() {
 		s.RequestSent()
@@ -387,7 +389,7 @@ func TestUnixSocket(t *testing.T) {
 // A tunnel to a backend by TLS carries what is inside of it, both ways, and each way to its own
 // end.
 func TestTLSTunnel(t *testing.T) {
-	s := dialTLS(t, BackendLimits{Answer: brief, Idle: patience, Total: brief}, &tls.Config{ClientAuth: tls.RequestClientCert},
+	s := dialTLS(t, BackendLimits{Response: brief, Idle: patience, Total: brief}, &tls.Config{ClientAuth: tls.RequestClientCert},
 		&tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(1)})
 	_, c, theirs := client(t, ClientLimits{Write: patience})
 	s.Begin(nil)
@@ -396,7 +398,7 @@ func TestTLSTunnel(t *testing.T) {
 	var down int64
 	go func() {
 		var err error
-		down, err = Tunnel(c, s.Backend, time.Minute, &Buffers{})
+		down, err = Tunnel(&c.Conn, &s.Backend.Conn, time.Minute, &Buffers{})
 		ended <- err
 	}()
 	ticks := func(n int64, and func() bool) {
@@ -411,7 +413,7 @@ func TestTLSTunnel(t *testing.T) {
 	for _, way := range []struct{ from, to net.Conn }{{theirs, s.theirs}, {s.theirs, theirs}} {
 		go func() { _, _ = way.from.Write(sent) }()
 		if way.to == s.theirs {
-			ticks(5, func() bool { return s.writeDue.Load() != 0 }) // it waits for the backend
+			ticks(5, func() bool { return s.writing.due.Load() != 0 }) // it waits for the backend
 		}
 		got := make([]byte, len(sent))
 		_, err := io.ReadFull(way.to, got)
@@ -434,12 +436,12 @@ func TestTLSTunnel(t *testing.T) {
 func TestTLSTunnelEnds(t *testing.T) {
 	f := func(limit time.Duration, want error, end func(s secured, theirs *net.TCPConn)) {
 		t.Helper()
-		s := dialTLS(t, BackendLimits{Answer: brief, Idle: patience}, &tls.Config{}, &tls.Config{})
+		s := dialTLS(t, BackendLimits{Response: brief, Idle: patience}, &tls.Config{}, &tls.Config{})
 		_, c, theirs := client(t, ClientLimits{Write: brief, Header: brief})
 		s.Begin(nil)
 		ended := make(chan error, 1)
 		go func() {
-			_, err := Tunnel(c, s.Backend, limit, &Buffers{})
+			_, err := Tunnel(&c.Conn, &s.Backend.Conn, limit, &Buffers{})
 			ended <- err
 		}()
 		send(t, theirs, "x")

@@ -23,6 +23,21 @@
 // A Splice goes further in the same way: a body passes from a backend's socket to a client's within
 // the kernel.
 //
+// # TLS
+//
+// A Conn is the same with TLS and without: a layer over the link, chosen when the connection is
+// made. TLS stands above the timeouts, so that each piece of a record that arrives counts as
+// progress and a Write goes on after a wake-up; to a tls.Conn, a Write that was cut short is the
+// end. A Read that failed in time, or was interrupted, may be followed by another one: TLS is shown
+// a temporary error in its place, and the caller the true one.
+//
+// A connection by TLS is always read the plain way. To read from within the callback of a RawConn,
+// TLS would have to be driven without waiting, record by record, since its own Read calls
+// RawConn.Read, which isn't reentrant. That would save one system call a request, which is little
+// beside what the cryptography costs. So a request is served when the Read that brought it has
+// returned, by the same loop and the same Handler; requests in one record are served from TLS's
+// own buffer. Nothing by TLS is spliced.
+//
 // # Its hazards
 //
 // Whoever makes the calls must mind what package net would have. The tests named reproduce each

@@ -205,7 +205,7 @@ func serve(ln net.Listener, all *Clients) {
 		if err != nil {
 			return
 		}
-		c := all.Add(conn)
+		c := all.Add(conn, nil)
 		if i%2 == 0 {
 			all.mu.Lock()
 			c.link = newPlain(conn)

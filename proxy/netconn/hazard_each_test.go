@@ -135,7 +135,7 @@ func TestIdleAfterAnswering(t *testing.T) {
 func TestCloseIdleWhileAnswering(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		s, verdict := within(t, of, ClientLimits{}, 100, func(c *Client, send func(string), _ func()) []func() Verdict {
-			return []func() Verdict{func() Verdict { c.registry.CloseIdle(); send("22"); return Wait }, goOn}
+			return []func() Verdict{func() Verdict { c.all.CloseIdle(); send("22"); return Wait }, goOn}
 		})
 		require.Equal(t, End, verdict)
 		assert.Equal(t, []int{1, 2}, s.came)

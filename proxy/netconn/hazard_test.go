@@ -35,7 +35,7 @@ func (of kind) pair(t *testing.T) (link, *net.TCPConn) {
 func (of kind) client(t *testing.T, limits ClientLimits) (*Client, *net.TCPConn) {
 	t.Helper()
 	_, c, theirs := client(t, limits)
-	of.take(t, &c.timed)
+	of.take(t, &c.Conn)
 	return c, theirs
 }
 
@@ -43,12 +43,12 @@ func (of kind) client(t *testing.T, limits ClientLimits) (*Client, *net.TCPConn)
 func (of kind) backend(t *testing.T, limits BackendLimits) (*Backend, *net.TCPConn) {
 	t.Helper()
 	b, theirs := dial(t, limits)
-	of.take(t, &b.timed)
+	of.take(t, &b.Conn)
 	return b, theirs
 }
 
 // take has a connection be a link of this kind.
-func (of kind) take(t *testing.T, c *timed) {
+func (of kind) take(t *testing.T, c *Conn) {
 	t.Helper()
 	guard(t, c.inner())
 	c.registry.mu.Lock()
@@ -146,13 +146,13 @@ func TestAnswerAndEndInOnePacket(t *testing.T) {
 }
 
 // How a message is read: by p's size, which may be less than what is there.
-type reading func(l link, p []byte) (int, error)
+type readBy func(l link, p []byte) (int, error)
 
 // A small buffer takes a part of what is there. Nothing arrives with the rest, and what arrives
 // then is waited for.
 func TestShortReadThenWait(t *testing.T) {
 	const message = "0123456789"
-	f := func(t *testing.T, of kind, size int, first reading, rest reading) {
+	f := func(t *testing.T, of kind, size int, first readBy, rest readBy) {
 		t.Helper()
 		l, theirs := of.pair(t)
 		go func() {
@@ -180,7 +180,7 @@ func TestShortReadThenWait(t *testing.T) {
 		require.NoError(t, l.Close())
 	}
 	ack := []byte("k")
-	then := func(read reading) reading {
+	then := func(read readBy) readBy {
 		return func(l link, p []byte) (int, error) {
 			if _, err := l.Write(ack); err != nil {
 				return 0, err
@@ -209,8 +209,8 @@ func TestShortReadThenWait(t *testing.T) {
 // arrives.
 func TestWokenInTheMidstOfAsk(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
-		b, theirs := of.backend(t, BackendLimits{Answer: patience, Idle: patience})
-		defer keepWaking(&b.timed)()
+		b, theirs := of.backend(t, BackendLimits{Response: patience, Idle: patience})
+		defer keepWaking(&b.Conn)()
 		const exchanges = 100
 		sizes := []int{1, 1000, 100, 300_000, 7, 50_000}
 		go func() {
@@ -246,7 +246,7 @@ func text(i, size int) string {
 }
 
 // keepWaking wakes a connection's Reads and Writes all the time, until stop.
-func keepWaking(c *timed) (stop func()) {
+func keepWaking(c *Conn) (stop func()) {
 	ended := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -271,7 +271,7 @@ func keepWaking(c *timed) (stop func()) {
 // What woke a Write that had ended already is there when the next request is asked for.
 func TestWokenBeforeAsk(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
-		b, theirs := of.backend(t, BackendLimits{Answer: patience})
+		b, theirs := of.backend(t, BackendLimits{Response: patience})
 		b.Begin(nil)
 		b.wakeRead()
 		b.wakeWrite()
@@ -333,7 +333,7 @@ func TestHalfClosedTunnel(t *testing.T) {
 		b, backend := of.backend(t, BackendLimits{Idle: patience})
 		ended := make(chan error, 1)
 		go func() {
-			_, err := Tunnel(c, b, 0, &Buffers{})
+			_, err := Tunnel(&c.Conn, &b.Conn, 0, &Buffers{})
 			ended <- err
 		}()
 		up, down := text(1, 3<<20), text(2, 3<<20)

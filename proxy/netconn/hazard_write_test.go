@@ -64,7 +64,7 @@ func TestPartialWrites(t *testing.T) {
 		narrow(t, c.inner(), theirs)
 		c.Body(false)
 		f(t, c, theirs, func() (int, error) {
-			defer keepWaking(&c.timed)()
+			defer keepWaking(&c.Conn)()
 			return c.Write(sent)
 		})
 	})
@@ -90,10 +90,10 @@ func TestPartialAsk(t *testing.T) {
 	})
 	f := func(t *testing.T, of kind, woken bool) {
 		t.Helper()
-		b, theirs := of.backend(t, BackendLimits{Answer: patience, Idle: patience})
+		b, theirs := of.backend(t, BackendLimits{Response: patience, Idle: patience})
 		narrow(t, b.inner(), theirs)
 		if woken {
-			defer keepWaking(&b.timed)()
+			defer keepWaking(&b.Conn)()
 		}
 		for range 2 {
 			received := make(chan error, 1)
@@ -125,7 +125,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 		takes(t, brief, func() { assert.Equal(t, ErrTimeout, fill(c)) })
 		require.NoError(t, c.Close())
 
-		b, theirs := of.backend(t, BackendLimits{Answer: brief, Idle: brief})
+		b, theirs := of.backend(t, BackendLimits{Response: brief, Idle: brief})
 		narrow(t, b.inner(), theirs)
 		b.Begin(nil)
 		takes(t, brief, func() {
@@ -152,7 +152,7 @@ func TestTunnelToClientThatNeverReads(t *testing.T) {
 			}
 		}()
 		takes(t, brief, func() {
-			_, err := Tunnel(c, b, time.Minute, &Buffers{})
+			_, err := Tunnel(&c.Conn, &b.Conn, time.Minute, &Buffers{})
 			assert.ErrorIs(t, err, ErrTimeout)
 		})
 		require.NoError(t, c.Close())

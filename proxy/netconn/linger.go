@@ -1,7 +1,6 @@
 package netconn
 
 import (
-	"errors"
 	"io"
 	"time"
 )
@@ -17,38 +16,34 @@ const (
 // Closing with bytes unread loses the part of the response that isn't sent yet. So while there is
 // one, which may be because the client sends faster than it reads, only the time is bounded.
 func (c *Client) linger() {
-	if c.CloseWrite() != nil {
+	if closeWrite(c.link.inner()) != nil {
 		return
 	}
-	dropped := unread{&c.timed, c.in(lingerTime)}
+	rest := remainder{&c.Conn, c.in(lingerTime)}
+	c.reader = rest
 	for ended := false; !ended; {
-		n, err := io.Copy(io.Discard, io.LimitReader(dropped, lingerBytes))
+		n, err := io.Copy(io.Discard, io.LimitReader(rest, lingerBytes))
 		ended = err != nil || n < lingerBytes || !hasUnsent(c.link.inner())
 	}
 }
 
-// unread reads what a client still sends, until due.
-type unread struct {
-	conn *timed
-	due  int64
+// remainder is what a client still sends, until a moment. Nobody wants it decrypted.
+type remainder struct {
+	conn  *Conn
+	until int64
 }
 
-func (u unread) Read(p []byte) (int, error) { return u.conn.read(p, u.due) }
+func (r remainder) Read(p []byte) (int, error) {
+	return r.conn.receive(func() (int, error) { return r.conn.link.Read(p) })
+}
+
+func (r remainder) due() (int64, error) { return r.until, nil }
+
+func (r remainder) over(_ int, err error) (again bool, _ error) { return err == errWoken, err }
 
 // reset makes the coming close a reset.
 func (c *Client) reset() {
 	if conn, ok := c.link.inner().(interface{ SetLinger(sec int) error }); ok {
 		_ = conn.SetLinger(0)
 	}
-}
-
-var errNoHalfClose = errors.New("this kind of connection can't be closed on one side only")
-
-// CloseWrite ends our side of the connection.
-func (t *timed) CloseWrite() error {
-	conn, ok := t.link.inner().(interface{ CloseWrite() error })
-	if !ok {
-		return errNoHalfClose
-	}
-	return conn.CloseWrite()
 }

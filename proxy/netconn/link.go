@@ -9,6 +9,16 @@ import (
 // closed it, or has sent what nobody asked for.
 var ErrStale = errors.New("the connection went stale")
 
+// errNothing is what a read that doesn't wait fails with when there is nothing. It is temporary,
+// since any other error is the end to a tls.Conn.
+var errNothing net.Error = errorNothing{}
+
+type errorNothing struct{}
+
+func (errorNothing) Error() string   { return "nothing to read" }
+func (errorNothing) Timeout() bool   { return true }
+func (errorNothing) Temporary() bool { return true }
+
 // Lender lends the memory that a connection's next bytes are read into, so that who waits for them
 // need not hold any.
 type Lender interface {
@@ -44,8 +54,11 @@ type link interface {
 	// reused, it first makes sure that nothing has come, or it sends nothing and fails with
 	// ErrStale.
 	ask(out, in []byte, reused bool) (sent, n int, err error)
-	// quiet says that the other side neither sent anything that wasn't read nor closed. Where the
-	// system can't tell, it is taken to be.
+	// readNow is Read, but fails with errNothing instead of waiting. Where the system can't do
+	// that, there is nothing.
+	readNow(p []byte) (int, error)
+	// quiet reports whether the other side has sent nothing that wasn't read, and closed nothing.
+	// Where the system can't tell, it is taken to be quiet.
 	quiet() bool
 	// peer says what is known of the other side. Where the system can't tell, it is present. It may
 	// be asked at any time.
@@ -68,8 +81,13 @@ func newPlain(conn net.Conn) *plain { return &plain{conn, newProbe(conn)} }
 func (p *plain) readLent(l Lender) (int, error) { return p.Conn.Read(l.Lend()) }
 
 func (p *plain) readEach(l Lender, used func(n int) (wait bool)) (int, error) {
+	return readEach(p, l, used)
+}
+
+// readEach reads again and again for as long as used reports that it is to wait.
+func readEach(from interface{ readLent(l Lender) (int, error) }, l Lender, used func(n int) (wait bool)) (int, error) {
 	for {
-		n, err := p.readLent(l)
+		n, err := from.readLent(l)
 		if n == 0 || !used(n) {
 			return n, err
 		}
@@ -84,6 +102,8 @@ func (p *plain) ask(_, _ []byte, reused bool) (sent, n int, err error) {
 	}
 	return 0, 0, nil
 }
+
+func (p *plain) readNow(into []byte) (int, error) { return p.probe.read(into) }
 
 func (p *plain) quiet() bool { return p.probe.quiet() }
 

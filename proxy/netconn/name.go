@@ -38,8 +38,8 @@ type name struct {
 	host     string
 	port     uint16
 	resolver Resolver
-	// told is called when lookups begin to fail, and when they succeed again; it may be nil.
-	told func(host string, err error)
+	// onLookup is called when lookups begin to fail, and when they succeed again; it may be nil.
+	onLookup func(host string, err error)
 
 	mu sync.Mutex
 	// known are the addresses that were found last, at is when the last lookup ended, and err is
@@ -56,8 +56,11 @@ type name struct {
 	// skipped has the addresses that are left out, and until when.
 	skipped map[netip.Addr]time.Time
 	// conns are the connections to the name, and the address that each goes to.
-	conns map[*Backend]netip.Addr
+	conns map[retirer]netip.Addr
 }
+
+// retirer is a connection to a name. It is to end after its use when its address is gone.
+type retirer interface{ retire() }
 
 // newName makes the name for "host:port". A host that is an address is never looked up.
 func newName(addr string, r Resolver) (*name, error) {
@@ -71,7 +74,7 @@ func newName(addr string, r Resolver) (*name, error) {
 	}
 	n := &name{
 		host: host, port: uint16(number), resolver: r,
-		skipped: make(map[netip.Addr]time.Time), conns: make(map[*Backend]netip.Addr),
+		skipped: make(map[netip.Addr]time.Time), conns: make(map[retirer]netip.Addr),
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		n.known, n.resolver = []netip.Addr{ip}, nil
@@ -165,18 +168,18 @@ func (n *name) lookUp(done chan struct{}) {
 		err = errors.New("the name has no address")
 	}
 	gone, turned := n.take(found, err)
-	for _, b := range gone {
-		b.retire()
+	for _, conn := range gone {
+		conn.retire()
 	}
 	close(done)
-	if turned && n.told != nil {
-		n.told(n.host, err)
+	if turned && n.onLookup != nil {
+		n.onLookup(n.host, err)
 	}
 }
 
 // take takes the result of a lookup, and returns the connections to addresses that are gone. turned
 // says that the lookup before it went otherwise.
-func (n *name) take(found []netip.Addr, err error) (gone []*Backend, turned bool) {
+func (n *name) take(found []netip.Addr, err error) (gone []retirer, turned bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.looking, n.at = nil, time.Now()
@@ -199,24 +202,24 @@ func (n *name) take(found []netip.Addr, err error) (gone []*Backend, turned bool
 			delete(n.skipped, ip)
 		}
 	}
-	for b, ip := range n.conns {
+	for conn, ip := range n.conns {
 		if !slices.Contains(found, ip) {
-			gone = append(gone, b)
+			gone = append(gone, conn)
 		}
 	}
 	return gone, turned
 }
 
 // hold notes that a connection goes to an address of the name's.
-func (n *name) hold(b *Backend, ip netip.Addr) {
+func (n *name) hold(conn retirer, ip netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.conns[b] = ip
+	n.conns[conn] = ip
 }
 
 // letGo forgets a connection.
-func (n *name) letGo(b *Backend) {
+func (n *name) letGo(conn retirer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.conns, b)
+	delete(n.conns, conn)
 }

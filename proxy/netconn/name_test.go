@@ -182,7 +182,7 @@ func TestNamesOutliveTheirResolver(t *testing.T) {
 		n := newTestName(t, r)
 		var mu sync.Mutex // A lookup may end while the next one begins.
 		var told []error
-		n.told = func(host string, err error) {
+		n.onLookup = func(host string, err error) {
 			mu.Lock()
 			defer mu.Unlock()
 			told = append(told, err)

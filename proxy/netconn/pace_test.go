@@ -51,7 +51,7 @@ func paced(t *testing.T, limits ClientLimits, test func(c *Client, theirs net.Co
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
-		c := NewClients(limits).Add(ours)
+		c := NewClients(limits).Add(ours, nil)
 		c.Begin()
 		c.Body(false)
 		test(c, theirs)
@@ -132,7 +132,7 @@ func TestBodyThatNobodyTakes(t *testing.T) {
 			_, err := io.ReadFull(c, buf)
 			require.NoError(t, err)
 		}
-		assert.LessOrEqual(t, c.sends.behind, time.Second)
+		assert.LessOrEqual(t, c.body.sends.behind, time.Second)
 	})
 }
 
@@ -213,7 +213,7 @@ func TestReadBy(t *testing.T) {
 	paced(t, limits, func(c *Client, _ net.Conn) {
 		_, err := c.ReadBy(make([]byte, 1), c.Soon(10*time.Second))
 		require.Equal(t, ErrNotYet, err, "nothing is owed meanwhile")
-		assert.Zero(t, c.sends.behind)
+		assert.Zero(t, c.body.sends.behind)
 	})
 	limits.Read = time.Second
 	paced(t, limits, func(c *Client, _ net.Conn) {
@@ -272,7 +272,7 @@ func TestIdleReader(t *testing.T) {
 			_, err := c.Write([]byte("heartbeat"))
 			require.NoError(t, err)
 		}
-		assert.Zero(t, c.takes.behind)
+		assert.Zero(t, c.body.takes.behind)
 	})
 }
 
@@ -282,7 +282,7 @@ func TestTunnelHasNoPace(t *testing.T) {
 	b, backend := dial(t, BackendLimits{})
 	done := make(chan error, 1)
 	go func() {
-		_, err := Tunnel(c, b, 0, &Buffers{})
+		_, err := Tunnel(&c.Conn, &b.Conn, 0, &Buffers{})
 		done <- err
 	}()
 	body := text(1, 16<<20) // More than the buffers on the way hold.

@@ -51,7 +51,7 @@ func client(t *testing.T, limits ClientLimits) (*Clients, *Client, *net.TCPConn)
 	t.Helper()
 	ours, theirs := pair(t)
 	all := NewClients(limits)
-	c := all.Add(ours)
+	c := all.Add(ours, nil)
 	t.Cleanup(func() { c.Close() })
 	return all, c, theirs
 }
@@ -77,11 +77,12 @@ func (f *first) Attend() Verdict { return End }
 
 // awaits has a client wait for requests, as Serve does, until something else is to be done.
 func awaits(c *Client, h Handler) Verdict {
-	c.handler, c.verdict = h, Wait
-	for c.verdict == Wait || c.verdict == Ignore {
-		c.verdict = c.await()
+	w := &c.wait
+	w.handler, w.verdict = h, Wait
+	for w.verdict == Wait || w.verdict == Ignore {
+		w.verdict = c.await()
 	}
-	return c.verdict
+	return w.verdict
 }
 
 // comes returns how many bytes of a request come from a client; io.EOF if none do.
@@ -96,7 +97,7 @@ func comes(c *Client, buf []byte) (int, error) {
 // read returns what one Read does, or what comes first if no request has begun.
 func read(c net.Conn) (string, error) {
 	buf := make([]byte, 100)
-	if c, ok := c.(*Client); ok && c.phase == awaiting {
+	if c, ok := c.(*Client); ok && c.phase == inWait {
 		n, err := comes(c, buf)
 		return string(buf[:n]), err
 	}

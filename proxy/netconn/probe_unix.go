@@ -3,22 +3,28 @@
 package netconn
 
 import (
+	"io"
 	"net"
 	"sync"
 	"syscall"
 )
 
-// probe looks at what the other side sent while nobody read, without taking it.
+// probe finds out what the other side sent, without waiting. The descriptor is non-blocking.
 type probe struct {
-	raw   syscall.RawConn
-	look  func(fd uintptr)
+	raw syscall.RawConn
+	// take reads into a buffer, which look only looks at.
+	take, look func(fd uintptr)
+	into       []byte
+	took       int
+	failed     error
+
+	// mu orders looks: peer may be asked while another goroutine asks quiet.
+	mu    sync.Mutex
 	n     int
 	found error
 	// fault is what befell the connection after the end that was found, or 0.
 	fault int
 	buf   [1]byte
-	// mu orders looks: peer may be asked while another goroutine asks quiet.
-	mu sync.Mutex
 }
 
 // newProbe makes the probe of a connection once, for all its life: looking must not allocate.
@@ -27,9 +33,35 @@ func newProbe(conn net.Conn) *probe {
 	if sc, ok := conn.(syscall.Conn); ok {
 		p.raw, _ = sc.SyscallConn()
 	}
-	p.look = p.lookAt
+	p.take, p.look = p.takeFrom, p.lookAt
 	return p
 }
+
+func (p *probe) takeFrom(fd uintptr) { p.took, p.failed = syscall.Read(int(fd), p.into) }
+
+// read reads what is there, or fails with errNothing.
+func (p *probe) read(into []byte) (int, error) {
+	if p.raw == nil || len(into) == 0 {
+		return 0, errNothing
+	}
+	p.into = into
+	err := p.raw.Control(p.take)
+	p.into = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case nothing(p.failed):
+		return 0, errNothing
+	case p.failed != nil:
+		return 0, p.failed
+	case p.took == 0:
+		return 0, io.EOF
+	}
+	return p.took, nil
+}
+
+// nothing reports whether a system call failed because there is nothing to be read.
+func nothing(err error) bool { return err == syscall.EAGAIN || err == syscall.EINTR }
 
 // lookAt looks behind an end, too: a read would find no more than that, and go on finding it after
 // a reset.
@@ -41,8 +73,7 @@ func (p *probe) lookAt(fd uintptr) {
 	}
 }
 
-// quiet says that the other side neither sent anything nor closed. It doesn't wait: the
-// descriptor is non-blocking.
+// quiet reports whether the other side has neither sent anything nor closed.
 func (p *probe) quiet() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -56,7 +87,7 @@ func (p *probe) findsNothing() bool {
 	if err := p.raw.Control(p.look); err != nil {
 		return false
 	}
-	return p.found == syscall.EAGAIN || p.found == syscall.EINTR
+	return nothing(p.found)
 }
 
 // peer goes by what a read would find. What came before the end and wasn't read hides that.

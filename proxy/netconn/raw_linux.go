@@ -39,6 +39,7 @@ type raw struct {
 		try    func(fd uintptr) bool
 		lent   func(fd uintptr) bool
 		each   func(fd uintptr) bool
+		now    func(fd uintptr)
 	}
 	out struct {
 		call
@@ -90,6 +91,7 @@ func newLink(conn net.Conn) link {
 	r := &raw{Conn: conn, rc: rc}
 	// Made once: a closure for each call would be an allocation.
 	r.in.try, r.in.lent, r.in.each, r.out.try, r.asking.try = r.tryRead, r.tryLent, r.tryEach, r.tryWrite, r.tryAsk
+	r.in.now = func(fd uintptr) { r.tryRead(fd) }
 	r.sight.peer, r.sight.peek = r.lookForPeer, r.lookForBytes
 	return r
 }
@@ -120,6 +122,19 @@ func (c *call) received(err error) (int, error) {
 func (r *raw) tryRead(fd uintptr) bool {
 	r.in.n, r.in.errno = sysRead(fd, r.in.buf)
 	return r.in.errno != syscall.EAGAIN
+}
+
+func (r *raw) readNow(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, errNothing
+	}
+	r.in.begin(p)
+	err := r.rc.Control(r.in.now)
+	r.in.end()
+	if err == nil && r.in.errno == syscall.EAGAIN {
+		return 0, errNothing
+	}
+	return r.in.received(err)
 }
 
 func (r *raw) readLent(l Lender) (int, error) {

@@ -2,7 +2,6 @@ package netconn
 
 import (
 	"context"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,10 +14,6 @@ const (
 	maxTick = 250 * time.Millisecond
 	// ticksPerTimeout is how often the shortest timeout is looked at while it runs.
 	ticksPerTimeout = 8
-	// restTicks is after how many ticks a client's wait counts as long, and restsPerTick how many
-	// of them are told so in one.
-	restTicks    = 8
-	restsPerTick = 1024
 )
 
 // Registry keeps the connections of one side of a proxy. Its methods may be called at the same
@@ -28,14 +23,9 @@ type Registry struct {
 	epoch time.Time
 	// now is the coarse clock: nanoseconds since epoch, as of the last tick.
 	now atomic.Int64
-	// closing says that connections end instead of waiting for a request, closed that none begins
-	// any more, and cutting that what lasts is cut: see stage.go.
-	closing, closed, cutting atomic.Bool
-	// changed says that Close should look again.
-	changed chan struct{}
 
 	mu    sync.Mutex
-	conns map[*timed]struct{}
+	conns map[*Conn]struct{}
 	// empty is closed when the last connection leaves; nil while there is none.
 	empty chan struct{}
 }
@@ -50,7 +40,7 @@ func newRegistry(timeouts ...time.Duration) *Registry {
 			tick = min(tick, max(t/ticksPerTimeout, minTick))
 		}
 	}
-	return &Registry{tick: tick, epoch: time.Now(), changed: make(chan struct{}, 1), conns: make(map[*timed]struct{})}
+	return &Registry{tick: tick, epoch: time.Now(), conns: make(map[*Conn]struct{})}
 }
 
 // Len is how many connections there are.
@@ -58,21 +48,6 @@ func (r *Registry) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.conns)
-}
-
-// CloseIdle ends the connections that wait for a request, and from now on each other one when its
-// request is over. A request whose first byte was read is served.
-func (r *Registry) CloseIdle() {
-	r.closing.Store(true)
-	r.wakeAll()
-}
-
-func (r *Registry) wakeAll() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for t := range r.conns {
-		t.wakeRead()
-	}
 }
 
 // Wait returns when no connection is left, or with the cause of ctx's end when that comes first.
@@ -96,18 +71,18 @@ func (r *Registry) Wait(ctx context.Context) error {
 func (r *Registry) Cut() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for t := range r.conns {
-		t.breakOff()
+	for c := range r.conns {
+		c.breakOff()
 	}
 	return len(r.conns)
 }
 
 // add puts a connection under the registry's care, until remove.
-func (r *Registry) add(t *timed) {
-	t.registry = r
+func (r *Registry) add(c *Conn) {
+	c.registry = r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.conns[t] = struct{}{}
+	r.conns[c] = struct{}{}
 	if r.empty == nil {
 		r.empty = make(chan struct{})
 		r.now.Store(int64(time.Since(r.epoch)))
@@ -115,19 +90,11 @@ func (r *Registry) add(t *timed) {
 	}
 }
 
-// replace has a connection go on over conn, and closes what it went over before.
-func (r *Registry) replace(t *timed, conn net.Conn) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_ = t.link.Close()
-	t.link = newLink(conn)
-}
-
 // remove lets a connection go, and does nothing if it is gone already.
-func (r *Registry) remove(t *timed) {
+func (r *Registry) remove(c *Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.conns, t)
+	delete(r.conns, c)
 	if len(r.conns) == 0 && r.empty != nil {
 		close(r.empty)
 		r.empty = nil
@@ -151,56 +118,34 @@ func (r *Registry) sweep(empty <-chan struct{}) {
 
 func (r *Registry) wakeOverdue() {
 	now := r.now.Load()
-	rests := restsPerTick
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for t := range r.conns {
-		due := t.readDue.Load()
-		switch again := t.seen(due); {
-		case overdue(due, now), again && (t.abandoned() || t.ended(due)):
-			t.wakeRead()
-		case rests > 0 && t.rests():
-			rests--
-			t.restedDue = due
-			t.rested.Store(true)
-			t.wakeRead()
+	for c := range r.conns {
+		due := c.reading.due.Load()
+		ticks := c.seen.by(due)
+		if overdue(due, now) || ticks > 0 && c.owner.stuck(due, ticks) {
+			c.wakeRead()
 		}
-		if overdue(t.writeDue.Load(), now) {
-			t.wakeWrite()
+		if overdue(c.writing.due.Load(), now) {
+			c.wakeWrite()
 		}
 	}
 }
 
-// seen notes that a tick sees a Read that will be overdue at due, and reports whether an earlier
-// one did.
-func (t *timed) seen(due int64) bool {
-	again := due != 0 && due == t.seenDue
-	if t.seenDue = due; again {
-		t.ticks++
+// seen is what a registry knows of a Read from the last tick. The registry's mu guards it.
+type seen struct {
+	// due is when it will be overdue, and ticks how many ticks saw it before.
+	due   int64
+	ticks int
+}
+
+// by notes that a tick sees a Read that will be overdue at due, and returns how many saw it before.
+func (s *seen) by(due int64) (ticks int) {
+	if due != 0 && due == s.due {
+		s.ticks++
 	} else {
-		t.ticks = 0
+		s.ticks = 0
 	}
-	return again
-}
-
-// rests reports whether a client has waited for long between two requests, and wasn't told so.
-func (t *timed) rests() bool {
-	return t.ticks >= restTicks && t.stage.Load() == kept && t.restedDue != t.seenDue
-}
-
-// ended reports whether the other side of a connection has ended, whose Read may not have been
-// told: see readEach. It looks once a wait.
-func (t *timed) ended(due int64) bool {
-	if !t.untold || due == t.lookedDue {
-		return false
-	}
-	t.lookedDue = due
-	return t.link.peer() != present
-}
-
-// abandoned reports whether the client that waits for what t reads has reset its connection. It is
-// asked of Reads that have waited for more than a tick.
-func (t *timed) abandoned() bool {
-	c := t.client.Load()
-	return c != nil && c.hasLeft()
+	s.due = due
+	return s.ticks
 }

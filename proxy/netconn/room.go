@@ -87,24 +87,24 @@ func evicted(idle int) int { return min(idle, 1+idle/evictedShare) }
 
 // idler is a connection that waits for a request since then, by the registry's clock.
 type idler struct {
-	conn  *timed
+	conn  *Client
 	since int64
 	stage int32
 }
 
 func (all *Clients) idlers() (idle []idler) {
 	limits := map[int32]int64{fresh: int64(all.limits.Header), kept: int64(all.limits.Idle)}
-	for t := range all.conns {
-		stage := t.stage.Load()
+	for c := range all.each() {
+		stage := c.stage.Load()
 		limit, waits := limits[stage]
 		if !waits {
 			continue
 		}
-		since := t.readDue.Load() - limit
+		since := c.reading.due.Load() - limit
 		if since+limit == 0 {
 			since = all.now.Load() // It is about to wait.
 		}
-		idle = append(idle, idler{t, since, stage})
+		idle = append(idle, idler{c, since, stage})
 	}
 	return idle
 }
@@ -137,7 +137,7 @@ func (all *Clients) left() {
 		all.mu.Unlock()
 	}
 	if all.closing.Load() {
-		all.tell()
+		all.lookAgain()
 	}
 }
 

@@ -21,7 +21,7 @@ func crowd(t *testing.T, n int) (*Clients, []*Client) {
 	clients := make([]*Client, n)
 	for i := range clients {
 		ours, _ := connect(t, ln)
-		clients[i] = all.Add(ours)
+		clients[i] = all.Add(ours, nil)
 		clients[i].connected = time.Now().Add(-time.Minute)
 		t.Cleanup(func() { clients[i].Close() })
 	}
@@ -95,7 +95,7 @@ func TestAwaitRoomStops(t *testing.T) {
 func (c *Client) waiting(stage int32) (ended chan error) {
 	ended = make(chan error, 1)
 	c.stage.Store(stage)
-	c.served = stage == kept
+	c.wait.served = stage == kept
 	go func() {
 		_, err := comes(c, make([]byte, 10))
 		ended <- err
@@ -110,8 +110,8 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	clients[0].Admitted()
 	clients[1].stage.Store(asking)
 	older, newer := clients[2].waiting(fresh), clients[3].waiting(kept)
-	require.Eventually(t, func() bool { return clients[2].readDue.Load() != 0 && clients[3].readDue.Load() != 0 }, patience, time.Millisecond)
-	clients[3].readDue.Add(int64(time.Second)) // By an hour and a second later than clients[2].
+	require.Eventually(t, func() bool { return clients[2].reading.due.Load() != 0 && clients[3].reading.due.Load() != 0 }, patience, time.Millisecond)
+	clients[3].reading.due.Add(int64(time.Second)) // By an hour and a second later than clients[2].
 	<-entering(t, all, nil)
 	assert.Equal(t, io.EOF, <-older)
 	assert.Empty(t, newer)
@@ -144,7 +144,7 @@ func TestConnectionThatGoesIdleMakesRoom(t *testing.T) {
 // One that is told to leave and whose request was under way is served, and stays.
 func TestRequestOfOneThatIsToLeave(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{})
-	c.served = true
+	c.wait.served = true
 	c.stage.Store(leaving)
 	send(t, theirs, "1")
 	s := &script{lent: make([]byte, 10), client: c}
@@ -165,7 +165,7 @@ func TestEvictedShare(t *testing.T) {
 	all, clients := crowd(t, 130)
 	for i, c := range clients {
 		c.stage.Store(kept)
-		c.readDue.Store(int64(time.Hour) + int64((i*37)%130+1))
+		c.reading.due.Store(int64(time.Hour) + int64((i*37)%130+1))
 	}
 	freed, idle := all.enter(true)
 	require.NotNil(t, freed)
@@ -173,7 +173,7 @@ func TestEvictedShare(t *testing.T) {
 	var left []int64
 	for _, c := range clients {
 		if c.stage.Load() == leaving {
-			left = append(left, c.readDue.Load()-int64(time.Hour))
+			left = append(left, c.reading.due.Load()-int64(time.Hour))
 		}
 	}
 	slices.Sort(left)

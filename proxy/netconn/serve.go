@@ -1,10 +1,6 @@
 package netconn
 
-import (
-	"errors"
-	"os"
-	"time"
-)
+import "time"
 
 // Handler serves the requests of one client. It lends the memory that the first bytes of a request
 // are read into, and has it back when no bytes came and when the connection rests or ends.
@@ -43,22 +39,53 @@ const (
 	nextRequestGrace = 5 * time.Millisecond
 )
 
+// wait is the state of the waits for requests.
+type wait struct {
+	handler Handler
+	// verdict is what the connection needs next.
+	verdict Verdict
+	// used is Client.arrivedInWait, made once.
+	used func(n int) (wait bool)
+	// due is when the wait for a request will be overdue; 0 before it begins.
+	due int64
+	// endless counts the waits that are never overdue, to tell one from the other.
+	endless int64
+	// served reports that a request was served.
+	served bool
+}
+
 // Serve waits for requests, has h serve them, and closes the connection when no more follow. It
-// may return while the connection goes on in another goroutine: one that has served requests has a
-// stack of 4 KB or more, and a new one 2 KB, so a connection changes over in a long wait.
+// may return while the connection goes on in another goroutine.
 func (c *Client) Serve(h Handler) {
-	c.handler = h
-	for c.verdict != End && c.verdict != rest {
-		if c.verdict == Attend {
-			c.verdict = h.Attend()
+	c.wait.handler = h
+	if c.open() != nil {
+		c.wait.verdict = End
+	}
+	c.serve()
+}
+
+// open makes the handshake of TLS in the time that the first request has.
+func (c *Client) open() error {
+	c.phase, c.headDue = inHead, c.waitDue()
+	defer func() { c.phase = inWait }()
+	return c.layer.open()
+}
+
+// serve is Serve, and goes on in another goroutine after a long wait: one that has served requests
+// has a stack of 4 KB or more, and a new one 2 KB.
+func (c *Client) serve() {
+	w := &c.wait
+	for w.verdict != End && w.verdict != rest {
+		if w.verdict == Attend {
+			w.verdict = w.handler.Attend()
 		} else {
-			c.verdict = c.await()
+			w.verdict = c.await()
 		}
 	}
-	h.GiveBack()
-	if c.verdict == rest {
-		c.verdict = Wait
-		go c.Serve(h)
+	w.handler.GiveBack()
+	if w.verdict == rest {
+		w.verdict = Wait
+		go c.serve()
 		return
 	}
 	_ = c.Close() // The client is gone, or has what it gets.
@@ -70,66 +97,62 @@ func (c *Client) await() Verdict {
 	if c.mustLeave() {
 		return c.lastAwait()
 	}
-	c.expect()
-	n, err := c.link.readEach(c.handler, c.used)
-	switch _, err = c.endRead(n, err, c.due); {
+	switch _, err := c.layer.readEach(c.wait.handler, c.wait.used); {
 	case err == nil:
-		return c.verdict
+		return c.wait.verdict
 	case err != errWoken:
 		return End
-	case c.rested.Swap(false):
+	case c.looked.rest.Swap(false):
 		return rest
 	}
 	return Wait
 }
 
 // mustLeave reports whether the connection is to end instead of waiting for a request.
-func (c *Client) mustLeave() bool { return c.registry.closing.Load() || c.stage.Load() == leaving }
+func (c *Client) mustLeave() bool { return c.all.closing.Load() || c.stage.Load() == leaving }
 
-// expect notes that the wait for a request begins, or goes on.
-func (c *Client) expect() {
-	if c.due == 0 {
-		c.due = c.patience()
+// waitDue is when the wait for a request that begins now, or goes on, will be overdue.
+func (c *Client) waitDue() int64 {
+	w := &c.wait
+	if w.due != 0 {
+		return w.due
 	}
-	c.beginRead(c.due)
-}
-
-// patience is when a wait for a request that begins now will be overdue.
-func (c *Client) patience() (due int64) {
 	limit := c.all.limits.Header
-	if c.served {
+	if w.served {
 		limit = c.all.limits.Idle
 	}
-	if due = c.in(limit); due == 0 {
-		c.endless++
-		due = waits - c.endless
+	if w.due = c.in(limit); w.due == 0 {
+		w.endless++
+		w.due = waits - w.endless
 	}
-	return due
+	return w.due
 }
 
 // arrivedInWait is called from within a Read of the link, which goes on while it returns true.
 func (c *Client) arrivedInWait(n int) (wait bool) {
-	c.readDue.Store(0)
+	c.reading.due.Store(0)
 	if c.arrived(n) != Wait || c.mustLeave() {
 		return false
 	}
-	c.expect()
+	c.beginRead(c.waitDue())
 	return true
 }
 
 // arrived has the handler see the n bytes that have come.
 func (c *Client) arrived(n int) Verdict {
 	c.Begin()
-	if c.verdict = c.handler.Arrived(n); c.verdict == Ignore {
+	v := c.wait.handler.Arrived(n)
+	if v == Ignore {
 		c.ignore()
 	}
-	return c.verdict
+	c.wait.verdict = v
+	return v
 }
 
 // ignore takes back that a request has begun.
 func (c *Client) ignore() {
-	c.phase = awaiting
-	if c.served {
+	c.phase = inWait
+	if c.wait.served {
 		c.stage.Store(kept)
 	} else {
 		c.stage.Store(fresh)
@@ -138,22 +161,21 @@ func (c *Client) ignore() {
 }
 
 // lastAwait gives a request that is under way the chance to arrive before the connection closes.
+// Ticks are too coarse for that, so it sets a deadline.
 func (c *Client) lastAwait() Verdict {
 	end := time.Now().Add(nextRequestGrace)
-	if first := c.connected.Add(firstRequestGrace); !c.served && first.After(end) {
+	if first := c.connected.Add(firstRequestGrace); !c.wait.served && first.After(end) {
 		end = first
 	}
-	for {
-		if c.link.SetReadDeadline(end) != nil || c.registry.closed.Load() {
-			return End
-		}
-		n, err := c.link.readLent(c.handler)
+	// The deadline comes first: closed is followed by a wake-up, which it would undo.
+	for time.Now().Before(end) && c.link.SetReadDeadline(end) == nil && !c.all.closed.Load() {
+		n, err := c.layer.readLent(c.wait.handler)
 		switch {
 		case err == nil && c.link.SetReadDeadline(never) == nil:
 			return c.arrived(n)
-		case errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(end):
-			continue // CloseIdle woke us, with a deadline before the end.
+		case err != errWoken:
+			return End
 		}
-		return End
 	}
+	return End
 }

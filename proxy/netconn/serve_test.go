@@ -78,8 +78,8 @@ func TestIgnoredBytesDontProlongTheWait(t *testing.T) {
 	send(t, theirs, "w")
 	expect(t, theirs, "w")
 	waits := func() int64 {
-		require.Eventually(t, func() bool { return c.readDue.Load() != 0 }, patience, minTick/10)
-		return c.readDue.Load()
+		require.Eventually(t, func() bool { return c.reading.due.Load() != 0 }, patience, minTick/10)
+		return c.reading.due.Load()
 	}
 	due := waits()
 	for clock := c.registry.now.Load(); c.registry.now.Load() == clock; {

@@ -1,15 +1,20 @@
 package netconn
 
-import "errors"
+import (
+	"errors"
+	"sync/atomic"
+)
 
-// ErrCantSplice says that the kernel doesn't do it after all. Nothing was taken from the backend.
+// ErrCantSplice is what a Splice fails with where the kernel doesn't do it after all. Nothing was
+// taken from the connection then.
 var ErrCantSplice = errors.New("splice is not possible here")
 
-// Splice takes the bytes of a body from a backend to a client without a copy of them in our memory.
+// Splice takes the bytes of a body from one connection to another without a copy of them in our
+// memory.
 type Splice struct {
-	from *Backend
-	to   *Client
-	pipe pipe
+	from, to *Conn
+	pipe     pipe
+	pipes    *pipes
 }
 
 // pipe is a buffer in the kernel.
@@ -24,49 +29,56 @@ type pipe interface {
 	close()
 }
 
-// NewSplice returns nil where there is no such way: by TLS, on some systems, with no descriptors
-// left for it, or with as many as ClientLimits allow. The caller must Close it.
-func NewSplice(from *Backend, to *Client) *Splice {
-	if from.secure != nil || !to.all.takePipe() {
+// newSplice returns nil if there can be none.
+func newSplice(from, to *Conn, pipes *pipes) *Splice {
+	if !pipes.take() {
 		return nil
 	}
-	p := newPipe(from.link, to.link)
+	p := newPipe(from.layer.bare(), to.layer.bare())
 	if p == nil {
-		to.all.givePipe()
+		pipes.give()
 		return nil
 	}
-	return &Splice{from, to, p}
+	return &Splice{from, to, p, pipes}
 }
 
-// takePipe reports whether there may be one more pipe, which givePipe must give back.
-func (all *Clients) takePipe() bool {
-	if n := all.pipes.Add(1); all.limits.Pipes > 0 && n > int64(all.limits.Pipes) {
-		all.givePipe()
+// pipes bounds how many pipes there are.
+type pipes struct {
+	// max is the bound; 0 is none.
+	max int64
+	n   atomic.Int64
+}
+
+// take reports whether there may be one more pipe, which give must give back.
+func (p *pipes) take() bool {
+	if n := p.n.Add(1); p.max > 0 && n > p.max {
+		p.give()
 		return false
 	}
 	return true
 }
 
-func (all *Clients) givePipe() { all.pipes.Add(-1) }
+func (p *pipes) give() { p.n.Add(-1) }
 
 // Read waits for bytes of the body, and takes so many at most. Each time, Write comes next; but
-// after ErrCantSplice, the backend's own Read.
+// after ErrCantSplice, the connection's own Read.
 func (s *Splice) Read(most int64) (n int, err error) {
-	n, err = s.from.receiveBy(func() (int, error) { return s.pipe.fill(s.from.link, int(min(most, spliceMost))) })
-	s.from.received += int64(n)
-	return n, err
+	n, err = s.from.receive(func() (int, error) { return s.pipe.fill(s.from.link, int(min(most, spliceMost))) })
+	return s.from.received(n, err)
 }
 
-// Write sends the client all that Read took. The backend isn't needed for it any more.
+// Write sends on all that Read took. The connection that it came from isn't needed for that any
+// more.
 func (s *Splice) Write() error {
-	_, err := s.to.push(func(int) (int, error) { return s.pipe.drain(s.to.link) }, s.pipe.held(), s.to.all.limits.Write, 0)
+	n, err := s.to.push(func(int) (int, error) { return s.pipe.drain(s.to.link) }, s.pipe.held())
+	_, err = s.to.sent(n, err)
 	return err
 }
 
 // Close gives back what the kernel lent, and anything in it.
 func (s *Splice) Close() {
 	s.pipe.close()
-	s.to.all.givePipe()
+	s.pipes.give()
 }
 
 // spliceMost bounds what is asked for at once. A pipe takes what its slots have room for, which may

@@ -21,7 +21,7 @@ func spliced(t *testing.T, from BackendLimits, to ClientLimits) (s *Splice, back
 	c, client := kind(newLink).client(t, to)
 	b.Begin(c)
 	b.Relay()
-	s = NewSplice(b, c)
+	s = c.Splice(&b.Conn)
 	require.NotNil(t, s)
 	t.Cleanup(s.Close)
 	return s, backend, client
@@ -50,14 +50,14 @@ func (s *Splice) move(size int64) error {
 // There are as many pipes as the limits allow, and each comes free when it is closed.
 func TestSplicesAreBounded(t *testing.T) {
 	first, _, _ := spliced(t, BackendLimits{}, ClientLimits{Pipes: 2})
-	second := NewSplice(first.from, first.to)
+	second := newSplice(first.from, first.to, first.pipes)
 	require.NotNil(t, second)
-	require.Nil(t, NewSplice(first.from, first.to))
+	require.Nil(t, newSplice(first.from, first.to, first.pipes))
 	second.Close()
-	third := NewSplice(first.from, first.to)
+	third := newSplice(first.from, first.to, first.pipes)
 	require.NotNil(t, third)
 	third.Close()
-	assert.EqualValues(t, 1, first.to.all.pipes.Load())
+	assert.EqualValues(t, 1, first.pipes.n.Load())
 }
 
 // All of it arrives, however slowly the client reads and however often both sides are woken for
@@ -83,7 +83,7 @@ func TestSplice(t *testing.T) {
 		got <- all.Bytes()
 	}()
 	require.NoError(t, s.move(int64(len(body))))
-	assert.EqualValues(t, len(body), s.from.Received())
+	assert.EqualValues(t, len(body), s.from.reading.n)
 	require.NoError(t, s.to.Close())
 	assert.True(t, bytes.Equal(body, <-got))
 	rest, err := read(s.from)
@@ -134,14 +134,15 @@ func TestNoSplice(t *testing.T) {
 	b, _ := newBackend(t, BackendLimits{})
 	c, _ := kind(newLink).client(t, ClientLimits{})
 	open := openFiles(t)
-	s := NewSplice(b, c)
+	s := c.Splice(&b.Conn)
 	require.NotNil(t, s)
 	s.Close()
-	b.secure = &secure{}
-	assert.Nil(t, NewSplice(b, c))
-	b.secure = nil
+	clear := b.layer
+	b.layer = &secure{}
+	assert.Nil(t, c.Splice(&b.Conn))
+	b.layer = clear
 	c.link = newPlain(c.inner())
-	assert.Nil(t, NewSplice(b, c))
+	assert.Nil(t, c.Splice(&b.Conn))
 	assert.Equal(t, open, openFiles(t))
 }
 

@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,19 +16,28 @@ const (
 	lastingly              // and is relayed until one of the two sides has enough
 )
 
-// Admitted says that the request was admitted or refused: Close doesn't wait for it any longer.
+// stopping is how far Clients are with their end.
+type stopping struct {
+	// closing has connections end instead of waiting for a request, closed has none begin any
+	// more, and cutting has what lasts be cut.
+	closing, closed, cutting atomic.Bool
+	// changed has Close look again.
+	changed chan struct{}
+}
+
+// Admitted notes that the request was admitted or refused: Close doesn't wait for it any longer.
 func (c *Client) Admitted() {
 	c.stage.Store(admitted)
-	if c.registry.closing.Load() {
-		c.registry.tell()
+	if c.all.closing.Load() {
+		c.all.lookAgain()
 	}
 }
 
-// Lasts says that what is relayed may go on for days, as a tunnel or an event stream does, so
+// Lasts notes that what is relayed may go on for days, as a tunnel or an event stream does, so
 // that CutLasting ends it.
 func (c *Client) Lasts() {
 	c.stage.Store(lastingly)
-	if c.registry.cutting.Load() {
+	if c.all.cutting.Load() {
 		c.breakOff()
 	}
 }
@@ -36,7 +46,7 @@ func (c *Client) Lasts() {
 // answered, before Idle.
 func (c *Client) Next() bool {
 	c.stage.Store(kept)
-	if c.registry.closed.Load() {
+	if c.all.closed.Load() {
 		c.Admitted()
 		return false
 	}
@@ -63,6 +73,21 @@ func (all *Clients) Close(ctx context.Context, grace time.Duration) error {
 	return all.awaitAdmitted(ctx)
 }
 
+// CloseIdle ends the connections that wait for a request, and from now on each other one when its
+// request is over. A request whose first byte was read is served.
+func (all *Clients) CloseIdle() {
+	all.closing.Store(true)
+	all.wakeAll()
+}
+
+func (all *Clients) wakeAll() {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for c := range all.conns {
+		c.wakeRead()
+	}
+}
+
 func (all *Clients) awaitAdmitted(ctx context.Context) error {
 	for all.anyAsks() {
 		select {
@@ -75,11 +100,11 @@ func (all *Clients) awaitAdmitted(ctx context.Context) error {
 }
 
 // anyAsks reports whether a client has, or may still send, a request that isn't admitted.
-func (r *Registry) anyAsks() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for t := range r.conns {
-		if t.stage.Load() < admitted {
+func (all *Clients) anyAsks() bool {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for c := range all.each() {
+		if c.stage.Load() < admitted {
 			return true
 		}
 	}
@@ -91,19 +116,19 @@ func (all *Clients) CutLasting() (n int) {
 	all.cutting.Store(true)
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	for t := range all.conns {
-		if t.stage.Load() == lastingly {
-			t.breakOff()
+	for c := range all.each() {
+		if c.stage.Load() == lastingly {
+			c.breakOff()
 			n++
 		}
 	}
 	return n
 }
 
-// tell has Close look again.
-func (r *Registry) tell() {
+// lookAgain has Close look whether it is done.
+func (s *stopping) lookAgain() {
 	select {
-	case r.changed <- struct{}{}:
+	case s.changed <- struct{}{}:
 	default:
 	}
 }

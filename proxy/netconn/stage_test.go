@@ -17,7 +17,7 @@ import (
 func piped(t *testing.T, all *Clients) (*Client, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	c := all.Add(ours)
+	c := all.Add(ours, nil)
 	t.Cleanup(func() { theirs.Close(); c.Close() })
 	return c, theirs
 }
@@ -113,7 +113,7 @@ func TestCloseEndsWithItsContext(t *testing.T) {
 func TestCutLasting(t *testing.T) {
 	all, before, _ := client(t, ClientLimits{})
 	other, _ := pair(t)
-	after := all.Add(other)
+	after := all.Add(other, nil)
 	t.Cleanup(func() { after.Close() })
 	before.Lasts()
 	after.Admitted()

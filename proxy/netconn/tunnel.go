@@ -13,17 +13,10 @@ import (
 // for limit, 0 being for ever; or when a connection breaks. It returns how many bytes went down to
 // the client, and the error if it wasn't ended by the two. The caller closes both. While a side is
 // silent it holds no buffer.
-func Tunnel(client *Client, backend *Backend, limit time.Duration, buffers *Buffers) (down int64, err error) {
-	backend.End() // A client that has sent its last byte is still there.
-	client.timed.pace = nil
+func Tunnel(client, backend *Conn, limit time.Duration, buffers *Buffers) (down int64, err error) {
 	t := &tunnel{clock: &client.registry.now, limit: limit, buffers: buffers}
 	t.touch()
-	up := &flow{tunnel: t, from: &client.timed, to: &backend.timed, patience: backend.limits.Idle}
-	back := &flow{tunnel: t, from: &backend.timed, to: &client.timed, patience: client.all.limits.Write}
-	if s := backend.secure; s != nil {
-		backend.totalDue = 0 // Its Write is used, and the time for an answer is over.
-		up.encrypt, back.decrypt, s.carrier.flow = backend, s, back
-	}
+	up, back := newFlow(t, client, backend), newFlow(t, backend, client)
 	var running sync.WaitGroup
 	running.Go(func() { up.run(back) })
 	back.run(up)
@@ -38,7 +31,7 @@ type tunnel struct {
 	buffers *Buffers
 	// active is when the last bytes came, by the clock.
 	active atomic.Int64
-	// ending says that one direction has ended.
+	// ending reports that one direction has ended.
 	ending atomic.Bool
 }
 
@@ -56,19 +49,22 @@ func (t *tunnel) left() (left time.Duration, ok bool) {
 // flow is one direction of a tunnel.
 type flow struct {
 	*tunnel
-	from, to *timed
-	// decrypt is the TLS that comes from from, and encrypt is whom to is to write by TLS; nil where
-	// there is none.
-	decrypt *secure
-	encrypt *Backend
-	// patience is how long a write may take without progress.
-	patience time.Duration
+	from, to *Conn
 	buf      *[BufferSize]byte
 	bytes    int64
 	err      error
 }
 
-// Lend and GiveBack are Lender's.
+// newFlow makes a direction of a tunnel, for which a connection is read from now on. What bounded
+// the exchange before it, as a least rate, bounds the tunnel no more.
+func newFlow(t *tunnel, from, to *Conn) *flow {
+	f := &flow{tunnel: t, from: from, to: to}
+	from.reader = f
+	to.writing.pace, to.end = nil, 0
+	return f
+}
+
+// Lend lends a buffer when bytes may have come.
 func (f *flow) Lend() []byte {
 	if f.buf == nil {
 		f.buf = f.buffers.Get()
@@ -76,7 +72,7 @@ func (f *flow) Lend() []byte {
 	return f.buf[:]
 }
 
-// GiveBack is called while nothing comes.
+// GiveBack takes it back while nothing comes.
 func (f *flow) GiveBack() {
 	if f.buf != nil {
 		f.buffers.Put(f.buf)
@@ -90,7 +86,7 @@ func (f *flow) run(other *flow) {
 	err := f.copy()
 	f.touch()
 	f.ending.Store(true)
-	if err == io.EOF && f.closeWrite() == nil {
+	if err == io.EOF && f.to.CloseWrite() == nil {
 		other.from.wakeRead() // It has less time from now on.
 		return
 	}
@@ -103,9 +99,9 @@ func (f *flow) run(other *flow) {
 
 func (f *flow) copy() error {
 	for {
-		n, err := f.read()
+		n, err := f.from.layer.readLent(f)
 		if n > 0 {
-			m, werr := f.write(f.buf[:n])
+			m, werr := f.to.Write(f.buf[:n])
 			f.bytes += int64(m)
 			if werr != nil {
 				return werr
@@ -117,51 +113,22 @@ func (f *flow) copy() error {
 	}
 }
 
-func (f *flow) write(p []byte) (int, error) {
-	if f.encrypt != nil {
-		return f.encrypt.Write(p)
+// due is when the tunnel as a whole will have been silent for too long.
+func (f *flow) due() (int64, error) {
+	left, ok := f.left()
+	switch {
+	case !ok:
+		return 0, nil
+	case left <= 0:
+		return 0, ErrTimeout
 	}
-	return f.to.write(p, f.patience, 0)
+	return f.from.in(left), nil
 }
 
-func (f *flow) closeWrite() error {
-	if f.encrypt != nil {
-		return f.encrypt.secure.CloseWrite()
+// over has a Read go on for as long as due allows, since the other direction may have had bytes.
+func (f *flow) over(n int, err error) (again bool, _ error) {
+	if n > 0 {
+		f.touch()
 	}
-	return f.to.CloseWrite()
-}
-
-// read waits for bytes until the tunnel as a whole has been silent for too long.
-func (f *flow) read() (int, error) {
-	if f.decrypt != nil {
-		return f.decrypt.readLent(f)
-	}
-	return f.receive(nil)
-}
-
-// receive is read from the network, into p or, if that is nil, into what the flow lends.
-func (f *flow) receive(p []byte) (n int, err error) {
-	for {
-		left, ok := f.left()
-		var due int64
-		switch {
-		case ok && left <= 0:
-			return 0, ErrTimeout
-		case ok:
-			due = f.from.in(left)
-		}
-		f.from.beginRead(due)
-		if p != nil {
-			n, err = f.from.link.Read(p)
-		} else {
-			n, err = f.from.link.readLent(f)
-		}
-		n, err = f.from.endRead(n, err, due)
-		if n > 0 {
-			f.touch()
-		}
-		if err != errWoken && err != ErrTimeout {
-			return n, err
-		}
-	}
+	return err == errWoken || err == ErrTimeout, err
 }
