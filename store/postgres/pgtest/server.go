@@ -3,6 +3,7 @@ package pgtest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/url"
 	"os"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Server is shared by the tests of a binary. The zero value is ready to use. It starts a cluster at
@@ -27,12 +29,27 @@ func (s *Server) Schema(t testing.TB) string {
 	base := s.base(t)
 	schema := "test_" + strings.ToLower(rand.Text()[:16])
 	t.Cleanup(func() {
-		_, err := Connect(t, base).Exec(context.Background(), "DROP SCHEMA IF EXISTS "+pgx.Identifier{schema}.Sanitize()+" CASCADE")
-		if err != nil {
+		if err := drop(Connect(t, base), schema); err != nil {
 			t.Errorf("clean up after the test: %v", err)
 		}
 	})
 	return edit(t, base, func(query url.Values) { query.Set("schema", schema) })
+}
+
+// deadlock is the SQLSTATE of a transaction that was the victim of one.
+const deadlock = "40P01"
+
+// drop removes a schema. A statement that a test abandoned may still be running there. If the server
+// chooses drop as the victim of their deadlock, the statement goes on and ends, so drop tries again.
+func drop(conn *pgx.Conn, schema string) error {
+	statement := "DROP SCHEMA IF EXISTS " + pgx.Identifier{schema}.Sanitize() + " CASCADE"
+	for tries := 10; ; tries-- {
+		_, err := conn.Exec(context.Background(), statement)
+		var failure *pgconn.PgError
+		if tries == 1 || !errors.As(err, &failure) || failure.Code != deadlock {
+			return err
+		}
+	}
 }
 
 func (s *Server) base(t testing.TB) string {
