@@ -50,13 +50,13 @@ func newClient(url string, header http.Header) (*client, error) {
 
 // send is a sender. A redirect is a response like any other.
 func (c *client) send(ctx context.Context) outcome {
-	answer, err := c.transport.RoundTrip(c.request.WithContext(ctx))
+	response, err := c.transport.RoundTrip(c.request.WithContext(ctx))
 	if err != nil {
 		return outcome{err: err}
 	}
-	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, answer.Body)
-	return outcome{status: answer.StatusCode, err: err}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return outcome{status: response.StatusCode, err: err}
 }
 
 func (c *client) close() { c.transport.CloseIdleConnections() }

@@ -36,7 +36,7 @@ func TestSend(t *testing.T) {
 		c, _ := serving(t, nil, func(w http.ResponseWriter, r *http.Request) {
 			assert.Equal(t, "GET /path?q=1 HTTP/1.1", r.Method+" "+r.RequestURI+" "+r.Proto)
 			assert.Equal(t, userAgent, r.UserAgent())
-			assert.Empty(t, r.Header.Get("Accept-Encoding"), "an answer is measured as it is")
+			assert.Empty(t, r.Header.Get("Accept-Encoding"), "a response is measured as it is")
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
 			_, _ = w.Write(make([]byte, body))

@@ -35,7 +35,7 @@ func TestRoundKeepsTheRate(t *testing.T) {
 			return answering(95 * time.Millisecond)(ctx)
 		})
 		assert.Equal(t, ms(0, 10, 20, 30, 40), sent, "whether or not those before are answered")
-		assert.Equal(t, 135*time.Millisecond, time.Since(start), "it waits for the last answer")
+		assert.Equal(t, 135*time.Millisecond, time.Since(start), "it waits for the last response")
 		require.Len(t, results, 5)
 		for _, r := range results {
 			assert.Equal(t, result{outcome: outcome{status: 200}, latency: 95 * time.Millisecond}, r)
@@ -105,7 +105,7 @@ func TestARoundEndsWithItsContext(t *testing.T) {
 		p.slots = make(chan struct{}, 1)
 		ctx, cancel = context.WithTimeout(t.Context(), 55*time.Millisecond)
 		defer cancel()
-		assert.Empty(t, p.round(ctx, 1000, answering(time.Hour)), "nor while it waits for a slot")
+		assert.Empty(t, p.round(ctx, 1000, answering(time.Hour)), "the same while it waits for a slot")
 		assert.Empty(t, p.slots)
 	})
 }

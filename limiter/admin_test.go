@@ -344,7 +344,7 @@ func TestSettledLateIsAsStored(t *testing.T) {
 	f.mustFlush()
 	assert.Equal(t, int64(7), f.tokens("a"))
 	f.reopen(f.options())
-	assert.Equal(t, int64(7), f.tokens("a"), "a restart gives neither more nor less")
+	assert.Equal(t, int64(7), f.tokens("a"), "a restart changes nothing")
 }
 
 // An admin write that reads the clock and is overtaken by takers gives back nothing.

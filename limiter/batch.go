@@ -63,7 +63,7 @@ func (c *collected) row(o table.Observation) Record {
 }
 
 // collectBucket collects the bucket of a client whose bucket was seen dirty. If there is none by
-// now, whoever killed it took care of the row.
+// now, the row was taken care of when the bucket was killed.
 func (s *Service) collectBucket(c *collected, seen *table.Bucket, horizon time.Duration) {
 	at := s.table.Claim(seen.ClientID())
 	defer at.Release()

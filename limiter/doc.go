@@ -53,7 +53,7 @@
 //   - How much: half the capacity, rounded up, or what is earned in four flush intervals if that is
 //     more. So a client at its full rate never meets its limit. A client that comes back and spends
 //     more than half its capacity at once does, for as long as a round takes.
-//   - A client without a row needs no reservation. After a crash it starts empty, so whatever it
+//   - A client without a row needs no reservation. After a crash it starts empty, so all that it
 //     has spent is covered. Its first request is admitted like any other, and stores nothing first.
 //     The same holds for a bucket whose row reserves everything. Each admin write stores such a
 //     row, since takers go on meanwhile. So does a managed bucket that is full, because its tokens

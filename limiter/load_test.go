@@ -42,7 +42,7 @@ func TestRestartWithTheWallClockStepped(t *testing.T) {
 		step time.Duration
 		want int64
 	}{
-		"back":    {-time.Hour, 4}, // as it was stored: neither credited nor locked out
+		"back":    {-time.Hour, 4}, // as it was stored: not credited, and not locked out
 		"forward": {1000 * time.Hour, 10},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// Options say how a Service works. Every field except Clock and Logger is needed.
+// Options are the settings of a Service. Every field except Clock and Logger is needed.
 type Options struct {
 	// Settings are those of an unknown client's bucket.
 	Settings gcra.Settings

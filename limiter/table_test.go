@@ -97,7 +97,7 @@ func TestOverflow(t *testing.T) {
 	assert.Equal(t, int64(spent+tried+capacity), stats.OverflowTakes)
 	assert.Equal(t, int64(2), stats.Dirty, "overflow buckets are not stored")
 	_, err := f.Get(c)
-	require.ErrorIs(t, err, ErrNotFound, "nor listed")
+	require.ErrorIs(t, err, ErrNotFound, "and not listed")
 
 	_, err = f.Create(context.Background(), "managed", Change{})
 	require.ErrorIs(t, err, ErrFull)

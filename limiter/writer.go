@@ -83,7 +83,7 @@ func (w *writer) writeAlways(ctx context.Context, batch Batch) error {
 	return err
 }
 
-// writeBucket writes one bucket's row. If the store can't say whether it took the row, follow is
+// writeBucket writes one bucket's row. If it is unknown whether the store took the row, follow is
 // called later with what the store has. The caller holds the write lock.
 func (w *writer) writeBucket(
 	ctx context.Context, batch Batch, clientID string, follow func(found Record, ok bool),

@@ -8,7 +8,7 @@ import "sync/atomic"
 // no ABA problem.
 type dirtyList struct {
 	head  atomic.Pointer[page]
-	count atomic.Int64 // of dirty buckets; whoever sets or clears the bit keeps it
+	count atomic.Int64 // of dirty buckets; kept by all that set or clear the bit
 	since atomic.Int64 // when the oldest entry became dirty; Never while the list is empty
 }
 

@@ -8,7 +8,7 @@
 //
 //   - A client's hash chooses one of 16 shards. A shard is a hash table under linear hashing
 //     (Litwin 1980): it grows and shrinks by one page at a time, so nothing large ever moves at
-//     once, and a table of few clients is small whatever its capacity.
+//     once, and a table of few clients is small, even if it may have many.
 //   - A page is some two hundred clients with one lock. Its buckets are in a slab.
 //   - A slab is a Swiss table (Abseil) of a fixed size: control bytes, compared eight at once, and
 //     slots. It is one object without pointers.

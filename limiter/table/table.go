@@ -9,7 +9,7 @@ import (
 // overflowCount is how many buckets are shared by the clients that come when the table is full.
 const overflowCount = 1024
 
-// Options say how a table works.
+// Options are the settings of a table.
 type Options struct {
 	// Defaults are the settings of buckets that no operator wrote.
 	Defaults gcra.Settings

@@ -33,7 +33,7 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Options say which file to use, and how long to wait for it. Every field except Logger is needed.
+// Options are the file, and how long to wait for it. Every field except Logger is needed.
 type Options struct {
 	// Path is the file. It is created if it is missing, and so is its directory.
 	Path string

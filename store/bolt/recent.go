@@ -8,9 +8,9 @@ import (
 )
 
 // A flush of random clients changes nearly every chunk of the base, in a row or a few each. So
-// larger batches are first stored as they are, one after the other: they are recent. When they are
-// so many that they change every chunk anyway, they are folded into the base in the order of the
-// client_ids, a stretch with each write. The comparison of stores in bench/lab measures the gain.
+// larger batches are first stored as they are, one after the other: they are recent. Once they
+// change nearly every chunk anyway, they are folded into the base in the order of the client_ids, a
+// stretch with each write. The comparison of stores in bench/lab measures the gain.
 //
 // The recent batches are in up to two generations, each of them a bucket: one that is being folded,
 // and a newer one that is written to. The sequence of a generation's bucket is the number of bytes

@@ -28,7 +28,7 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Options say where the database is, and how long to wait for it. Every field except Password and
+// Options are the database's place, and how long to wait for it. Every field except Password and
 // Logger is needed.
 type Options struct {
 	// Host is a name, an IP address, or the folder of a Unix socket.

@@ -41,7 +41,7 @@ func kinds() []kind {
 		{"steady", "uploads at 2 KiB a second for five minutes", 4, time.Second, steadyUpload, true},
 		{"heartbeat", "event streams with a heartbeat a minute, for five minutes", 4, time.Second, heartbeats, true},
 		{"idle", "upgraded connections that are silent for five minutes", 20, time.Second, idleUpgrade, true},
-		{"duplex", "bodies both ways for five minutes, of which each piece awaits the one before it", 4, time.Second, duplex, true},
+		{"duplex", "bodies both ways for five minutes, where each piece awaits the one before it", 4, time.Second, duplex, true},
 		{"sender", "from another address, uploads of a byte each 25 s, which must be broken off", 50, time.Second, slowSender, true},
 		{"sipper", "from there, too, readers of 32 bytes each 5 s, which must be cut", 20, time.Second, sipper, true},
 	}

@@ -39,8 +39,9 @@ func (s *Server) Schema(t testing.TB) string {
 // deadlock is the SQLSTATE of a transaction that was the victim of one.
 const deadlock = "40P01"
 
-// drop removes a schema. A statement that a test abandoned may still be running there. If the server
-// chooses drop as the victim of their deadlock, the statement goes on and ends, so drop tries again.
+// drop removes a schema. A statement that a test abandoned may still be running there. If the
+// server chooses drop as the victim of their deadlock, the statement goes on and ends, so drop
+// retries.
 func drop(conn *pgx.Conn, schema string) error {
 	statement := "DROP SCHEMA IF EXISTS " + pgx.Identifier{schema}.Sanitize() + " CASCADE"
 	for tries := 10; ; tries-- {
