@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// rule says what the packages that match From may import. Patterns are the go command's:
-// "bench/lab" is that package alone, "bench/lab/..." also all below it.
+// rule is what the packages that match From may import. Patterns are the go command's: "bench/lab"
+// is that package alone, "bench/lab/..." also all below it.
 type rule struct {
 	from string
 	may  []string
