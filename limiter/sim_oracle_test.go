@@ -42,7 +42,7 @@ type simPlan struct {
 	at      int64
 	spent   int64      // when it began
 	nothing bool       // there may have been no bucket by then
-	is      *gcra.Rate // what comes of it
+	is      *gcra.Rate // its result
 	applied bool       // memory has it
 	nop     bool       // or may have it, since it would make no difference
 	inDoubt bool

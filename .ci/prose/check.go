@@ -31,10 +31,12 @@ type pattern struct {
 
 func patterns() []pattern {
 	return []pattern{
-		{regexp.MustCompile(`(?i)\bsays whether\b`), `"reports whether"`},
+		{regexp.MustCompile(`(?i)\bsays? whether\b`), `"reports whether"`},
 		{regexp.MustCompile(`(?i)\bof which\b`), "a sentence of its own"},
 		{regexp.MustCompile(`(?i)\bbut for\b`), `"except"`},
 		{regexp.MustCompile(`(?i)\bwhat came of\b`), `"result" or "outcome"`},
+		{regexp.MustCompile(`(?i)\bso many that\b`), "a number, or a sentence of its own"},
+		{regexp.MustCompile(`(?i)\b(unfit|fit backends?)\b`), `"healthy"`},
 	}
 }
 

@@ -33,6 +33,9 @@ func TestGo(t *testing.T) {
 	f("// x says\n// whether it is.\nvar x int\n", fault{3, `"says whether"; want "reports whether"`})
 	f("// x.\n// A, of which one.\nvar x int\n", fault{4, `"of which"; want a sentence of its own`})
 	f("// All but for one.\nvar x int\n", fault{3, `"but for"; want "except"`})
+	f("// Say whether it is.\nvar x int\n", fault{3, `"Say whether"; want "reports whether"`})
+	f("// So many\n// that none.\nvar x int\n", fault{3, `"So many that"; want a number, or a sentence of its own`})
+	f("// No fit backend.\nvar x int\n", fault{3, `"fit backend"; want "healthy"`})
 	f("var x int // What came of it.\n", fault{3, `"What came of"; want "result" or "outcome"`})
 	f("// x reports whether it is.\nvar x = \"says whether, of which\"\n")
 }
@@ -91,6 +94,13 @@ func TestRun(t *testing.T) {
 	require.EqualError(t, run(&out), "2 faults")
 	require.Equal(t, "README.md:2: 101 columns; want 100 at most\na.go:1: \"but for\"; want \"except\"\n", out.String())
 
+	write("a.go", "package a\n")
+	write("README.md", "[a](a.go), [b](https://b/c.md), [c](#c) and\n[d](docs/d.md#e)\n")
+	out.Reset()
+	require.EqualError(t, run(&out), "1 faults")
+	require.Equal(t, "README.md:2: a link to docs/d.md; want a file that exists\n", out.String())
+
+	write("README.md", "fine\n")
 	write("a.go", "packag")
 	require.ErrorContains(t, run(&out), "a.go: reading the comments: 1:1")
 }

@@ -1,6 +1,6 @@
 // Command prose holds the text of the project to its form: comment lines in Go files and lines of
-// Markdown and of config.toml have at most 100 columns, and comments use the standard terms. It
-// prints one line for each fault, and then exits 1.
+// Markdown and of config.toml have at most 100 columns, comments use the standard terms, and the
+// files that Markdown links to exist. It prints one line for each fault, and then exits 1.
 //
 //	go run ./.ci/prose
 //
@@ -69,6 +69,9 @@ func checkFile(name string) ([]string, error) {
 	faults, err := check(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if path.Ext(name) == ".md" {
+		faults = append(faults, deadLinks(name, data)...)
 	}
 	lines := make([]string, len(faults))
 	for i, f := range faults {

@@ -12,7 +12,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// inOneShard makes client_ids of shard 0, of all lengths: so many that some of them have the same
+// inOneShard makes client_ids of shard 0, of all lengths. They are enough that some have the same
 // control byte and begin their probe at the same group.
 func inOneShard(t *rapid.T, tab *Table, n int) []string {
 	ids := rapid.SliceOfNDistinct(rapid.StringN(1, 40, -1), 1, n, rapid.ID).Draw(t, "clients")
