@@ -2,7 +2,7 @@ FUZZTIME ?= 10s
 
 # ./... leaves out the folders that start with a dot.
 PACKAGES = ./... ./.ci ./.ci/arrows ./.ci/prose
-# The programs that measure are a module of their own.
+# The programs that measure are in a module of their own.
 LAB = bench/lab
 
 TOOL = go tool -modfile=.ci/tools/go.mod

@@ -16,8 +16,8 @@ const module = "gopher-equalizer"
 
 func modules() []string { return []string{".", "bench/lab"} }
 
-// Package is one package of ours, by its path from the product's root, with those of ours that
-// it imports.
+// Package is one of our packages, by its path from the product's root, with those of our packages
+// that it imports.
 type Package struct {
 	Path    string
 	Imports []string
@@ -67,7 +67,7 @@ func decode(r io.Reader) ([]Package, error) {
 	}
 }
 
-// ours takes the product's path off the import paths, and leaves out what isn't in it.
+// ours cuts the product's path off the import paths, and leaves out other packages.
 func (l listed) ours() Package {
 	const prefix = module + "/"
 	p := Package{Path: strings.TrimPrefix(l.ImportPath, prefix)}

@@ -1,24 +1,25 @@
-// Command arrows proves that the packages import each other only along the design's
-// arrows. It prints one line for each import that breaks one, and then exits 1.
+// Command arrows checks that the packages import each other only along the design's arrows. It
+// prints one line for each other import, and then exits 1.
 //
 //	go run ./.ci/arrows
 //
-// A folder stands for all below it, and may import what is its own. Of the others:
+// A folder stands for all packages below it, which may import each other. Of the other folders they
+// may import:
 //
 //	limiter, balancer  none
 //	config             limiter, balancer: a refill or a strategy name has one parser
 //	store              limiter: its record type
-//	proxy              limiter, balancer; its proxy/problem is a leaf, and imports none at all
+//	proxy              limiter, balancer; its proxy/problem is a leaf, which imports none
 //	api                limiter, balancer, of proxy only proxy/problem; never store
-//	bench              all but cmd and what is below it
+//	bench              all except cmd and what is below bench
 //	bench/machine      none: what a result was measured on
-//	bench/lab          all but cmd; a module of its own, so that what it compares with isn't the product's
+//	bench/lab          all except cmd; it is a module of its own, to keep its dependencies from the product
 //	cmd                all; of bench only the library, so that nothing else is in the binary
-//	deploy             none: it holds nothing but tests
+//	deploy             none: it has only tests
 //
-// A package outside of these folders is refused, and so is a package for tests (storetest,
-// pgtest) in anything else but bench/lab, which measures with a real server. What tests import
-// is theirs: the limiter's may want a real store.
+// A package outside of these folders is refused. Packages for tests (storetest, pgtest) may be
+// imported by bench/lab only, which measures with a real server. Imports of tests aren't checked:
+// the limiter's tests may want a real store.
 package main
 
 import (

@@ -23,7 +23,7 @@ type fault struct {
 	text string
 }
 
-// pattern is a turn of phrase that comments do without, and what to write instead.
+// pattern is a phrase that comments must not have, and what to write instead.
 type pattern struct {
 	bad  *regexp.Regexp
 	want string

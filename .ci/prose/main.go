@@ -4,8 +4,8 @@
 //
 //	go run ./.ci/prose
 //
-// Tables, code blocks, headings, and lines with a URL may be wider: they can't be wrapped. So may
-// what programs write, and records of what was measured; see exempt.
+// Tables, code blocks, headings, and lines with a URL may be wider, since they can't be wrapped.
+// Generated files and records of measurements aren't checked: see exempt.
 package main
 
 import (
@@ -53,7 +53,7 @@ func exempt() []string {
 	return []string{"bench/lab/differ/DIFFERENCES.md", "bench/results/"}
 }
 
-// checkFile returns the faults of a file, none if it isn't one of those that are held to anything.
+// checkFile returns the faults of a file; none if there is no check for it.
 func checkFile(name string) ([]string, error) {
 	check := checkOf(name)
 	if check == nil || slices.ContainsFunc(exempt(), func(e string) bool { return strings.HasPrefix(name, e) }) {
