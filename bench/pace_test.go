@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// answering is a sender that takes this long, and gets a 200.
-func answering(latency time.Duration) sender {
+// responding is a sender that takes this long, and gets a 200.
+func responding(latency time.Duration) sender {
 	return func(ctx context.Context) outcome {
 		if !sleep(ctx, latency) {
 			return outcome{err: ctx.Err()}
@@ -32,7 +32,7 @@ func TestRoundKeepsTheRate(t *testing.T) {
 			mu.Lock()
 			sent = append(sent, time.Since(start))
 			mu.Unlock()
-			return answering(95 * time.Millisecond)(ctx)
+			return responding(95 * time.Millisecond)(ctx)
 		})
 		assert.Equal(t, ms(0, 10, 20, 30, 40), sent, "whether or not those before are answered")
 		assert.Equal(t, 135*time.Millisecond, time.Since(start), "it waits for the last response")
@@ -49,7 +49,7 @@ func TestAStallIsNotOmitted(t *testing.T) {
 		resumes := time.Now().Add(500 * time.Millisecond)
 		p := newPacer(100, time.Second)
 		results := p.round(t.Context(), 100, func(ctx context.Context) outcome {
-			return answering(max(time.Until(resumes), time.Millisecond))(ctx)
+			return responding(max(time.Until(resumes), time.Millisecond))(ctx)
 		})
 		require.Len(t, results, 100)
 		for i, r := range results {
@@ -67,7 +67,7 @@ func TestAWaitForASlotCounts(t *testing.T) {
 		p := newPacer(100, time.Second)
 		p.slots = make(chan struct{}, 3)
 		results := p.round(t.Context(), 100, func(ctx context.Context) outcome {
-			return answering(max(0, time.Until(resumes)))(ctx)
+			return responding(max(0, time.Until(resumes)))(ctx)
 		})
 		require.Len(t, results, 100)
 		for i, r := range results {
@@ -82,7 +82,7 @@ func TestAHangingTargetEndsWithTheTimeout(t *testing.T) {
 		start := time.Now()
 		p := newPacer(1000, time.Second)
 		p.slots = make(chan struct{}, 10)
-		results := p.round(t.Context(), 500, answering(time.Hour))
+		results := p.round(t.Context(), 500, responding(time.Hour))
 		assert.Less(t, time.Since(start), 500*time.Millisecond+time.Second+time.Millisecond)
 		require.Len(t, results, 500)
 		for _, r := range results {
@@ -98,14 +98,14 @@ func TestARoundEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		p := newPacer(100, time.Minute)
-		results := p.round(ctx, 1000, answering(25*time.Millisecond))
+		results := p.round(ctx, 1000, responding(25*time.Millisecond))
 		assert.Equal(t, 55*time.Millisecond, time.Since(start), "at once")
 		assert.Len(t, results, 4, "sent at 0, 10, 20 and 30 ms; what was under way isn't counted")
 
 		p.slots = make(chan struct{}, 1)
 		ctx, cancel = context.WithTimeout(t.Context(), 55*time.Millisecond)
 		defer cancel()
-		assert.Empty(t, p.round(ctx, 1000, answering(time.Hour)), "the same while it waits for a slot")
+		assert.Empty(t, p.round(ctx, 1000, responding(time.Hour)), "the same while it waits for a slot")
 		assert.Empty(t, p.slots)
 	})
 }

@@ -30,7 +30,7 @@ func measure(ctx context.Context, s Settings, direct, through sender) (Report, e
 
 func TestOverhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := measure(t.Context(), Default(), answering(time.Millisecond), answering(3*time.Millisecond))
+		r, err := measure(t.Context(), Default(), responding(time.Millisecond), responding(3*time.Millisecond))
 		require.NoError(t, err)
 		all := func(url string, took float64) Side {
 			return Side{
@@ -49,7 +49,7 @@ func TestOverhead(t *testing.T) {
 
 func TestTargetAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := measure(t.Context(), Default(), answering(time.Millisecond), nil)
+		r, err := measure(t.Context(), Default(), responding(time.Millisecond), nil)
 		require.NoError(t, err)
 		assert.Equal(t, 2000, r.Direct.Requests)
 		assert.Equal(t, latency(1, 1, 1), r.Direct.Latency)
@@ -66,7 +66,7 @@ func TestDriftHitsBothSides(t *testing.T) {
 		start := time.Now()
 		drifting := func(base time.Duration) sender {
 			return func(ctx context.Context) outcome {
-				return answering(base + time.Since(start)/1000)(ctx) // 20 ms more at the end
+				return responding(base + time.Since(start)/1000)(ctx) // 20 ms more at the end
 			}
 		}
 		r, err := measure(t.Context(), Default(), drifting(time.Millisecond), drifting(3*time.Millisecond))
@@ -88,7 +88,7 @@ func TestSidesTakeTurns(t *testing.T) {
 					order += name
 				}
 				mu.Unlock()
-				return answering(30 * time.Millisecond)(ctx)
+				return responding(30 * time.Millisecond)(ctx)
 			}
 		}
 		_, err := measure(t.Context(), Settings{Rate: 20, Duration: 4 * time.Second, Timeout: time.Second}, noting("d"), noting("t"))
@@ -101,13 +101,13 @@ func TestSidesTakeTurns(t *testing.T) {
 func TestTimeIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := measure(t.Context(), Settings{Rate: 100, Duration: 5 * time.Second, Timeout: 10 * time.Second},
-			answering(time.Second), answering(2*time.Second))
+			responding(time.Second), responding(2*time.Second))
 		require.NoError(t, err)
 		assert.Equal(t, 2, r.Rounds, "of 5")
 		assert.Empty(t, r.Stopped)
 		assert.Equal(t, 7.96, r.Seconds)
 
-		r, err = measure(t.Context(), Settings{Rate: 20, Duration: time.Second, Timeout: 10 * time.Second}, answering(3*time.Second), nil)
+		r, err = measure(t.Context(), Settings{Rate: 20, Duration: time.Second, Timeout: 10 * time.Second}, responding(3*time.Second), nil)
 		require.NoError(t, err)
 		assert.Equal(t, 2, r.Rounds, "the warm-up and one more in any case")
 		assert.Equal(t, latency(3000, 3000, 3000), r.Direct.Latency)
@@ -119,7 +119,7 @@ func TestInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3100*time.Millisecond)
 		defer cancel()
-		r, err := measure(ctx, Default(), answering(time.Millisecond), answering(2*time.Millisecond))
+		r, err := measure(ctx, Default(), responding(time.Millisecond), responding(2*time.Millisecond))
 		require.NoError(t, err)
 		assert.Equal(t, "interrupted", r.Stopped)
 		assert.Equal(t, 3.1, r.Seconds)
@@ -131,7 +131,7 @@ func TestInterrupted(t *testing.T) {
 func TestGivesUpWhatFailsAlways(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := func(context.Context) outcome { return outcome{err: errors.New("refused")} }
-		r, err := measure(t.Context(), Default(), answering(time.Millisecond), refused)
+		r, err := measure(t.Context(), Default(), responding(time.Millisecond), refused)
 		require.EqualError(t, err, "through, http://through/: all 50 requests failed (refused: 50)")
 		assert.Equal(t, err.Error(), r.Stopped)
 		assert.Equal(t, 50, r.Direct.Requests)

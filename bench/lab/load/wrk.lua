@@ -1,5 +1,5 @@
--- Each request from another client, if init is told to. A request is glued together from three
--- parts: wrk.format would cost the machine more than some proxies do.
+-- Each request is from another client, if init is told to. A request is joined from three parts, since
+-- wrk.format would cost the machine more than some proxies do.
 function init(args)
   io.stderr:write("begin\n")
   if args[1] ~= "random" then return end
@@ -13,7 +13,7 @@ function init(args)
   end
 end
 
--- One line of JSON: what the run came to. Latencies are in microseconds.
+-- One line of JSON with the result of the run. Latencies are in microseconds.
 function done(summary, latency, requests)
   local at = {}
   for percent in string.gmatch("QUANTILES", "[^ ]+") do
