@@ -1,15 +1,15 @@
 package netconn
 
 import (
-	"context"
+	"crypto/tls"
 	"errors"
 	"sync/atomic"
 	"time"
 )
 
-// BackendLimits are how long a backend may keep us waiting. 0 is for ever.
+// BackendLimits bound how long a backend may make us wait. 0 is no bound.
 type BackendLimits struct {
-	// Connect is for the whole connect, the name's lookup and the TLS handshake included.
+	// Connect is for the whole connect, with the name's lookup and the TLS handshake.
 	Connect time.Duration
 	// Response is from the end of the request to the end of the response's header.
 	Response time.Duration
@@ -17,35 +17,49 @@ type BackendLimits struct {
 	Idle time.Duration
 	// Total is for the whole exchange, from its start to the response's last byte.
 	Total time.Duration
-	// Age is for a connection's whole life, less a fifth at most. It ends between two exchanges.
+	// Age is for the connection's whole life, less a random part of up to a fifth. A connection
+	// ends between two exchanges.
 	Age time.Duration
 }
 
-// Backend is a connection to a backend, used for one exchange of a request and its response after
-// the other. One goroutine reads and another may write.
+// Target is what a Dialer connects to.
+type Target struct {
+	// Network is "tcp", over IPv6 or IPv4, or "unix".
+	Network string
+	// Addr is "host:port" for tcp, and the socket's path for unix.
+	Addr string
+	// TLS is what TLS over the connection is made with, the name to verify included; nil for none.
+	TLS *tls.Config
+}
+
+// Backend is a connection to a backend, which carries one exchange after another: a request and its
+// response. One goroutine may read while another writes.
 type Backend struct {
 	Conn
 	limits *BackendLimits
 	target Target
-	// name is what the connection's address was looked up by; nil for a unix socket.
+	// name is the name that the address was looked up by; nil for a unix socket.
 	name *name
 	keeping
 	// connecting is how long the connect took.
 	connecting time.Duration
-	// used reports that an exchange went over the connection, and reused that another one does now.
+	// used reports whether an exchange has gone over the connection, reused whether the current one
+	// isn't its first.
 	used, reused bool
-	// client is who waits for what is read; nil if nobody does.
+	// client is the client that waits for the response; nil if none does.
 	client atomic.Pointer[Client]
-	// responseDue is when the response's header will be overdue; 0 is never.
+	// responseDue is when the response's header is overdue; 0 is never. relaying reports whether
+	// the header was read.
 	responseDue atomic.Int64
 	relaying    bool
 }
 
-// ErrAbandoned is what a Read from a backend fails with when the client that waits for the response
+// ErrAbandoned is the error of a Read from a backend when the client that waits for the response
 // has reset its connection.
 var ErrAbandoned = errors.New("the client has reset its connection")
 
-// Begin starts an exchange for a client, whose reset ends it; nil is nobody who could leave.
+// Begin starts an exchange for a client. If the client resets its connection, Reads fail with
+// ErrAbandoned; a nil client never does.
 func (b *Backend) Begin(client *Client) {
 	b.reading.n, b.writing.n = 0, 0
 	b.reading.err, b.writing.err = nil, nil
@@ -57,8 +71,7 @@ func (b *Backend) Begin(client *Client) {
 	b.Resume()
 }
 
-// Connecting is for how long the exchange had to wait for the connect; 0 if the connection was
-// kept.
+// Connecting is how long the exchange had to wait for the connect; 0 if the connection was kept.
 func (b *Backend) Connecting() time.Duration {
 	if b.reused {
 		return 0
@@ -69,26 +82,9 @@ func (b *Backend) Connecting() time.Duration {
 // End ends an exchange. The connection may wait for the next one, or become a tunnel.
 func (b *Backend) End() { b.client.Store(nil) }
 
-// Stale reports whether the connection can't be used for the exchange: since the last one the
-// backend has closed it, or sent what nobody asked for. Ask looks by itself.
+// Stale reports whether the connection can't be used for the exchange: since the last one, the
+// backend has closed it or has sent something unasked. Ask checks that itself.
 func (b *Backend) Stale() bool { return b.reused && !b.quiet() }
-
-// Renew connects anew, and closes the connection before, unless no exchange went over that: the
-// next one can't find the connection closing. It takes the place of one connection, so that however
-// many are kept, the others stay.
-func (b *Backend) Renew() error {
-	if !b.used {
-		return nil
-	}
-	conn, secure, err := b.connect(context.Background())
-	if err != nil {
-		return err
-	}
-	b.replace(conn, secure)
-	b.used = false
-	b.startAge()
-	return nil
-}
 
 // Sent is how many bytes of this exchange's request were written.
 func (b *Backend) Sent() int64 { return b.writing.n }
@@ -96,24 +92,23 @@ func (b *Backend) Sent() int64 { return b.writing.n }
 // Received is how many bytes came back in this exchange.
 func (b *Backend) Received() int64 { return b.reading.n }
 
-// awaitResponse notes that the request was sent: from now on the response's header may take
-// limits.Response.
+// awaitResponse notes that the request was sent. limits.Response counts from now.
 func (b *Backend) awaitResponse() { b.responseDue.Store(b.in(b.limits.Response)) }
 
-// RequestSent notes that nothing more of the request will be sent, while another goroutine awaits
-// the response already: from now on its header may take limits.Response.
+// RequestSent notes that all of the request was sent that will be, while another goroutine already
+// reads the response. limits.Response counts from now.
 func (b *Backend) RequestSent() {
 	b.awaitResponse()
-	b.wakeRead() // It waits for as long as the request took.
+	b.wakeRead() // The Read that waits has no limit yet.
 }
 
 // Ask sends the request, or the first part of it, and reads the first bytes of the response into
-// in. It fails with ErrStale, and sends nothing, if the connection is Stale.
+// in. If the connection is Stale, it sends nothing and fails with ErrStale.
 func (b *Backend) Ask(out, in []byte) (int, error) {
 	b.awaitResponse()
 	for {
 		b.beginRead(b.responseOrEnd())
-		sent, n, err := b.layer.ask(out, in, b.reused)
+		sent, n, err := b.ask(out, in, b.reused)
 		n, err = b.endRead(n, err)
 		b.writing.n += int64(sent)
 		woken, err := b.over(n, err)
@@ -138,11 +133,10 @@ func (b *Backend) askOn(rest, in []byte) (int, error) {
 	return b.Read(in)
 }
 
-// Relay notes that the response's header was read: from now on limits.Idle is between the bytes of
-// its body.
+// Relay notes that the response's header was read. From now on limits.Idle holds between bytes.
 func (b *Backend) Relay() { b.relaying = true }
 
-// due is when a Read that begins now will be overdue.
+// due is when a Read that begins now is overdue.
 func (b *Backend) due() (int64, error) {
 	if b.relaying {
 		return soonest(b.in(b.limits.Idle), b.end), nil
@@ -152,8 +146,8 @@ func (b *Backend) due() (int64, error) {
 
 func (b *Backend) responseOrEnd() int64 { return soonest(b.responseDue.Load(), b.end) }
 
-// over has a Read go on after a wake-up, unless its client has left: RequestSent may have changed
-// what is due.
+// over reads on after a wake-up, as RequestSent may have changed when the Read is overdue, unless
+// the client has left.
 func (b *Backend) over(_ int, err error) (again bool, _ error) {
 	if err != errWoken {
 		return false, err
@@ -164,7 +158,7 @@ func (b *Backend) over(_ int, err error) (again bool, _ error) {
 	return true, nil
 }
 
-// stuck looks whether the client that waits for the response has reset its connection.
+// stuck reports whether the client that waits for the response has reset its connection.
 func (b *Backend) stuck(int64, int) (wake bool) {
 	c := b.client.Load()
 	return c != nil && c.hasLeft()

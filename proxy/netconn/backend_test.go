@@ -55,7 +55,7 @@ func TestSentAndReceived(t *testing.T) {
 	}
 }
 
-// await waits until the system has what the other end did.
+// await waits until something has come from the other end.
 func await(t *testing.T, b *Backend) {
 	t.Helper()
 	require.Eventually(t, func() bool { return !b.quiet() }, patience, time.Millisecond)
@@ -82,7 +82,7 @@ func TestStale(t *testing.T) {
 	assert.Equal(t, "x", got, "looking takes nothing")
 }
 
-// A connection that was just made may have something to say already: the answer is late for nobody.
+// A new connection is not stale, even if something has come on it.
 func TestNewIsNeverStale(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{})
 	theirs.Close()
@@ -91,7 +91,7 @@ func TestNewIsNeverStale(t *testing.T) {
 	assert.False(t, b.Stale())
 }
 
-// A connection that was used is replaced by one that wasn't, and stays in the registry's care.
+// Renew replaces a connection that was used, and keeps it in the registry's care.
 func TestRenew(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -131,8 +131,8 @@ func TestRenew(t *testing.T) {
 	assert.ErrorContains(t, b.Renew(), "refused")
 }
 
-// The header has its time from the request's end, however many bytes come.
-func TestAnswerThatTrickles(t *testing.T) {
+// The header's time counts from the end of the request, even while bytes keep coming.
+func TestResponseThatTrickles(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Response: brief, Idle: patience})
 	b.Begin(nil)
 	b.RequestSent()
@@ -170,7 +170,7 @@ func TestBackendThatDoesNotRead(t *testing.T) {
 	assert.NotZero(t, b.Sent())
 }
 
-// The total bounds what the time between bytes doesn't.
+// Total bounds an exchange whose bytes keep coming.
 func TestTotal(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Response: patience, Idle: patience, Total: brief})
 	b.Begin(nil)
@@ -203,8 +203,7 @@ func TestExchangesDoNotAllocate(t *testing.T) {
 	}))
 }
 
-// An exchange whose writer was interrupted too late to matter leaves the next one nothing to
-// stumble over, on any system.
+// An Interrupt that comes too late for its exchange does not disturb the next one, on any system.
 func TestExchangeAfterInterrupt(t *testing.T) {
 	for _, of := range []func(net.Conn) link{newLink, func(c net.Conn) link { return newPlain(c) }} {
 		b, theirs := dial(t, BackendLimits{Response: patience})
@@ -213,12 +212,12 @@ func TestExchangeAfterInterrupt(t *testing.T) {
 		b.Interrupt()
 		b.End()
 		b.Begin(nil)
-		send(t, theirs, "answer")
+		send(t, theirs, "response")
 		in := make([]byte, 10)
-		b.reused = false // The answer is there before the request, so that nobody waits for it.
+		b.reused = false // The response is there before the request, so that nobody waits for it.
 		n, err := b.Ask([]byte("request"), in)
 		require.NoError(t, err)
-		assert.Equal(t, "answer", string(in[:n]))
+		assert.Equal(t, "response", string(in[:n]))
 		got, err := read(theirs)
 		require.NoError(t, err)
 		assert.Equal(t, "request", got)

@@ -11,7 +11,7 @@ const (
 	// notYet: it waits for a 100 before it sends them.
 	notYet int32 = iota
 	owes
-	// forgiven: the response has begun to come, and it may be that nobody waits for the rest.
+	// forgiven: the response has begun, and perhaps nobody waits for the rest of the body.
 	forgiven
 )
 
@@ -19,19 +19,28 @@ const (
 type body struct {
 	// owing is notYet, owes or forgiven.
 	owing atomic.Int32
-	// sends and takes are the paces at which the client sends a body and takes a response.
+	// sends and takes are the least rates at which the client sends a body and takes a response.
 	sends, takes pace
-	// moment is when ReadBy is to return; 0 outside of it.
+	// moment is when ReadBy returns; 0 outside of it.
 	moment int64
-	// idle is when the Read that runs will have taken too long; 0 while none runs.
+	// idle is when the client has sent nothing for too long; 0 while no Read runs.
 	idle int64
-	// paced reports that the client owes bytes to the Read that runs, which began at began.
+	// paced reports whether the least rate holds for the current Read, which began at began.
 	paced bool
 	began int64
 }
 
-// Body notes that a request's header was read, and that what is read next is its body. With
-// expects, the client owes nothing of it before Owe, or its first byte.
+// hold holds a client to the least rate of its limits.
+func (b *body) hold(limits *ClientLimits) {
+	b.sends = pace{rate: limits.MinRate, grace: limits.RateGrace}
+	b.takes = b.sends
+}
+
+// begin begins the bodies of another request.
+func (b *body) begin() { b.sends.behind, b.takes.behind = 0, 0 }
+
+// Body notes that a request's header was read, and that its body is read next. With expects, the
+// client owes nothing of it before Owe, or before its first byte.
 func (c *Client) Body(expects bool) {
 	c.phase = inBody
 	c.body.owing.Store(owes)
@@ -48,21 +57,15 @@ func (c *Client) Owe() {
 	}
 }
 
-// Forgive notes that the response has begun to come, so that no least rate holds for the rest of
-// the request. Another goroutine may be reading.
+// Forgive notes that the response has begun, so that no least rate holds for the rest of the
+// request. Another goroutine may be reading.
 func (c *Client) Forgive() { c.body.owing.Store(forgiven) }
 
-// ErrNotYet is what ReadBy fails with when its moment has come.
+// ErrNotYet is the error of ReadBy when its moment has come.
 var ErrNotYet = errors.New("not yet")
 
-// Soon is the moment that is so far from now, or up to a tick earlier, for ReadBy. Half a tick has
-// it be noticed at the tick that is meant.
-func (c *Client) Soon(d time.Duration) int64 {
-	return c.registry.now.Load() + int64(d-c.registry.tick/2)
-}
-
-// ReadBy is Read of a body that waits no longer than up to a moment, and fails with ErrNotYet then.
-// The client owes nothing meanwhile: it may be waiting for the response.
+// ReadBy reads a body, but waits until a moment at most, and then fails with ErrNotYet. The client
+// owes nothing during the wait: it may be waiting for the response.
 func (c *Client) ReadBy(p []byte, moment int64) (int, error) {
 	c.body.moment = moment
 	n, err := c.Read(p)
@@ -73,25 +76,26 @@ func (c *Client) ReadBy(p []byte, moment int64) (int, error) {
 	return n, err
 }
 
-// bodyDue is when a Read of a body will be overdue: when no byte has come for too long, or when the
-// client is too slow.
+// bodyDue is when a Read of a body is overdue: when the client has sent nothing for too long, or
+// has fallen too far behind the least rate.
 func (c *Client) bodyDue() int64 {
 	b := &c.body
 	if b.idle == 0 {
 		b.idle = c.in(c.all.limits.Read)
 	}
-	if b.paced = b.moment == 0 && b.sends.holds() && b.owing.Load() == owes; !b.paced {
+	b.paced = b.moment == 0 && b.sends.holds() && b.owing.Load() == owes
+	if !b.paced {
 		return soonest(b.idle, b.moment)
 	}
-	b.began = c.registry.now.Load()
+	b.began = c.now()
 	return soonest(b.idle, c.in(max(b.sends.left(), 1)))
 }
 
-// bodyOver is the end of a Read of a body.
+// bodyOver is called when a Read of a body has ended: see over.
 func (c *Client) bodyOver(n int, err error) (again bool, _ error) {
 	b := &c.body
 	if b.paced {
-		b.sends.waited(time.Duration(c.registry.now.Load()-b.began), n)
+		b.sends.waited(time.Duration(c.now()-b.began), n)
 	} else if n > 0 {
 		b.owing.CompareAndSwap(notYet, owes)
 	}

@@ -2,16 +2,69 @@ package netconn
 
 import (
 	"crypto/tls"
+	"iter"
 	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
 )
 
+// ClientLimits bound how long a client may make us wait, and how much it may hold. 0 is no bound.
+type ClientLimits struct {
+	// Header is from a request's first byte to the end of its header, and from the connect to the
+	// first byte of the first request.
+	Header time.Duration
+	// Idle is from the end of one request to the first byte of the next.
+	Idle time.Duration
+	// Read and Write are between bytes, of a request's body and of a response.
+	Read, Write time.Duration
+	// MinRate is the least rate of a body, both ways, in bytes a second. A client may fall behind
+	// it by RateGrace.
+	MinRate   int64
+	RateGrace time.Duration
+	// Connections is how many connections there may be: see AwaitRoom.
+	Connections int
+	// Pipes is how many responses may be spliced at once, at two descriptors each.
+	Pipes int
+}
+
+// Clients are the connections of clients.
+type Clients struct {
+	*Registry
+	room
+	stopping
+	limits ClientLimits
+	pipes  pipes
+	rests  rests
+}
+
+// NewClients makes a registry for the connections of clients.
+func NewClients(limits ClientLimits) *Clients {
+	timeouts := []time.Duration{limits.Header, limits.Idle, limits.Read, limits.Write, limits.RateGrace}
+	return &Clients{
+		Registry: newRegistry(timeouts...),
+		room:     room{max: limits.Connections},
+		stopping: stopping{changed: make(chan struct{}, 1)},
+		limits:   limits,
+		pipes:    pipes{max: int64(limits.Pipes)},
+	}
+}
+
+// each goes through the clients. The registry is locked by the caller.
+func (all *Clients) each() iter.Seq[*Client] {
+	return func(yield func(*Client) bool) {
+		for conn := range all.conns {
+			if !yield(conn.owner.(*Client)) {
+				return
+			}
+		}
+	}
+}
+
 // Client is the connection of a client. One goroutine may use it.
 //
-// Serve waits for a request's first bytes, Read reads the rest of its header and, after Body, its
-// body; after Idle comes the next one.
+// Serve waits for the first bytes of a request. Read reads the rest of its header and, after Body,
+// its body. After Idle comes the next request.
 type Client struct {
 	Conn
 	all       *Clients
@@ -21,11 +74,11 @@ type Client struct {
 	stage atomic.Int32
 	phase phase
 	wait  wait
-	// headDue is when the header that is being read, or the handshake of TLS, will be overdue.
+	// headDue is when the header that is being read is overdue, or the TLS handshake.
 	headDue int64
 	body    body
 	looked  looked
-	// left reports that the client has reset the connection.
+	// left reports whether the client has reset the connection.
 	left   atomic.Bool
 	ending ending
 }
@@ -46,21 +99,21 @@ const (
 type ending int
 
 const (
-	// orderly: the client has sent nothing that wasn't read.
+	// orderly: all that the client sent was read.
 	orderly ending = iota
-	// lingering: it may be sending what nobody will read.
+	// lingering: the client may be sending what nobody will read.
 	lingering
 	// aborted: by a reset.
 	aborted
 )
 
-// Add takes a client's connection under the registry's care. With a config, the client is served by
+// Add puts a client's connection under the registry's care. With a config, the client is served by
 // TLS. The caller must Serve or Close it.
 func (all *Clients) Add(conn net.Conn, config *tls.Config) *Client {
 	c := &Client{all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
 	c.owner, c.reader = c, c
-	c.wait.used = c.arrivedInWait
-	c.body.sends, c.body.takes = newPace(all.limits), newPace(all.limits)
+	c.wait.arrived = c.arrivedInWait
+	c.body.hold(&all.limits)
 	c.writing.limit, c.writing.pace = all.limits.Write, &c.body.takes
 	var secure *secure
 	if config != nil {
@@ -71,7 +124,7 @@ func (all *Clients) Add(conn net.Conn, config *tls.Config) *Client {
 	return c
 }
 
-// addrOf is the IP address of addr, IPv4 as such; the zero Addr if it has none.
+// addrOf is the IP address of addr, with IPv4 as such; the zero Addr if it has none.
 func addrOf(addr net.Addr) netip.Addr {
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap()
@@ -79,18 +132,18 @@ func addrOf(addr net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// Peer is the address of who connected, unmapped; the zero Addr if it isn't an IP address.
+// Peer is the address of the other end, unmapped; the zero Addr if it isn't an IP address.
 func (c *Client) Peer() netip.Addr { return c.peer }
 
-// Begin notes that the first bytes of a request are here, as when Handler.Arrived is called.
+// Begin notes that the first bytes of a request are here. Serve calls it before Handler.Arrived.
 func (c *Client) Begin() {
 	c.phase = inHead
 	c.stage.Store(asking)
 	c.headDue = c.in(c.all.limits.Header)
-	c.body.sends.behind, c.body.takes.behind = 0, 0
+	c.body.begin()
 }
 
-// Idle notes that a request was read to its end and answered, and that the next one may come.
+// Idle notes that a request was read to its end and served, and that the next one may come.
 func (c *Client) Idle() {
 	c.phase = inWait
 	c.wait.due = 0
@@ -100,8 +153,8 @@ func (c *Client) Idle() {
 	c.Resume()
 }
 
-// due is when what the client is to send will be overdue. A header, and a handshake, isn't waited
-// for when the connection is to end.
+// due is when the part of a request that is expected now is overdue. No header and no handshake is
+// read on a connection that is to end.
 func (c *Client) due() (int64, error) {
 	switch c.phase {
 	case inWait:
@@ -115,7 +168,8 @@ func (c *Client) due() (int64, error) {
 	return c.headDue, nil
 }
 
-// over has a Read of a header or a body go on after a wake-up. A wait has more to look at then.
+// over lets the Read of a header or a body go on after a wake-up. A wait for a request ends then,
+// since there may be other reasons to wake it.
 func (c *Client) over(n int, err error) (again bool, _ error) {
 	if c.phase == inBody {
 		return c.bodyOver(n, err)
@@ -126,34 +180,30 @@ func (c *Client) over(n int, err error) (again bool, _ error) {
 // HasMore reports whether the client has sent more than was read, or ended its side.
 func (c *Client) HasMore() bool { return !c.quiet() }
 
-// Ended reports whether the client has ended its side of the connection, or reset it.
-func (c *Client) Ended() bool { return c.link.peer() != present }
-
-// hasLeft looks whether the client has reset the connection. One that has only ended its side may
-// still read, and nothing tells that from one that is gone until something is sent to it.
+// hasLeft looks whether the client has reset the connection. A client that has only ended its side
+// may still read. Nothing tells it from one that is gone until something is sent to it.
 func (c *Client) hasLeft() bool {
-	if c.link.peer() == broken {
+	if c.isReset() {
 		c.left.Store(true)
 	}
 	return c.left.Load()
 }
 
-// LeaveUnread notes that not all will be read that the client sends: the rest of a request's body,
-// or another request. If the connection is closed after it, Close lets the client finish sending,
-// within bounds: closing with bytes unread resets the connection, and the client may lose the
-// response that it had not read yet.
+// LeaveUnread notes that some of what the client sends will not be read: the rest of a request's
+// body, or another request. Close then lets the client finish sending, within bounds. Closing with
+// bytes unread would reset the connection, and the client could lose the response.
 func (c *Client) LeaveUnread() { c.ending = max(c.ending, lingering) }
 
-// Abort has Close reset the connection: the client can tell that the response is not complete where
-// a close would be its end.
+// Abort makes Close reset the connection. The client can then tell that the response is incomplete
+// where a close would mark its end.
 func (c *Client) Abort() { c.ending = aborted }
 
-// Splice makes a way for bytes from a backend to the client: see Splice. It returns nil where there
-// is none: by TLS, on some systems, with no descriptors left for it, or with as many as
-// ClientLimits allow. The caller must Close it.
+// Splice makes a Splice from a backend to the client. It returns nil where that isn't possible: by
+// TLS, on some systems, with no descriptors left, or with as many pipes as ClientLimits allow. The
+// caller must Close it.
 func (c *Client) Splice(from *Conn) *Splice { return newSplice(from, &c.Conn, &c.all.pipes) }
 
-// Close closes the connection, so that a response that was written arrives.
+// Close closes the connection. A response that was written arrives, except after Abort.
 func (c *Client) Close() error {
 	if c.ending == aborted {
 		c.reset()

@@ -23,7 +23,7 @@ func send(t *testing.T, c net.Conn, text string) {
 	require.NoError(t, err)
 }
 
-// begin has a request begin with text.
+// begin begins a request with text.
 func begin(t *testing.T, c *Client, theirs net.Conn, text string) {
 	t.Helper()
 	send(t, theirs, text)
@@ -38,7 +38,7 @@ func TestPeer(t *testing.T) {
 	assert.Equal(t, netip.Addr{}, addrOf(&net.UnixAddr{}))
 }
 
-// Nobody waits for an answer when nothing was sent: that is an end, not an error.
+// A client that sends nothing awaits no response, so its timeout is an end and not an error.
 func TestClientThatSendsNothing(t *testing.T) {
 	_, c, _ := client(t, ClientLimits{Header: brief})
 	takes(t, brief, func() {
@@ -54,7 +54,7 @@ func TestClientThatSendsNothing(t *testing.T) {
 	})
 }
 
-// A header has its time from its first byte on, however many bytes follow.
+// A header's time counts from its first byte, even while bytes keep coming.
 func TestHeaderThatTrickles(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: brief, Idle: patience, Read: patience})
 	begin(t, c, theirs, "G")
@@ -84,7 +84,7 @@ func TestHeaderThatTrickles(t *testing.T) {
 	assert.True(t, errors.As(err, &timeout) && timeout.Timeout())
 }
 
-// A body has its time between bytes.
+// A body's time counts between bytes.
 func TestBodyThatStops(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: brief, Read: 4 * brief})
 	begin(t, c, theirs, "G")
@@ -114,8 +114,8 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	takes(t, brief, func() { assert.Equal(t, ErrTimeout, fill(c)) })
 }
 
-// The time without progress begins when the last byte left, and not a whole timeout later, when
-// that is noticed.
+// The time without progress counts from when the last byte left, and not from when that is noticed,
+// which may be a whole timeout later.
 func TestStalledWritesEndInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 2 * time.Second
@@ -132,7 +132,7 @@ func TestStalledWritesEndInTime(t *testing.T) {
 	})
 }
 
-// As long as some bytes leave, a slow client has time.
+// A slow client has time as long as some bytes leave.
 func TestClientThatReadsSlowly(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Write: brief})
 	done := make(chan error, 1)
@@ -152,7 +152,7 @@ func TestClientThatReadsSlowly(t *testing.T) {
 	assert.NoError(t, <-done)
 }
 
-// Who is woken although nothing is overdue goes on.
+// A Read or a Write that is woken early goes on.
 func TestWakingIsAHint(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: patience, Read: patience, Write: patience})
 	begin(t, c, theirs, "G")
@@ -197,7 +197,7 @@ func TestCloseIdle(t *testing.T) {
 	assert.Equal(t, "G", got, "what had come is served")
 }
 
-// What runs when the registry closes runs to its end, and the connection ends with it.
+// A request that runs when the registry closes runs to its end. The connection ends after it.
 func TestCloseIdleLeavesRequestsAlone(t *testing.T) {
 	all, c, theirs := client(t, ClientLimits{})
 	begin(t, c, theirs, "G")
@@ -209,13 +209,13 @@ func TestCloseIdleLeavesRequestsAlone(t *testing.T) {
 	all.CloseIdle()
 	send(t, theirs, "ET")
 	assert.Equal(t, "ET", <-got)
-	send(t, c, "answer")
+	send(t, c, "response")
 	c.Idle()
 	_, err := read(c)
 	assert.Equal(t, io.EOF, err)
 }
 
-// Who has just connected has a moment for the first request.
+// A client that has just connected has a moment for its first request.
 func TestCloseIdleAwaitsFirstRequests(t *testing.T) {
 	all, c, theirs := client(t, ClientLimits{})
 	got := make(chan string)
@@ -252,7 +252,7 @@ func TestWaitAndCut(t *testing.T) {
 	assert.Zero(t, all.Len())
 }
 
-// Closing with bytes unread would reset the connection, and the answer could be lost.
+// Closing with bytes unread would reset the connection, and the response could be lost.
 func TestLinger(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{})
 	begin(t, c, theirs, "POST")
@@ -269,7 +269,7 @@ func TestLinger(t *testing.T) {
 	assert.NoError(t, <-closed)
 }
 
-// Once the response has arrived, there is an end to what is dropped.
+// Once the response has arrived, lingering is bounded in bytes.
 func TestLingerEnds(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{})
 	begin(t, c, theirs, "POST")
@@ -318,7 +318,7 @@ func TestReadingAndWritingDoNotAllocate(t *testing.T) {
 	}))
 }
 
-// A wait for another request rests once, and is overdue when it was going to be.
+// A long wait rests once, and its timeout stays the same.
 func TestLongWait(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: patience, Idle: 4 * brief, Read: brief})
 	begin(t, c, theirs, "G")

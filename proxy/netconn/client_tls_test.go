@@ -43,7 +43,7 @@ func (of kind) clientByTLS(t *testing.T, limits ClientLimits) (*Client, *tls.Con
 	return c, secure
 }
 
-// The same loop serves a client by TLS: within the wait, out of it and back.
+// The same loop serves a client by TLS, with each verdict.
 func TestServeByTLS(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.clientByTLS(t, ClientLimits{Header: patience, Idle: patience, Read: patience})
@@ -66,7 +66,7 @@ func TestServeByTLS(t *testing.T) {
 	})
 }
 
-// Requests in one record come one after the other, also where what is lent holds only a part.
+// Requests in one record are served one after another, even if the lent memory holds only one.
 func TestRequestsInOneRecord(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.clientByTLS(t, ClientLimits{})
@@ -81,7 +81,7 @@ func TestRequestsInOneRecord(t *testing.T) {
 	})
 }
 
-// A body and a response pass each other, whole, though both sides are woken all the time.
+// A body and a response pass each other whole while Reads and Writes are woken all the time.
 func TestBodyAndResponseByTLS(t *testing.T) {
 	body, response := random(3<<20), random(5<<20)
 	onBothKinds(t, func(t *testing.T, of kind) {
@@ -166,8 +166,8 @@ func TestTimeoutsByTLS(t *testing.T) {
 	})
 }
 
-// A client that doesn't make the handshake has the time for its first request, and leaves earlier
-// if it is to.
+// A handshake has the time of the first request. It fails earlier if the connection is to leave, or
+// if the registry closes.
 func TestHandshakeThatStalls(t *testing.T) {
 	server, _ := configs(t)
 	serve := func(limits ClientLimits) (*Clients, *net.TCPConn, <-chan struct{}) {
@@ -205,7 +205,7 @@ func (d dripping) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A record takes the time that it takes, as long as bytes of it come, and not too slowly.
+// A record may take long, as long as its bytes keep coming at the least rate.
 func TestRecordsThatDrip(t *testing.T) {
 	server, client := configs(t)
 	f := func(limits ClientLimits, pause time.Duration, want error) {
@@ -241,7 +241,7 @@ func TestRecordsThatDrip(t *testing.T) {
 	f(ClientLimits{Read: time.Minute, MinRate: 10, RateGrace: 10 * time.Second}, time.Second, ErrTooSlow)
 }
 
-// What TLS sends for itself is nothing that a client has sent.
+// HasMore is about what the client has sent, not about what TLS sends for itself.
 func TestClientIsQuietByTLS(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.clientByTLS(t, ClientLimits{})
@@ -260,7 +260,7 @@ func TestClientIsQuietByTLS(t *testing.T) {
 	})
 }
 
-// What is left unread is dropped, and the response arrives, and after it the alert.
+// What was left unread is dropped. The response arrives, and the alert behind it.
 func TestLingerByTLS(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.clientByTLS(t, ClientLimits{Header: brief})
@@ -283,7 +283,7 @@ func TestLingerByTLS(t *testing.T) {
 	})
 }
 
-// A response that isn't complete doesn't end by an alert.
+// A response that is cut does not end with an alert.
 func TestAbortByTLS(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.clientByTLS(t, ClientLimits{})
@@ -296,7 +296,7 @@ func TestAbortByTLS(t *testing.T) {
 	})
 }
 
-// A registry that closes has a request that is under way come in, and ends the connection after it.
+// When the registry closes, a request that is on its way is served. The connection ends after it.
 func TestCloseIdleByTLS(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.clientByTLS(t, ClientLimits{})
@@ -314,7 +314,7 @@ func TestCloseIdleByTLS(t *testing.T) {
 	})
 }
 
-// A client by TLS rests in a long wait, and goes on as it was.
+// A client by TLS rests in a long wait, and is served after it.
 func TestLongWaitByTLS(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.clientByTLS(t, ClientLimits{Header: patience, Idle: patience, Read: brief})
@@ -331,7 +331,7 @@ func TestLongWaitByTLS(t *testing.T) {
 	})
 }
 
-// A tunnel may have TLS on either side, and on both.
+// A tunnel may have TLS on one side or on both.
 func TestTunnelByTLS(t *testing.T) {
 	sent := make([]byte, 2<<20)
 	_, _ = rand.Read(sent) // never fails
@@ -381,7 +381,7 @@ func TestTunnelByTLS(t *testing.T) {
 	})
 }
 
-// An end without the alert is told apart, and there is nothing to splice.
+// An end without the alert is an error. Nothing by TLS is spliced.
 func TestCutByTLS(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.clientByTLS(t, ClientLimits{})

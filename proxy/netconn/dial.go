@@ -9,19 +9,7 @@ import (
 	"time"
 )
 
-// Target is what a Dialer connects to.
-type Target struct {
-	// Network is "tcp", over IPv6 or IPv4, or "unix".
-	Network string
-	// Addr is "host:port" for tcp, and the socket's path for unix.
-	Addr string
-	// TLS is what TLS over the connection is made with, the name to verify included; nil for none.
-	TLS *tls.Config
-}
-
-// Dialer connects to backends. It remembers the addresses of their names: a name is looked up at
-// its first dial, and later by a dial that finds the addresses older than 10 seconds, which
-// doesn't wait for the lookup.
+// Dialer connects to backends. It remembers the addresses of their names: see name.
 type Dialer struct {
 	registry *Registry
 	limits   BackendLimits
@@ -32,9 +20,9 @@ type Dialer struct {
 	names map[string]*name
 }
 
-// NewDialer makes a dialer with a registry of its own for its connections. A nil resolver stands
-// for the system's. Unless onLookup is nil, it is called when lookups of a host begin to fail, with
-// the reason, and with nil when they succeed again.
+// NewDialer makes a dialer with a registry of its own for its connections. A nil resolver is the
+// system's. onLookup may be nil; it is called when lookups of a host begin to fail, with the
+// reason, and when they succeed again, with nil.
 func NewDialer(limits BackendLimits, resolver Resolver, onLookup func(host string, err error)) *Dialer {
 	if resolver == nil {
 		resolver = net.DefaultResolver
@@ -67,7 +55,23 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Backend, error) {
 	return b, nil
 }
 
-// name is the one that is kept for an address.
+// Renew replaces the connection by a new one, which can't turn out to be closing, unless no
+// exchange has gone over it. The Backend stays the same, so a pool of them keeps its number.
+func (b *Backend) Renew() error {
+	if !b.used {
+		return nil
+	}
+	conn, secure, err := b.connect(context.Background())
+	if err != nil {
+		return err
+	}
+	b.replace(conn, secure)
+	b.used = false
+	b.startAge()
+	return nil
+}
+
+// name returns the name of an address. It makes each only once.
 func (d *Dialer) name(addr string) (*name, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -82,8 +86,7 @@ func (d *Dialer) name(addr string) (*name, error) {
 	return n, err
 }
 
-// connect makes a connection for b. The connection carries the bytes; secure is the TLS over it,
-// nil without.
+// connect makes a network connection for b, and TLS over it if the target has any.
 func (b *Backend) connect(ctx context.Context) (net.Conn, *secure, error) {
 	began := time.Now()
 	defer func() { b.connecting = time.Since(began) }()
@@ -98,7 +101,7 @@ func (b *Backend) connect(ctx context.Context) (net.Conn, *secure, error) {
 	}
 	s := newSecure(conn, tls.Client, b.target.TLS)
 	if err := s.openBefore(ctx); err != nil {
-		_ = conn.Close() // what the handshake failed with says more
+		_ = conn.Close() // The handshake's error says more.
 		if b.name != nil {
 			b.name.letGo(b)
 			b.name.doubt()
@@ -108,7 +111,7 @@ func (b *Backend) connect(ctx context.Context) (net.Conn, *secure, error) {
 	return conn, s, nil
 }
 
-// reach connects to the socket, or to an address of the name.
+// reach connects to the unix socket, or to one of the name's addresses.
 func (b *Backend) reach(ctx context.Context) (net.Conn, error) {
 	if b.name == nil {
 		return dialOne(ctx, b.target.Network, b.target.Addr)

@@ -25,8 +25,7 @@ type secured struct {
 	dialed *Dialer
 }
 
-// dialTLS connects by TLS. Whatever the server's and the client's configurations don't say is as it
-// should be.
+// dialTLS connects by TLS. It adds what the two configurations leave out.
 func dialTLS(t *testing.T, limits BackendLimits, server, client *tls.Config) secured {
 	t.Helper()
 	ca := tlstest.NewCA(t)
@@ -44,8 +43,8 @@ func dialTLS(t *testing.T, limits BackendLimits, server, client *tls.Config) sec
 	return secured{c, <-accepted, d}
 }
 
-// serveTLS serves the handshakes of a listener's connections. Those that fail say so by the
-// client's error.
+// serveTLS makes the handshakes of a listener's connections. If one fails, the client has the
+// error.
 func serveTLS(t *testing.T, config *tls.Config) (net.Listener, <-chan *tls.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -82,17 +81,17 @@ func serveTLS(t *testing.T, config *tls.Config) (net.Listener, <-chan *tls.Conn)
 	return ln, accepted
 }
 
-// exchange is one request and its answer.
+// exchange is one request and its response.
 func (s secured) exchange(t *testing.T) {
 	t.Helper()
 	s.Begin(nil)
 	send(t, s.Backend, "request")
 	expect(t, s.theirs, "request")
 	s.RequestSent()
-	send(t, s.theirs, "answer")
-	expect(t, s.Backend, "answer")
+	send(t, s.theirs, "response")
+	expect(t, s.Backend, "response")
 	assert.EqualValues(t, len("request"), s.Sent())
-	assert.EqualValues(t, len("answer"), s.Received())
+	assert.EqualValues(t, len("response"), s.Received())
 }
 
 func expect(t *testing.T, from io.Reader, text string) {
@@ -116,7 +115,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// What a handshake fails with says what was wrong, and takes the connection with it.
+// A handshake's error says what was wrong. The connection is closed.
 func TestTLSRefuses(t *testing.T) {
 	ca, other := tlstest.NewCA(t), tlstest.NewCA(t)
 	f := func(want string, server *tls.Config, client tls.Certificate) {
@@ -177,7 +176,7 @@ func TestTLSClientCertificateMissing(t *testing.T) {
 	assert.Zero(t, c.Received())
 }
 
-// The handshake has no time of its own.
+// The handshake is part of the time for the connect.
 func TestTLSHandshakeIsPartOfTheConnect(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -192,16 +191,15 @@ func TestTLSHandshakeIsPartOfTheConnect(t *testing.T) {
 	assert.True(t, late.Timeout())
 }
 
-// arrived waits until the system has something for us that TLS hasn't read.
+// arrived waits until something has come that TLS hasn't read.
 func (s secured) arrived(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool { return !s.link.quiet() }, patience, time.Millisecond)
 }
 
-// A session ticket is nothing that anybody has to read.
+// A session ticket does not make a connection stale.
 func TestTLSTicketsAreQuiet(t *testing.T) {
-	// Asked for a certificate, the client is sent its ticket when its handshake is over, else in
-	// the midst of it.
+	// A client that is asked for a certificate gets its ticket after its handshake, else within it.
 	s := dialTLS(t, BackendLimits{}, &tls.Config{ClientAuth: tls.RequestClientCert},
 		&tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(1)})
 	s.Begin(nil)
@@ -234,18 +232,18 @@ func TestTLSStale(t *testing.T) {
 	f("unsolicited", func(s secured) { send(t, s.theirs, "x") })
 }
 
-// The alert may come together with the end of the answer, and be read with that: then the network
-// is silent.
-func TestTLSStaleFromTheAnswerOn(t *testing.T) {
+// The alert may come with the end of the response, and be read with it. The network shows nothing
+// then.
+func TestTLSStaleFromTheResponseOn(t *testing.T) {
 	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
 	s.exchange(t)
 	s.Begin(nil)
-	send(t, s.theirs, "answer")
+	send(t, s.theirs, "response")
 	require.NoError(t, s.theirs.CloseWrite())
 	s.arrived(t)
-	for got := 0; got < len("answer"); {
+	for got := 0; got < len("response"); {
 		n, err := s.Read(make([]byte, 1))
-		require.NoError(t, err, "what follows comes after the answer")
+		require.NoError(t, err, "what follows comes after the response")
 		got += n
 	}
 	s.Begin(nil)
@@ -254,22 +252,22 @@ func TestTLSStaleFromTheAnswerOn(t *testing.T) {
 	assert.Equal(t, io.EOF, err)
 }
 
-// Looking takes nothing from who reads then.
-func TestTLSQuietKeepsTheAnswer(t *testing.T) {
+// The byte that quiet reads is there for the next Read.
+func TestTLSQuietKeepsTheResponse(t *testing.T) {
 	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
 	s.Begin(nil)
 	assert.True(t, s.quiet())
-	send(t, s.theirs, "answer")
+	send(t, s.theirs, "response")
 	require.Eventually(t, func() bool { return !s.quiet() }, patience, time.Millisecond)
 	n, err := s.Read(nil)
 	assert.Zero(t, n)
 	assert.NoError(t, err)
-	expect(t, s.Backend, "answer")
-	assert.EqualValues(t, len("answer"), s.Received())
+	expect(t, s.Backend, "response")
+	assert.EqualValues(t, len("response"), s.Received())
 	assert.True(t, s.quiet())
 }
 
-// An end without TLS's alert may be an attacker's doing.
+// An end without TLS's alert is an error.
 func TestTLSCut(t *testing.T) {
 	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
 	s.Begin(nil)
@@ -281,7 +279,7 @@ func TestTLSCut(t *testing.T) {
 	assert.Equal(t, errCut, s.Err())
 }
 
-// A Write that waits is woken by every tick of the registry, and must go on where it was.
+// Each tick wakes a Write that waits, and it goes on where it was.
 func TestTLSWriteGoesOn(t *testing.T) {
 	s := dialTLS(t, BackendLimits{Response: brief, Idle: patience}, &tls.Config{}, &tls.Config{})
 	sent := make([]byte, 8<<20)
@@ -325,7 +323,7 @@ func TestTLSTimeouts(t *testing.T) {
 	require.NoError(t, s.Close(), "with no room for an alert")
 }
 
-// Who closes says so, and a connection is replaced with all that belongs to it.
+// Close sends the alert.
 func TestTLSClose(t *testing.T) {
 	s := dialTLS(t, BackendLimits{}, &tls.Config{}, &tls.Config{})
 	s.exchange(t)
@@ -373,8 +371,8 @@ func TestUnixSocket(t *testing.T) {
 		b.Begin(nil)
 		send(t, b, "request")
 		expect(t, theirs, "request")
-		send(t, theirs, "answer")
-		expect(t, b, "answer")
+		send(t, theirs, "response")
+		expect(t, b, "response")
 	}
 	theirs.Close()
 	await(t, b)
@@ -386,8 +384,7 @@ func TestUnixSocket(t *testing.T) {
 	assert.ErrorContains(t, err, "no such file")
 }
 
-// A tunnel to a backend by TLS carries what is inside of it, both ways, and each way to its own
-// end.
+// A tunnel to a backend by TLS carries the decrypted bytes, both ways, each to its own end.
 func TestTLSTunnel(t *testing.T) {
 	s := dialTLS(t, BackendLimits{Response: brief, Idle: patience, Total: brief}, &tls.Config{ClientAuth: tls.RequestClientCert},
 		&tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(1)})
@@ -406,7 +403,7 @@ func TestTLSTunnel(t *testing.T) {
 		began := s.registry.now.Load()
 		require.Eventually(t, func() bool { return s.registry.now.Load() > began+n*int64(s.registry.tick) && and() }, patience, time.Millisecond)
 	}
-	// The times for an exchange pass, and bound no tunnel.
+	// The times of an exchange pass. They do not bound the tunnel.
 	ticks(2*int64(brief/s.registry.tick), func() bool { return true })
 	sent := make([]byte, 16<<20)
 	_, _ = rand.Read(sent) // never fails

@@ -1,74 +1,137 @@
-// Package netconn wraps the connections of a proxy, to its clients and to its backends, so that
-// they time out without a timer or a deadline per request, and end in good order.
+// Package netconn wraps a proxy's connections, to its clients and to its backends, so that they
+// time out without a timer or a deadline for each request, and end in good order.
 //
-// A Registry keeps the connections of one side. Each Read and Write notes when it will be overdue,
-// by a coarse clock; one goroutine looks at those notes a few times per timeout and wakes what is
-// overdue by setting a deadline in the past. Waking is a hint: who is woken looks at the clock
-// again, and goes on if it is not overdue after all. So a wake-up that comes too late, when the
-// connection does something else already, harms nothing.
+// # Conn
 //
-// A Registry of clients also knows how far each is with a request (stage.go), so that a stop waits
-// for those alone that may still spend something, and bounds how many there are (room.go).
+// A Client and a Backend embed the same Conn. It has three parts:
 //
-// A Dialer takes the addresses of a backend's name in turn (name.go, dial.go), and a connection to
-// a backend knows until when it may be kept between two exchanges (keeping.go).
+//	layer       what Read and Write go through: cleartext, or TLS
+//	the times   when a Read or a Write is overdue
+//	link        the socket: plain, by package net, or raw, by system calls of our own
 //
-// # The trick
+// A reader decides how long a Read may take: the Client, by the part of a request that it expects;
+// the Backend, by the part of the response; or one direction of a Tunnel.
 //
-// Below the timeouts is a link, of one of two kinds. The plain one is an ordinary net.Conn. The raw
-// one, on Linux, makes the system calls itself, and leaves the waiting to package net; the comment
-// on raw says what that saves. Everything above is the same for both, and the plain one serves on
-// other systems, and on 386, whose system calls differ.
+// # Connections without deadlines
 //
-// A Splice goes further in the same way: a body passes from a backend's socket to a client's within
-// the kernel.
+// A Registry keeps the connections of one side. Each Read and Write notes when it is overdue, by a
+// coarse clock. One goroutine ticks a few times per timeout, moves the clock, and wakes what is
+// overdue by setting a deadline in the past. A wake-up is only a hint: whoever is woken looks at
+// the clock again, and goes on unless it is overdue. So a wake-up that comes late, when the
+// connection already does something else, does no harm.
+//
+// The same ticks serve three more purposes. If a client has reset its connection while its response
+// is awaited, the Read from the backend fails with ErrAbandoned. A client that has only ended its
+// side behind a whole request gets its response, since it may still read. A connection that has
+// waited long for another request, some 2 s by default, goes on in a new goroutine with a small
+// stack. And an end that a Read may have missed is found: see the hazards.
+//
+// # A least rate
+//
+// A pace holds a client to a least rate, in each direction of a body. What a client is behind is
+// the time for which it was waited for, by the coarse clock, less the time that the bytes which
+// passed take at that rate. Past the grace, the Read or the Write fails with ErrTooSlow. What a
+// client does beyond the rate counts for a pause as long, up to the grace.
+//
+// An upload is waited for while a Read of the body waits, but only until the response begins: after
+// that perhaps nobody wants the rest. While the backend doesn't take what was read, no Read waits.
+// A download is waited for while a Write waits, which is while the client's socket is full. Bytes
+// that the system takes at once make up for what the client is behind but don't put it ahead,
+// since a large send buffer would earn it much. So an idle stream owes nothing, and the rate costs
+// two loads of the clock. It doesn't bound clients that come again and again.
+//
+// # Requests
+//
+// Client.Serve is the one loop that serves a client's requests. Within the wait for a request it
+// calls Handler.Arrived, which serves what is complete; most requests are. The handler's Verdict
+// says what comes next: wait for the next request; ignore what came, which was no request; attend
+// to a request outside of the wait, where more of it can be read; or end the connection. A
+// connection that waits holds no buffer: the handler lends one when bytes have come.
+//
+// A Clients registry knows the stage of each client (stage.go). So a stop waits only for those
+// whose request isn't admitted yet and may still spend a token, and closes those that wait for a
+// request. It also bounds how many clients there are (room.go): while somebody waits for room, the
+// connections that have waited longest for a request are closed, a 64th of them at once.
+//
+// Close is orderly unless something was left unread. Then it ends our side, and drops what the
+// client still sends until it ends its own: to close at once would reset the connection, and the
+// client could lose the response.
+//
+// # Backends
+//
+// A Dialer connects to backends. It looks a name up at the first dial, and again by a dial that
+// finds the addresses older than 10 s and doesn't wait for the result, or that reaches none of
+// them; after a failure once a second. Dials take the addresses in turn. An address that fails is
+// left out for 10 s. The next one is tried at once then, or beside the first after a head start of
+// 250 ms. If a lookup fails, the last addresses serve. Connections to addresses that are gone are
+// closed, those in use after their exchange (name.go, race.go).
+//
+// A connection is kept between exchanges until a second before the end that the backend announced,
+// and for its age in all (keeping.go). Before it is used again, a read that doesn't wait shows
+// whether it went stale: closed by the backend, or with bytes that nobody asked for.
+//
+// # Links
+//
+// The plain link is an ordinary net.Conn. The raw one, on Linux but not on 386, whose system calls
+// differ, makes its own system calls and leaves only the waiting to package net. It sends a request
+// to a backend from within the call that waits for the response, and serves a client from within
+// the call that waits for the next request, which saves a read in vain each time. Everything above
+// is the same for both.
+//
+// A Splice moves the rest of a large body of known size from a backend's socket to a client's
+// through a pipe, within the kernel.
 //
 // # TLS
 //
-// A Conn is the same with TLS and without: a layer over the link, chosen when the connection is
-// made. TLS stands above the timeouts, so that each piece of a record that arrives counts as
-// progress and a Write goes on after a wake-up; to a tls.Conn, a Write that was cut short is the
-// end. A Read that failed in time, or was interrupted, may be followed by another one: TLS is shown
-// a temporary error in its place, and the caller the true one.
+// TLS stands above the times. So each piece of a record counts as progress when it arrives, and a
+// Write goes on after a wake-up; a tls.Conn whose Write was cut short would be broken. A Read that
+// failed in time, or was interrupted, may be followed by another: TLS is shown a temporary error,
+// and the caller gets the true one.
 //
-// A connection by TLS is always read the plain way. To read from within the callback of a RawConn,
-// TLS would have to be driven without waiting, record by record, since its own Read calls
-// RawConn.Read, which isn't reentrant. That would save one system call a request, which is little
-// beside what the cryptography costs. So a request is served when the Read that brought it has
-// returned, by the same loop and the same Handler; requests in one record are served from TLS's
-// own buffer. Nothing by TLS is spliced.
+// Stale and HasMore have to read through TLS, without waiting, since bytes on the network may be
+// only a session ticket, and the closing alert may have been read with the last bytes. An end
+// without the alert is an error of its own, not io.EOF. Close sends the alert, except after Abort:
+// a response that is cut must not look complete.
 //
-// # Its hazards
+// A connection by TLS is always read the plain way. TLS's own Read calls that of the link, and
+// RawConn.Read isn't reentrant, so to read within its callback TLS would have to be driven record
+// by record. That would save one system call a request, which is little beside what the
+// cryptography costs. Requests by TLS are served by the same loop and the same Handler, when the
+// Read that brought them has returned. Several that came in one record are served from TLS's
+// buffer. Nothing by TLS is spliced.
 //
-// Whoever makes the calls must mind what package net would have. The tests named reproduce each
-// over both kinds of link; they are in the files hazard_*_test.go.
+// # Hazards
 //
-//   - The poller tells of an arrival once, and RawConn.Read forgets what it told before. An end
-//     that came in one packet with a request or an answer isn't told of again, so who waits must
-//     first have found the socket empty after RawConn.Read began. All Reads do that end with their
-//     wait; ask does by looking for what shouldn't be there (ErrStale), which it has to do anyway.
-//     TestRequestAndEndInOnePacket, TestAnswerAndEndInOnePacket.
-//   - For the same reason, what a small buffer left behind isn't told of again.
+// A raw link must take care of what package net would have. The tests named here reproduce each
+// hazard over both kinds of link; they are in hazard_*_test.go.
+//
+//   - The poller reports an arrival once, and RawConn.Read forgets what was reported before. An end
+//     that came in one packet with a request or a response isn't reported again, so a Read that
+//     waits must first have found the socket empty after RawConn.Read began. All Reads do that if
+//     they end with their wait. ask looks for what shouldn't be there (ErrStale), which it has to
+//     do anyway. TestRequestAndEndInOnePacket, TestResponseAndEndInOnePacket.
+//   - For the same reason, bytes that a small buffer left behind aren't reported again.
 //     TestShortReadThenWait.
-//   - Requests are answered from within a RawConn.Read that then goes on, and so forgets nothing.
-//     That needs no look at the socket if the last read took all that was there, which is when it
-//     didn't fill its buffer; all but an end in the same packet, for which a registry looks once a
-//     wait, so that it shows up to half a second late. What wakes a connection, or has it close or
-//     be cut, may come while it answers. TestRequestWhileAnother, TestEndWhileAnswering,
-//     TestRequestAndEndBeforeAnswering, TestMoreThanWasLent, TestWokenWhileAnswering,
-//     TestIdleAfterAnswering, TestCloseIdleWhileAnswering, TestCutWhileAnswering.
+//   - Requests are served from within a RawConn.Read that goes on afterwards, and so forgets
+//     nothing. It needs no look at the socket if the last read took all that was there, that is, if
+//     it didn't fill its buffer. Only an end in the same packet is missed. A registry looks for one
+//     once a wait, so it may be noticed half a second late. A wake-up, a close or a cut may come
+//     while a request is served. TestRequestWhileAnother, TestEndWhileServing,
+//     TestRequestAndEndBeforeServing, TestMoreThanWasLent, TestWokenWhileServing,
+//     TestIdleAfterServing, TestCloseIdleWhileServing, TestCutWhileServing.
 //   - The system may take a part of a write. The rest goes through package net, which waits, and
-//     ask says how much it sent. TestPartialWrites, TestPartialAsk.
-//   - A wake-up ends RawConn.Read between its callbacks, when a request may have left already, and
-//     one meant for a Write may hit the next. Each call says what it did, and who goes on does so
-//     from there. TestWokenInTheMidstOfAsk, TestWokenBeforeAsk.
-//   - Close comes while another goroutine reads or writes. It ends their wait, and itself waits for
-//     callbacks, which wait for nothing, but those that answer: so a client's connection is closed
-//     by who serves it, and others shut it down. TestCloseWhileWaiting, TestCutWhileWaiting.
-//   - A peer never reads. A write waits only where a registry can wake it. TestPeerThatNeverReads,
+//     ask returns how much it sent. TestPartialWrites, TestPartialAsk.
+//   - A wake-up ends RawConn.Read between its callbacks, when a request may already have left, and
+//     one that was meant for a Write may hit the next Write. Each call returns what it did, and its
+//     caller goes on from there. TestWokenInTheMidstOfAsk, TestWokenBeforeAsk.
+//   - Close comes while another goroutine reads or writes. It ends their wait, but itself waits for
+//     callbacks. Callbacks don't block, except those that serve a client. So a client's connection
+//     is closed by the goroutine that serves it, and others only shut it down.
+//     TestCloseWhileWaiting, TestCutWhileWaiting.
+//   - A peer never reads. A Write waits only where a registry can wake it. TestPeerThatNeverReads,
 //     TestTunnelToClientThatNeverReads.
-//   - A client closes its half, and still reads. An end is not a failure, and peer tells it from a
-//     reset without taking a byte. TestHalfClosedClient, TestHalfClosedTunnel, TestPresence.
+//   - A client ends its side, and still reads. An end is not a failure. peer tells it from a reset
+//     without taking a byte. TestHalfClosedClient, TestHalfClosedTunnel, TestPresence.
 //   - A descriptor's number belongs to another connection once this one is closed. System calls are
 //     made only while RawConn holds the descriptor. TestDescriptorGivenToAnother.
 //   - Clients come and go by the ten thousand, in every way. No descriptor and no goroutine stays.

@@ -7,5 +7,5 @@ import "testing"
 // TestDescriptorsGivenToOthers is TestDescriptorGivenToAnother ten times as often.
 func TestDescriptorsGivenToOthers(t *testing.T) { giveDescriptors(t, 50) }
 
-// TestManyConnectsAndDisconnects has a port for nearly every one that there is.
+// TestManyConnectsAndDisconnects makes nearly as many connects as there are ports.
 func TestManyConnectsAndDisconnects(t *testing.T) { comeAndGo(t, 50_000) }

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Close ends whatever waits for the other side, and waits for nothing itself.
+// Close ends each call that waits for the other side, and does not wait itself.
 func TestCloseWhileWaiting(t *testing.T) {
 	buf := make([]byte, 100)
 	much := make([]byte, 64<<20)
@@ -41,7 +41,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 	})
 }
 
-// Cut does the same to those in a registry's care, and their owners find out.
+// Cut does the same to a registry's connections, whose users find out.
 func TestCutWhileWaiting(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.client(t, ClientLimits{})
@@ -66,7 +66,7 @@ func requireCut(t *testing.T, err error) {
 	require.True(t, errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF), "%v", err)
 }
 
-// number is a connection's descriptor. Nothing protects what is done with it.
+// number is the number of a connection's descriptor.
 func number(t *testing.T, c net.Conn) (fd uintptr) {
 	t.Helper()
 	rc, err := c.(*net.TCPConn).SyscallConn()
@@ -75,9 +75,8 @@ func number(t *testing.T, c net.Conn) (fd uintptr) {
 	return fd
 }
 
-// A closed connection's descriptor number goes to the next connection. Whoever still uses the
-// closed one, and was using it while it was closed, neither takes a byte from the next nor slips
-// one in.
+// The number of a closed connection's descriptor goes to the next connection. Calls on the closed
+// connection, even those that ran while it was closed, take no byte from the next one and add none.
 func TestDescriptorGivenToAnother(t *testing.T) { giveDescriptors(t, 5) }
 
 func giveDescriptors(t *testing.T, times int) {
@@ -105,7 +104,7 @@ func giveDescriptors(t *testing.T, times int) {
 	})
 }
 
-// exchange sends both ways of a connection, and checks that nothing else comes.
+// exchange sends in both directions of a connection, and checks that nothing else comes.
 func exchange(t *testing.T, ours link, theirs *net.TCPConn) {
 	t.Helper()
 	for i := range 10 {
@@ -121,8 +120,8 @@ func exchange(t *testing.T, ours link, theirs *net.TCPConn) {
 	require.NoError(t, theirs.Close())
 }
 
-// hammer uses a connection in every way at once, and has done so when it returns, until stop. Its
-// other end keeps bytes coming and going.
+// hammer makes every kind of call on a connection at once, until stop, and keeps bytes coming and
+// going. When it returns, each kind has been made.
 func hammer(l link, theirs net.Conn) (stop func()) {
 	var begun, running sync.WaitGroup
 	var stopped atomic.Bool
@@ -145,7 +144,7 @@ func hammer(l link, theirs net.Conn) (stop func()) {
 	})
 	repeat(func() { _, _ = l.Write([]byte("write")) })
 	repeat(func() { l.peer() })
-	// Package io would have the kernel copy, through descriptors of its own that stay for a while.
+	// Without the wrappers the kernel would copy, through descriptors that stay open for a while.
 	running.Go(func() { _, _ = io.Copy(struct{ io.Writer }{theirs}, struct{ io.Reader }{theirs}) })
 	begun.Wait()
 	return func() {
@@ -155,15 +154,14 @@ func hammer(l link, theirs net.Conn) (stop func()) {
 	}
 }
 
-// Many clients come and go, in every way that clients go, over links of both kinds in turn. Nothing
-// of them stays.
+// Many clients come and go in every way, over links of both kinds in turn. They leave no descriptor
+// and no goroutine behind.
 func TestConnectsAndDisconnects(t *testing.T) { comeAndGo(t, 4_000) }
 
 func comeAndGo(t *testing.T, connects int) {
-	// One listener has as many connections as there are ports for the other end, for as long as
-	// those linger.
+	// Each listener has at most as many connections as there are ports, and some still linger.
 	const listeners, workers = 4, 16
-	ours, theirs := pair(t) // What the runtime opens for all connections is open then.
+	ours, theirs := pair(t) // After this, the runtime has opened what all connections share.
 	exchange(t, newLink(ours), theirs)
 	files, others := openFiles(t), goleak.IgnoreCurrent()
 	var lns []net.Listener
@@ -196,7 +194,7 @@ func comeAndGo(t *testing.T, connects int) {
 	goleak.VerifyNone(t, others)
 }
 
-// serve answers what comes to a listener with the same, until that is closed and all have gone.
+// serve echoes what comes to a listener, until it is closed and all clients have gone.
 func serve(ln net.Listener, all *Clients) {
 	var clients sync.WaitGroup
 	defer clients.Wait()
@@ -218,7 +216,7 @@ func serve(ln net.Listener, all *Clients) {
 	}
 }
 
-// echo answers requests with the same, until there are no more.
+// echo responds to each request with a copy of it.
 func echo(c *Client) {
 	for buf := make([]byte, 100); ; c.Idle() {
 		n, err := comes(c, buf)
@@ -231,8 +229,8 @@ func echo(c *Client) {
 	}
 }
 
-// visit connects, and goes in a way that differs by i: at once; after an answer; after its own end
-// and an answer; by a reset, idle, with a request under way, or with an answer unread.
+// visit connects, and leaves in a way that depends on i: at once; after a response; after its own
+// end and a response; by a reset while it is idle, has sent a request, or has a response to read.
 func visit(to net.Addr, i int) error {
 	conn, err := net.Dial(to.Network(), to.String())
 	if err != nil {

@@ -31,8 +31,7 @@ func (s *script) Attend() Verdict { return End }
 func goOn() Verdict { return Wait }
 func stop() Verdict { return Attend }
 
-// within has a client's first request "1", of one byte, be answered by steps, for whom room bytes
-// are lent.
+// within has a client's first request, "1", served by steps, with room bytes lent for each.
 func within(t *testing.T, of kind, limits ClientLimits, room int, steps func(c *Client, send func(string), end func()) []func() Verdict) (*script, Verdict) {
 	t.Helper()
 	c, theirs := of.client(t, limits)
@@ -50,7 +49,7 @@ func within(t *testing.T, of kind, limits ClientLimits, room int, steps func(c *
 	return s, awaits(c, s)
 }
 
-// What comes while a request is answered is there for the wait that follows.
+// Bytes that come while a request is served end the wait that follows.
 func TestRequestWhileAnother(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		s, verdict := within(t, of, ClientLimits{}, 100, func(_ *Client, send func(string), _ func()) []func() Verdict {
@@ -61,7 +60,7 @@ func TestRequestWhileAnother(t *testing.T) {
 	})
 }
 
-func TestEndWhileAnswering(t *testing.T) {
+func TestEndWhileServing(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		s, verdict := within(t, of, ClientLimits{}, 100, func(_ *Client, _ func(string), end func()) []func() Verdict {
 			return []func() Verdict{func() Verdict { end(); return Wait }}
@@ -71,8 +70,8 @@ func TestEndWhileAnswering(t *testing.T) {
 	})
 }
 
-// The end came with the request: nothing tells of it any more, but the registry looks.
-func TestRequestAndEndBeforeAnswering(t *testing.T) {
+// An end that came with the request isn't reported again. The registry looks for it.
+func TestRequestAndEndBeforeServing(t *testing.T) {
 	for _, idle := range []time.Duration{0, patience} {
 		onBothKinds(t, func(t *testing.T, of kind) {
 			c, theirs := of.client(t, ClientLimits{Idle: idle})
@@ -85,7 +84,7 @@ func TestRequestAndEndBeforeAnswering(t *testing.T) {
 			_, err := theirs.Write([]byte("1"))
 			require.NoError(t, err)
 			require.NoError(t, theirs.CloseWrite())
-			if _, ok := c.link.(*plain); !ok { // Which doesn't see the end behind the byte, nor need to.
+			if _, ok := c.link.(*plain); !ok { // A plain link can't see the end behind the byte.
 				require.Eventually(t, func() bool { return c.link.peer() == ended }, patience, time.Millisecond)
 			}
 			s := &script{lent: make([]byte, 100), client: c, steps: []func() Verdict{goOn}}
@@ -95,7 +94,7 @@ func TestRequestAndEndBeforeAnswering(t *testing.T) {
 	}
 }
 
-// What a small buffer left behind isn't told of again.
+// Bytes that a small buffer left behind aren't reported again, but they are read.
 func TestMoreThanWasLent(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		s, verdict := within(t, of, ClientLimits{}, 4, func(_ *Client, send func(string), _ func()) []func() Verdict {
@@ -106,8 +105,8 @@ func TestMoreThanWasLent(t *testing.T) {
 	})
 }
 
-// A wake-up that was meant for another wait.
-func TestWokenWhileAnswering(t *testing.T) {
+// A wake-up may have been meant for another wait.
+func TestWokenWhileServing(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		s, verdict := within(t, of, ClientLimits{}, 100, func(c *Client, send func(string), _ func()) []func() Verdict {
 			return []func() Verdict{func() Verdict { c.wakeRead(); send("22"); return Wait }, stop}
@@ -117,8 +116,8 @@ func TestWokenWhileAnswering(t *testing.T) {
 	})
 }
 
-// Each wait has its own time.
-func TestIdleAfterAnswering(t *testing.T) {
+// Each wait has a timeout of its own.
+func TestIdleAfterServing(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		takes(t, brief, func() {
 			s, verdict := within(t, of, ClientLimits{Header: time.Hour, Idle: brief}, 100, func(*Client, func(string), func()) []func() Verdict {
@@ -130,9 +129,8 @@ func TestIdleAfterAnswering(t *testing.T) {
 	})
 }
 
-// A registry that closes lets the request that is being answered end, and the one that came
-// meanwhile.
-func TestCloseIdleWhileAnswering(t *testing.T) {
+// A registry that closes lets the current request end, and the one that came meanwhile.
+func TestCloseIdleWhileServing(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		s, verdict := within(t, of, ClientLimits{}, 100, func(c *Client, send func(string), _ func()) []func() Verdict {
 			return []func() Verdict{func() Verdict { c.all.CloseIdle(); send("22"); return Wait }, goOn}
@@ -142,13 +140,13 @@ func TestCloseIdleWhileAnswering(t *testing.T) {
 	})
 }
 
-// Cut waits for nobody, not even for who answers from within a read.
-func TestCutWhileAnswering(t *testing.T) {
+// Cut does not wait for a Handler that serves from within a Read.
+func TestCutWhileServing(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		_, verdict := within(t, of, ClientLimits{}, 100, func(c *Client, _ func(string), _ func()) []func() Verdict {
 			return []func() Verdict{func() Verdict {
 				c.registry.Cut()
-				_, err := c.Write([]byte("answer"))
+				_, err := c.Write([]byte("response"))
 				assert.Error(t, err)
 				return Wait
 			}}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cork has what is sent wait for more, or for the end, and leave with that in one packet.
+// cork makes the system hold back what is sent, and send it together with the end.
 func cork(t *testing.T, c *net.TCPConn) {
 	t.Helper()
 	rc, err := c.SyscallConn()

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// cork does nothing here: an end may come in a packet of its own, but close behind.
+// cork does nothing here: the end comes in a packet of its own, close behind.
 func cork(*testing.T, *net.TCPConn) {}
 
-// openFiles can't count them here.
+// openFiles can't count descriptors here.
 func openFiles(*testing.T) int { return 0 }

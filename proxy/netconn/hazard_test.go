@@ -16,14 +16,14 @@ import (
 // kind makes links of one kind.
 type kind func(net.Conn) link
 
-// onBothKinds tests both kinds of link. Where raw doesn't exist, both are plain.
+// onBothKinds runs a test with both kinds of link. Where raw doesn't exist, both are plain.
 func onBothKinds(t *testing.T, test func(t *testing.T, of kind)) {
 	t.Helper()
 	t.Run("raw", func(t *testing.T) { test(t, newLink) })
 	t.Run("plain", func(t *testing.T) { test(t, func(c net.Conn) link { return newPlain(c) }) })
 }
 
-// pair is a link and its other end. A test that hangs finds both closed after a while, and fails.
+// pair is a link and its other end. Both are closed after a while, so that a test that hangs fails.
 func (of kind) pair(t *testing.T) (link, *net.TCPConn) {
 	t.Helper()
 	ours, theirs := pair(t)
@@ -47,7 +47,7 @@ func (of kind) backend(t *testing.T, limits BackendLimits) (*Backend, *net.TCPCo
 	return b, theirs
 }
 
-// take has a connection be a link of this kind.
+// take puts a connection over a link of this kind.
 func (of kind) take(t *testing.T, c *Conn) {
 	t.Helper()
 	guard(t, c.inner())
@@ -61,7 +61,7 @@ func guard(t *testing.T, c net.Conn) {
 	t.Cleanup(func() { hung.Stop() })
 }
 
-// sendLast sends text and the end of the connection's side in one packet.
+// sendLast sends text, and the end of the connection's side in the same packet.
 func sendLast(t *testing.T, c *net.TCPConn, text string) {
 	t.Helper()
 	cork(t, c)
@@ -78,8 +78,8 @@ func parked(t *testing.T) {
 	}, patience, time.Millisecond)
 }
 
-// whenParked does something once the goroutine of the test waits for the network. The caller must
-// call done.
+// whenParked calls what once the goroutine of the test waits for the network. The caller must call
+// done.
 func whenParked(t *testing.T, what func()) (done func()) {
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -89,8 +89,8 @@ func whenParked(t *testing.T, what func()) (done func()) {
 	return running.Wait
 }
 
-// A request and the end behind it arrive as one event, be it before or while they are waited for.
-// The end must not be waited for once more, and the answer can still be sent.
+// A request and the end behind it arrive as one event, before they are waited for or meanwhile. The
+// next wait sees the end, and the response can still be sent.
 func TestRequestAndEndInOnePacket(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		for _, waiting := range []bool{false, true} {
@@ -105,8 +105,8 @@ func TestRequestAndEndInOnePacket(t *testing.T) {
 			got, err := read(c)
 			require.NoError(t, err)
 			require.Equal(t, "request", got)
-			send(t, c, "answer")
-			expect(t, theirs, "answer")
+			send(t, c, "response")
+			expect(t, theirs, "response")
 			c.Idle()
 			_, err = read(c)
 			require.Equal(t, io.EOF, err)
@@ -114,23 +114,23 @@ func TestRequestAndEndInOnePacket(t *testing.T) {
 	})
 }
 
-// The same at a backend: the answer and the end behind it are two Reads, and the connection is not
-// for another request.
-func TestAnswerAndEndInOnePacket(t *testing.T) {
+// The same at a backend. The response and the end behind it are two Reads, and the connection is
+// stale.
+func TestResponseAndEndInOnePacket(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		b, theirs := of.backend(t, BackendLimits{})
 		b.Begin(nil)
 		buf := make([]byte, 100)
-		answered := make(chan struct{})
+		responded := make(chan struct{})
 		go func() {
-			defer close(answered)
+			defer close(responded)
 			expect(t, theirs, "request")
-			sendLast(t, theirs, "answer")
+			sendLast(t, theirs, "response")
 		}()
 		n, err := b.Ask([]byte("request"), buf)
 		require.NoError(t, err)
-		require.Equal(t, "answer", string(buf[:n]))
-		<-answered
+		require.Equal(t, "response", string(buf[:n]))
+		<-responded
 		_, err = read(b)
 		require.Equal(t, io.EOF, err)
 
@@ -145,18 +145,18 @@ func TestAnswerAndEndInOnePacket(t *testing.T) {
 	})
 }
 
-// How a message is read: by p's size, which may be less than what is there.
+// readBy is a way to read a message, or the part of it that p has room for.
 type readBy func(l link, p []byte) (int, error)
 
-// A small buffer takes a part of what is there. Nothing arrives with the rest, and what arrives
-// then is waited for.
+// A small buffer takes a part of what is there. The rest is read without anything else arriving,
+// and what arrives later is waited for.
 func TestShortReadThenWait(t *testing.T) {
 	const message = "0123456789"
 	f := func(t *testing.T, of kind, size int, first readBy, rest readBy) {
 		t.Helper()
 		l, theirs := of.pair(t)
 		go func() {
-			// The next message is sent when the last one was read, so each is waited for.
+			// Each message is sent when the last one was read, so each is waited for.
 			for ack := make([]byte, 1); ; {
 				if _, err := io.ReadFull(theirs, ack); err != nil {
 					return
@@ -205,8 +205,7 @@ func TestShortReadThenWait(t *testing.T) {
 	})
 }
 
-// Who is woken in the midst of Ask goes on where it was: each request leaves once, and each answer
-// arrives.
+// An Ask that is woken goes on where it was. Each request leaves once, and each response arrives.
 func TestWokenInTheMidstOfAsk(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		b, theirs := of.backend(t, BackendLimits{Response: patience, Idle: patience})
@@ -238,7 +237,7 @@ func TestWokenInTheMidstOfAsk(t *testing.T) {
 	})
 }
 
-// text is text of a size that differs by i.
+// text is some text of a size. It depends on i.
 func text(i, size int) string {
 	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0"
 	at := (i%len(alphabet) + len(alphabet)) % len(alphabet)
@@ -268,7 +267,7 @@ func keepWaking(c *Conn) (stop func()) {
 	}
 }
 
-// What woke a Write that had ended already is there when the next request is asked for.
+// A wake-up that comes after its Write hits the next Ask, which goes on.
 func TestWokenBeforeAsk(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		b, theirs := of.backend(t, BackendLimits{Response: patience})
@@ -277,18 +276,18 @@ func TestWokenBeforeAsk(t *testing.T) {
 		b.wakeWrite()
 		go func() {
 			expect(t, theirs, "request")
-			send(t, theirs, "answer")
+			send(t, theirs, "response")
 		}()
-		in := make([]byte, len("answer"))
+		in := make([]byte, len("response"))
 		n, err := b.Ask([]byte("request"), in)
 		require.NoError(t, err)
-		require.Equal(t, "answer", string(in[:n]))
+		require.Equal(t, "response", string(in[:n]))
 		assert.EqualValues(t, len("request"), b.Sent())
 	})
 }
 
-// A client that has ended its side may still read: it gets a response of any size. One that resets
-// the connection has left.
+// A client that has ended its side may still read, and gets a response of any size. A client that
+// resets the connection has left.
 func TestHalfClosedClient(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.client(t, ClientLimits{Write: patience})
@@ -300,14 +299,14 @@ func TestHalfClosedClient(t *testing.T) {
 		require.Eventually(t, func() bool { return c.link.peer() == ended }, patience, time.Millisecond)
 		assert.True(t, c.Ended())
 		assert.False(t, c.hasLeft())
-		answer := text(1, 8<<20)
+		response := text(1, 8<<20)
 		go func() {
-			_, _ = io.WriteString(c, answer)
+			_, _ = io.WriteString(c, response)
 			_ = c.CloseWrite()
 		}()
 		all, err := io.ReadAll(theirs)
 		require.NoError(t, err)
-		assert.True(t, answer == string(all))
+		assert.True(t, response == string(all))
 	})
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.client(t, ClientLimits{})
@@ -326,7 +325,7 @@ func TestHalfClosedClient(t *testing.T) {
 	})
 }
 
-// In a tunnel, an end of one side is passed on, and what the other side still sends arrives.
+// A tunnel passes the end of one side on, and what the other side still sends arrives.
 func TestHalfClosedTunnel(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, client := of.client(t, ClientLimits{Write: patience})

@@ -12,22 +12,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// narrow has little room between a connection's two ends, so that a write is taken in many parts.
-// Where less could be received than is in one packet, the system would wait before each.
+// narrow leaves little room between a connection's two ends, so that a write is taken in many
+// parts. With a smaller receive buffer, the system would wait before each packet.
 func narrow(t *testing.T, ours net.Conn, theirs *net.TCPConn) {
 	t.Helper()
 	require.NoError(t, ours.(*net.TCPConn).SetWriteBuffer(16<<10))
 	require.NoError(t, theirs.SetReadBuffer(256<<10))
 }
 
-// random is size bytes without two parts that are alike.
+// random is size bytes without a pattern.
 func random(size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.Read(b) // never fails
 	return b
 }
 
-// receive reads size bytes in small steps and answers with their checksum.
+// receive reads size bytes in small steps and responds with their checksum.
 func receive(c net.Conn, size int) error {
 	sum := sha256.New()
 	if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, io.LimitReader(c, int64(size)), make([]byte, 1000)); err != nil {
@@ -37,7 +37,7 @@ func receive(c net.Conn, size int) error {
 	return err
 }
 
-// A write that the system takes a part of goes on with the rest, and nothing of it leaves twice.
+// When the system takes a part of a write, the rest follows, and no byte leaves twice.
 func TestPartialWrites(t *testing.T) {
 	sent := random(1 << 20)
 	want := sha256.Sum256(sent)
@@ -70,7 +70,7 @@ func TestPartialWrites(t *testing.T) {
 	})
 }
 
-// What ask sends and what it leaves add up to the request.
+// What ask sends and what it leaves to Write add up to the request.
 func TestPartialAsk(t *testing.T) {
 	sent := random(1 << 20)
 	want := sha256.Sum256(sent)
@@ -115,8 +115,7 @@ func TestPartialAsk(t *testing.T) {
 	})
 }
 
-// A peer that never reads costs its time limit, and no more: neither it nor Close waits for it any
-// longer.
+// A Write to a peer that never reads ends with its time limit, and Close doesn't wait.
 func TestPeerThatNeverReads(t *testing.T) {
 	much := make([]byte, 8<<20)
 	onBothKinds(t, func(t *testing.T, of kind) {
@@ -138,7 +137,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 	})
 }
 
-// A tunnel to a client that never reads ends, although the backend goes on to send.
+// A tunnel to a client that never reads ends, although the backend keeps sending.
 func TestTunnelToClientThatNeverReads(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, client := of.client(t, ClientLimits{Write: brief})

@@ -7,34 +7,35 @@ import (
 	"time"
 )
 
-// keeping is whether a connection to a backend may be kept between two exchanges, and until when.
+// keeping decides whether a connection to a backend may be kept between two exchanges, and until
+// when.
 type keeping struct {
 	phase  atomic.Int32
 	closed sync.Once
-	// ageEnd is when the connection is too old for another exchange, by the registry's clock; 0 is
+	// ageEnd is when the connection is too old for another exchange by the registry's clock; 0 is
 	// never.
 	ageEnd int64
-	// idleLimit is for how long the backend keeps the connection while nothing comes, by its own
-	// words, less a margin; 0: it didn't say. idleEnd is when that will have passed.
+	// idleLimit is how long the backend said that it keeps an idle connection, less a margin; 0 if
+	// it didn't say. idleEnd is when that time has passed.
 	idleLimit time.Duration
 	idleEnd   time.Time
 }
 
-// The phases of a connection. Only one that is kept can be taken for another exchange, and only
-// such a one is closed by others than its user, so nobody takes one that is being closed.
+// The phases of a connection. Only a kept one can be taken for another exchange, and only a kept
+// one is closed by others than its user. So nobody takes a connection that is being closed.
 const (
 	connUsed int32 = iota
 	connKept
-	// connLeaving is in use, and won't be kept after that.
+	// connLeaving: it is in use, and won't be kept after that.
 	connLeaving
 	connRetired
 )
 
-// idleMargin is how much earlier than its backend a connection is given up, so that a request sent
+// idleMargin is how much earlier than the backend we give up a connection, so that a request sent
 // at the last moment arrives before the backend closes.
 const idleMargin = time.Second
 
-// startAge begins the life of a connection. It is shorter than the limit by up to a fifth, so that
+// startAge begins the life of a connection. A random part of up to a fifth is taken off, so that
 // connections that were made together don't end together.
 func (b *Backend) startAge() {
 	b.ageEnd, b.idleLimit = 0, 0
@@ -43,14 +44,14 @@ func (b *Backend) startAge() {
 	}
 }
 
-// KeptFor notes that the backend said for how long it keeps the connection while nothing comes. A
-// limit of a second leaves half of it.
+// KeptFor notes how long the backend keeps the connection while it is idle, as it said. Of a limit
+// that is shorter than two margins, half is left.
 func (b *Backend) KeptFor(limit time.Duration) {
 	b.idleLimit = max(1, limit-min(idleMargin, limit/2))
 }
 
-// Keep ends the use of a connection, and reports whether it may wait for another exchange. If not,
-// the caller must close it.
+// Keep ends the use of a connection, and reports whether it may be kept for another exchange. If
+// not, the caller must close it.
 func (b *Backend) Keep() bool {
 	if b.late(b.ageEnd) {
 		return false
@@ -61,8 +62,8 @@ func (b *Backend) Keep() bool {
 	return b.phase.CompareAndSwap(connUsed, connKept)
 }
 
-// Take begins the use of a connection that is new or was kept, and reports whether it may be used.
-// If not, the caller must close it.
+// Take begins the use of a connection, new or kept, and reports whether it may be used. If not, the
+// caller must close it.
 func (b *Backend) Take() bool {
 	if !b.phase.CompareAndSwap(connKept, connUsed) {
 		return b.phase.Load() == connUsed
@@ -70,7 +71,7 @@ func (b *Backend) Take() bool {
 	return !b.late(b.ageEnd) && (b.idleLimit == 0 || time.Now().Before(b.idleEnd))
 }
 
-// retire ends the connection: now if it is kept, else after its exchange.
+// retire ends the connection: at once if it is kept, else after its exchange.
 func (b *Backend) retire() {
 	if b.phase.CompareAndSwap(connUsed, connLeaving) {
 		return

@@ -5,45 +5,45 @@ import (
 	"time"
 )
 
-// The bounds of lingering. The bytes are enough for what may be in the buffers between a client and
-// us.
+// The bounds of lingering. The bytes are enough for what the buffers between a client and us may
+// hold.
 const (
 	lingerTime  = 5 * time.Second
 	lingerBytes = 16 << 20
 )
 
-// linger ends our side, and drops what the client sends until it ends its own, within bounds.
-// Closing with bytes unread loses the part of the response that isn't sent yet. So while there is
-// one, which may be because the client sends faster than it reads, only the time is bounded.
-func (c *Client) linger() {
-	if closeWrite(c.link.inner()) != nil {
+// linger ends our side, and drops what the client sends until it ends its own side, within bounds.
+// Closing with bytes unread would lose the part of the response that isn't sent yet. While there is
+// such a part, because the client sends faster than it reads, only the time is bounded.
+func (c *Conn) linger() {
+	if closeWrite(c.link) != nil {
 		return
 	}
-	rest := remainder{&c.Conn, c.in(lingerTime)}
+	rest := leftover{c, c.in(lingerTime)}
 	c.reader = rest
 	for ended := false; !ended; {
 		n, err := io.Copy(io.Discard, io.LimitReader(rest, lingerBytes))
-		ended = err != nil || n < lingerBytes || !hasUnsent(c.link.inner())
+		ended = err != nil || n < lingerBytes || !hasUnsent(c.inner())
 	}
 }
 
-// remainder is what a client still sends, until a moment. Nobody wants it decrypted.
-type remainder struct {
+// leftover is what a client sends that nobody reads, until a moment. It is not decrypted.
+type leftover struct {
 	conn  *Conn
 	until int64
 }
 
-func (r remainder) Read(p []byte) (int, error) {
-	return r.conn.receive(func() (int, error) { return r.conn.link.Read(p) })
+func (l leftover) Read(p []byte) (int, error) {
+	return l.conn.receive(func() (int, error) { return l.conn.link.Read(p) })
 }
 
-func (r remainder) due() (int64, error) { return r.until, nil }
+func (l leftover) due() (int64, error) { return l.until, nil }
 
-func (r remainder) over(_ int, err error) (again bool, _ error) { return err == errWoken, err }
+func (l leftover) over(_ int, err error) (again bool, _ error) { return err == errWoken, err }
 
 // reset makes the coming close a reset.
-func (c *Client) reset() {
-	if conn, ok := c.link.inner().(interface{ SetLinger(sec int) error }); ok {
+func (c *Conn) reset() {
+	if conn, ok := c.inner().(interface{ SetLinger(sec int) error }); ok {
 		_ = conn.SetLinger(0)
 	}
 }

@@ -5,12 +5,12 @@ import (
 	"net"
 )
 
-// ErrStale says that a connection can't be used again: since the last exchange the other side has
-// closed it, or has sent what nobody asked for.
+// ErrStale is the error of an exchange on a connection that can't be used again: since the last
+// exchange, the other side has closed it or has sent something unasked.
 var ErrStale = errors.New("the connection went stale")
 
-// errNothing is what a read that doesn't wait fails with when there is nothing. It is temporary,
-// since any other error is the end to a tls.Conn.
+// errNothing is the error of a read that doesn't wait when there is nothing. It is temporary, since
+// any other error breaks a tls.Conn.
 var errNothing net.Error = errorNothing{}
 
 type errorNothing struct{}
@@ -19,12 +19,12 @@ func (errorNothing) Error() string   { return "nothing to read" }
 func (errorNothing) Timeout() bool   { return true }
 func (errorNothing) Temporary() bool { return true }
 
-// Lender lends the memory that a connection's next bytes are read into, so that who waits for them
-// need not hold any.
+// Lender lends the memory that a connection's next bytes are read into, so that a connection holds
+// none while it waits.
 type Lender interface {
 	// Lend is called when bytes may have come.
 	Lend() []byte
-	// GiveBack is called when none had.
+	// GiveBack is called when none have.
 	GiveBack()
 }
 
@@ -33,44 +33,44 @@ type presence int
 
 const (
 	present presence = iota
-	// ended: it sends no more. Whether it still reads shows only when it is sent something.
+	// ended: it sends no more. It may still read, which shows only when something is sent to it.
 	ended
-	// broken: it doesn't, and has reset the connection.
+	// broken: it has reset the connection.
 	broken
 )
 
-// link is a connection in one of two ways: plain, on any system, and raw where that exists. One
-// goroutine reads and another may write.
+// link is a network connection of one of two kinds: plain, on any system, and raw, where that
+// exists. One goroutine may read while another writes.
 type link interface {
 	net.Conn
-	// readLent is Read into what l lends. When it fails, that may still be lent.
+	// readLent reads into memory that l lends. If it fails, the memory may still be lent.
 	readLent(l Lender) (int, error)
-	// readEach is readLent again and again, for as long as used says so of the bytes that came.
-	// Used may write, but neither read nor close. An end that came in one packet with bytes may go
-	// unnoticed, until the Read is woken.
-	readEach(l Lender, used func(n int) (wait bool)) (int, error)
-	// ask sends out and reads what comes back into in: n bytes of it. It may have sent only a part
-	// of out, or nothing, when n == 0 without an error: the rest is for Write and Read. With
-	// reused, it first makes sure that nothing has come, or it sends nothing and fails with
+	// readEach calls readLent, and arrived with the number of bytes, for as long as arrived reports
+	// that it waits for more. arrived may write, but neither read nor close. An end that came in
+	// one packet with bytes may go unnoticed until the Read is woken.
+	readEach(l Lender, arrived func(n int) (wait bool)) (int, error)
+	// ask sends out, and reads n bytes of what comes back into in. If n is 0 without an error, it
+	// may have sent only a part of out, or nothing, and the rest is up to Write and Read. With
+	// reused, it first looks whether anything has come; then it sends nothing and fails with
 	// ErrStale.
 	ask(out, in []byte, reused bool) (sent, n int, err error)
-	// readNow is Read, but fails with errNothing instead of waiting. Where the system can't do
-	// that, there is nothing.
+	// readNow reads, but fails with errNothing instead of waiting. It always does so where the
+	// system can't read without waiting.
 	readNow(p []byte) (int, error)
 	// quiet reports whether the other side has sent nothing that wasn't read, and closed nothing.
-	// Where the system can't tell, it is taken to be quiet.
+	// It returns true where the system can't tell.
 	quiet() bool
-	// peer says what is known of the other side. Where the system can't tell, it is present. It may
-	// be asked at any time.
+	// peer returns what is known of the other side, which is present where the system can't tell.
+	// It may be called at any time.
 	peer() presence
-	// cut ends the connection for whoever uses it, on both sides, and waits for nobody. It must be
-	// closed still.
+	// cut shuts the connection down on both sides, while it is in use, without waiting. It must
+	// still be closed.
 	cut()
 	// inner is the connection as package net made it.
 	inner() net.Conn
 }
 
-// plain is a link by what package net offers: it tries to read, and waits if there is nothing.
+// plain is a link by means of package net.
 type plain struct {
 	net.Conn
 	probe *probe
@@ -80,22 +80,22 @@ func newPlain(conn net.Conn) *plain { return &plain{conn, newProbe(conn)} }
 
 func (p *plain) readLent(l Lender) (int, error) { return p.Conn.Read(l.Lend()) }
 
-func (p *plain) readEach(l Lender, used func(n int) (wait bool)) (int, error) {
-	return readEach(p, l, used)
+func (p *plain) readEach(l Lender, arrived func(n int) (wait bool)) (int, error) {
+	return readEach(p, l, arrived)
 }
 
-// readEach reads again and again for as long as used reports that it is to wait.
-func readEach(from interface{ readLent(l Lender) (int, error) }, l Lender, used func(n int) (wait bool)) (int, error) {
+// readEach is readEach by readLent.
+func readEach(from interface{ readLent(l Lender) (int, error) }, l Lender, arrived func(n int) (wait bool)) (int, error) {
 	for {
 		n, err := from.readLent(l)
-		if n == 0 || !used(n) {
+		if n == 0 || !arrived(n) {
 			return n, err
 		}
 	}
 }
 
-// ask leaves it to Write, which is timed, and to Read: a Write in here that waits would be woken by
-// nobody.
+// ask leaves the sending to Write: a registry wakes a Write that waits, but nothing would wake one
+// in here.
 func (p *plain) ask(_, _ []byte, reused bool) (sent, n int, err error) {
 	if reused && !p.quiet() {
 		return 0, 0, ErrStale
@@ -112,3 +112,13 @@ func (p *plain) peer() presence { return p.probe.peer() }
 func (p *plain) cut() { _ = p.Conn.Close() }
 
 func (p *plain) inner() net.Conn { return p.Conn }
+
+var errNoHalfClose = errors.New("this kind of connection can't be closed on one side only")
+
+// closeWrite ends our side of a link.
+func closeWrite(l link) error {
+	if c, ok := l.inner().(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return errNoHalfClose
+}

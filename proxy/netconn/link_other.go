@@ -6,5 +6,5 @@ import "net"
 
 func newLink(conn net.Conn) link { return newPlain(conn) }
 
-// newPipe makes none.
+// newPipe returns nil: there are no pipes here.
 func newPipe(_, _ link) pipe { return nil }

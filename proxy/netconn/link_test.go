@@ -8,8 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Both ways to be a link tell a side that ended from one that is gone, and don't take what it
-// sends.
+// Both kinds of link tell a side that ended from one that is gone, without taking what it sent.
 func TestPresence(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		becomes := func(l link, want presence) {

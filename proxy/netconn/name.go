@@ -19,47 +19,47 @@ type Resolver interface {
 }
 
 const (
-	// lookupInterval is how old a name's addresses may be when something is dialed. It is then
-	// looked up again, and nobody waits for that.
+	// lookupInterval is the age of a name's addresses from which on a dial looks the name up again,
+	// without waiting for the result.
 	lookupInterval = 10 * time.Second
-	// doubtInterval is the same after a lookup that failed, and after a dial that reached no
-	// address.
+	// doubtInterval is that age after a failed lookup, and after a dial that reached no address.
 	doubtInterval = time.Second
 	// lookupTimeout bounds one lookup.
 	lookupTimeout = 5 * time.Second
-	// skipTime is for how long an address that could not be connected to is left out.
+	// skipTime is how long an address is left out after a connect to it failed.
 	skipTime = 10 * time.Second
 )
 
-// name is the host and port of backends that are dialed, and what its addresses are. They are
-// looked up at the first dial, and again by those that find them old; until another lookup
-// succeeds, the last ones serve. Nothing on a request's way uses it but a dial.
+// name is the host and port of a backend, and the host's addresses. The first dial looks them up
+// and waits for them. A later dial that finds them old looks them up again and doesn't wait: the
+// last addresses serve until another lookup succeeds. A request uses a name only if it has to dial.
 type name struct {
 	host     string
 	port     uint16
 	resolver Resolver
-	// onLookup is called when lookups begin to fail, and when they succeed again; it may be nil.
+	// onLookup is called when lookups begin to fail and when they succeed again. It may be nil.
 	onLookup func(host string, err error)
 
 	mu sync.Mutex
-	// known are the addresses that were found last, at is when the last lookup ended, and err is
-	// why there are no addresses yet.
+	// known are the addresses that were found last. at is when the last lookup ended, and err why
+	// there are no addresses yet.
 	known []netip.Addr
 	at    time.Time
 	err   error
-	// failing says that the last lookup failed, and doubted that no address was reached since.
+	// failing reports whether the last lookup failed, doubted whether a dial has reached no address
+	// since the last one that succeeded.
 	failing, doubted bool
-	// looking is closed at the end of the lookup that runs; nil if none does.
+	// looking is closed when the current lookup ends; nil while none runs.
 	looking chan struct{}
 	// turn counts the dials, which take the addresses in turn.
 	turn int
-	// skipped has the addresses that are left out, and until when.
+	// skipped are the addresses that are left out, each until a moment.
 	skipped map[netip.Addr]time.Time
-	// conns are the connections to the name, and the address that each goes to.
+	// conns are the connections to the name, with the address of each.
 	conns map[retirer]netip.Addr
 }
 
-// retirer is a connection to a name. It is to end after its use when its address is gone.
+// retirer is a connection to a name. It retires, after its current use, when its address is gone.
 type retirer interface{ retire() }
 
 // newName makes the name for "host:port". A host that is an address is never looked up.
@@ -82,7 +82,8 @@ func newName(addr string, r Resolver) (*name, error) {
 	return n, nil
 }
 
-// addresses are those to dial, in their order. It waits for a lookup only while there are none.
+// addresses returns the addresses to dial, in order. It waits for a lookup only while there are
+// none.
 func (n *name) addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -107,7 +108,7 @@ func (n *name) refresh() {
 	}
 }
 
-// doubt notes that a dial reached none of the addresses, or somebody else there: they may belong
+// doubt notes that a dial reached none of the addresses, or reached somebody else: they may belong
 // to others now.
 func (n *name) doubt() {
 	n.mu.Lock()
@@ -116,8 +117,8 @@ func (n *name) doubt() {
 	n.refresh()
 }
 
-// await waits for the end of a lookup, if one runs, and says why there are no addresses. The
-// caller holds n.mu, which is free meanwhile.
+// await waits for the current lookup, if there is one, and returns an error if there are no
+// addresses after it. The caller holds n.mu, which is released during the wait.
 func (n *name) await(ctx context.Context, looking chan struct{}) error {
 	if looking != nil {
 		n.mu.Unlock()
@@ -136,8 +137,8 @@ func (n *name) await(ctx context.Context, looking chan struct{}) error {
 	return fmt.Errorf("lookup %s: %w", n.host, ErrTimeout)
 }
 
-// inTurn starts with the address whose turn it is, and leaves those out that are skipped, unless
-// all of them are. The caller holds n.mu.
+// inTurn returns the addresses, beginning with the one whose turn it is and without those that are
+// skipped, unless all are. The caller holds n.mu.
 func (n *name) inTurn() []netip.AddrPort {
 	now := time.Now()
 	from := slices.DeleteFunc(slices.Clone(n.known), func(ip netip.Addr) bool { return now.Before(n.skipped[ip]) })
@@ -159,7 +160,7 @@ func (n *name) skip(addr netip.AddrPort) {
 	n.skipped[addr.Addr()] = time.Now().Add(skipTime)
 }
 
-// lookUp finds out what the addresses are now, and closes done.
+// lookUp looks the addresses up, and closes done.
 func (n *name) lookUp(done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
@@ -177,8 +178,8 @@ func (n *name) lookUp(done chan struct{}) {
 	}
 }
 
-// take takes the result of a lookup, and returns the connections to addresses that are gone. turned
-// says that the lookup before it went otherwise.
+// take stores the result of a lookup. It returns the connections to addresses that are gone, and
+// whether the lookup before this one went otherwise.
 func (n *name) take(found []netip.Addr, err error) (gone []retirer, turned bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -186,7 +187,7 @@ func (n *name) take(found []netip.Addr, err error) (gone []retirer, turned bool)
 	turned = n.failing != (err != nil)
 	n.failing = err != nil
 	if err != nil {
-		if n.err = err; !errors.As(err, new(*net.DNSError)) { // which names the host itself
+		if n.err = err; !errors.As(err, new(*net.DNSError)) { // A DNSError names the host itself.
 			n.err = fmt.Errorf("lookup %s: %w", n.host, err)
 		}
 		return nil, turned
@@ -210,7 +211,7 @@ func (n *name) take(found []netip.Addr, err error) (gone []retirer, turned bool)
 	return gone, turned
 }
 
-// hold notes that a connection goes to an address of the name's.
+// hold notes that a connection goes to one of the name's addresses.
 func (n *name) hold(conn retirer, ip netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// silent has connects to an address get no answer: its queue has room for one, which is there. The
-// address is not 127.0.0.1, where the port may be that of anybody's connection.
+// silent is an address that doesn't respond to connects: its queue has room for one, which is
+// taken. It is not 127.0.0.1, where any connection may have the port.
 func silent(t *testing.T, host [4]byte, port string) {
 	t.Helper()
 	number, err := strconv.Atoi(port)
@@ -29,7 +29,7 @@ func silent(t *testing.T, host [4]byte, port string) {
 	t.Cleanup(func() { c.Close() })
 }
 
-// An address that doesn't answer takes its head start, and no more; after that it is left out.
+// An address that doesn't respond takes its head start only. After that it is left out.
 func TestDialsPassSilenceBy(t *testing.T) {
 	port, _ := listenAll(t, "127.0.0.3")
 	silent(t, [4]byte{127, 0, 0, 2}, port)
@@ -42,7 +42,7 @@ func TestDialsPassSilenceBy(t *testing.T) {
 	assert.Len(t, addrs, 1)
 }
 
-// With little time each address still has its part of it.
+// With little time, each address has its part of it.
 func TestDialsShareTheirTime(t *testing.T) {
 	port, listeners := listenAll(t, "127.0.0.3")
 	silent(t, [4]byte{127, 0, 0, 2}, port)

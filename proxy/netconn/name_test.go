@@ -60,7 +60,7 @@ func newTestName(t *testing.T, r Resolver) *name {
 	return n
 }
 
-// dialed are the hosts that a dial would try, in their order.
+// dialed are the hosts that a dial would try, in order.
 func (n *name) dialed(t *testing.T) (hosts []string) {
 	t.Helper()
 	addrs, err := n.addresses(t.Context())
@@ -128,8 +128,8 @@ func TestNamesAreLookedUpOnceAnInterval(t *testing.T) {
 	})
 }
 
-// A dial that reached no address has the name looked up before its time: what is behind it may have
-// moved. However many there are, that is once a second.
+// A dial that reaches no address causes an early lookup, since the backend may have moved, but only
+// once a second.
 func TestNamesThatMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeResolver{addrs: []string{"192.0.2.1"}}
@@ -206,7 +206,7 @@ func TestNamesOutliveTheirResolver(t *testing.T) {
 	})
 }
 
-// A name without any address says why, and is looked up again, but not by each that asks.
+// A dial to a name without an address fails with the reason. Not every dial looks it up again.
 func TestNamesThatAreNotKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeResolver{err: &net.DNSError{Err: "no such host", Name: "app.test", IsNotFound: true}}
@@ -222,7 +222,7 @@ func TestNamesThatAreNotKnown(t *testing.T) {
 	})
 }
 
-// A dial waits for a resolver that hangs no longer than it may, and a lookup ends by itself.
+// A dial doesn't wait past its own time for a resolver that hangs. The lookup ends by itself.
 func TestNamesWhoseResolverHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newTestName(t, &fakeResolver{takes: time.Hour})
@@ -251,8 +251,7 @@ func TestAddressesAreNotLookedUp(t *testing.T) {
 	}
 }
 
-// listenAll listens on one port of several loopback addresses. What serves none of them is a
-// refusal.
+// listenAll listens on one port of several loopback addresses. Others refuse connects.
 func listenAll(t *testing.T, hosts ...string) (port string, listeners []net.Listener) {
 	t.Helper()
 	for {
@@ -296,8 +295,8 @@ func (b *Backend) remote() string {
 	return host
 }
 
-// Dials rotate; one that meets a refusal goes on to the next address, and leaves the other out from
-// then on.
+// Dials take the addresses in turn. After a refusal a dial goes on to the next address, and later
+// dials leave the first one out.
 func TestDialsRotateAndPassRefusalsBy(t *testing.T) {
 	port, listeners := listenAll(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 	r := &fakeResolver{addrs: []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}}
@@ -325,8 +324,8 @@ func TestDialsRotateAndPassRefusalsBy(t *testing.T) {
 	assert.ErrorContains(t, err, "; ")
 }
 
-// When a name's addresses change, the connections to those that are gone end: the idle ones now,
-// those in use when they are free.
+// When a name's addresses change, the connections to those that are gone are closed: the idle ones
+// at once, those in use after their exchange.
 func TestConnectionsToGoneAddressesEnd(t *testing.T) {
 	port, listeners := listenAll(t, "127.0.0.1", "127.0.0.2")
 	r := &fakeResolver{addrs: []string{"127.0.0.1"}}
@@ -382,7 +381,7 @@ func accept(t *testing.T, ln net.Listener) net.Conn {
 	return c
 }
 
-// A connection is used for as long as it may live, less a fifth at most.
+// A connection is kept for its age, less a fifth at most.
 func TestConnectionsAge(t *testing.T) {
 	_, listeners := listenAll(t, "127.0.0.1")
 	ln := listeners[0]
@@ -413,7 +412,7 @@ func TestConnectionsAge(t *testing.T) {
 	assert.True(t, b.Take())
 }
 
-// What a backend says of its patience counts, less a margin.
+// A connection is kept for as long as the backend said, less a margin.
 func TestConnectionsAreGivenUpBeforeTheirBackends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := func(said, kept time.Duration) {

@@ -57,7 +57,7 @@ func paced(t *testing.T, limits ClientLimits, test func(c *Client, theirs net.Co
 		test(c, theirs)
 		require.NoError(t, theirs.Close())
 		require.NoError(t, c.Close())
-		time.Sleep(2 * time.Hour) // Who still sends finds out.
+		time.Sleep(2 * time.Hour) // A goroutine that still sends finds out.
 	})
 }
 
@@ -121,7 +121,7 @@ func TestSteadyBody(t *testing.T) {
 	f(ClientLimits{}, 5*time.Minute, 1)
 }
 
-// What comes while nobody reads was not waited for.
+// Nobody waited for bytes that came while nobody read.
 func TestBodyThatNobodyTakes(t *testing.T) {
 	paced(t, shipped(), func(c *Client, theirs net.Conn) {
 		go sendEvery(theirs, 0, 100, time.Hour)
@@ -136,7 +136,7 @@ func TestBodyThatNobodyTakes(t *testing.T) {
 	})
 }
 
-// A client that awaits a 100 owes nothing before that, or before its first byte.
+// A client that awaits a 100 owes nothing before it, or before its first byte.
 func TestOwingAfterExpect(t *testing.T) {
 	limits := shipped()
 	limits.Read = time.Hour
@@ -158,7 +158,7 @@ func TestOwingAfterExpect(t *testing.T) {
 	f(func(_ *Client, theirs net.Conn) { _, _ = theirs.Write([]byte("x")) })
 }
 
-// Once the response has begun, the rest of the body has its time between bytes only.
+// Once the response has begun, only the time between bytes bounds the rest of the body.
 func TestForgivenBody(t *testing.T) {
 	limits := shipped()
 	limits.Read = 10 * time.Minute
@@ -178,7 +178,7 @@ func TestForgivenBody(t *testing.T) {
 	})
 }
 
-// The next request on the connection owes for itself.
+// What one request owes does not count for the next.
 func TestPaceOfTheNextRequest(t *testing.T) {
 	paced(t, shipped(), func(c *Client, theirs net.Conn) {
 		for range 5 {
@@ -262,7 +262,7 @@ func TestSteadyReader(t *testing.T) {
 	f(50*time.Second, 100<<10)
 }
 
-// An event stream whose client takes what comes owes nothing, however little that is.
+// The client of an event stream owes nothing if it takes what comes, however little that is.
 func TestIdleReader(t *testing.T) {
 	paced(t, shipped(), func(c *Client, theirs net.Conn) {
 		go takeEvery(theirs, 0, 1)

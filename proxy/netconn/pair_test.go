@@ -75,7 +75,7 @@ func (f *first) Arrived(n int) Verdict {
 
 func (f *first) Attend() Verdict { return End }
 
-// awaits has a client wait for requests, as Serve does, until something else is to be done.
+// awaits waits for requests like Serve, until the verdict is another one.
 func awaits(c *Client, h Handler) Verdict {
 	w := &c.wait
 	w.handler, w.verdict = h, Wait

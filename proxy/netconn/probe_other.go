@@ -4,7 +4,7 @@ package netconn
 
 import "net"
 
-// probe can't look at a connection on this system, and takes it that nothing is there.
+// probe can't look at a connection on this system. It always finds nothing.
 type probe struct{}
 
 func newProbe(net.Conn) *probe { return &probe{} }

@@ -9,25 +9,26 @@ import (
 	"syscall"
 )
 
-// probe finds out what the other side sent, without waiting. The descriptor is non-blocking.
+// probe reads, or only looks, without waiting. The descriptor is non-blocking.
 type probe struct {
 	raw syscall.RawConn
-	// take reads into a buffer, which look only looks at.
-	take, look func(fd uintptr)
-	into       []byte
-	took       int
-	failed     error
-
-	// mu orders looks: peer may be asked while another goroutine asks quiet.
+	// take reads into a buffer.
+	take   func(fd uintptr)
+	into   []byte
+	took   int
+	failed error
+	// look looks at the first byte. mu orders looks, since peer and quiet may run at the same time.
+	look  func(fd uintptr)
 	mu    sync.Mutex
 	n     int
 	found error
-	// fault is what befell the connection after the end that was found, or 0.
+	// fault is the socket's error if an end was found, or 0.
 	fault int
 	buf   [1]byte
 }
 
-// newProbe makes the probe of a connection once, for all its life: looking must not allocate.
+// newProbe makes a connection's probe. It is made once for each, since a closure for each look
+// would be an allocation.
 func newProbe(conn net.Conn) *probe {
 	p := &probe{}
 	if sc, ok := conn.(syscall.Conn); ok {
@@ -60,11 +61,11 @@ func (p *probe) read(into []byte) (int, error) {
 	return p.took, nil
 }
 
-// nothing reports whether a system call failed because there is nothing to be read.
+// nothing reports whether a system call found nothing to read.
 func nothing(err error) bool { return err == syscall.EAGAIN || err == syscall.EINTR }
 
-// lookAt looks behind an end, too: a read would find no more than that, and go on finding it after
-// a reset.
+// lookAt also asks for the socket's error if it finds an end. A read would find the same end before
+// and after a reset.
 func (p *probe) lookAt(fd uintptr) {
 	p.n, _, p.found = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK)
 	p.fault = 0
@@ -90,7 +91,7 @@ func (p *probe) findsNothing() bool {
 	return nothing(p.found)
 }
 
-// peer goes by what a read would find. What came before the end and wasn't read hides that.
+// peer goes by what a read would find. So bytes that weren't read hide an end behind them.
 func (p *probe) peer() presence {
 	p.mu.Lock()
 	defer p.mu.Unlock()

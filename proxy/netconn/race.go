@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// headStart is how long an address has for itself until the next one is tried beside it, if there
+// headStart is how long an address is tried alone before the next one is tried beside it, if there
 // is time for that. A connect takes one round trip.
 const headStart = 250 * time.Millisecond
 
-// race connects to the first of the addresses that accepts. Each has a head start on the one after
-// it, which begins at once when an address fails. Those that fail are skipped for a while, and so
-// are those that lost their head start.
+// race connects to the first of the addresses that accepts. Each has a head start on the next one,
+// which begins at once when an address fails. Addresses that fail are skipped for a while, and so
+// are those that lose despite their head start.
 func (n *name) race(ctx context.Context, addrs []netip.AddrPort) (net.Conn, netip.AddrPort, error) {
 	if len(addrs) == 1 {
 		conn, err := dialOne(ctx, "tcp", addrs[0].String())
@@ -48,7 +48,7 @@ func (n *name) race(ctx context.Context, addrs []netip.AddrPort) (net.Conn, neti
 	}
 }
 
-// share is an address's head start, in which no address has more than its part of the time left.
+// share is an address's head start: no more than its part of the time that is left.
 func share(ctx context.Context, addresses int) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		return min(headStart, time.Until(deadline)/time.Duration(addresses))
@@ -56,17 +56,17 @@ func share(ctx context.Context, addresses int) time.Duration {
 	return headStart
 }
 
-// racing are the connects that run.
+// racing is a race.
 type racing struct {
 	ctx context.Context
-	// came has room for all that begin.
+	// came has room for the results of all connects.
 	came   chan arrival
 	begun  []netip.AddrPort
 	ended  int
 	failed unreached
 }
 
-// arrival is how a connect ended.
+// arrival is the result of a connect.
 type arrival struct {
 	addr netip.AddrPort
 	conn net.Conn
@@ -82,7 +82,7 @@ func (r *racing) begin(addr netip.AddrPort) {
 	}()
 }
 
-// end cancels the connects that still run, and closes what they got nevertheless.
+// end cancels the connects that still run, and closes the connections that they make all the same.
 func (r *racing) end(cancel context.CancelFunc) {
 	cancel()
 	for range len(r.begun) - r.ended {
@@ -94,7 +94,7 @@ func (r *racing) end(cancel context.CancelFunc) {
 	}
 }
 
-// leaveBehind skips the addresses that were begun before the winner's, and have not answered.
+// leaveBehind skips the addresses whose connects began before the winner's and haven't ended.
 func (r *racing) leaveBehind(n *name, winner netip.AddrPort) {
 	for _, addr := range r.begun {
 		if addr == winner {
@@ -104,7 +104,7 @@ func (r *racing) leaveBehind(n *name, winner netip.AddrPort) {
 	}
 }
 
-// unreached are why none of a name's addresses could be connected to.
+// unreached are the errors of the connects to all of a name's addresses.
 type unreached []error
 
 func (u unreached) Error() string {
@@ -118,10 +118,10 @@ func (u unreached) Error() string {
 	return text
 }
 
-// Unwrap has errors.Is and errors.As look into each.
+// Unwrap lets errors.Is and errors.As look into each.
 func (u unreached) Unwrap() []error { return u }
 
-// dialOne connects to one address. The error has no address: who calls knows it.
+// dialOne connects to one address. The error leaves the address out, since the caller has it.
 func dialOne(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err == nil {
@@ -137,7 +137,7 @@ func dialOne(ctx context.Context, network, addr string) (net.Conn, error) {
 	return nil, err
 }
 
-// inTime makes whatever says that time ran out ErrTimeout.
+// inTime turns any error that is a timeout into ErrTimeout.
 func inTime(err error) error {
 	var late net.Error
 	if errors.As(err, &late) && late.Timeout() {

@@ -13,33 +13,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raw is a link that talks to the kernel itself, and lets package net do the waiting only.
+// raw is a link that makes its own system calls. Package net only does the waiting.
 //
-// Two things make net.Conn dearer than it has to be for a proxy. It tells the scheduler of every
-// read and write, since they might block; on a non-blocking socket they can't, so here they are raw
-// system calls. And an exchange with a backend reads in vain: an answer is never there yet when the
-// request has just left. So ask sends the request from within the call that waits for the answer,
-// and reads when something is there. And a request that came whole is answered from within the call
-// that waits for the next one, which isn't there yet either: what arrives meanwhile is not
-// forgotten, so there is no need to look.
+// A net.Conn costs a proxy more than it has to, for two reasons. It tells the scheduler of each
+// read and write, since they might block. On a non-blocking socket they can't, so raw makes raw
+// system calls. And a net.Conn tries to read before it waits, in vain: when a request has just
+// left, its response can't be there yet. So ask sends the request from within the call that waits
+// for the response, and reads only when something is there. A request that came whole is served
+// from within the call that waits for the next one, for the same reason.
 //
-// The package comment names the hazards of that. What they come to here: all system calls are made
-// from callbacks of syscall.RawConn, which holds the descriptor for so long; no callback waits for
-// anything, since Close waits for callbacks, but that of readEach, so that only who calls it may
-// close; and a Read finds the socket empty, in a callback, before it waits.
+// The package comment names the hazards. Three rules follow:
+//
+//  1. System calls are made only inside callbacks of syscall.RawConn, which keep the descriptor
+//     open.
+//  2. Callbacks don't block, because Close waits for them. That of readEach is the exception, so
+//     only its caller may Close.
+//  3. Before a Read waits, a callback has seen the socket empty.
 type raw struct {
 	net.Conn
 	rc syscall.RawConn
 
 	in struct {
 		call
-		lender Lender
-		size   int // of what it lent
-		used   func(n int) (wait bool)
-		try    func(fd uintptr) bool
-		lent   func(fd uintptr) bool
-		each   func(fd uintptr) bool
-		now    func(fd uintptr)
+		lender  Lender
+		size    int // how much it lent
+		arrived func(n int) (wait bool)
+		try     func(fd uintptr) bool
+		lent    func(fd uintptr) bool
+		each    func(fd uintptr) bool
+		now     func(fd uintptr)
 	}
 	out struct {
 		call
@@ -48,12 +50,12 @@ type raw struct {
 	asking struct {
 		out, in []byte
 		reused  bool
-		// sent is how much of out was; began says that it was tried.
+		// sent is how much of out was sent. began reports whether sending was tried.
 		sent         int
 		began, stale bool
 		try          func(fd uintptr) bool
 	}
-	sight struct {
+	looking struct {
 		// mu orders calls of peer.
 		mu    sync.Mutex
 		poll  [1]unix.PollFd
@@ -92,7 +94,7 @@ func newLink(conn net.Conn) link {
 	// Made once: a closure for each call would be an allocation.
 	r.in.try, r.in.lent, r.in.each, r.out.try, r.asking.try = r.tryRead, r.tryLent, r.tryEach, r.tryWrite, r.tryAsk
 	r.in.now = func(fd uintptr) { r.tryRead(fd) }
-	r.sight.peer, r.sight.peek = r.lookForPeer, r.lookForBytes
+	r.looking.peer, r.looking.peek = r.lookForPeer, r.lookForBytes
 	return r
 }
 
@@ -157,21 +159,20 @@ func (r *raw) tryLent(fd uintptr) bool {
 	return true
 }
 
-func (r *raw) readEach(l Lender, used func(n int) (wait bool)) (int, error) {
+func (r *raw) readEach(l Lender, arrived func(n int) (wait bool)) (int, error) {
 	r.in.begin(nil)
-	r.in.lender, r.in.used = l, used
+	r.in.lender, r.in.arrived = l, arrived
 	err := r.rc.Read(r.in.each)
-	r.in.lender, r.in.used = nil, nil
+	r.in.lender, r.in.arrived = nil, nil
 	return r.in.received(err)
 }
 
-// tryEach reads what is there. A read that doesn't fill its buffer took all of it (epoll(7); urgent
-// data, which HTTP has none of, apart), and what arrives later ends the wait. That leaves an end
-// which came together with the bytes: who waits in readEach is woken for those after a tick or two,
-// see timed.ended.
+// tryEach reads what is there. A read that doesn't fill its buffer has taken all of it (epoll(7),
+// urgent data excepted, which HTTP doesn't use), and what arrives later ends the wait. An end that
+// came together with the bytes does not: Client.missedEnd wakes the Read for that.
 func (r *raw) tryEach(fd uintptr) bool {
 	for r.tryLent(fd) {
-		if r.in.n <= 0 || !r.in.used(r.in.n) {
+		if r.in.n <= 0 || !r.in.arrived(r.in.n) {
 			return true
 		}
 		if r.in.n < r.in.size {
@@ -198,7 +199,7 @@ func (r *raw) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// tryWrite tries once: what isn't taken is for package net.
+// tryWrite tries once. What the system doesn't take is left to package net.
 func (r *raw) tryWrite(fd uintptr) bool {
 	r.out.n, r.out.errno = sysWrite(fd, r.out.buf)
 	if r.out.errno == syscall.EAGAIN {
@@ -224,7 +225,7 @@ func (r *raw) ask(out, in []byte, reused bool) (sent, n int, err error) {
 	return a.sent, n, err
 }
 
-// tryAsk first sends, and then reads each time that something may be there.
+// tryAsk sends when it is called first. After that it reads, each time that something may be there.
 func (r *raw) tryAsk(fd uintptr) bool {
 	a := &r.asking
 	if a.began {
@@ -249,19 +250,19 @@ func (r *raw) tryAsk(fd uintptr) bool {
 func (r *raw) inner() net.Conn { return r.Conn }
 
 func (r *raw) quiet() bool {
-	err := r.rc.Control(r.sight.peek)
-	return err == nil && r.sight.empty
+	err := r.rc.Control(r.looking.peek)
+	return err == nil && r.looking.empty
 }
 
-func (r *raw) lookForBytes(fd uintptr) { r.sight.empty = isEmpty(fd) }
+func (r *raw) lookForBytes(fd uintptr) { r.looking.empty = isEmpty(fd) }
 
 func (r *raw) peer() presence {
-	r.sight.mu.Lock()
-	defer r.sight.mu.Unlock()
-	if r.rc.Control(r.sight.peer) != nil {
+	r.looking.mu.Lock()
+	defer r.looking.mu.Unlock()
+	if r.rc.Control(r.looking.peer) != nil {
 		return present // It is closed on our side.
 	}
-	switch seen := r.sight.poll[0].Revents; {
+	switch seen := r.looking.poll[0].Revents; {
 	case seen&(unix.POLLHUP|unix.POLLERR) != 0:
 		return broken
 	case seen&unix.POLLRDHUP != 0:
@@ -271,9 +272,9 @@ func (r *raw) peer() presence {
 }
 
 func (r *raw) lookForPeer(fd uintptr) {
-	r.sight.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
-	if _, err := unix.Poll(r.sight.poll[:], 0); err != nil {
-		r.sight.poll[0].Revents = 0
+	r.looking.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
+	if _, err := unix.Poll(r.looking.poll[:], 0); err != nil {
+		r.looking.poll[0].Revents = 0
 	}
 }
 
@@ -281,15 +282,15 @@ func (r *raw) cut() { _ = r.rc.Control(shutDown) }
 
 func shutDown(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }
 
-// isEmpty says that there is nothing to be read, not even an end.
+// isEmpty reports whether there is nothing to be read, not even an end.
 func isEmpty(fd uintptr) bool {
 	var b [1]byte
 	_, errno := sysReceive(fd, b[:], syscall.MSG_PEEK)
 	return errno == syscall.EAGAIN
 }
 
-// sysRead, sysReceive and sysWrite are the system calls, for descriptors that don't block. The
-// scheduler isn't told.
+// sysRead, sysReceive and sysWrite are system calls on descriptors that don't block. They don't
+// tell the scheduler.
 
 func sysRead(fd uintptr, b []byte) (int, syscall.Errno) { return sysReceive(fd, b, 0) }
 
@@ -301,7 +302,7 @@ func sysWrite(fd uintptr, b []byte) (int, syscall.Errno) {
 	return sysTransfer(syscall.SYS_SENDTO, fd, b, syscall.MSG_NOSIGNAL)
 }
 
-// sysTransfer calls again what a signal interrupted.
+// sysTransfer makes a system call, again if a signal interrupts it.
 func sysTransfer(call, fd uintptr, b []byte, flags uintptr) (int, syscall.Errno) {
 	for {
 		n, _, errno := syscall.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)

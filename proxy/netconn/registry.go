@@ -7,32 +7,32 @@ import (
 	"time"
 )
 
-// The bounds of a registry's tick: how late a timeout may be, against the work of looking.
+// The bounds of a registry's tick. A longer tick is less work, and makes timeouts later.
 const (
 	minTick = 10 * time.Millisecond
-	// maxTick also bounds for how long a client that left keeps a backend at work: up to two ticks.
+	// maxTick also bounds how long a backend works for a client that has left: up to two ticks.
 	maxTick = 250 * time.Millisecond
-	// ticksPerTimeout is how often the shortest timeout is looked at while it runs.
+	// ticksPerTimeout is how many ticks the shortest timeout takes.
 	ticksPerTimeout = 8
 )
 
-// Registry keeps the connections of one side of a proxy. Its methods may be called at the same
-// time. It runs one goroutine while it has connections, and none without.
+// Registry keeps the connections of one side of a proxy, and wakes those that are overdue. Its
+// methods may be called concurrently. It runs one goroutine while it has connections, else none.
 type Registry struct {
 	tick  time.Duration
 	epoch time.Time
-	// now is the coarse clock: nanoseconds since epoch, as of the last tick.
+	// now is the coarse clock: nanoseconds since epoch at the last tick.
 	now atomic.Int64
 
 	mu    sync.Mutex
 	conns map[*Conn]struct{}
-	// empty is closed when the last connection leaves; nil while there is none.
+	// empty is closed when the last connection leaves; nil while there are no connections.
 	empty chan struct{}
 }
 
-// newRegistry makes a registry for connections with these timeouts; 0 stands for none. A
-// timeout is never early, and late by a quarter of the shortest one at most, or by 20 ms if that is
-// more; that of a Write by twice as much.
+// newRegistry makes a registry for connections with these timeouts; 0 is none. A timeout is never
+// early. It is late by a quarter of the shortest one at most, or by 20 ms if that is more, and that
+// of a Write by twice as much.
 func newRegistry(timeouts ...time.Duration) *Registry {
 	tick := maxTick
 	for _, t := range timeouts {
@@ -50,7 +50,7 @@ func (r *Registry) Len() int {
 	return len(r.conns)
 }
 
-// Wait returns when no connection is left, or with the cause of ctx's end when that comes first.
+// Wait returns when no connection is left. If ctx ends first, it returns the cause of that.
 func (r *Registry) Wait(ctx context.Context) error {
 	for {
 		r.mu.Lock()
@@ -90,7 +90,7 @@ func (r *Registry) add(c *Conn) {
 	}
 }
 
-// remove lets a connection go, and does nothing if it is gone already.
+// remove ends the care of a connection. It may be called again.
 func (r *Registry) remove(c *Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,7 +101,7 @@ func (r *Registry) remove(c *Conn) {
 	}
 }
 
-// sweep moves the clock and wakes what is overdue, until the registry is empty.
+// sweep moves the clock and wakes what is overdue at each tick, until the registry is empty.
 func (r *Registry) sweep(empty <-chan struct{}) {
 	ticker := time.NewTicker(r.tick)
 	defer ticker.Stop()
@@ -132,14 +132,14 @@ func (r *Registry) wakeOverdue() {
 	}
 }
 
-// seen is what a registry knows of a Read from the last tick. The registry's mu guards it.
+// seen is what the last tick saw of a connection's Read. The registry's mu guards it.
 type seen struct {
-	// due is when it will be overdue, and ticks how many ticks saw it before.
+	// due is when the Read is overdue, ticks how many ticks before that one saw the same Read.
 	due   int64
 	ticks int
 }
 
-// by notes that a tick sees a Read that will be overdue at due, and returns how many saw it before.
+// by notes that a tick sees a Read that is overdue at due, and returns how many saw it before.
 func (s *seen) by(due int64) (ticks int) {
 	if due != 0 && due == s.due {
 		s.ticks++

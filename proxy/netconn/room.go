@@ -6,26 +6,26 @@ import (
 	"sync/atomic"
 )
 
-// evictedShare is which part of the waiting connections is closed at once to make room: looking
-// for them takes a while where there are many.
+// evictedShare is the part of the waiting connections that is closed at once to make room: one in
+// so many. With many connections, it takes a while to find those that wait.
 const evictedShare = 64
 
-// room is what Clients know of the bound on how many they are.
+// room bounds how many clients there are.
 type room struct {
 	// max is the bound; 0 is none.
 	max int
-	// crowded says that somebody waits for a place, or did when one was last asked for.
+	// crowded reports whether somebody waits for room, or did when room was last asked for.
 	crowded atomic.Bool
-	// waits counts how often somebody had to.
+	// waits counts how often somebody had to wait.
 	waits atomic.Int64
-	// freed is closed when there may be a place; nil while nobody waits. searched says that no
-	// connection waits for a request, as far as it is known. Both are guarded by the registry's mu.
+	// freed is closed when there may be room; nil while nobody waits. searched reports whether no
+	// connection is known to wait for a request. The registry's mu guards both.
 	freed    chan struct{}
 	searched bool
 }
 
 // AwaitRoom returns when there are fewer connections than the bound, or when stop is closed. While
-// somebody waits here, those that wait for a request longest are closed to make room.
+// somebody waits here, the connections that have waited longest for a request are closed.
 func (all *Clients) AwaitRoom(stop <-chan struct{}) {
 	if all.max == 0 {
 		return
@@ -47,15 +47,15 @@ func (all *Clients) AwaitRoom(stop <-chan struct{}) {
 // HasRoom reports whether there are fewer connections than the bound.
 func (all *Clients) HasRoom() bool { return all.max == 0 || all.Len() < all.max }
 
-// Crowded reports whether somebody waits for a place, so that connections had better end with
-// their request.
+// Crowded reports whether somebody waits for room, so that connections should end with their
+// request.
 func (all *Clients) Crowded() bool { return all.crowded.Load() }
 
-// Waits counts how often somebody had to wait for a place.
+// Waits is how often somebody had to wait for room.
 func (all *Clients) Waits() int64 { return all.waits.Load() }
 
-// enter returns nil if there is room. Else freed tells when to ask again, and idle are the
-// connections that wait for a request, if it is worth looking at them.
+// enter returns nil if there is room. Else freed is closed when it is worth asking again, and idle
+// are the connections that wait for a request, unless they were searched already.
 func (all *Clients) enter(first bool) (freed <-chan struct{}, idle []idler) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -68,7 +68,7 @@ func (all *Clients) enter(first bool) (freed <-chan struct{}, idle []idler) {
 	if first {
 		all.waits.Add(1)
 	}
-	// A connection that goes idle from here on offers itself. One that was before is found now.
+	// From here on, a connection that becomes idle makes room by itself. The others are found now.
 	if !all.crowded.Swap(true) {
 		all.searched = false
 	}
@@ -82,12 +82,13 @@ func (all *Clients) enter(first bool) (freed <-chan struct{}, idle []idler) {
 	return all.freed, idle
 }
 
-// evicted is how many of so many waiting connections are closed at once.
+// evicted is how many of that many waiting connections are closed at once.
 func evicted(idle int) int { return min(idle, 1+idle/evictedShare) }
 
-// idler is a connection that waits for a request since then, by the registry's clock.
+// idler is a connection that waits for a request.
 type idler struct {
-	conn  *Client
+	conn *Client
+	// since is when the wait began by the registry's clock, stage the connection's stage in it.
 	since int64
 	stage int32
 }
@@ -109,7 +110,7 @@ func (all *Clients) idlers() (idle []idler) {
 	return idle
 }
 
-// evict has those close that have waited longest, unless a request of theirs is under way.
+// evict closes the connections that have waited longest, unless a request is on its way.
 func (all *Clients) evict(idle []idler) {
 	slices.SortFunc(idle, func(a, b idler) int { return cmp.Compare(a.since, b.since) })
 	for _, i := range idle[:evicted(len(idle))] {
@@ -119,7 +120,7 @@ func (all *Clients) evict(idle []idler) {
 	}
 }
 
-// makeRoom offers a connection that is about to wait for a request to who waits for a place.
+// makeRoom tells whoever waits for room that a connection is about to wait for a request.
 func (c *Client) makeRoom() {
 	if all := c.all; all.crowded.Load() {
 		all.mu.Lock()
@@ -129,7 +130,7 @@ func (c *Client) makeRoom() {
 	}
 }
 
-// left says that a connection is gone.
+// left notes that a connection is gone.
 func (all *Clients) left() {
 	if all.crowded.Load() {
 		all.mu.Lock()
@@ -141,7 +142,7 @@ func (all *Clients) left() {
 	}
 }
 
-// free tells those who wait for a place. The caller holds the registry's mu.
+// free wakes those who wait for room. The caller holds the registry's mu.
 func (r *room) free() {
 	if r.freed != nil {
 		close(r.freed)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// crowd is so many connections of clients, which is as many as may be.
+// crowd makes that many connections of clients, which is the bound.
 func crowd(t *testing.T, n int) (*Clients, []*Client) {
 	t.Helper()
 	all := NewClients(ClientLimits{Connections: n, Header: time.Minute, Idle: time.Hour})
@@ -58,8 +58,7 @@ func isOpen(done chan struct{}) bool {
 	}
 }
 
-// Who finds no room waits until a connection closes, and connections had better end with their
-// request meanwhile.
+// AwaitRoom waits until a connection closes. Meanwhile connections should end with their request.
 func TestAwaitRoom(t *testing.T) {
 	all, clients := crowd(t, 3)
 	for _, c := range clients {
@@ -91,7 +90,7 @@ func TestAwaitRoomStops(t *testing.T) {
 	<-entered
 }
 
-// waiting has a connection wait for a request, and tells when that ended.
+// waiting has a connection wait for a request, and sends how that ended.
 func (c *Client) waiting(stage int32) (ended chan error) {
 	ended = make(chan error, 1)
 	c.stage.Store(stage)
@@ -118,7 +117,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	assert.Equal(t, asking, clients[1].stage.Load())
 }
 
-// A connection that comes to wait while somebody has none makes room, too.
+// A connection that begins to wait for a request while somebody waits for room makes room.
 func TestConnectionThatGoesIdleMakesRoom(t *testing.T) {
 	all, clients := crowd(t, 1)
 	clients[0].Admitted()
@@ -136,12 +135,12 @@ func TestConnectionThatGoesIdleMakesRoom(t *testing.T) {
 	entered = entering(t, all, nil)
 	clients[0].ignore()
 	_, err = comes(clients[0], make([]byte, 10))
-	assert.Equal(t, io.EOF, err, "nor do empty lines keep a place")
+	assert.Equal(t, io.EOF, err, "and so does one that sent no request")
 	clients[0].Close()
 	<-entered
 }
 
-// One that is told to leave and whose request was under way is served, and stays.
+// A connection that was told to leave stays if a request was on its way.
 func TestRequestOfOneThatIsToLeave(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{})
 	c.wait.served = true
@@ -157,7 +156,7 @@ func TestRequestOfOneThatIsToLeave(t *testing.T) {
 	assert.Equal(t, []int{1, 2}, s.came)
 }
 
-// Of many that wait, a share is closed at once.
+// Of many connections that wait, a share is closed at once.
 func TestEvictedShare(t *testing.T) {
 	for idle, want := range map[int]int{0: 0, 1: 1, 2: 1, 63: 1, 64: 2, 6400: 101} {
 		assert.Equal(t, want, evicted(idle), idle)

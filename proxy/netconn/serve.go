@@ -1,13 +1,16 @@
 package netconn
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
-// Handler serves the requests of one client. It lends the memory that the first bytes of a request
-// are read into, and has it back when no bytes came and when the connection rests or ends.
+// Handler serves the requests of one client. It lends the memory for the first bytes of a request.
+// GiveBack is called when no bytes came after all, and when the connection rests or ends.
 type Handler interface {
 	Lender
 	// Arrived is called when n bytes have come and no request had begun. It runs within the wait
-	// for them, so it must neither Read nor Close. It may serve each request that is complete, and
+	// for them, so it must neither Read nor Close. It serves the requests that are complete, and
 	// returns what the connection needs next.
 	Arrived(n int) Verdict
 	// Attend is called outside of the wait, after a verdict of Attend. It serves a request and may
@@ -19,43 +22,35 @@ type Handler interface {
 type Verdict int
 
 const (
-	// Wait is the verdict when all that came was served: the next request is waited for.
+	// Wait for the next request: all that came was served.
 	Wait Verdict = iota
-	// Ignore is the verdict when what came is no request. The wait goes on, and its time too.
+	// Ignore what came: it is no request. The wait goes on, and so does its timeout.
 	Ignore
-	// Attend is the verdict when a request has begun that is served outside of the wait.
+	// Attend to a request outside of the wait: more of it has to be read.
 	Attend
-	// End is the verdict when no request may follow.
+	// End the connection: no request may follow.
 	End
-	// rest has the connection wait on in another goroutine.
+	// rest: wait on in another goroutine.
 	rest
 )
 
-const (
-	// firstRequestGrace is how long after its connect a client may send its first request although
-	// the registry is closing: a client that has just connected is about to send one.
-	firstRequestGrace = time.Second
-	// nextRequestGrace is the same for the next request, for one that is on its way.
-	nextRequestGrace = 5 * time.Millisecond
-)
-
-// wait is the state of the waits for requests.
+// wait is the state of a client's waits for requests.
 type wait struct {
 	handler Handler
 	// verdict is what the connection needs next.
 	verdict Verdict
-	// used is Client.arrivedInWait, made once.
-	used func(n int) (wait bool)
-	// due is when the wait for a request will be overdue; 0 before it begins.
+	// arrived is Client.arrivedInWait. It is made once, since a method value is an allocation.
+	arrived func(n int) (wait bool)
+	// due is when the wait for a request is overdue; 0 before it begins.
 	due int64
-	// endless counts the waits that are never overdue, to tell one from the other.
+	// endless counts the waits that are never overdue, so that each has a due of its own.
 	endless int64
-	// served reports that a request was served.
+	// served reports whether a request was served.
 	served bool
 }
 
-// Serve waits for requests, has h serve them, and closes the connection when no more follow. It
-// may return while the connection goes on in another goroutine.
+// Serve waits for requests, has h serve them, and closes the connection when no more may follow. It
+// may return earlier, and the connection go on in another goroutine.
 func (c *Client) Serve(h Handler) {
 	c.wait.handler = h
 	if c.open() != nil {
@@ -64,15 +59,15 @@ func (c *Client) Serve(h Handler) {
 	c.serve()
 }
 
-// open makes the handshake of TLS in the time that the first request has.
+// open makes the TLS handshake, within the time that the first request has.
 func (c *Client) open() error {
 	c.phase, c.headDue = inHead, c.waitDue()
 	defer func() { c.phase = inWait }()
-	return c.layer.open()
+	return c.Conn.open()
 }
 
-// serve is Serve, and goes on in another goroutine after a long wait: one that has served requests
-// has a stack of 4 KB or more, and a new one 2 KB.
+// serve is the loop of Serve. After a long wait it goes on in a new goroutine: one that has served
+// requests has a stack of 4 KB or more, which Go doesn't shrink, and a new one has 2 KB.
 func (c *Client) serve() {
 	w := &c.wait
 	for w.verdict != End && w.verdict != rest {
@@ -88,16 +83,16 @@ func (c *Client) serve() {
 		go c.serve()
 		return
 	}
-	_ = c.Close() // The client is gone, or has what it gets.
+	_ = c.Close() // The client is gone, or has its response.
 }
 
-// await waits until bytes come that the handler wants out of the wait for, or until the wait is
-// woken. A client that sends nothing gets no response, so a timeout is a plain end.
+// await waits for a request. It returns the handler's verdict, or Wait if the wait was woken. A
+// client that sends nothing in time gets no response, so a timeout is just an end.
 func (c *Client) await() Verdict {
 	if c.mustLeave() {
 		return c.lastAwait()
 	}
-	switch _, err := c.layer.readEach(c.wait.handler, c.wait.used); {
+	switch _, err := c.readEach(c.wait.handler, c.wait.arrived); {
 	case err == nil:
 		return c.wait.verdict
 	case err != errWoken:
@@ -108,10 +103,10 @@ func (c *Client) await() Verdict {
 	return Wait
 }
 
-// mustLeave reports whether the connection is to end instead of waiting for a request.
+// mustLeave reports whether the connection should end instead of waiting for a request.
 func (c *Client) mustLeave() bool { return c.all.closing.Load() || c.stage.Load() == leaving }
 
-// waitDue is when the wait for a request that begins now, or goes on, will be overdue.
+// waitDue is when the current wait for a request is overdue. A wait begins if there is none.
 func (c *Client) waitDue() int64 {
 	w := &c.wait
 	if w.due != 0 {
@@ -123,12 +118,13 @@ func (c *Client) waitDue() int64 {
 	}
 	if w.due = c.in(limit); w.due == 0 {
 		w.endless++
-		w.due = waits - w.endless
+		w.due = unlimited - w.endless
 	}
 	return w.due
 }
 
-// arrivedInWait is called from within a Read of the link, which goes on while it returns true.
+// arrivedInWait is called from within a Read of the link. It reports whether that Read should wait
+// for more.
 func (c *Client) arrivedInWait(n int) (wait bool) {
 	c.reading.due.Store(0)
 	if c.arrived(n) != Wait || c.mustLeave() {
@@ -138,7 +134,7 @@ func (c *Client) arrivedInWait(n int) (wait bool) {
 	return true
 }
 
-// arrived has the handler see the n bytes that have come.
+// arrived hands n bytes to the handler.
 func (c *Client) arrived(n int) Verdict {
 	c.Begin()
 	v := c.wait.handler.Arrived(n)
@@ -149,27 +145,31 @@ func (c *Client) arrived(n int) Verdict {
 	return v
 }
 
-// ignore takes back that a request has begun.
+// ignore undoes Begin.
 func (c *Client) ignore() {
 	c.phase = inWait
-	if c.wait.served {
-		c.stage.Store(kept)
-	} else {
-		c.stage.Store(fresh)
-	}
-	c.makeRoom()
+	c.backToWait(c.wait.served)
 }
 
-// lastAwait gives a request that is under way the chance to arrive before the connection closes.
-// Ticks are too coarse for that, so it sets a deadline.
+const (
+	// firstRequestGrace is how long after its connect a client may send its first request although
+	// the registry is closing: a client that has just connected is about to send one.
+	firstRequestGrace = time.Second
+	// nextRequestGrace is how long a client may take to send a later one, which may be on its way.
+	nextRequestGrace = 5 * time.Millisecond
+)
+
+// lastAwait waits for a request that may be on its way before the connection closes. It sets a real
+// deadline, since ticks are too coarse for it.
 func (c *Client) lastAwait() Verdict {
 	end := time.Now().Add(nextRequestGrace)
 	if first := c.connected.Add(firstRequestGrace); !c.wait.served && first.After(end) {
 		end = first
 	}
-	// The deadline comes first: closed is followed by a wake-up, which it would undo.
+	// The deadline is set before closed is read: a wake-up follows closed, and the deadline would
+	// undo it.
 	for time.Now().Before(end) && c.link.SetReadDeadline(end) == nil && !c.all.closed.Load() {
-		n, err := c.layer.readLent(c.wait.handler)
+		n, err := c.readLent(c.wait.handler)
 		switch {
 		case err == nil && c.link.SetReadDeadline(never) == nil:
 			return c.arrived(n)
@@ -178,4 +178,62 @@ func (c *Client) lastAwait() Verdict {
 		}
 	}
 	return End
+}
+
+// looked is what ticks found out about a client's Reads.
+type looked struct {
+	// forEnd is the due of the last Read for which a tick looked whether the client had ended, and
+	// forRest that of the last one that a tick ended to let the connection rest. The registry's mu
+	// guards both.
+	forEnd, forRest int64
+	// rest tells the connection to rest.
+	rest atomic.Bool
+}
+
+// stuck wakes a client's Read for two reasons: an end that it may have missed, and a wait that has
+// become long.
+func (c *Client) stuck(due int64, ticks int) (wake bool) {
+	return c.missedEnd(due) || c.restsNow(due, ticks)
+}
+
+// missedEnd reports whether the client has ended its side: see readEach. It looks once for each
+// wait.
+func (c *Client) missedEnd(due int64) bool {
+	if due == c.looked.forEnd {
+		return false
+	}
+	c.looked.forEnd = due
+	return c.Ended()
+}
+
+const (
+	// restTicks is how many ticks a wait takes to count as long.
+	restTicks = 8
+	// restsPerTick is how many connections may rest in one tick.
+	restsPerTick = 1024
+)
+
+// restsNow reports whether the client has waited long for its next request, once for each wait.
+func (c *Client) restsNow(due int64, ticks int) bool {
+	if ticks < restTicks || c.stage.Load() != kept || due == c.looked.forRest || !c.all.rests.allow(c.now()) {
+		return false
+	}
+	c.looked.forRest = due
+	c.looked.rest.Store(true)
+	return true
+}
+
+// rests counts the connections that rest in one tick. The registry's mu guards it.
+type rests struct {
+	tick int64
+	n    int
+}
+
+// allow reports whether another connection may rest in the tick of that time.
+func (r *rests) allow(tick int64) bool {
+	if tick != r.tick {
+		r.tick, r.n = tick, 0
+	}
+	r.n++
+	return r.n <= restsPerTick
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spoken is a Handler whose verdict each message from the client names by its first byte, within
-// the wait and outside of it alike.
+// spoken is a Handler whose verdict is named by each byte that the client sends.
 type spoken struct {
 	buf    [1]byte
 	client *Client
@@ -47,7 +46,7 @@ func (s *spoken) verdict() Verdict {
 	return v
 }
 
-// Each verdict has its way: within the wait, out of it and back, and to the end, which closes.
+// Serve does what each verdict says, within the wait and outside of it, and closes at the end.
 func TestServe(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.client(t, ClientLimits{})
@@ -70,7 +69,7 @@ func TestServe(t *testing.T) {
 	})
 }
 
-// What is no request leaves the time of the wait as it is.
+// Bytes that are ignored don't change when the wait is overdue.
 func TestIgnoredBytesDontProlongTheWait(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: patience, Idle: patience})
 	s := &spoken{client: c}

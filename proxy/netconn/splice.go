@@ -5,12 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// ErrCantSplice is what a Splice fails with where the kernel doesn't do it after all. Nothing was
-// taken from the connection then.
+// ErrCantSplice is the error of a Splice where the kernel doesn't support it after all. Nothing was
+// taken from the connection.
 var ErrCantSplice = errors.New("splice is not possible here")
 
-// Splice takes the bytes of a body from one connection to another without a copy of them in our
-// memory.
+// Splice moves the bytes of a body from one connection to another within the kernel, without a copy
+// in our memory.
 type Splice struct {
 	from, to *Conn
 	pipe     pipe
@@ -19,22 +19,22 @@ type Splice struct {
 
 // pipe is a buffer in the kernel.
 type pipe interface {
-	// fill takes what has come to a link, at most so many bytes, and waits if nothing has. The pipe
-	// must be empty.
+	// fill takes what has come to a link, at most that many bytes, and waits if nothing has. The
+	// pipe must be empty.
 	fill(from link, most int) (int, error)
-	// drain sends some of what it holds, or all.
+	// drain sends some of what the pipe holds, or all.
 	drain(to link) (int, error)
-	// held is how many bytes it holds.
+	// held is how many bytes the pipe holds.
 	held() int
 	close()
 }
 
-// newSplice returns nil if there can be none.
+// newSplice returns nil where no splice is possible.
 func newSplice(from, to *Conn, pipes *pipes) *Splice {
 	if !pipes.take() {
 		return nil
 	}
-	p := newPipe(from.layer.bare(), to.layer.bare())
+	p := newPipe(from.bare(), to.bare())
 	if p == nil {
 		pipes.give()
 		return nil
@@ -49,7 +49,7 @@ type pipes struct {
 	n   atomic.Int64
 }
 
-// take reports whether there may be one more pipe, which give must give back.
+// take reports whether there may be one more pipe. give must give it back.
 func (p *pipes) take() bool {
 	if n := p.n.Add(1); p.max > 0 && n > p.max {
 		p.give()
@@ -60,22 +60,21 @@ func (p *pipes) take() bool {
 
 func (p *pipes) give() { p.n.Add(-1) }
 
-// Read waits for bytes of the body, and takes so many at most. Each time, Write comes next; but
-// after ErrCantSplice, the connection's own Read.
+// Read waits for bytes of the body, and takes at most that many. Write must follow each Read. After
+// ErrCantSplice, the connection's own Read goes on.
 func (s *Splice) Read(most int64) (n int, err error) {
 	n, err = s.from.receive(func() (int, error) { return s.pipe.fill(s.from.link, int(min(most, spliceMost))) })
 	return s.from.received(n, err)
 }
 
-// Write sends on all that Read took. The connection that it came from isn't needed for that any
-// more.
+// Write sends all that Read took. It doesn't need the connection that the bytes came from.
 func (s *Splice) Write() error {
 	n, err := s.to.push(func(int) (int, error) { return s.pipe.drain(s.to.link) }, s.pipe.held())
 	_, err = s.to.sent(n, err)
 	return err
 }
 
-// Close gives back what the kernel lent, and anything in it.
+// Close gives the pipe back to the kernel, with anything in it.
 func (s *Splice) Close() {
 	s.pipe.close()
 	s.pipes.give()

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelPipe is a pipe(7) between two sockets. Like raw's, its system calls are made from callbacks
-// of RawConn.
+// kernelPipe is a pipe(7) between two sockets. Like raw, it makes system calls inside callbacks of
+// RawConn.
 type kernelPipe struct {
-	// ends are the descriptors to read and to write.
+	// ends are the descriptors: one to read from, one to write to.
 	ends [2]int
 	call
 	most            int
@@ -21,7 +21,7 @@ type kernelPipe struct {
 	tryFill, tryOut func(fd uintptr) bool
 }
 
-// newPipe makes one unless a link isn't raw, or there are no descriptors left.
+// newPipe returns nil if a link isn't raw, or if no descriptors are left.
 func newPipe(from, to link) pipe {
 	_, fromRaw := from.(*raw)
 	_, toRaw := to.(*raw)
@@ -45,7 +45,7 @@ func (p *kernelPipe) fill(from link, most int) (int, error) {
 	p.most = most
 	err := from.(*raw).rc.Read(p.tryFill)
 	switch p.errno {
-	case syscall.EINVAL, syscall.ENOSYS, syscall.EPERM, syscall.EACCES: // An odd kernel, or a sandbox.
+	case syscall.EINVAL, syscall.ENOSYS, syscall.EPERM, syscall.EACCES: // an odd kernel or a sandbox
 		return 0, ErrCantSplice
 	}
 	n, err := p.received(err)
@@ -73,13 +73,14 @@ func (p *kernelPipe) drain(to link) (int, error) {
 	return p.n, nil
 }
 
-// drainTo waits only before the first byte: who calls again learns of each stall.
+// drainTo waits only before the first byte, so that its caller sees each stall.
 func (p *kernelPipe) drainTo(fd uintptr) bool {
 	p.n, p.errno = sysSplice(p.ends[0], int(fd), p.full)
 	return p.errno != syscall.EAGAIN
 }
 
-// sysSplice is the system call. Neither side of it may block.
+// sysSplice makes the system call, in which neither side may block, again if a signal interrupts
+// it.
 func sysSplice(from, to, most int) (int, syscall.Errno) {
 	for {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(most), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spliced is a way from a backend to a client, with their other ends.
+// spliced is a Splice from a backend to a client, with their other ends.
 func spliced(t *testing.T, from BackendLimits, to ClientLimits) (s *Splice, backend, client *net.TCPConn) {
 	t.Helper()
 	b, backend := newBackend(t, from)
@@ -47,7 +47,7 @@ func (s *Splice) move(size int64) error {
 	return nil
 }
 
-// There are as many pipes as the limits allow, and each comes free when it is closed.
+// There are as many pipes as the limits allow. Close frees one.
 func TestSplicesAreBounded(t *testing.T) {
 	first, _, _ := spliced(t, BackendLimits{}, ClientLimits{Pipes: 2})
 	second := newSplice(first.from, first.to, first.pipes)
@@ -60,8 +60,8 @@ func TestSplicesAreBounded(t *testing.T) {
 	assert.EqualValues(t, 1, first.pipes.n.Load())
 }
 
-// All of it arrives, however slowly the client reads and however often both sides are woken for
-// nothing, and not a byte more.
+// The body arrives, and not a byte more, although the client reads slowly and both sides are woken
+// all the time.
 func TestSplice(t *testing.T) {
 	s, backend, client := spliced(t, BackendLimits{Idle: patience}, ClientLimits{Write: patience})
 	body := make([]byte, 8<<20+1)
@@ -129,7 +129,7 @@ func TestSpliceForClientThatLeft(t *testing.T) {
 	require.Equal(t, ErrAbandoned, s.move(100))
 }
 
-// Where there is no such way, there is none.
+// There is no Splice by TLS, or over a plain link.
 func TestNoSplice(t *testing.T) {
 	b, _ := newBackend(t, BackendLimits{})
 	c, _ := kind(newLink).client(t, ClientLimits{})

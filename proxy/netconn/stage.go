@@ -6,26 +6,32 @@ import (
 	"time"
 )
 
-// How far a client is with a request.
+// The stages of a client.
 const (
-	fresh     int32 = iota // it connected and has sent nothing yet
-	kept                   // it waits between two requests
-	leaving                // it is told to close instead of waiting longer
-	asking                 // it has sent a part of a request that isn't admitted yet
-	admitted               // its request was admitted or refused
-	lastingly              // and is relayed until one of the two sides has enough
+	// fresh: it has connected and sent nothing yet.
+	fresh int32 = iota
+	// kept: it waits between two requests.
+	kept
+	// leaving: it is to close instead of waiting longer.
+	leaving
+	// asking: it has sent a part of a request that isn't admitted yet.
+	asking
+	// admitted: its request was admitted or refused.
+	admitted
+	// lasting: its request was admitted, and what is relayed may go on for days.
+	lasting
 )
 
-// stopping is how far Clients are with their end.
+// stopping is how far Clients have come with stopping.
 type stopping struct {
-	// closing has connections end instead of waiting for a request, closed has none begin any
-	// more, and cutting has what lasts be cut.
+	// closing: connections end instead of waiting for a request. closed: no request begins any
+	// more. cutting: what is lasting is cut.
 	closing, closed, cutting atomic.Bool
-	// changed has Close look again.
+	// changed tells Close to look again.
 	changed chan struct{}
 }
 
-// Admitted notes that the request was admitted or refused: Close doesn't wait for it any longer.
+// Admitted notes that the request was admitted or refused. Close no longer waits for it.
 func (c *Client) Admitted() {
 	c.stage.Store(admitted)
 	if c.all.closing.Load() {
@@ -33,17 +39,27 @@ func (c *Client) Admitted() {
 	}
 }
 
-// Lasts notes that what is relayed may go on for days, as a tunnel or an event stream does, so
-// that CutLasting ends it.
+// Lasts notes that what is relayed may go on for days, as a tunnel or an event stream does.
+// CutLasting ends it.
 func (c *Client) Lasts() {
-	c.stage.Store(lastingly)
+	c.stage.Store(lasting)
 	if c.all.cutting.Load() {
 		c.breakOff()
 	}
 }
 
-// Next reports whether another request may come on the connection. It is asked when one was
-// answered, before Idle.
+// backToWait notes that what the client has sent is no request, after one that was served or not.
+func (c *Client) backToWait(served bool) {
+	if served {
+		c.stage.Store(kept)
+	} else {
+		c.stage.Store(fresh)
+	}
+	c.makeRoom()
+}
+
+// Next reports whether another request may come on the connection. It is called after a response,
+// before Idle.
 func (c *Client) Next() bool {
 	c.stage.Store(kept)
 	if c.all.closed.Load() {
@@ -54,11 +70,11 @@ func (c *Client) Next() bool {
 	return true
 }
 
-// Close has no more requests come. It closes the connections that wait for one, and returns once
-// each request that began was admitted or refused. For so long as grace, heads may arrive and
-// clients that have just connected may send theirs; what isn't whole by then fails with
-// ErrTimeout. The error is the cause of ctx's end, if that comes first; the grace is half of the
-// time that ctx has at most.
+// Close ends the intake of requests. It closes the connections that wait for one, and returns once
+// each request that has begun was admitted or refused. During the grace, heads may go on to arrive
+// and clients that have just connected may send theirs; after it, reading a head fails with
+// ErrTimeout. The grace is half of the time until ctx ends at most. If ctx ends first, Close
+// returns the cause of that.
 func (all *Clients) Close(ctx context.Context, grace time.Duration) error {
 	if end, ok := ctx.Deadline(); ok {
 		grace = min(grace, time.Until(end)/2)
@@ -66,15 +82,15 @@ func (all *Clients) Close(ctx context.Context, grace time.Duration) error {
 	all.CloseIdle()
 	graceful, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
-	_ = all.awaitAdmitted(graceful) // If it isn't so by then, it will be below.
+	_ = all.awaitAdmitted(graceful) // What isn't admitted by then is awaited below.
 	all.closed.Store(true)
 	all.wakeAll()
-	// Who was admitted may have come to wait for another request before closed was set.
+	// A client whose request was admitted may have begun another one before closed was set.
 	return all.awaitAdmitted(ctx)
 }
 
-// CloseIdle ends the connections that wait for a request, and from now on each other one when its
-// request is over. A request whose first byte was read is served.
+// CloseIdle ends the connections that wait for a request, and the others when their request is
+// over. A request whose first byte was read is served.
 func (all *Clients) CloseIdle() {
 	all.closing.Store(true)
 	all.wakeAll()
@@ -111,13 +127,14 @@ func (all *Clients) anyAsks() bool {
 	return false
 }
 
-// CutLasting breaks what lasts, now and from now on, and returns how many connections that were.
+// CutLasting cuts the connections that are lasting, or become so later. It returns how many it has
+// cut now.
 func (all *Clients) CutLasting() (n int) {
 	all.cutting.Store(true)
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	for c := range all.each() {
-		if c.stage.Load() == lastingly {
+		if c.stage.Load() == lasting {
 			c.breakOff()
 			n++
 		}
@@ -125,7 +142,7 @@ func (all *Clients) CutLasting() (n int) {
 	return n
 }
 
-// lookAgain has Close look whether it is done.
+// lookAgain makes Close look whether it is done.
 func (s *stopping) lookAgain() {
 	select {
 	case s.changed <- struct{}{}:

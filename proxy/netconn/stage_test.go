@@ -22,7 +22,7 @@ func piped(t *testing.T, all *Clients) (*Client, net.Conn) {
 	return c, theirs
 }
 
-// closing calls Close, and tells when it returned.
+// closing calls Close, and sends how long it took.
 func closing(all *Clients, grace time.Duration) <-chan time.Duration {
 	done, began := make(chan time.Duration, 1), time.Now()
 	go func() {
@@ -34,7 +34,7 @@ func closing(all *Clients, grace time.Duration) <-chan time.Duration {
 
 const grace = 500 * time.Millisecond
 
-// A head has so long as the grace to arrive, and Close waits for what comes of it.
+// A head may arrive during the grace. Close waits until its request is admitted.
 func TestCloseWaitsForHeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := NewClients(ClientLimits{Header: time.Hour})
@@ -78,7 +78,7 @@ func TestCloseLeavesAdmittedRequestsAlone(t *testing.T) {
 	})
 }
 
-// Who has just connected may send a request while there is time, and is not waited for after that.
+// A client that has just connected may send a request during the grace. Close waits no longer.
 func TestCloseAwaitsFirstRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := NewClients(ClientLimits{})
@@ -109,7 +109,7 @@ func TestCloseEndsWithItsContext(t *testing.T) {
 	assert.ErrorIs(t, all.Close(ctx, grace), context.Canceled)
 }
 
-// What lasts is cut, whether it began before that or begins after it. The rest goes on.
+// What is lasting is cut, and what becomes so later. The rest goes on.
 func TestCutLasting(t *testing.T) {
 	all, before, _ := client(t, ClientLimits{})
 	other, _ := pair(t)

@@ -11,18 +11,18 @@ import (
 
 // secure is the layer of a connection with TLS.
 //
-// TLS stands above the timeouts: to a tls.Conn, a Write that a deadline cut short is the
-// connection's end, while here a deadline is a hint after which the Write goes on. So TLS reads and
-// writes through a carrier, which does so within the Conn's times and knows no hints.
+// TLS stands above the timeouts. A tls.Conn is broken once a deadline has cut a Write short, while
+// here a deadline is a hint, and the Write goes on after it. So TLS reads and writes through a
+// carrier, which keeps the Conn's times and hides the hints.
 type secure struct {
 	*tls.Conn
 	carrier *carrier
-	// ahead is a byte that was read before anybody asked for it, if has.
+	// ahead is a byte that was read ahead, if has is true.
 	ahead [1]byte
 	has   bool
 }
 
-// newSecure makes the TLS for a connection, of the side that makes it: tls.Client or tls.Server.
+// newSecure makes TLS over a connection. side is tls.Client or tls.Server.
 func newSecure(conn net.Conn, side func(net.Conn, *tls.Config) *tls.Conn, config *tls.Config) *secure {
 	c := &carrier{Conn: conn}
 	return &secure{Conn: side(c, config), carrier: c}
@@ -31,7 +31,7 @@ func newSecure(conn net.Conn, side func(net.Conn, *tls.Config) *tls.Conn, config
 // open makes the handshake.
 func (s *secure) open() error { return s.carrier.explain(s.Handshake()) }
 
-// openBefore makes the handshake before ctx ends. The connection has no times of its own yet.
+// openBefore makes the handshake before ctx ends, on a connection that has no Conn yet.
 func (s *secure) openBefore(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.carrier.SetDeadline(past) })
 	err := s.open()
@@ -41,8 +41,8 @@ func (s *secure) openBefore(ctx context.Context) error {
 	return err
 }
 
-// Read is tls.Conn's, but what ended the connection comes after the last bytes, and never with
-// them.
+// Read reads like tls.Conn, but returns the error that ended the connection after the last bytes,
+// never with them.
 func (s *secure) Read(p []byte) (int, error) {
 	if s.has && len(p) > 0 {
 		s.has = false
@@ -50,12 +50,12 @@ func (s *secure) Read(p []byte) (int, error) {
 	}
 	n, err := s.Conn.Read(p)
 	if n > 0 {
-		return n, nil // tls.Conn fails with the same again
+		return n, nil // The next Read fails with the error.
 	}
 	return n, s.carrier.explain(err)
 }
 
-// Write is tls.Conn's, but a timeout is a plain one.
+// Write writes like tls.Conn, but doesn't wrap ErrTimeout.
 func (s *secure) Write(p []byte) (int, error) {
 	n, err := s.Conn.Write(p)
 	if errors.Is(err, ErrTimeout) {
@@ -64,7 +64,7 @@ func (s *secure) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// readLent has nothing lent before a byte has come.
+// readLent borrows memory only when a byte has come.
 func (s *secure) readLent(l Lender) (int, error) {
 	if !s.has {
 		if n, err := s.Read(s.ahead[:]); n == 0 {
@@ -74,15 +74,15 @@ func (s *secure) readLent(l Lender) (int, error) {
 	s.has = false
 	buf := l.Lend()
 	buf[0] = s.ahead[0]
-	n, _ := s.readNow(buf[1:]) // tls.Conn fails with the same again
+	n, _ := s.readNow(buf[1:]) // The next Read fails with the error.
 	return 1 + n, nil
 }
 
-func (s *secure) readEach(l Lender, used func(n int) (wait bool)) (int, error) {
-	return readEach(s, l, used)
+func (s *secure) readEach(l Lender, arrived func(n int) (wait bool)) (int, error) {
+	return readEach(s, l, arrived)
 }
 
-// ask leaves it to Write and Read.
+// ask leaves the exchange to Write and Read.
 func (s *secure) ask(_, _ []byte, reused bool) (sent, n int, err error) {
 	if reused && !s.quiet() {
 		return 0, 0, ErrStale
@@ -99,9 +99,10 @@ func (s *secure) readNow(p []byte) (int, error) {
 
 // quiet reads without waiting, and keeps the byte that it may find.
 //
-// Bytes on the network don't tell: TLS 1.3 sends session tickets and key updates when it likes,
-// which are no reason to give the connection up, and an alert that closes it may have been read
-// already, together with the last bytes before it. A read deals with what TLS sends for itself.
+// The bytes on the network don't show whether the other side is quiet. TLS 1.3 sends session
+// tickets and key updates at any time, which are no reason to give the connection up. And the alert
+// that closes it may already have been read, together with the bytes before it. A read handles
+// both.
 func (s *secure) quiet() bool {
 	if s.has {
 		return false
@@ -111,11 +112,10 @@ func (s *secure) quiet() bool {
 	return !s.has && err == errNothing
 }
 
-// closingTime is how long the alert that closes a connection may wait for room to be sent.
+// closingTime is how long the closing alert may wait for room in the send buffer.
 const closingTime = 10 * time.Millisecond
 
-// leave sends TLS's closing alert. Whether that arrives matters to nobody: the connection is closed
-// anyway.
+// leave sends TLS's closing alert. Its errors don't matter, since the connection is closed next.
 func (s *secure) leave() {
 	s.carrier.closing = true
 	_ = s.Conn.Close()
@@ -123,25 +123,25 @@ func (s *secure) leave() {
 
 func (s *secure) bare() link { return nil }
 
-// errCut is an end without TLS's closing alert. An attacker in between could have made it, so what
-// goes up to the end of its connection isn't complete then (RFC 9112, section 9.8).
+// errCut is an end without TLS's closing alert. An attacker on the way could have made it, so a
+// message that ends with its connection isn't complete then (RFC 9112, section 9.8).
 var errCut = errors.New("the connection was closed without TLS's closing alert")
 
-// carrier is the connection that TLS goes over: a Conn's link with the Conn's times, save for the
-// handshake of a connect, which has no Conn yet, and for the closing alert.
+// carrier is the net.Conn that TLS goes over: a Conn's link, with the Conn's times. The handshake
+// of a connect goes over the net.Conn itself, as there is no Conn yet.
 type carrier struct {
 	net.Conn
 	conn *Conn
-	// polling has Read not wait.
+	// polling makes Read not wait.
 	polling bool
-	// closing reports that nothing comes any more but the closing alert.
+	// closing reports whether only the closing alert is still written.
 	closing bool
-	// err is what the last Read failed with.
+	// err is the error of the last Read that failed.
 	err error
 }
 
-// Read hides its errors from TLS, to which only a temporary error isn't the end: after a timeout or
-// an Interrupt the connection may be read again.
+// Read shows TLS errNothing in place of any other error, since TLS goes on after a temporary error
+// only. The connection may be read again after a timeout or an Interrupt.
 func (c *carrier) Read(p []byte) (n int, err error) {
 	switch {
 	case c.conn == nil:
@@ -160,7 +160,7 @@ func (c *carrier) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// explain is the error of a Read of TLS's, as it was before TLS saw it.
+// explain returns the error of a TLS Read as it was before TLS saw it.
 func (c *carrier) explain(err error) error {
 	if err == errNothing {
 		return c.err
@@ -178,8 +178,8 @@ func (c *carrier) Write(p []byte) (int, error) {
 	return c.conn.transmit(p)
 }
 
-// SetWriteDeadline is called by tls.Conn before and after its closing alert, and only then. One
-// that ends one direction of a tunnel takes the time that any Write has.
+// SetWriteDeadline is called by tls.Conn around its closing alert, and only then. An alert that
+// ends one direction of a tunnel has the time of any Write.
 func (c *carrier) SetWriteDeadline(time.Time) error {
 	if c.closing {
 		return c.Conn.SetWriteDeadline(time.Now().Add(closingTime))
@@ -187,5 +187,5 @@ func (c *carrier) SetWriteDeadline(time.Time) error {
 	return nil
 }
 
-// Close leaves it to the Conn.
+// Close does nothing: the Conn closes the link.
 func (c *carrier) Close() error { return nil }

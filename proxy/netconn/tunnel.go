@@ -8,13 +8,16 @@ import (
 	"time"
 )
 
+// endTime is how long a tunnel may be silent when one side has ended.
+const endTime = 5 * time.Second
+
 // Tunnel copies bytes both ways between a client and a backend. It ends when both sides have ended;
-// when one has, and the other has sent nothing more for lingerTime; when neither has sent anything
-// for limit, 0 being for ever; or when a connection breaks. It returns how many bytes went down to
-// the client, and the error if it wasn't ended by the two. The caller closes both. While a side is
-// silent it holds no buffer.
+// when one has ended and the other has sent nothing for endTime; when neither has sent anything for
+// limit, 0 being for ever; or when a connection breaks. It returns how many bytes went down to the
+// client, and an error unless both sides ended by themselves. The caller closes both. A side that
+// is silent holds no buffer.
 func Tunnel(client, backend *Conn, limit time.Duration, buffers *Buffers) (down int64, err error) {
-	t := &tunnel{clock: &client.registry.now, limit: limit, buffers: buffers}
+	t := &tunnel{clock: client.now, limit: limit, buffers: buffers}
 	t.touch()
 	up, back := newFlow(t, client, backend), newFlow(t, backend, client)
 	var running sync.WaitGroup
@@ -26,27 +29,27 @@ func Tunnel(client, backend *Conn, limit time.Duration, buffers *Buffers) (down 
 
 // tunnel is what the two directions share.
 type tunnel struct {
-	clock   *atomic.Int64
+	clock   func() int64
 	limit   time.Duration
 	buffers *Buffers
 	// active is when the last bytes came, by the clock.
 	active atomic.Int64
-	// ending reports that one direction has ended.
+	// ending reports whether one direction has ended.
 	ending atomic.Bool
 }
 
-func (t *tunnel) touch() { t.active.Store(t.clock.Load()) }
+func (t *tunnel) touch() { t.active.Store(t.clock()) }
 
-// left is for how long the tunnel may still be silent; ok is false if that is for ever.
+// left is how much longer the tunnel may be silent; ok is false if that is for ever.
 func (t *tunnel) left() (left time.Duration, ok bool) {
 	limit := t.limit
-	if t.ending.Load() && (limit == 0 || limit > lingerTime) {
-		limit = lingerTime
+	if t.ending.Load() && (limit == 0 || limit > endTime) {
+		limit = endTime
 	}
-	return limit - time.Duration(t.clock.Load()-t.active.Load()), limit > 0
+	return limit - time.Duration(t.clock()-t.active.Load()), limit > 0
 }
 
-// flow is one direction of a tunnel.
+// flow is one direction of a tunnel. It is the reader of the connection that it copies from.
 type flow struct {
 	*tunnel
 	from, to *Conn
@@ -55,8 +58,8 @@ type flow struct {
 	err      error
 }
 
-// newFlow makes a direction of a tunnel, for which a connection is read from now on. What bounded
-// the exchange before it, as a least rate, bounds the tunnel no more.
+// newFlow makes a direction of a tunnel. What bounded the exchange before it, such as a least rate,
+// does not bound the tunnel.
 func newFlow(t *tunnel, from, to *Conn) *flow {
 	f := &flow{tunnel: t, from: from, to: to}
 	from.reader = f
@@ -72,7 +75,7 @@ func (f *flow) Lend() []byte {
 	return f.buf[:]
 }
 
-// GiveBack takes it back while nothing comes.
+// GiveBack takes the buffer back when none have.
 func (f *flow) GiveBack() {
 	if f.buf != nil {
 		f.buffers.Put(f.buf)
@@ -80,7 +83,7 @@ func (f *flow) GiveBack() {
 	}
 }
 
-// run copies until its end, and has the other direction come to its own.
+// run copies until its end, and then lets the other direction come to its own.
 func (f *flow) run(other *flow) {
 	defer f.GiveBack()
 	err := f.copy()
@@ -99,7 +102,7 @@ func (f *flow) run(other *flow) {
 
 func (f *flow) copy() error {
 	for {
-		n, err := f.from.layer.readLent(f)
+		n, err := f.from.readLent(f)
 		if n > 0 {
 			m, werr := f.to.Write(f.buf[:n])
 			f.bytes += int64(m)
@@ -113,7 +116,7 @@ func (f *flow) copy() error {
 	}
 }
 
-// due is when the tunnel as a whole will have been silent for too long.
+// due is when the tunnel as a whole has been silent for too long.
 func (f *flow) due() (int64, error) {
 	left, ok := f.left()
 	switch {
@@ -125,7 +128,7 @@ func (f *flow) due() (int64, error) {
 	return f.from.in(left), nil
 }
 
-// over has a Read go on for as long as due allows, since the other direction may have had bytes.
+// over reads on after a timeout too, since bytes may have come the other way: due decides.
 func (f *flow) over(n int, err error) (again bool, _ error) {
 	if n > 0 {
 		f.touch()

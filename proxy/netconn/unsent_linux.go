@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasUnsent reports whether the other side's system hasn't acknowledged all that was written. Where
-// this system can't tell, it says no.
+// hasUnsent reports whether the other side's system has yet to acknowledge some of what was
+// written. It returns false where this system can't tell.
 func hasUnsent(conn net.Conn) bool {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A client that sends more than is dropped, and reads late, gets the whole response all the same:
-// what it sends is dropped for as long as a part of the response hasn't reached it.
+// A client that sends more than lingerBytes and reads late gets the whole response: lingering goes
+// on while a part of the response hasn't reached it.
 func TestLingerUntilTheResponseArrived(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{})
 	require.NoError(t, theirs.SetReadBuffer(4<<10))

@@ -4,6 +4,6 @@ package netconn
 
 import "net"
 
-// hasUnsent reports whether the other side's system hasn't acknowledged all that was written. Where
-// this system can't tell, it says no.
+// hasUnsent reports whether the other side's system has yet to acknowledge some of what was
+// written. It returns false where this system can't tell.
 func hasUnsent(net.Conn) bool { return false }
