@@ -31,11 +31,11 @@ type ConnectionSettings struct {
 	Logger zerolog.Logger
 }
 
-// connections are those to one backend. They are kept in a fasthttp HostClient, which nothing
-// outside of this file knows: it gives connections and takes them back. What goes over them is
-// written and read by an exchange, and how many there may be is up to the balancer, whose places
+// hostClient has the connections to one backend. They are kept in a fasthttp HostClient, which
+// nothing outside of this file knows: it gives connections and takes them back. What goes over them
+// is written and read by an exchange, and how many there may be is up to the balancer, whose places
 // bound the exchanges.
-type connections struct {
+type hostClient struct {
 	kept   *fasthttp.HostClient
 	dialer *netconn.Dialer
 	target netconn.Target
@@ -51,7 +51,7 @@ func NewBackends(s ConnectionSettings) func(balancer.BackendSettings) balancer.P
 	dialer := netconn.NewDialer(s.Limits, s.Resolver, s.logLookups)
 	spare := &spare{}
 	return func(b balancer.BackendSettings) balancer.Prober {
-		c := &connections{
+		c := &hostClient{
 			dialer:    dialer,
 			spare:     spare,
 			maxHeader: s.MaxResponseHeader,
@@ -79,10 +79,10 @@ func (s ConnectionSettings) logLookups(host string, err error) {
 	s.Logger.Info().Str("host", host).Msg("a backend's name can be looked up again")
 }
 
-// connectionsTo are those of a backend, which NewBackends has made.
-func connectionsTo(b *balancer.Backend) *connections { return b.Prober().(*connections) }
+// hostClientOf is the one of a backend, which NewBackends has made.
+func hostClientOf(b *balancer.Backend) *hostClient { return b.Prober().(*hostClient) }
 
-func (c *connections) dial() (net.Conn, error) {
+func (c *hostClient) dial() (net.Conn, error) {
 	conn, err := dialWith(c.spare, func() (*netconn.Backend, error) {
 		return c.dialer.Dial(context.Background(), c.target)
 	})
@@ -93,7 +93,7 @@ func (c *connections) dial() (net.Conn, error) {
 }
 
 // acquire takes a connection: any, or if fresh one that was never used. held is what release wants.
-func (c *connections) acquire(fresh bool) (conn *netconn.Backend, held any, err error) {
+func (c *hostClient) acquire(fresh bool) (conn *netconn.Backend, held any, err error) {
 	for {
 		got, err := c.kept.AcquireConn(0, false)
 		if err != nil {
@@ -116,10 +116,10 @@ func (c *connections) acquire(fresh bool) (conn *netconn.Backend, held any, err 
 }
 
 // closeKept closes the connections that nobody uses.
-func (c *connections) closeKept() { c.kept.CloseIdleConnections() }
+func (c *hostClient) closeKept() { c.kept.CloseIdleConnections() }
 
-// release gives a connection back, to be kept if that is wanted and possible, or else closed.
-func (c *connections) release(conn *netconn.Backend, held any, keep bool) {
+// release gives a connection back, to be kept if that is wanted and possible, otherwise closed.
+func (c *hostClient) release(conn *netconn.Backend, held any, keep bool) {
 	if keep && conn.Keep() {
 		give(c.kept.ReleaseConn, held)
 	} else {

@@ -281,13 +281,13 @@ func TestHolders(t *testing.T) {
 	holder := func(client string) uint64 {
 		r := &request{shared: &shared{seed: seed}, snapshot: &s.Snapshot}
 		r.head.Client, r.head.TrustedPeer = netip.MustParseAddr(client), true
-		assert.Zero(t, testing.AllocsPerRun(100, func() { r.holder() }))
-		return r.holder()
+		assert.Zero(t, testing.AllocsPerRun(100, func() { r.findHolder() }))
+		return r.findHolder()
 	}
 	assert.Equal(t, holder("2001:db8::1"), holder("2001:db8::2"))
 	assert.NotEqual(t, holder("2001:db8::1"), holder("2001:db8:0:1::1"))
 	assert.NotEqual(t, holder("192.0.2.1"), holder("192.0.2.2"))
 	assert.Equal(t, holder("192.0.2.1"), holder("::ffff:192.0.2.1"))
 	assert.Zero(t, holder("127.0.0.9"), "a trusted proxy")
-	assert.Zero(t, new(request).holder(), "nobody knows whom")
+	assert.Zero(t, new(request).findHolder(), "nobody knows whom")
 }

@@ -104,7 +104,7 @@ func run(t testing.TB, p *Proxy, pool *fakePool) (addr string) {
 		assert.NoError(t, shutDown(ctx, p))
 		assert.NoError(t, <-served)
 		for _, b := range pool.backends {
-			connectionsTo(b).closeKept()
+			hostClientOf(b).closeKept()
 		}
 		st := p.Stats()
 		assert.Zero(t, st.InFlight, "%+v", st)

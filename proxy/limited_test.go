@@ -57,7 +57,7 @@ func TestLimitedFields(t *testing.T) {
 		want := http1test.Lines("Retry-After: "+retryAfter, "RateLimit: "+state, "RateLimit-Policy: "+policy)
 		use := NewLimitUse(name, identity.Key{}, nil)
 		var own rewrite.Reply
-		use.begin(&own, d)
+		use.refuse(&own, d)
 		_, fields, _ := strings.Cut(string(own.AppendHead(nil)), "\r\nContent-Length: ")
 		_, fields, _ = strings.Cut(fields, "\r\n")
 		assert.Equal(t, want, fields)
@@ -113,7 +113,7 @@ func TestLimitedDoesNotAllocate(t *testing.T) {
 	use := NewLimitUse("default", identity.Key{}, nil)
 	var own rewrite.Reply
 	d := limiter.Decision{RetryAfter: time.Minute, Settings: new(bucketSettings(t, 10, "1/1m"))}
-	assert.Zero(t, testing.AllocsPerRun(100, func() { use.begin(&own, d) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { use.refuse(&own, d) }))
 }
 
 func BenchmarkLimited(b *testing.B) {
@@ -122,6 +122,6 @@ func BenchmarkLimited(b *testing.B) {
 	d := limiter.Decision{RetryAfter: time.Minute, Settings: new(bucketSettings(b, 10, "1/1m"))}
 	b.ReportAllocs()
 	for b.Loop() {
-		use.begin(&own, d)
+		use.refuse(&own, d)
 	}
 }

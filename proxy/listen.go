@@ -1,13 +1,13 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -16,20 +16,15 @@ const (
 	// acceptAtMost bounds the draining of a listener that connections don't stop coming to. A
 	// successor waits for that long.
 	acceptAtMost = 100 * time.Millisecond
-	// headGrace is for how long heads may go on to arrive once the listeners are closed. A
-	// successor waits for that, too.
-	headGrace = 500 * time.Millisecond
-	// cutGrace is for how long requests that were cut may take to end, and write their lines to the
-	// log.
-	cutGrace = time.Second
 	// The pauses after failed accepts, as when there are no file descriptors left.
 	acceptPause, acceptLongestPause = 5 * time.Millisecond, time.Second
 )
 
-// accepting is what is being accepted on.
+// accepting accepts connections on listeners.
 type accepting struct {
-	// draining has all responses say Connection: close.
-	draining atomic.Bool
+	room  room
+	serve func(net.Conn)
+	log   zerolog.Logger
 	// stop is closed when no more is to be accepted than what has come.
 	stop    chan struct{}
 	stopped sync.Once
@@ -37,6 +32,18 @@ type accepting struct {
 	mu        sync.Mutex
 	listeners []net.Listener
 	loops     sync.WaitGroup
+}
+
+// room bounds the connections. HasRoom reports whether there may be another one, and AwaitRoom
+// waits for that, or until stop is closed.
+type room interface {
+	HasRoom() bool
+	AwaitRoom(stop <-chan struct{})
+}
+
+func (a *accepting) init(r room, serve func(net.Conn), log zerolog.Logger) {
+	a.room, a.serve, a.log = r, serve, log
+	a.stop = make(chan struct{})
 }
 
 // listen notes another listener, unless it is too late for that. The caller must call loops.Done.
@@ -86,41 +93,41 @@ func (a *accepting) finish() {
 // deadliner is a listener whose Accept can be interrupted.
 type deadliner interface{ SetDeadline(time.Time) error }
 
-// Serve accepts connections on ln and serves them. While there are as many as Settings allow, it
+// Serve accepts connections on ln and serves them. While there are as many as there may be, it
 // holds the next one until one of them closes, and leaves the rest to the system's queue. It
 // returns nil once Close has drained and closed ln, or was called before. It may be called for
 // several listeners at once.
-func (p *Proxy) Serve(ln net.Listener) error {
-	if !p.listen(ln) {
+func (a *accepting) Serve(ln net.Listener) error {
+	if !a.listen(ln) {
 		return ln.Close()
 	}
-	defer p.loops.Done()
+	defer a.loops.Done()
 	pause := acceptPause
-	for !p.stopping() {
+	for !a.stopping() {
 		conn, err := ln.Accept()
 		switch {
 		case err == nil:
 			pause = acceptPause
-			p.clients.AwaitRoom(p.stop)
-			p.serve(conn)
-		case p.stopping():
+			a.room.AwaitRoom(a.stop)
+			a.serve(conn)
+		case a.stopping():
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept: %w", err)
 		default:
-			p.log.Warn().Err(err).Dur("pause", pause).Msg("accepting a connection failed")
-			p.pause(pause)
+			a.log.Warn().Err(err).Dur("pause", pause).Msg("accepting a connection failed")
+			a.pause(pause)
 			pause = min(2*pause, acceptLongestPause)
 		}
 	}
-	p.acceptRest(ln)
+	a.acceptRest(ln)
 	return nil
 }
 
 // acceptRest accepts until no connection waits or there is no room for more, and closes ln.
-func (p *Proxy) acceptRest(ln net.Listener) {
+func (a *accepting) acceptRest(ln net.Listener) {
 	defer ln.Close()
 	d, ok := ln.(deadliner)
-	for end := time.Now().Add(acceptAtMost); ok && p.clients.HasRoom() && time.Now().Before(end); {
+	for end := time.Now().Add(acceptAtMost); ok && a.room.HasRoom() && time.Now().Before(end); {
 		if d.SetDeadline(time.Now().Add(acceptQuiet)) != nil {
 			return
 		}
@@ -128,43 +135,6 @@ func (p *Proxy) acceptRest(ln net.Listener) {
 		if err != nil {
 			return
 		}
-		p.serve(conn)
+		a.serve(conn)
 	}
 }
-
-// serve serves a connection in a goroutine of its own, which ends with the connection.
-func (p *Proxy) serve(conn net.Conn) {
-	go p.http1.Serve(p.clients.Add(conn, nil))
-}
-
-// Drain has every response say Connection: close from now on. Connections are accepted and requests
-// served as before.
-func (p *Proxy) Drain() { p.draining.Store(true) }
-
-// Close ends the intake: it accepts what waits to be accepted, closes the listeners, and closes the
-// connections that wait for a request. It returns when no request can spend a token any more:
-// each was taken or refused, a head that isn't whole within headGrace with a 408. What is being
-// relayed goes on: see Wait. The error is the cause of ctx's end, if that comes first.
-func (p *Proxy) Close(ctx context.Context) error {
-	p.Drain()
-	p.accepting.finish()
-	return p.clients.Close(ctx, headGrace)
-}
-
-// Wait waits for what is relayed after Close. When ctx ends, it cuts what still is and says in an
-// error how much that was.
-func (p *Proxy) Wait(ctx context.Context) error {
-	err := p.clients.Wait(ctx)
-	if err == nil {
-		return nil
-	}
-	n := p.clients.Cut()
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
-	defer cancel()
-	_ = p.clients.Wait(ending) // What hasn't ended by then has no line.
-	return fmt.Errorf("%d connections were cut: %w", n, err)
-}
-
-// CutLasting cuts the tunnels and event streams, those that begin later too, and returns how many
-// there were. Their clients are used to coming back.
-func (p *Proxy) CutLasting() int { return p.clients.CutLasting() }

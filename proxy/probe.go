@@ -8,7 +8,6 @@ import (
 	"net"
 
 	"gopher-equalizer/proxy/h1"
-	"gopher-equalizer/proxy/http1"
 )
 
 // maxProbeBody is how much of a probe's response is read, in bytes. To close on unread bytes would
@@ -16,7 +15,7 @@ import (
 const maxProbeBody = 1 << 20
 
 // Connect is balancer.Prober's.
-func (c *connections) Connect(ctx context.Context) error {
+func (c *hostClient) Connect(ctx context.Context) error {
 	conn, err := c.dialer.Dial(ctx, c.target)
 	if err != nil {
 		return err
@@ -28,7 +27,7 @@ func (c *connections) Connect(ctx context.Context) error {
 
 // Get is balancer.Prober's. It uses a connection of its own, and the dialer, the reader and the
 // bounds of requests, so what would be 502 to a client is an error here.
-func (c *connections) Get(ctx context.Context, path, host string) (status int, err error) {
+func (c *hostClient) Get(ctx context.Context, path, host string) (status int, err error) {
 	conn, err := c.dialer.Dial(ctx, c.target)
 	if err != nil {
 		return 0, err
@@ -41,52 +40,19 @@ func (c *connections) Get(ctx context.Context, path, host string) (status int, e
 	x.Init()
 	x.Begin(conn, c.maxHeader)
 	defer x.Forget()
-	if err := ask(&x, path, host); err != nil {
+	ask := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n"+
+		"User-Agent: gopher-equalizer health check\r\nConnection: close\r\n\r\n", path, host)
+	if err = x.Ask(ask); err == nil {
+		err = x.ReadFinalHead()
+	}
+	if err != nil {
 		return 0, explain(ctx, &x, err)
 	}
 	status = x.Response.Status
-	return status, discard(&x, maxProbeBody)
-}
-
-// ask sends a probe's request, and reads the head of the response.
-func ask(x *h1.Exchange, path, host string) error {
-	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n"+
-		"User-Agent: gopher-equalizer health check\r\nConnection: close\r\n\r\n", path, host)
-	if err := x.Ask(request); err != nil {
-		return err
+	if err := x.Discard(maxProbeBody); err != nil {
+		return 0, err
 	}
-	for {
-		if err := x.ReadHead(); err != nil {
-			return err
-		}
-		switch a := &x.Response; {
-		case a.Status == http1.StatusSwitching:
-			if why := a.CheckSwitch(new(http1.Request), false); why != nil {
-				return why
-			}
-			return nil
-		case !a.Interim():
-			return nil
-		}
-	}
-}
-
-// discard reads the response's body, up to a limit. The head has said all that counts, so a body
-// that ends early or late is no error; one that is malformed is.
-func discard(x *h1.Exchange, limit int) error {
-	x.BeginBody(false)
-	data, err := x.TakeBody()
-	var buf [4 << 10]byte
-	for read := len(data); err == nil && !x.Complete() && read < limit; {
-		var n int
-		n, err = x.ReadBody(buf[:])
-		read += n
-	}
-	var malformed *http1.Refusal
-	if errors.As(err, &malformed) {
-		return malformed
-	}
-	return nil
+	return status, nil
 }
 
 var errNoResponse = errors.New("no response")
@@ -95,13 +61,12 @@ var errNoResponse = errors.New("no response")
 // them, so the addresses that package net writes are left out.
 func explain(ctx context.Context, x *h1.Exchange, err error) error {
 	var op *net.OpError
-	var why *http1.Refusal
 	switch {
 	case ctx.Err() != nil:
 		return errNoResponse
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the connection was closed before the response's header ended")
-	case errors.As(err, &why) && why.Reason == h1.NotAResponse:
+	case h1.IsNoResponse(err):
 		start := x.Unread()
 		return fmt.Errorf("%w: it starts with %q", err, start[:min(len(start), 32)])
 	case errors.As(err, &op) && op.Net != "": // Without a network it is what the backend said by TLS.

@@ -1,9 +1,12 @@
-// Package proxy is the data path: it accepts connections, admits requests, and forwards each
-// to a backend.
 package proxy
 
 import (
+	"context"
+	"fmt"
 	"hash/maphash"
+	"net"
+	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -19,7 +22,8 @@ type Proxy struct {
 	// maxClients bounds the clients' connections, 0 doesn't.
 	maxClients int
 	http1      *h1.Server
-	log        zerolog.Logger
+	// draining has all responses say Connection: close.
+	draining atomic.Bool
 	accepting
 }
 
@@ -39,21 +43,21 @@ func New(s Settings, first *Snapshot, log zerolog.Logger) *Proxy {
 		shared:     shared{record: outcome.NewRecorder(log), seed: maphash.MakeSeed()},
 		clients:    netconn.NewClients(s.Clients),
 		maxClients: s.Clients.Connections,
-		log:        log,
 	}
-	p.http1 = h1.NewServer(h1.Settings{
-		MaxHeader:  s.MaxHeader,
-		NewHandler: func(t *h1.Turn) h1.Handler { return newRequest(&p.shared, t) },
-		Contain:    p.record.Contain,
-		WantsClose: p.wantsClose,
-	})
-	p.accepting.stop = make(chan struct{})
+	p.http1 = h1.NewServer(
+		h1.Settings{MaxHeader: s.MaxHeader, Contain: p.record.Contain, WantsClose: p.wantsClose},
+		func(t *h1.Turn) h1.Handler { return newRequest(&p.shared, t) },
+	)
+	p.accepting.init(p.clients, p.serve, log)
 	p.Use(first)
 	return p
 }
 
 // Use has the requests that begin from now on be served by a snapshot.
 func (p *Proxy) Use(s *Snapshot) { p.snapshot.Store(s) }
+
+// serve serves a connection in a goroutine of its own, which ends with the connection.
+func (p *Proxy) serve(conn net.Conn) { go p.http1.Serve(p.clients.Add(conn, nil)) }
 
 // wantsClose reports whether connections had better end with their request: we stop, or others wait
 // for a place.
@@ -81,3 +85,44 @@ func (p *Proxy) Stats() Stats {
 
 // Refused are the last messages that were refused, of clients and of backends, newest first.
 func (p *Proxy) Refused() []outcome.Refused { return p.record.Refused() }
+
+const (
+	// headGrace is for how long heads may go on to arrive once the listeners are closed. A
+	// successor waits for that.
+	headGrace = 500 * time.Millisecond
+	// cutGrace is for how long requests that were cut may take to end, and write their lines to the
+	// log.
+	cutGrace = time.Second
+)
+
+// Drain has every response say Connection: close from now on. Connections are accepted and requests
+// served as before.
+func (p *Proxy) Drain() { p.draining.Store(true) }
+
+// Close ends the intake: it accepts what waits to be accepted, closes the listeners, and closes the
+// connections that wait for a request. It returns when no request can spend a token any more:
+// each was taken or refused, a head that isn't whole within headGrace with a 408. What is being
+// relayed goes on: see Wait. The error is the cause of ctx's end, if that comes first.
+func (p *Proxy) Close(ctx context.Context) error {
+	p.Drain()
+	p.accepting.finish()
+	return p.clients.Close(ctx, headGrace)
+}
+
+// Wait waits for what is relayed after Close. When ctx ends, it cuts what still is and says in an
+// error how much that was.
+func (p *Proxy) Wait(ctx context.Context) error {
+	err := p.clients.Wait(ctx)
+	if err == nil {
+		return nil
+	}
+	n := p.clients.Cut()
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+	defer cancel()
+	_ = p.clients.Wait(ending) // What hasn't ended by then has no line.
+	return fmt.Errorf("%d connections were cut: %w", n, err)
+}
+
+// CutLasting cuts the tunnels and event streams, those that begin later too, and returns how many
+// there were. Their clients are used to coming back.
+func (p *Proxy) CutLasting() int { return p.clients.CutLasting() }

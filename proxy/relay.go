@@ -1,14 +1,7 @@
 package proxy
 
 import (
-	"bytes"
-	"io"
-
 	"gopher-equalizer/proxy/h1"
-	"gopher-equalizer/proxy/http1"
-	"gopher-equalizer/proxy/netconn"
-	"gopher-equalizer/proxy/outcome"
-	"gopher-equalizer/proxy/rewrite"
 )
 
 // relay makes the backend's response the client's. The backend's connection is free before the
@@ -16,90 +9,55 @@ import (
 func (r *request) relay() error {
 	x := &r.exchange
 	r.result.Responds(x.Response.Status)
-	if x.Response.Status == http1.StatusSwitching {
+	if x.Response.Switches() {
 		return r.tunnel()
 	}
 	x.BeginBody(r.head.Received.IsHead())
 	first, err := x.TakeBody()
 	if err != nil {
-		return outcome.BackendBad.Because(err)
+		return exchangeFailure(err)
 	}
 	last := x.Complete()
 	switch {
 	case last:
 		r.endExchange()
-	case r.head.Received.Expect && !r.upload.settled():
+	case r.head.Received.Expect && !x.uploaded():
 		// The backend responded without asking for the body, or the client has begun to send it
 		// nevertheless: nobody knows what it sends next.
 		r.stream.Last()
 	}
-	if !last && isEventStream(&x.Response) {
+	if !last && x.Response.IsEventStream() {
 		r.stream.Lasts()
 	}
 	r.beginResponse()
 	if err := r.stream.Respond(&r.response, first, last, x.Trailers()); err != nil {
 		return r.leftBehind(err)
 	}
+	if last {
+		return nil
+	}
 	return r.relayRest()
-}
-
-// beginResponse readies the head that the client gets: a final one, an interim one, or a 101.
-func (r *request) beginResponse() {
-	r.response = rewrite.Response{
-		Received:  &r.exchange.Response,
-		Scheme:    r.head.Scheme,
-		Host:      r.head.Received.Host,
-		Hidden:    r.route.Hidden,
-		Backend:   r.head.Backend,
-		RequestID: r.head.RequestID,
-	}
-}
-
-// inform passes an interim response on.
-func (r *request) inform() error {
-	r.beginResponse()
-	sent, err := r.stream.Inform(&r.response)
-	if sent {
-		r.record.Informed()
-	}
-	return err
-}
-
-// isEventStream reports whether the response is server-sent events, which end when one side has
-// enough, and whose clients come back for more.
-func isEventStream(a *http1.Answer) bool {
-	for i := range a.Fields {
-		if f := &a.Fields[i]; http1.Is(f.Name, "content-type") {
-			mediaType, _, _ := bytes.Cut(f.Value, []byte(";"))
-			return http1.Is(bytes.TrimSpace(mediaType), "text/event-stream")
-		}
-	}
-	return false
 }
 
 // endExchange ends the exchange once the response's body has come, and counts the request. What
 // came behind the body, or is there by now, belongs to no request, so such a connection is never
 // used again.
 func (r *request) endExchange() {
-	how := dropped
-	if r.exchange.Keeps() {
-		how = kept
-	}
-	r.end(how)
+	r.exchange.end(r.exchange.Keeps(), false)
 	r.record.Ended(&r.result)
 }
 
 // spliceFrom is from which size on a body goes past our memory: a pipe for it costs as much as
 // copying some buffers does. At 1 MB it takes a third or more off what the request costs.
-const spliceFrom = 4 * netconn.BufferSize
+const spliceFrom = 4 * len(h1.Buffer{})
 
 // relayRest sends the rest of the body, each piece as it arrives.
 func (r *request) relayRest() error {
-	x, link := &r.exchange, r.stream.Link()
-	if x.Rest() >= spliceFrom && link != nil {
-		if s := link.Splice(&x.Conn.Conn); s != nil {
+	link := r.stream.Link()
+	if link != nil && r.exchange.Rest() >= int64(spliceFrom) {
+		if s := r.exchange.Splice(link); s != nil {
 			defer s.Close()
-			if err := r.splice(s); err != netconn.ErrCantSplice {
+			if did, err := r.splice(s); did {
 				return err
 			}
 		}
@@ -107,42 +65,35 @@ func (r *request) relayRest() error {
 	return r.copy()
 }
 
-// splice sends the rest of a body of known size, within the kernel. It returns
-// netconn.ErrCantSplice if that turns out not to be possible.
-func (r *request) splice(s *netconn.Splice) error {
-	for x := &r.exchange; !x.Complete(); {
-		n, err := s.Read(x.Rest())
+// splice sends the rest of a body of known size within the kernel, and reports whether it did.
+func (r *request) splice(s *h1.Splice) (did bool, failure error) {
+	for !r.exchange.Complete() {
+		n, can, err := s.Read()
 		switch {
-		case err == netconn.ErrCantSplice:
-			return err
-		case err == io.EOF:
-			return r.broken(io.ErrUnexpectedEOF)
+		case !can:
+			return false, nil
 		case err != nil:
-			return r.broken(err)
+			return true, r.exchange.broken(err)
 		}
-		if x.Pass(int64(n)); x.Complete() {
+		if r.exchange.Complete() {
 			r.endExchange()
 		}
 		if err := s.Write(); err != nil {
-			return r.leftBehind(err)
+			return true, r.leftBehind(err)
 		}
-		r.stream.Passed(int64(n))
+		r.stream.Passed(n)
 	}
-	return nil
+	return true, nil
 }
 
 // copy sends the rest of a body through a buffer.
 func (r *request) copy() error {
-	x := &r.exchange
-	if x.Complete() {
-		return nil
-	}
-	buf := r.buffers.Get()
-	defer r.buffers.Put(buf)
+	x, buf := &r.exchange, h1.GetBuffer()
+	defer h1.PutBuffer(buf)
 	for !x.Complete() {
 		n, err := x.ReadBody(h1.Room(buf))
 		if err != nil {
-			return r.broken(err)
+			return x.broken(err)
 		}
 		last := x.Complete()
 		if last {
@@ -159,8 +110,38 @@ func (r *request) copy() error {
 // the system drop what it holds for a client that doesn't read.
 func (r *request) leftBehind(err error) error {
 	r.stream.Abort()
-	if err == netconn.ErrTooSlow {
-		return outcome.ClientSlow.Because(err)
+	return goneFailure(err)
+}
+
+// tunnel passes the backend's 101 on, and then bytes both ways, until one side has ended or nothing
+// came for TunnelTimeout. Neither connection is used for anything else after that.
+func (r *request) tunnel() error {
+	x := &r.exchange
+	if !x.endUpload() {
+		return exchangeFailure(x.RefuseSwitch())
 	}
-	return outcome.ClientGone.Because(err)
+	if err := r.openTunnel(); err != nil {
+		return r.leftBehind(err)
+	}
+	r.stream.Lighten()
+	r.stream.Lasts()
+	down, err := x.Tunnel(r.stream.Link(), r.route.TunnelTimeout)
+	r.stream.Passed(down)
+	r.result.Cause = err
+	x.end(false, false)
+	return nil
+}
+
+// openTunnel sends the 101, and what came on either side behind the heads.
+func (r *request) openTunnel() error {
+	r.beginResponse()
+	if err := r.stream.Respond(&r.response, r.exchange.Unread(), false, nil); err != nil {
+		return err
+	}
+	r.record.Informed()
+	if behind := r.stream.Behind(); len(behind) > 0 {
+		_, err := r.exchange.Conn.Write(behind)
+		return err
+	}
+	return nil
 }

@@ -1,13 +1,21 @@
 package proxy
 
 import (
+	"hash/maphash"
+	"sync/atomic"
 	"time"
 
-	"gopher-equalizer/limiter"
-	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/outcome"
 	"gopher-equalizer/proxy/rewrite"
 )
+
+// shared is what all requests of a proxy use.
+type shared struct {
+	snapshot atomic.Pointer[Snapshot]
+	record   *outcome.Recorder
+	// seed is what clients are hashed with for their share of a backend's connections.
+	seed maphash.Seed
+}
 
 // request is a request on its way through the pipeline. It belongs to a stream, and its memory
 // serves the next request of that stream.
@@ -17,27 +25,21 @@ type request struct {
 	snapshot *Snapshot
 	route    *Route
 
-	// head is the head that the backend gets, and response the one that the client gets.
+	// head is the head that the backend gets, response the one that the client gets, and own a
+	// response of ours.
 	head     rewrite.Request
 	response rewrite.Response
-	upload   upload
+	own      rewrite.Reply
 	exchange exchange
-	decision limiter.Decision
-	// own is a response of our own.
-	own rewrite.Reply
+	// holder is whom the pool bounds to a share of a backend's connections.
+	holder uint64
 	// result is what happened so far.
 	result outcome.Outcome
-	id     [identity.MaxRequestID]byte
 }
-
-// A Key makes no client_id that is too long for the limiter.
-var _ [limiter.MaxClientID - identity.MaxClientID]struct{}
 
 func newRequest(s *shared, stream Stream) *request {
 	r := &request{shared: s, stream: stream}
-	r.result.Limit.ClientID = make([]byte, 0, identity.MaxClientID)
-	r.exchange.Init()
-	r.upload.init(stream, &r.exchange.Exchange, s)
+	r.exchange.init(stream, s.record.Contain)
 	return r
 }
 
@@ -46,9 +48,25 @@ func (r *request) Begin() {
 	r.record.Began()
 	r.snapshot = r.shared.snapshot.Load()
 	r.route = &r.snapshot.Route
-	r.result.Client.Peer = r.stream.Peer()
-	r.result.Client.Addr = r.result.Client.Peer
+	r.result.From.Peer = r.stream.Peer()
+	r.result.From.Addr = r.result.From.Peer
 	r.result.Began = r.clock()
+}
+
+// begin begins the request whose head was received, and reports whether its body may be as large as
+// that says.
+func (r *request) begin() bool { return r.exchange.begin(&r.head, r.route.MaxBody) }
+
+// beginResponse readies the head that the client gets: a final one, an interim one, or a 101.
+func (r *request) beginResponse() {
+	r.response = rewrite.Response{
+		Received:  &r.exchange.Response,
+		Scheme:    r.head.Scheme,
+		Host:      r.head.Received.Host,
+		Hidden:    r.route.Hidden,
+		Backend:   r.head.Backend,
+		RequestID: r.head.RequestID,
+	}
 }
 
 // clock is the time if it is going to be logged: reading it isn't free.
@@ -69,10 +87,8 @@ func (r *request) since(begin time.Time) time.Duration {
 
 // reset forgets the request.
 func (r *request) reset() {
-	r.snapshot, r.route = nil, nil
+	r.snapshot, r.route, r.holder = nil, nil, 0
 	r.head, r.response = rewrite.Request{}, rewrite.Response{}
-	r.decision = limiter.Decision{}
-	r.upload.reset()
-	r.exchange.Forget()
+	r.exchange.forget()
 	r.result.Reset()
 }

@@ -132,7 +132,7 @@ func TestResendOnFreshConnection(t *testing.T) {
 	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	assert.EqualValues(t, idle+1, b.conns.Load())
 	assert.EqualValues(t, 1, p.Stats().Retries)
-	assert.Equal(t, idle-1, connectionsTo(p.pool.backends[0]).kept.IdleConnsCount(), "the others are kept")
+	assert.Equal(t, idle-1, hostClientOf(p.pool.backends[0]).kept.IdleConnsCount(), "the others are kept")
 }
 
 // A connection that the backend closed meanwhile is noticed before anything is sent on it.

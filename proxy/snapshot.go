@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"gopher-equalizer/balancer"
-	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/identity"
 )
 
@@ -53,12 +52,6 @@ type Pool interface {
 	// Attempts choose the backends of a client's request, and take places there. A client holds a
 	// share of a backend's places at most; client 0 may hold all.
 	Attempts(client uint64, r balancer.Retry) balancer.Attempts
-}
-
-// Limiter is what the proxy needs of limiter.Service.
-type Limiter interface {
-	// Take spends a token of the client's bucket, if there is one. It must not keep clientID.
-	Take(clientID string) limiter.Decision
 }
 
 // key is the one that clients are limited by; the zero Key if nothing is limited.

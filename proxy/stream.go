@@ -2,44 +2,30 @@ package proxy
 
 import (
 	"net/netip"
-	"time"
 
 	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/http1"
-	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/rewrite"
 )
 
 // Stream is one request of a client's and the way back: *h1.Turn. One goroutine may use it, and
 // another one read the body.
 type Stream interface {
-	received
-	reply
-	connection
+	incoming
+	outgoing
+	line
 }
 
-// received is a request as it comes in.
-type received interface {
+// incoming is the request as it comes in.
+type incoming interface {
 	// ReadHead reads the head. With an error it returns what could be read of it, nil if that is
 	// nothing. The error is a *http1.Refusal, a *outcome.Failure or what reading failed with.
 	ReadHead() (*http1.Request, error)
-	// TakeBody takes what has come of the body. It stays good until more is read.
-	TakeBody() ([]byte, error)
-	// AwaitBody waits for more of the body, for TakeBody. AwaitBodyUntil does so up to a moment, as
-	// Soon returns it, and fails with netconn.ErrNotYet then.
-	AwaitBody() error
-	AwaitBodyUntil(moment int64) error
-	// ReadBody waits for some of the body: n bytes of data in p. The body may be complete then.
-	ReadBody(p []byte) (n int, err error)
-	// Complete reports whether all of the body was read. Trailers are the fields behind it.
-	Complete() bool
-	Trailers() []http1.Field
-	// Offset is how many bytes of the request were read, its head and the data of its body.
-	Offset() int
+	source
 }
 
-// reply is the response as it goes out.
-type reply interface {
+// outgoing is the response as it goes out.
+type outgoing interface {
 	// Inform sends an interim response, if the client knows such.
 	Inform(h *rewrite.Response) (sent bool, err error)
 	// Respond sends the head of a final response, or of a 101, and the first part of its body.
@@ -58,30 +44,23 @@ type reply interface {
 	Cut()
 }
 
-// connection is the client's connection, as far as the stream has a say in it.
-type connection interface {
+// line is the client's connection, as far as the stream has a say in it.
+type line interface {
 	// Peer is the address of who connected, unmapped; the zero Addr if it isn't an IP address.
 	Peer() netip.Addr
 	// Link is the connection if the stream has it for itself, else nil. Behind is what came on it
 	// behind the request, and Lighten gives up all other memory: nothing more can be read or sent
 	// by way of the stream.
-	Link() *netconn.Client
+	Link() *h1.Link
 	Behind() []byte
 	Lighten()
-	// Soon is the moment that is so far from now.
-	Soon(d time.Duration) int64
 	// Admitted notes that the request can spend no token any more, Lasts that the response may go
-	// on for days, and Last that no other request may follow on the connection.
+	// on for days.
 	Admitted()
 	Lasts()
-	Last()
 	// Ended reports whether the client sends no more, and WasCut whether we ended the connection.
 	Ended() bool
 	WasCut() bool
-	// Interrupt has the reading and writing that runs now fail with netconn.ErrInterrupted, and all
-	// that begins later, until Resume.
-	Interrupt()
-	Resume()
 	// Abort has the connection end by a reset.
 	Abort()
 }

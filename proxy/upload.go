@@ -1,28 +1,48 @@
 package proxy
 
 import (
-	"errors"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/http1"
-	"gopher-equalizer/proxy/netconn"
-	"gopher-equalizer/proxy/outcome"
 )
 
 // smallBody is the largest body that is read before a connection to a backend is taken, and how
 // much of a chunked one is. It then goes out together with the head.
 const smallBody = 8 << 10
 
+// source is where a request's body comes from.
+type source interface {
+	// TakeBody takes what has come of the body. It stays good until more is read.
+	TakeBody() ([]byte, error)
+	// AwaitBody waits for more of the body, for TakeBody. AwaitBodyUntil does so up to a moment, as
+	// Soon returns it, and reports whether any came.
+	AwaitBody() error
+	AwaitBodyUntil(moment int64) (came bool, err error)
+	Soon(d time.Duration) int64
+	// ReadBody waits for some of the body: n bytes of data in p. The body may be complete then.
+	ReadBody(p []byte) (n int, err error)
+	// Complete reports whether all of the body was read. Trailers are the fields behind it.
+	Complete() bool
+	Trailers() []http1.Field
+	// Offset is how many bytes of the request were read, its head and the data of its body.
+	Offset() int
+	// Last notes that no other request may follow on the client's connection.
+	Last()
+	// Interrupt has the reading and writing that runs now fail with netconn.ErrInterrupted, and all
+	// that begins later, until Resume.
+	Interrupt()
+	Resume()
+}
+
 // upload is a request's body on its way to the backend. What has come with the head goes out with
 // the head; the rest follows while the response is awaited and relayed, in a goroutine that ends
 // before the exchange does.
 type upload struct {
-	*shared
-	from Stream
+	from source
 	to   *h1.Exchange
+	// contain recovers from a panic, as outcome.Recorder does.
+	contain func(*error)
 	// head is the request's.
 	head *http1.Request
 	// ready is the first part of the body.
@@ -39,21 +59,16 @@ type upload struct {
 	failure error
 }
 
-func (u *upload) init(from Stream, to *h1.Exchange, s *shared) {
-	u.shared, u.from, u.to = s, from, to
+func (u *upload) init(from source, to *h1.Exchange, contain func(*error)) {
+	u.from, u.to, u.contain = from, to, contain
 	u.done = make(chan struct{}, 1)
 }
 
-// begin begins the body of a request, which may have so many bytes; 0 doesn't bound it. It refuses
-// one that is known to have more.
-func (u *upload) begin(h *http1.Request, most int64) error {
+// begin begins the body of a request, which may have so many bytes; 0 doesn't bound it. It reports
+// whether it may have those that its head says.
+func (u *upload) begin(h *http1.Request, most int64) bool {
 	u.head, u.most = h, most
-	if !u.exceeds(h.Size) {
-		return nil
-	}
-	why := h.RefuseLength(fasthttp.StatusRequestEntityTooLarge, outcome.BodyTooLarge.Reason)
-	why.Detail = "the request's body is too large"
-	return why
+	return !u.exceeds(h.Size)
 }
 
 // exceeds reports whether a body of size, as far as it is known, is larger than it may be.
@@ -69,7 +84,7 @@ func (u *upload) prepare(bodyWait time.Duration) error {
 	if err == nil && !u.head.Expect {
 		err = u.await(bodyWait)
 	}
-	return u.explain(err)
+	return bodyFailure(err)
 }
 
 // await waits for all of a small body, or for as much of a chunked one, for bodyWait at most.
@@ -94,14 +109,10 @@ func (u *upload) await(bodyWait time.Duration) error {
 // awaitChunks waits for the first part of a chunked body, until a moment at the latest.
 func (u *upload) awaitChunks(moment int64) error {
 	for !u.from.Complete() && u.read < smallBody {
-		err := u.from.AwaitBodyUntil(moment)
-		if err == netconn.ErrNotYet {
-			return nil
+		if came, err := u.from.AwaitBodyUntil(moment); !came {
+			return err
 		}
-		if err == nil {
-			err = u.takeArrived()
-		}
-		if err != nil {
+		if err := u.takeArrived(); err != nil {
 			return err
 		}
 	}
@@ -113,7 +124,7 @@ func (u *upload) takeArrived() error {
 	data, err := u.from.TakeBody()
 	u.read += int64(len(data))
 	if err == nil && u.exceeds(u.read) {
-		err = errTooLarge
+		err = largeFailure(u.from.Offset())
 	}
 	u.ready = append(u.ready, data...)
 	return err
@@ -162,21 +173,18 @@ func (u *upload) run() {
 		}
 		u.done <- struct{}{}
 	}()
-	defer u.record.Contain(&u.failure)
-	u.failure = u.explain(u.send())
+	defer u.contain(&u.failure)
+	u.failure = bodyFailure(u.send())
 }
 
 // send sends the body from where it is to its end. The error is the client's.
 func (u *upload) send() error {
-	buf := u.buffers.Get()
-	defer u.buffers.Put(buf)
+	buf := h1.GetBuffer()
+	defer h1.PutBuffer(buf)
 	for !u.from.Complete() {
 		n, err := u.from.ReadBody(h1.Room(buf))
-		if err == netconn.ErrInterrupted {
-			return nil
-		}
 		if u.read += int64(n); err == nil && u.exceeds(u.read) {
-			err = errTooLarge
+			err = largeFailure(u.from.Offset())
 		}
 		if err != nil {
 			return err
@@ -192,27 +200,7 @@ func (u *upload) send() error {
 	return nil
 }
 
-var errTooLarge = errors.New("the body is larger than the limit")
-
-// explain is the failure of a client that didn't send its body as it should have.
-func (u *upload) explain(err error) error {
-	switch err {
-	case nil:
-		return nil
-	case netconn.ErrTimeout:
-		return outcome.BodyLate.Because(err)
-	case netconn.ErrTooSlow:
-		return outcome.ClientSlow.Because(err)
-	case errTooLarge:
-		f := outcome.BodyTooLarge
-		return f.Because(http1.Refuse(f.Status, f.Reason, err.Error(), nil, u.from.Offset()))
-	}
-	if why, malformed := err.(*http1.Refusal); malformed {
-		return outcome.BadBody.Because(why)
-	}
-	return outcome.ClientGone.Because(err)
-}
-
-func (u *upload) reset() {
-	*u = upload{shared: u.shared, from: u.from, to: u.to, ready: u.ready[:0], done: u.done}
+// forget forgets the body, but keeps its memory.
+func (u *upload) forget() {
+	*u = upload{from: u.from, to: u.to, contain: u.contain, ready: u.ready[:0], done: u.done}
 }

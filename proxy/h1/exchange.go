@@ -15,7 +15,7 @@ type Exchange struct {
 	// Conn is the connection; nil while there is none.
 	Conn *netconn.Backend
 	// Response is the head that was read last.
-	Response http1.Answer
+	Response http1.Response
 
 	request *rewrite.Request
 	// out is the request's head, and its body as far as it has come.
@@ -46,19 +46,28 @@ func (x *Exchange) Begin(conn *netconn.Backend, maxHeader int) {
 }
 
 // Send sends a request with the part of its body that is ready, which must stay as it is until the
-// exchange ends. If that is all of it, Send also reads the first bytes of the response. It returns
-// netconn.ErrStale if nothing was sent, as the connection can't be used.
-func (x *Exchange) Send(r *rewrite.Request, ready []byte, complete bool, trailers []http1.Field) error {
+// exchange ends. If that is all of it, Send also reads the first bytes of the response. It reports
+// whether nothing was sent, as the connection can't be used.
+func (x *Exchange) Send(r *rewrite.Request, ready []byte, complete bool, trailers []http1.Field) (stale bool, err error) {
 	x.request = r
 	x.out = x.appendBody(r.AppendHead(x.out[:0]), ready, complete, trailers)
-	if complete {
-		return x.ask()
+	switch {
+	case complete:
+		err = x.ask()
+	case x.Conn.Stale():
+		return true, nil
+	default:
+		_, err = x.Conn.Write(x.out)
 	}
-	if x.Conn.Stale() {
-		return netconn.ErrStale
+	switch {
+	case err == nil:
+		return false, nil
+	case err == netconn.ErrStale:
+		return true, nil
+	case x.Conn.Sent() == int64(len(x.out)):
+		return false, fmt.Errorf("awaiting the response: %w", err)
 	}
-	_, err := x.Conn.Write(x.out)
-	return err
+	return false, fmt.Errorf("sending the request: %w", err)
 }
 
 // appendBody appends the first part of the request's body.
@@ -87,9 +96,6 @@ func (x *Exchange) ask() error {
 	return noEOF(err)
 }
 
-// Asked reports whether all that Send was given has been sent.
-func (x *Exchange) Asked() bool { return x.Conn.Sent() == int64(len(x.out)) }
-
 // WriteBody sends another part of the request's body.
 func (x *Exchange) WriteBody(p Piece) (err error) {
 	if x.request.Received.Size == http1.SizeChunked {
@@ -104,28 +110,49 @@ func (x *Exchange) WriteBody(p Piece) (err error) {
 const MaxInterim = 16
 
 // ReadHead reads the head of a response, interim or final, into Response. A part of it may have
-// been read already. A response that is not acceptable, or one interim response too many, is a
-// *http1.Refusal.
+// been read already. A response that is not acceptable, such as one interim response too many or a
+// 101 that nobody asked for, is a *http1.Refusal.
 func (x *Exchange) ReadHead() (err error) {
 	if x.heads == MaxInterim {
 		detail := fmt.Sprintf("more than %d interim responses", MaxInterim)
-		return x.Refuse("interim-count", detail, 0)
+		return x.refuse("interim-count", detail, 0)
 	}
 	x.heads++
-	if x.head, err = x.in.readHead(x.Conn, &x.Response); err != nil {
+	a := &x.Response
+	if x.head, err = x.in.readHead(x.Conn, a); err != nil {
 		return err
 	}
-	if !x.Response.Interim() {
+	switch {
+	case a.Switches():
 		x.Conn.Relay()
-	} else if !x.Response.KeepAlive {
+		if why := x.checkSwitch(); why != nil {
+			return why
+		}
+	case !a.Interim():
+		x.Conn.Relay()
+	case !a.KeepAlive:
 		x.doubtful = true
 	}
 	return nil
 }
 
-// Refuse refuses the response whose head was read last. The fault is at byte at of the head.
-func (x *Exchange) Refuse(reason, detail string, at int) *http1.Refusal {
+// checkSwitch returns why the 101 is no response to the request; nil if it is one.
+func (x *Exchange) checkSwitch() *http1.Refusal {
+	if x.request == nil {
+		return x.Response.CheckSwitch(new(http1.Request), false)
+	}
+	return x.Response.CheckSwitch(x.request.Received, x.request.Upgrade)
+}
+
+// refuse refuses the response whose head was read last. The fault is at byte at of the head.
+func (x *Exchange) refuse(reason, detail string, at int) *http1.Refusal {
 	return refuseResponse(reason, detail, x.head, at)
+}
+
+// RefuseSwitch refuses a 101 that comes before the request has ended.
+func (x *Exchange) RefuseSwitch() *http1.Refusal {
+	const detail = "the response switches protocols before the request has ended"
+	return x.refuse("switch-early", detail, len("HTTP/1.1 "))
 }
 
 // BeginBody has the body of the response that was read last be read, of a response to HEAD if that
@@ -168,10 +195,11 @@ func (x *Exchange) decode(came []byte) (n int, err error) {
 func (x *Exchange) Complete() bool          { return x.body.Complete() }
 func (x *Exchange) Trailers() []http1.Field { return x.body.Trailers }
 
-// Rest is how many bytes of a body of known size are to come; 0 of any other. Pass notes that n of
-// them were read past the exchange.
-func (x *Exchange) Rest() int64  { return x.body.Rest() }
-func (x *Exchange) Pass(n int64) { x.body.Pass(n) }
+// Rest is how many bytes of a body of known size are to come; 0 of any other.
+func (x *Exchange) Rest() int64 { return x.body.Rest() }
+
+// Late reports whether the backend made no progress in time.
+func (x *Exchange) Late() bool { return x.Conn.Err() == netconn.ErrTimeout }
 
 // Keeps reports whether the connection can be used again once the body is complete.
 func (x *Exchange) Keeps() bool { return x.keep }
@@ -187,8 +215,28 @@ func (x *Exchange) Forget() {
 	x.in.release()
 }
 
-// Lighten gives all buffers up. The exchange can't be used for another one.
-func (x *Exchange) Lighten() {
-	x.Forget()
-	x.in, x.out = responseReader{}, nil
+// ReadFinalHead is ReadHead until a final head comes.
+func (x *Exchange) ReadFinalHead() error {
+	for {
+		if err := x.ReadHead(); err != nil || !x.Response.Interim() {
+			return err
+		}
+	}
+}
+
+// Discard reads the response's body, up to a limit. The head has said all that counts, so a body
+// that ends early or late is no error; one that is malformed is.
+func (x *Exchange) Discard(limit int) error {
+	x.BeginBody(false)
+	data, err := x.TakeBody()
+	var buf [4 << 10]byte
+	for read := len(data); err == nil && !x.Complete() && read < limit; {
+		var n int
+		n, err = x.ReadBody(buf[:])
+		read += n
+	}
+	if why, malformed := err.(*http1.Refusal); malformed {
+		return why
+	}
+	return nil
 }

@@ -63,7 +63,7 @@ func FuzzResponsesAreFramedAnew(f *testing.F) {
 		}
 		end := http1.HeadEnd(out, 0)
 		require.NotRegexp(t, "[^\r]\n", string(out[:end]))
-		var again http1.Answer
+		var again http1.Response
 		require.Nil(t, again.Parse(out[:end]), "%q", out)
 		require.Zero(t, again.Mended, "%q", out)
 		theirs, err := http.ReadResponse(bufio.NewReader(strings.NewReader(string(out))), nil)
@@ -107,9 +107,10 @@ func framedAnew(wire []byte, http11 bool) (out []byte, want string) {
 	if err != nil || !x.Complete() && !x.body.End() {
 		return nil, ""
 	}
-	t := &Turn{server: NewServer(Settings{WantsClose: func() bool { return false }})}
-	t.reply.init()
-	t.request.head.HTTP11 = http11
-	t.compose(h, data[:n], true, x.Trailers())
-	return t.reply.out, string(data[:n])
+	to := &incoming{}
+	to.head.HTTP11, to.head.KeepAlive = http11, true
+	var o outgoing
+	o.init(nil, &Settings{WantsClose: func() bool { return false }}, to)
+	o.compose(h, data[:n], true, x.Trailers())
+	return o.out, string(data[:n])
 }

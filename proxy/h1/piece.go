@@ -8,6 +8,15 @@ import (
 // Buffer is the memory that a piece of a body passes through. The data lie in its Room.
 type Buffer = [netconn.BufferSize]byte
 
+// buffers lends the memory for the bodies of all connections.
+var buffers netconn.Buffers
+
+// GetBuffer lends a buffer, with anything in it. The caller must PutBuffer it back.
+func GetBuffer() *Buffer { return buffers.Get() }
+
+// PutBuffer takes a buffer back, which the caller must not use any more.
+func PutBuffer(b *Buffer) { buffers.Put(b) }
+
 // Room is the part of a buffer that data are read into. Around it is room for what frames them.
 func Room(b *Buffer) []byte {
 	return b[http1.ChunkHead : len(b)-http1.ChunkTail-len(http1.LastChunk)]

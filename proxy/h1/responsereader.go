@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -12,8 +13,14 @@ import (
 // responseBuffer is the memory that a response is read into, until its header is larger.
 const responseBuffer = 16 << 10
 
-// NotAResponse is the reason of a refusal of what can't be the beginning of a response.
-const NotAResponse = "not-a-response"
+// notAResponse is the reason of a refusal of what can't be the beginning of a response.
+const notAResponse = "not-a-response"
+
+// IsNoResponse reports whether err says that what came can't be the beginning of a response.
+func IsNoResponse(err error) bool {
+	var why *http1.Refusal
+	return errors.As(err, &why) && why.Reason == notAResponse
+}
 
 // responseReader reads the heads of a backend's responses, and has what came behind them. It
 // doesn't allocate in steady state.
@@ -48,7 +55,7 @@ func (r *responseReader) rest() []byte { return r.memory.bytes()[r.start:r.end] 
 
 // readHead reads a head, interim or not. A part of it may have been read already. It stays good
 // until the next call. What is refused comes with a *http1.Refusal.
-func (r *responseReader) readHead(from io.Reader, a *http1.Answer) (head []byte, err error) {
+func (r *responseReader) readHead(from io.Reader, a *http1.Response) (head []byte, err error) {
 	for {
 		head, why := r.takeHead()
 		if head != nil {
@@ -81,8 +88,8 @@ func (r *responseReader) takeHead() (head []byte, why *http1.Refusal) {
 		r.start += n
 		r.scanned = 0
 		return rest[:n], nil
-	case !http1.BeginsAnswer(rest):
-		return nil, refuseResponse(NotAResponse, "what came is not an HTTP/1 response", rest, 0)
+	case !http1.BeginsResponse(rest):
+		return nil, refuseResponse(notAResponse, "what came is not an HTTP/1 response", rest, 0)
 	case len(rest) >= r.limit:
 		return nil, r.tooLarge("more than ", len(rest))
 	}

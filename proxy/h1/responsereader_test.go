@@ -23,7 +23,7 @@ func headOfSize(n int) string {
 func TestMemoryForLargeHeadsIsGivenBack(t *testing.T) {
 	r := newResponseReader()
 	r.limit = 1 << 20
-	var a http1.Answer
+	var a http1.Response
 	for _, size := range []int{100, 16 << 10, 17 << 10, 300 << 10, 1 << 20} {
 		text := headOfSize(size)
 		head, err := r.readHead(strings.NewReader(text+"ok"), &a)
@@ -39,13 +39,13 @@ func TestMemoryForLargeHeadsIsGivenBack(t *testing.T) {
 
 // A turn and an exchange don't keep what a large response took.
 func TestLargeMemoryIsNotKept(t *testing.T) {
-	var turn Turn
-	turn.reply.init()
-	before := cap(turn.reply.out)
-	turn.reply.reserve(60 << 10)
-	assert.GreaterOrEqual(t, cap(turn.reply.out), 60<<10)
-	turn.reply.reset()
-	assert.Equal(t, before, cap(turn.reply.out))
+	var o outgoing
+	o.init(nil, &Settings{}, &incoming{})
+	before := cap(o.out)
+	o.reserve(60 << 10)
+	assert.GreaterOrEqual(t, cap(o.out), 60<<10)
+	o.reset()
+	assert.Equal(t, before, cap(o.out))
 
 	var x Exchange
 	x.Init()
@@ -63,7 +63,7 @@ func TestHeadsInPieces(t *testing.T) {
 	for _, from := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader} {
 		r := newResponseReader()
 		r.limit = 64 << 10
-		var a http1.Answer
+		var a http1.Response
 		head, err := r.readHead(from(strings.NewReader("HTTP/1.1 103 Hints\nA: b\n\n"+stream)), &a)
 		require.NoError(t, err)
 		assert.Equal(t, "HTTP/1.1 103 Hints\nA: b\n\n", string(head))

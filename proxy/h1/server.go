@@ -6,36 +6,17 @@ import (
 	"gopher-equalizer/proxy/netconn"
 )
 
-// Settings are what a Server is made of.
-type Settings struct {
-	// MaxHeader bounds a request's head, in bytes. A longer one is refused with 431, or with 414 if
-	// the request line alone is longer.
-	MaxHeader int
-	// NewHandler makes what serves the requests of a Turn, one after the other.
-	NewHandler func(*Turn) Handler
-	// Contain is deferred where a request's head is read before its Handler is called. It must
-	// recover from a panic, and has err be the error that ReadHead returns.
-	Contain func(err *error)
-	// WantsClose reports whether connections should end with their request.
-	WantsClose func() bool
-}
-
-// Handler serves the requests of one Turn.
-type Handler interface {
-	// Begin is called when the first bytes of a request are here.
-	Begin()
-	// Handle serves the request. It must respond, or have the connection end by Last.
-	Handle()
-}
-
 // Server serves clients' connections.
 type Server struct {
-	Settings
-	turns sync.Pool
+	settings   Settings
+	newHandler func(*Turn) Handler
+	turns      sync.Pool
 }
 
-// NewServer makes a server.
-func NewServer(s Settings) *Server { return &Server{Settings: s} }
+// NewServer makes a server. newHandler makes what serves the requests of a Turn.
+func NewServer(s Settings, newHandler func(*Turn) Handler) *Server {
+	return &Server{settings: s, newHandler: newHandler}
+}
 
 // Serve serves a connection until one side has enough of it, and closes it.
 func (s *Server) Serve(c *netconn.Client) { c.Serve(&connection{client: c, server: s}) }
@@ -57,7 +38,7 @@ func (c *connection) Arrived(n int) netconn.Verdict {
 			return verdict
 		}
 	}
-	if !c.turn.request.begun { // Old clients send empty lines behind a body.
+	if !c.turn.begun { // Old clients send empty lines behind a body.
 		c.GiveBack()
 		return netconn.Ignore
 	}
@@ -85,7 +66,7 @@ func (c *connection) Attend() netconn.Verdict {
 func (c *connection) Lend() []byte {
 	if c.turn == nil {
 		c.turn = c.server.turn()
-		c.turn.Client = c.client
+		c.turn.client = c.client
 	}
 	return c.turn.in.room()
 }
@@ -96,7 +77,7 @@ func (c *connection) GiveBack() {
 	if t == nil {
 		return
 	}
-	c.turn, t.Client = nil, nil
+	c.turn, t.client = nil, nil
 	t.in.clear()
 	if t.in.buf != nil { // Else Lighten has given its memory up.
 		c.server.turns.Put(t)
@@ -108,9 +89,7 @@ func (s *Server) turn() *Turn {
 	if t, ok := s.turns.Get().(*Turn); ok {
 		return t
 	}
-	t := &Turn{server: s, in: inbox{buf: make([]byte, s.MaxHeader+inboxSpare)}}
-	t.reply.init()
-	t.body.reset()
-	t.handler = s.NewHandler(t)
+	t := newTurn(&s.settings)
+	t.handler = s.newHandler(t)
 	return t
 }

@@ -37,8 +37,8 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-func BenchmarkParseAnswer(b *testing.B) {
-	var h http1.Answer
+func BenchmarkParseResponse(b *testing.B) {
+	var h http1.Response
 	head := []byte(http1test.Nginx)
 	b.ReportAllocs()
 	for b.Loop() {

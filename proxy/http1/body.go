@@ -30,12 +30,12 @@ type Body struct {
 	digits     int
 	extension  int
 	extensions int
-	// response says that it is a response's body, where some forms pass that no request may have.
-	// bareLF says that the line with the chunk's size ended in a bare LF: then its data may, too.
-	// If not, data that are followed by one may be a byte more than was meant, with the CR of the
-	// chunk's end.
+	// response reports whether it is a response's body, where some forms pass that no request may
+	// have. bareLF reports whether the line with the chunk's size ended in a bare LF: then its data
+	// may, too. If not, data that are followed by one may be a byte more than was meant, with the
+	// CR of the chunk's end.
 	response, bareLF bool
-	// lf and crlf say that a line around the data ended in a bare LF, or in CRLF.
+	// lf and crlf report whether a line around the data ended in a bare LF, or in CRLF.
 	lf, crlf bool
 	// at is how many bytes came before those that Decode is reading.
 	at int64
@@ -85,7 +85,7 @@ func (b *Body) begin(size int64) {
 	}
 }
 
-// Complete says that all of the body has come.
+// Complete reports whether all of the body has come.
 func (b *Body) Complete() bool { return b.complete }
 
 // Rest is how much of a sized body is to come, all of it data; 0 of any other.
@@ -96,7 +96,7 @@ func (b *Body) Rest() int64 {
 	return b.left
 }
 
-// Pass says that so many bytes of the Rest have come, and were not for Decode.
+// Pass notes that so many bytes of the Rest have come, and were not for Decode.
 func (b *Body) Pass(n int64) {
 	b.left -= n
 	b.complete = b.left == 0

@@ -2,9 +2,9 @@ package http1
 
 import "bytes"
 
-// badCoding says what is wrong with a Transfer-Encoding that isn't chunked. A coding that isn't
-// implemented is 501 (RFC 9112, section 6.1), but only if no reader could take it for chunked, or
-// for no coding at all: such a message is ambiguous, and stays 400.
+// badCoding is the refusal for what is wrong with a Transfer-Encoding that isn't chunked. A coding
+// that isn't implemented is 501 (RFC 9112, section 6.1), but only if no reader could take it for
+// chunked, or for no coding at all: such a message is ambiguous, and stays 400.
 func badCoding(list []byte) *Refusal {
 	if isForeignCoding(list) {
 		return refusal(statusNotImplemented, "transfer-coding", "a transfer coding that is not implemented")

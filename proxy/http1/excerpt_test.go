@@ -50,7 +50,7 @@ func FuzzRefusalQuotesNothing(f *testing.F) {
 			return
 		}
 		var r Request
-		var a Answer
+		var a Response
 		for _, why := range []*Refusal{r.Parse(b[:n]), a.Parse(b[:n])} {
 			if why == nil {
 				continue

@@ -11,7 +11,7 @@ const (
 	SizeNone int64 = -2
 	// SizeChunked: the body comes in chunks.
 	SizeChunked int64 = -1
-	// SizeUntilClose: an answer's body ends with the connection.
+	// SizeUntilClose: a response's body ends with the connection.
 	SizeUntilClose int64 = -3
 )
 

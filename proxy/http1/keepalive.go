@@ -1,6 +1,6 @@
 package http1
 
-// noKeepAlive is the Answer.KeptSeconds of a backend that didn't say.
+// noKeepAlive is the Response.KeptSeconds of a backend that didn't say.
 const noKeepAlive = -1
 
 // keepAliveTimeout reads the seconds in the value of a Keep-Alive field, such as "timeout=5,

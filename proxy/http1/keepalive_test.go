@@ -9,7 +9,7 @@ import (
 func TestKeepAliveTimeout(t *testing.T) {
 	f := func(value string, want int64) {
 		t.Helper()
-		var a Answer
+		var a Response
 		head := "HTTP/1.1 200 OK\r\nkeep-alive: " + value + "\r\n\r\n"
 		assert.Nil(t, a.Parse([]byte(head)))
 		assert.Equal(t, want, a.KeptSeconds, value)

@@ -61,7 +61,7 @@ func refusal(status int, reason, detail string) *Refusal {
 
 func bad(reason, detail string) *Refusal { return refusal(statusBadRequest, reason, detail) }
 
-// badField says what is wrong with a header line.
+// badField is the refusal for what is wrong with a header line.
 func badField(fault fieldFault) *Refusal {
 	switch fault {
 	case fieldUnended:

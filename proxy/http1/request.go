@@ -9,8 +9,8 @@ type Request struct {
 	// Authority and Path are the target's: Authority is nil unless the target is absolute. Path may
 	// then be empty, and is "*" for a request to the server itself.
 	Authority, Path []byte
-	// HTTP11 says that the version is HTTP/1.1, or a later HTTP/1 that is read as that; else it is
-	// HTTP/1.0.
+	// HTTP11 reports whether the version is HTTP/1.1, or a later HTTP/1 that is read as that; else
+	// it is HTTP/1.0.
 	HTTP11 bool
 	// Fields are the header lines in their order.
 	Fields []Field
@@ -18,20 +18,20 @@ type Request struct {
 	// field says; without the colon of an empty port. It is nil for an HTTP/1.0 request that named
 	// none. After a refusal it may be anything.
 	Host []byte
-	// HostStands says that the Host field says just that, and can go on as it came.
+	// HostStands reports whether the Host field says just that, and can go on as it came.
 	HostStands bool
 	// Size is the body's: a number of bytes, SizeChunked or SizeNone.
 	Size int64
-	// KeepAlive says that the client wants to send more requests on the connection.
+	// KeepAlive reports whether the client wants to send more requests on the connection.
 	KeepAlive bool
-	// Expect says that the client awaits a 100 before it sends the body.
+	// Expect reports whether the client awaits a 100 before it sends the body.
 	Expect bool
 	// Upgrade is what the client would like to speak instead; nil if nothing, or if Connection
 	// doesn't say so too.
 	Upgrade []byte
 	// Named are the Connection options that may name fields, in all at most MaxOptions.
 	Named Options
-	// TrailersWelcome says that the client reads trailers (TE: trailers).
+	// TrailersWelcome reports whether the client reads trailers (TE: trailers).
 	TrailersWelcome bool
 	// MaxForwards is how many more servers may forward a TRACE or OPTIONS request (RFC 9110,
 	// section 7.6.2); Unlimited if nothing is said, and of any other request.
@@ -282,7 +282,7 @@ func (r *Request) checkBody() *Refusal {
 	return nil
 }
 
-// conclude says what the fields come to.
+// conclude draws the conclusions from all fields.
 func (r *Request) conclude() {
 	s := &r.seen
 	switch {
@@ -300,10 +300,10 @@ func (r *Request) conclude() {
 	}
 }
 
-// HasBody says that there is a body, of at least one byte or of unknown size.
+// HasBody reports whether there is a body, of at least one byte or of unknown size.
 func (r *Request) HasBody() bool { return r.Size > 0 || r.Size == SizeChunked }
 
-// IsHead says that the answer's body is not to be sent.
+// IsHead reports whether the response's body is not to be sent.
 func (r *Request) IsHead() bool { return string(r.Method) == "HEAD" }
 
 // Idempotent goes by RFC 9110, section 9.2.2.

@@ -1,9 +1,9 @@
 package http1
 
 // CheckSwitch says why a 101 is no response to a request: it must switch to protocols that the
-// request asked for (RFC 9110, section 15.2.2). asked says that the request's Upgrade reached the
-// backend.
-func (a *Answer) CheckSwitch(r *Request, asked bool) *Refusal {
+// request asked for (RFC 9110, section 15.2.2). asked reports whether the request's Upgrade reached
+// the backend.
+func (a *Response) CheckSwitch(r *Request, asked bool) *Refusal {
 	if !asked || !a.HTTP11 {
 		return a.refuseSwitch("the response switches protocols, and nobody asked for that", nil)
 	}
@@ -29,7 +29,7 @@ func (a *Answer) CheckSwitch(r *Request, asked bool) *Refusal {
 }
 
 // refuseSwitch refuses a 101 for a protocol that it names, or for its status.
-func (a *Answer) refuseSwitch(detail string, protocol []byte) *Refusal {
+func (a *Response) refuseSwitch(detail string, protocol []byte) *Refusal {
 	at := len("HTTP/1.1 ")
 	if protocol != nil {
 		at = a.offset(protocol)

@@ -7,7 +7,7 @@ import (
 
 // splitTarget splits a request target (RFC 9112, section 3.2) into the authority, which only the
 // absolute form has, and the path and query, which are empty where the absolute form has none. ok
-// is false for what is neither absolute, nor origin form, nor "*".
+// is false for anything but the absolute form, the origin form and "*".
 func splitTarget(target []byte) (authority, path []byte, ok bool) {
 	if len(target) > 0 && target[0] == '/' || string(target) == "*" {
 		return nil, target, true

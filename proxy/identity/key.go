@@ -7,7 +7,7 @@ import (
 	"gopher-equalizer/proxy/http1"
 )
 
-// Key says what identifies a client. It is immutable; the zero Key is the client's address.
+// Key is what identifies a client. It is immutable; the zero Key is the client's address.
 type Key struct {
 	// header is the name of the header whose value identifies a client; "" is the address.
 	header string

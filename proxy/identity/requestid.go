@@ -29,7 +29,7 @@ func AppendRequestID(dst []byte, h *http1.Request, trustedPeer bool) []byte {
 }
 
 // receivedID returns the id that a request came with. It returns nil if there is none, there are
-// several, or it isn't fit for logs.
+// several, or it can't stand in logs.
 func receivedID(h *http1.Request) (id []byte) {
 	for _, f := range h.Fields {
 		if !http1.Is(f.Name, "x-request-id") {

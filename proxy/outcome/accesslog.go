@@ -12,12 +12,12 @@ import (
 // write writes the request's line of the access log: what it was, how it ended, and why. Nothing
 // in it is secret: no header's value but Host and X-Request-ID, and the client_id as it is stored,
 // a hash if the key is secret.
-func (r *Recorder) write(o *Outcome) {
-	line := r.log.Info()
+func (o *Outcome) write(log zerolog.Logger) {
+	line := log.Info()
 	// A client past its share writes as many lines as it likes. An error's is written at once, and
 	// so would cost more than the request.
 	if o.Failure.ours() && o.Failure != ClientShare {
-		line = r.log.Error()
+		line = log.Error()
 	}
 	if line == nil {
 		return
@@ -30,11 +30,11 @@ func (r *Recorder) write(o *Outcome) {
 	}
 	o.Sent.write(line, o.Cause)
 	o.Limit.write(line)
-	if len(o.Client.RequestID) > 0 {
-		line.Bytes("request_id", o.Client.RequestID)
+	if len(o.From.RequestID) > 0 {
+		line.Bytes("request_id", o.From.RequestID)
 	}
 	o.writeReason(line)
-	if o.Cause != nil && !o.AtStop {
+	if o.Cause != nil && !o.atStop() {
 		line.AnErr("error", o.Cause)
 	}
 	line.Msg("request")
@@ -49,8 +49,8 @@ func (o *Outcome) describe(dict *zerolog.Event) *zerolog.Event {
 			Bytes("proto", h.Version)
 	}
 	var buf [64]byte
-	return dict.Bytes("client_ip", identity.AppendAddr(buf[:0], o.Client.Addr)).
-		Bytes("remote_ip", identity.AppendAddr(buf[:0], o.Client.Peer))
+	return dict.Bytes("client_ip", identity.AppendAddr(buf[:0], o.From.Addr)).
+		Bytes("remote_ip", identity.AppendAddr(buf[:0], o.From.Peer))
 }
 
 // write adds where the request went, and the reason why the last attempt failed.
@@ -101,7 +101,7 @@ func (o *Outcome) writeReason(line *zerolog.Event) {
 		if why.Field != "" {
 			line.Str("field", why.Field)
 		}
-	case o.AtStop:
+	case o.atStop():
 		line.Str("reason", "cut-at-stop")
 	case o.Failure != nil && o.Failure.Reason != "":
 		line.Str("reason", o.Failure.Reason)

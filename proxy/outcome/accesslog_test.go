@@ -29,20 +29,20 @@ func TestAccessLogIsJSON(t *testing.T) {
 }
 
 func BenchmarkLog(b *testing.B) {
-	record := NewRecorder(zerolog.New(io.Discard).With().Timestamp().Logger())
+	log := zerolog.New(io.Discard).With().Timestamp().Logger()
 	addr := netip.MustParseAddr("192.0.2.1")
 	o := Outcome{
-		Head:   new(http1.Request),
-		Client: Client{Peer: addr, Addr: addr, RequestID: []byte("0123456789abcdef0123456789abcdef")},
-		Limit:  Limit{Name: "default", ClientID: []byte("client-1234567"), Allowed: true},
-		Sent:   Forwarding{Backend: new(balancer.Backend), Waited: 123456},
-		Began:  time.Now(), Status: 200, Size: 12345,
+		Head:  new(http1.Request),
+		From:  Sender{Peer: addr, Addr: addr, RequestID: []byte("0123456789abcdef0123456789abcdef")},
+		Limit: Limit{Name: "default", ClientID: []byte("client-1234567"), Allowed: true},
+		Sent:  Forwarding{Backend: new(balancer.Backend), Waited: 123456},
+		Began: time.Now(), Status: 200, Size: 12345,
 	}
 	if o.Head.Parse([]byte(http1test.Browser)) != nil {
 		b.Fatal("refused")
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		record.write(&o)
+		o.write(log)
 	}
 }

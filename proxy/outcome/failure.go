@@ -49,7 +49,7 @@ var (
 
 	HeaderLate   = closing(fasthttp.StatusRequestTimeout, "header-late", "the request's header did not arrive in time")
 	BadBody      = closing(fasthttp.StatusBadRequest, "body-malformed", "the request's body is malformed")
-	BodyTooLarge = closing(fasthttp.StatusRequestEntityTooLarge, "body-size", "the request's body is too large")
+	BodyTooLarge = closing(fasthttp.StatusRequestEntityTooLarge, "body-size", tooLarge)
 	BodyLate     = closing(fasthttp.StatusRequestTimeout, "body-late", "the request's body did not arrive in time")
 	ClientSlow   = closing(fasthttp.StatusRequestTimeout, "rate", "the request's body arrived too slowly")
 	ClientGone   = gone()
@@ -136,6 +136,48 @@ func Explain(err error) (f *Failure, cause error, refusal *http1.Refusal) {
 	}
 	return nil, nil, nil
 }
+
+// IsFailure reports whether err is a failure, with or without its cause.
+func IsFailure(err error) bool {
+	switch err.(type) {
+	case *Failure, *caused:
+		return true
+	}
+	return false
+}
+
+// IsRefusal reports whether err is why a message was refused, and no failure.
+func IsRefusal(err error) bool {
+	_, is := err.(*http1.Refusal)
+	return is
+}
+
+// TooLarge is the failure of a request whose body turns out to be too large, when so many of its
+// bytes were read.
+func TooLarge(offset int) error {
+	f := BodyTooLarge
+	return f.Because(http1.Refuse(f.Status, f.Reason, "the body is larger than the limit", nil, offset))
+}
+
+// RefuseSize refuses a request for the size that its head says.
+func RefuseSize(h *http1.Request) error {
+	why := h.RefuseLength(BodyTooLarge.Status, BodyTooLarge.Reason)
+	why.Detail = tooLarge
+	return why
+}
+
+const tooLarge = "the request's body is too large"
+
+// Recipient is the end of a request that may be forwarded no further.
+func Recipient(h *http1.Request) error {
+	if string(h.Method) == "TRACE" {
+		return NoTrace
+	}
+	return FinalRecipient
+}
+
+// ByBackend reports whether the backend is to blame.
+func (f *Failure) ByBackend() bool { return f == BackendBad || f == BackendLate }
 
 // ours reports whether the failure is not the client's fault.
 func (f *Failure) ours() bool { return f != nil && f.Status >= 500 }

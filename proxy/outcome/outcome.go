@@ -11,9 +11,10 @@ import (
 // Outcome is what happened to one request. Its memory serves the next one: see Reset.
 type Outcome struct {
 	// Head is the request's, as far as it could be read; nil if it couldn't.
-	Head   *http1.Request
-	Client Client
-	Limit  Limit
+	Head *http1.Request
+	// From is who sent it.
+	From  Sender
+	Limit Limit
 	// Sent is where the request went; its Backend is nil if it went nowhere.
 	Sent Forwarding
 	// Began is when its first bytes came; the zero time if nobody will log it.
@@ -27,14 +28,14 @@ type Outcome struct {
 	Cause   error
 	// Refusal is why the request or the response to it was refused; nil if neither was.
 	Refusal *http1.Refusal
-	// Broken reports that the response ended early, AtStop that we cut its connection.
-	Broken, AtStop bool
+	// Broken reports that the response ended early, WasCut that we cut its connection.
+	Broken, WasCut bool
 
 	counted bool
 }
 
-// Client is who sent a request.
-type Client struct {
+// Sender is who sent a request.
+type Sender struct {
 	// Peer is who connected, Addr the client that the trusted proxies in front tell of.
 	Peer, Addr netip.Addr
 	// RequestID is the value of X-Request-ID; empty before it is known.
@@ -67,10 +68,10 @@ type Attempt struct {
 
 // Reset readies o for another request, and keeps its memory.
 func (o *Outcome) Reset() {
-	before, id := o.Sent.Before, o.Limit.ClientID
+	before, client, id := o.Sent.Before, o.Limit.ClientID, o.From.RequestID
 	clear(before)
 	*o = Outcome{}
-	o.Sent.Before, o.Limit.ClientID = before[:0], id[:0]
+	o.Sent.Before, o.Limit.ClientID, o.From.RequestID = before[:0], client[:0], id[:0]
 }
 
 // Responds notes the status of the response, or what stands for it.
@@ -78,3 +79,18 @@ func (o *Outcome) Responds(status int) { o.Status = status }
 
 // Fail notes why the request failed, as a step of the pipeline has returned it.
 func (o *Outcome) Fail(err error) { o.Failure, o.Cause, o.Refusal = Explain(err) }
+
+// Retry notes that another attempt follows, and the failure of the one before.
+func (o *Outcome) Retry(failure error) {
+	_, cause, _ := Explain(failure)
+	o.Sent.Before = append(o.Sent.Before, Attempt{o.Sent.Backend, cause})
+}
+
+// Closes reports whether the client's connection can't be used for another request.
+func (o *Outcome) Closes() bool { return o.Failure != nil && o.Failure.Closes }
+
+// atStop reports whether what looks like a client that left, or like the end of a tunnel, is a
+// connection that we cut.
+func (o *Outcome) atStop() bool {
+	return o.WasCut && (o.Failure == ClientGone || o.Status == http1.StatusSwitching)
+}

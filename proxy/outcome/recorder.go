@@ -51,7 +51,7 @@ func (r *Recorder) Record(o *Outcome, access bool) {
 		r.counters.cut.Add(1)
 	}
 	if access || o.Failure.ours() {
-		r.write(o)
+		o.write(r.log)
 	}
 	if o.Refusal != nil {
 		r.refusals.add(o)

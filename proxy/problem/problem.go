@@ -9,7 +9,7 @@ const ContentType = "application/problem+json"
 // Namespace comes before the name of a problem in its Type, where the problem is one of ours.
 const Namespace = "urn:gopher-equalizer:"
 
-// Problem is one answer that says what went wrong. It must hold nothing that a client shouldn't
+// Problem is one response that says what went wrong. It must hold nothing that a client shouldn't
 // know.
 type Problem struct {
 	// Type is a URI that names the kind of problem; "" stands for about:blank, a

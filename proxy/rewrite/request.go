@@ -13,7 +13,7 @@ type Request struct {
 	Received *http1.Request
 	// Peer is who connected. Client is what identity.Trusted.ClientAddr returned.
 	Peer, Client netip.Addr
-	// TrustedPeer says that the peer is a trusted proxy: what it forwarded is passed on.
+	// TrustedPeer reports whether the peer is a trusted proxy: what it forwarded is passed on.
 	TrustedPeer bool
 	// Scheme is how the client reached us, "http" or "https".
 	Scheme string
@@ -27,7 +27,7 @@ type Request struct {
 	RequestID []byte
 	// Via is our name in Via, as ViaName made it; "" writes no Via.
 	Via string
-	// Upgrade says that the request's Upgrade goes on to the backend.
+	// Upgrade reports whether the request's Upgrade goes on to the backend.
 	Upgrade bool
 }
 

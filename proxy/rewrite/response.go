@@ -9,7 +9,7 @@ import (
 // Response is what the head of a response to a client is made of.
 type Response struct {
 	// Received is the response as the backend sent it.
-	Received *http1.Answer
+	Received *http1.Response
 	// Scheme is how the client reached us, "http" or "https".
 	Scheme string
 	// Host is the host that the client named; it may be empty.
@@ -20,7 +20,7 @@ type Response struct {
 	Backend string
 	// RequestID is what identity.AppendRequestID made.
 	RequestID []byte
-	// Chunked says that the body goes out in chunks.
+	// Chunked reports whether the body goes out in chunks.
 	Chunked bool
 }
 

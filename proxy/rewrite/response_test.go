@@ -175,7 +175,7 @@ func FuzzResponseHead(f *testing.F) {
 	f.Add("Location: http://10.0.0.1:8081/\r\nConnection: X-A\r\nX-A: b\r\n")
 	f.Add("location://10.0.0.1:8081\r\nLink: a\r\nKeep-Alive: x\r\nlink: b\r\n")
 	f.Fuzz(func(t *testing.T, fields string) {
-		var from, to http1.Answer
+		var from, to http1.Response
 		head := []byte("HTTP/1.1 200 OK\r\n" + fields + "\r\n")
 		if http1.HeadEnd(head, 0) != len(head) || from.Parse(head) != nil {
 			return

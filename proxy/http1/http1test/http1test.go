@@ -41,8 +41,8 @@ func Parse(head string) *http1.Request {
 }
 
 // Response parses the head of a response, which must be accepted.
-func Response(t require.TestingT, head string) *http1.Answer {
-	h := new(http1.Answer)
+func Response(t require.TestingT, head string) *http1.Response {
+	h := new(http1.Response)
 	require.Nil(t, h.Parse([]byte(head)), "%q", head)
 	return h
 }

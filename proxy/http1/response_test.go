@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParseAnswer(t *testing.T) {
+func TestParseResponse(t *testing.T) {
 	f := func(head string, status int, size int64, keepAlive bool) {
 		t.Helper()
-		var a Answer
+		var a Response
 		require.Nil(t, a.Parse([]byte(head)), "%q", head)
 		assert.Equal(t, status, a.Status)
 		assert.Equal(t, size, a.Size)
@@ -34,11 +34,11 @@ func TestParseAnswer(t *testing.T) {
 }
 
 // What is wrong with these doesn't matter, since all readers find the same body.
-func TestMendedAnswers(t *testing.T) {
+func TestMendedResponses(t *testing.T) {
 	f := func(mended Mended, size int64, keepAlive bool, heads ...string) {
 		t.Helper()
 		for _, head := range heads {
-			var a Answer
+			var a Response
 			require.Equal(t, len(head), HeadEnd([]byte(head), 0))
 			require.Nil(t, a.Parse([]byte(head)), "%q", head)
 			assert.Equal(t, []any{mended, size, keepAlive}, []any{a.Mended, a.Size, a.KeepAlive}, "%q", head)
@@ -58,11 +58,11 @@ func TestMendedAnswers(t *testing.T) {
 	f(MendedLineEnds, SizeUntilClose, true, "HTTP/1.1 200\n\n")
 }
 
-func TestParseAnswerRefuses(t *testing.T) {
+func TestParseResponseRefuses(t *testing.T) {
 	f := func(reason, field string, heads ...string) {
 		t.Helper()
 		for _, head := range heads {
-			var a Answer
+			var a Response
 			why := a.Parse([]byte(head))
 			require.NotNil(t, why, "%q", head)
 			assert.Equal(t, []any{reason, field, 502}, []any{why.Reason, why.Field, why.Status}, "%q", head)
@@ -88,10 +88,10 @@ func TestParseAnswerRefuses(t *testing.T) {
 }
 
 // The place of a fault, what stands there, and by how much a bound is passed.
-func TestPlaceOfAnswerRefusals(t *testing.T) {
+func TestPlaceOfResponseRefusals(t *testing.T) {
 	f := func(at, excerpt, head string) {
 		t.Helper()
-		var a Answer
+		var a Response
 		why := a.Parse([]byte(head))
 		require.NotNil(t, why)
 		assert.True(t, strings.HasPrefix(head[why.Offset:], at), "%q: %q, not %q", head, head[why.Offset:], at)
@@ -104,7 +104,7 @@ func TestPlaceOfAnswerRefusals(t *testing.T) {
 	f("\x01", "x: xxx =\x01xx\r\n\r\n", ok+"Set-Cookie: key =\x01ab\r\n\r\n")
 	f("+5", "xxxxxx: +x\r\n\r\n", ok+"Content-Length: +5\r\n\r\n")
 
-	var a Answer
+	var a Response
 	why := a.Parse([]byte(ok + strings.Repeat("A: b\r\n", 300) + "\r\n"))
 	assert.Contains(t, why.Detail, "has 300 header fields, and at most 256 pass")
 }
@@ -115,7 +115,7 @@ func TestCheckSwitch(t *testing.T) {
 		_, why := parse(t, get("Connection: upgrade", asked))
 		require.Nil(t, why)
 		r, _ := parse(t, get("Connection: upgrade", asked))
-		var a Answer
+		var a Response
 		require.Nil(t, a.Parse([]byte("HTTP/1.1 101 Switching Protocols\r\n"+answered+"\r\n")))
 		why = a.CheckSwitch(r, true)
 		assert.Equal(t, passes, why == nil, "%q %q", asked, answered)
@@ -135,10 +135,10 @@ func TestCheckSwitch(t *testing.T) {
 	f(false, "Upgrade: a", "Upgrade: a,\r\n")
 }
 
-func TestAnswersWithABody(t *testing.T) {
+func TestResponsesWithABody(t *testing.T) {
 	f := func(want, head bool, text string) {
 		t.Helper()
-		var a Answer
+		var a Response
 		require.Nil(t, a.Parse([]byte(text)))
 		assert.Equal(t, want, a.HasBody(head), "%q", text)
 	}
@@ -154,7 +154,7 @@ func TestAnswersWithABody(t *testing.T) {
 func TestContradictions(t *testing.T) {
 	f := func(want bool, text string) {
 		t.Helper()
-		var a Answer
+		var a Response
 		require.Nil(t, a.Parse([]byte(text)))
 		assert.Equal(t, want, a.Contradicts(), "%q", text)
 	}
@@ -166,24 +166,24 @@ func TestContradictions(t *testing.T) {
 	f(false, "HTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n")
 }
 
-func TestBeginsAnswer(t *testing.T) {
+func TestBeginsResponse(t *testing.T) {
 	for _, b := range []string{"", "H", "HTTP/1", "HTTP/1.", "HTTP/1.1 200"} {
-		assert.True(t, BeginsAnswer([]byte(b)), b)
+		assert.True(t, BeginsResponse([]byte(b)), b)
 	}
 	for _, b := range []string{"h", "\r", "HTTP/2", "<html>"} {
-		assert.False(t, BeginsAnswer([]byte(b)), b)
+		assert.False(t, BeginsResponse([]byte(b)), b)
 	}
 }
 
-func TestParseAnswerDoesNotAllocate(t *testing.T) {
-	var a Answer
+func TestParseResponseDoesNotAllocate(t *testing.T) {
+	var a Response
 	head := []byte("HTTP/1.1 200 OK\r\nServer: x\r\nConnection: keep-alive, a\r\nContent-Length: 5\r\n\r\n")
 	require.Nil(t, a.Parse(head))
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = a.Parse(head) }))
 }
 
 // unodd is a head as net/http takes it: without what is mended.
-func unodd(a *Answer) []byte {
+func unodd(a *Response) []byte {
 	head := fmt.Appendf(nil, "HTTP/1.%d %d x\r\n", map[bool]int{true: 1}[a.HTTP11], a.Status)
 	coded := false
 	for i := range a.Fields {
@@ -202,14 +202,14 @@ func unodd(a *Answer) []byte {
 	return append(head, "\r\n"...)
 }
 
-// An answer's head that passes is read by net/http, once mended, and by both in the same way.
-func FuzzParseAnswer(f *testing.F) {
+// A response's head that passes is read by net/http, once mended, and by both in the same way.
+func FuzzParseResponse(f *testing.F) {
 	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"))
 	f.Add([]byte("HTTP/1.0 404 \r\nConnection: keep-alive\r\nA:b\r\n\r\n"))
 	f.Add([]byte("HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n"))
 	f.Add([]byte("HTTP/1.2 200\nTransfer-Encoding: chunked, chunked\r\nContent-Length: 5\ncontent-length: 5,5\n\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var a Answer
+		var a Response
 		n := HeadEnd(b, 0)
 		if n == 0 || a.Parse(b[:n]) != nil {
 			return
@@ -219,14 +219,14 @@ func FuzzParseAnswer(f *testing.F) {
 		}
 		mended := unodd(&a)
 		agrees(t, &a, mended)
-		var again Answer
+		var again Response
 		require.Nil(t, again.Parse(mended), "%q", mended)
 		require.Zero(t, again.Mended, "%q", mended)
 	})
 }
 
 // agrees sees that net/http reads a head as we did.
-func agrees(t *testing.T, a *Answer, head []byte) {
+func agrees(t *testing.T, a *Response, head []byte) {
 	theirs, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), nil)
 	require.NoError(t, err, "%q", head)
 	require.Equal(t, a.Status, theirs.StatusCode)

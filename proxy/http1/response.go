@@ -26,21 +26,21 @@ const (
 	MendedLineEnds
 )
 
-// Answer is the head of an answer. It aliases the bytes that it was parsed from.
-type Answer struct {
+// Response is the head of a response. It aliases the bytes that it was parsed from.
+type Response struct {
 	// Status is 100 to 599. Reason is the rest of the status line, with the space before it; it may
 	// be empty.
 	Status int
 	Reason []byte
-	// HTTP11 says that the version is HTTP/1.1, or a later one of HTTP/1, which counts as that;
-	// else it is HTTP/1.0.
+	// HTTP11 reports whether the version is HTTP/1.1, or a later one of HTTP/1, which counts as
+	// that; else it is HTTP/1.0.
 	HTTP11 bool
 	// Fields are the header lines in their order.
 	Fields []Field
 	// Size is the body's as the fields have it: a number of bytes, SizeChunked or SizeUntilClose.
 	// Whether there is a body depends on the request too: see Body.
 	Size int64
-	// KeepAlive says that the backend wants to answer more requests on the connection.
+	// KeepAlive reports whether the backend wants to serve more requests on the connection.
 	KeepAlive bool
 	// KeptSeconds is for how long the backend keeps the connection while nothing comes, by its
 	// Keep-Alive field; below 0 if it didn't say.
@@ -55,15 +55,30 @@ type Answer struct {
 	head           []byte
 	length, coding []byte
 	closes, keeps  bool
-	// crlf says that a line ended in CRLF.
+	// crlf reports whether a line ended in CRLF.
 	crlf bool
 }
 
 // Length is how many bytes the head had.
-func (a *Answer) Length() int { return len(a.head) }
+func (a *Response) Length() int { return len(a.head) }
 
-// Reset forgets the answer. Its memory serves the next one.
-func (a *Answer) Reset() {
+// Switches reports whether the connection speaks something else from here on.
+func (a *Response) Switches() bool { return a.Status == StatusSwitching }
+
+// IsEventStream reports whether the body is server-sent events, which end when one side has enough,
+// and whose clients come back for more.
+func (a *Response) IsEventStream() bool {
+	for i := range a.Fields {
+		if f := &a.Fields[i]; Is(f.Name, "content-type") {
+			mediaType, _, _ := bytes.Cut(f.Value, []byte(";"))
+			return Is(bytes.TrimSpace(mediaType), "text/event-stream")
+		}
+	}
+	return false
+}
+
+// Reset forgets the response. Its memory serves the next one.
+func (a *Response) Reset() {
 	a.Status, a.Reason, a.HTTP11 = 0, nil, false
 	a.Fields = a.Fields[:0]
 	a.Size, a.KeepAlive = SizeUntilClose, false
@@ -75,7 +90,7 @@ func (a *Answer) Reset() {
 
 // Parse reads a head, all of it, as HeadEnd has found it. Lines may end in a bare LF (RFC 9112,
 // section 2.2).
-func (a *Answer) Parse(head []byte) *Refusal {
+func (a *Response) Parse(head []byte) *Refusal {
 	why := a.parse(head)
 	if why != nil {
 		why.Status = statusBadGateway
@@ -84,7 +99,7 @@ func (a *Answer) Parse(head []byte) *Refusal {
 	return why
 }
 
-func (a *Answer) parse(head []byte) *Refusal {
+func (a *Response) parse(head []byte) *Refusal {
 	a.Reset()
 	a.head = head
 	line, rest := a.cutLine(head)
@@ -120,7 +135,7 @@ func tooManyFields(rest []byte, before int) *Refusal {
 }
 
 // cutLine cuts the first line off b, whichever way it ends. At the end of the head line is empty.
-func (a *Answer) cutLine(b []byte) (line, rest []byte) {
+func (a *Response) cutLine(b []byte) (line, rest []byte) {
 	line, rest, crlf := cutEitherLine(b)
 	if crlf {
 		a.crlf = true
@@ -131,16 +146,16 @@ func (a *Answer) cutLine(b []byte) (line, rest []byte) {
 }
 
 // offset is where in the head a part of it begins.
-func (a *Answer) offset(part []byte) int { return offsetIn(a.head, part) }
+func (a *Response) offset(part []byte) int { return offsetIn(a.head, part) }
 
 // wrong refuses the head for a field in which a part of the value is at fault.
-func (a *Answer) wrong(field string, at []byte, reason, detail string) *Refusal {
+func (a *Response) wrong(field string, at []byte, reason, detail string) *Refusal {
 	return bad(reason, detail).of(field).at(a.offset(at))
 }
 
 // parseLine reads the status line (RFC 9112, section 4). It returns where it is wrong, or -1. A
 // minor version that is higher than ours is read as ours (RFC 9110, section 2.5).
-func (a *Answer) parseLine(line []byte) (wrong int) {
+func (a *Response) parseLine(line []byte) (wrong int) {
 	const form, version = "HTTP/1.1 200", "HTTP/1."
 	switch {
 	case len(line) < len(form) || string(line[:len(version)]) != version,
@@ -163,8 +178,8 @@ func (a *Answer) parseLine(line []byte) (wrong int) {
 	return -1
 }
 
-// note keeps what the answer's framing hangs on.
-func (a *Answer) note(f Field) *Refusal {
+// note keeps what the response's framing hangs on.
+func (a *Response) note(f Field) *Refusal {
 	switch len(f.Name) {
 	case len("connection"):
 		if Is(f.Name, "connection") {
@@ -187,7 +202,7 @@ func (a *Answer) note(f Field) *Refusal {
 
 // noteLengths takes a list of sizes that are all the same, here and in the lines before (RFC 9112,
 // section 6.3).
-func (a *Answer) noteLengths(list []byte) *Refusal {
+func (a *Response) noteLengths(list []byte) *Refusal {
 	for more := true; more; {
 		var size []byte
 		size, list, more = cutElement(list)
@@ -206,7 +221,7 @@ func (a *Answer) noteLengths(list []byte) *Refusal {
 }
 
 // noteCodings takes chunked, once or more often; nobody here asked for another.
-func (a *Answer) noteCodings(list []byte) *Refusal {
+func (a *Response) noteCodings(list []byte) *Refusal {
 	for more := true; more; {
 		var coding []byte
 		coding, list, more = cutElement(list)
@@ -228,7 +243,7 @@ func cutElement(list []byte) (element, rest []byte, more bool) {
 	return TrimSpace(element), rest, more
 }
 
-func (a *Answer) noteOptions(list []byte) *Refusal {
+func (a *Response) noteOptions(list []byte) *Refusal {
 	for len(list) > 0 {
 		var option []byte
 		option, list = NextElement(list)
@@ -248,10 +263,10 @@ func (a *Answer) noteOptions(list []byte) *Refusal {
 	return nil
 }
 
-// conclude says what the fields come to. With chunks and a length the chunks count, and since the
-// backend may have meant the length, nothing else is read from the connection (RFC 9112, section
-// 6.3). Nor is it where line ends are mixed, since the backend's head may have been longer.
-func (a *Answer) conclude() *Refusal {
+// conclude draws the conclusions from all fields. With chunks and a length the chunks count, and
+// since the backend may have meant the length, nothing else is read from the connection (RFC 9112,
+// section 6.3). Nor is it where line ends are mixed, since the backend's head may have been longer.
+func (a *Response) conclude() *Refusal {
 	if a.crlf && a.Mended&MendedLineEnds != 0 {
 		a.closes = true
 	}
@@ -270,27 +285,28 @@ func (a *Answer) conclude() *Refusal {
 	return nil
 }
 
-// Interim says that another answer to the same request follows.
-func (a *Answer) Interim() bool { return a.Status < 200 && a.Status != StatusSwitching }
+// Interim reports whether another response to the same request follows.
+func (a *Response) Interim() bool { return a.Status < 200 && a.Status != StatusSwitching }
 
 // StatusSwitching is 101: the connection speaks something else from here on.
 const StatusSwitching = 101
 
-// Contradicts says that the header announces a body where there can be none (RFC 9110, section
-// 15.3.5): it may come nevertheless, and later than the head.
-func (a *Answer) Contradicts() bool {
+// Contradicts reports whether the header announces a body where there can be none (RFC 9110,
+// section 15.3.5): it may come nevertheless, and later than the head.
+func (a *Response) Contradicts() bool {
 	return a.Status == 204 && (a.Size > 0 || a.Size == SizeChunked)
 }
 
 // HasBody reports whether a body follows the head, given the request's method. It goes by RFC 9112,
-// section 6.3: some answers end with their header, whatever that says.
-func (a *Answer) HasBody(head bool) bool {
+// section 6.3: some responses end with their header, whatever that says.
+func (a *Response) HasBody(head bool) bool {
 	return !head && a.Status >= 200 && a.Status != 204 && a.Status != 304 && a.Size != 0
 }
 
-// BeginsAnswer reports whether b, the first bytes of what should be an answer, can be the beginning
-// of one. It is for those that wait for the rest of a head: another protocol's may never come.
-func BeginsAnswer(b []byte) bool {
+// BeginsResponse reports whether b, the first bytes of what should be a response, can be the
+// beginning of one. It is for those that wait for the rest of a head: another protocol's may never
+// come.
+func BeginsResponse(b []byte) bool {
 	const begin = "HTTP/1."
 	n := min(len(b), len(begin))
 	return string(b[:n]) == begin[:n]
