@@ -1,0 +1,108 @@
+package route
+
+import (
+	"errors"
+	"net/netip"
+
+	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/identity"
+)
+
+// Exemption says which requests a limit doesn't count. What is given must all match.
+type Exemption struct {
+	// Networks has the client's address; none given: any address.
+	Networks identity.Networks
+	Methods  Methods
+	// Prefixes has one of the path; none given: any path.
+	Prefixes []Prefix
+}
+
+// Validate refuses an exemption that would exempt every request.
+func (e *Exemption) Validate() error {
+	if e.Networks.IsEmpty() && e.Methods.IsAny() && len(e.Prefixes) == 0 {
+		return errors.New("exempts every request; want networks, methods or path_prefixes")
+	}
+	return nil
+}
+
+// Exemptions are those of a limit. One that matches is enough. They are immutable; the zero value
+// exempts nothing.
+type Exemptions struct{ entries []exemption }
+
+type exemption struct {
+	networks identity.Networks
+	methods  Methods
+	// prefixes is nil if any path will do.
+	prefixes *tree
+}
+
+// NewExemptions compiles exemptions.
+func NewExemptions(list []Exemption) Exemptions {
+	var e Exemptions
+	for i := range list {
+		entry := exemption{networks: list[i].Networks, methods: list[i].Methods}
+		if len(list[i].Prefixes) > 0 {
+			entry.prefixes = &tree{}
+			for _, p := range list[i].Prefixes {
+				entry.prefixes.at(p).covered = true
+			}
+			entry.prefixes.root.cover()
+		}
+		e.entries = append(e.entries, entry)
+	}
+	return e
+}
+
+// cover marks what is below a covered prefix.
+func (n *node) cover() {
+	for _, child := range n.children {
+		child.covered = child.covered || n.covered
+		child.cover()
+	}
+}
+
+// Cover reports whether a request is exempt. client is what identity.Trusted.ClientAddr returned,
+// path what Match has seen. ambiguous reports that readers of the path differ about it: such a
+// request is to be refused (400).
+func (e *Exemptions) Cover(client netip.Addr, method []byte, path *Path) (exempt, ambiguous bool) {
+	for i := range e.entries {
+		entry := &e.entries[i]
+		if !entry.methods.Contain(method) || !entry.networks.IsEmpty() && !entry.networks.Contains(client) {
+			continue
+		}
+		switch covered, sure := entry.coversPath(path); {
+		case sure && covered:
+			return true, false
+		case !sure:
+			ambiguous = true
+		}
+	}
+	return false, ambiguous && path.mode == Refuse
+}
+
+// coversPath reports whether the path is covered, and whether all readers say so.
+func (e *exemption) coversPath(path *Path) (covered, sure bool) {
+	if path.ambiguous {
+		return false, true // Match let it pass, and such a path is never exempt.
+	}
+	if e.prefixes == nil {
+		return true, true
+	}
+	covered = e.prefixes.find(path).covered
+	sure = path.kind != pathTangled || readings(path.raw, e.prefixes, func(n *node) bool { return n.covered == covered })
+	return covered, sure
+}
+
+// IsPreflight reports whether a request asks for another one's permission, as browsers do (Fetch,
+// section 4.8): OPTIONS with Origin and Access-Control-Request-Method.
+func IsPreflight(method []byte, fields []http1.Field) bool {
+	if string(method) != "OPTIONS" {
+		return false
+	}
+	var origin, asks bool
+	for i := range fields {
+		origin = origin || http1.Is(fields[i].Name, "origin")
+		asks = asks || http1.Is(fields[i].Name, "access-control-request-method")
+	}
+	return origin && asks
+}
