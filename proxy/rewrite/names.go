@@ -5,6 +5,7 @@ const (
 	headerConnection       = "Connection"
 	headerContentLength    = "Content-Length"
 	headerContentType      = "Content-Type"
+	headerLocation         = "Location"
 	headerRequestID        = "X-Request-ID"
 	headerHost             = "Host"
 	headerTransferEncoding = "Transfer-Encoding"

@@ -1,8 +1,8 @@
 package route
 
-// escapeAt returns the byte that an escape at the beginning of b stands for. ok is false where b
+// EscapeAt returns the byte that an escape at the beginning of b stands for. ok is false where b
 // begins with no escape, or with a broken one: that stands for itself.
-func escapeAt(b []byte) (c byte, ok bool) {
+func EscapeAt(b []byte) (c byte, ok bool) {
 	if len(b) < 3 || b[0] != '%' {
 		return 0, false
 	}
@@ -24,14 +24,14 @@ func hexDigit(c byte) byte {
 	return 0x80
 }
 
-// appendEscape writes a byte as an escape, with digits in capitals (RFC 3986, section 2.1).
-func appendEscape(dst []byte, c byte) []byte {
+// AppendEscape writes a byte as an escape, with digits in capitals (RFC 3986, section 2.1).
+func AppendEscape(dst []byte, c byte) []byte {
 	const digits = "0123456789ABCDEF"
 	return append(dst, '%', digits[c>>4], digits[c&0xf])
 }
 
-// isUnreserved reports whether c means the same escaped or not (RFC 3986, section 2.3).
-func isUnreserved(c byte) bool {
+// IsUnreserved reports whether c means the same escaped or not (RFC 3986, section 2.3).
+func IsUnreserved(c byte) bool {
 	letter := c | 0x20
 	return 'a' <= letter && letter <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
@@ -40,7 +40,7 @@ func isUnreserved(c byte) bool {
 func appendUnescaped(dst, b []byte) (_ []byte, ok bool) {
 	for len(b) > 0 {
 		c, n := b[0], 1
-		if e, ok := escapeAt(b); ok {
+		if e, ok := EscapeAt(b); ok {
 			c, n = e, 3
 		}
 		if len(dst) == cap(dst) {

@@ -86,7 +86,7 @@ func kindOf(path []byte) pathKind {
 			return pathTangled
 		case '%':
 			kind = pathEscaped
-			switch e, _ := escapeAt(path[i:]); e {
+			switch e, _ := EscapeAt(path[i:]); e {
 			case '/', '\\', ';', '.':
 				return pathTangled
 			}
@@ -110,18 +110,18 @@ func isDots(segment []byte) bool { return string(segment) == "." || string(segme
 func appendNormal(dst, path []byte) []byte {
 	start := len(dst)
 	for len(path) > 0 {
-		c, escaped := escapeAt(path)
+		c, escaped := EscapeAt(path)
 		switch {
 		case !escaped && path[0] == '%': // A broken escape, which what follows must not mend.
-			dst, path = appendEscape(dst, '%'), path[1:]
+			dst, path = AppendEscape(dst, '%'), path[1:]
 			continue
 		case !escaped:
 			dst, path = append(dst, path[0]), path[1:]
 			continue
-		case isUnreserved(c):
+		case IsUnreserved(c):
 			dst = append(dst, c)
 		default:
-			dst = appendEscape(dst, c)
+			dst = AppendEscape(dst, c)
 		}
 		path = path[3:]
 	}

@@ -44,7 +44,7 @@ func checkPrefix(text []byte) error {
 		return errors.New("want a path that begins with a slash, such as /v1")
 	}
 	for i, c := range text {
-		switch e, escaped := escapeAt(text[i:]); {
+		switch e, escaped := EscapeAt(text[i:]); {
 		case c == '?' || c == '#':
 			return errors.New("want a path without a query or a fragment")
 		case c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>':

@@ -60,7 +60,7 @@ func cutPiece(path []byte) (p piece, rest []byte, more bool) {
 	p.text = path
 	for i, c := range path {
 		size := 1
-		e, escaped := escapeAt(path[i:])
+		e, escaped := EscapeAt(path[i:])
 		if escaped {
 			c, size = e, 3
 		}
