@@ -111,10 +111,10 @@ func isTarget(host, path string) bool {
 func TestMatchAsNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	ambiguous, refusable := 0, 0
-	for range 300 {
+	for range 80 {
 		specs := aTable(r)
 		table := tableOf(t, specs...)
-		for range 60 {
+		for range 20 {
 			q := aRequest(r)
 			checkNaive(t, specs, table, q)
 			checkReader(t, specs, table, q, aReader(r))
