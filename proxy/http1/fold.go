@@ -22,3 +22,16 @@ func Fold(dst, name []byte) (folded []byte, hyphenated bool) {
 	}
 	return dst, hyphenated
 }
+
+// FoldsTo reports whether a name folds to folded.
+func FoldsTo(name []byte, folded string) bool {
+	if len(name) != len(folded) {
+		return false
+	}
+	for i, c := range name {
+		if FoldByte(c) != folded[i] {
+			return false
+		}
+	}
+	return true
+}

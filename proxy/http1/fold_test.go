@@ -20,3 +20,9 @@ func TestFold(t *testing.T) {
 	f("caf\xe9", "caf-", false)
 	f("12345678_9", "12345678", true)
 }
+
+func TestFoldsTo(t *testing.T) {
+	for name, want := range map[string]bool{"X-Api-Key": true, "x_API.key": true, "X-Api-Keys": false, "X-Api-Kex": false, "": false} {
+		assert.Equal(t, want, FoldsTo([]byte(name), "x-api-key"), name)
+	}
+}

@@ -154,23 +154,11 @@ func whyFixedInResponses(folded string) string {
 // may merge them into the header.
 func (r *FieldRules) Drops(name []byte) bool {
 	for _, dropped := range r.dropped {
-		if foldsTo(name, dropped) {
+		if http1.FoldsTo(name, dropped) {
 			return true
 		}
 	}
 	return false
-}
-
-func foldsTo(name []byte, folded string) bool {
-	if len(name) != len(folded) {
-		return false
-	}
-	for i, c := range name {
-		if http1.FoldByte(c) != folded[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // Apply changes a head that is being written. fields is where its first field begins in head, which
