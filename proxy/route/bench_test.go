@@ -26,13 +26,16 @@ func tables(t require.TestingT) (names []string, tables []*Table[int]) {
 		{"hosts", func(i int) spec { return spec{host: fmt.Sprintf("site%d.example.com", i), prefix: "/api/v500/users"} }},
 		{"suffixes", func(i int) spec { return spec{host: fmt.Sprintf("*.zone%d.example.com", i), prefix: "/api/v500/users"} }},
 		{"prefixes", func(i int) spec { return spec{host: one.host, prefix: fmt.Sprintf("/api/v%d/users", i)} }},
+		{"values", func(i int) spec {
+			return spec{name: fmt.Sprint(i), host: one.host, prefix: one.prefix, headers: [][2]string{{"X-Tenant", fmt.Sprintf("t%d", i)}}}
+		}},
 		{"leaves", func(i int) spec { return spec{host: one.host, prefix: fmt.Sprintf("/api/v500/users/u%d", i)} }},
 	}
 	names, tables = []string{"one"}, []*Table[int]{tableOf(t, one)}
 	for _, shape := range shapes {
 		specs := []spec{one}
 		for i := range 1_000 {
-			if s := shape.of(i); s.host != one.host || s.prefix != one.prefix {
+			if s := shape.of(i); s.host != one.host || s.prefix != one.prefix || s.headers != nil {
 				specs = append(specs, s)
 			}
 		}

@@ -200,3 +200,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestParseAmbiguity(t *testing.T) {
+	mode, err := ParseAmbiguity("refuse")
+	assert.NoError(t, err)
+	assert.Equal(t, Refuse, mode)
+	mode, err = ParseAmbiguity("pass")
+	assert.NoError(t, err)
+	assert.Equal(t, Pass, mode)
+	_, err = ParseAmbiguity("Pass")
+	assert.EqualError(t, err, `unexpected ambiguous_paths "Pass"; want refuse or pass`)
+}

@@ -1,6 +1,9 @@
 package route
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
 
 // Ambiguity is what becomes of a path that can be read as one of several routes.
 type Ambiguity bool
@@ -11,6 +14,17 @@ const (
 	// Pass: the normal form counts, and the path is never exempt.
 	Pass Ambiguity = true
 )
+
+// ParseAmbiguity reads "refuse" or "pass". The error names text and what was wanted.
+func ParseAmbiguity(text string) (Ambiguity, error) {
+	switch text {
+	case "refuse":
+		return Refuse, nil
+	case "pass":
+		return Pass, nil
+	}
+	return Refuse, fmt.Errorf("unexpected ambiguous_paths %q; want refuse or pass", text)
+}
 
 // Path is a request's path, read for a Table and for Exemptions. It aliases the request. Its memory
 // serves the next one, so it is made to be kept; the zero value is ready for Read.

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -17,6 +18,8 @@ type Route[T any] struct {
 type Table[T any] struct {
 	routes []Route[T]
 	hosts  hosts
+	// matched are the headers that routes match, each name once.
+	matched []Header
 }
 
 // Verdict is what matching a request comes to.
@@ -33,12 +36,6 @@ const (
 	Ambiguous
 )
 
-// candidate is a route at a node.
-type candidate struct {
-	index   int
-	pattern *Pattern
-}
-
 // New makes a table. The error joins a *Conflict for each route that can't be in it.
 func New[T any](routes []Route[T]) (*Table[T], error) {
 	t := &Table[T]{routes: slices.Clone(routes), hosts: hosts{exact: map[string]*tree{}}}
@@ -54,17 +51,24 @@ func New[T any](routes []Route[T]) (*Table[T], error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	for i := range t.routes {
-		t.insert(i)
-	}
+	t.insert()
 	return t, nil
 }
 
-func (t *Table[T]) insert(i int) {
-	p := &t.routes[i].Pattern
-	n := t.hosts.tree(p.Host).at(p.Prefix)
-	n.candidates = append(n.candidates, candidate{i, p})
-	slices.SortStableFunc(n.candidates, func(a, b candidate) int { return a.pattern.compare(b.pattern) })
+// insert puts the routes in their trees.
+func (t *Table[T]) insert() {
+	at := map[*node][]*candidate{}
+	for i := range t.routes {
+		p := &t.routes[i].Pattern
+		n := t.hosts.tree(p.Host).at(p.Prefix)
+		at[n] = append(at[n], &candidate{index: i, pattern: p})
+		t.matched = append(t.matched, p.Headers...)
+	}
+	for n, list := range at {
+		n.candidates = newCandidates(list)
+	}
+	slices.SortFunc(t.matched, func(a, b Header) int { return cmp.Compare(a.lower, b.lower) })
+	t.matched = slices.CompactFunc(t.matched, func(a, b Header) bool { return a.lower == b.lower })
 }
 
 // Routes returns the routes in their order, with their names filled in. They must not be changed.
@@ -98,11 +102,8 @@ func (t *Table[T]) Match(host, method []byte, path *Path, fields []http1.Field) 
 // choose returns the route that a request gets whose longest prefix is n's; nil if none matches.
 func (n *node) choose(method []byte, fields []http1.Field) *candidate {
 	for ; n != nil; n = n.parent {
-		for i := range n.candidates {
-			p := n.candidates[i].pattern
-			if p.Methods.Contain(method) && p.hasHeaders(fields) {
-				return &n.candidates[i]
-			}
+		if found := n.candidates.choose(method, fields); found != nil {
+			return found
 		}
 	}
 	return nil
@@ -111,8 +112,8 @@ func (n *node) choose(method []byte, fields []http1.Field) *candidate {
 // answers reports whether a route matches all of a request except its method.
 func (n *node) answers(fields []http1.Field) bool {
 	for ; n != nil; n = n.parent {
-		for i := range n.candidates {
-			if n.candidates[i].pattern.hasHeaders(fields) {
+		for _, one := range n.candidates.all {
+			if one.pattern.hasHeaders(fields) {
 				return true
 			}
 		}
@@ -120,13 +121,16 @@ func (n *node) answers(fields []http1.Field) bool {
 	return false
 }
 
-func (p *Pattern) hasHeaders(fields []http1.Field) bool {
-	for i := range p.Headers {
-		if !p.Headers[i].matches(fields) {
-			return false
+// Resembles reports whether a field's name folds to that of a header that routes match, without
+// being it: X_Version for X-Version. Backends that make CGI variables of names can't tell the two
+// apart, so such a field must not go on: its request got the route of one without the header.
+func (t *Table[T]) Resembles(name []byte) bool {
+	for i := range t.matched {
+		if t.matched[i].resembles(name) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // AppendAllow writes the value of Allow for a request that MethodNotAllowed is said of: the methods
@@ -138,12 +142,11 @@ func (t *Table[T]) AppendAllow(dst, host []byte, path *Path, fields []http1.Fiel
 		return dst
 	}
 	for n := tree.find(path); n != nil; n = n.parent {
-		for i := range n.candidates {
-			p := n.candidates[i].pattern
-			if !p.hasHeaders(fields) {
+		for _, one := range n.candidates.all {
+			if !one.pattern.hasHeaders(fields) {
 				continue
 			}
-			for _, name := range p.Methods.names {
+			for _, name := range one.pattern.Methods.names {
 				dst = appendOnce(dst, start, name)
 			}
 		}

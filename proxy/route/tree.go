@@ -5,10 +5,9 @@ type tree struct{ root node }
 
 // node is a prefix: of a route or an exemption, or of a longer one.
 type node struct {
-	parent   *node
-	children map[string]*node
-	// candidates are the routes with this prefix, in the order in which they are tried.
-	candidates []candidate
+	parent     *node
+	children   map[string]*node
+	candidates candidates
 	// covered says that an exemption has this prefix, or a shorter one.
 	covered bool
 }
