@@ -131,3 +131,21 @@ func checkFieldRules(t require.TestingT, c FieldChanges, before, after *http.Req
 	}
 	require.Equal(t, want, after.Header)
 }
+
+// TestFieldRulesOfResponses: what a backend sent and what is written here can be changed alike.
+func TestFieldRulesOfResponses(t *testing.T) {
+	rules, err := ParseResponseFields(FieldChanges{
+		Set:    map[string]string{"Server": "equalizer", "Location": "/x", "Cache-Control": "no-store"},
+		Add:    map[string]string{"Set-Cookie": "a=b; Secure"},
+		Remove: []string{"X-Request-ID", "X-Powered-By", "ETag"},
+	})
+	require.NoError(t, err)
+	r := Response{Received: http1test.Response(t, http1test.Nginx), Scheme: "http", RequestID: []byte("id")}
+	head := string(r.AppendHead(nil))
+	require.Contains(t, head, "X-Request-ID: id\r\n")
+	line := strings.Index(head, "\r\n") + 2
+	assert.Equal(t, "HTTP/1.1 200 OK\r\n"+http1test.Lines(
+		"Date: Sat, 01 Aug 2026 10:00:00 GMT", "Content-Type: text/html", "Content-Length: 12", "Last-Modified: Sat, 01 Aug 2026 10:00:00 GMT",
+		"Vary: Accept-Encoding", "Accept-Ranges: bytes", "Cache-Control: no-store", "Location: /x", "Server: equalizer", "Set-Cookie: a=b; Secure",
+	), string(rules.Apply([]byte(head), line)))
+}

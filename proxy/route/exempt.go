@@ -17,12 +17,21 @@ type Exemption struct {
 	Prefixes []Prefix
 }
 
-// Validate refuses an exemption that would exempt every request.
-func (e *Exemption) Validate() error {
-	if e.Networks.IsEmpty() && e.Methods.IsAny() && len(e.Prefixes) == 0 {
-		return errors.New("exempts every request; want networks, methods or path_prefixes")
+// ParseExemption reads an exemption. At least one of the lists must be given. The error names every
+// text that is wrong, and what was wanted.
+func ParseExemption(networks, methods, prefixes []string) (e Exemption, err error) {
+	if len(networks)+len(methods)+len(prefixes) == 0 {
+		return e, errors.New("exempts every request; want networks, methods or path_prefixes")
 	}
-	return nil
+	var problems [2]error
+	e.Networks, problems[0] = identity.ParseNetworks("unexpected network", networks)
+	e.Methods, problems[1] = ParseMethods(methods)
+	all := problems[:]
+	for _, text := range prefixes {
+		prefix, err := ParsePrefix(text)
+		e.Prefixes, all = append(e.Prefixes, prefix), append(all, err)
+	}
+	return e, errors.Join(all...)
 }
 
 // Exemptions are those of a limit. One that matches is enough. They are immutable; the zero value
@@ -89,8 +98,7 @@ func (e *exemption) coversPath(path *Path) (covered, sure bool) {
 		return true, true
 	}
 	covered = e.prefixes.find(path).covered
-	sure = path.kind != pathTangled || readings(path.raw, e.prefixes, func(n *node) bool { return n.covered == covered })
-	return covered, sure
+	return covered, path.agree(e.prefixes, func(n *node) bool { return n.covered == covered })
 }
 
 // IsPreflight reports whether a request asks for another one's permission, as browsers do (Fetch,

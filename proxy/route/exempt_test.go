@@ -6,24 +6,21 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"gopher-equalizer/proxy/identity"
 )
 
 // exempting makes one entry.
-func exempting(t require.TestingT, networks, methods, prefixes []string) (e Exemption) {
-	var err error
-	e.Networks, err = identity.ParseNetworks("network", networks)
+func exempting(t require.TestingT, networks, methods, prefixes []string) Exemption {
+	e, err := ParseExemption(networks, methods, prefixes)
 	require.NoError(t, err)
-	e.Methods, err = ParseMethods(methods)
-	require.NoError(t, err)
-	for _, text := range prefixes {
-		p, err := ParsePrefix(text)
-		require.NoError(t, err)
-		e.Prefixes = append(e.Prefixes, p)
-	}
-	require.NoError(t, e.Validate())
 	return e
+}
+
+func TestParseExemptionErrors(t *testing.T) {
+	_, err := ParseExemption(nil, nil, nil)
+	assert.EqualError(t, err, "exempts every request; want networks, methods or path_prefixes")
+	_, err = ParseExemption([]string{"10.0.0.0/8", "x"}, []string{"get"}, []string{"/a", "b"})
+	assert.EqualError(t, err, "unexpected network \"x\": want an address, or a network such as 10.0.0.0/8 or 2001:db8::/32\n"+
+		"unexpected method \"get\": methods are in capitals; want GET\nunexpected path prefix \"b\": want a path that begins with a slash, such as /v1")
 }
 
 func TestExemptions(t *testing.T) {
@@ -66,7 +63,6 @@ func TestExemptions(t *testing.T) {
 	var none Exemptions
 	exempt, ambiguous = none.Cover(netip.MustParseAddr("10.0.0.1"), []byte("GET"), pathOf("/..%2f", Refuse))
 	assert.True(t, !exempt && !ambiguous)
-	assert.EqualError(t, (&Exemption{}).Validate(), "exempts every request; want networks, methods or path_prefixes")
 }
 
 // A path that the routes found ambiguous, and let pass, is never exempt, even where exemptions

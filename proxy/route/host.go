@@ -134,22 +134,22 @@ type labels struct {
 
 // tree returns the tree for h, which is made if there is none yet.
 func (s *hosts) tree(h Host) *tree {
-	at := &s.any
 	switch {
 	case h.below:
-		at = &s.below.at(h.name).hosts
-	case !h.IsAny():
-		t, ok := s.exact[h.name]
-		if !ok {
-			t = &tree{}
-			s.exact[h.name] = t
-		}
-		return t
+		return made(&s.below.at(h.name).hosts)
+	case h.IsAny():
+		return made(&s.any)
 	}
-	if *at == nil {
-		*at = &tree{}
+	t := s.exact[h.name]
+	s.exact[h.name] = made(&t)
+	return t
+}
+
+func made(t **tree) *tree {
+	if *t == nil {
+		*t = &tree{}
 	}
-	return *at
+	return *t
 }
 
 // at returns the domain of a name, which is made if there is none yet.

@@ -65,8 +65,15 @@ func (p *Path) Read(target []byte, mode Ambiguity) {
 
 var root = []byte("/")
 
-// Reset lets go of the request.
-func (p *Path) Reset() { p.raw, p.query, p.normal = nil, nil, nil }
+// keptBuffer is how much memory a Path keeps for the next request.
+const keptBuffer = 2 << 10
+
+// Reset lets go of the request, and of the memory that only a long path needed.
+func (p *Path) Reset() {
+	if p.raw, p.query, p.normal = nil, nil, nil; cap(p.buffer) > keptBuffer {
+		p.buffer = nil
+	}
+}
 
 // Query is the query with its question mark, as it came; empty if there is none.
 func (p *Path) Query() []byte { return p.query }

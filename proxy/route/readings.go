@@ -81,38 +81,37 @@ func cutPiece(path []byte) (p piece, rest []byte, more bool) {
 	return p, nil, false
 }
 
-// readings calls visit for the prefix that each reading of a path comes to, some more than once,
-// until visit returns false. It reports whether none was left out.
-func readings(path []byte, t *tree, visit func(*node) bool) bool {
-	r := reader{dots: countDots(path)}
+// agree reports whether f is true of the prefix that each reading of the path comes to. It must be
+// true of the normal form's.
+func (p *Path) agree(t *tree, f func(*node) bool) bool {
+	if p.kind != pathTangled {
+		return true
+	}
+	r := reader{dots: countDots(p.raw)}
 	r.add(&r.sets[0], state{at: &t.root})
-	for p, rest, more := cutPiece(path[1:]); ; p, rest, more = cutPiece(rest) {
-		r.read(&p)
-		if r.lost {
-			return false
-		}
-		if !more {
-			break
-		}
+	for rest, more := p.raw[1:], true; more && !r.lost; {
+		var next piece
+		next, rest, more = cutPiece(rest)
+		r.read(&next)
 	}
 	for _, s := range r.sets[r.now].all() {
-		if !visit(s.at) {
+		if !f(s.at) {
 			return false
 		}
 	}
-	return true
+	return !r.lost
 }
 
 // countDots is how many pieces of a path may be a "..".
 func countDots(path []byte) (n int32) {
-	for p, rest, more := cutPiece(path[1:]); ; p, rest, more = cutPiece(rest) {
-		if isParent(p.text) {
+	for rest, more := path[1:], true; more; {
+		var next piece
+		next, rest, more = cutPiece(rest)
+		if isParent(next.text) {
 			n++
 		}
-		if !more {
-			return n
-		}
 	}
+	return n
 }
 
 // isParent reports whether a piece is a "..", escaped or not.

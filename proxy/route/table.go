@@ -82,13 +82,9 @@ func (t *Table[T]) Match(host, method []byte, path *Path, fields []http1.Field) 
 	}
 	at := tree.find(path)
 	found := at.choose(method, fields)
-	if path.kind == pathTangled && !readings(path.raw, tree, func(n *node) bool {
-		return n == at || n.choose(method, fields) == found
-	}) {
-		if path.mode == Refuse {
-			return nil, Ambiguous
-		}
-		path.ambiguous = true
+	path.ambiguous = !path.agree(tree, func(n *node) bool { return n == at || n.choose(method, fields) == found })
+	if path.ambiguous && path.mode == Refuse {
+		return nil, Ambiguous
 	}
 	switch {
 	case found != nil:
