@@ -65,12 +65,22 @@ func decodeAllBut(pattern string) func(string) string {
 	}
 }
 
+// urlParser is what the URL parsers of browsers and of Node.js begin with.
+var urlParser = []step{
+	{"resolve %2e", func(s string) string { return naiveDots(decodeDot(s)) }},
+	{`\ is /`, replace(`\\`, "/")},
+	{"resolve dots", naiveDots},
+}
+
 func aReader(r *rand.Rand) (l looseReader) {
 	for range r.IntN(6) {
 		l = append(l, loosenings[r.IntN(len(loosenings))])
 	}
 	if r.IntN(4) > 0 {
 		l = slices.Insert(l, r.IntN(len(l)+1), decodings[r.IntN(len(decodings))])
+	}
+	if r.IntN(4) == 0 {
+		l = slices.Insert(l, 0, urlParser[:1+r.IntN(len(urlParser))]...)
 	}
 	return l
 }

@@ -84,7 +84,7 @@ func cutPiece(path []byte) (p piece, rest []byte, more bool) {
 // agree reports whether f is true of the prefix that each reading of the path comes to. It must be
 // true of the normal form's.
 func (p *Path) agree(t *tree, f func(*node) bool) bool {
-	if p.kind != pathTangled {
+	if p.kind != pathTangled || t.root.children == nil {
 		return true
 	}
 	r := reader{dots: countDots(p.raw)}

@@ -32,7 +32,7 @@ func (t *tree) at(p Prefix) *node {
 // find returns the node of the longest prefix that a path's normal form has.
 func (t *tree) find(p *Path) *node {
 	n, path := &t.root, p.raw
-	if p.kind == pathTangled {
+	if p.kind == pathTangled && n.children != nil {
 		path = p.Normal()
 	}
 	var buffer [maxSegment]byte
