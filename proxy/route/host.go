@@ -180,22 +180,18 @@ func (s *hosts) find(host []byte) *tree {
 	if len(s.exact) == 0 && s.below.subs == nil {
 		return s.any
 	}
-	// A longer host than any that is configured can only be below one: its end says which.
+	// The end of a host says what it is below. This much of a longer one is no configured name.
 	var buffer [maxHost + 2]byte
-	name, whole := tail(withoutPort(host), len(buffer))
+	name := withoutPort(host)
+	name = name[max(0, len(name)-len(buffer)):]
 	text := http1.Text(AppendHost(buffer[:0], name))
-	if t := s.exact[text]; t != nil && whole {
+	if t := s.exact[text]; t != nil {
 		return t
 	}
 	if t := s.below.find(text); t != nil {
 		return t
 	}
 	return s.any
-}
-
-// tail returns the last n bytes of b, and reports whether that is all of it.
-func tail(b []byte, n int) (_ []byte, whole bool) {
-	return b[max(0, len(b)-n):], len(b) <= n
 }
 
 // find returns the tree of the longest suffix of name, that name is below.

@@ -9,6 +9,7 @@ import (
 )
 
 func TestHostIsChosenFirst(t *testing.T) {
+	longest := strings.Repeat("b", 253)
 	table := tableOf(
 		t,
 		spec{name: "exact", host: "api.example.com", prefix: "/v1"},
@@ -17,6 +18,7 @@ func TestHostIsChosenFirst(t *testing.T) {
 		spec{name: "any"},
 		spec{name: "ip", host: "[2001:DB8:0::1]"},
 		spec{name: "v4", host: "192.0.2.1"},
+		spec{name: "longest", host: longest},
 	)
 	f := func(host, path, want string) {
 		t.Helper()
@@ -52,6 +54,9 @@ func TestHostIsChosenFirst(t *testing.T) {
 	f(strings.Repeat("a.", 300)+"example.com", "/", "below")
 	f(strings.Repeat("a", 300)+".eu.example.com", "/", "deeper")
 	f(strings.Repeat("a", 1000), "/", "any")
+	f(longest, "/", "longest")
+	f("a"+longest, "/", "any")
+	f("aaa"+longest+".:1", "/", "any")
 
 	none := tableOf(t, spec{host: "a"})
 	found, verdict := none.Match([]byte("b"), []byte("GET"), pathOf("/", Refuse), nil)
@@ -61,7 +66,7 @@ func TestHostIsChosenFirst(t *testing.T) {
 }
 
 func TestPathPrefixes(t *testing.T) {
-	table := tableOf(t, spec{prefix: "/v1"}, spec{prefix: "/v1/users/"}, spec{prefix: "/caf%c3%a9"}, spec{prefix: "/@me"}, spec{prefix: "/100%25"})
+	table := tableOf(t, spec{prefix: "/v1"}, spec{prefix: "/v1/users/"}, spec{prefix: "/caf%c3%a9"}, spec{prefix: "/@me"}, spec{prefix: "/100%25"}, spec{prefix: "/" + strings.Repeat("a", 255)})
 	f := func(path, want string) {
 		t.Helper()
 		found, verdict := table.Match(nil, []byte("GET"), pathOf(path, Refuse), nil)
@@ -92,7 +97,9 @@ func TestPathPrefixes(t *testing.T) {
 	f("/100%25", "/100%25")
 	f("/100%", "/100%25")
 	f("/100%2525", "")
-	f("/"+strings.Repeat("a", 300)+"%20", "")
+	f("/%61"+strings.Repeat("a", 254), "/"+strings.Repeat("a", 255))
+	f("/%61"+strings.Repeat("a", 255), "")
+	f("/a%2Fb/../%61"+strings.Repeat("a", 255), "")
 }
 
 func TestMethodsAndHeaders(t *testing.T) {
