@@ -13,10 +13,13 @@ import (
 type Config struct {
 	Server Server           `toml:"server"`
 	Admin  Admin            `toml:"admin"`
-	Pools  map[string]Pool  `toml:"pools"`  // exactly one, until routes choose between them
-	Limits map[string]Limit `toml:"limits"` // at most one, until routes choose between them
-	Store  Store            `toml:"store"`
-	Log    Log              `toml:"log"`
+	Pools  map[string]Pool  `toml:"pools"`
+	Limits map[string]Limit `toml:"limits"`
+	// Routes choose between pools and limits. Without any, everything goes to the only pool, under
+	// the only limit; see [Config.RoutesInForce].
+	Routes []Route `toml:"routes"`
+	Store  Store   `toml:"store"`
+	Log    Log     `toml:"log"`
 }
 
 // Server is the public listener and what it expects of clients.
@@ -37,6 +40,9 @@ type Server struct {
 	// MaxBody bounds a request's body, and a larger one is 413. 0 is no bound. Bodies are streamed,
 	// so a large one costs no memory.
 	MaxBody Size `toml:"max_body"`
+	// RateLimitHeaders has every response of a limited route carry RateLimit and RateLimit-Policy,
+	// and not only the 429s. Clients can then slow down in time. It takes room in every response.
+	RateLimitHeaders bool `toml:"ratelimit_headers"`
 	// HeaderTimeout is how long a request's header may take to arrive. Slow clients need it long,
 	// and against attackers who trickle headers it should be short.
 	HeaderTimeout time.Duration `toml:"header_timeout"`
@@ -189,6 +195,21 @@ type Limit struct {
 	// MaxBuckets bounds the buckets in memory, and so the memory. Past it new clients share a fixed
 	// number of others.
 	MaxBuckets int `toml:"max_buckets"`
+	// Exempt are the requests that the limit doesn't count. One entry that matches is enough.
+	Exempt []Exemption `toml:"exempt"`
+	// ExemptPreflights leaves browsers' CORS preflights uncounted. Limits by address never do.
+	ExemptPreflights bool `toml:"exempt_preflights"`
+}
+
+// Exemption is which requests a limit doesn't count. Within one, what is given must all match, and
+// something must be given.
+type Exemption struct {
+	// Networks has the client's address: addresses and CIDRs.
+	Networks []string `toml:"networks"`
+	// Methods has the request's method. GET includes HEAD.
+	Methods []string `toml:"methods"`
+	// PathPrefixes has a prefix of the path, by whole segments.
+	PathPrefixes []string `toml:"path_prefixes"`
 }
 
 // Drivers of a Store.

@@ -25,6 +25,10 @@ func (d decoder) value(key string, from any, into reflect.Value) {
 	case err != nil:
 		d.add(key, "%v", err)
 	case known:
+	case into.Kind() == reflect.Pointer:
+		given := newElement(into.Type().Elem())
+		d.value(key, from, given)
+		into.Set(given.Addr())
 	case into.Kind() == reflect.Struct:
 		d.table(key, from, into)
 	case into.Kind() == reflect.Map:
@@ -83,11 +87,19 @@ func wantedTable(key string, into reflect.Value) string {
 	return fmt.Sprintf("a table, [%s]", key)
 }
 
-// tables lays a TOML table of named tables over a map.
+// wantedNames is how to write a table of names that the operator chooses.
+func wantedNames(key string, of reflect.Type) string {
+	if of.Kind() == reflect.String {
+		return "a table of names and strings, { NAME = \"...\" }"
+	}
+	return fmt.Sprintf("tables with a name each, such as [%s.default]", key)
+}
+
+// tables lays a TOML table whose keys are names over a map.
 func (d decoder) tables(key string, from any, into reflect.Value) {
 	named, ok := from.(map[string]any)
 	if !ok {
-		d.add(key, "%s; want tables with a name each, such as [%s.default]", kind(from), key)
+		d.add(key, "%s; want %s", kind(from), wantedNames(key, into.Type().Elem()))
 		return
 	}
 	into.Set(reflect.MakeMap(into.Type()))
@@ -137,6 +149,12 @@ func newElement(t reflect.Type) reflect.Value {
 		*to = DefaultLimit()
 	case *Backend:
 		*to = DefaultBackend("")
+	case *Route:
+		*to = DefaultRoute()
+	case *Redirect:
+		*to = DefaultRedirect()
+	case *Respond:
+		*to = DefaultRespond()
 	}
 	return value
 }
@@ -153,10 +171,6 @@ func fieldsOf(value reflect.Value) map[string]reflect.Value {
 // unknown adds a problem for a key that doesn't exist, with the one that was probably meant. The
 // value isn't shown, as it could be the secret of a misspelt "password".
 func (d decoder) unknown(key, name string, names []string) {
-	if key == "routes" {
-		d.add(key, "not supported yet: all requests go to the only pool, under the only limit")
-		return
-	}
 	if meant, ok := nearest(name, names); ok {
 		d.add(key, "unknown key; did you mean %s?", meant)
 		return

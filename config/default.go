@@ -86,3 +86,13 @@ func DefaultLimit() Limit {
 		MaxBuckets: 10_000_000,
 	}
 }
+
+// DefaultRoute is a route with every key at its default: it matches everything.
+func DefaultRoute() Route { return Route{PathPrefix: "/", Cost: 1} }
+
+// DefaultRedirect is a redirect with every key at its default. It has no URL, so it isn't valid
+// until it gets one. Its status keeps the method, and browsers don't remember it.
+func DefaultRedirect() Redirect { return Redirect{Status: 307} }
+
+// DefaultRespond is a response with every key at its default.
+func DefaultRespond() Respond { return Respond{Status: 200} }

@@ -57,7 +57,28 @@ func TestTheFileShowsTheDefaults(t *testing.T) {
 	p.Health.Statuses = c.Pools["default"].Health.Statuses
 	require.Empty(t, p.Health.Statuses) // [] in the file
 	want.Pools["default"] = p
+	want.Limits["default"] = withExemption(want.Limits["default"])
+	want.Routes = []Route{shownRoute(want)}
 	require.Equal(t, want, c)
+}
+
+// withExemption adds the entry whose keys the file shows. It would be refused, as it is empty.
+func withExemption(l Limit) Limit {
+	l.Exempt = []Exemption{{Networks: []string{}, Methods: []string{}, PathPrefixes: []string{}}}
+	return l
+}
+
+// shownRoute is the route that the file shows: the one that is in force without routes, and every
+// key that has no default but none. It would be refused, as it has both a redirect and a response.
+func shownRoute(c Config) Route {
+	r := c.RoutesInForce()[0]
+	r.Limits, r.Methods, r.ExposeTo = []string{}, []string{}, []string{}
+	r.MatchHeaders, r.ErrorPages = map[string]string{}, map[string]string{}
+	changes := HeaderChanges{Set: map[string]string{}, Add: map[string]string{}, Remove: []string{}}
+	r.RequestHeaders, r.ResponseHeaders = changes, changes
+	redirect, respond := DefaultRedirect(), DefaultRespond()
+	r.Redirect, r.Respond = &redirect, &respond
+	return r
 }
 
 func TestTheFileHasEveryKey(t *testing.T) {
@@ -66,7 +87,10 @@ func TestTheFileHasEveryKey(t *testing.T) {
 		inFile[regexp.MustCompile(`\[\d+\]`).ReplaceAllString(key, "")] = true
 	}
 	want := map[string]bool{}
-	for name, field := range fieldsOf(reflect.ValueOf(example())) {
+	c := example()
+	c.Limits["default"] = withExemption(c.Limits["default"])
+	c.Routes = []Route{shownRoute(c)}
+	for name, field := range fieldsOf(reflect.ValueOf(c)) {
 		addKeys(want, name, field)
 	}
 	require.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(inFile)))
@@ -77,6 +101,8 @@ func addKeys(keys map[string]bool, key string, value reflect.Value) {
 	keys[key] = true
 	switch _, single := value.Interface().(interface{ MarshalText() ([]byte, error) }); {
 	case single:
+	case value.Kind() == reflect.Pointer:
+		addKeys(keys, key, value.Elem())
 	case value.Kind() == reflect.Struct:
 		for name, field := range fieldsOf(value) {
 			addKeys(keys, join(key, name), field)

@@ -15,7 +15,7 @@ func TestNumberOfPools(t *testing.T) {
 	refused(t, "", "c.toml: "+none)
 	refused(t, "[pools]\n", "c.toml:1: "+none)
 	refused(t, "[pools.a]\nbackends = [\"http://a\"]\n[pools.b]\nbackends = [\"ftp://b\"]\n",
-		"c.toml:1: pools: there are 2, a and b; want one: routes, which choose between pools, are not supported yet",
+		"c.toml:1: pools: there are 2, a and b, and no routes; want one, or [[routes]] that choose between them",
 		`c.toml:4: pools.b.backends[0].url: "ftp://b": scheme "ftp" is not http, https or unix; want http://HOST:PORT, https://HOST:PORT or unix:///PATH`,
 	)
 }

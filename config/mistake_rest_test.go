@@ -98,7 +98,7 @@ func TestLimitMistakes(t *testing.T) {
 		`c.toml:4: limits.default.secret: means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`)
 
 	refused(t, pool+"[limits.b]\n[limits.a]\n",
-		"c.toml:3: limits: there are 2, a and b; want one at most: routes, which choose between limits, are not supported yet")
+		"c.toml:3: limits: there are 2, a and b; want one at most: several are not supported yet")
 
 	c := accepted(t, pool+"[limits.api]\nkey = \"header:X-API-Key\"\nsecret = false\ncapacity = 15\nrefill = \"100/s\"\n")
 	require.Equal(t, map[string]Limit{"api": {

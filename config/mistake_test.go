@@ -68,7 +68,7 @@ func TestSyntaxErrorsHideSecrets(t *testing.T) {
 
 func TestUnknownKeys(t *testing.T) {
 	refused(t, "lsiten = 1\n[server]\nlsiten = \":80\"\nMax-Header = 5\n[admin]\ntokken = \"hunter2\"\npass = 1\n[servers]\nx = 1\n"+pool,
-		"c.toml:1: lsiten: unknown key; want admin, limits, log, pools, server or store",
+		"c.toml:1: lsiten: unknown key; want admin, limits, log, pools, routes, server or store",
 		"c.toml:3: server.lsiten: unknown key; did you mean listen?",
 		"c.toml:4: server.Max-Header: unknown key; did you mean max_header?",
 		"c.toml:6: admin.tokken: unknown key; did you mean token?",
@@ -81,8 +81,6 @@ func TestUnknownKeys(t *testing.T) {
 	)
 	refused(t, "[[pools.default.backends]]\nurl = \"http://a\"\n[[pools.default.backends]]\nurl = \"http://b\"\nup = true\n",
 		"c.toml:5: pools.default.backends[1].up: unknown key; want state, url or weight")
-	refused(t, pool+"[[routes]]\nhost = \"a\"\n",
-		"c.toml:3: routes: not supported yet: all requests go to the only pool, under the only limit")
 	refused(t, pool+"[pools.default.health]\ninterval = \"5s\"\nflush_interval = \"1s\"\n",
 		"c.toml:5: pools.default.health.flush_interval: unknown key; want fall, host, interval, path, rise, statuses, timeout or type")
 }

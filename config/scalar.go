@@ -8,6 +8,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/proxy/route"
 )
 
 // scalar lays a TOML value over a field that is not a table, an array or a map. known reports
@@ -40,6 +41,8 @@ func scalar(from, into any) (known bool, err error) {
 		return true, convert(from, to, "a string", balancer.ParseHealthType)
 	case *balancer.StatusRange:
 		return true, convert(from, to, `a string, such as "401" or "200-299"`, balancer.ParseStatusRange)
+	case *route.Ambiguity:
+		return true, convert(from, to, "a string", route.ParseAmbiguity)
 	case *gcra.Refill:
 		return true, convert(from, to, `a string, such as "1/1m"`, gcra.ParseRefill)
 	}

@@ -42,10 +42,15 @@ func edits(a, b string) int {
 }
 
 // either lists names for a sentence, such as "a, b or c".
-func either(names []string) string {
+func either(names []string) string { return joinLast(names, " or ") }
+
+// all lists names for a sentence, such as "a, b and c".
+func all(names []string) string { return joinLast(names, " and ") }
+
+func joinLast(names []string, word string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")
 	}
 	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return strings.Join(names[:last], ", ") + word + names[last]
 }

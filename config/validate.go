@@ -22,6 +22,7 @@ func (c Config) validate(r *report) {
 	r.listeners(c)
 	r.pools(c.Pools)
 	r.limits(c.Limits)
+	r.routes(c)
 	r.store(c.Store)
 	r.log(c.Log)
 }

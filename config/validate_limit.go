@@ -17,8 +17,8 @@ func (r *report) limits(limits map[string]Limit) {
 		r.name(key, name)
 	}
 	if len(names) > 1 {
-		r.add("limits", "there are %d, %s; want one at most: routes, which choose between limits, are not supported yet",
-			len(names), strings.Join(names, " and "))
+		// This goes when limiter.Service holds several limits.
+		r.add("limits", "there are %d, %s; want one at most: several are not supported yet", len(names), all(names))
 	}
 }
 

@@ -15,12 +15,8 @@ func (r *report) pools(pools map[string]Pool) {
 		r.pool(key, pools[name])
 		r.name(key, name)
 	}
-	switch names := slices.Sorted(maps.Keys(pools)); {
-	case len(names) == 0:
+	if len(pools) == 0 {
 		r.add("pools", `there is none; want [pools.default] with backends = ["http://HOST:PORT"]`)
-	case len(names) > 1:
-		r.add("pools", "there are %d, %s; want one: routes, which choose between pools, are not supported yet",
-			len(names), strings.Join(names, " and "))
 	}
 }
 
