@@ -20,7 +20,7 @@ func (r *report) routes(c Config) {
 
 // pattern checks what a route matches, and returns it.
 func (r *report) pattern(key string, from Route) route.Pattern {
-	p := route.Pattern{Name: from.Name}
+	p := route.Pattern{Name: from.Name, Ambiguous: from.AmbiguousPaths}
 	if from.Name != "" {
 		r.name(join(key, "name"), from.Name)
 	}

@@ -27,7 +27,7 @@ func withoutDate(head []byte) string {
 
 func pathOf(target string) *route.Path {
 	p := &route.Path{}
-	p.Read([]byte(target), route.Pass)
+	p.Read([]byte(target))
 	return p
 }
 

@@ -75,7 +75,7 @@ func TestAmbiguousIsNeverExempt(t *testing.T) {
 	require.Equal(t, "/a", found.Name)
 	exempt, ambiguous := e.Cover(netip.Addr{}, []byte("GET"), p)
 	assert.True(t, !exempt && !ambiguous)
-	p.Read([]byte("/a"), Pass)
+	p.Read([]byte("/a"))
 	exempt, _ = e.Cover(netip.Addr{}, []byte("GET"), p)
 	assert.True(t, exempt)
 }

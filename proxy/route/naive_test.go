@@ -49,10 +49,12 @@ func tableOf(t require.TestingT, specs ...spec) *Table[int] {
 	return table
 }
 
-// pathOf reads a path.
+// pathOf reads a path. With Pass it is as if each route, and their absence, let ambiguous paths
+// pass.
 func pathOf(target string, mode Ambiguity) *Path {
 	p := &Path{}
-	p.Read([]byte(target), mode)
+	p.Read([]byte(target))
+	p.mode = mode
 	return p
 }
 

@@ -31,7 +31,8 @@ func ParseAmbiguity(text string) (Ambiguity, error) {
 type Path struct {
 	raw, query []byte
 	kind       pathKind
-	mode       Ambiguity
+	// mode is that of the route which Match found, by the normal form.
+	mode Ambiguity
 	// ambiguous says that Match found the path ambiguous, and let it pass.
 	ambiguous bool
 	// normal is the normal form; nil until it is asked for.
@@ -52,7 +53,7 @@ const (
 
 // Read reads http1.Request.Path: a path and perhaps a query. A target that is no path ("*", or
 // nothing) is read as "/". The Path aliases target until the next Read.
-func (p *Path) Read(target []byte, mode Ambiguity) {
+func (p *Path) Read(target []byte) {
 	p.raw, p.query = target, nil
 	if i := bytes.IndexByte(target, '?'); i >= 0 {
 		p.raw, p.query = target[:i], target[i:]
@@ -60,7 +61,7 @@ func (p *Path) Read(target []byte, mode Ambiguity) {
 	if len(p.raw) == 0 || p.raw[0] != '/' {
 		p.raw = root
 	}
-	p.kind, p.mode, p.ambiguous, p.normal = kindOf(p.raw), mode, false, nil
+	p.kind, p.mode, p.ambiguous, p.normal = kindOf(p.raw), Refuse, false, nil
 }
 
 var root = []byte("/")

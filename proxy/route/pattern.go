@@ -16,6 +16,9 @@ type Pattern struct {
 	Methods Methods
 	// Headers must all match.
 	Headers []Header
+	// Ambiguous is what becomes of a request whose path has this route by its normal form, and
+	// another one, or another exemption, by other readings.
+	Ambiguous Ambiguity
 }
 
 // DisplayName is the name, or the host and the prefix where there is none.
@@ -64,7 +67,7 @@ type Conflict struct {
 	Reason string
 }
 
-func (c *Conflict) Error() string { return fmt.Sprintf("route %d: %s", c.Route+1, c.Reason) }
+func (c *Conflict) Error() string { return fmt.Sprintf("routes[%d]: %s", c.Route, c.Reason) }
 
 // Conflicts finds the patterns that can't be in one table: names must be unique, and no two may
 // match the same requests.
@@ -74,8 +77,8 @@ func Conflicts(patterns []Pattern) []*Conflict {
 	for i := range patterns {
 		p := &patterns[i]
 		if earlier, ok := requests[p.requests()]; ok {
-			found = append(found, &Conflict{i, earlier, fmt.Sprintf("matches the same requests as route %d (%s); want only one of them",
-				earlier+1, patterns[earlier].DisplayName())})
+			found = append(found, &Conflict{i, earlier, fmt.Sprintf("matches the same requests as routes[%d] (%s); want only one of them",
+				earlier, patterns[earlier].DisplayName())})
 		} else if earlier, ok := names[p.DisplayName()]; ok {
 			found = append(found, &Conflict{i, earlier, sameName(p, earlier)})
 		}
@@ -87,9 +90,9 @@ func Conflicts(patterns []Pattern) []*Conflict {
 
 func sameName(p *Pattern, earlier int) string {
 	if p.Name == "" {
-		return fmt.Sprintf("has no name, and route %d has the one that it gets, %q; want a name", earlier+1, p.DisplayName())
+		return fmt.Sprintf("has no name, and routes[%d] has the one that it gets, %q; want a name", earlier, p.DisplayName())
 	}
-	return fmt.Sprintf("has the name of route %d, %q; want another one", earlier+1, p.Name)
+	return fmt.Sprintf("has the name of routes[%d], %q; want another one", earlier, p.Name)
 }
 
 func firstOf(indices map[string]int, key string, i int) {
@@ -113,8 +116,8 @@ func Unreachable(patterns []Pattern) []*Conflict {
 			other := &patterns[j]
 			before := cmp.Or(other.compare(p), cmp.Compare(j, i)) < 0
 			if before && other.covers(p) {
-				found = append(found, &Conflict{i, j, fmt.Sprintf("never matches: route %d (%s) comes before it and matches all that it matches",
-					j+1, other.DisplayName())})
+				found = append(found, &Conflict{i, j, fmt.Sprintf("never matches: routes[%d] (%s) comes before it and matches all that it matches",
+					j, other.DisplayName())})
 				break
 			}
 		}

@@ -82,6 +82,9 @@ func (t *Table[T]) Match(host, method []byte, path *Path, fields []http1.Field) 
 	}
 	at := tree.find(path)
 	found := at.choose(method, fields)
+	if found != nil && found.pattern.Ambiguous == Pass {
+		path.mode = Pass
+	}
 	path.ambiguous = !path.agree(tree, func(n *node) bool { return n == at || n.choose(method, fields) == found })
 	if path.ambiguous && path.mode == Refuse {
 		return nil, Ambiguous

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -193,14 +194,14 @@ func TestConflicts(t *testing.T) {
 	get := []string{"GET"}
 	f("")
 	f("", spec{name: "a"}, spec{name: "b", methods: get}, spec{name: "c", prefix: "/c"}, spec{name: "d", host: "d"}, spec{name: "e", headers: [][2]string{{"X", "1"}}})
-	f(`route 2: matches the same requests as route 1 (/); want only one of them`, spec{}, spec{prefix: "/", name: "x"})
-	f(`route 2: matches the same requests as route 1 (a); want only one of them`,
+	f(`routes[1]: matches the same requests as routes[0] (/); want only one of them`, spec{}, spec{prefix: "/", name: "x"})
+	f(`routes[1]: matches the same requests as routes[0] (a); want only one of them`,
 		spec{name: "a", host: "A.b", prefix: "/x/", methods: []string{"POST", "GET"}, headers: [][2]string{{"X", "1"}, {"Y", "2"}}},
 		spec{name: "b", host: "a.B.", prefix: "/%78", methods: []string{"HEAD", "GET", "POST"}, headers: [][2]string{{"y", "2"}, {"x", "1"}}})
-	f(`route 2: has no name, and route 1 has the one that it gets, "/"; want a name`, spec{}, spec{methods: get})
-	f(`route 2: has no name, and route 1 has the one that it gets, "/a"; want a name`, spec{name: "/a"}, spec{prefix: "/a"})
-	f(`route 3: has the name of route 1, "x"; want another one`, spec{name: "x"}, spec{name: "y", methods: get}, spec{name: "x", prefix: "/a"})
-	f("route 2: matches the same requests as route 1 (/); want only one of them\nroute 3: has the name of route 1, \"/\"; want another one",
+	f(`routes[1]: has no name, and routes[0] has the one that it gets, "/"; want a name`, spec{}, spec{methods: get})
+	f(`routes[1]: has no name, and routes[0] has the one that it gets, "/a"; want a name`, spec{name: "/a"}, spec{prefix: "/a"})
+	f(`routes[2]: has the name of routes[0], "x"; want another one`, spec{name: "x"}, spec{name: "y", methods: get}, spec{name: "x", prefix: "/a"})
+	f("routes[1]: matches the same requests as routes[0] (/); want only one of them\nroutes[2]: has the name of routes[0], \"/\"; want another one",
 		spec{}, spec{}, spec{name: "/", prefix: "/b"})
 }
 
@@ -219,10 +220,10 @@ func TestUnreachable(t *testing.T) {
 	}
 	x, xy := [][2]string{{"X", "1"}}, [][2]string{{"Y", "1"}, {"X", "1"}}
 	f("", spec{name: "a"}, spec{name: "b", methods: []string{"GET"}}, spec{name: "c", headers: x}, spec{name: "d", prefix: "/a", methods: []string{"GET"}})
-	f("route 2: never matches: route 1 (a) comes before it and matches all that it matches",
+	f("routes[1]: never matches: routes[0] (a) comes before it and matches all that it matches",
 		spec{name: "a", methods: []string{"GET", "POST"}}, spec{name: "b", methods: []string{"POST"}})
 	f("", spec{name: "a", methods: []string{"POST"}}, spec{name: "b", methods: []string{"GET", "POST"}})
-	f("route 2: never matches: route 1 (a) comes before it and matches all that it matches",
+	f("routes[1]: never matches: routes[0] (a) comes before it and matches all that it matches",
 		spec{name: "a", headers: [][2]string{{"x", "*"}}}, spec{name: "b", headers: x})
 	f("", spec{name: "a", headers: x}, spec{name: "b", headers: xy})
 	f("", spec{name: "a", headers: x}, spec{name: "b", headers: [][2]string{{"X", "2"}}})
@@ -234,4 +235,25 @@ func TestResembles(t *testing.T) {
 	for name, want := range map[string]bool{"X_Version": true, "x.versioN": true, "X-VERSION": false, "X-Version2": false, "Tenant": false, "": false} {
 		assert.Equal(t, want, table.Resembles([]byte(name)), name)
 	}
+}
+
+// TestEachRouteDecidesAboutAmbiguity: the route counts that the normal form chooses.
+func TestEachRouteDecidesAboutAmbiguity(t *testing.T) {
+	passes, refuses := spec{name: "passes", prefix: "/files"}.pattern(t), spec{name: "refuses", prefix: "/login"}.pattern(t)
+	passes.Ambiguous = Pass
+	table, err := New([]Route[int]{{Pattern: passes}, {Pattern: refuses}})
+	require.NoError(t, err)
+	all := NewExemptions([]Exemption{exempting(t, nil, []string{"GET"}, nil)})
+	f := func(path string, want Verdict, exempt bool) {
+		t.Helper()
+		p := pathOf(path, Refuse)
+		_, verdict := table.Match(nil, []byte("GET"), p, nil)
+		require.Equal(t, want, verdict)
+		got, _ := all.Cover(netip.Addr{}, []byte("GET"), p)
+		require.Equal(t, exempt, got)
+	}
+	f("/files/..%2Flogin", Found, false)
+	f("/login/..%2Ffiles", Ambiguous, false)
+	f("/other/..%2Ffiles", Ambiguous, false)
+	f("/files/a%2Fb", Found, true)
 }
