@@ -51,7 +51,7 @@ func (o *outgoing) reset() {
 }
 
 // outSpare is how much longer a response's head may get on its way, as a rule.
-const outSpare = 4 << 10
+const outSpare = 12 << 10
 
 // reserve has out hold n bytes of a response and what we add to them, without an allocation.
 func (o *outgoing) reserve(n int) {

@@ -56,22 +56,10 @@ func (k Key) String() string {
 // IsAddress reports whether clients are identified by their address alone.
 func (k Key) IsAddress() bool { return k.header == "" }
 
+// Header is the name of the header whose value identifies a client; "" for an address.
+func (k Key) Header() string { return k.header }
+
 // Is reports whether a field has the name of the key's header, in any case.
 func (k Key) Is(name []byte) bool {
 	return len(name) == len(k.lower) && len(name) > 0 && http1.Is(name, k.lower)
-}
-
-// Resembles reports whether a field's name folds to that of the key's header without being it:
-// X_Api_Key for X-Api-Key. Backends that make CGI variables of names can't tell the two apart. A
-// client that sent both would be counted by one value and served by the other.
-func (k Key) Resembles(name []byte) bool {
-	if len(name) != len(k.lower) || k.Is(name) {
-		return false
-	}
-	for i, c := range name {
-		if http1.FoldByte(c) != http1.FoldByte(k.lower[i]) {
-			return false
-		}
-	}
-	return len(name) > 0
 }

@@ -13,6 +13,7 @@ func BenchmarkRequestHead(b *testing.B) {
 		Peer:      netip.MustParseAddr("192.0.2.1"),
 		Client:    netip.MustParseAddr("192.0.2.1"),
 		Scheme:    "http",
+		Rules:     &Rules{},
 		RequestID: []byte("0123456789abcdef0123456789abcdef"),
 	}
 	var dst []byte

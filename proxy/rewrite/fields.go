@@ -23,7 +23,7 @@ type FieldChanges struct {
 const maxFieldBytes = 8 << 10
 
 // FieldRules change the header fields of a message. They are immutable and don't allocate; the zero
-// value changes nothing. Fields of one connection, and those that frame a body, are never changed.
+// value, and nil, change nothing. Fields of one connection, and those that frame a body, are never changed.
 type FieldRules struct {
 	// dropped are folded names: what backends that make CGI variables of names can't tell from a
 	// field that is set or removed goes too.
@@ -153,6 +153,9 @@ func whyFixedInResponses(folded string) string {
 // Drops reports whether fields of this name don't go on. It is for trailers, too: who reads them
 // may merge them into the header.
 func (r *FieldRules) Drops(name []byte) bool {
+	if r == nil {
+		return false
+	}
 	for _, dropped := range r.dropped {
 		if http1.FoldsTo(name, dropped) {
 			return true
@@ -164,14 +167,17 @@ func (r *FieldRules) Drops(name []byte) bool {
 // Apply changes a head that is being written. fields is where its first field begins in head, which
 // ends behind the last one, without an empty line. It doesn't allocate if head has room.
 func (r *FieldRules) Apply(head []byte, fields int) []byte {
-	if len(r.dropped) > 0 {
-		head = r.cut(head, fields)
+	if r == nil {
+		return head
 	}
-	return append(head, r.lines...)
+	return append(r.strip(head, fields), r.lines...)
 }
 
-// cut takes the fields that are dropped out of a head.
-func (r *FieldRules) cut(head []byte, fields int) []byte {
+// strip takes the fields that are dropped out of a head.
+func (r *FieldRules) strip(head []byte, fields int) []byte {
+	if r == nil || len(r.dropped) == 0 {
+		return head
+	}
 	kept := head[:fields]
 	for line := range bytes.Lines(head[fields:]) {
 		if name, _, _ := bytes.Cut(line, []byte(":")); !r.Drops(name) {

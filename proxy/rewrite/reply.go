@@ -15,6 +15,8 @@ type Reply struct {
 	Body []byte
 	// RequestID is what identity.AppendRequestID made; empty if the request had no head.
 	RequestID []byte
+	// Rules are the route's changes of the fields; nil if there are none.
+	Rules *FieldRules
 
 	contentType string
 	fields      []replyField
@@ -31,6 +33,11 @@ type replyField struct {
 // Begin makes r a reply with a body, which may be nil, of a media type.
 func (r *Reply) Begin(status int, contentType string, body []byte) {
 	*r = Reply{Status: status, Body: body, contentType: contentType, fields: r.fields[:0], values: r.values[:0]}
+}
+
+// ReplaceBody gives r another body, of a media type.
+func (r *Reply) ReplaceBody(contentType string, body []byte) {
+	r.contentType, r.Body = contentType, body
 }
 
 // Add adds a field.
@@ -59,6 +66,7 @@ func (r *Reply) AppendHead(dst []byte) []byte {
 	dst = append(dst, ' ')
 	dst = append(dst, fasthttp.StatusMessage(r.Status)...)
 	dst = append(dst, "\r\n"...)
+	start := len(dst)
 	dst = AppendDate(dst)
 	if len(r.Body) > 0 {
 		dst = AppendField(dst, headerContentType, r.contentType)
@@ -72,5 +80,5 @@ func (r *Reply) AppendHead(dst []byte) []byte {
 	if len(r.RequestID) > 0 {
 		dst = AppendField(dst, headerRequestID, r.RequestID)
 	}
-	return dst
+	return r.Rules.Apply(dst, start)
 }

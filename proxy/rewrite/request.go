@@ -4,7 +4,7 @@ import (
 	"net/netip"
 
 	"gopher-equalizer/proxy/http1"
-	"gopher-equalizer/proxy/identity"
+	"gopher-equalizer/proxy/route"
 )
 
 // Request is what the head of a request to a backend is made of.
@@ -17,9 +17,10 @@ type Request struct {
 	TrustedPeer bool
 	// Scheme is how the client reached us, "http" or "https".
 	Scheme string
-	// Key is what clients are limited by. Fields that resemble its header don't go on.
-	Key identity.Key
-	// Host is the pool's, and sent as Host if it isn't "".
+	// Rules are the route's, and Path is what they change the path of.
+	Rules *Rules
+	Path  *route.Path
+	// Host is sent as Host if it isn't "".
 	Host string
 	// Backend is the backend's authority: the Host of an HTTP/1.0 request that named none.
 	Backend string
@@ -33,21 +34,24 @@ type Request struct {
 
 // AppendHead appends the head of an HTTP/1.1 request, from the request line to the empty line. The
 // client's fields stay as they came, in spelling and order, except those that concern its
-// connection or say who it is. Our own fields come last. It doesn't allocate if dst has room.
+// connection or say who it is. Our own fields come last, and then the route's changes. It doesn't
+// allocate if dst has room.
 func (r *Request) AppendHead(dst []byte) []byte {
 	dst = r.appendLine(dst)
+	fields := len(dst)
 	dst = r.appendHost(dst)
 	dst, f := r.appendFields(dst)
 	dst = r.appendForwarded(dst, &f)
 	dst = AppendField(dst, headerRequestID, r.RequestID)
 	dst = r.appendVia(dst)
+	dst = r.Rules.Request.Apply(dst, fields)
 	dst = r.appendHops(dst)
 	return append(dst, "\r\n"...)
 }
 
 // appendLine writes the request line. An absolute target becomes a path, as origin servers want it
 // (RFC 9112, section 3.2.2). OPTIONS with an empty path asks about the server itself (section
-// 3.2.4).
+// 3.2.4), and has no path that could be changed.
 func (r *Request) appendLine(dst []byte) []byte {
 	path := r.Received.Path
 	dst = append(dst, r.Received.Method...)
@@ -55,6 +59,9 @@ func (r *Request) appendLine(dst []byte) []byte {
 	switch {
 	case len(path) == 0 && string(r.Received.Method) == "OPTIONS":
 		dst = append(dst, '*')
+	case string(path) == "*":
+	case !r.Rules.Path.IsZero():
+		dst, path = r.Rules.Path.AppendTarget(dst, r.Path), nil
 	case len(path) == 0 || path[0] == '?':
 		dst = append(dst, '/')
 	}
@@ -109,14 +116,15 @@ func (r *Request) appendFields(dst []byte) (_ []byte, f forwarded) {
 
 // passes reports whether an end-to-end field goes on to the backend.
 func (r *Request) passes(name []byte) bool {
-	return !r.Received.Named.Contains(name) && !r.Key.Resembles(name)
+	return !r.Received.Named.Contains(name) && !r.Rules.Guarded.resembles(name)
 }
 
 // PassesTrailer reports whether a field of the trailer section goes on to the backend. A backend
-// may merge it into the header, so only a field that could have stood there passes, and not the one
-// that clients are limited by.
+// may merge it into the header, so only a field that could have stood there passes, and none that
+// the route or a limit depends on.
 func (r *Request) PassesTrailer(f http1.Field) bool {
-	return requestKindOf(f.Name) == requestEndToEnd && r.passes(f.Name) && !r.Key.Is(f.Name)
+	return requestKindOf(f.Name) == requestEndToEnd && r.passes(f.Name) &&
+		!r.Rules.Guarded.covers(f.Name) && !r.Rules.Request.Drops(f.Name)
 }
 
 // appendHops writes what concerns the backend's connection: how the body is framed, and what the

@@ -21,6 +21,7 @@ func headOf(t require.TestingT, head string) *Request {
 		Client:    netip.MustParseAddr("192.0.2.1"),
 		Scheme:    "http",
 		Backend:   "10.0.0.1:8081",
+		Rules:     &Rules{},
 		RequestID: []byte("id"),
 		Upgrade:   PassesUpgrade(h),
 	}
@@ -177,7 +178,7 @@ func TestTrailersPass(t *testing.T) {
 	r := headOf(t, "POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\nConnection: x-private\r\nTransfer-Encoding: chunked\r\n\r\n")
 	key, err := identity.ParseKey("header:X-Api-Key", true)
 	require.NoError(t, err)
-	r.Key = key
+	r.Rules.Guarded = Guard(key.Header())
 	assert.Contains(t, string(r.AppendHead(nil)), "\r\nTrailer: X-Sum\r\n")
 	f := func(want bool, name string) {
 		t.Helper()

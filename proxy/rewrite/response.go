@@ -20,6 +20,10 @@ type Response struct {
 	Backend string
 	// RequestID is what identity.AppendRequestID made.
 	RequestID []byte
+	// Rules are the route's changes of the fields.
+	Rules *FieldRules
+	// Lines are fields of ours, each with its CRLF, that a final response has besides.
+	Lines []byte
 	// Chunked reports whether the body goes out in chunks.
 	Chunked bool
 }
@@ -27,14 +31,20 @@ type Response struct {
 // AppendHead appends the head, without the Connection field of a final response and without the
 // empty line. It leaves out what concerns only the backend's connection, hides backends in Location
 // and Content-Location, and adds a Date, and X-Request-ID if the backend set none. It writes anew
-// what frames the body, and the end of each line. All else stays as it came, in spelling and order.
-// It doesn't allocate if dst has room.
+// what frames the body, and the end of each line. All else stays as it came, in spelling and order,
+// but for the route's changes. It doesn't allocate if dst has room.
 func (r *Response) AppendHead(dst []byte) []byte {
-	dst, has := r.appendFields(r.appendStatusLine(dst))
+	dst = r.appendStatusLine(dst)
+	fields := len(dst)
+	dst, has := r.appendFields(dst)
 	if !has.id && len(r.RequestID) > 0 {
 		dst = AppendField(dst, headerRequestID, r.RequestID)
 	}
 	dst = r.appendUpgrade(dst)
+	if r.Received.Interim() {
+		return r.Rules.strip(dst, fields)
+	}
+	dst = r.Rules.Apply(append(dst, r.Lines...), fields)
 	if r.Received.Status < 200 {
 		return dst
 	}
@@ -92,7 +102,7 @@ func (r *Response) appendFields(dst []byte) (_ []byte, has written) {
 
 // PassesTrailer reports whether a field of the trailer section goes on to the client.
 func (r *Response) PassesTrailer(f http1.Field) bool {
-	return responseKindOf(f.Name) == responseEndToEnd && !r.Received.Named.Contains(f.Name)
+	return responseKindOf(f.Name) == responseEndToEnd && !r.Received.Named.Contains(f.Name) && !r.Rules.Drops(f.Name)
 }
 
 // appendLength writes how long the body is, unless the head must not say so (RFC 9110, section 8.6)

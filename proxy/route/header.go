@@ -12,7 +12,7 @@ import (
 const anyValue = "*"
 
 // Header is a match of a request's header field. Its zero value is of no use.
-type Header struct{ name, lower, folded, value string }
+type Header struct{ name, lower, value string }
 
 // ParseHeader reads a match: a field's name, and the value that it must have, exactly; "*" is any
 // value. Names match in any case. The error names both and what was wanted.
@@ -20,8 +20,7 @@ func ParseHeader(name, value string) (Header, error) {
 	if err := checkHeader(name, value); err != nil {
 		return Header{}, fmt.Errorf("unexpected header match %s = %q: %w", name, value, err)
 	}
-	folded, _ := http1.Fold(make([]byte, 0, len(name)), []byte(name))
-	return Header{name: name, lower: strings.ToLower(name), folded: string(folded), value: value}, nil
+	return Header{name: name, lower: strings.ToLower(name), value: value}, nil
 }
 
 func checkHeader(name, value string) error {
@@ -62,9 +61,4 @@ func (h *Header) matches(fields []http1.Field) bool {
 		}
 	}
 	return false
-}
-
-// resembles reports whether a field's name folds to that of the match without being it.
-func (h *Header) resembles(name []byte) bool {
-	return http1.FoldsTo(name, h.folded) && !http1.Is(name, h.lower)
 }

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 
@@ -18,8 +17,6 @@ type Route[T any] struct {
 type Table[T any] struct {
 	routes []Route[T]
 	hosts  hosts
-	// matched are the headers that routes match, each name once.
-	matched []Header
 }
 
 // Verdict is what matching a request comes to.
@@ -62,13 +59,10 @@ func (t *Table[T]) insert() {
 		p := &t.routes[i].Pattern
 		n := t.hosts.tree(p.Host).at(p.Prefix)
 		at[n] = append(at[n], &candidate{index: i, pattern: p})
-		t.matched = append(t.matched, p.Headers...)
 	}
 	for n, list := range at {
 		n.candidates = newCandidates(list)
 	}
-	slices.SortFunc(t.matched, func(a, b Header) int { return cmp.Compare(a.lower, b.lower) })
-	t.matched = slices.CompactFunc(t.matched, func(a, b Header) bool { return a.lower == b.lower })
 }
 
 // Routes returns the routes in their order, with their names filled in. They must not be changed.
@@ -120,16 +114,16 @@ func (n *node) answers(fields []http1.Field) bool {
 	return false
 }
 
-// Resembles reports whether a field's name folds to that of a header that routes match, without
-// being it: X_Version for X-Version. Backends that make CGI variables of names can't tell the two
-// apart, so such a field must not go on: its request got the route of one without the header.
-func (t *Table[T]) Resembles(name []byte) bool {
-	for i := range t.matched {
-		if t.matched[i].resembles(name) {
-			return true
+// Headers are the names of the headers that routes match, in small letters, each once.
+func (t *Table[T]) Headers() []string {
+	var names []string
+	for i := range t.routes {
+		for _, h := range t.routes[i].Headers {
+			names = append(names, h.lower)
 		}
 	}
-	return false
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // AppendAllow writes the value of Allow for a request that MethodNotAllowed is said of: the methods
