@@ -72,6 +72,8 @@ func withExemption(l Limit) Limit {
 // key that has no default but none. It would be refused, as it has both a redirect and a response.
 func shownRoute(c Config) Route {
 	r := c.RoutesInForce()[0]
+	pool := c.Pools[r.Pool]
+	r.ResponseTimeout, r.IdleTimeout, r.TotalTimeout = &pool.ResponseTimeout, &pool.IdleTimeout, &pool.TotalTimeout
 	r.Limits, r.Methods, r.ExposeTo = []string{}, []string{}, []string{}
 	r.MatchHeaders, r.ErrorPages = map[string]string{}, map[string]string{}
 	changes := HeaderChanges{Set: map[string]string{}, Add: map[string]string{}, Remove: []string{}}

@@ -89,8 +89,9 @@ type HeaderChanges struct {
 }
 
 // RoutesInForce returns the routes that requests take, of a Config that is valid. What a route
-// leaves to its pool or to the server is filled in, so no pointer but Redirect and Respond is nil.
-// Without routes it is one for everything, to the only pool, under the only limit.
+// leaves to the server is filled in, and so is the only pool. What it leaves to its pool isn't,
+// since its fallback may have other values. Without routes it is one for everything, to the only
+// pool, under the only limit.
 func (c Config) RoutesInForce() []Route {
 	if len(c.Routes) == 0 {
 		r := DefaultRoute()
@@ -110,20 +111,10 @@ func (c Config) RoutesInForce() []Route {
 func (c Config) inForce(r Route) Route {
 	fill(&r.MaxBody, c.Server.MaxBody)
 	fill(&r.TunnelTimeout, c.Server.TunnelTimeout)
-	if !r.HasPool() {
-		return r
-	}
-	if r.Pool == "" {
+	if r.HasPool() && r.Pool == "" {
 		for name := range c.Pools {
 			r.Pool = name
 		}
-	}
-	pool := c.Pools[r.Pool]
-	fill(&r.ResponseTimeout, pool.ResponseTimeout)
-	fill(&r.IdleTimeout, pool.IdleTimeout)
-	fill(&r.TotalTimeout, pool.TotalTimeout)
-	if r.SetHost == "" {
-		r.SetHost = pool.Host
 	}
 	return r
 }

@@ -8,8 +8,7 @@ import (
 	"gopher-equalizer/proxy/rewrite"
 )
 
-// read reads the request's head, and refuses what isn't clearly one, or has a body that is known to
-// be too large.
+// read reads the request's head, and refuses what isn't clearly one. It finds out who sent it.
 func (r *request) read() error {
 	head, err := r.stream.ReadHead()
 	r.result.Head = head
@@ -18,29 +17,27 @@ func (r *request) read() error {
 		return headFailure(err)
 	}
 	r.head.Received = head
-	if !r.begin() {
-		r.stream.Last()
-		return outcome.RefuseSize(head)
-	}
+	s, who := r.snapshot, &r.result.From
+	who.Addr = s.Trusted.ClientAddr(who.Peer, head)
+	who.RequestID = identity.AppendRequestID(who.RequestID[:0], head, s.Trusted.Contains(who.Peer))
 	return nil
 }
 
-// admit finds out who the client is, and spends the request's tokens once it is known that it can
-// be served.
+// admit spends the request's tokens once it is known that it can be served.
 func (r *request) admit() error {
-	r.identify()
+	r.compose()
 	final := r.head.Received.MaxForwards == 0
 	switch {
 	case r.head.Loops():
 		return outcome.Looping
-	case !final && !r.route.Pool.Healthy():
+	case !final && !r.findDestination():
 		return outcome.NoBackend
 	}
-	allowed := r.take()
+	err := r.charge()
 	r.stream.Admitted()
 	switch {
-	case !allowed:
-		return outcome.Limited
+	case err != nil:
+		return err
 	case final: // We are its final recipient (RFC 9110, section 7.6.2).
 		return outcome.Recipient(r.head.Received)
 	}
@@ -48,36 +45,33 @@ func (r *request) admit() error {
 	return nil
 }
 
-// identify finds out who the client is.
-func (r *request) identify() {
+// compose makes the head that the backend gets, except for what depends on the backend.
+func (r *request) compose() {
 	h, s, who := r.head.Received, r.snapshot, &r.result.From
-	trusted := s.Trusted.Contains(who.Peer)
-	who.Addr = s.Trusted.ClientAddr(who.Peer, h)
-	who.RequestID = identity.AppendRequestID(who.RequestID[:0], h, trusted)
 	r.head = rewrite.Request{
 		Received:    h,
 		Peer:        who.Peer,
 		Client:      who.Addr,
-		TrustedPeer: trusted,
+		TrustedPeer: s.Trusted.Contains(who.Peer),
 		Scheme:      "http",
-		Key:         r.route.key(),
-		Host:        r.route.Host,
+		Rules:       &r.route.Rules,
+		Path:        &r.path,
 		RequestID:   who.RequestID,
 		Via:         s.Via,
 		Upgrade:     rewrite.PassesUpgrade(h),
 	}
 }
 
-// take spends a token of the client's under each limit, and reports whether the request may pass.
-func (r *request) take() bool {
-	for i := range r.route.Limits {
-		use, l := &r.route.Limits[i], &r.result.Limit
-		l.Name = use.Name
-		l.ClientID = use.Key.AppendClientID(l.ClientID[:0], r.head.Received, r.head.Client)
-		if l.Allowed = use.take(l.ClientID, &r.own); !l.Allowed {
-			return false
-		}
+// findDestination finds where the request goes. It reports whether somebody healthy is there, or
+// the route needs nobody.
+func (r *request) findDestination() bool {
+	if r.route.respondsItself() {
+		return true
 	}
+	if r.to = r.route.destination(); r.to == nil {
+		return false
+	}
+	r.head.Host = r.to.Host
 	return true
 }
 

@@ -14,7 +14,7 @@ func (r *request) forward() error {
 	if err := r.exchange.prepare(r.route.BodyWait); err != nil {
 		return err
 	}
-	attempts := r.route.Pool.Attempts(r.holder, r.route.Retry)
+	attempts := r.to.Pool.Attempts(r.holder, r.route.Retry)
 	a, err := attempts.Next()
 	if err != nil {
 		return pickFailure(err)
@@ -56,7 +56,7 @@ func (r *request) attempt(a balancer.Attempt) (again bool, failure error) {
 	x := &r.exchange
 	r.result.Sent.Backend, x.attempt = a.Backend, a
 	for {
-		if err := x.connect(r.stream.Link()); err != nil {
+		if err := x.connect(r.stream.Link(), r.to.Exchange); err != nil {
 			return true, exchangeFailure(err)
 		}
 		if x.Conn.Connecting() > longConnect && r.stream.Ended() {

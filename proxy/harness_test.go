@@ -24,6 +24,7 @@ import (
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/route"
 )
 
 func TestMain(m *testing.M) {
@@ -48,10 +49,12 @@ type proxied struct {
 	log  *logBuffer
 }
 
-// setup is what a test's proxy is made of. With a limiter, a limit of this name and key is used.
+// setup is what a test's proxy is made of: one route for all requests, unless the Snapshot has
+// others. With a limiter, a limit of this name and key is used.
 type setup struct {
 	Settings
 	Snapshot
+	Route Route
 	Limit string
 	Key   identity.Key
 }
@@ -63,17 +66,30 @@ func settings() setup {
 			Clients:   netconn.ClientLimits{Header: time.Minute, Idle: time.Minute, Read: time.Minute, Write: time.Minute},
 			MaxHeader: 16 << 10,
 		},
-		Snapshot: Snapshot{AccessLog: true, Route: Route{Retry: balancer.Retry{Most: 1}}},
+		Snapshot: Snapshot{AccessLog: true},
+		Route:    Route{Retry: balancer.Retry{Most: 1}},
 	}
 }
 
 // proxy makes the proxy.
 func (s setup) proxy(pool Pool, l Limiter, log zerolog.Logger) *Proxy {
-	s.Route.Pool = pool
-	if l != nil {
-		s.Route.Limits = []LimitUse{NewLimitUse(s.Limit, s.Key, l)}
+	if s.Routes == nil {
+		s.Route.Pool = pool
+		if l != nil {
+			s.Route.Limits = []LimitUse{NewLimitUse(s.Limit, s.Key, l)}
+		}
+		s.Routes = only(&s.Route)
 	}
 	return New(s.Settings, &s.Snapshot, log)
+}
+
+// only is one route for all requests.
+func only(r *Route) *Routes {
+	routes, err := NewRoutes([]route.Route[*Route]{{Value: r}})
+	if err != nil {
+		panic(err) // One route has no conflict.
+	}
+	return routes
 }
 
 func connectionSettings() ConnectionSettings {

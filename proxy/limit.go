@@ -1,27 +1,33 @@
 package proxy
 
 import (
+	"encoding/json"
+	"net/netip"
+
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/problem"
-	"gopher-equalizer/proxy/rewrite"
+	"gopher-equalizer/proxy/route"
 )
 
 // LimitUse is a limit as a route uses it. It is immutable.
 type LimitUse struct {
-	// Name is the limit's, for 429 responses and the access log.
+	// Name is the limit's, for the RateLimit fields and the access log.
 	Name string
 	// Key is what identifies a client under the limit.
 	Key   identity.Key
 	Limit Limiter
+	// Exempt are the requests that the limit doesn't count. ExemptPreflights adds browsers'
+	// preflights, which carry no header of the client's, unless the Key is an address: anybody can
+	// send what looks like a preflight.
+	Exempt           route.Exemptions
+	ExemptPreflights bool
 
-	// Floods get 429s, so what is the same in all of them is made once: quoted is the name as a
-	// structured field's string.
-	quoted  string
-	problem problem.Encoded
+	// quoted and member are the name as a string of a structured field, and of JSON.
+	quoted, member string
 }
 
 // Limiter is what the proxy needs of limiter.Service.
@@ -35,35 +41,41 @@ var _ [limiter.MaxClientID - identity.MaxClientID]struct{}
 
 // NewLimitUse prepares the use of a limit.
 func NewLimitUse(name string, key identity.Key, limit Limiter) LimitUse {
-	return LimitUse{
-		Name: name, Key: key, Limit: limit,
-		quoted: quoteField(name),
-		problem: problem.Encode(problem.Problem{
-			// draft-ietf-httpapi-ratelimit-headers-11, section "Quota Exceeded".
-			Type:   "https://iana.org/assignments/http-problem-types#quota-exceeded",
-			Title:  "Request cannot be satisfied as assigned quota has been exceeded",
-			Status: fasthttp.StatusTooManyRequests,
-			Extra:  []problem.Member{{Name: "violated-policies", Value: []string{name}}},
-		}),
-	}
+	member, _ := json.Marshal(name) // A string always has a form in JSON.
+	return LimitUse{Name: name, Key: key, Limit: limit, quoted: quoteField(name), member: string(member)}
 }
 
-// take spends a token of a client's. If there is none, it begins the response that says so.
-func (u *LimitUse) take(clientID []byte, own *rewrite.Reply) (allowed bool) {
-	d := u.Limit.Take(http1.Text(clientID))
-	if !d.Allowed {
-		u.refuse(own, d)
+// exempts reports whether the limit doesn't count a request. ambiguous reports that backends may
+// read its path as one that the limit counts, and as one that it doesn't.
+func (u *LimitUse) exempts(h *http1.Request, client netip.Addr, path *route.Path) (exempt, ambiguous bool) {
+	if u.ExemptPreflights && !u.Key.IsAddress() && route.IsPreflight(h.Method, h.Fields) {
+		return true, false
 	}
-	return d.Allowed
+	return u.Exempt.Cover(client, h.Method, path)
 }
 
-// refuse begins the response to a client that is over the limit. It doesn't allocate in steady
-// state.
-func (u *LimitUse) refuse(own *rewrite.Reply, d limiter.Decision) {
-	own.Begin(u.problem.Status(), problem.ContentType, u.problem.Body())
-	wait := retrySeconds(d.RetryAfter)
-	own.AddNumber("Retry-After", wait)
-	var buf [256]byte
-	own.Add("RateLimit", appendState(buf[:0], u.quoted, d.Remaining, wait))
-	own.Add("RateLimit-Policy", appendPolicy(buf[:0], u.quoted, *d.Settings))
+// taken is a limit as one request has used it.
+type taken struct {
+	use      *LimitUse
+	clientID []byte
+	limiter.Decision
 }
+
+// take spends tokens under several limits.
+func take(all []taken) (allowed bool) {
+	allowed = true
+	for i := range all {
+		t := &all[i]
+		t.Decision = t.use.Limit.Take(http1.Text(t.clientID))
+		allowed = allowed && t.Allowed
+	}
+	return allowed
+}
+
+// quotaExceeded is what all 429s have in common (draft-ietf-httpapi-ratelimit-headers-11, section
+// "Quota Exceeded").
+var quotaExceeded = problem.Encode(problem.Problem{
+	Type:   "https://iana.org/assignments/http-problem-types#quota-exceeded",
+	Title:  "Request cannot be satisfied as assigned quota has been exceeded",
+	Status: fasthttp.StatusTooManyRequests,
+})

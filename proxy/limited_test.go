@@ -16,7 +16,6 @@ import (
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy/http1/http1test"
 	"gopher-equalizer/proxy/identity"
-	"gopher-equalizer/proxy/rewrite"
 )
 
 func bucketSettings(t require.TestingT, capacity int64, refill string) gcra.Settings {
@@ -56,9 +55,11 @@ func TestLimitedFields(t *testing.T) {
 		d.Settings = &s
 		want := http1test.Lines("Retry-After: "+retryAfter, "RateLimit: "+state, "RateLimit-Policy: "+policy)
 		use := NewLimitUse(name, identity.Key{}, nil)
-		var own rewrite.Reply
-		use.refuse(&own, d)
-		_, fields, _ := strings.Cut(string(own.AppendHead(nil)), "\r\nContent-Length: ")
+		r := &request{taken: []taken{{use: &use, Decision: d}}}
+		r.limits = appendLimits(nil, r.taken)
+		r.refuse()
+		r.own.Lines = r.limits
+		_, fields, _ := strings.Cut(string(r.own.AppendHead(nil)), "\r\nContent-Length: ")
 		_, fields, _ = strings.Cut(fields, "\r\n")
 		assert.Equal(t, want, fields)
 	}
@@ -109,19 +110,46 @@ func TestFillSeconds(t *testing.T) {
 	})
 }
 
+// over is a request that two of three limits refuse.
+func over(t require.TestingT) *request {
+	r := &request{}
+	for i, name := range []string{"a", "b\"", "c"} {
+		use := NewLimitUse(name, identity.Key{}, nil)
+		d := limiter.Decision{Allowed: i == 0, Remaining: 5, Settings: new(bucketSettings(t, 10, "1/1m"))}
+		if i > 0 {
+			d.Remaining, d.RetryAfter = 0, time.Duration(i)*time.Minute
+		}
+		r.taken = append(r.taken, taken{use: &use, Decision: d})
+	}
+	return r
+}
+
+func (r *request) refuseAll() {
+	r.limits = appendLimits(r.limits[:0], r.taken)
+	r.refuse()
+}
+
+// All limits that refuse are named, the longest wait counts, and the fields list those that don't
+// refuse, too.
+func TestSeveralLimitsRefuse(t *testing.T) {
+	r := over(t)
+	r.refuseAll()
+	assert.Equal(t, "RateLimit: \"a\";r=5, \"b\\\"\";r=0;t=60, \"c\";r=0;t=120\r\n"+
+		"RateLimit-Policy: \"a\";q=10;w=600, \"b\\\"\";q=10;w=600, \"c\";q=10;w=600\r\n", string(r.limits))
+	assert.Contains(t, string(r.own.AppendHead(nil)), "\r\nRetry-After: 120\r\n")
+	assert.JSONEq(t, `{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",
+		"title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"violated-policies":["b\"","c"]}`, string(r.own.Body))
+}
+
 func TestLimitedDoesNotAllocate(t *testing.T) {
-	use := NewLimitUse("default", identity.Key{}, nil)
-	var own rewrite.Reply
-	d := limiter.Decision{RetryAfter: time.Minute, Settings: new(bucketSettings(t, 10, "1/1m"))}
-	assert.Zero(t, testing.AllocsPerRun(100, func() { use.refuse(&own, d) }))
+	r := over(t)
+	assert.Zero(t, testing.AllocsPerRun(100, r.refuseAll))
 }
 
 func BenchmarkLimited(b *testing.B) {
-	use := NewLimitUse("default", identity.Key{}, nil)
-	var own rewrite.Reply
-	d := limiter.Decision{RetryAfter: time.Minute, Settings: new(bucketSettings(b, 10, "1/1m"))}
+	r := over(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		use.refuse(&own, d)
+		r.refuseAll()
 	}
 }

@@ -21,8 +21,14 @@ func (r *request) run() error {
 	if err := r.read(); err != nil {
 		return err
 	}
+	if err := r.choose(); err != nil {
+		return err
+	}
 	if err := r.admit(); err != nil {
 		return err
+	}
+	if r.route.respondsItself() {
+		return r.respond()
 	}
 	if err := r.forward(); err != nil {
 		return err
@@ -55,6 +61,7 @@ func (r *request) answer() {
 		return
 	}
 	o.Reply(&r.own)
+	r.dress()
 	r.record.Ended(o)
 	_ = r.stream.Reply(&r.own) // A client that is gone has no use for it.
 }

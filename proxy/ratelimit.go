@@ -6,20 +6,26 @@ import (
 	"strconv"
 	"time"
 
+	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
 )
 
 // This file has the values of Retry-After and of the RateLimit fields, of
 // draft-ietf-httpapi-ratelimit-headers-11; the draft still moves.
 
-// appendState writes RateLimit: what is left, and in how many seconds there is more.
-func appendState(dst []byte, limit string, remaining, wait int64) []byte {
+// appendState writes a limit's member of RateLimit: what is left, and in how many seconds there is
+// enough for a request, where there isn't now.
+func appendState(dst []byte, limit string, d *limiter.Decision) []byte {
 	dst = append(dst, limit...)
-	dst = appendParameter(dst, ";r=", remaining)
-	return appendParameter(dst, ";t=", wait)
+	dst = appendParameter(dst, ";r=", d.Remaining)
+	if d.Allowed && d.RetryAfter == 0 {
+		return dst
+	}
+	return appendParameter(dst, ";t=", retrySeconds(d.RetryAfter))
 }
 
-// appendPolicy writes RateLimit-Policy: the quota, and in how many seconds an empty bucket is full.
+// appendPolicy writes a limit's member of RateLimit-Policy: the quota, and in how many seconds an
+// empty bucket is full.
 func appendPolicy(dst []byte, limit string, s gcra.Settings) []byte {
 	dst = append(dst, limit...)
 	dst = appendParameter(dst, ";q=", s.Capacity)

@@ -123,6 +123,7 @@ func (r *request) tunnel() error {
 	if err := r.openTunnel(); err != nil {
 		return r.leftBehind(err)
 	}
+	r.path.Reset() // It holds on to what Lighten gives up.
 	r.stream.Lighten()
 	r.stream.Lasts()
 	down, err := x.Tunnel(r.stream.Link(), r.route.TunnelTimeout)

@@ -7,6 +7,7 @@ import (
 
 	"gopher-equalizer/proxy/outcome"
 	"gopher-equalizer/proxy/rewrite"
+	"gopher-equalizer/proxy/route"
 )
 
 // shared is what all requests of a proxy use.
@@ -23,7 +24,11 @@ type request struct {
 	*shared
 	stream   Stream
 	snapshot *Snapshot
-	route    *Route
+	// path is the request's, route the one that was chosen by it; nil if there is none. to is where
+	// it goes.
+	path  route.Path
+	route *Route
+	to    *Destination
 
 	// head is the head that the backend gets, response the one that the client gets, and own a
 	// response of ours.
@@ -31,6 +36,10 @@ type request struct {
 	response rewrite.Response
 	own      rewrite.Reply
 	exchange exchange
+	// taken is what the request's limits said, limits the RateLimit fields that say it, and problem
+	// the body of a 429.
+	taken           []taken
+	limits, problem []byte
 	// holder is whom the pool bounds to a share of a backend's connections.
 	holder uint64
 	// result is what happened so far.
@@ -47,7 +56,6 @@ func newRequest(s *shared, stream Stream) *request {
 func (r *request) Begin() {
 	r.record.Began()
 	r.snapshot = r.shared.snapshot.Load()
-	r.route = &r.snapshot.Route
 	r.result.From.Peer = r.stream.Peer()
 	r.result.From.Addr = r.result.From.Peer
 	r.result.Began = r.clock()
@@ -63,9 +71,11 @@ func (r *request) beginResponse() {
 		Received:  &r.exchange.Response,
 		Scheme:    r.head.Scheme,
 		Host:      r.head.Received.Host,
-		Hidden:    r.route.Hidden,
+		Hidden:    r.to.Hidden,
 		Backend:   r.head.Backend,
 		RequestID: r.head.RequestID,
+		Rules:     &r.route.Rules.Response,
+		Lines:     r.limits,
 	}
 }
 
@@ -87,7 +97,10 @@ func (r *request) since(begin time.Time) time.Duration {
 
 // reset forgets the request.
 func (r *request) reset() {
-	r.snapshot, r.route, r.holder = nil, nil, 0
+	r.snapshot, r.route, r.to, r.holder = nil, nil, nil, 0
+	r.path.Reset()
+	clear(r.taken)
+	r.taken, r.limits = r.taken[:0], r.limits[:0]
 	r.head, r.response = rewrite.Request{}, rewrite.Response{}
 	r.exchange.forget()
 	r.result.Reset()

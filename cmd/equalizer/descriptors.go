@@ -31,14 +31,13 @@ type descriptors struct {
 }
 
 func newDescriptors(c config.Config, limit int) descriptors {
-	_, pool := onlyPool(c)
-	n := len(pool.Backends)
-	return descriptors{
-		limit:    limit,
-		own:      ownFiles + probeFiles*n,
-		pipes:    limit / pipeShare / pipeFiles,
-		backends: n * pool.MaxConnections,
+	d := descriptors{limit: limit, own: ownFiles, pipes: limit / pipeShare / pipeFiles}
+	for _, pool := range c.Pools {
+		n := len(pool.Backends)
+		d.own += probeFiles * n
+		d.backends += n * pool.MaxConnections
 	}
+	return d
 }
 
 // clients is how many connections of clients the limit has room for, at least one. Each may need a

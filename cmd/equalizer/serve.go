@@ -13,7 +13,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/api"
-	"gopher-equalizer/balancer"
 	"gopher-equalizer/cmd/equalizer/internal/loglines"
 	"gopher-equalizer/cmd/equalizer/internal/procs"
 	"gopher-equalizer/config"
@@ -57,7 +56,7 @@ type process struct {
 	listen  listening
 	started time.Time
 
-	pool   *balancer.Pool
+	pools  pools
 	store  limiter.Store    // nil if nothing is limited
 	limits *limiter.Service // nil if nothing is limited
 	proxy  *proxy.Proxy
@@ -113,7 +112,7 @@ func (p *process) start(ctx context.Context) (addresses, error) {
 		return addresses{}, err
 	}
 	var err error
-	if p.pool, err = newPool(p.config, p.log); err != nil {
+	if p.pools, err = newPools(p.config, p.log); err != nil {
 		return addresses{}, err
 	}
 	if err := p.newProxy(); err != nil {
@@ -123,11 +122,13 @@ func (p *process) start(ctx context.Context) (addresses, error) {
 	if err != nil {
 		return addresses{}, err
 	}
-	p.pool.Probe(ctx)
+	p.pools.probe(ctx)
 	if err := ctx.Err(); err != nil {
 		return addresses{}, err
 	}
-	p.tasks.run(p.pool.Run)
+	for _, pool := range p.pools {
+		p.tasks.run(pool.Run)
+	}
 	if p.limits != nil {
 		p.flusher.run(p.limits.Run)
 	}
@@ -161,7 +162,7 @@ func (p *process) openLimits(ctx context.Context) error {
 }
 
 func (p *process) newProxy() error {
-	snapshot, err := newSnapshot(p.config, p.pool, p.limits)
+	snapshot, err := newSnapshot(p.config, p.pools, p.limits)
 	if err != nil {
 		return err
 	}

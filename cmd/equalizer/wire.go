@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/metrics"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/api"
-	"gopher-equalizer/balancer"
 	"gopher-equalizer/cmd/equalizer/internal/loglines"
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter"
@@ -30,60 +28,12 @@ import (
 // This file turns Config into each package's own settings. The packages don't know config, and
 // config doesn't know them.
 
-// bodyWait is how long a chunked body may take for its first 8 KiB before a connection to a backend
-// is taken for it. Most bodies are there by then. It delays a stream whose client waits for the
-// response first.
-const bodyWait = time.Second
-
-// oneRetry is how often a request may be retried.
-var oneRetry = balancer.Retry{Most: 1}
-
-// onlyPool is the pool that all requests go to. A Config that was validated has exactly one.
-func onlyPool(c config.Config) (name string, pool config.Pool) {
-	for name, pool = range c.Pools {
-	}
-	return name, pool
-}
-
 // onlyLimit is the limit that all requests are under, if there is one.
 func onlyLimit(c config.Config) (name string, limit config.Limit, ok bool) {
 	for name, limit = range c.Limits {
 		ok = true
 	}
 	return name, limit, ok
-}
-
-func newPool(c config.Config, log zerolog.Logger) (*balancer.Pool, error) {
-	name, pool := onlyPool(c)
-	backends, err := backendSettings(name, pool)
-	if err != nil {
-		return nil, err
-	}
-	settings := balancer.Settings{
-		Name: name, Strategy: pool.Strategy, Backends: backends, Logger: log,
-		Health: balancer.HealthSettings{
-			Type: pool.Health.Type, Path: pool.Health.Path, Host: pool.Health.Host, Statuses: pool.Health.Statuses,
-			Interval: pool.Health.Interval, Timeout: pool.Health.Timeout, Rise: pool.Health.Rise, Fall: pool.Health.Fall,
-		},
-		MaxConnections: pool.MaxConnections, ClientShare: pool.ClientShare,
-		NewProber: proxy.NewBackends(connectionSettings(pool, log)),
-	}
-	return balancer.NewPool(settings), nil
-}
-
-func connectionSettings(pool config.Pool, log zerolog.Logger) proxy.ConnectionSettings {
-	return proxy.ConnectionSettings{
-		Limits: netconn.BackendLimits{
-			Connect:  pool.ConnectTimeout,
-			Response: pool.ResponseTimeout,
-			Idle:     pool.IdleTimeout,
-			Total:    pool.TotalTimeout,
-			Age:      pool.MaxConnectionAge,
-		},
-		MaxResponseHeader: int(pool.MaxResponseHeader),
-		KeepAlive:         pool.KeepAlive,
-		Logger:            log,
-	}
 }
 
 func proxySettings(c config.Server) proxy.Settings {
@@ -101,40 +51,14 @@ func proxySettings(c config.Server) proxy.Settings {
 }
 
 // newSnapshot makes what requests are served by. Nothing is limited if limits is nil.
-func newSnapshot(c config.Config, pool *balancer.Pool, limits *limiter.Service) (*proxy.Snapshot, error) {
+func newSnapshot(c config.Config, pools pools, limits *limiter.Service) (*proxy.Snapshot, error) {
 	trusted, err := identity.ParseTrusted(c.Server.TrustedProxies)
 	if err != nil {
 		return nil, err
 	}
 	s := &proxy.Snapshot{Trusted: trusted, Via: rewrite.ViaName(c.Server.Via), AccessLog: c.Log.Access}
-	s.Route, err = newRoute(c, pool, limits)
+	s.Routes, err = routing{c, pools, limits}.routes()
 	return s, err
-}
-
-func newRoute(c config.Config, pool *balancer.Pool, limits *limiter.Service) (proxy.Route, error) {
-	name, settings := onlyPool(c)
-	r := proxy.Route{
-		Pool:          pool,
-		Retry:         oneRetry,
-		Host:          settings.Host,
-		MaxBody:       int64(c.Server.MaxBody),
-		BodyWait:      bodyWait,
-		TunnelTimeout: c.Server.TunnelTimeout,
-	}
-	backends, err := backendSettings(name, settings)
-	if err != nil {
-		return r, err
-	}
-	for _, b := range backends {
-		r.Hidden = append(r.Hidden, b.Authorities()...)
-	}
-	limitName, limit, ok := onlyLimit(c)
-	if !ok || limits == nil {
-		return r, nil
-	}
-	key, err := identity.ParseKey(limit.Key, limit.Secret)
-	r.Limits = []proxy.LimitUse{proxy.NewLimitUse(limitName, key, limits)}
-	return r, err
 }
 
 func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.Logger) limiter.Options {
@@ -207,7 +131,7 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 		WriteTimeout: p.config.Store.Timeout,
 	}
 	sources := api.Sources{
-		Backends: p.pool.Status,
+		Backends: p.pools.status,
 		Errors:   func() []api.RefusedMessage { return refusedMessages(p.proxy.Refused()) },
 		Status:   p.status,
 		Ready:    func() api.Readiness { return p.phase.Load().(api.Readiness) },

@@ -112,6 +112,11 @@ func (r *Request) RefuseLength(status int, reason string) *Refusal {
 	return Refuse(status, reason, "", r.head, r.offset(r.seen.length)).of(nameContentLength)
 }
 
+// RefuseTarget refuses the request for its target, for a reason of the caller's.
+func (r *Request) RefuseTarget(reason, detail string) *Refusal {
+	return Refuse(statusBadRequest, reason, detail, r.head, r.offset(r.Target))
+}
+
 // offsetIn is where in the head a part of it begins. It tells by what lies behind both in the
 // memory that they share.
 func offsetIn(head, part []byte) int { return cap(head) - cap(part) }

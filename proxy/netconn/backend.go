@@ -20,6 +20,16 @@ type BackendLimits struct {
 	// Age is for the connection's whole life, less a random part of up to a fifth. A connection
 	// ends between two exchanges.
 	Age time.Duration
+	// Shortest is the shortest limit that an exchange has of its own, if that is shorter than all
+	// here.
+	Shortest time.Duration
+}
+
+// ExchangeLimits are those of one exchange, as in BackendLimits.
+type ExchangeLimits struct{ Response, Idle, Total time.Duration }
+
+func (l *BackendLimits) exchange() ExchangeLimits {
+	return ExchangeLimits{l.Response, l.Idle, l.Total}
 }
 
 // Target is what a Dialer connects to.
@@ -38,6 +48,8 @@ type Backend struct {
 	Conn
 	limits *BackendLimits
 	target Target
+	// exchange are the limits of the exchange that runs.
+	exchange ExchangeLimits
 	// name is the name that the address was looked up by; nil for a unix socket.
 	name *name
 	keeping
@@ -60,10 +72,14 @@ var ErrAbandoned = errors.New("the client has reset its connection")
 
 // Begin starts an exchange for a client. If the client resets its connection, Reads fail with
 // ErrAbandoned; a nil client never does.
-func (b *Backend) Begin(client *Client) {
+func (b *Backend) Begin(client *Client) { b.BeginWithin(client, b.limits.exchange()) }
+
+// BeginWithin is Begin with limits of the exchange's own.
+func (b *Backend) BeginWithin(client *Client, limits ExchangeLimits) {
+	b.exchange, b.writing.limit = limits, limits.Idle
 	b.reading.n, b.writing.n = 0, 0
 	b.reading.err, b.writing.err = nil, nil
-	b.end = b.in(b.limits.Total)
+	b.end = b.in(b.exchange.Total)
 	b.responseDue.Store(0)
 	b.relaying = false
 	b.reused, b.used = b.used, true
@@ -92,11 +108,11 @@ func (b *Backend) Sent() int64 { return b.writing.n }
 // Received is how many bytes came back in this exchange.
 func (b *Backend) Received() int64 { return b.reading.n }
 
-// awaitResponse notes that the request was sent. limits.Response counts from now.
-func (b *Backend) awaitResponse() { b.responseDue.Store(b.in(b.limits.Response)) }
+// awaitResponse notes that the request was sent. The limit for the response counts from now.
+func (b *Backend) awaitResponse() { b.responseDue.Store(b.in(b.exchange.Response)) }
 
 // RequestSent notes that all of the request was sent that will be, while another goroutine already
-// reads the response. limits.Response counts from now.
+// reads the response. The limit for the response counts from now.
 func (b *Backend) RequestSent() {
 	b.awaitResponse()
 	b.wakeRead() // The Read that waits has no limit yet.
@@ -133,13 +149,13 @@ func (b *Backend) askOn(rest, in []byte) (int, error) {
 	return b.Read(in)
 }
 
-// Relay notes that the response's header was read. From now on limits.Idle holds between bytes.
+// Relay notes that the response's header was read. From now on the limit between bytes holds.
 func (b *Backend) Relay() { b.relaying = true }
 
 // due is when a Read that begins now is overdue.
 func (b *Backend) due() (int64, error) {
 	if b.relaying {
-		return soonest(b.in(b.limits.Idle), b.end), nil
+		return soonest(b.in(b.exchange.Idle), b.end), nil
 	}
 	return b.responseOrEnd(), nil
 }

@@ -28,7 +28,7 @@ func NewDialer(limits BackendLimits, resolver Resolver, onLookup func(host strin
 		resolver = net.DefaultResolver
 	}
 	return &Dialer{
-		registry: newRegistry(limits.Response, limits.Idle, limits.Total), limits: limits,
+		registry: newRegistry(limits.Response, limits.Idle, limits.Total, limits.Shortest), limits: limits,
 		resolver: resolver, onLookup: onLookup, names: make(map[string]*name),
 	}
 }
@@ -37,7 +37,6 @@ func NewDialer(limits BackendLimits, resolver Resolver, onLookup func(host strin
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Backend, error) {
 	b := &Backend{limits: &d.limits, target: t}
 	b.owner, b.reader = b, b
-	b.writing.limit = d.limits.Idle
 	if t.Network != "unix" {
 		n, err := d.name(t.Addr)
 		if err != nil {

@@ -29,7 +29,10 @@ func (o *Outcome) write(log zerolog.Logger) {
 		line.Float64("duration", time.Since(o.Began).Seconds())
 	}
 	o.Sent.write(line, o.Cause)
-	o.Limit.write(line)
+	if o.Route != "" {
+		line.Str("route", o.Route)
+	}
+	o.writeLimits(line)
 	if len(o.From.RequestID) > 0 {
 		line.Bytes("request_id", o.From.RequestID)
 	}
@@ -80,16 +83,28 @@ func (f *Forwarding) attempts(all *zerolog.Array, cause error) *zerolog.Array {
 	return all
 }
 
-// write adds the limit that the request was under.
-func (l *Limit) write(line *zerolog.Event) {
-	if len(l.ClientID) == 0 {
-		return
+// writeLimits adds the limit that counted the request, or an array of several.
+func (o *Outcome) writeLimits(line *zerolog.Event) {
+	switch len(o.Limits) {
+	case 0:
+	case 1:
+		o.Limits[0].write(line)
+	default:
+		all := line.CreateArray()
+		for i := range o.Limits {
+			all.Dict(o.Limits[i].write(line.CreateDict()))
+		}
+		line.Array("limits", all)
 	}
+}
+
+// write adds a limit, whether it would let the request pass, and whom it counts.
+func (l *Limit) write(to *zerolog.Event) *zerolog.Event {
 	result := "limited"
 	if l.Allowed {
 		result = "allowed"
 	}
-	line.Str("limit", l.Name).Str("limit_result", result).Bytes("client_id", l.ClientID)
+	return to.Str("limit", l.Name).Str("limit_result", result).Bytes("client_id", l.ClientID)
 }
 
 // writeReason adds why the request failed or was refused, and where in its head the fault is: the

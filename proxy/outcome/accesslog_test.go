@@ -32,11 +32,11 @@ func BenchmarkLog(b *testing.B) {
 	log := zerolog.New(io.Discard).With().Timestamp().Logger()
 	addr := netip.MustParseAddr("192.0.2.1")
 	o := Outcome{
-		Head:  new(http1.Request),
-		From:  Sender{Peer: addr, Addr: addr, RequestID: []byte("0123456789abcdef0123456789abcdef")},
-		Limit: Limit{Name: "default", ClientID: []byte("client-1234567"), Allowed: true},
-		Sent:  Forwarding{Backend: new(balancer.Backend), Waited: 123456},
-		Began: time.Now(), Status: 200, Size: 12345,
+		Head:   new(http1.Request),
+		From:   Sender{Peer: addr, Addr: addr, RequestID: []byte("0123456789abcdef0123456789abcdef")},
+		Limits: []Limit{{Name: "default", ClientID: []byte("client-1234567"), Allowed: true}},
+		Sent:   Forwarding{Backend: new(balancer.Backend), Waited: 123456},
+		Began:  time.Now(), Status: 200, Size: 12345,
 	}
 	if o.Head.Parse([]byte(http1test.Browser)) != nil {
 		b.Fatal("refused")

@@ -46,6 +46,10 @@ var (
 	Looping     = failed(508, "loop", "The request is in a loop", "the request was forwarded by this very server before")
 	Panicked    = closing(fasthttp.StatusInternalServerError, "panic", "")
 	NoTrace     = notAllowed("trace", "TRACE is not answered here")
+	NoRoute     = unserved(fasthttp.StatusNotFound, "no-route", "there is nothing at this host and path")
+	// WrongMethod is a request for which there is a route by another method. The pipeline knows by
+	// which.
+	WrongMethod = unserved(fasthttp.StatusMethodNotAllowed, "method", "the method is not allowed here")
 
 	HeaderLate   = closing(fasthttp.StatusRequestTimeout, "header-late", "the request's header did not arrive in time")
 	BadBody      = closing(fasthttp.StatusBadRequest, "body-malformed", "the request's body is malformed")
@@ -56,6 +60,9 @@ var (
 
 	// FinalRecipient is no failure, but an OPTIONS that may be forwarded no further and ends here.
 	FinalRecipient = &Failure{Status: fasthttp.StatusNoContent, Allow: allowed}
+
+	// Own is no failure, but a response that a route gives itself. The pipeline knows it.
+	Own = &Failure{}
 
 	// Limited is a request over its client's limit. The pipeline knows the response to it.
 	Limited = &Failure{Status: fasthttp.StatusTooManyRequests}
@@ -83,12 +90,16 @@ func closing(status int, reason, detail string) *Failure {
 	return &Failure{Status: status, Reason: reason, Problem: problem.Encode(problem.Of(status, detail)), Closes: true}
 }
 
-// notAllowed is a 405.
+// unserved is a request that nobody is there for.
+func unserved(status int, reason, detail string) *Failure {
+	return &Failure{Status: status, Reason: reason, Problem: problem.Encode(problem.Of(status, detail))}
+}
+
+// notAllowed is a 405 that is the same for all requests.
 func notAllowed(reason, detail string) *Failure {
-	return &Failure{
-		Status: fasthttp.StatusMethodNotAllowed, Reason: reason, Allow: allowed,
-		Problem: problem.Encode(problem.Of(fasthttp.StatusMethodNotAllowed, detail)),
-	}
+	f := unserved(fasthttp.StatusMethodNotAllowed, reason, detail)
+	f.Allow = allowed
+	return f
 }
 
 // gone is the failure of a client that ended its side before its request was complete, or before
@@ -167,6 +178,11 @@ func RefuseSize(h *http1.Request) error {
 }
 
 const tooLarge = "the request's body is too large"
+
+// RefusePath refuses a request for its path, which backends may read in ways that matter here.
+func RefusePath(h *http1.Request) error {
+	return h.RefuseTarget("ambiguous-path", "the path can be read in several ways, and not all of them are treated alike here")
+}
 
 // Recipient is the end of a request that may be forwarded no further.
 func Recipient(h *http1.Request) error {

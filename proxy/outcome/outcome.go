@@ -13,8 +13,11 @@ type Outcome struct {
 	// Head is the request's, as far as it could be read; nil if it couldn't.
 	Head *http1.Request
 	// From is who sent it.
-	From  Sender
-	Limit Limit
+	From Sender
+	// Route is the name of its route; "" if it has none.
+	Route string
+	// Limits are those that counted it.
+	Limits []Limit
 	// Sent is where the request went; its Backend is nil if it went nowhere.
 	Sent Forwarding
 	// Began is when its first bytes came; the zero time if nobody will log it.
@@ -42,12 +45,12 @@ type Sender struct {
 	RequestID []byte
 }
 
-// Limit is the limit that a request was under.
+// Limit is a limit that counted a request.
 type Limit struct {
-	Name string
-	// ClientID is empty if the request took no token.
+	Name     string
 	ClientID []byte
-	Allowed  bool
+	// Allowed reports whether the limit is no reason to refuse.
+	Allowed bool
 }
 
 // Forwarding is where a request was forwarded to.
@@ -68,10 +71,23 @@ type Attempt struct {
 
 // Reset readies o for another request, and keeps its memory.
 func (o *Outcome) Reset() {
-	before, client, id := o.Sent.Before, o.Limit.ClientID, o.From.RequestID
+	before, limits, id := o.Sent.Before, o.Limits, o.From.RequestID
 	clear(before)
 	*o = Outcome{}
-	o.Sent.Before, o.Limit.ClientID, o.From.RequestID = before[:0], client[:0], id[:0]
+	o.Sent.Before, o.Limits, o.From.RequestID = before[:0], limits[:0], id[:0]
+}
+
+// AddLimit adds a limit that counts the request, with the memory of another one's ClientID.
+func (o *Outcome) AddLimit(name string) *Limit {
+	n := len(o.Limits)
+	if n < cap(o.Limits) {
+		o.Limits = o.Limits[:n+1]
+	} else {
+		o.Limits = append(o.Limits, Limit{})
+	}
+	l := &o.Limits[n]
+	*l = Limit{Name: name, ClientID: l.ClientID[:0]}
+	return l
 }
 
 // Responds notes the status of the response, or what stands for it.

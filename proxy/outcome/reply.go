@@ -8,15 +8,15 @@ import (
 )
 
 // Reply makes the response of our own to a request that failed or was refused, and notes its
-// status. The response to one that is over a limit has begun: the limit knows it.
+// status. The pipeline has begun those of Limited and of Own.
 func (o *Outcome) Reply(own *rewrite.Reply) {
 	switch f := o.Failure; f {
 	case nil:
 		p := problem.Encode(problem.Of(o.Refusal.Status, o.Refusal.Detail))
 		o.Responds(p.Status())
 		own.Begin(p.Status(), problem.ContentType, p.Body())
-	case Limited:
-		o.Responds(f.Status)
+	case Limited, Own:
+		o.Responds(own.Status)
 	default:
 		o.Responds(f.Status)
 		f.begin(own)

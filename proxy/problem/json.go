@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 )
 
+// end is what a problem's JSON ends in.
+const end = "}\n"
+
 // Append appends the problem's JSON and a newline to dst, without reflection as long as it has no
 // extra members.
 func Append(dst []byte, p Problem) []byte {
@@ -25,7 +28,7 @@ func Append(dst []byte, p Problem) []byte {
 	for _, m := range p.Extra {
 		dst = appendMember(dst, m)
 	}
-	return append(dst, "}\n"...)
+	return append(dst, end...)
 }
 
 // appendMember leaves out what JSON can't say: the rest of the problem is worth sending without it.

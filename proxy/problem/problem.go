@@ -57,6 +57,9 @@ type Encoded struct {
 // Status is the HTTP status code.
 func (e Encoded) Status() int { return e.status }
 
+// Open is the JSON up to where further members can follow, which must not be changed.
+func (e Encoded) Open() []byte { return e.body[:len(e.body)-len(end)] }
+
 // Body is the JSON, which must not be changed.
 func (e Encoded) Body() []byte { return e.body }
 

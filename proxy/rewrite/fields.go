@@ -23,7 +23,8 @@ type FieldChanges struct {
 const maxFieldBytes = 8 << 10
 
 // FieldRules change the header fields of a message. They are immutable and don't allocate; the zero
-// value, and nil, change nothing. Fields of one connection, and those that frame a body, are never changed.
+// value, and nil, change nothing. Fields of one connection, and those that frame a body, are never
+// changed.
 type FieldRules struct {
 	// dropped are folded names: what backends that make CGI variables of names can't tell from a
 	// field that is set or removed goes too.

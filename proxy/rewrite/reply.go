@@ -15,6 +15,8 @@ type Reply struct {
 	Body []byte
 	// RequestID is what identity.AppendRequestID made; empty if the request had no head.
 	RequestID []byte
+	// Lines are further fields, each with its CRLF.
+	Lines []byte
 	// Rules are the route's changes of the fields; nil if there are none.
 	Rules *FieldRules
 
@@ -77,6 +79,7 @@ func (r *Reply) AppendHead(dst []byte) []byte {
 		dst = AppendField(dst, f.name, r.values[begin:f.end])
 		begin = f.end
 	}
+	dst = append(dst, r.Lines...)
 	if len(r.RequestID) > 0 {
 		dst = AppendField(dst, headerRequestID, r.RequestID)
 	}

@@ -31,8 +31,8 @@ type Response struct {
 // AppendHead appends the head, without the Connection field of a final response and without the
 // empty line. It leaves out what concerns only the backend's connection, hides backends in Location
 // and Content-Location, and adds a Date, and X-Request-ID if the backend set none. It writes anew
-// what frames the body, and the end of each line. All else stays as it came, in spelling and order,
-// but for the route's changes. It doesn't allocate if dst has room.
+// what frames the body, and the end of each line. All else stays as it came, in spelling and order.
+// The route's changes come last. It doesn't allocate if dst has room.
 func (r *Response) AppendHead(dst []byte) []byte {
 	dst = r.appendStatusLine(dst)
 	fields := len(dst)

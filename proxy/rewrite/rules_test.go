@@ -29,7 +29,7 @@ func TestRulesOfThePath(t *testing.T) {
 		r := headOf(t, method+" "+target+" HTTP/1.1\r\nHost: a\r\n\r\n")
 		r.Rules = rulesOf(t, "/api", "/v1", FieldChanges{}, FieldChanges{})
 		r.Path = &route.Path{}
-		r.Path.Read(r.Received.Path, route.Refuse)
+		r.Path.Read(r.Received.Path)
 		assert.Equal(t, method+" "+want+" HTTP/1.1\r\nHost: a\r\n"+ours("a")+"\r\n", string(r.AppendHead(nil)))
 	}
 	f("GET", "/api/x?y=/api", "/v1/x?y=/api")

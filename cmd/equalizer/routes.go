@@ -1,0 +1,208 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"gopher-equalizer/balancer"
+	"gopher-equalizer/config"
+	"gopher-equalizer/limiter"
+	"gopher-equalizer/proxy"
+	"gopher-equalizer/proxy/identity"
+	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/rewrite"
+	"gopher-equalizer/proxy/route"
+)
+
+// bodyWait is how long a chunked body may take for its first 8 KiB before a connection to a backend
+// is taken for it. Most bodies are there by then. It delays a stream whose client waits for the
+// response first.
+const bodyWait = time.Second
+
+// oneRetry is how often a request may be retried.
+var oneRetry = balancer.Retry{Most: 1}
+
+// routing makes the routes of a configuration.
+type routing struct {
+	config config.Config
+	pools  pools
+	// limits is nil if nothing is limited.
+	limits *limiter.Service
+}
+
+// routes makes all routes. The error names all that is wrong.
+func (m routing) routes() (*proxy.Routes, error) {
+	var all []route.Route[*proxy.Route]
+	var problems []error
+	for i, r := range m.config.RoutesInForce() {
+		pattern, err1 := r.Pattern()
+		made, err2 := m.route(r)
+		pages, err3 := loadPages(i, r.ErrorPages)
+		if problems = append(problems, err1, err2, err3); errors.Join(err1, err2, err3) != nil {
+			continue
+		}
+		made.ErrorPages = pages
+		if len(m.config.Routes) > 0 {
+			made.Name = pattern.DisplayName()
+		}
+		all = append(all, route.Route[*proxy.Route]{Pattern: pattern, Value: made})
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return proxy.NewRoutes(all)
+}
+
+// route makes a route, except for its pages.
+func (m routing) route(c config.Route) (*proxy.Route, error) {
+	r := &proxy.Route{
+		Retry:         oneRetry,
+		ShowLimits:    m.config.Server.RateLimitHeaders,
+		MaxBody:       int64(*c.MaxBody),
+		BodyWait:      bodyWait,
+		TunnelTimeout: *c.TunnelTimeout,
+	}
+	if c.HasPool() {
+		r.Destination = m.destination(c, c.Pool)
+	}
+	if c.FallbackPool != "" {
+		fallback := m.destination(c, c.FallbackPool)
+		r.Fallback = &fallback
+	}
+	var errs [4]error
+	errs[0] = setResponse(r, c)
+	r.Rules, errs[1] = rulesOf(c)
+	r.ExposeTo, errs[2] = rewrite.ParseOrigins(c.ExposeTo)
+	r.Limits, errs[3] = m.limitUses(c.Limits)
+	return r, errors.Join(errs[:]...)
+}
+
+// destination is a pool as a route reaches it.
+func (m routing) destination(c config.Route, name string) proxy.Destination {
+	p := m.pools[name]
+	d := proxy.Destination{Pool: p.Pool, Host: cmp.Or(c.SetHost, p.config.Host), Hidden: p.hidden}
+	if c.ResponseTimeout != nil || c.IdleTimeout != nil || c.TotalTimeout != nil {
+		d.Exchange = &netconn.ExchangeLimits{
+			Response: orElse(c.ResponseTimeout, p.config.ResponseTimeout),
+			Idle:     orElse(c.IdleTimeout, p.config.IdleTimeout),
+			Total:    orElse(c.TotalTimeout, p.config.TotalTimeout),
+		}
+	}
+	return d
+}
+
+// orElse is what a route says, or what its pool does.
+func orElse(own *time.Duration, pool time.Duration) time.Duration {
+	if own != nil {
+		return *own
+	}
+	return pool
+}
+
+// setResponse gives a route the response that it makes itself, if it makes one.
+func setResponse(r *proxy.Route, c config.Route) error {
+	if to := c.Redirect; to != nil {
+		host, err := route.ParseHost(c.Host)
+		if err != nil {
+			return err
+		}
+		redirect, err := rewrite.ParseRedirect(to.To, to.Status, host)
+		r.Redirect = &redirect
+		return err
+	}
+	if own := c.Respond; own != nil {
+		respond, err := rewrite.ParseRespond(own.Status, own.Body, own.ContentType)
+		r.Respond = &respond
+		return err
+	}
+	return nil
+}
+
+// rulesOf are what a route changes in messages.
+func rulesOf(c config.Route) (rules rewrite.Rules, err error) {
+	var errs [3]error
+	rules.Path, errs[0] = rewrite.ParsePathRules(c.StripPrefix, c.AddPrefix)
+	rules.Request, errs[1] = rewrite.ParseRequestFields(rewrite.FieldChanges(c.RequestHeaders))
+	rules.Response, errs[2] = rewrite.ParseResponseFields(rewrite.FieldChanges(c.ResponseHeaders))
+	return rules, errors.Join(errs[:]...)
+}
+
+// limitUses are the limits as a route uses them.
+func (m routing) limitUses(names []string) (uses []proxy.LimitUse, err error) {
+	for _, name := range names {
+		use, err := m.limitUse(name, m.config.Limits[name])
+		if err != nil {
+			return nil, fmt.Errorf("limits.%s: %w", name, err)
+		}
+		uses = append(uses, use)
+	}
+	return uses, nil
+}
+
+func (m routing) limitUse(name string, c config.Limit) (proxy.LimitUse, error) {
+	key, err := identity.ParseKey(c.Key, c.Secret)
+	if err != nil {
+		return proxy.LimitUse{}, err
+	}
+	var exempt []route.Exemption
+	for _, e := range c.Exempt {
+		one, err := route.ParseExemption(e.Networks, e.Methods, e.PathPrefixes)
+		if err != nil {
+			return proxy.LimitUse{}, err
+		}
+		exempt = append(exempt, one)
+	}
+	use := proxy.NewLimitUse(name, key, m.limits)
+	use.Exempt, use.ExemptPreflights = route.NewExemptions(exempt), c.ExemptPreflights
+	return use, nil
+}
+
+// maxPage is how large a page may be. Each is kept in memory.
+const maxPage = 64 << 10
+
+// pageTypes are the media types of pages by the end of their file's name.
+var pageTypes = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".json": "application/json",
+	".txt":  "text/plain; charset=utf-8",
+}
+
+// loadPages reads the error pages of the ith route. The error names the key of each file that can't
+// be used.
+func loadPages(i int, files map[string]string) (map[int]proxy.Page, error) {
+	var problems config.Problems
+	pages := map[int]proxy.Page{}
+	for text, file := range files {
+		status, err := strconv.Atoi(text)
+		if err == nil {
+			pages[status], err = loadPage(file)
+		}
+		if err != nil {
+			problems = append(problems, config.Problem{Key: fmt.Sprintf("routes[%d].error_pages.%s", i, text), Text: err.Error()})
+		}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return pages, nil
+}
+
+func loadPage(file string) (proxy.Page, error) {
+	body, err := os.ReadFile(file)
+	switch {
+	case err != nil:
+		return proxy.Page{}, err
+	case len(body) == 0 || len(body) > maxPage:
+		return proxy.Page{}, fmt.Errorf("%s has %d bytes; want 1 to %d", file, len(body), maxPage)
+	}
+	kind, ok := pageTypes[filepath.Ext(file)]
+	if !ok {
+		return proxy.Page{}, fmt.Errorf("%s; want a file that ends in .html, .json or .txt", file)
+	}
+	return proxy.Page{ContentType: kind, Body: body}, nil
+}
