@@ -24,7 +24,6 @@ import (
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
-	"gopher-equalizer/proxy/route"
 )
 
 func TestMain(m *testing.M) {
@@ -78,18 +77,9 @@ func (s setup) proxy(pool Pool, l Limiter, log zerolog.Logger) *Proxy {
 		if l != nil {
 			s.Route.Limits = []LimitUse{NewLimitUse(s.Limit, s.Key, l)}
 		}
-		s.Routes = only(&s.Route)
+		s.Routes = OneRoute(&s.Route)
 	}
 	return New(s.Settings, &s.Snapshot, log)
-}
-
-// only is one route for all requests.
-func only(r *Route) *Routes {
-	routes, err := NewRoutes([]route.Route[*Route]{{Value: r}})
-	if err != nil {
-		panic(err) // One route has no conflict.
-	}
-	return routes
 }
 
 func connectionSettings() ConnectionSettings {

@@ -83,6 +83,12 @@ func NewRoutes(routes []route.Route[*Route]) (*Routes, error) {
 	return table, nil
 }
 
+// OneRoute makes Routes of a route for all requests.
+func OneRoute(r *Route) *Routes {
+	routes, _ := NewRoutes([]route.Route[*Route]{{Value: r}}) // A single one has no conflict.
+	return routes
+}
+
 // respondsItself reports whether requests go no further.
 func (r *Route) respondsItself() bool { return r.Redirect != nil || r.Respond != nil }
 

@@ -44,8 +44,11 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 		NewProber: proxy.NewBackends(proxy.ConnectionSettings{MaxResponseHeader: 64 << 10}),
 	})
 	pool.Probe(context.Background())
-	route := proxy.Route{Pool: pool, Limits: []proxy.LimitUse{proxy.NewLimitUse("bench", key, limiter)}}
-	p := proxy.New(proxy.Settings{MaxHeader: 16 << 10}, &proxy.Snapshot{Route: route}, zerolog.New(io.Discard))
+	route := proxy.Route{
+		Destination: proxy.Destination{Pool: pool},
+		Limits:      []proxy.LimitUse{proxy.NewLimitUse("bench", key, limiter)},
+	}
+	p := proxy.New(proxy.Settings{MaxHeader: 16 << 10}, &proxy.Snapshot{Routes: proxy.OneRoute(&route)}, zerolog.New(io.Discard))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

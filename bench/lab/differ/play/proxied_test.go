@@ -43,12 +43,13 @@ func inProcess(t testing.TB) (*Proxy, *accessLog) {
 	})
 	pool.Probe(t.Context())
 	log := newAccessLog()
+	route := proxy.Route{Destination: proxy.Destination{Pool: pool}, Retry: balancer.Retry{Most: 1}}
 	p := proxy.New(
 		proxy.Settings{
 			Clients:   netconn.ClientLimits{Header: patience, Idle: patience, Read: patience, Write: patience},
 			MaxHeader: 16 << 10,
 		},
-		&proxy.Snapshot{Route: proxy.Route{Pool: pool, Retry: balancer.Retry{Most: 1}}, AccessLog: true},
+		&proxy.Snapshot{Routes: proxy.OneRoute(&route), AccessLog: true},
 		zerolog.New(log),
 	)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
