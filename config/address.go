@@ -54,14 +54,15 @@ func parseAddress(text, defaultPort string) (address, error) {
 	return a, err
 }
 
-// parseBracketed reads an IPv6 address behind its opening bracket.
+// parseBracketed reads an IPv6 address behind its opening bracket. netip takes every byte for a
+// zone, also those that would end a line of a header.
 func parseBracketed(text string) (host string, ip netip.Addr, err error) {
 	inner, closed := strings.CutSuffix(text, "]")
 	if !closed {
 		return "", netip.Addr{}, errors.New("no closing bracket at the host's end")
 	}
 	ip, err = netip.ParseAddr(inner)
-	if err != nil || !ip.Is6() {
+	if err != nil || !ip.Is6() || !consistsOf(ip.Zone(), wordBytes+"-.") {
 		return "", netip.Addr{}, fmt.Errorf("%s is not an IPv6 address in brackets", show("["+text))
 	}
 	return ip.String(), ip.Unmap(), nil

@@ -114,7 +114,7 @@ func (d decoder) tables(key string, from any, into reflect.Value) {
 func (d decoder) array(key string, from any, into reflect.Value) {
 	values, ok := elements(from)
 	if !ok {
-		d.add(key, "%s; want an array, [...]", describe(from))
+		d.add(key, "%s; want %s", describe(from), wantedArray(key, into.Type().Elem()))
 		return
 	}
 	into.Set(reflect.MakeSlice(into.Type(), 0, len(values)))
@@ -123,6 +123,14 @@ func (d decoder) array(key string, from any, into reflect.Value) {
 		d.value(element(key, i), from, value)
 		into.Set(reflect.Append(into, value))
 	}
+}
+
+// wantedArray is how to write an array.
+func wantedArray(key string, of reflect.Type) string {
+	if of.Kind() == reflect.Struct && of != reflect.TypeFor[Backend]() {
+		return fmt.Sprintf("an array of tables, [[%s]]", key)
+	}
+	return "an array, [...]"
 }
 
 func elements(from any) ([]any, bool) {

@@ -20,6 +20,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(pool)
 	f.Add("[[pools.default.backends]]\nurl = \"http://[::1]:80\"\n[limits.a]\nrefill = \"5/10s\"\n")
 	f.Add("server = 1\npools.a.backends = [{}, 2, \"x\"]\n[[admin]]\n")
+	f.Add(site + "pool = \"app\"\nlimits = [\"gold\"]\ncost = 2\nrequest_headers.set.A = \"b\"\nstrip_prefix = \"/a\"\n[[routes]]\nhost = \"*.b\"\nredirect.to = \"https://$host$path\"\n")
+	f.Add("[[routes]]\nerror_pages.502 = \"a.html\"\nrespond = { status = 204 }\n[[limits.a.exempt]]\nnetworks = [\"::1\"]\n")
 	f.Add("a = 1\n[b.c]\nd = [1, {e = 'f'}]\n[[g]]\n")
 	const secret = "hunter2-hunter2-hunter2"
 	getenv := env(map[string]string{EnvAdminToken: secret + "\n", EnvPostgresPassword: secret})

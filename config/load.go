@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -126,7 +127,7 @@ func syntaxLine(document string, e toml.ParseError) int {
 }
 
 // mayShowSecret reports whether a syntax error may quote a secret. The parser quotes what it can't
-// read, which would be the token in `token = abc`.
+// read, which would be the token in `token = abc`, or one of a route's request_headers.
 func mayShowSecret(document string, e toml.ParseError) bool {
 	lines := strings.Split(document, "\n")
 	about := e.LastKey
@@ -134,5 +135,5 @@ func mayShowSecret(document string, e toml.ParseError) bool {
 		about += lines[n-1]
 	}
 	about = strings.ToLower(about)
-	return strings.Contains(about, "token") || strings.Contains(about, "password")
+	return slices.ContainsFunc([]string{"token", "password", "headers"}, func(word string) bool { return strings.Contains(about, word) })
 }

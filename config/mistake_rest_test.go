@@ -61,6 +61,7 @@ max_connections = -1
 	require.Equal(t, Rate(2*KiB), c.Server.MinRate)
 	require.Equal(t, 5*time.Second, c.Server.DrainDelay)
 	require.Zero(t, c.Server.TunnelGrace)
+	require.Zero(t, accepted(t, pool+"[server]\ntunnel_timeout = \"0s\"\n").Server.TunnelTimeout)
 	require.Equal(t, 10_000_000, c.Server.MaxConnections)
 }
 

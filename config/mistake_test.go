@@ -58,6 +58,7 @@ func TestSyntaxErrorsHideSecrets(t *testing.T) {
 	for _, document := range []string{
 		"[admin]\ntoken = hunter2\n", "admin.token = hunter2", "admin = { token = hunter2 }",
 		"[admin]\ntoken = \"x\" hunter2", "[store.postgres]\n\"password\" = hunter2", "[store.postgres]\nPassword = hunter2",
+		"[[routes]]\nrequest_headers = { set = { Authorization = hunter2 } }", "[routes.request_headers.set]\nAuthorization = hunter2",
 		"[admin]\ntoken = \"\"\"\nx\\hunter2\"\"\"",
 	} {
 		_, _, err := Parse("c.toml", []byte(document), Options{})
@@ -172,6 +173,7 @@ func TestListeners(t *testing.T) {
 	f("[::1]a:80", "no closing bracket at the host's end")
 	f("[127.0.0.1]:80", `"[127.0.0.1]" is not an IPv6 address in brackets`)
 	f("[x]:80", `"[x]" is not an IPv6 address in brackets`)
+	f("[fe80::1%a b]:80", `"[fe80::1%a b]" is not an IPv6 address in brackets`)
 	f("256.0.0.1:80", `"256.0.0.1" is neither a host's name nor an IP address`)
 	f("a b:80", `"a b" is neither a host's name nor an IP address`)
 	f("-a:80", `"-a" is neither a host's name nor an IP address`)

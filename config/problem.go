@@ -85,6 +85,15 @@ func (r *report) failed(key string) bool {
 	})
 }
 
+// anyFailed reports whether there is a problem with one of these keys of a table, or below one.
+func (r *report) anyFailed(table string, names ...string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool {
+		return slices.ContainsFunc(names, func(name string) bool {
+			return within(p.Key, join(table, name)) || within(join(table, name), p.Key)
+		})
+	})
+}
+
 // given reports whether a key was set, even to its default.
 func (r *report) given(key string) bool {
 	_, inDocument := r.lines[key]

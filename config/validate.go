@@ -51,7 +51,7 @@ func (r *report) server(s Server) {
 		r.add("server.min_rate", "%v is out of range; want 1/s to %v, or 0 for none", s.MinRate, Rate(GiB))
 	}
 	r.duration("server.rate_grace", s.RateGrace)
-	r.duration("server.tunnel_timeout", s.TunnelTimeout)
+	r.durationOrOff("server.tunnel_timeout", s.TunnelTimeout)
 	r.durationOrOff("server.drain_delay", s.DrainDelay)
 	r.duration("server.shutdown_timeout", s.ShutdownTimeout)
 	r.durationOrOff("server.tunnel_grace", s.TunnelGrace)

@@ -7,6 +7,7 @@ import (
 
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy/identity"
+	"gopher-equalizer/proxy/route"
 )
 
 func (r *report) limits(limits map[string]Limit) {
@@ -24,6 +25,9 @@ func (r *report) limits(limits map[string]Limit) {
 
 func (r *report) limit(key string, l Limit) {
 	r.limitKey(key, l)
+	for i, e := range l.Exempt {
+		r.exemption(element(key+".exempt", i), e)
+	}
 	const fewest, most = 1, 1_000_000_000
 	r.between(key+".max_buckets", l.MaxBuckets, fewest, most)
 	if l.Capacity < 1 {
@@ -51,7 +55,26 @@ func (r *report) limitKey(limit string, l Limit) {
 	if l.Secret && r.given(limit+".secret") {
 		r.add(limit+".secret", "means nothing with key = %s, as addresses are stored and logged as they are; want a header's key, or no secret", show(l.Key))
 	}
+	if l.ExemptPreflights {
+		r.add(limit+".exempt_preflights", "means nothing with key = %s, as anyone can send preflights; want a header's key, or no exempt_preflights", show(l.Key))
+	}
 	if l.TrustedHeader {
 		r.add(limit+".trusted_header", "means nothing with key = %s, which reads no header of its own; want a header's key, or no trusted_header", show(l.Key))
+	}
+}
+
+// exemption checks which requests a limit doesn't count.
+func (r *report) exemption(key string, e Exemption) {
+	if len(e.Networks)+len(e.Methods)+len(e.PathPrefixes) == 0 {
+		_, err := route.ParseExemption(nil, nil, nil)
+		r.parses(key, err)
+	}
+	for i, network := range e.Networks {
+		_, err := identity.ParseNetworks("unexpected network", []string{network})
+		r.parses(element(key+".networks", i), err)
+	}
+	r.methods(key+".methods", e.Methods)
+	for i, prefix := range e.PathPrefixes {
+		r.prefix(element(key+".path_prefixes", i), prefix)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/proxy/identity"
 )
 
 // Warnings returns what is valid in a Config but probably not meant. [Parse] does this too, and
@@ -28,6 +29,8 @@ func (c Config) warn(r *report) {
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
 		r.warnKey(join("limits", name), c.Limits[name])
 	}
+	r.warnShared(c)
+	r.warnRoutes(c)
 	if len(c.Limits) == 0 {
 		r.warnUnused()
 	}
@@ -62,10 +65,33 @@ func (r *report) warnUnverified(pool string, p Pool) {
 	}
 }
 
+// warnKey warns of keys that one client can have any number of.
 func (r *report) warnKey(limit string, l Limit) {
-	if strings.HasPrefix(l.Key, "header:") && !l.TrustedHeader {
-		r.add(limit+".key", "%s: if nothing in front validates the header, a client escapes the limit by changing it; "+
+	key, err := identity.ParseKey(l.Key, l.Secret)
+	const subscriber = 64
+	switch {
+	case err != nil:
+	case !key.IsAddress() && !l.TrustedHeader:
+		r.add(limit+".key", "%s: if nothing in front validates the header, a client escapes the limit by changing it, and fills max_buckets; "+
 			"set trusted_header = true if something does", show(l.Key))
+	case key.IsAddress() && key.IPv6Bits() > subscriber:
+		r.add(limit+".key", "%s: one subscriber has a /%d of IPv6 addresses, so a client escapes the limit by changing its address, and fills max_buckets",
+			show(l.Key), subscriber)
+	}
+}
+
+// warnShared warns of limits by address if all clients may have that of something in front.
+func (r *report) warnShared(c Config) {
+	listen, err := parseAddress(c.Server.Listen, "")
+	if err != nil || !listen.ip.IsPrivate() && !listen.ip.IsLoopback() || len(c.Server.TrustedProxies) > 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
+		key, err := identity.ParseKey(c.Limits[name].Key, true)
+		if err == nil && key.IsAddress() {
+			r.add("server.listen", "%s is a private address, and trusted_proxies is empty: if a proxy is in front, all clients have its address, and share one bucket of limit %s",
+				show(c.Server.Listen), name)
+		}
 	}
 }
 

@@ -7,24 +7,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// warned parses a valid document and wants exactly these warnings, in this order.
+func warned(t *testing.T, document string, want ...string) {
+	t.Helper()
+	_, warnings, err := Parse("c.toml", []byte(document), Options{})
+	require.NoError(t, err)
+	var got []string
+	for _, w := range warnings {
+		got = append(got, w.String())
+	}
+	require.Equal(t, want, got)
+}
+
 func TestWarnings(t *testing.T) {
 	f := func(document string, want ...string) {
 		t.Helper()
-		_, warnings, err := Parse("c.toml", []byte(document), Options{})
-		require.NoError(t, err)
-		got := make([]string, 0, len(want))
-		for _, w := range warnings {
-			got = append(got, w.String())
-		}
-		require.Equal(t, want, got)
+		warned(t, document, want...)
 	}
-	none := []string{}
+	var none []string
 	f(pool, none...)
 	f(pool+"[limits.default]\n[store]\n", none...)
 
 	f(pool+"[store]\n", "c.toml:3: store: nothing is limited, so nothing is stored: there is no [limits.default], --key, --capacity or --refill")
 	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\n",
-		`c.toml:4: limits.default.key: "header:X-API-Key": if nothing in front validates the header, a client escapes the limit by changing it; set trusted_header = true if something does`)
+		`c.toml:4: limits.default.key: "header:X-API-Key": if nothing in front validates the header, a client escapes the limit by changing it, and fills max_buckets; set trusted_header = true if something does`)
 	f(pool+"[limits.default]\nkey = \"header:X-API-Key\"\ntrusted_header = true\n", none...)
 	f("[pools.default]\nbackends = [\n{ url = \"http://a\", state = \"maint\" }]\n",
 		"c.toml:2: pools.default.backends: none is in the state ready: every request will get a 503")
@@ -80,6 +86,6 @@ func TestWarningsOfAConfigMadeInGo(t *testing.T) {
 	c.Limits = map[string]Limit{"default": {Key: "header:X"}}
 	require.Equal(t, []Problem{{
 		Key:  "limits.default.key",
-		Text: `"header:X": if nothing in front validates the header, a client escapes the limit by changing it; set trusted_header = true if something does`,
+		Text: `"header:X": if nothing in front validates the header, a client escapes the limit by changing it, and fills max_buckets; set trusted_header = true if something does`,
 	}}, c.Warnings())
 }

@@ -68,7 +68,7 @@ func parseOptions(name string, args []string, t terminal, files int) (*options, 
 
 // load makes the configuration that the flags ask for.
 func (o *options) load(getenv func(string) string) (config.Config, []config.Problem, error) {
-	with := config.Options{Getenv: getenv, Override: o.override, Check: checkTLSFiles}
+	with := config.Options{Getenv: getenv, Override: o.override, Check: checkFiles}
 	switch {
 	case o.given["c"] && o.file == "":
 		return config.Config{}, nil, usageError{"the file's name is empty; want a file"}

@@ -59,6 +59,9 @@ func (k Key) IsAddress() bool { return k.header == "" }
 // Header is the name of the header whose value identifies a client; "" for an address.
 func (k Key) Header() string { return k.header }
 
+// IPv6Bits is how many bits of an IPv6 address tell clients apart.
+func (k Key) IPv6Bits() int { return k.prefixes.bits(true) }
+
 // Is reports whether a field has the name of the key's header, in any case.
 func (k Key) Is(name []byte) bool {
 	return len(name) == len(k.lower) && len(name) > 0 && http1.Is(name, k.lower)

@@ -19,6 +19,17 @@ type FieldChanges struct {
 	Remove []string
 }
 
+// FieldError is what is wrong with one change of a field. It never shows the value, which may be a
+// secret.
+type FieldError struct {
+	Change string // "set", "add" or "remove"
+	Name   string // the field's
+	Err    error
+}
+
+func (e *FieldError) Error() string { return e.Change + "." + e.Name + ": " + e.Err.Error() }
+func (e *FieldError) Unwrap() error { return e.Err }
+
 // maxFieldBytes is how long the lines that FieldRules write may be in all.
 const maxFieldBytes = 8 << 10
 
@@ -33,14 +44,14 @@ type FieldRules struct {
 	lines []byte
 }
 
-// ParseRequestFields compiles the changes of requests. The error joins what is wrong with each, by
-// its key.
+// ParseRequestFields compiles the changes of requests. The error joins what is wrong with each, as
+// a *FieldError.
 func ParseRequestFields(c FieldChanges) (FieldRules, error) {
 	return parseFields(c, whyFixedInRequests)
 }
 
 // ParseResponseFields compiles the changes of responses. The error joins what is wrong with each,
-// by its key.
+// as a *FieldError.
 func ParseResponseFields(c FieldChanges) (FieldRules, error) {
 	return parseFields(c, whyFixedInResponses)
 }
@@ -85,9 +96,9 @@ func (p *fieldParser) field(key, name, value string) bool {
 	}
 	switch {
 	case !http1.IsFieldValue([]byte(value)):
-		p.fail(key, name, "a control character in the value %q; want none", value)
+		p.fail(key, name, "a control character in the value; want none")
 	case strings.Trim(value, " \t") != value:
-		p.fail(key, name, "space around the value %q; want none", value)
+		p.fail(key, name, "space around the value; want none")
 	default:
 		p.rules.lines = AppendField(p.rules.lines, name, value)
 		return true
@@ -114,7 +125,7 @@ func (p *fieldParser) name(key, name string) bool {
 }
 
 func (p *fieldParser) fail(key, name, format string, args ...any) {
-	p.problems = append(p.problems, &ruleError{key + "." + name, fmt.Errorf(format, args...)})
+	p.problems = append(p.problems, &FieldError{key, name, fmt.Errorf(format, args...)})
 }
 
 func foldName(name string) string {
