@@ -1,60 +1,28 @@
 package config
 
 import (
-	"fmt"
 	"maps"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
+
+	"gopher-equalizer/proxy/rewrite"
 )
 
-// exposeTo checks the origins whose pages may read our own errors.
+// exposeTo checks the origins whose pages may read our own errors, each by itself, for its line.
 func (r *report) exposeTo(key string, origins []string) {
 	for i, text := range origins {
 		at := element(key, i)
-		switch canonical, err := parseOrigin(text); {
+		_, err := rewrite.ParseOrigins([]string{text})
+		switch {
+		case err != nil:
+			r.parses(at, err)
 		case text == "*" && len(origins) > 1:
 			r.add(at, `"*" is every origin; want it alone, or the others without it`)
-		case text == "*":
-		case err != nil:
-			r.add(at, `%s: %v; want an origin such as "https://app.example", or "*"`, show(text), err)
-		case canonical != text:
-			r.add(at, "%s is not as browsers write it; want %q", show(text), canonical)
 		case slices.Index(origins, text) < i:
 			r.add(at, "%s is there twice; want each once", show(text))
 		}
 	}
-}
-
-// parseOrigin reads an origin, SCHEME://HOST or SCHEME://HOST:PORT, and returns it as browsers
-// write it.
-func parseOrigin(text string) (canonical string, err error) {
-	scheme, rest, found := strings.Cut(text, "://")
-	const schemeBytes = "abcdefghijklmnopqrstuvwxyz+-." + digits
-	scheme = strings.ToLower(scheme)
-	switch {
-	case !found || scheme == "" || !consistsOf(scheme, schemeBytes) || consistsOf(scheme[:1], "+-."+digits):
-		return "", fmt.Errorf("no scheme in front")
-	case strings.ContainsAny(rest, "/?#@"):
-		return "", fmt.Errorf("more than a scheme, a host and a port")
-	}
-	ports := map[string]string{"http": "80", "https": "443"}
-	a, err := parseAddress(rest, "0")
-	switch {
-	case err != nil:
-		return "", err
-	case a.host == "":
-		return "", errNoHost
-	}
-	host, port := a.host, (&url.URL{Host: rest}).Port()
-	if a.ip.Is6() || strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if port == "" || port == ports[scheme] {
-		return scheme + "://" + host, nil
-	}
-	return scheme + "://" + host + ":" + port, nil
 }
 
 // errorStatuses are those of our own errors once a request has a route.

@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"gopher-equalizer/balancer"
@@ -160,49 +157,4 @@ func (m routing) limitUse(name string, c config.Limit) (proxy.LimitUse, error) {
 	use := proxy.NewLimitUse(name, key, m.limits)
 	use.Exempt, use.ExemptPreflights = route.NewExemptions(exempt), c.ExemptPreflights
 	return use, nil
-}
-
-// maxPage is how large a page may be. Each is kept in memory.
-const maxPage = 64 << 10
-
-// pageTypes are the media types of pages by the end of their file's name.
-var pageTypes = map[string]string{
-	".html": "text/html; charset=utf-8",
-	".json": "application/json",
-	".txt":  "text/plain; charset=utf-8",
-}
-
-// loadPages reads the error pages of the ith route. The error names the key of each file that can't
-// be used.
-func loadPages(i int, files map[string]string) (map[int]proxy.Page, error) {
-	var problems config.Problems
-	pages := map[int]proxy.Page{}
-	for text, file := range files {
-		status, err := strconv.Atoi(text)
-		if err == nil {
-			pages[status], err = loadPage(file)
-		}
-		if err != nil {
-			problems = append(problems, config.Problem{Key: fmt.Sprintf("routes[%d].error_pages.%s", i, text), Text: err.Error()})
-		}
-	}
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	return pages, nil
-}
-
-func loadPage(file string) (proxy.Page, error) {
-	body, err := os.ReadFile(file)
-	switch {
-	case err != nil:
-		return proxy.Page{}, err
-	case len(body) == 0 || len(body) > maxPage:
-		return proxy.Page{}, fmt.Errorf("%s has %d bytes; want 1 to %d", file, len(body), maxPage)
-	}
-	kind, ok := pageTypes[filepath.Ext(file)]
-	if !ok {
-		return proxy.Page{}, fmt.Errorf("%s; want a file that ends in .html, .json or .txt", file)
-	}
-	return proxy.Page{ContentType: kind, Body: body}, nil
 }

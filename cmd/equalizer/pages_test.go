@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/config"
+	"gopher-equalizer/proxy"
 )
 
 func TestErrorPages(t *testing.T) {
@@ -19,16 +20,15 @@ func TestErrorPages(t *testing.T) {
 		return path
 	}
 	sorry, most := file("sorry.html", "<p>sorry"), file("most.txt", strings.Repeat("a", 64<<10))
-	pages, problems := loadErrorPages("routes[0]", config.Route{ErrorPages: map[string]string{"502": sorry, "503": most}})
-	require.Empty(t, problems)
-	require.Equal(t, errorPage{"text/html; charset=utf-8", []byte("<p>sorry")}, pages[502])
-	require.Len(t, pages[503].body, 64<<10)
+	pages, err := loadPages(0, map[string]string{"502": sorry, "503": most})
+	require.NoError(t, err)
+	require.Equal(t, proxy.Page{ContentType: "text/html; charset=utf-8", Body: []byte("<p>sorry")}, pages[502])
+	require.Len(t, pages[503].Body, 64<<10)
 
 	f := func(path, want string) {
 		t.Helper()
-		pages, problems := loadErrorPages("routes[1]", config.Route{ErrorPages: map[string]string{"429": path, "502": sorry}})
-		require.Len(t, pages, 1)
-		require.Equal(t, []config.Problem{{Key: "routes[1].error_pages.429", Text: want}}, problems)
+		_, err := loadPages(1, map[string]string{"429": path, "502": sorry})
+		require.Equal(t, config.Problems{{Key: "routes[1].error_pages.429", Text: want}}, err)
 	}
 	none, large, empty := filepath.Join(dir, "none.html"), file("large.txt", strings.Repeat("a", 64<<10+1)), file("empty.json", "")
 	f(none, "stat "+none+": no such file or directory")
