@@ -68,7 +68,7 @@ func parseOptions(name string, args []string, t terminal, files int) (*options, 
 
 // load makes the configuration that the flags ask for.
 func (o *options) load(getenv func(string) string) (config.Config, []config.Problem, error) {
-	with := config.Options{Getenv: getenv, Override: o.override, Check: checkFiles}
+	with := config.Options{Getenv: getenv, Override: o.override, Check: o.check}
 	switch {
 	case o.given["c"] && o.file == "":
 		return config.Config{}, nil, usageError{"the file's name is empty; want a file"}
@@ -82,6 +82,19 @@ func (o *options) load(getenv func(string) string) (config.Config, []config.Prob
 		return c, nil, usageError{"nothing to run: give -c FILE or --backend URL (there is no ./" + defaultFile + ")"}
 	}
 	return c, warnings, err
+}
+
+// check finds the files that would end the start, and flags that can't be laid over the file, since
+// they are about the only pool or the only limit.
+func (o *options) check(c config.Config) []config.Problem {
+	problems := checkFiles(c)
+	if o.given["backend"] && len(c.Pools) > 1 {
+		problems = append(problems, config.Problem{Key: "pools", Text: "--backend is for one pool, and there are several; want the flag, or the file's pools"})
+	}
+	if o.limits() && len(c.Limits) > 1 {
+		problems = append(problems, config.Problem{Key: "limits", Text: "--key, --capacity and --refill are for one limit, and there are several; want the flags, or the file's limits"})
+	}
+	return problems
 }
 
 // override lays the flags over a configuration, and returns which flag set which key.
