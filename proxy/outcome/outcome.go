@@ -23,15 +23,20 @@ type Outcome struct {
 	Status int
 	// Size is how many bytes of the response's body the client was sent.
 	Size int64
+	Reason
+	// Broken reports that the response ended early, WasCut that we cut its connection.
+	Broken, WasCut bool
+
+	counted bool
+}
+
+// Reason is why a request failed or was refused.
+type Reason struct {
 	// Failure is why it failed; nil if it didn't, or was refused. Cause is for the log.
 	Failure *Failure
 	Cause   error
 	// Refusal is why the request or the response to it was refused; nil if neither was.
 	Refusal *http1.Refusal
-	// Broken reports that the response ended early, WasCut that we cut its connection.
-	Broken, WasCut bool
-
-	counted bool
 }
 
 // Sender is who sent a request.
