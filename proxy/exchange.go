@@ -86,7 +86,7 @@ func (x *exchange) mayRetry() bool {
 		return false
 	}
 	h := x.upload.head
-	return x.Conn.Sent() == 0 || x.Conn.Received() == 0 && !h.HasBody() && h.Idempotent()
+	return x.Conn.BytesSent() == 0 || x.Conn.BytesReceived() == 0 && !h.HasBody() && h.Idempotent()
 }
 
 // end ends the exchange, if there is one, and gives its place back. Its connection is kept if that

@@ -64,7 +64,7 @@ func (x *Exchange) Send(r *rewrite.Request, ready []byte, complete bool, trailer
 		return false, nil
 	case err == netconn.ErrStale:
 		return true, nil
-	case x.Conn.Sent() == int64(len(x.out)):
+	case x.Conn.BytesSent() == int64(len(x.out)):
 		return false, fmt.Errorf("awaiting the response: %w", err)
 	}
 	return false, fmt.Errorf("sending the request: %w", err)
