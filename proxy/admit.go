@@ -74,7 +74,7 @@ func (r *request) take() bool {
 		use, l := &r.route.Limits[i], &r.result.Limit
 		l.Name = use.Name
 		l.ClientID = use.Key.AppendClientID(l.ClientID[:0], r.head.Received, r.head.Client)
-		if l.Allowed = use.take(l.ClientID, &r.own); !l.Allowed {
+		if l.Allowed = use.take(l.Text(), &r.own); !l.Allowed {
 			return false
 		}
 	}

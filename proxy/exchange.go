@@ -51,7 +51,7 @@ func (x *exchange) connect(client *h1.Link) error {
 func (x *exchange) send(head *rewrite.Request) (stale bool, err error) {
 	u := &x.upload
 	complete := u.complete()
-	head.Backend = x.attempt.Backend.Authority()
+	head.Authority = x.attempt.Backend.Authority()
 	stale, err = x.Send(head, u.ready, complete, u.from.Trailers())
 	if err == nil && !stale && !complete {
 		u.start()
@@ -68,13 +68,13 @@ func (x *exchange) endUpload() bool {
 	return x.upload.complete()
 }
 
-// broken is the failure of the exchange, which broke with err: that of the request's body, if it
-// has one.
-func (x *exchange) broken(err error) error {
+// cause is why the exchange broke, which broke with err: a failure of the request's body, if there
+// is one.
+func (x *exchange) cause(err error) error {
 	if x.upload.stop(); x.upload.failure != nil {
 		return x.upload.failure
 	}
-	return exchangeFailure(err)
+	return err
 }
 
 // mayRetry reports whether sending the request again can't do harm: nothing of it was sent, or it

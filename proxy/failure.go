@@ -52,10 +52,12 @@ func pickFailure(err error) error {
 	return outcome.NoBackend
 }
 
-// exchangeFailure is the failure of an exchange that broke.
+// exchangeFailure is the failure of an exchange that broke. It may have been the client's.
 func exchangeFailure(err error) error {
 	var timeout net.Error
 	switch {
+	case outcome.IsFailure(err):
+		return err
 	case errors.Is(err, netconn.ErrAbandoned):
 		return outcome.ClientGone.Because(err)
 	case errors.As(err, &timeout) && timeout.Timeout():

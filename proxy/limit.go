@@ -1,10 +1,7 @@
 package proxy
 
 import (
-	"github.com/valyala/fasthttp"
-
 	"gopher-equalizer/limiter"
-	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/problem"
 	"gopher-equalizer/proxy/rewrite"
@@ -37,20 +34,14 @@ var _ [limiter.MaxClientID - identity.MaxClientID]struct{}
 func NewLimitUse(name string, key identity.Key, limit Limiter) LimitUse {
 	return LimitUse{
 		Name: name, Key: key, Limit: limit,
-		quoted: quoteField(name),
-		problem: problem.Encode(problem.Problem{
-			// draft-ietf-httpapi-ratelimit-headers-11, section "Quota Exceeded".
-			Type:   "https://iana.org/assignments/http-problem-types#quota-exceeded",
-			Title:  "Request cannot be satisfied as assigned quota has been exceeded",
-			Status: fasthttp.StatusTooManyRequests,
-			Extra:  []problem.Member{{Name: "violated-policies", Value: []string{name}}},
-		}),
+		quoted:  quoteField(name),
+		problem: problem.Encode(problem.QuotaExceeded(name)),
 	}
 }
 
 // take spends a token of a client's. If there is none, it begins the response that says so.
-func (u *LimitUse) take(clientID []byte, own *rewrite.Reply) (allowed bool) {
-	d := u.Limit.Take(http1.Text(clientID))
+func (u *LimitUse) take(clientID string, own *rewrite.Reply) (allowed bool) {
+	d := u.Limit.Take(clientID)
 	if !d.Allowed {
 		u.refuse(own, d)
 	}

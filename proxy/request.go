@@ -64,7 +64,7 @@ func (r *request) beginResponse() {
 		Scheme:    r.head.Scheme,
 		Host:      r.head.Received.Host,
 		Hidden:    r.route.Hidden,
-		Backend:   r.head.Backend,
+		Authority: r.head.Authority,
 		RequestID: r.head.RequestID,
 	}
 }

@@ -23,15 +23,15 @@ type Outcome struct {
 	Status int
 	// Size is how many bytes of the response's body the client was sent.
 	Size int64
-	Reason
+	Why
 	// Broken reports that the response ended early, WasCut that we cut its connection.
 	Broken, WasCut bool
 
 	counted bool
 }
 
-// Reason is why a request failed or was refused.
-type Reason struct {
+// Why is why a request failed or was refused.
+type Why struct {
 	// Failure is why it failed; nil if it didn't, or was refused. Cause is for the log.
 	Failure *Failure
 	Cause   error
@@ -54,6 +54,9 @@ type Limit struct {
 	ClientID []byte
 	Allowed  bool
 }
+
+// Text is the ClientID, for a callee that keeps nothing of it.
+func (l *Limit) Text() string { return http1.Text(l.ClientID) }
 
 // Forwarding is where a request was forwarded to.
 type Forwarding struct {
