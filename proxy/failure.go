@@ -68,8 +68,7 @@ func exchangeFailure(err error) error {
 
 // byBackend reports whether the backend is to blame for a failure.
 func byBackend(failure error) bool {
-	f, _, _ := outcome.Explain(failure)
-	return f.ByBackend()
+	return outcome.Explain(failure).Failure.ByBackend()
 }
 
 // goneFailure is the failure of a client that takes no more of the response.
@@ -87,7 +86,7 @@ func endedFailure() error {
 
 // unretriedFailure is the failure of a request whose client ended its side before a retry.
 func unretriedFailure(failure error) error {
-	_, cause, _ := outcome.Explain(failure)
+	cause := outcome.Explain(failure).Cause
 	return outcome.ClientGone.Because(fmt.Errorf("the client ended its side before a retry: %w", cause))
 }
 

@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -37,6 +38,24 @@ type Why struct {
 	Cause   error
 	// Refusal is why the request or the response to it was refused; nil if neither was.
 	Refusal *http1.Refusal
+}
+
+// Explain returns what a step's error says: the failure, and its cause if there is one. A request
+// that was refused has a refusal and no failure.
+func Explain(err error) Why {
+	switch err := err.(type) {
+	case nil:
+		return Why{}
+	case *Failure:
+		return Why{Failure: err}
+	case *caused:
+		var refusal *http1.Refusal
+		errors.As(err.cause, &refusal)
+		return Why{Failure: err.failure, Cause: err.cause, Refusal: refusal}
+	case *http1.Refusal:
+		return Why{Refusal: err}
+	}
+	return Why{Failure: Panicked, Cause: err} // No step returns another error.
 }
 
 // Sender is who sent a request.
@@ -86,12 +105,11 @@ func (o *Outcome) Reset() {
 func (o *Outcome) Responds(status int) { o.Status = status }
 
 // Fail notes why the request failed, as a step of the pipeline has returned it.
-func (o *Outcome) Fail(err error) { o.Failure, o.Cause, o.Refusal = Explain(err) }
+func (o *Outcome) Fail(err error) { o.Why = Explain(err) }
 
 // Retry notes that another attempt follows, and the failure of the one before.
 func (o *Outcome) Retry(failure error) {
-	_, cause, _ := Explain(failure)
-	o.Sent.Before = append(o.Sent.Before, Attempt{o.Sent.Backend, cause})
+	o.Sent.Before = append(o.Sent.Before, Attempt{o.Sent.Backend, Explain(failure).Cause})
 }
 
 // Closes reports whether the client's connection can't be used for another request.
