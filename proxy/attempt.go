@@ -109,6 +109,6 @@ func (r *request) judge(err error) (again bool, failure error) {
 	if err == nil || isFailure(err) {
 		return false, err
 	}
-	failure = r.exchange.broken(err)
+	failure = exchangeFailure(r.exchange.cause(err))
 	return byBackend(failure) && r.exchange.mayRetry(), failure
 }

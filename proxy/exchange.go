@@ -56,7 +56,7 @@ func (x *exchange) connect(client *h1.Link, limits *netconn.ExchangeLimits) erro
 func (x *exchange) send(head *rewrite.Request) (stale bool, err error) {
 	u := &x.upload
 	complete := u.complete()
-	head.Backend = x.attempt.Backend.Authority()
+	head.Authority = x.attempt.Backend.Authority()
 	stale, err = x.Send(head, u.ready, complete, u.from.Trailers())
 	if err == nil && !stale && !complete {
 		u.start()
@@ -73,13 +73,13 @@ func (x *exchange) endUpload() bool {
 	return x.upload.complete()
 }
 
-// broken is the failure of the exchange, which broke with err: that of the request's body, if it
-// has one.
-func (x *exchange) broken(err error) error {
+// cause is why the exchange broke, which broke with err: a failure of the request's body, if there
+// is one.
+func (x *exchange) cause(err error) error {
 	if x.upload.stop(); x.upload.failure != nil {
 		return x.upload.failure
 	}
-	return exchangeFailure(err)
+	return err
 }
 
 // mayRetry reports whether sending the request again can't do harm: nothing of it was sent, or it
@@ -91,7 +91,7 @@ func (x *exchange) mayRetry() bool {
 		return false
 	}
 	h := x.upload.head
-	return x.Conn.Sent() == 0 || x.Conn.Received() == 0 && !h.HasBody() && h.Idempotent()
+	return x.Conn.BytesSent() == 0 || x.Conn.BytesReceived() == 0 && !h.HasBody() && h.Idempotent()
 }
 
 // end ends the exchange, if there is one, and gives its place back. Its connection is kept if that

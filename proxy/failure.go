@@ -52,10 +52,12 @@ func pickFailure(err error) error {
 	return outcome.NoBackend
 }
 
-// exchangeFailure is the failure of an exchange that broke.
+// exchangeFailure is the failure of an exchange that broke. It may have been the client's.
 func exchangeFailure(err error) error {
 	var timeout net.Error
 	switch {
+	case outcome.IsFailure(err):
+		return err
 	case errors.Is(err, netconn.ErrAbandoned):
 		return outcome.ClientGone.Because(err)
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -66,8 +68,7 @@ func exchangeFailure(err error) error {
 
 // byBackend reports whether the backend is to blame for a failure.
 func byBackend(failure error) bool {
-	f, _, _ := outcome.Explain(failure)
-	return f.ByBackend()
+	return outcome.Explain(failure).Failure.ByBackend()
 }
 
 // goneFailure is the failure of a client that takes no more of the response.
@@ -85,7 +86,7 @@ func endedFailure() error {
 
 // unretriedFailure is the failure of a request whose client ended its side before a retry.
 func unretriedFailure(failure error) error {
-	_, cause, _ := outcome.Explain(failure)
+	cause := outcome.Explain(failure).Cause
 	return outcome.ClientGone.Because(fmt.Errorf("the client ended its side before a retry: %w", cause))
 }
 

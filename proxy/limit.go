@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/netip"
 
-	"github.com/valyala/fasthttp"
-
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/identity"
@@ -72,10 +70,5 @@ func take(all []taken) (allowed bool) {
 	return allowed
 }
 
-// quotaExceeded is what all 429s have in common (draft-ietf-httpapi-ratelimit-headers-11, section
-// "Quota Exceeded").
-var quotaExceeded = problem.Encode(problem.Problem{
-	Type:   "https://iana.org/assignments/http-problem-types#quota-exceeded",
-	Title:  "Request cannot be satisfied as assigned quota has been exceeded",
-	Status: fasthttp.StatusTooManyRequests,
-})
+// quotaExceeded is what all 429s have in common.
+var quotaExceeded = problem.Encode(problem.QuotaExceeded())

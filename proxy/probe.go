@@ -40,12 +40,7 @@ func (c *hostClient) Get(ctx context.Context, path, host string) (status int, er
 	x.Init()
 	x.Begin(conn, c.maxHeader)
 	defer x.Forget()
-	ask := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n"+
-		"User-Agent: gopher-equalizer health check\r\nConnection: close\r\n\r\n", path, host)
-	if err = x.Ask(ask); err == nil {
-		err = x.ReadFinalHead()
-	}
-	if err != nil {
+	if err := x.Get(path, host, "gopher-equalizer health check"); err != nil {
 		return 0, explain(ctx, &x, err)
 	}
 	status = x.Response.Status

@@ -73,7 +73,7 @@ func (r *request) splice(s *h1.Splice) (did bool, failure error) {
 		case !can:
 			return false, nil
 		case err != nil:
-			return true, r.exchange.broken(err)
+			return true, exchangeFailure(r.exchange.cause(err))
 		}
 		if r.exchange.Complete() {
 			r.endExchange()
@@ -93,7 +93,7 @@ func (r *request) copy() error {
 	for !x.Complete() {
 		n, err := x.ReadBody(h1.Room(buf))
 		if err != nil {
-			return x.broken(err)
+			return exchangeFailure(x.cause(err))
 		}
 		last := x.Complete()
 		if last {

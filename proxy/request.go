@@ -72,7 +72,7 @@ func (r *request) beginResponse() {
 		Scheme:    r.head.Scheme,
 		Host:      r.head.Received.Host,
 		Hidden:    r.to.Hidden,
-		Backend:   r.head.Backend,
+		Authority: r.head.Authority,
 		RequestID: r.head.RequestID,
 		Rules:     &r.route.Rules.Response,
 		Lines:     r.limits,

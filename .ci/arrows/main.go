@@ -7,9 +7,10 @@
 // may import:
 //
 //	limiter, balancer  none
-//	config             limiter, balancer: a refill or a strategy name has one parser
+//	config             the parsers: limiter/gcra, balancer, proxy/identity, proxy/rewrite
 //	store              limiter: its record type
-//	proxy              limiter, balancer; its proxy/problem is a leaf, which imports none
+//	proxy              limiter, balancer; of its packages h1 imports neither, outcome not limiter,
+//	                   and the others none outside of proxy
 //	api                limiter, balancer, of proxy only proxy/problem; never store
 //	bench              all except cmd and what is below bench
 //	bench/machine      none: what a result was measured on

@@ -32,6 +32,8 @@ func rules() []rule {
 		{"proxy/route", []string{"proxy/http1", "proxy/identity"}},
 		{"proxy/rewrite", []string{"proxy/http1", "proxy/identity", "proxy/route"}},
 		{"proxy/netconn/...", []string{"proxy/netconn/..."}},
+		{"proxy/h1", []string{"proxy/rewrite", "proxy/identity", "proxy/http1", "proxy/netconn"}},
+		{"proxy/outcome", []string{"proxy/rewrite", "proxy/identity", "proxy/http1", "proxy/problem", "balancer"}},
 		{"proxy/...", []string{"proxy/...", "limiter", "limiter/gcra", "balancer/...", "store/blob"}},
 		{"api/...", []string{"api/...", "limiter", "limiter/gcra", "balancer/...", "proxy/problem"}},
 		{"bench", product},

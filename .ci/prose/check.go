@@ -36,7 +36,9 @@ func patterns() []pattern {
 		{regexp.MustCompile(`(?i)\bbut for\b`), `"except"`},
 		{regexp.MustCompile(`(?i)\bwhat came of\b`), `"result" or "outcome"`},
 		{regexp.MustCompile(`(?i)\bso many that\b`), "a number, or a sentence of its own"},
+		{regexp.MustCompile(`(?i)\bin the midst\b`), `"during" or "amid"`},
 		{regexp.MustCompile(`(?i)\b(unfit|fit backends?)\b`), `"healthy"`},
+		{regexp.MustCompile(`(?i)\bre-?sen(d|ds|t|ding)\b`), `"retry"`},
 	}
 }
 

@@ -35,6 +35,8 @@ func TestGo(t *testing.T) {
 	f("// All but for one.\nvar x int\n", fault{3, `"but for"; want "except"`})
 	f("// Say whether it is.\nvar x int\n", fault{3, `"Say whether"; want "reports whether"`})
 	f("// So many\n// that none.\nvar x int\n", fault{3, `"So many that"; want a number, or a sentence of its own`})
+	f("// In the midst of it.\nvar x int\n", fault{3, `"In the midst"; want "during" or "amid"`})
+	f("// It is re-sent, or a resend.\nvar x int\n", fault{3, `"re-sent"; want "retry"`}, fault{3, `"resend"; want "retry"`})
 	f("// No fit backend.\nvar x int\n", fault{3, `"fit backend"; want "healthy"`})
 	f("var x int // What came of it.\n", fault{3, `"What came of"; want "result" or "outcome"`})
 	f("// x reports whether it is.\nvar x = \"says whether, of which\"\n")

@@ -1,5 +1,3 @@
-// Command equalizer is an HTTP edge proxy. It balances requests over health-checked backends, holds
-// a token bucket for each client, and keeps the buckets over restarts.
 package main
 
 import (

@@ -64,7 +64,7 @@ func (x *Exchange) Send(r *rewrite.Request, ready []byte, complete bool, trailer
 		return false, nil
 	case err == netconn.ErrStale:
 		return true, nil
-	case x.Conn.Sent() == int64(len(x.out)):
+	case x.Conn.BytesSent() == int64(len(x.out)):
 		return false, fmt.Errorf("awaiting the response: %w", err)
 	}
 	return false, fmt.Errorf("sending the request: %w", err)
@@ -84,10 +84,19 @@ func (x *Exchange) appendBody(dst, data []byte, complete bool, trailers []http1.
 	return dst
 }
 
-// Ask sends a request that is written out, and reads the first bytes of the response.
-func (x *Exchange) Ask(request []byte) error {
-	x.out = append(x.out[:0], request...)
-	return x.ask()
+// Get sends a request of our own for a path, the connection's only one, and reads the head of the
+// final response.
+func (x *Exchange) Get(path, host, agent string) error {
+	x.out = fmt.Appendf(x.out[:0], "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: close\r\n\r\n",
+		path, host, agent)
+	if err := x.ask(); err != nil {
+		return err
+	}
+	for {
+		if err := x.ReadHead(); err != nil || !x.Response.Interim() {
+			return err
+		}
+	}
 }
 
 func (x *Exchange) ask() error {
@@ -213,15 +222,6 @@ func (x *Exchange) Forget() {
 	x.head, x.request = nil, nil
 	x.Response.Reset() // It aliases what is given up.
 	x.in.release()
-}
-
-// ReadFinalHead is ReadHead until a final head comes.
-func (x *Exchange) ReadFinalHead() error {
-	for {
-		if err := x.ReadHead(); err != nil || !x.Response.Interim() {
-			return err
-		}
-	}
 }
 
 // Discard reads the response's body, up to a limit. The head has said all that counts, so a body

@@ -102,11 +102,11 @@ func (b *Backend) End() { b.client.Store(nil) }
 // backend has closed it or has sent something unasked. Ask checks that itself.
 func (b *Backend) Stale() bool { return b.reused && !b.quiet() }
 
-// Sent is how many bytes of this exchange's request were written.
-func (b *Backend) Sent() int64 { return b.writing.n }
+// BytesSent is how many bytes of this exchange's request were written.
+func (b *Backend) BytesSent() int64 { return b.writing.n }
 
-// Received is how many bytes came back in this exchange.
-func (b *Backend) Received() int64 { return b.reading.n }
+// BytesReceived is how many bytes came back in this exchange.
+func (b *Backend) BytesReceived() int64 { return b.reading.n }
 
 // awaitResponse notes that the request was sent. The limit for the response counts from now.
 func (b *Backend) awaitResponse() { b.responseDue.Store(b.in(b.exchange.Response)) }

@@ -44,14 +44,14 @@ func TestSentAndReceived(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{})
 	for range 2 {
 		b.Begin(nil)
-		assert.Zero(t, b.Sent())
-		assert.Zero(t, b.Received())
+		assert.Zero(t, b.BytesSent())
+		assert.Zero(t, b.BytesReceived())
 		send(t, b, "four")
 		send(t, theirs, "fifth")
 		_, err := io.ReadFull(b, make([]byte, 5))
 		require.NoError(t, err)
-		assert.EqualValues(t, 4, b.Sent())
-		assert.EqualValues(t, 5, b.Received())
+		assert.EqualValues(t, 4, b.BytesSent())
+		assert.EqualValues(t, 5, b.BytesReceived())
 	}
 }
 
@@ -117,7 +117,7 @@ func TestRenew(t *testing.T) {
 	defer second.Close()
 
 	b.Begin(nil)
-	assert.Zero(t, b.Sent())
+	assert.Zero(t, b.BytesSent())
 	b.RequestSent()
 	_, err = read(b)
 	assert.Equal(t, ErrTimeout, err)
@@ -167,7 +167,7 @@ func TestBackendThatDoesNotRead(t *testing.T) {
 		_, err := b.Write([]byte(strings.Repeat("x", 64<<20)))
 		assert.Equal(t, ErrTimeout, err)
 	})
-	assert.NotZero(t, b.Sent())
+	assert.NotZero(t, b.BytesSent())
 }
 
 // Total bounds an exchange whose bytes keep coming.

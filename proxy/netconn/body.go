@@ -17,8 +17,6 @@ const (
 
 // body is the state of the bodies that a client sends and takes.
 type body struct {
-	// owing is notYet, owes or forgiven.
-	owing atomic.Int32
 	// sends and takes are the least rates at which the client sends a body and takes a response.
 	sends, takes pace
 	// moment is when ReadBy returns; 0 outside of it.
@@ -26,8 +24,10 @@ type body struct {
 	// idle is when the client has sent nothing for too long; 0 while no Read runs.
 	idle int64
 	// paced reports whether the least rate holds for the current Read, which began at began.
-	paced bool
 	began int64
+	paced bool
+	// owing is notYet, owes or forgiven.
+	owing atomic.Int32
 }
 
 // hold holds a client to the least rate of its limits.
@@ -95,6 +95,7 @@ func (c *Client) bodyDue() int64 {
 func (c *Client) bodyOver(n int, err error) (again bool, _ error) {
 	b := &c.body
 	if b.paced {
+		b.paced = false
 		b.sends.waited(time.Duration(c.now()-b.began), n)
 	} else if n > 0 {
 		b.owing.CompareAndSwap(notYet, owes)

@@ -70,21 +70,21 @@ type Client struct {
 	all       *Clients
 	peer      netip.Addr
 	connected time.Time
-	// stage is how far the client is with a request: see stage.go.
-	stage atomic.Int32
-	phase phase
-	wait  wait
+	wait      wait
 	// headDue is when the header that is being read is overdue, or the TLS handshake.
 	headDue int64
 	body    body
 	looked  looked
 	// left reports whether the client has reset the connection.
-	left   atomic.Bool
+	left atomic.Bool
+	// stage is how far the client is with a request: see stage.go.
+	stage  atomic.Int32
+	phase  phase
 	ending ending
 }
 
 // phase is what a client's connection is expected to bring next.
-type phase int
+type phase uint8
 
 const (
 	// inWait: the first byte of a request.
@@ -96,7 +96,7 @@ const (
 )
 
 // ending is how the connection of a client is closed.
-type ending int
+type ending uint8
 
 const (
 	// orderly: all that the client sent was read.

@@ -90,8 +90,8 @@ func (s secured) exchange(t *testing.T) {
 	s.RequestSent()
 	send(t, s.theirs, "response")
 	expect(t, s.Backend, "response")
-	assert.EqualValues(t, len("request"), s.Sent())
-	assert.EqualValues(t, len("response"), s.Received())
+	assert.EqualValues(t, len("request"), s.BytesSent())
+	assert.EqualValues(t, len("response"), s.BytesReceived())
 }
 
 func expect(t *testing.T, from io.Reader, text string) {
@@ -173,7 +173,7 @@ func TestTLSClientCertificateMissing(t *testing.T) {
 	_, err = read(c)
 	assert.ErrorContains(t, err, "certificate required")
 	assert.Error(t, c.Err())
-	assert.Zero(t, c.Received())
+	assert.Zero(t, c.BytesReceived())
 }
 
 // The handshake is part of the time for the connect.
@@ -263,7 +263,7 @@ func TestTLSQuietKeepsTheResponse(t *testing.T) {
 	assert.Zero(t, n)
 	assert.NoError(t, err)
 	expect(t, s.Backend, "response")
-	assert.EqualValues(t, len("response"), s.Received())
+	assert.EqualValues(t, len("response"), s.BytesReceived())
 	assert.True(t, s.quiet())
 }
 
@@ -300,7 +300,7 @@ func TestTLSWriteGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, <-wrote)
 	assert.True(t, bytes.Equal(sent, got))
-	assert.EqualValues(t, len(sent), s.Sent())
+	assert.EqualValues(t, len(sent), s.BytesSent())
 }
 
 func TestTLSTimeouts(t *testing.T) {

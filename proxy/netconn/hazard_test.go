@@ -137,7 +137,7 @@ func TestResponseAndEndInOnePacket(t *testing.T) {
 		b.Begin(nil)
 		_, err = b.Ask([]byte("another"), buf)
 		require.Equal(t, ErrStale, err)
-		assert.Zero(t, b.Sent())
+		assert.Zero(t, b.BytesSent())
 		require.NoError(t, b.Close())
 		rest, err := io.ReadAll(theirs)
 		require.NoError(t, err)
@@ -227,8 +227,8 @@ func TestWokenInTheMidstOfAsk(t *testing.T) {
 			_, err = io.ReadFull(b, in[n:])
 			require.NoError(t, err)
 			require.Equal(t, text(-i, 10), string(in))
-			require.EqualValues(t, len(out), b.Sent())
-			require.EqualValues(t, len(in), b.Received())
+			require.EqualValues(t, len(out), b.BytesSent())
+			require.EqualValues(t, len(in), b.BytesReceived())
 		}
 		require.NoError(t, b.Close())
 		rest, err := io.ReadAll(theirs)
@@ -282,7 +282,7 @@ func TestWokenBeforeAsk(t *testing.T) {
 		n, err := b.Ask([]byte("request"), in)
 		require.NoError(t, err)
 		require.Equal(t, "response", string(in[:n]))
-		assert.EqualValues(t, len("request"), b.Sent())
+		assert.EqualValues(t, len("request"), b.BytesSent())
 	})
 }
 

@@ -105,7 +105,7 @@ func TestPartialAsk(t *testing.T) {
 			_, err = io.ReadFull(b, in[n:])
 			require.NoError(t, err)
 			assert.Equal(t, want[:], in)
-			assert.EqualValues(t, len(sent), b.Sent())
+			assert.EqualValues(t, len(sent), b.BytesSent())
 			require.NoError(t, <-received)
 		}
 	}
@@ -131,8 +131,8 @@ func TestPeerThatNeverReads(t *testing.T) {
 			_, err := b.Ask(much, make([]byte, 1))
 			assert.Equal(t, ErrTimeout, err)
 		})
-		assert.NotZero(t, b.Sent())
-		assert.Less(t, b.Sent(), int64(len(much)))
+		assert.NotZero(t, b.BytesSent())
+		assert.Less(t, b.BytesSent(), int64(len(much)))
 		require.NoError(t, b.Close())
 	})
 }

@@ -19,7 +19,7 @@ type Handler interface {
 }
 
 // Verdict is what a connection needs next.
-type Verdict int
+type Verdict uint8
 
 const (
 	// Wait for the next request: all that came was served.
@@ -37,14 +37,14 @@ const (
 // wait is the state of a client's waits for requests.
 type wait struct {
 	handler Handler
-	// verdict is what the connection needs next.
-	verdict Verdict
 	// arrived is Client.arrivedInWait. It is made once, since a method value is an allocation.
 	arrived func(n int) (wait bool)
 	// due is when the wait for a request is overdue; 0 before it begins.
 	due int64
 	// endless counts the waits that are never overdue, so that each has a due of its own.
 	endless int64
+	// verdict is what the connection needs next.
+	verdict Verdict
 	// served reports whether a request was served.
 	served bool
 }

@@ -21,7 +21,7 @@ import (
 func TestAccessLogIsJSON(t *testing.T) {
 	var out strings.Builder
 	record := NewRecorder(zerolog.New(&out))
-	o := Outcome{Head: new(http1.Request), Status: 200, Cause: assert.AnError}
+	o := Outcome{Head: new(http1.Request), Status: 200, Why: Why{Cause: assert.AnError}}
 	require.NotNil(t, o.Head.Parse([]byte("GET /\x80 HTTP/1.1\r\nHost: a\x80\"b\tc\r\n\r\n")))
 	record.Record(&o, true)
 	assert.True(t, json.Valid([]byte(out.String())), out.String())

@@ -1,8 +1,6 @@
 package outcome
 
 import (
-	"errors"
-
 	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/proxy/http1"
@@ -129,24 +127,6 @@ type caused struct {
 
 func (c *caused) Error() string   { return c.failure.Reason + ": " + c.cause.Error() }
 func (c *caused) Unwrap() []error { return []error{c.failure, c.cause} }
-
-// Explain returns what a step's error says: the failure, and its cause if there is one. A request
-// that was refused has a refusal and no failure.
-func Explain(err error) (f *Failure, cause error, refusal *http1.Refusal) {
-	switch err := err.(type) {
-	case nil:
-	case *Failure:
-		return err, nil, nil
-	case *caused:
-		errors.As(err.cause, &refusal)
-		return err.failure, err.cause, refusal
-	case *http1.Refusal:
-		return nil, nil, err
-	default:
-		return Panicked, err, nil // No step returns another error.
-	}
-	return nil, nil, nil
-}
 
 // IsFailure reports whether err is a failure, with or without its cause.
 func IsFailure(err error) bool {

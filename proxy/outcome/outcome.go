@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -26,15 +27,38 @@ type Outcome struct {
 	Status int
 	// Size is how many bytes of the response's body the client was sent.
 	Size int64
+	Why
+	// Broken reports that the response ended early, WasCut that we cut its connection.
+	Broken, WasCut bool
+
+	counted bool
+}
+
+// Why is why a request failed or was refused.
+type Why struct {
 	// Failure is why it failed; nil if it didn't, or was refused. Cause is for the log.
 	Failure *Failure
 	Cause   error
 	// Refusal is why the request or the response to it was refused; nil if neither was.
 	Refusal *http1.Refusal
-	// Broken reports that the response ended early, WasCut that we cut its connection.
-	Broken, WasCut bool
+}
 
-	counted bool
+// Explain returns what a step's error says: the failure, and its cause if there is one. A request
+// that was refused has a refusal and no failure.
+func Explain(err error) Why {
+	switch err := err.(type) {
+	case nil:
+		return Why{}
+	case *Failure:
+		return Why{Failure: err}
+	case *caused:
+		var refusal *http1.Refusal
+		errors.As(err.cause, &refusal)
+		return Why{Failure: err.failure, Cause: err.cause, Refusal: refusal}
+	case *http1.Refusal:
+		return Why{Refusal: err}
+	}
+	return Why{Failure: Panicked, Cause: err} // No step returns another error.
 }
 
 // Sender is who sent a request.
@@ -52,6 +76,9 @@ type Limit struct {
 	// Allowed reports whether the limit is no reason to refuse.
 	Allowed bool
 }
+
+// Text is the ClientID, for a callee that keeps nothing of it.
+func (l *Limit) Text() string { return http1.Text(l.ClientID) }
 
 // Forwarding is where a request was forwarded to.
 type Forwarding struct {
@@ -94,12 +121,11 @@ func (o *Outcome) AddLimit(name string) *Limit {
 func (o *Outcome) Responds(status int) { o.Status = status }
 
 // Fail notes why the request failed, as a step of the pipeline has returned it.
-func (o *Outcome) Fail(err error) { o.Failure, o.Cause, o.Refusal = Explain(err) }
+func (o *Outcome) Fail(err error) { o.Why = Explain(err) }
 
 // Retry notes that another attempt follows, and the failure of the one before.
 func (o *Outcome) Retry(failure error) {
-	_, cause, _ := Explain(failure)
-	o.Sent.Before = append(o.Sent.Before, Attempt{o.Sent.Backend, cause})
+	o.Sent.Before = append(o.Sent.Before, Attempt{o.Sent.Backend, Explain(failure).Cause})
 }
 
 // Closes reports whether the client's connection can't be used for another request.

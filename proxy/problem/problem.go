@@ -1,4 +1,4 @@
-// Package problem writes the answers that say what went wrong: RFC 9457 problem details, in JSON.
+// Package problem writes the responses that say what went wrong: RFC 9457 problem details, in JSON.
 package problem
 
 import "github.com/valyala/fasthttp"
@@ -37,6 +37,16 @@ type Member struct {
 // Of returns the problem that says no more than an HTTP status and, in detail, why.
 func Of(status int, detail string) Problem {
 	return Problem{Title: fasthttp.StatusMessage(status), Status: status, Detail: detail}
+}
+
+// QuotaExceeded is the problem of a client that is over limits, without their names
+// (draft-ietf-httpapi-ratelimit-headers-11, section "Quota Exceeded").
+func QuotaExceeded() Problem {
+	return Problem{
+		Type:   "https://iana.org/assignments/http-problem-types#quota-exceeded",
+		Title:  "Request cannot be satisfied as assigned quota has been exceeded",
+		Status: fasthttp.StatusTooManyRequests,
+	}
 }
 
 // Write makes p the response, and drops what that held before (a backend's half-copied header,

@@ -43,7 +43,7 @@ func splitReference(ref []byte) (authority, path []byte) {
 // isHidden reports whether an authority is a backend's.
 func (r *Response) isHidden(authority []byte) bool {
 	if len(r.Hidden) == 0 {
-		return isOf(r.Backend, authority)
+		return isOf(r.Authority, authority)
 	}
 	for _, b := range r.Hidden {
 		if isOf(b, authority) {

@@ -22,8 +22,8 @@ type Request struct {
 	Path  *route.Path
 	// Host is sent as Host if it isn't "".
 	Host string
-	// Backend is the backend's authority: the Host of an HTTP/1.0 request that named none.
-	Backend string
+	// Authority is the backend's: the Host of an HTTP/1.0 request that named none.
+	Authority string
 	// RequestID is what identity.AppendRequestID made.
 	RequestID []byte
 	// Via is our name in Via, as ViaName made it; "" writes no Via.
@@ -79,7 +79,7 @@ func (r *Request) appendHost(dst []byte) []byte {
 	case len(r.Received.Host) > 0:
 		return AppendField(dst, headerHost, r.Received.Host)
 	}
-	return AppendField(dst, headerHost, r.Backend)
+	return AppendField(dst, headerHost, r.Authority)
 }
 
 // appendFields writes those of the client's fields that go on to the backend.

@@ -20,7 +20,7 @@ func headOf(t require.TestingT, head string) *Request {
 		Peer:      netip.MustParseAddr("192.0.2.1"),
 		Client:    netip.MustParseAddr("192.0.2.1"),
 		Scheme:    "http",
-		Backend:   "10.0.0.1:8081",
+		Authority: "10.0.0.1:8081",
 		Rules:     &Rules{},
 		RequestID: []byte("id"),
 		Upgrade:   PassesUpgrade(h),

@@ -14,10 +14,10 @@ type Response struct {
 	Scheme string
 	// Host is the host that the client named; it may be empty.
 	Host []byte
-	// Hidden are the authorities (host:port) that clients must not see. With none, it is Backend,
-	// the authority of the backend that responded.
-	Hidden  []string
-	Backend string
+	// Hidden are the authorities (host:port) that clients must not see. With none, it is Authority,
+	// that of the backend that responded.
+	Hidden    []string
+	Authority string
 	// RequestID is what identity.AppendRequestID made.
 	RequestID []byte
 	// Rules are the route's changes of the fields.

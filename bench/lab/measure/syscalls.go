@@ -15,7 +15,7 @@ import (
 	"gopher-equalizer/bench/lab/child"
 )
 
-// ErrNoStrace: this machine can't count system calls.
+// ErrNoStrace reports that this machine can't count system calls.
 var ErrNoStrace = errors.New("strace is not installed")
 
 // Syscalls is a count of system calls in progress.

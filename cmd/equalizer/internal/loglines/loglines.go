@@ -1,4 +1,9 @@
 // Package loglines writes a log without letting anyone wait for its reader.
+//
+// The goroutine that writes the lines also renders them for a console. So a reader that has stopped
+// holds up no request, and the end of the process for two seconds at most. A reader that has ended
+// costs its lines, which are counted. Standard error is tried again ten times a second, so a new
+// reader of a FIFO hears how many were lost.
 package loglines
 
 import (
