@@ -13,24 +13,24 @@ import (
 // BucketReader is what the calls that read buckets need; *limiter.Service is one.
 type BucketReader interface {
 	// Get returns the client's bucket as it is now, or limiter.ErrNotFound if it has none.
-	Get(clientID string) (limiter.Snapshot, error)
+	Get(limit, clientID string) (limiter.Snapshot, error)
 	// List returns a page of the buckets, and whether there are more behind it.
 	List(q limiter.Query) (page []limiter.Snapshot, more bool, err error)
 	// Defaults returns the settings of an unknown client's bucket.
-	Defaults() gcra.Settings
+	Defaults(limit string) (gcra.Settings, error)
 }
 
 // BucketWriter is what the calls that change buckets need; *limiter.Service is one. Each call
 // returns soon after its context has ended. A nil error means that the change is stored.
 type BucketWriter interface {
 	// Create makes a managed bucket.
-	Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
+	Create(ctx context.Context, limit, clientID string, c limiter.Change) (limiter.Written, error)
 	// Put makes a bucket or changes it.
-	Put(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
+	Put(ctx context.Context, limit, clientID string, c limiter.Change) (limiter.Written, error)
 	// Patch changes a bucket that exists.
-	Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
+	Patch(ctx context.Context, limit, clientID string, c limiter.Change) (limiter.Written, error)
 	// Delete removes a bucket, and returns it as it was.
-	Delete(ctx context.Context, clientID string) (limiter.Snapshot, error)
+	Delete(ctx context.Context, limit, clientID string) (limiter.Snapshot, error)
 }
 
 // bucketView is a bucket in JSON.
@@ -96,7 +96,7 @@ func (s *Server) getBucket(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	snap, err := s.sources.Reader.Get(clientID)
+	snap, err := s.sources.Reader.Get(s.settings.Limit, clientID)
 	if errors.Is(err, limiter.ErrNotFound) {
 		return s.noBucket(clientID)
 	}
@@ -108,7 +108,10 @@ func (s *Server) getBucket(ctx *fasthttp.RequestCtx) error {
 
 // noBucket is a 404 with the defaults that the client would get.
 func (s *Server) noBucket(clientID string) error {
-	defaults := s.sources.Reader.Defaults()
+	defaults, err := s.sources.Reader.Defaults(s.settings.Limit)
+	if err != nil {
+		return err
+	}
 	refused := refuse(limiter.ErrNotFound, "client_id %q has no bucket: its next request starts one on the defaults", clientID)
 	return refused.with("defaults", defaultsView(defaults))
 }
@@ -146,12 +149,12 @@ func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
 // change makes a change by a method of the Writer, and logs it.
 func (s *Server) change(
 	ctx *fasthttp.RequestCtx, clientID string, c limiter.Change,
-	method func(context.Context, string, limiter.Change) (limiter.Written, error),
+	method func(context.Context, string, string, limiter.Change) (limiter.Written, error),
 ) (limiter.Written, error) {
 	deadline, cancel := s.writeContext()
 	defer cancel()
 	audit := write{s, ctx, clientID, c}
-	written, err := method(deadline, clientID, c)
+	written, err := method(deadline, s.settings.Limit, clientID, c)
 	if err != nil {
 		return limiter.Written{}, audit.failed(err)
 	}
@@ -167,7 +170,7 @@ func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
 	deadline, cancel := s.writeContext()
 	defer cancel()
 	audit := write{s, ctx, clientID, limiter.Change{}}
-	was, err := s.sources.Writer.Delete(deadline, clientID)
+	was, err := s.sources.Writer.Delete(deadline, s.settings.Limit, clientID)
 	if err != nil {
 		return audit.failed(err)
 	}

@@ -70,7 +70,7 @@ func changeText(c limiter.Change) string {
 }
 
 func queryText(q limiter.Query) string {
-	text := fmt.Sprintf("{After:%s Offset:%d Limit:%d", q.After, q.Offset, q.Limit)
+	text := fmt.Sprintf("{After:%s Offset:%d Limit:%d", q.After.ClientID, q.Offset, q.Limit)
 	if q.Prefix != "" {
 		text += " Prefix:" + q.Prefix
 	}
@@ -88,7 +88,7 @@ func (f *fakeLimiter) takeCalls() []string {
 	return calls
 }
 
-func (f *fakeLimiter) Get(clientID string) (limiter.Snapshot, error) {
+func (f *fakeLimiter) Get(_, clientID string) (limiter.Snapshot, error) {
 	f.note("Get", fmt.Sprintf("%q", clientID))
 	return f.snap, f.err
 }
@@ -98,26 +98,26 @@ func (f *fakeLimiter) List(q limiter.Query) ([]limiter.Snapshot, bool, error) {
 	return f.page, f.more, f.err
 }
 
-func (f *fakeLimiter) Defaults() gcra.Settings {
-	return gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}
+func (f *fakeLimiter) Defaults(string) (gcra.Settings, error) {
+	return gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, nil
 }
 
-func (f *fakeLimiter) Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error) {
+func (f *fakeLimiter) Create(ctx context.Context, _, clientID string, c limiter.Change) (limiter.Written, error) {
 	f.noteWrite(ctx, "Create", clientID, c)
 	return f.written()
 }
 
-func (f *fakeLimiter) Put(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error) {
+func (f *fakeLimiter) Put(ctx context.Context, _, clientID string, c limiter.Change) (limiter.Written, error) {
 	f.noteWrite(ctx, "Put", clientID, c)
 	return f.written()
 }
 
-func (f *fakeLimiter) Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error) {
+func (f *fakeLimiter) Patch(ctx context.Context, _, clientID string, c limiter.Change) (limiter.Written, error) {
 	f.noteWrite(ctx, "Patch", clientID, c)
 	return f.written()
 }
 
-func (f *fakeLimiter) Delete(ctx context.Context, clientID string) (limiter.Snapshot, error) {
+func (f *fakeLimiter) Delete(ctx context.Context, _, clientID string) (limiter.Snapshot, error) {
 	f.noteWrite(ctx, "Delete", clientID, limiter.Change{})
 	if f.before == nil {
 		return limiter.Snapshot{}, f.err

@@ -49,7 +49,7 @@ func parseParameter(pair string, q *limiter.Query, seen map[string]bool) (err er
 	case "offset":
 		q.Offset, err = parseCount(name, value, 0, limiter.MaxWindow)
 	case "after":
-		q.After, err = value, checkClientID(value)
+		q.After, err = behindClient(value), checkClientID(value)
 	case "prefix":
 		q.Prefix, err = value, checkPrefix(value)
 	case "managed":
@@ -88,11 +88,11 @@ func parseManaged(value string) (*bool, error) {
 // it was made, there is no client_id to go on from, so the Link is to the same page.
 func nextPage(q limiter.Query, page []limiter.Snapshot) string {
 	if len(page) > 0 {
-		q.After, q.Offset = page[len(page)-1].ClientID, 0
+		q.After, q.Offset = behindClient(page[len(page)-1].ClientID), 0
 	}
 	values := url.Values{"limit": {strconv.Itoa(q.Limit)}}
-	if q.After != "" {
-		values.Set("after", q.After)
+	if q.After != (limiter.Place{}) {
+		values.Set("after", q.After.ClientID)
 	}
 	if q.Offset > 0 {
 		values.Set("offset", strconv.Itoa(q.Offset))
@@ -104,4 +104,10 @@ func nextPage(q limiter.Query, page []limiter.Snapshot) string {
 		values.Set("managed", strconv.FormatBool(*q.Managed))
 	}
 	return "</buckets?" + values.Encode() + `>; rel="next"`
+}
+
+// behindClient is the place behind all buckets of a client.
+func behindClient(clientID string) limiter.Place {
+	const afterEveryName = "\xff"
+	return limiter.Place{ClientID: clientID, Limit: afterEveryName}
 }

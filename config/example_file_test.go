@@ -57,6 +57,10 @@ func TestTheFileShowsTheDefaults(t *testing.T) {
 	p.Health.Statuses = c.Pools["default"].Health.Statuses
 	require.Empty(t, p.Health.Statuses) // [] in the file
 	want.Pools["default"] = p
+	l := want.Limits["default"]
+	l.Tiers = c.Limits["default"].Tiers
+	require.Empty(t, l.Tiers) // a table with nothing in it
+	want.Limits["default"] = l
 	require.Equal(t, want, c)
 }
 

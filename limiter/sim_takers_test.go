@@ -45,7 +45,7 @@ func (w *simWorld) takes(c *simClient) {
 
 func (w *simWorld) take(c *simClient) {
 	w.during(&simOp{client: c, taker: &simTaker{}}, func() {
-		w.took(c, w.s.Take(c.id))
+		w.took(c, w.s.limits[c.limit].Take(c.id, 1))
 	})
 }
 
@@ -62,7 +62,7 @@ func (w *simWorld) takeLate(c *simClient) {
 			op.changes = -1 // a flush that isn't over may have raised the limit
 			w.stack = append(w.stack, op)
 		}
-		w.during(op, func() { w.took(c, w.s.Take(c.id)) })
+		w.during(op, func() { w.took(c, w.s.limits[c.limit].Take(c.id, 1)) })
 	})
 	w.resume(late)
 }

@@ -93,7 +93,7 @@ type simWorld struct {
 	skew   int64 // of the wall clock
 
 	clients  []*simClient
-	blank    int64 // the arrival time of a client without a bucket
+	blank    [simLimits]int64 // the arrival time of a client without a bucket
 	stack    []*simOp
 	late     []*simLate
 	quiet    bool // no steps: the oracle is looking
@@ -140,21 +140,29 @@ var simDawn = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 
 func newSimWorld(seed uint64) *simWorld {
 	w := &simWorld{dice: rand.New(rand.NewPCG(seed, 5)), count: map[string]int{}}
-	w.store = &simStore{w: w, rows: map[string]simRow{}, stopped: simStop{at: time.Unix(0, 0)}}
+	w.store = &simStore{w: w, rows: map[Key]simRow{}, spaces: map[uint32]simSpace{}}
 	w.o = Options{
-		Settings:      w.settings(),
-		MaxBuckets:    1000,
 		FlushInterval: time.Second,
 		StoreTimeout:  time.Hour,
-		Strict:        seed%2 == 0,
 		Clock:         simClock{w},
 		Logger:        zerolog.Nop(),
 	}
-	for _, id := range []string{"client-a", "client-b", "client-c", "client-d"} {
-		w.clients = append(w.clients, &simClient{id: id, is: gcra.NewRate(w.o.Settings)})
+	for i := range simLimits {
+		o := LimitOptions{Name: string(rune('a' + i)), Settings: w.settings(), MaxBuckets: 1000, Strict: seed>>i%2 == 1}
+		w.o.Limits = append(w.o.Limits, o)
+		w.clients = append(w.clients, &simClient{id: "client-a", limit: i, is: gcra.NewRate(o.Settings)})
 	}
+	w.clients = append(w.clients, &simClient{id: "client-b", is: gcra.NewRate(w.o.Limits[0].Settings)})
 	return w
 }
+
+// simLimits is how many limits there are. One client has a bucket under each, and another one under
+// the first.
+const simLimits = 3
+
+func (w *simWorld) table(c *simClient) *table.Table { return w.s.limits[c.limit].table }
+
+func (w *simWorld) limit(c *simClient) *LimitOptions { return &w.o.Limits[c.limit] }
 
 func (w *simWorld) settings() gcra.Settings {
 	per := []time.Duration{300 * time.Millisecond, time.Second, 7 * time.Second, time.Minute}
@@ -353,7 +361,8 @@ func (w *simWorld) flush() {
 
 // reap drops one client's bucket if it can. Each client has a shard of its own.
 func (w *simWorld) reap() {
-	t, c := w.s.table, w.sameOrOther()
+	c := w.sameOrOther()
+	t := w.table(c)
 	if w.locked(c) {
 		return
 	}
@@ -394,11 +403,11 @@ func (w *simWorld) put(c *simClient) {
 	switch w.dice.IntN(3) {
 	case 0:
 		c.pending.create = true
-		_, err = w.s.Create(ctx, c.id, change)
+		_, err = w.s.Create(ctx, w.limit(c).Name, c.id, change)
 	case 1:
-		_, err = w.s.Put(ctx, c.id, change)
+		_, err = w.s.Put(ctx, w.limit(c).Name, c.id, change)
 	case 2:
-		_, err = w.s.Patch(ctx, c.id, change)
+		_, err = w.s.Patch(ctx, w.limit(c).Name, c.id, change)
 	}
 	w.note("put", c.id, change, err)
 	w.ended(c, err)
@@ -415,7 +424,7 @@ func (c Change) capacity(of *simClient) int64 {
 
 func (w *simWorld) delete(c *simClient) {
 	w.begin(c, &simPlan{deletes: true})
-	_, err := w.s.Delete(context.Background(), c.id)
+	_, err := w.s.Delete(context.Background(), w.limit(c).Name, c.id)
 	w.note("delete", c.id, err)
 	w.ended(c, err)
 }
@@ -466,9 +475,9 @@ func (w *simWorld) start(clean bool) {
 			w.started(clean)
 			return
 		}
-		clean = clean && !w.store.stopped.at.IsZero() // it may have noted that it is there
+		clean = clean && w.store.stoppedInOrder() // it may have noted that it is there
 		w.store.settle(w.dice.IntN(2) == 0)
-		clean = clean && !w.store.stopped.at.IsZero()
+		clean = clean && w.store.stoppedInOrder()
 		w.store.away = false
 		if err != nil && !errors.Is(err, errSimAway) && !errors.Is(err, ErrInDoubt) {
 			w.fail("start: %v", err)
@@ -486,10 +495,12 @@ func (w *simWorld) boot() *Service {
 		w.fail("%v", err)
 	}
 	for {
-		s.table.FixKeys(w.dice.Uint64(), w.dice.Uint64(), w.dice.Uint64())
-		shards := map[int]bool{}
+		shards := map[[2]int]bool{}
+		for _, l := range s.limits {
+			l.table.FixKeys(w.dice.Uint64(), w.dice.Uint64(), w.dice.Uint64())
+		}
 		for _, c := range w.clients {
-			shards[s.table.ShardOf(c.id)] = true
+			shards[[2]int{c.limit, s.limits[c.limit].table.ShardOf(c.id)}] = true
 		}
 		if len(shards) == len(w.clients) {
 			return s

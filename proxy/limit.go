@@ -21,10 +21,10 @@ type LimitUse struct {
 	problem problem.Encoded
 }
 
-// Limiter is what the proxy needs of limiter.Service.
+// Limiter is what the proxy needs of limiter.Limit.
 type Limiter interface {
-	// Take spends a token of the client's bucket, if there is one. It must not keep clientID.
-	Take(clientID string) limiter.Decision
+	// Take spends tokens of the client's bucket, if they are there. It must not keep clientID.
+	Take(clientID string, cost int64) limiter.Decision
 }
 
 // A Key makes no client_id that is too long for the limiter.
@@ -41,7 +41,7 @@ func NewLimitUse(name string, key identity.Key, limit Limiter) LimitUse {
 
 // take spends a token of a client's. If there is none, it begins the response that says so.
 func (u *LimitUse) take(clientID string, own *rewrite.Reply) (allowed bool) {
-	d := u.Limit.Take(clientID)
+	d := u.Limit.Take(clientID, 1)
 	if !d.Allowed {
 		u.refuse(own, d)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -133,21 +135,50 @@ func newRoute(c config.Config, pool *balancer.Pool, limits *limiter.Service) (pr
 		return r, nil
 	}
 	key, err := identity.ParseKey(limit.Key, limit.Secret)
-	r.Limits = []proxy.LimitUse{proxy.NewLimitUse(limitName, key, limits)}
+	r.Limits = []proxy.LimitUse{proxy.NewLimitUse(limitName, key, limits.Limit(limitName))}
 	return r, err
 }
 
-func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.Logger) limiter.Options {
-	return limiter.Options{
-		Settings:      gcra.Settings{Capacity: limit.Capacity, Refill: limit.Refill},
-		MaxBuckets:    int64(limit.MaxBuckets),
-		FlushInterval: c.FlushInterval,
-		Strict:        c.Durability == config.DurabilityStrict,
-		StoreTimeout:  c.Timeout,
-		Volatile:      c.Driver == config.StoreMemory,
+func limiterOptions(c config.Config, late bool, log zerolog.Logger) (limiter.Options, error) {
+	o := limiter.Options{
+		MigrateTo:     c.Store.MigrateTo,
+		LimitsKept:    c.Store.LimitsKept,
+		FlushInterval: c.Store.FlushInterval,
+		StoreTimeout:  c.Store.Timeout,
+		Volatile:      c.Store.Driver == config.StoreMemory,
 		LoadLater:     late,
 		Logger:        log,
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
+		limit, err := limitOptions(name, c.Limits[name])
+		if err != nil {
+			return limiter.Options{}, err
+		}
+		limit.Strict = c.DurabilityOf(name) == config.DurabilityStrict
+		o.Limits = append(o.Limits, limit)
+	}
+	return o, nil
+}
+
+func limitOptions(name string, limit config.Limit) (limiter.LimitOptions, error) {
+	key, err := identity.ParseKey(limit.Key, limit.Secret)
+	if err != nil {
+		return limiter.LimitOptions{}, err
+	}
+	o := limiter.LimitOptions{
+		Name:        name,
+		Fingerprint: key.Fingerprint(),
+		Settings:    limit.Settings(),
+		Tiers:       map[string]gcra.Settings{},
+		MaxBuckets:  int64(limit.MaxBuckets),
+	}
+	if plain, secret := key.PlainFingerprint(); secret {
+		o.Plain, o.Secret = plain, key.ClientID
+	}
+	for tier := range limit.Tiers {
+		o.Tiers[tier] = limit.SettingsOf(tier)
+	}
+	return o, nil
 }
 
 // fewProcs is how many processors are enough under little load. A thread that waits for a disk to

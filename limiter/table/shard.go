@@ -44,8 +44,9 @@ type shard struct {
 
 	shape   sync.Mutex // held while the number of pages changes or must not change
 	buckets atomic.Int64
+	kills   atomic.Int64 // how many buckets were killed, or are about to be
 	dirty   dirtyList
-	_       [cacheLine - 40]byte
+	_       [cacheLine - 48]byte
 }
 
 const cacheLine = 64
