@@ -23,25 +23,26 @@ type Use struct {
 // that moment, but in any time no more is admitted than each limit allows. It waits and allocates
 // as little as Limit.Take.
 func Take(uses []Use) (allowed bool) {
-	if len(uses) == 1 {
+	switch len(uses) {
+	case 0:
+		return true
+	case 1:
 		u := &uses[0]
 		u.Decision = u.Limit.Take(u.ClientID, u.Cost)
 		return u.Decision.Allowed
 	}
+	return take(uses, uses[0].Limit.clock.Monotonic())
+}
+
+func take(uses []Use, now int64) (allowed bool) {
 	allowed = true
-	now := int64(0)
 	for i := range uses {
 		u := &uses[i]
-		if i == 0 {
-			now = u.Limit.clock.Monotonic()
-		}
 		u.Limit.table.Look(&u.seen, u.ClientID, u.Cost, now)
 		//mutant:true several-are-taken-although-one-refuses
 		allowed = allowed && u.seen.Outcome == table.Allowed
 	}
-	if allowed {
-		allowed = spend(uses, now)
-	}
+	allowed = allowed && spend(uses, now)
 	for i := range uses {
 		uses[i].decide(now)
 	}

@@ -32,7 +32,10 @@ func (l *Limit) Take(clientID string, cost int64) Decision {
 		return l.look(clientID, now)
 	}
 	t := l.table.Take(clientID, cost, now)
-	return l.decide(t, cost, now)
+	if t.Limit == table.Never { // As decide, which isn't inlined.
+		return decisionOf(t.Rate, cost, t.Outcome == table.Allowed, t.TAT, now)
+	}
+	return l.decideReserved(t, cost, now)
 }
 
 // look is a take that costs nothing.
