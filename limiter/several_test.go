@@ -97,8 +97,8 @@ func TestAllLimitsThatRefuseAreKnown(t *testing.T) {
 	require.Equal(t, time.Hour, longest)
 }
 
-// A cost of 0 is never refused, and makes no bucket. One above a managed bucket's capacity is cut to
-// it.
+// A cost of 0 is never refused, and makes no bucket. One above a managed bucket's capacity is cut
+// to it.
 func TestCosts(t *testing.T) {
 	f := newFixture(t)
 	for range 3 {
@@ -166,10 +166,8 @@ type tickingClock struct{ now atomic.Int64 }
 func (c *tickingClock) Monotonic() int64 { return c.now.Add(1 + rand.Int64N(20_000)) }
 func (c *tickingClock) Wall() time.Time  { return dawn.Add(time.Duration(c.now.Load())) }
 
-// All processors take from several limits in various orders, most of which refuse, while buckets
-// move, are flushed, and are reaped. What comes of it is within the law for each limit, and in the
-// end the buckets hold no less than the law leaves them: nothing that was given back is lost, but for
-// what other takers had refused meanwhile.
+// All processors take from several limits in various orders, while buckets move, are flushed, and
+// are reaped. What is admitted is within the law for each limit.
 func TestSeveralKeepTheLawOnAllProcessors(t *testing.T) {
 	settings := []gcra.Settings{settingsOf(40, time.Millisecond), settingsOf(8, 200*time.Microsecond), settingsOf(15, 400*time.Microsecond)}
 	clock := &tickingClock{}
@@ -178,7 +176,6 @@ func TestSeveralKeepTheLawOnAllProcessors(t *testing.T) {
 	type key struct{ limit, client int }
 	var mu sync.Mutex
 	admitted := map[key][]admission{}
-	lost := atomic.Int64{}
 	work := func(dice *rand.Rand) {
 		mine := map[key][]admission{}
 		for range rounds / runtime.GOMAXPROCS(0) {
@@ -194,9 +191,6 @@ func TestSeveralKeepTheLawOnAllProcessors(t *testing.T) {
 				if ok && uses[i].Cost > 0 {
 					mine[key{n, client}] = append(mine[key{n, client}], admission{now, uses[i].Cost})
 				}
-			}
-			if !ok && !slices.ContainsFunc(uses, func(u Use) bool { return !u.Decision.Allowed }) {
-				lost.Add(1) // there is enough again
 			}
 		}
 		mu.Lock()
@@ -232,11 +226,10 @@ func TestSeveralKeepTheLawOnAllProcessors(t *testing.T) {
 		require.Greater(t, len(a), 100, "limit %d, client %d", k.limit, k.client)
 		requireLaw(t, settings[k.limit], a, fmt.Sprint("limit ", k.limit, ", client ", k.client))
 	}
-	t.Logf("%d refused although there is enough by now", lost.Load())
 }
 
-// What is given back is what the bucket hasn't earned since, and the law holds whatever else happens
-// to the bucket.
+// What is given back is what the bucket hasn't earned since, and the law holds whatever else
+// happens to the bucket.
 func TestGiveBack(t *testing.T) {
 	const minute = int64(time.Minute)
 	for name, test := range map[string]struct {
@@ -305,7 +298,7 @@ func (f *fixture) moveAll() {
 // limitTokens are the whole tokens that the client has, whether there is a bucket or not.
 func (f *fixture) limitTokens(clientID string) int64 { return f.Limit.Take(clientID, 0).Remaining }
 
-// Takers of two limits, of which one refuses when others are faster, leave the other one full.
+// Takers of two limits leave one as it was whenever the other refuses.
 func TestALostRaceLeavesTheOthersAsTheyWere(t *testing.T) {
 	s := openSeveral(t, &fakeClock{}, newFakeStore(), settingsOf(100_000, time.Hour), settingsOf(500, time.Hour))
 	var all sync.WaitGroup

@@ -30,12 +30,16 @@ type simClient struct {
 	late    int64    // earned at the old refill while an operator's write was on its way; its row doesn't have it
 	soon    int64    // earned at the new one meanwhile, as its row has it
 	writes  int      // of operators, that memory has
+	changes int      // likewise, and deletions
 	pending *simPlan // an operator's write that isn't over
 }
 
 // key is what the store knows the bucket by: the store was empty, and the limits were named in
 // their order.
 func (c *simClient) key() Key { return Key{uint32(c.limit + 1), c.id} }
+
+// price is the credit that a take costs: at most all that the bucket can hold.
+func (c *simClient) price(cost int64) int64 { return min(cost, c.is.Capacity) * c.is.Interval }
 
 // simPlan is what an operator asked for.
 type simPlan struct {
@@ -92,34 +96,46 @@ func (w *simWorld) Step(b *table.Bucket) {
 	w.step(false)
 }
 
-// Spent implements table.Simulator: a taker has spent a token of a bucket whose arrival time was
-// old.
+// Spent implements table.Simulator: a taker has spent tokens of a bucket whose arrival time was
+// old, or given some back.
 func (w *simWorld) Spent(b *table.Bucket, old, tat int64) {
 	name := b.ClientID()
 	if name == "" {
 		return
 	}
 	op := w.stack[len(w.stack)-1]
-	c := op.client
+	c, use := op.client, w.useOf(op, b)
+	if use != nil {
+		c, op.cost = use.client, use.cost
+	}
 	if c == nil || c.id != name {
 		w.fail("a token of %q was spent by nobody", name)
 	}
 	var seen table.Observation
 	w.quietly(func() { seen = w.table(c).ObservationOf(b, old) })
 	w.observe(c, seen)
-	w.spend(c, op, w.true(tat))
+	switch {
+	case tat >= old:
+		w.spend(c, op, w.true(tat))
+		use.spent()
+	case use == nil:
+		w.fail("%q was given tokens back that it had not spent", c.id)
+	default:
+		w.giveBack(use, op, old-tat)
+	}
 }
 
-// spend follows a token that was spent.
+// spend follows tokens that were spent.
 func (w *simWorld) spend(c *simClient, op *simOp, tat int64) {
-	if want := max(c.tat, op.now) + c.is.Interval; tat != want {
-		w.fail("%q: spending a token came to %d, not %d", c.id, tat, want)
+	price := c.price(op.cost)
+	if want := max(c.tat, op.now) + price; tat != want {
+		w.fail("%q: spending %d tokens came to %d, not %d", c.id, op.cost, tat, want)
 	}
 	if tat-op.now > c.is.Span {
-		w.fail("%q spent a token that it did not have", c.id)
+		w.fail("%q spent tokens that it did not have", c.id)
 	}
 	c.tat = tat
-	c.spent++
+	c.spent += price / c.is.Interval
 }
 
 // took checks a taker's decision.
@@ -128,12 +144,13 @@ func (w *simWorld) took(c *simClient, d Decision) {
 	if !d.Allowed {
 		w.looked(c)
 	}
-	next := max(c.tat, op.now) + c.is.Interval
+	price := c.price(op.cost)
+	next := max(c.tat, op.now) + price
 	seen, inTransit := w.peek(c)
 	switch {
 	case d.Allowed:
 		w.note("take", c.id)
-		c.told++
+		c.told += price / c.is.Interval
 		if !w.stepped {
 			w.observeSpent(c, op, seen)
 		}
@@ -213,6 +230,7 @@ func (w *simWorld) forget(c *simClient) {
 	if c.pending != nil && c.pending.deletes && c.pending.written {
 		c.pending.applied = true
 	}
+	c.changes++
 	c.is, c.managed, c.known, c.tat, c.covered = gcra.NewRate(w.limit(c).Settings), false, nil, w.blank[c.limit], c.spent
 }
 
@@ -258,6 +276,7 @@ func (w *simWorld) applies(c *simClient, p *simPlan, seen table.Observation, tat
 	}
 	p.applied = true
 	c.writes++
+	c.changes++
 	c.late, c.soon = c.is.Convert(min(c.is.Span, w.now-p.at), p.is), w.now-p.at
 	c.is, c.managed, c.tat = p.is, true, tat
 	c.covered = max(c.covered, p.spent)

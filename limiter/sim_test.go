@@ -72,7 +72,7 @@ func simulate(t *testing.T, usual int, stepped bool) {
 	t.Logf("%v", total)
 	for _, what := range []string{
 		"crash", "crash in the middle", "stop", "take", "refused", "flush", "flush that failed",
-		"put", "delete", "in doubt", "reap", "grow", "regained",
+		"put", "delete", "in doubt", "reap", "grow", "regained", "several", "several refused",
 	} {
 		if total[what] == 0 && steps >= simSteps {
 			t.Errorf("there was no %s", what)
@@ -113,6 +113,8 @@ type simOp struct {
 	now    int64 // the clock as it last read it, true time
 	admin  bool
 	taker  *simTaker // nil: it is none
+	cost   int64     // of the taker
+	uses   []*simUse // of a taker from several limits
 	// changes are those of limits until it began: a taker may have seen one as it was then.
 	changes int
 }
@@ -228,8 +230,10 @@ func (w *simWorld) anything() {
 	switch n := w.dice.IntN(100); {
 	case w.s.doubt.Load() != nil && n%10 == 0:
 		w.stop()
-	case n < 50:
+	case n < 42:
 		w.takes(w.someone())
+	case n < 50:
+		w.takeSeveral()
 	case n < 64:
 		w.wait()
 	case n < 76:
@@ -286,7 +290,9 @@ func (w *simWorld) between() {
 	if w.s == nil || w.stopping || len(w.stack) > 2 {
 		return
 	}
-	switch n := w.dice.IntN(14); {
+	switch n := w.dice.IntN(15); {
+	case n == 14:
+		w.takeSeveral()
 	case n < 6:
 		if c := w.sameOrOther(); !w.waits(c) {
 			w.takes(c)
