@@ -67,9 +67,8 @@ func spend(uses []Use, now int64) bool {
 func giveBack(uses []Use) {
 	for i := range uses {
 		u := &uses[i]
-		now := u.Limit.clock.Monotonic()
-		u.Limit.table.GiveBack(&u.seen, now)
-		u.Limit.table.Look(&u.seen, u.ClientID, u.Cost, now)
+		u.Limit.table.GiveBack(&u.seen, u.Limit.clock)
+		u.Limit.table.Look(&u.seen, u.ClientID, u.Cost, u.Limit.clock.Monotonic())
 	}
 }
 

@@ -30,6 +30,7 @@ type simClient struct {
 	late    int64    // earned at the old refill while an operator's write was on its way; its row doesn't have it
 	soon    int64    // earned at the new one meanwhile, as its row has it
 	writes  int      // of operators, that memory has
+	given   int64    // back, and not in a row that a flush has committed since
 	changes int      // likewise, and deletions
 	pending *simPlan // an operator's write that isn't over
 }
@@ -427,7 +428,7 @@ func (w *simWorld) started(clean bool) {
 		}
 		w.compareStart(c, clean, is, isManaged, at)
 		w.store.read(c.key())
-		c.late, c.soon = 0, 0
+		c.late, c.soon, c.given = 0, 0, 0
 		c.is, c.managed, c.tat, c.known, c.told, c.covered, c.pending = is, isManaged, at, seen.Bucket, c.spent, c.spent, nil
 	}
 }
@@ -488,9 +489,9 @@ func (w *simWorld) mayLose(c *simClient, clean bool) int64 {
 	}
 	switch {
 	case clean || !w.limit(c).Strict:
-		return back + c.late + simRounding
+		return back + c.late + c.given + simRounding
 	case !ok || math.IsInf(row.Reserved, 1):
 		return c.is.Span
 	}
-	return back + c.late + c.is.Reserved(row.Reserved) + simRounding
+	return back + c.late + c.given + c.is.Reserved(row.Reserved) + simRounding
 }

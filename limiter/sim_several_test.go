@@ -10,10 +10,10 @@ type simUse struct {
 	cost   int64
 
 	took    bool
+	price   int64
 	tat     int64 // after the take, true time
 	changes int   // of the client's bucket, by then
 	gave    int64 // credit that was given back
-	at      int64 // when
 }
 
 // useOf is the use of the limit that the bucket is of; nil: the operation isn't from several.
@@ -31,7 +31,8 @@ func (w *simWorld) useOf(op *simOp, b *table.Bucket) (use *simUse) {
 // spent notes what a taker from several has spent.
 func (u *simUse) spent() {
 	if u != nil {
-		u.took, u.tat, u.changes = true, u.client.tat, u.client.changes
+		c := u.client
+		u.took, u.price, u.tat, u.changes = true, c.price(u.cost), c.tat, c.changes
 	}
 }
 
@@ -44,12 +45,13 @@ func (w *simWorld) giveBack(u *simUse, op *simOp, amount int64) {
 		w.fail("%q was given back what it had not spent", c.id)
 	case u.changes != c.changes:
 		w.fail("%q was given tokens back although its bucket is another one", c.id)
-	case amount > min(c.price(u.cost), u.tat-op.now):
+	case amount > min(u.price, u.tat-op.now):
 		w.fail("%q was given back more than it lacked", c.id)
 	}
-	u.gave, u.at = amount, op.now
+	u.gave = amount
 	c.tat -= amount
-	c.told += c.price(u.cost) / c.is.Interval // No crash gives it back again.
+	c.given += amount
+	c.told += u.price / c.is.Interval // No crash gives it back again.
 	w.note("given back", c.id)
 }
 
@@ -84,9 +86,9 @@ func (w *simWorld) takeSeveral() {
 	})
 }
 
-// others counts what may kill or move a bucket while a taker is at work.
+// others counts what may kill or move a bucket, or give back, while a taker is at work.
 func (w *simWorld) others() (n int) {
-	for _, what := range []string{"put", "delete", "flush", "flush that failed", "reap", "grow", "stored"} {
+	for _, what := range []string{"put", "delete", "flush", "flush that failed", "reap", "grow", "stored", "several refused"} {
 		n += w.count[what]
 	}
 	return n
@@ -109,7 +111,7 @@ func (w *simWorld) tookOne(op *simOp, u *simUse, allowed, alone bool) {
 		c.told += price / c.is.Interval
 	case !u.took:
 		w.looked(c)
-	case u.gave == 0 && alone && u.tat > op.now, u.gave > 0 && u.gave != min(price, u.tat-u.at):
-		w.fail("several were refused, and %q got %d of %d back", c.id, u.gave, price)
+	case alone && (u.gave == 0 && u.tat > op.now || u.gave > 0 && u.gave < min(u.price, u.tat-op.now)):
+		w.fail("several were refused, and %q got %d of %d back", c.id, u.gave, u.price)
 	}
 }

@@ -358,6 +358,7 @@ func (w *simWorld) flush() {
 		w.note("flush")
 		for i, c := range w.clients {
 			c.covered = max(c.covered, began[i].told)
+			c.given = max(0, c.given-began[i].given)
 			if c.writes == began[i].writes {
 				c.late, c.soon = 0, 0
 			}

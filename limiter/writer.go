@@ -86,8 +86,8 @@ func (w *writer) write(ctx context.Context, batch Batch) error {
 	return err
 }
 
-// writeBucket writes one bucket's row. If it is unknown whether the store took it, the store is asked
-// later, and inDoubt follows what it has. The caller holds the write lock.
+// writeBucket writes one bucket's row. If it is unknown whether the store took it, the store is
+// asked later, and inDoubt follows what it has. The caller holds the write lock.
 func (w *writer) writeBucket(ctx context.Context, batch Batch, inDoubt *doubtedWrite) error {
 	err := w.write(ctx, batch)
 	if errors.Is(err, ErrInDoubt) {

@@ -41,7 +41,6 @@ func (c *Claim) Clean(b *Bucket) (tat int64) { return c.shard.dirty.clean(b) }
 
 // kill ends a live bucket, and returns what it held.
 func (c *Claim) kill(b *Bucket, now int64) gcra.Holding {
-	c.shard.kills.Add(1) // Before it is dead, for those who have taken from it: see GiveBack.
 	was := b.kill()
 	c.shard.dirty.count.Add(-(was & dirtyBit))
 	return c.Rate(b).Holding(was>>1, now)

@@ -66,18 +66,9 @@ func (t *Table) reapBucket(s *shard, e entry, b *Bucket, now int64) bool {
 	//mutant:false a-reaped-bucket-keeps-its-row
 	case b.Has(Stored):
 		s.dirty.mark(e.page, b, now)
-	default:
-		return t.dropIfFull(s, b, now)
+	case b.killIfFull(now):
+		t.drop(s, b)
+		return true
 	}
 	return false
-}
-
-// dropIfFull reports whether it dropped the bucket.
-func (t *Table) dropIfFull(s *shard, b *Bucket, now int64) bool {
-	s.kills.Add(1)
-	if !b.killIfFull(now) {
-		return false
-	}
-	t.drop(s, b)
-	return true
 }

@@ -44,9 +44,8 @@ type shard struct {
 
 	shape   sync.Mutex // held while the number of pages changes or must not change
 	buckets atomic.Int64
-	kills   atomic.Int64 // how many buckets were killed, or are about to be
 	dirty   dirtyList
-	_       [cacheLine - 48]byte
+	_       [cacheLine - 40]byte
 }
 
 const cacheLine = 64

@@ -14,7 +14,7 @@ type Sight struct {
 	entry    entry
 	shard    *shard
 	hash     uint64
-	kills    int64 // of the shard, before the bucket was found
+	before   int64 // givenBack of the slab, before the bucket was spent from
 }
 
 // Look sees what a take of so many tokens would come to. A cost of 0 is never refused.
@@ -25,7 +25,6 @@ func (t *Table) Look(seen *Sight, clientID string, cost, now int64) {
 }
 
 func (t *Table) lookAgain(seen *Sight, now int64) {
-	seen.kills = seen.shard.kills.Load()
 	for {
 		e := seen.shard.entry(seen.hash)
 		b := e.find(seen.hash, seen.clientID)
@@ -44,6 +43,7 @@ func (t *Table) lookAgain(seen *Sight, now int64) {
 // see judges a bucket. It reports false if the bucket has moved, or was replaced.
 func (t *Table) see(seen *Sight, b *Bucket, e entry, now int64) bool {
 	r, limit := e.rateOf(b, t.defaults), limitOf(b.marks.Load())
+	seen.before = e.givenBack.Load() // Before arrival, which a later give-back changes.
 	was := b.arrival.Load()
 	if was < 0 {
 		return false
@@ -96,42 +96,42 @@ func (t *Table) Reserve(seen *Sight, now int64) {
 	seen.shard.refuse(seen.entry.page, seen.bucket, seen.Rate, price, seen.was, now)
 }
 
+// Clock is what GiveBack reads the time from: a limiter.Clock.
+type Clock interface{ Monotonic() int64 }
+
 // GiveBack undoes a Spend that was Allowed, as far as the bucket hasn't earned since what was
-// spent. It gives to the very bucket that was spent from, or to nobody: an operator who has written
-// it has said what it holds. Of a bucket that has moved it is certain only while none of its shard
-// was killed.
-func (t *Table) GiveBack(seen *Sight, now int64) {
-	//mutant:first what-was-earned-since-is-given-back-too
-	amount := min(seen.Rate.Price(seen.cost), seen.TAT-now)
-	if seen.cost == 0 || amount <= 0 {
-		return
-	}
-	if t.giveBack(seen.shard, seen.entry.page, seen.bucket, amount, now) {
-		return
+// spent. It gives to the very bucket that was spent from, or to nobody. An operator who has written
+// the bucket, or a move to another slab, ends that one.
+//
+// What the bucket still lacks of the spending is at most the arrival time after it, less the
+// present time, and less what others have given back since: that has moved the bucket's later
+// spending to earlier times. Of the others only the sum is known, over the buckets of the slab.
+func (t *Table) GiveBack(seen *Sight, clock Clock) {
+	if seen.cost == 0 || seen.bucket == t.overflowOf(seen.hash) {
+		return // Clients of other pages give back to that one, too.
 	}
 	c := t.Claim(seen.clientID)
 	defer c.Release()
-	//mutant:false a-take-is-given-back-to-another-bucket
-	if seen.shard.kills.Load() != seen.kills {
+	if c.entry.slab != seen.entry.slab {
 		return
 	}
-	if b := c.Live(); b != nil {
-		t.giveBack(c.shard, c.entry.page, b, amount, now)
-	}
-}
-
-// giveBack reports false if the bucket isn't alive.
-func (t *Table) giveBack(s *shard, p *page, b *Bucket, amount, now int64) bool {
+	price, b := seen.Rate.Price(seen.cost), seen.bucket
+	others := c.entry.givenBack.Load() - seen.before
 	for {
 		was := b.arrival.Load()
-		if was < 0 {
-			return false
+		//mutant:zero what-was-earned-since-is-given-back-too
+		now := clock.Monotonic() // Read after arrival: no take that it has in it is later.
+		amount := min(price, seen.TAT-now-others)
+		//mutant:lowest a-take-is-given-back-to-another-bucket
+		if was < 0 || amount <= 0 {
+			return
 		}
 		if b.arrival.CompareAndSwap(was, (was>>1-amount)<<1|was&dirtyBit|t.mark) {
+			c.entry.givenBack.Add(amount)
 			if t.mark&^was != 0 {
-				s.dirty.enter(p, now)
+				c.shard.dirty.enter(c.entry.page, now)
 			}
-			return true
+			return
 		}
 	}
 }
