@@ -378,7 +378,7 @@ func TestClientIDsBecomeSecretAgain(t *testing.T) {
 	check()
 }
 
-// A store that can't say whether the rewriting is stored is asked again.
+// A store that leaves the rewriting in doubt is asked again.
 func TestClientIDsBecomeSecretInDoubt(t *testing.T) {
 	for _, applied := range []bool{false, true} {
 		f := newLimitsFixture(t, limitNamed("a", "header:x"))

@@ -59,6 +59,8 @@ func Run(t *testing.T, open Opener) {
 	f("an ambiguous flush loses nothing", anAmbiguousFlushLosesNothing)
 	f("a crash of a strict service gives nothing back", aCrashOfAStrictServiceGivesNothingBack)
 	f("changed defaults over a restart", changedDefaultsOverARestart)
+	f("three limits share a store", threeLimitsShareAStore)
+	f("client_ids become secret", clientIDsBecomeSecret)
 }
 
 // patience is far more than any call takes, and short enough to wait for in a failing test.
