@@ -20,7 +20,7 @@ func (r *report) limits(c Config) {
 		}
 	}
 	if to := c.Store.MigrateTo; to != "" && !slices.Contains(names, to) {
-		r.add("store.migrate_to", "there is no limit %s; want %s", show(to), either(names))
+		r.add("store.migrate_to", "there is no limit %s; want one of those in [limits]", show(to))
 	}
 	if len(names) > 1 {
 		r.add("limits", "there are %d, %s; want one at most: routes, which choose between limits, are not supported yet",
