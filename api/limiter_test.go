@@ -43,7 +43,10 @@ func startLimiter(t *testing.T) (*running, *limiter.Service, *brokenStore) {
 		FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
 	}, store)
 	require.NoError(t, err)
-	r := start(t, func(set *Settings, s *Sources) { set.Limit, s.Reader, s.Writer = "default", service, service })
+	r := start(t, func(_ *Settings, s *Sources) {
+		s.Reader, s.Writer = service, service
+		s.Limits[0].Settings = service.Limits()[0].Defaults()
+	})
 	return r, service, store
 }
 
@@ -61,7 +64,7 @@ func TestBucketsLife(t *testing.T) {
 		t.Helper()
 		got := r.do(t, request{method: method, target: target, body: body})
 		require.Equal(t, wantStatus, got.status, got.body)
-		assert.Equal(t, map[string]any{"client_id": "a/b", "capacity": wantCapacity, "tokens": wantTokens, "refill": wantRefill, "managed": true}, bucketOf(t, got))
+		assert.Equal(t, map[string]any{"client_id": "a/b", "limit": "default", "capacity": wantCapacity, "tokens": wantTokens, "refill": wantRefill, "managed": true}, bucketOf(t, got))
 	}
 	p := r.do(t, request{method: "GET", target: "/buckets/a%2Fb"}).problem(t, 404, "no-bucket")
 	assert.Equal(t, map[string]any{"capacity": 10.0, "refill": "1/1h"}, p["defaults"])

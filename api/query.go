@@ -49,13 +49,15 @@ func parseParameter(pair string, q *limiter.Query, seen map[string]bool) (err er
 	case "offset":
 		q.Offset, err = parseCount(name, value, 0, limiter.MaxWindow)
 	case "after":
-		q.After, err = behindClient(value), checkClientID(value)
+		q.After, err = parseAfter(value)
+	case "in":
+		q.In = value
 	case "prefix":
 		q.Prefix, err = value, checkPrefix(value)
 	case "managed":
 		q.Managed, err = parseManaged(value)
 	default:
-		return badRequest("unknown query parameter %s; want limit, offset, after, prefix or managed", excerpt(strconv.Quote(name)))
+		return badRequest("unknown query parameter %s; want limit, offset, after, prefix or managed, or in=LIMIT", excerpt(strconv.Quote(name)))
 	}
 	return err
 }
@@ -88,14 +90,17 @@ func parseManaged(value string) (*bool, error) {
 // it was made, there is no client_id to go on from, so the Link is to the same page.
 func nextPage(q limiter.Query, page []limiter.Snapshot) string {
 	if len(page) > 0 {
-		q.After, q.Offset = behindClient(page[len(page)-1].ClientID), 0
+		q.After, q.Offset = page[len(page)-1].Place(), 0
 	}
 	values := url.Values{"limit": {strconv.Itoa(q.Limit)}}
 	if q.After != (limiter.Place{}) {
-		values.Set("after", q.After.ClientID)
+		values.Set("after", afterText(q.After))
 	}
 	if q.Offset > 0 {
 		values.Set("offset", strconv.Itoa(q.Offset))
+	}
+	if q.In != "" {
+		values.Set("in", q.In)
 	}
 	if q.Prefix != "" {
 		values.Set("prefix", q.Prefix)
@@ -106,8 +111,24 @@ func nextPage(q limiter.Query, page []limiter.Snapshot) string {
 	return "</buckets?" + values.Encode() + `>; rel="next"`
 }
 
-// behindClient is the place behind all buckets of a client.
-func behindClient(clientID string) limiter.Place {
-	const afterEveryName = "\xff"
-	return limiter.Place{ClientID: clientID, Limit: afterEveryName}
+// A place in a listing is a client_id, with the limit behind a separator, which neither has. A
+// client_id alone is the place behind all its buckets.
+const (
+	placeSeparator = "\x1f"
+	behindAll      = "\xff" // No limit's name begins with that.
+)
+
+func afterText(at limiter.Place) string {
+	if at.Limit == behindAll {
+		return at.ClientID
+	}
+	return at.ClientID + placeSeparator + at.Limit
+}
+
+func parseAfter(value string) (limiter.Place, error) {
+	clientID, limit, found := strings.Cut(value, placeSeparator)
+	if !found {
+		limit = behindAll
+	}
+	return limiter.Place{ClientID: clientID, Limit: limit}, checkClientID(clientID)
 }

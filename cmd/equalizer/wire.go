@@ -243,17 +243,34 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 		Status:   p.status,
 		Ready:    func() api.Readiness { return p.phase.Load().(api.Readiness) },
 	}
-	name, limit, ok := onlyLimit(p.config)
-	if !ok {
+	if p.limits == nil {
 		return settings, sources, nil
 	}
-	key, err := identity.ParseKey(limit.Key, limit.Secret)
-	if err != nil {
-		return api.Settings{}, api.Sources{}, err
+	sources.Reader, sources.Writer = p.limits, p.limits
+	for _, name := range slices.Sorted(maps.Keys(p.config.Limits)) {
+		limit, err := apiLimit(name, p.config)
+		if err != nil {
+			return api.Settings{}, api.Sources{}, err
+		}
+		sources.Limits = append(sources.Limits, limit)
 	}
-	settings.Limit = name
-	sources.Reader, sources.Writer, sources.ClientID = p.limits, p.limits, key.ClientID
 	return settings, sources, nil
+}
+
+func apiLimit(name string, c config.Config) (api.Limit, error) {
+	of := c.Limits[name]
+	key, err := identity.ParseKey(of.Key, of.Secret)
+	if err != nil {
+		return api.Limit{}, err
+	}
+	l := api.Limit{
+		Name: name, Key: key.String(), Durability: c.DurabilityOf(name), ClientID: key.ClientID,
+		Settings: of.Settings(), Tiers: map[string]gcra.Settings{},
+	}
+	for tier := range of.Tiers {
+		l.Tiers[tier] = of.SettingsOf(tier)
+	}
+	return l, nil
 }
 
 // status is what GET /status has from the packages.
