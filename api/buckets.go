@@ -95,7 +95,7 @@ func (s *Server) listBuckets(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	if more {
-		ctx.Response.Header.Set("Link", nextPage(query, page))
+		ctx.Response.Header.Set("Link", nextPage(query, page, len(s.sources.Limits) > 1))
 	}
 	views := make([]bucketView, len(page))
 	for i, snap := range page {

@@ -114,7 +114,7 @@ func FuzzListQuery(f *testing.F) {
 		require.LessOrEqual(t, q.Offset+q.Limit, limiter.MaxWindow)
 		require.GreaterOrEqual(t, q.Offset, 0)
 		require.Positive(t, q.Limit)
-		link, ok := strings.CutSuffix(nextPage(q, nil), `>; rel="next"`)
+		link, ok := strings.CutSuffix(nextPage(q, nil, true), `>; rel="next"`)
 		require.True(t, ok)
 		target, err := url.Parse(link[1:])
 		require.NoError(t, err)

@@ -88,9 +88,12 @@ func parseManaged(value string) (*bool, error) {
 
 // nextPage is the Link from a page to the next one. If all of a page's buckets were removed while
 // it was made, there is no client_id to go on from, so the Link is to the same page.
-func nextPage(q limiter.Query, page []limiter.Snapshot) string {
+func nextPage(q limiter.Query, page []limiter.Snapshot, several bool) string {
 	if len(page) > 0 {
 		q.After, q.Offset = page[len(page)-1].Place(), 0
+		if !several || q.In != "" {
+			q.After.Limit = behindAll
+		}
 	}
 	values := url.Values{"limit": {strconv.Itoa(q.Limit)}}
 	if q.After != (limiter.Place{}) {
