@@ -264,7 +264,7 @@ var names = strings.Fields(`
 	a-reaped-bucket-keeps-its-row
 	a-row-of-a-bucket-that-starts-empty-is-deleted
 	a-start-is-not-noted
-	a-take-is-given-back-to-another-bucket
+	a-take-is-given-back-to-a-dead-bucket
 	an-admin-write-gives-back-what-was-spent
 	an-admin-write-leaves-what-was-spent-meanwhile-clean
 	an-admin-write-reserves-nothing

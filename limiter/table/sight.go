@@ -122,8 +122,11 @@ func (t *Table) GiveBack(seen *Sight, clock Clock) {
 		//mutant:zero what-was-earned-since-is-given-back-too
 		now := clock.Monotonic() // Read after arrival: no take that it has in it is later.
 		amount := min(price, seen.TAT-now-others)
-		//mutant:lowest a-take-is-given-back-to-another-bucket
-		if was < 0 || amount <= 0 {
+		if amount <= 0 {
+			return
+		}
+		//mutant:false a-take-is-given-back-to-a-dead-bucket
+		if was < 0 {
 			return
 		}
 		if b.arrival.CompareAndSwap(was, (was>>1-amount)<<1|was&dirtyBit|t.mark) {
