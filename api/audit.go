@@ -12,10 +12,10 @@ import (
 // write logs an admin write to a client's bucket: who asked for what, what was there before, and
 // what is there now. The client_id is the stored one, which is a hash if the key is secret.
 type write struct {
-	server   *Server
-	ctx      *fasthttp.RequestCtx
-	clientID string
-	change   limiter.Change
+	server *Server
+	ctx    *fasthttp.RequestCtx
+	to     target
+	change limiter.Change
 }
 
 // done logs a write that took effect. A bucket that doesn't exist is nil.
@@ -45,15 +45,19 @@ func (w write) who(line *zerolog.Event) *zerolog.Event {
 	return line.Stringer("remote", w.ctx.RemoteAddr()).
 		Str("credential", credential).
 		Bytes("method", w.ctx.Method()).
-		Str("client_id", w.clientID)
+		Str("limit", w.to.limit.Name).
+		Str("client_id", w.to.clientID)
 }
 
 func describe(s *limiter.Snapshot) *zerolog.Event {
 	if s == nil {
 		return zerolog.Dict().Bool("exists", false)
 	}
-	return zerolog.Dict().
-		Bool("exists", true).
+	dict := zerolog.Dict().Bool("exists", true)
+	if s.Tier != "" {
+		dict.Str("tier", s.Tier)
+	}
+	return dict.
 		Int64("capacity", s.Capacity).
 		Int64("tokens", s.Tokens).
 		Stringer("refill", s.Refill).
@@ -70,6 +74,9 @@ func describeChange(c limiter.Change) *zerolog.Event {
 	}
 	if c.Refill != nil {
 		dict.Stringer("refill", *c.Refill)
+	}
+	if c.Tier != nil {
+		dict.Str("tier", *c.Tier)
 	}
 	return dict
 }

@@ -27,7 +27,7 @@ func (r *running) audited(t *testing.T) (lines []map[string]any) {
 func TestAdminWritesAreLogged(t *testing.T) {
 	r := start(t, func(settings *Settings, s *Sources) {
 		settings.Token = "s3cret"
-		s.ClientID = func(id string) string { return "sha256:" + id }
+		s.Limits[0].ClientID = func(id string) string { return "sha256:" + id }
 	})
 	none := map[string]any{"exists": false}
 	after := map[string]any{"exists": true, "capacity": 15.0, "tokens": 5.0, "refill": "1/1m", "managed": true}
@@ -45,7 +45,7 @@ func TestAdminWritesAreLogged(t *testing.T) {
 		require.Len(t, lines, 1)
 		assert.Equal(t, map[string]any{
 			"level": "info", "message": "admin write", "remote": "pipe", "credential": "token",
-			"method": method, "client_id": "sha256:k", "before": wantBefore, "after": wantAfter,
+			"method": method, "limit": "default", "client_id": "sha256:k", "before": wantBefore, "after": wantAfter,
 		}, lines[0])
 	}
 	f("POST", "/buckets", `{"client_id":"k","capacity":15}`, nil, none, after)
@@ -83,7 +83,7 @@ func TestDoubtedAdminWritesAreLogged(t *testing.T) {
 	require.Len(t, lines, 2)
 	assert.Equal(t, map[string]any{
 		"level": "warn", "message": "admin write in doubt: the store may or may not have it", "remote": "pipe", "credential": "none",
-		"method": "PUT", "client_id": "a", "change": map[string]any{"capacity": 9.0, "tokens": 1.0, "refill": "1000/30d"},
+		"method": "PUT", "limit": "default", "client_id": "a", "change": map[string]any{"capacity": 9.0, "tokens": 1.0, "refill": "1000/30d"},
 	}, lines[0])
 	assert.Equal(t, "DELETE", lines[1]["method"])
 	assert.Equal(t, map[string]any{}, lines[1]["change"])

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"net/url"
 
 	"github.com/valyala/fasthttp"
 
@@ -13,29 +14,32 @@ import (
 // BucketReader is what the calls that read buckets need; *limiter.Service is one.
 type BucketReader interface {
 	// Get returns the client's bucket as it is now, or limiter.ErrNotFound if it has none.
-	Get(clientID string) (limiter.Snapshot, error)
+	Get(limit, clientID string) (limiter.Snapshot, error)
 	// List returns a page of the buckets, and whether there are more behind it.
 	List(q limiter.Query) (page []limiter.Snapshot, more bool, err error)
-	// Defaults returns the settings of an unknown client's bucket.
-	Defaults() gcra.Settings
+	// Stats has the counts of each limit.
+	Stats() limiter.Stats
 }
 
 // BucketWriter is what the calls that change buckets need; *limiter.Service is one. Each call
 // returns soon after its context has ended. A nil error means that the change is stored.
 type BucketWriter interface {
 	// Create makes a managed bucket.
-	Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
+	Create(ctx context.Context, limit, clientID string, c limiter.Change) (limiter.Written, error)
 	// Put makes a bucket or changes it.
-	Put(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
+	Put(ctx context.Context, limit, clientID string, c limiter.Change) (limiter.Written, error)
 	// Patch changes a bucket that exists.
-	Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error)
+	Patch(ctx context.Context, limit, clientID string, c limiter.Change) (limiter.Written, error)
 	// Delete removes a bucket, and returns it as it was.
-	Delete(ctx context.Context, clientID string) (limiter.Snapshot, error)
+	Delete(ctx context.Context, limit, clientID string) (limiter.Snapshot, error)
 }
 
 // bucketView is a bucket in JSON.
 type bucketView struct {
 	ClientID   string      `json:"client_id"`
+	Limit      string      `json:"limit"`
+	Tier       string      `json:"tier,omitempty"`
+	TierGone   bool        `json:"tier_gone,omitempty"`
 	Capacity   int64       `json:"capacity"`
 	Tokens     int64       `json:"tokens"`
 	Refill     gcra.Refill `json:"refill"`
@@ -45,7 +49,7 @@ type bucketView struct {
 
 func viewBucket(s limiter.Snapshot) bucketView {
 	return bucketView{
-		ClientID: s.ClientID, Capacity: s.Capacity, Tokens: s.Tokens, Refill: s.Refill,
+		ClientID: s.ClientID, Limit: s.Limit, Tier: s.Tier, TierGone: s.TierGone, Capacity: s.Capacity, Tokens: s.Tokens, Refill: s.Refill,
 		Managed: s.Managed, LastRefill: Moment{s.LastRefill},
 	}
 }
@@ -61,15 +65,19 @@ func (s *Server) createBucket(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	clientID, change, err := decodeCreate(body)
+	in, clientID, change, err := decodeCreate(body)
 	if err != nil {
 		return err
 	}
-	written, err := s.change(ctx, s.sources.ClientID(clientID), change, s.sources.Writer.Create)
+	limit, err := s.limitNamed(in, "limit")
 	if err != nil {
 		return err
 	}
-	return created(ctx, written.Snapshot)
+	written, err := s.change(ctx, target{limit, limit.stored(clientID)}, change, s.sources.Writer.Create)
+	if err != nil {
+		return err
+	}
+	return s.created(ctx, written.Snapshot)
 }
 
 func (s *Server) listBuckets(ctx *fasthttp.RequestCtx) error {
@@ -77,12 +85,17 @@ func (s *Server) listBuckets(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if query.In != "" {
+		if _, err := s.limitNamed(query.In, "in="); err != nil {
+			return err
+		}
+	}
 	page, more, err := s.sources.Reader.List(query)
 	if err != nil {
 		return err
 	}
 	if more {
-		ctx.Response.Header.Set("Link", nextPage(query, page))
+		ctx.Response.Header.Set("Link", nextPage(query, page, len(s.sources.Limits) > 1))
 	}
 	views := make([]bucketView, len(page))
 	for i, snap := range page {
@@ -92,13 +105,13 @@ func (s *Server) listBuckets(ctx *fasthttp.RequestCtx) error {
 }
 
 func (s *Server) getBucket(ctx *fasthttp.RequestCtx) error {
-	clientID, err := s.pathClientID(ctx)
+	to, err := s.target(ctx)
 	if err != nil {
 		return err
 	}
-	snap, err := s.sources.Reader.Get(clientID)
+	snap, err := s.sources.Reader.Get(to.limit.Name, to.clientID)
 	if errors.Is(err, limiter.ErrNotFound) {
-		return s.noBucket(clientID)
+		return to.noBucket()
 	}
 	if err != nil {
 		return err
@@ -107,36 +120,35 @@ func (s *Server) getBucket(ctx *fasthttp.RequestCtx) error {
 }
 
 // noBucket is a 404 with the defaults that the client would get.
-func (s *Server) noBucket(clientID string) error {
-	defaults := s.sources.Reader.Defaults()
-	refused := refuse(limiter.ErrNotFound, "client_id %q has no bucket: its next request starts one on the defaults", clientID)
-	return refused.with("defaults", defaultsView(defaults))
+func (to target) noBucket() error {
+	refused := refuse(limiter.ErrNotFound, "client_id %q has no bucket: its next request starts one on the defaults", to.clientID)
+	return refused.with("defaults", defaultsView(to.limit.Settings))
 }
 
 func (s *Server) putBucket(ctx *fasthttp.RequestCtx) error {
-	clientID, change, err := s.pathChange(ctx)
+	to, change, err := s.pathChange(ctx)
 	if err != nil {
 		return err
 	}
-	written, err := s.change(ctx, clientID, change, s.sources.Writer.Put)
+	written, err := s.change(ctx, to, change, s.sources.Writer.Put)
 	switch {
 	case err != nil:
 		return err
 	case written.Before == nil:
-		return created(ctx, written.Snapshot)
+		return s.created(ctx, written.Snapshot)
 	}
 	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(written.Snapshot))
 }
 
 func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
-	clientID, change, err := s.pathChange(ctx)
+	to, change, err := s.pathChange(ctx)
 	if err != nil {
 		return err
 	}
 	if change.Empty() {
-		return badRequest("the body changes nothing; want capacity, refill or tokens in it")
+		return badRequest("the body changes nothing; want capacity, refill, tokens or tier in it")
 	}
-	written, err := s.change(ctx, clientID, change, s.sources.Writer.Patch)
+	written, err := s.change(ctx, to, change, s.sources.Writer.Patch)
 	if err != nil {
 		return err
 	}
@@ -145,13 +157,13 @@ func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
 
 // change makes a change by a method of the Writer, and logs it.
 func (s *Server) change(
-	ctx *fasthttp.RequestCtx, clientID string, c limiter.Change,
-	method func(context.Context, string, limiter.Change) (limiter.Written, error),
+	ctx *fasthttp.RequestCtx, to target, c limiter.Change,
+	method func(context.Context, string, string, limiter.Change) (limiter.Written, error),
 ) (limiter.Written, error) {
 	deadline, cancel := s.writeContext()
 	defer cancel()
-	audit := write{s, ctx, clientID, c}
-	written, err := method(deadline, clientID, c)
+	audit := write{s, ctx, to, c}
+	written, err := method(deadline, to.limit.Name, to.clientID, c)
 	if err != nil {
 		return limiter.Written{}, audit.failed(err)
 	}
@@ -160,14 +172,14 @@ func (s *Server) change(
 }
 
 func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
-	clientID, err := s.pathClientID(ctx)
+	to, err := s.target(ctx)
 	if err != nil {
 		return err
 	}
 	deadline, cancel := s.writeContext()
 	defer cancel()
-	audit := write{s, ctx, clientID, limiter.Change{}}
-	was, err := s.sources.Writer.Delete(deadline, clientID)
+	audit := write{s, ctx, to, limiter.Change{}}
+	was, err := s.sources.Writer.Delete(deadline, to.limit.Name, to.clientID)
 	if err != nil {
 		return audit.failed(err)
 	}
@@ -176,27 +188,41 @@ func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
-// pathClientID is the client_id of the path, as it is stored.
-func (s *Server) pathClientID(ctx *fasthttp.RequestCtx) (string, error) {
+// target is the bucket that a call is about. The client_id is the stored one.
+type target struct {
+	limit    *Limit
+	clientID string
+}
+
+// target is the bucket that the path and the query name.
+func (s *Server) target(ctx *fasthttp.RequestCtx) (target, error) {
 	segment, _ := ctx.UserValue("client_id").(string)
 	clientID, err := unescapeClientID(segment)
 	if err != nil {
-		return "", err
+		return target{}, err
 	}
-	return s.sources.ClientID(clientID), nil
+	in, err := parseIn(string(ctx.RequestURI()))
+	if err != nil {
+		return target{}, err
+	}
+	limit, err := s.limitNamed(in, "in=")
+	if err != nil {
+		return target{}, err
+	}
+	return target{limit, limit.stored(clientID)}, nil
 }
 
-// pathChange reads a write to the bucket that the path names.
-func (s *Server) pathChange(ctx *fasthttp.RequestCtx) (clientID string, c limiter.Change, err error) {
-	if clientID, err = s.pathClientID(ctx); err != nil {
-		return "", limiter.Change{}, err
+// pathChange reads a write to the bucket that the path and the query name.
+func (s *Server) pathChange(ctx *fasthttp.RequestCtx) (to target, c limiter.Change, err error) {
+	if to, err = s.target(ctx); err != nil {
+		return target{}, limiter.Change{}, err
 	}
 	body, err := jsonBody(&ctx.Request)
 	if err != nil {
-		return "", limiter.Change{}, err
+		return target{}, limiter.Change{}, err
 	}
 	c, err = decodeChange(body)
-	return clientID, c, err
+	return to, c, err
 }
 
 // writeContext bounds an admin write. It isn't the request's context, which ends when the server
@@ -205,7 +231,11 @@ func (s *Server) writeContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), s.settings.WriteTimeout)
 }
 
-func created(ctx *fasthttp.RequestCtx, snap limiter.Snapshot) error {
-	ctx.Response.Header.Set(fasthttp.HeaderLocation, bucketPath(snap.ClientID))
+func (s *Server) created(ctx *fasthttp.RequestCtx, snap limiter.Snapshot) error {
+	location := bucketPath(snap.ClientID)
+	if len(s.sources.Limits) > 1 {
+		location += "?in=" + url.QueryEscape(snap.Limit)
+	}
+	ctx.Response.Header.Set(fasthttp.HeaderLocation, location)
 	return writeJSON(ctx, fasthttp.StatusCreated, viewBucket(snap))
 }

@@ -161,7 +161,7 @@ func TestLocationLeadsBack(t *testing.T) {
 
 func TestOperatorsClientIDsAreStoredAsTheKeySays(t *testing.T) {
 	r := start(t, func(_ *Settings, s *Sources) {
-		s.ClientID = func(id string) string { return "sha256:" + id }
+		s.Limits[0].ClientID = func(id string) string { return "sha256:" + id }
 	})
 	r.do(t, request{method: "POST", target: "/buckets", body: `{"client_id":"k","capacity":1}`})
 	r.do(t, request{method: "GET", target: "/buckets/k"})

@@ -18,24 +18,30 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// decodeCreate reads {client_id, capacity, tokens?, refill?}.
-func decodeCreate(body []byte) (clientID string, c limiter.Change, err error) {
+// decodeCreate reads {client_id, limit?, capacity, tokens?, refill?}, or a tier instead of a
+// capacity.
+func decodeCreate(body []byte) (limit, clientID string, c limiter.Change, err error) {
 	members := changeMembers(&c)
 	members["client_id"] = func(raw []byte) error {
 		text, err := textOf("client_id", raw)
 		clientID = text
 		return err
 	}
+	members["limit"] = func(raw []byte) error {
+		text, err := textOf("limit", raw)
+		limit = text
+		return err
+	}
 	if err := decodeObject(body, members); err != nil {
-		return "", limiter.Change{}, err
+		return "", "", limiter.Change{}, err
 	}
-	if c.Capacity == nil {
-		return "", limiter.Change{}, badRequest("capacity is missing; want a whole number of at least 1")
+	if c.Capacity == nil && c.Tier == nil {
+		return "", "", limiter.Change{}, badRequest("capacity is missing; want a whole number of at least 1")
 	}
-	return clientID, c, checkClientID(clientID)
+	return limit, clientID, c, checkClientID(clientID)
 }
 
-// decodeChange reads {capacity?, tokens?, refill?}.
+// decodeChange reads {capacity?, tokens?, refill?, tier?}.
 func decodeChange(body []byte) (limiter.Change, error) {
 	var c limiter.Change
 	if err := decodeObject(body, changeMembers(&c)); err != nil {
@@ -55,6 +61,11 @@ func changeMembers(c *limiter.Change) memberDecoders {
 		},
 		"tokens": func(raw []byte) (err error) {
 			c.Tokens, err = wholeOf("tokens", raw, 0)
+			return err
+		},
+		"tier": func(raw []byte) error {
+			text, err := textOf("tier", raw)
+			c.Tier = &text
 			return err
 		},
 		"refill": func(raw []byte) error {

@@ -125,7 +125,7 @@ func TestPathNamesTheClientOfAChange(t *testing.T) {
 	r := start(t, nil)
 	for _, method := range []string{"PUT", "PATCH"} {
 		p := r.do(t, request{method: method, target: "/buckets/a", body: `{"client_id":"a"}`}).problem(t, 400, "bad-request")
-		assert.Contains(t, p["detail"], `unknown member "client_id"; want capacity, refill or tokens`)
+		assert.Contains(t, p["detail"], `unknown member "client_id"; want capacity, refill, tier or tokens`)
 	}
 	assert.Empty(t, r.fake.takeCalls())
 }

@@ -68,6 +68,7 @@ func faults() []fault {
 		{limiter.ErrClosed, fasthttp.StatusServiceUnavailable, "stopping", "Stopping", "this process is stopping and takes no more writes: nothing was changed"},
 		{gcra.ErrSettings, fasthttp.StatusBadRequest, "bad-settings", "A bucket can't have these settings", ""},
 		{limiter.ErrNotFound, fasthttp.StatusNotFound, "no-bucket", "No such bucket", "the client has no bucket: its next request starts one on the defaults"},
+		{limiter.ErrNoLimit, fasthttp.StatusNotFound, "no-limit", "No such limit", "there is no such limit"},
 		{limiter.ErrManaged, fasthttp.StatusConflict, "managed-already", "The bucket is managed already", "an operator wrote this bucket before: PUT or PATCH it, or DELETE it first"},
 		{limiter.ErrFull, fasthttp.StatusInsufficientStorage, "full", "No room for another bucket", "there are as many buckets as max_buckets allows: nothing was changed"},
 		{limiter.ErrBusy, fasthttp.StatusTooManyRequests, "busy", "Another listing is under way", "listings run one at a time: try again"},

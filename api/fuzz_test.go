@@ -37,20 +37,23 @@ func FuzzDecode(f *testing.F) {
 		} else {
 			requireSameChange(t, c)
 		}
-		id, c, err := decodeCreate(body)
+		limit, id, c, err := decodeCreate(body)
 		if err != nil {
 			requireRefusal(t, err)
 			return
 		}
 		again, err := json.Marshal(struct {
 			ClientID string       `json:"client_id"`
-			Capacity *int64       `json:"capacity"`
+			Limit    string       `json:"limit"`
+			Capacity *int64       `json:"capacity,omitempty"`
 			Tokens   *int64       `json:"tokens,omitempty"`
 			Refill   *gcra.Refill `json:"refill,omitempty"`
-		}{id, c.Capacity, c.Tokens, c.Refill})
+			Tier     *string      `json:"tier,omitempty"`
+		}{id, limit, c.Capacity, c.Tokens, c.Refill, c.Tier})
 		require.NoError(t, err)
-		id2, c2, err := decodeCreate(again)
+		limit2, id2, c2, err := decodeCreate(again)
 		require.NoError(t, err)
+		assert.Equal(t, limit, limit2)
 		assert.Equal(t, id, id2)
 		assert.Equal(t, c, c2)
 	})
@@ -69,7 +72,8 @@ func requireSameChange(t *testing.T, c limiter.Change) {
 		Capacity *int64       `json:"capacity,omitempty"`
 		Tokens   *int64       `json:"tokens,omitempty"`
 		Refill   *gcra.Refill `json:"refill,omitempty"`
-	}{c.Capacity, c.Tokens, c.Refill})
+		Tier     *string      `json:"tier,omitempty"`
+	}{c.Capacity, c.Tokens, c.Refill, c.Tier})
 	require.NoError(t, err)
 	again, err := decodeChange(body)
 	require.NoError(t, err)
@@ -110,7 +114,7 @@ func FuzzListQuery(f *testing.F) {
 		require.LessOrEqual(t, q.Offset+q.Limit, limiter.MaxWindow)
 		require.GreaterOrEqual(t, q.Offset, 0)
 		require.Positive(t, q.Limit)
-		link, ok := strings.CutSuffix(nextPage(q, nil), `>; rel="next"`)
+		link, ok := strings.CutSuffix(nextPage(q, nil, true), `>; rel="next"`)
 		require.True(t, ok)
 		target, err := url.Parse(link[1:])
 		require.NoError(t, err)

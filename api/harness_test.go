@@ -31,6 +31,7 @@ type fakeLimiter struct {
 	more   bool
 	err    error
 	panics bool
+	stats  limiter.Stats
 
 	mu        sync.Mutex
 	calls     []string
@@ -70,7 +71,7 @@ func changeText(c limiter.Change) string {
 }
 
 func queryText(q limiter.Query) string {
-	text := fmt.Sprintf("{After:%s Offset:%d Limit:%d", q.After, q.Offset, q.Limit)
+	text := fmt.Sprintf("{After:%s Offset:%d Limit:%d", q.After.ClientID, q.Offset, q.Limit)
 	if q.Prefix != "" {
 		text += " Prefix:" + q.Prefix
 	}
@@ -88,7 +89,7 @@ func (f *fakeLimiter) takeCalls() []string {
 	return calls
 }
 
-func (f *fakeLimiter) Get(clientID string) (limiter.Snapshot, error) {
+func (f *fakeLimiter) Get(_, clientID string) (limiter.Snapshot, error) {
 	f.note("Get", fmt.Sprintf("%q", clientID))
 	return f.snap, f.err
 }
@@ -98,26 +99,24 @@ func (f *fakeLimiter) List(q limiter.Query) ([]limiter.Snapshot, bool, error) {
 	return f.page, f.more, f.err
 }
 
-func (f *fakeLimiter) Defaults() gcra.Settings {
-	return gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}
-}
+func (f *fakeLimiter) Stats() limiter.Stats { return f.stats }
 
-func (f *fakeLimiter) Create(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error) {
+func (f *fakeLimiter) Create(ctx context.Context, _, clientID string, c limiter.Change) (limiter.Written, error) {
 	f.noteWrite(ctx, "Create", clientID, c)
 	return f.written()
 }
 
-func (f *fakeLimiter) Put(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error) {
+func (f *fakeLimiter) Put(ctx context.Context, _, clientID string, c limiter.Change) (limiter.Written, error) {
 	f.noteWrite(ctx, "Put", clientID, c)
 	return f.written()
 }
 
-func (f *fakeLimiter) Patch(ctx context.Context, clientID string, c limiter.Change) (limiter.Written, error) {
+func (f *fakeLimiter) Patch(ctx context.Context, _, clientID string, c limiter.Change) (limiter.Written, error) {
 	f.noteWrite(ctx, "Patch", clientID, c)
 	return f.written()
 }
 
-func (f *fakeLimiter) Delete(ctx context.Context, clientID string) (limiter.Snapshot, error) {
+func (f *fakeLimiter) Delete(ctx context.Context, _, clientID string) (limiter.Snapshot, error) {
 	f.noteWrite(ctx, "Delete", clientID, limiter.Change{})
 	if f.before == nil {
 		return limiter.Snapshot{}, f.err
@@ -132,14 +131,14 @@ func (f *fakeLimiter) written() (limiter.Written, error) {
 // sampleBucket is the one of the design.
 func sampleBucket() limiter.Snapshot {
 	return limiter.Snapshot{
-		ClientID: "test1234",
+		ClientID: "test1234", Limit: "default",
 		Settings: gcra.Settings{Capacity: 15, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		Tokens:   5, Managed: true,
 		LastRefill: time.Date(2026, 11, 23, 8, 21, 2, 411_999_000, time.FixedZone("CET", 3600)),
 	}
 }
 
-const sampleJSON = `{"client_id":"test1234","capacity":15,"tokens":5,"refill":"1/1m","managed":true,"last_refill":"2026-11-23T07:21:02.411Z"}` + "\n"
+const sampleJSON = `{"client_id":"test1234","limit":"default","capacity":15,"tokens":5,"refill":"1/1m","managed":true,"last_refill":"2026-11-23T07:21:02.411Z"}` + "\n"
 
 // syncBuffer is a log that may be read while it is written.
 type syncBuffer struct {
@@ -169,8 +168,12 @@ type running struct {
 
 func newSources(fake *fakeLimiter) Sources {
 	return Sources{
-		Reader:   fake,
-		Writer:   fake,
+		Reader: fake,
+		Writer: fake,
+		Limits: []Limit{{
+			Name: "default", Key: "ip", Durability: "interval",
+			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
+		}},
 		Backends: func() []balancer.BackendStatus { return nil },
 		Status:   func() Status { return Status{} },
 		Ready:    func() Readiness { return Ready },
@@ -183,7 +186,7 @@ func start(t *testing.T, change func(*Settings, *Sources)) *running {
 	t.Helper()
 	t.Parallel()
 	r := &running{fake: &fakeLimiter{snap: sampleBucket()}, ln: fasthttputil.NewInmemoryListener(), logs: &syncBuffer{}}
-	settings := Settings{Version: "v1.2.3", Limit: "default", WriteTimeout: time.Minute}
+	settings := Settings{Version: "v1.2.3", WriteTimeout: time.Minute}
 	sources := newSources(r.fake)
 	if change != nil {
 		change(&settings, &sources)

@@ -36,11 +36,17 @@ func startLimiter(t *testing.T) (*running, *limiter.Service, *brokenStore) {
 	t.Helper()
 	store := &brokenStore{Store: memory.New()}
 	service, err := limiter.Open(context.Background(), limiter.Options{
-		Settings:   gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Hour}},
-		MaxBuckets: 300, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
+		Limits: []limiter.LimitOptions{{
+			Name: "default", MaxBuckets: 300,
+			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Hour}},
+		}},
+		FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
 	}, store)
 	require.NoError(t, err)
-	r := start(t, func(_ *Settings, s *Sources) { s.Reader, s.Writer = service, service })
+	r := start(t, func(_ *Settings, s *Sources) {
+		s.Reader, s.Writer = service, service
+		s.Limits[0].Settings = service.Limits()[0].Defaults()
+	})
 	return r, service, store
 }
 
@@ -58,7 +64,7 @@ func TestBucketsLife(t *testing.T) {
 		t.Helper()
 		got := r.do(t, request{method: method, target: target, body: body})
 		require.Equal(t, wantStatus, got.status, got.body)
-		assert.Equal(t, map[string]any{"client_id": "a/b", "capacity": wantCapacity, "tokens": wantTokens, "refill": wantRefill, "managed": true}, bucketOf(t, got))
+		assert.Equal(t, map[string]any{"client_id": "a/b", "limit": "default", "capacity": wantCapacity, "tokens": wantTokens, "refill": wantRefill, "managed": true}, bucketOf(t, got))
 	}
 	p := r.do(t, request{method: "GET", target: "/buckets/a%2Fb"}).problem(t, 404, "no-bucket")
 	assert.Equal(t, map[string]any{"capacity": 10.0, "refill": "1/1h"}, p["defaults"])
@@ -68,9 +74,9 @@ func TestBucketsLife(t *testing.T) {
 	f("POST", "/buckets", `{"client_id":"a/b","capacity":15,"tokens":5}`, 201, 5, 15, "1/1h")
 	r.do(t, request{method: "POST", target: "/buckets", body: `{"client_id":"a/b","capacity":20}`}).problem(t, 409, "managed-already")
 	for range 5 {
-		assert.True(t, service.Take("a/b").Allowed)
+		assert.True(t, service.Limits()[0].Take("a/b", 1).Allowed)
 	}
-	assert.False(t, service.Take("a/b").Allowed)
+	assert.False(t, service.Limits()[0].Take("a/b", 1).Allowed)
 	f("GET", "/buckets/a%2Fb", "", 200, 0, 15, "1/1h")
 	f("PATCH", "/buckets/a%2Fb", `{"tokens":4,"refill":"1/2h"}`, 200, 4, 15, "1/2h")
 	f("PUT", "/buckets/a%2Fb", `{"capacity":3}`, 200, 3, 3, "1/2h")
@@ -117,7 +123,7 @@ func TestStoresErrors(t *testing.T) {
 func TestWalkThroughAllPages(t *testing.T) {
 	r, service, _ := startLimiter(t)
 	for i := range 300 {
-		require.True(t, service.Take(fmt.Sprintf("c %03d/+", i)).Allowed)
+		require.True(t, service.Limits()[0].Take(fmt.Sprintf("c %03d/+", i), 1).Allowed)
 	}
 	r.do(t, request{method: "POST", target: "/buckets", body: `{"client_id":"one more","capacity":1}`}).problem(t, 507, "full")
 

@@ -49,13 +49,15 @@ func parseParameter(pair string, q *limiter.Query, seen map[string]bool) (err er
 	case "offset":
 		q.Offset, err = parseCount(name, value, 0, limiter.MaxWindow)
 	case "after":
-		q.After, err = value, checkClientID(value)
+		q.After, err = parseAfter(value)
+	case "in":
+		q.In = value
 	case "prefix":
 		q.Prefix, err = value, checkPrefix(value)
 	case "managed":
 		q.Managed, err = parseManaged(value)
 	default:
-		return badRequest("unknown query parameter %s; want limit, offset, after, prefix or managed", excerpt(strconv.Quote(name)))
+		return badRequest("unknown query parameter %s; want limit, offset, after, prefix or managed, or in=LIMIT", excerpt(strconv.Quote(name)))
 	}
 	return err
 }
@@ -86,16 +88,22 @@ func parseManaged(value string) (*bool, error) {
 
 // nextPage is the Link from a page to the next one. If all of a page's buckets were removed while
 // it was made, there is no client_id to go on from, so the Link is to the same page.
-func nextPage(q limiter.Query, page []limiter.Snapshot) string {
+func nextPage(q limiter.Query, page []limiter.Snapshot, several bool) string {
 	if len(page) > 0 {
-		q.After, q.Offset = page[len(page)-1].ClientID, 0
+		q.After, q.Offset = page[len(page)-1].Place(), 0
+		if !several || q.In != "" {
+			q.After.Limit = behindAll
+		}
 	}
 	values := url.Values{"limit": {strconv.Itoa(q.Limit)}}
-	if q.After != "" {
-		values.Set("after", q.After)
+	if q.After != (limiter.Place{}) {
+		values.Set("after", afterText(q.After))
 	}
 	if q.Offset > 0 {
 		values.Set("offset", strconv.Itoa(q.Offset))
+	}
+	if q.In != "" {
+		values.Set("in", q.In)
 	}
 	if q.Prefix != "" {
 		values.Set("prefix", q.Prefix)
@@ -104,4 +112,26 @@ func nextPage(q limiter.Query, page []limiter.Snapshot) string {
 		values.Set("managed", strconv.FormatBool(*q.Managed))
 	}
 	return "</buckets?" + values.Encode() + `>; rel="next"`
+}
+
+// A place in a listing is a client_id, with the limit behind a separator, which neither has. A
+// client_id alone is the place behind all its buckets.
+const (
+	placeSeparator = "\x1f"
+	behindAll      = "\xff" // No limit's name begins with that.
+)
+
+func afterText(at limiter.Place) string {
+	if at.Limit == behindAll {
+		return at.ClientID
+	}
+	return at.ClientID + placeSeparator + at.Limit
+}
+
+func parseAfter(value string) (limiter.Place, error) {
+	clientID, limit, found := strings.Cut(value, placeSeparator)
+	if !found {
+		limit = behindAll
+	}
+	return limiter.Place{ClientID: clientID, Limit: limit}, checkClientID(clientID)
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -20,11 +21,12 @@ func (s *Server) routes() map[string]map[string]call {
 			fasthttp.MethodPost: s.limited(noQuery(s.createBucket)),
 		},
 		"/buckets/{client_id}": {
-			fasthttp.MethodGet:    s.limited(noQuery(s.getBucket)),
-			fasthttp.MethodPut:    s.limited(noQuery(s.putBucket)),
-			fasthttp.MethodPatch:  s.limited(noQuery(s.patchBucket)),
-			fasthttp.MethodDelete: s.limited(noQuery(s.deleteBucket)),
+			fasthttp.MethodGet:    s.limited(s.getBucket),
+			fasthttp.MethodPut:    s.limited(s.putBucket),
+			fasthttp.MethodPatch:  s.limited(s.patchBucket),
+			fasthttp.MethodDelete: s.limited(s.deleteBucket),
 		},
+		"/limits":   {fasthttp.MethodGet: noQuery(s.listLimits)},
 		"/backends": {fasthttp.MethodGet: noQuery(s.listBackends)},
 		"/errors":   {fasthttp.MethodGet: noQuery(s.listErrors)},
 		"/status":   {fasthttp.MethodGet: noQuery(s.status)},
@@ -81,6 +83,23 @@ func noQuery(c call) call {
 		}
 		return c(ctx)
 	}
+}
+
+// parseIn reads the limit from a call's target: a query of in=NAME and nothing else, or none. A "?"
+// may belong to a client_id, and then DELETE /buckets/a?b would delete a.
+func parseIn(target string) (name string, err error) {
+	_, query, found := strings.Cut(target, "?")
+	if !found {
+		return "", nil
+	}
+	escaped, found := strings.CutPrefix(query, "in=")
+	if found {
+		name, err = url.QueryUnescape(escaped)
+	}
+	if !found || err != nil || name == "" {
+		return "", badRequest("this call takes no query parameters, except in=LIMIT; want %%3F for a question mark in a client_id")
+	}
+	return name, nil
 }
 
 func noCall(ctx *fasthttp.RequestCtx) error {

@@ -30,9 +30,6 @@ type Settings struct {
 	Token string
 	// Version is the process's, for GET /status.
 	Version string
-	// Limit is the name of the limit that the buckets belong to, for GET /status; "" if nothing is
-	// limited.
-	Limit string
 	// WriteTimeout is the deadline of an admin write, store.timeout. It must be above 0.
 	WriteTimeout time.Duration
 }
@@ -43,9 +40,8 @@ type Sources struct {
 	// about buckets are 409.
 	Reader BucketReader
 	Writer BucketWriter
-	// ClientID returns the stored form of an operator's client_id. It must return ids that it
-	// returned before unchanged, since listings show them. nil stores all ids as they are.
-	ClientID func(string) string
+	// Limits are those that the Reader and the Writer know, by name; none if nothing is limited.
+	Limits []Limit
 	// Backends returns those of all pools.
 	Backends func() []balancer.BackendStatus
 	// Errors returns the last messages that were refused, newest first. nil stands for none.
@@ -74,9 +70,6 @@ type Server struct {
 
 // New makes a Server. The caller calls Serve, and Shutdown in the end.
 func New(settings Settings, sources Sources, log zerolog.Logger) *Server {
-	if sources.ClientID == nil {
-		sources.ClientID = func(id string) string { return id }
-	}
 	s := &Server{
 		settings: settings, sources: sources, log: log,
 		guard: newGuard(settings.Token), started: time.Now(),

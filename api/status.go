@@ -8,8 +8,8 @@ import (
 
 // Status is the response to GET /status. Counters count from the start of the process.
 type Status struct {
-	// The Server fills in Version, UptimeSeconds and Limit. Limit is the name of the limit, null if
-	// nothing is limited.
+	// The Server fills in Version, UptimeSeconds and Limit. Limit is the name of the only limit,
+	// null if there is none, or several.
 	Version       string  `json:"version"`
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	Limit         *string `json:"limit"`
@@ -119,8 +119,8 @@ func (s *Server) status(ctx *fasthttp.RequestCtx) error {
 	status := s.sources.Status()
 	status.Version = s.settings.Version
 	status.UptimeSeconds = time.Since(s.started).Round(time.Millisecond).Seconds()
-	if s.settings.Limit != "" {
-		status.Limit = &s.settings.Limit
+	if len(s.sources.Limits) == 1 {
+		status.Limit = &s.sources.Limits[0].Name
 	}
 	return writeJSON(ctx, fasthttp.StatusOK, status)
 }

@@ -54,7 +54,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestStatusWhereNothingIsLimited(t *testing.T) {
-	r := start(t, func(settings *Settings, _ *Sources) { settings.Limit = "" })
+	r := start(t, func(_ *Settings, s *Sources) { s.Limits = nil })
 	var status map[string]any
 	require.NoError(t, json.Unmarshal([]byte(r.do(t, request{method: "GET", target: "/status"}).body), &status))
 	for _, member := range []string{"limit", "store", "buckets"} {

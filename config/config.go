@@ -199,6 +199,10 @@ type Limit struct {
 	Exempt []Exemption `toml:"exempt"`
 	// ExemptPreflights leaves browsers' CORS preflights uncounted. Limits by address never do.
 	ExemptPreflights bool `toml:"exempt_preflights"`
+	// Durability is as in Store, for this limit; "" is the store's.
+	Durability string `toml:"durability"`
+	// Tiers are numbers that operators can give to clients, by name.
+	Tiers map[string]Tier `toml:"tiers"`
 }
 
 // Exemption is which requests a limit doesn't count. Within one, what is given must all match, and
@@ -210,6 +214,39 @@ type Exemption struct {
 	Methods []string `toml:"methods"`
 	// PathPrefixes has a prefix of the path, by whole segments.
 	PathPrefixes []string `toml:"path_prefixes"`
+}
+
+// Tier is a named set of a limit's numbers, which clients can be given over the admin API.
+type Tier struct {
+	// Capacity is as in Limit; 0 is the limit's.
+	Capacity int64 `toml:"capacity"`
+	// Refill is as in Limit; the zero one is the limit's.
+	Refill gcra.Refill `toml:"refill"`
+}
+
+// Settings are those of clients that nobody gave others.
+func (l Limit) Settings() gcra.Settings {
+	return gcra.Settings{Capacity: l.Capacity, Refill: l.Refill}
+}
+
+// SettingsOf are those of a tier.
+func (l Limit) SettingsOf(tier string) gcra.Settings {
+	s := l.Settings()
+	if t := l.Tiers[tier]; t.Capacity != 0 {
+		s.Capacity = t.Capacity
+	}
+	if t := l.Tiers[tier]; t.Refill != (gcra.Refill{}) {
+		s.Refill = t.Refill
+	}
+	return s
+}
+
+// DurabilityOf is a limit's.
+func (c *Config) DurabilityOf(limit string) string {
+	if d := c.Limits[limit].Durability; d != "" {
+		return d
+	}
+	return c.Store.Durability
 }
 
 // Drivers of a Store.
@@ -246,6 +283,12 @@ type Store struct {
 	// RequiredAtStart reports whether a store that stays away ends the start. If not, traffic is
 	// served from full buckets until it is there.
 	RequiredAtStart bool `toml:"required_at_start"`
+	// MigrateTo is the limit that gets the buckets of a store that knew of one limit only. Without
+	// it the only limit gets them, or else the one named default.
+	MigrateTo string `toml:"migrate_to"`
+	// LimitsKept is for how long a limit's buckets are kept once it is gone, except those that
+	// operators wrote, which are kept for ever.
+	LimitsKept time.Duration `toml:"limits_kept"`
 	// Postgres is where the postgres driver connects to.
 	Postgres Postgres `toml:"postgres"`
 }

@@ -33,6 +33,7 @@ func Default() Config {
 			Timeout:         5 * time.Second,
 			ConnectTimeout:  30 * time.Second,
 			RequiredAtStart: true,
+			LimitsKept:      7 * 24 * time.Hour,
 			Postgres: Postgres{
 				Host:    "localhost",
 				Port:    5432,

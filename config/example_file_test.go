@@ -58,6 +58,10 @@ func TestTheFileShowsTheDefaults(t *testing.T) {
 	require.Empty(t, p.Health.Statuses) // [] in the file
 	want.Pools["default"] = p
 	want.Limits["default"] = withExemption(want.Limits["default"])
+	l := want.Limits["default"]
+	l.Tiers = c.Limits["default"].Tiers
+	require.Empty(t, l.Tiers) // a table with nothing in it
+	want.Limits["default"] = l
 	want.Routes = []Route{shownRoute(want)}
 	require.Equal(t, want, c)
 }

@@ -98,6 +98,14 @@ func TestLimitMistakes(t *testing.T) {
 	f("secret = true\n",
 		`c.toml:4: limits.default.secret: means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`)
 
+	f("durability = \"paranoid\"\n", `c.toml:4: limits.default.durability: unexpected "paranoid"; want interval or strict`)
+	f("durability = \"strict\"\n[store]\ndriver = \"memory\"\n",
+		`c.toml:4: limits.default.durability: "strict" with driver = "memory", which forgets what was spent at every start; want bolt or postgres, or "interval"`)
+	f("[limits.default.tiers.gold]\n", "c.toml:4: limits.default.tiers.gold: it says nothing; want a capacity, a refill, or both")
+	f("[limits.default.tiers.gold]\ncapacity = -1\nrefill = \"1/s\"\n", "c.toml:5: limits.default.tiers.gold.capacity: -1 is out of range; want at least 1")
+	f("capacity = 50\nrefill = \"1/24h\"\n[limits.default.tiers.gold]\ncapacity = 1000000\n",
+		"c.toml:7: limits.default.tiers.gold.capacity: capacity 1000000 with refill 1/1d would take longer than 640511h0m0s to fill; lower the capacity or refill faster")
+
 	refused(t, pool+"[limits.b]\n[limits.a]\n",
 		"c.toml:3: limits: there are 2, a and b; want one at most: several are not supported yet")
 
@@ -107,6 +115,12 @@ func TestLimitMistakes(t *testing.T) {
 	}}, c.Limits)
 	accepted(t, pool+"[limits.api]\nkey = \"header:X-API-Key\"\nsecret = true\n")
 	accepted(t, pool+"[limits.api]\nsecret = false\n")
+	c = accepted(t, pool+"[limits.api]\ndurability = \"strict\"\ncapacity = 15\n[limits.api.tiers.gold]\ncapacity = 1000\n[limits.api.tiers.slow]\nrefill = \"1/1m\"\n")
+	require.Equal(t, gcra.Settings{Capacity: 1000, Refill: gcra.Refill{Amount: 10, Per: time.Second}}, c.Limits["api"].SettingsOf("gold"))
+	require.Equal(t, gcra.Settings{Capacity: 15, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, c.Limits["api"].SettingsOf("slow"))
+	require.Equal(t, DurabilityStrict, c.DurabilityOf("api"))
+	c.Limits["other"] = Limit{}
+	require.Equal(t, DurabilityInterval, c.DurabilityOf("other"))
 	require.Empty(t, accepted(t, pool+"[limits]\n").Limits)
 }
 
@@ -135,6 +149,8 @@ required_at_start = "yes"
 	f(`path = "a\u0000b"`, `store.path: "a\x00b" has a NUL in it; want a file's path`)
 	f(`flush_interval = "9ms"`, "store.flush_interval: 9ms is out of range; want 10ms to 1h, the spending that a crash may give back")
 	f(`flush_interval = "2h"`, "store.flush_interval: 2h is out of range; want 10ms to 1h, the spending that a crash may give back")
+	f(`limits_kept = "1s"`, "store.limits_kept: 1s is out of range; want 1m to 87600h, or 0s to keep them for ever")
+	f(`migrate_to = "api"`, `store.migrate_to: there is no limit "api"; want one of those in [limits]`)
 	f(`durability = "paranoid"`, `store.durability: unexpected "paranoid"; want interval or strict`)
 	f("durability = \"strict\"\ndriver = \"memory\"", `store.durability: "strict" with driver = "memory", which forgets what was spent at every start; want bolt or postgres, or "interval"`)
 	f("durability = \"strict\"\nrequired_at_start = false", `store.durability: "strict" with required_at_start = false, which spends before it is known what is reserved; want true, or "interval"`)

@@ -21,7 +21,7 @@ func (c Config) validate(r *report) {
 	r.admin(c.Admin)
 	r.listeners(c)
 	r.pools(c.Pools)
-	r.limits(c.Limits)
+	r.limits(c)
 	r.routes(c)
 	r.store(c.Store)
 	r.log(c.Log)

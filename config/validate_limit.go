@@ -10,12 +10,18 @@ import (
 	"gopher-equalizer/proxy/route"
 )
 
-func (r *report) limits(limits map[string]Limit) {
-	names := slices.Sorted(maps.Keys(limits))
+func (r *report) limits(c Config) {
+	names := slices.Sorted(maps.Keys(c.Limits))
 	for _, name := range names {
 		key := join("limits", name)
-		r.limit(key, limits[name])
+		r.limit(key, c.Limits[name])
 		r.name(key, name)
+		if d := c.Limits[name].Durability; d != "" {
+			r.durability(key+".durability", d, c.Store)
+		}
+	}
+	if to := c.Store.MigrateTo; to != "" && !slices.Contains(names, to) {
+		r.add("store.migrate_to", "there is no limit %s; want one of those in [limits]", show(to))
 	}
 	if len(names) > 1 {
 		// This goes when limiter.Service holds several limits.
@@ -30,18 +36,40 @@ func (r *report) limit(key string, l Limit) {
 	}
 	const fewest, most = 1, 1_000_000_000
 	r.between(key+".max_buckets", l.MaxBuckets, fewest, most)
-	if l.Capacity < 1 {
-		r.add(key+".capacity", "%d is out of range; want at least 1", l.Capacity)
+	if r.bucketSettings(key, l.Settings()) {
+		r.tiers(join(key, "tiers"), l)
 	}
-	if err := l.Refill.Validate(); err != nil {
-		r.add(key+".refill", "%v: %v; want AMOUNT/DURATION, such as 1/1m", l.Refill, err)
+}
+
+// tiers checks what the limit's numbers become with those of each tier.
+func (r *report) tiers(key string, l Limit) {
+	for _, name := range slices.Sorted(maps.Keys(l.Tiers)) {
+		tier := join(key, name)
+		r.name(tier, name)
+		if l.Tiers[name] == (Tier{}) {
+			r.add(tier, "it says nothing; want a capacity, a refill, or both")
+			continue
+		}
+		r.bucketSettings(tier, l.SettingsOf(name))
+	}
+}
+
+// bucketSettings reports whether a bucket can have these settings, which are of the key.
+func (r *report) bucketSettings(key string, s gcra.Settings) bool {
+	if s.Capacity < 1 {
+		r.add(key+".capacity", "%d is out of range; want at least 1", s.Capacity)
+	}
+	if err := s.Refill.Validate(); err != nil {
+		r.add(key+".refill", "%v: %v; want AMOUNT/DURATION, such as 1/1m", s.Refill, err)
 	}
 	if r.failed(key+".capacity") || r.failed(key+".refill") {
-		return
+		return false
 	}
-	if err := (gcra.Settings{Capacity: l.Capacity, Refill: l.Refill}).Validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		r.add(key+".capacity", "%s", strings.TrimPrefix(err.Error(), gcra.ErrSettings.Error()+": "))
+		return false
 	}
+	return true
 }
 
 // limitKey checks what identifies a limit's clients, and refuses keys about a header if there is

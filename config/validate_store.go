@@ -11,10 +11,11 @@ import (
 func (r *report) store(s Store) {
 	r.oneOf("store.driver", s.Driver, StoreBolt, StorePostgres, StoreMemory)
 	r.storePath(s)
-	r.durability(s)
+	r.durability("store.durability", s.Durability, s)
 	r.flushInterval("store.flush_interval", s.FlushInterval)
 	r.duration("store.timeout", s.Timeout)
 	r.duration("store.connect_timeout", s.ConnectTimeout)
+	r.limitsKept("store.limits_kept", s.LimitsKept)
 	r.postgres(s.Postgres)
 }
 
@@ -33,15 +34,21 @@ func (r *report) storePath(s Store) {
 }
 
 // durability refuses "strict" with settings that can't keep its promise.
-func (r *report) durability(s Store) {
-	const key = "store.durability"
-	r.oneOf(key, s.Durability, DurabilityInterval, DurabilityStrict)
+func (r *report) durability(key, d string, s Store) {
+	r.oneOf(key, d, DurabilityInterval, DurabilityStrict)
 	switch {
-	case s.Durability != DurabilityStrict:
+	case d != DurabilityStrict:
 	case s.Driver == StoreMemory:
 		r.add(key, `"strict" with driver = "memory", which forgets what was spent at every start; want bolt or postgres, or "interval"`)
 	case !s.RequiredAtStart:
 		r.add(key, `"strict" with required_at_start = false, which spends before it is known what is reserved; want true, or "interval"`)
+	}
+}
+
+func (r *report) limitsKept(key string, d time.Duration) {
+	const shortest, longest = time.Minute, 10 * 365 * 24 * time.Hour
+	if d != 0 && (d < shortest || d > longest) {
+		r.add(key, "%s is out of range; want 1m to 87600h, or 0s to keep them for ever", gcra.ShortDuration(d))
 	}
 }
 

@@ -10,177 +10,225 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// Get returns the client's bucket. ErrNotFound: it has none. ErrInDoubt: an admin write of this
-// bucket broke off, and it isn't known yet whether the store has it.
-func (s *Service) Get(clientID string) (Snapshot, error) {
-	if d := s.doubt.Load(); d != nil && d.clientID == clientID {
+// limit is the one of that name.
+func (s *Service) limit(name string) (*Limit, error) {
+	if l := s.named[name]; l != nil {
+		return l, nil
+	}
+	return nil, fmt.Errorf("%w: %q; want one of %s", ErrNoLimit, name, s.names())
+}
+
+// Get returns the client's bucket under a limit. ErrNoLimit: there is no such limit. ErrNotFound:
+// it has no bucket. ErrInDoubt: an admin write of this bucket broke off, and it isn't known yet
+// whether the store has it.
+func (s *Service) Get(limit, clientID string) (Snapshot, error) {
+	l, err := s.limit(limit)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if d := s.doubt.Load(); d != nil && d.limit == l && d.clientID == clientID {
 		return Snapshot{}, fmt.Errorf("%w: the last write of this bucket broke off, "+
 			"and the store has not responded since", ErrInDoubt)
 	}
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
-	seen, ok := s.table.Find(clientID, now)
+	seen, ok := l.table.Find(clientID, now)
 	if !ok {
 		return Snapshot{}, ErrNotFound
 	}
-	return snapshotOf(seen, now, wall), nil
+	return l.snapshotOf(seen, now, wall), nil
+}
+
+// Defaults returns the settings of an unknown client's bucket under a limit. ErrNoLimit: there is
+// no such limit.
+func (s *Service) Defaults(limit string) (gcra.Settings, error) {
+	l, err := s.limit(limit)
+	if err != nil {
+		return gcra.Settings{}, err
+	}
+	return l.Defaults(), nil
 }
 
 // Create makes a managed bucket, and takes over a live unmanaged one. Capacity and refill default
-// to the limit's, tokens to the capacity. ErrManaged: there is a managed one; ErrFull: past the
-// cap; gcra.ErrSettings: the values are impossible. After these, ErrStore and ErrClosed nothing was
-// changed. After ErrInDoubt, Get returns what is there once that is known.
-func (s *Service) Create(ctx context.Context, clientID string, c Change) (Written, error) {
-	return s.put(ctx, clientID, func(present *table.Observation) (plan, error) {
+// to the limit's, tokens to the capacity. ErrNoLimit: there is no such limit; ErrManaged: there is
+// a managed bucket; ErrFull: past the cap; gcra.ErrSettings: the values are impossible. After
+// these, ErrStore and ErrClosed nothing was changed. After ErrInDoubt, Get returns what is there
+// once that is known.
+func (s *Service) Create(ctx context.Context, limit, clientID string, c Change) (Written, error) {
+	return s.put(ctx, limit, clientID, func(l *Limit, present *table.Observation) (plan, error) {
 		if present != nil && present.Bucket.Has(table.Managed) {
 			return plan{}, ErrManaged
 		}
-		if c.Tokens == nil {
-			full := s.settingsAfter(nil, c).Capacity
-			c.Tokens = &full
+		p, err := l.plan(nil, c)
+		if err == nil && p.tokens == nil {
+			p.tokens = &p.rate.Capacity
 		}
-		return s.plan(nil, c)
+		return p, err
 	})
 }
 
 // Put makes or changes a bucket, which is managed from then on. What the change leaves out stays as
 // it is. If the client has no bucket, it is as in Create. Errors are those of Create, without
 // ErrManaged.
-func (s *Service) Put(ctx context.Context, clientID string, c Change) (Written, error) {
-	return s.put(ctx, clientID, func(present *table.Observation) (plan, error) {
-		return s.plan(present, c)
+func (s *Service) Put(ctx context.Context, limit, clientID string, c Change) (Written, error) {
+	return s.put(ctx, limit, clientID, func(l *Limit, present *table.Observation) (plan, error) {
+		return l.plan(present, c)
 	})
 }
 
 // Patch changes a bucket that exists, managed or not; it is managed from then on.
 // ErrNotFound: it doesn't. Other errors are those of Put.
-func (s *Service) Patch(ctx context.Context, clientID string, c Change) (Written, error) {
-	return s.put(ctx, clientID, func(present *table.Observation) (plan, error) {
+func (s *Service) Patch(ctx context.Context, limit, clientID string, c Change) (Written, error) {
+	return s.put(ctx, limit, clientID, func(l *Limit, present *table.Observation) (plan, error) {
 		if present == nil {
 			return plan{}, ErrNotFound
 		}
-		return s.plan(present, c)
+		return l.plan(present, c)
 	})
 }
 
 // Delete removes a bucket and returns it as it was. The client starts over on the defaults.
 // ErrNotFound: it has none.
-func (s *Service) Delete(ctx context.Context, clientID string) (Snapshot, error) {
-	if err := s.lockForAdmin(ctx); err != nil {
+func (s *Service) Delete(ctx context.Context, limit, clientID string) (Snapshot, error) {
+	l, err := s.lockForAdmin(ctx, limit)
+	if err != nil {
 		return Snapshot{}, err
 	}
 	defer s.writing.unlock()
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
-	seen, ok := s.table.Find(clientID, now)
+	seen, ok := l.table.Find(clientID, now)
 	if !ok {
 		return Snapshot{}, ErrNotFound
 	}
-	was := snapshotOf(seen, now, wall)
-	err := s.adminWrite(ctx, Batch{Deletes: []string{clientID}}, clientID, func(_ Record, ok bool) {
+	was := l.snapshotOf(seen, now, wall)
+	batch := Batch{Deletes: []Key{l.key(clientID)}}
+	err = s.adminWrite(ctx, batch, &doubtedWrite{l, clientID, func(_ Record, ok bool) {
 		if !ok {
-			s.table.Remove(clientID, s.clock.Monotonic())
+			l.table.Remove(clientID, s.clock.Monotonic())
 		}
-	})
+	}})
 	if err != nil {
 		return Snapshot{}, err
 	}
-	s.table.Remove(clientID, s.clock.Monotonic())
+	l.table.Remove(clientID, s.clock.Monotonic())
 	return was, nil
 }
 
 // put is how operators change a bucket: under the write lock, first in the store and then in
 // memory. planFor gets the bucket that exists now; nil if none does.
 func (s *Service) put(
-	ctx context.Context, clientID string, planFor func(present *table.Observation) (plan, error),
+	ctx context.Context, limit, clientID string, planFor func(l *Limit, present *table.Observation) (plan, error),
 ) (w Written, err error) {
-	if err := s.lockForAdmin(ctx); err != nil {
+	l, err := s.lockForAdmin(ctx, limit)
+	if err != nil {
 		return Written{}, err
 	}
 	defer s.writing.unlock()
 
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
-	seen, ok := s.table.Find(clientID, now)
-	full := seen.Bucket == nil && s.table.Stats().Buckets >= s.o.MaxBuckets
+	seen, ok := l.table.Find(clientID, now)
+	full := seen.Bucket == nil && l.table.Stats().Buckets >= l.o.MaxBuckets
 	// A full bucket doesn't exist, but may still be there if nobody has reaped it.
 	was, present := gcra.Holding{At: now}, (*table.Observation)(nil)
 	if ok {
 		was, present = seen.Rate.Holding(seen.TAT, now), &seen
-		before := snapshotOf(seen, now, wall)
+		before := l.snapshotOf(seen, now, wall)
 		w.Before = &before
 	}
-	p, err := planFor(present)
+	p, err := planFor(l, present)
 	if err != nil {
 		return Written{}, err
 	}
 	if full {
-		return Written{}, fmt.Errorf("%w: there are %d already", ErrFull, s.o.MaxBuckets)
+		return Written{}, fmt.Errorf("%w: there are %d already", ErrFull, l.o.MaxBuckets)
 	}
 	p.at, p.from = was.At, was.Rate
 	p.stored = p.arrival(was)
-	record := recordOf(p.rate, clientID, true, p.content(was), wall)
-	if s.o.Strict {
+	record := recordOf(p.rate, l.key(clientID), true, p.content(was), wall)
+	if l.o.Strict {
 		//mutant:drop an-admin-write-reserves-nothing
 		record.Reserved = math.Inf(1) // Takers go on while it is written.
 	}
-	err = s.adminWrite(ctx, Batch{Puts: []Record{record}}, clientID, func(found Record, ok bool) {
+	err = s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{l, clientID, func(found Record, ok bool) {
 		if ok && record.same(found) {
-			s.apply(clientID, p)
+			l.apply(clientID, p)
 		}
-	})
+	}})
 	if err != nil {
 		return Written{}, err
 	}
-	w.Snapshot = s.apply(clientID, p)
+	w.Snapshot = l.apply(clientID, p)
 	return w, nil
 }
 
 // plan checks the change of a bucket; nil if there is none.
-func (s *Service) plan(present *table.Observation, c Change) (plan, error) {
-	settings := s.settingsAfter(present, c)
-	if err := settings.Validate(); err != nil {
+func (l *Limit) plan(present *table.Observation, c Change) (plan, error) {
+	rate, err := l.rateAfter(present, c)
+	if err != nil {
 		return plan{}, err
 	}
-	if c.Tokens != nil && (*c.Tokens < 0 || *c.Tokens > settings.Capacity) {
+	if c.Tokens != nil && (*c.Tokens < 0 || *c.Tokens > rate.Capacity) {
 		return plan{}, fmt.Errorf("%w: tokens %d; want 0 to the capacity, %d",
-			gcra.ErrSettings, *c.Tokens, settings.Capacity)
+			gcra.ErrSettings, *c.Tokens, rate.Capacity)
 	}
-	return plan{rate: gcra.NewRate(settings), tokens: c.Tokens}, nil
+	return plan{rate: rate, tokens: c.Tokens}, nil
 }
 
-func (s *Service) settingsAfter(present *table.Observation, c Change) gcra.Settings {
-	settings := s.o.Settings
+// rateAfter is the rate that the change gives a bucket. A bucket that is in a tier stays in it
+// unless the change says a number of its own.
+func (l *Limit) rateAfter(present *table.Observation, c Change) (*gcra.Rate, error) {
+	rate := l.table.Defaults()
 	if present != nil {
-		settings = present.Rate.Settings
+		rate = present.Rate
 	}
+	switch {
+	case c.Tier != nil && (c.Capacity != nil || c.Refill != nil):
+		return nil, fmt.Errorf("%w: a tier says the capacity and the refill; want either it or them", gcra.ErrSettings)
+	case c.Tier != nil && l.tiers[*c.Tier] == nil:
+		return nil, fmt.Errorf("%w: unexpected tier %q; want one of %s", gcra.ErrSettings, *c.Tier, l.wantedTiers())
+	case c.Tier != nil:
+		return l.tiers[*c.Tier], nil
+	case c.Capacity == nil && c.Refill == nil:
+		return rate, nil
+	}
+	settings := rate.Settings
 	if c.Capacity != nil {
 		settings.Capacity = *c.Capacity
 	}
 	if c.Refill != nil {
 		settings.Refill = *c.Refill
 	}
-	return settings
+	if err := settings.Validate(); err != nil {
+		return nil, err
+	}
+	return gcra.NewRate(settings), nil
 }
 
-// lockForAdmin takes the write lock for an admin write.
-func (s *Service) lockForAdmin(ctx context.Context) error {
+// lockForAdmin takes the write lock for an admin write of a limit's bucket.
+func (s *Service) lockForAdmin(ctx context.Context, limit string) (*Limit, error) {
+	l, err := s.limit(limit)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.lockSettled(ctx); err != nil {
-		return fmt.Errorf("%w: %w", ErrStore, err)
+		return nil, fmt.Errorf("%w: %w", ErrStore, err)
 	}
 	switch {
 	case s.closed:
 		s.writing.unlock()
-		return ErrClosed
+		return nil, ErrClosed
 	case !s.loaded.Load():
 		s.writing.unlock()
-		return fmt.Errorf("%w: %w", ErrStore, errNotLoaded)
+		return nil, fmt.Errorf("%w: %w", ErrStore, errNotLoaded)
+	case l.toHide != nil:
+		s.writing.unlock()
+		return nil, fmt.Errorf("%w: %w", ErrStore, errHiding)
 	}
-	return nil
+	return l, nil
 }
 
 // adminWrite is writeBucket with the errors that operators get.
-func (s *Service) adminWrite(
-	ctx context.Context, batch Batch, clientID string, follow func(found Record, ok bool),
-) error {
-	err := s.writeBucket(ctx, batch, clientID, follow)
+func (s *Service) adminWrite(ctx context.Context, batch Batch, inDoubt *doubtedWrite) error {
+	err := s.writeBucket(ctx, batch, inDoubt)
 	if err == nil || errors.Is(err, ErrInDoubt) {
 		return err
 	}
@@ -189,15 +237,15 @@ func (s *Service) adminWrite(
 
 // apply makes in memory the change that is stored, relative to the live tokens. Tokens that were
 // spent while the store was writing stay spent, and are dirty.
-func (s *Service) apply(clientID string, p plan) Snapshot {
-	now := s.clock.Monotonic()
-	c := s.table.Claim(clientID)
+func (l *Limit) apply(clientID string, p plan) Snapshot {
+	now := l.clock.Monotonic()
+	c := l.table.Claim(clientID)
 	defer c.Release()
 	b := c.Replace(p.rate, table.Managed|table.Stored, now, p.arrival)
 	tat := b.TAT()
-	if arrival := max(tat, now); arrival != max(p.stored, now) || s.o.Strict && arrival > now {
+	if arrival := max(tat, now); arrival != max(p.stored, now) || l.o.Strict && arrival > now {
 		//mutant:drop an-admin-write-leaves-what-was-spent-meanwhile-clean
 		c.MarkDirty(b, now)
 	}
-	return snapshotOf(table.Observation{Bucket: b, Rate: p.rate, TAT: tat}, now, s.clock.Wall())
+	return l.snapshotOf(table.Observation{Bucket: b, Rate: p.rate, TAT: tat}, now, l.clock.Wall())
 }

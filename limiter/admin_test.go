@@ -21,12 +21,12 @@ func TestCreate(t *testing.T) {
 	snap, err := f.Create(ctx, "test1234", Change{Capacity: ptr(int64(15)), Tokens: ptr(int64(5))})
 	require.NoError(t, err)
 	want := Snapshot{
-		ClientID: "test1234", Settings: gcra.Settings{Capacity: 15, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 5,
+		ClientID: "test1234", Limit: "default", Settings: gcra.Settings{Capacity: 15, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 5,
 		Managed: true, LastRefill: dawn,
 	}
 	assert.Equal(t, Written{Snapshot: want}, snap)
 	row := f.store.all()["test1234"]
-	assert.Equal(t, Record{ClientID: "test1234", Managed: true, Settings: want.Settings, Tokens: 5, At: dawn}, row, "stored before the response")
+	assert.Equal(t, Record{Key: Key{1, "test1234"}, Managed: true, Settings: want.Settings, Tokens: 5, At: dawn}, row, "stored before the response")
 	assert.Equal(t, 5, f.admitted("test1234", 20))
 
 	_, err = f.Create(ctx, "test1234", Change{})
@@ -42,7 +42,7 @@ func TestCreate(t *testing.T) {
 	snap, err = f.Create(ctx, "live", Change{Capacity: ptr(int64(3))})
 	require.NoError(t, err, "a live unmanaged bucket is taken over")
 	require.NotNil(t, snap.Before)
-	assert.Equal(t, Snapshot{ClientID: "live", Settings: f.Defaults(), LastRefill: dawn}, *snap.Before)
+	assert.Equal(t, Snapshot{ClientID: "live", Limit: "default", Settings: f.Defaults(), LastRefill: dawn}, *snap.Before)
 	assert.Equal(t, int64(3), snap.Tokens, "tokens default to the capacity")
 	assert.Equal(t, int64(3), f.Stats().Managed)
 }
@@ -351,11 +351,11 @@ func TestSettledLateIsAsStored(t *testing.T) {
 func TestChangeWithAnOlderClock(t *testing.T) {
 	f := newFixture(t)
 	for range 10 {
-		f.table.Take("a", int64(time.Hour)) // the takers are an hour ahead
+		f.table.Take("a", 1, int64(time.Hour)) // the takers are an hour ahead
 	}
 	_, err := f.Patch(context.Background(), "a", Change{Capacity: ptr(int64(20))})
 	require.NoError(t, err)
-	assert.NotEqual(t, table.Allowed, f.table.Take("a", int64(time.Hour)).Outcome)
+	assert.NotEqual(t, table.Allowed, f.table.Take("a", 1, int64(time.Hour)).Outcome)
 }
 
 func TestAdminWriteOfACallerThatIsGone(t *testing.T) {

@@ -67,7 +67,7 @@ func behind(b *testing.B, open func() limiter.Store, bare bareStore, wal func() 
 	s := open()
 	service := opened(b, s)
 	for _, id := range clients {
-		service.Take(id)
+		service.Limits()[0].Take(id, 1)
 	}
 	must(b, service.Close(context.Background()))
 	must(b, s.Close())
@@ -90,7 +90,7 @@ func behind(b *testing.B, open func() limiter.Store, bare bareStore, wal func() 
 		figures.load += time.Since(begin).Seconds()
 
 		for _, id := range half {
-			service.Take(id)
+			service.Limits()[0].Take(id, 1)
 		}
 		runtime.GC()
 		var from int64
@@ -133,8 +133,12 @@ func names(n int) []string {
 func opened(b *testing.B, s limiter.Store) *limiter.Service {
 	b.Helper()
 	service, err := limiter.Open(context.Background(), limiter.Options{
-		Settings:   gcra.Settings{Capacity: 100_000, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
-		MaxBuckets: 10_000_000, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.Nop(),
+		Limits: []limiter.LimitOptions{{
+			Name:       "default",
+			Settings:   gcra.Settings{Capacity: 100_000, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
+			MaxBuckets: 10_000_000,
+		}},
+		FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.Nop(),
 	}, s)
 	must(b, err)
 	return service
@@ -277,7 +281,7 @@ func BenchmarkLargeBehindMemory(b *testing.B) {
 	service := opened(b, s)
 	clients := names(rowsDirty)
 	for _, id := range clients {
-		service.Take(id)
+		service.Limits()[0].Take(id, 1)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	must(b, service.Close(ctx)) // all are clean
@@ -287,7 +291,7 @@ func BenchmarkLargeBehindMemory(b *testing.B) {
 	for b.Loop() {
 		clean := heapAlloc()
 		for _, id := range clients {
-			service.Take(id)
+			service.Limits()[0].Take(id, 1)
 		}
 		waiting += float64(heapAlloc() - clean)
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

@@ -16,11 +16,11 @@ import (
 // discard is a store that costs nothing, so a flush is the limiter's part alone.
 type discard struct{}
 
-func (discard) Load(context.Context, func(limiter.Record) error) error { return nil }
-func (discard) Write(context.Context, limiter.Batch) error             { return nil }
-func (discard) Stopped(context.Context) (time.Time, error)             { return time.Unix(0, 0), nil }
-func (discard) Close() error                                           { return nil }
-func (discard) Get(context.Context, string) (limiter.Record, bool, error) {
+func (discard) Load(context.Context, uint32, func(limiter.Record) error) error { return nil }
+func (discard) Write(context.Context, limiter.Batch) error                     { return nil }
+func (discard) Namespaces(context.Context) ([]limiter.Namespace, error)        { return nil, nil }
+func (discard) Close() error                                                   { return nil }
+func (discard) Get(context.Context, limiter.Key) (limiter.Record, bool, error) {
 	return limiter.Record{}, false, nil
 }
 
@@ -80,14 +80,18 @@ func flushes(b *testing.B, store limiter.Store, clients []string) {
 func dirtied(b *testing.B, store limiter.Store, clients []string) (flush func()) {
 	b.Helper()
 	s, err := limiter.Open(context.Background(), limiter.Options{
-		Settings:   gcra.Settings{Capacity: 100_000, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
-		MaxBuckets: 1 << 30, FlushInterval: time.Second, StoreTimeout: time.Minute,
+		Limits: []limiter.LimitOptions{{
+			Name:       "default",
+			Settings:   gcra.Settings{Capacity: 100_000, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
+			MaxBuckets: 1 << 30,
+		}},
+		FlushInterval: time.Second, StoreTimeout: time.Minute,
 	}, store)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, clientID := range clients {
-		s.Take(clientID)
+		s.Limits()[0].Take(clientID, 1)
 	}
 	return func() {
 		if err := s.Close(context.Background()); err != nil {

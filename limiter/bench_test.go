@@ -80,9 +80,9 @@ func benchmarkTakes(b *testing.B, name string, clients int, newTaker func() func
 	})
 }
 
-func openForTakes(b *testing.B, s gcra.Settings) *Service {
+func openForTakes(b *testing.B, s gcra.Settings) *one {
 	b.Helper()
-	service, err := Open(context.Background(), Options{
+	service, err := openOne(context.Background(), oneOptions{
 		Settings: s, MaxBuckets: 1 << 30, FlushInterval: time.Second, StoreTimeout: time.Minute,
 	}, newFakeStore())
 	if err != nil {

@@ -1,9 +1,38 @@
 // Package limiter gives every client a token bucket, keeps the buckets in memory, and writes them
 // behind to a store.
 //
-// Package gcra has the arithmetic, and package table the buckets in memory. This package is a
-// Service over one table: it decides (take.go), lets operators change buckets (admin.go), lists
-// them (list.go), and is the only writer of the store.
+// Package gcra has the arithmetic, and package table the buckets in memory. A Limit has a table of
+// its own, and decides (take.go). A Service has any number of limits and one store: it lets
+// operators change buckets (admin.go), lists them (list.go), and is the only writer of the store.
+//
+// # Several limits, or none
+//
+// A request that is under several limits takes from all of them or from none (several.go). All are
+// looked at first, which writes nothing, so all that refuse are known. Then they are taken from in
+// order. If another request has taken the last token of one in between, what was taken is given
+// back to the buckets before it, as far as they haven't earned it since. It goes to the very bucket
+// that it was taken from. One that an operator has written meanwhile, or that has moved, gets
+// nothing.
+//
+// The law is one-sided. No limit ever admits more than capacity + refill * t. But a request can be
+// refused because another one that was refused, too, held the last token for a moment. What was
+// given back since the last flush is the client's loss in a crash.
+//
+// # Namespaces
+//
+// A row is named by its namespace and the client_id. A namespace is a limit's name with a
+// fingerprint of its key (namespace.go), since under another key the same client_id may be somebody
+// else. The store has the namespaces, too, with a note for each of how its last run ended. So a run
+// without a limit says nothing about that limit. Rows of a limit that has left are there again when
+// it returns. The unmanaged ones are deleted after Options.LimitsKept (sweep.go).
+//
+// Where the client_ids of a limit have become secret, its rows are rewritten under their hashes in
+// one transaction, by the first round (hide.go).
+//
+// # Tiers
+//
+// A bucket in a tier is managed and has the tier's settings, also after a start with other ones.
+// Its row has the tier's name, and the settings that its tokens were earned at.
 //
 // # Rounds
 //
@@ -42,7 +71,7 @@
 //
 // # Strict
 //
-// With Options.Strict a crash gives back nothing. Each row then also has a number of reserved
+// With LimitOptions.Strict a crash gives back nothing. Each row then also has a number of reserved
 // tokens: what its client may spend before its next row is stored (ledger.go). A take that would
 // pass the reservation is refused, and the next round begins within a twentieth of an interval. The
 // take never waits.
@@ -62,11 +91,11 @@
 //     before. The round kills the bucket that has no limit and puts one with a limit in its place,
 //     so a taker that hasn't seen the limit looks up again. If the store refuses the row, the limit
 //     is taken off again. If the row is in doubt, it stays.
-//   - The mark of an orderly stop is the last batch of a run. Every other batch takes it away, and
-//     a strict start writes an empty one before it serves. A start that doesn't find the mark gives
-//     clients without a row an empty bucket, overflow buckets too, and counts what is reserved as
-//     spent. If a run stops before those buckets would be full, its mark notes when they will be.
-//     Until then no full bucket is dropped, and no row of one.
+//   - The mark of an orderly stop is in the last batch of a run, for each limit. The first batch of
+//     a run takes it away, which a strict start writes before it serves. A start that doesn't find
+//     the mark gives clients without a row an empty bucket, overflow buckets too, and counts what
+//     is reserved as spent. If a run stops before those buckets would be full, its mark notes when
+//     they will be. Until then no full bucket is dropped, and no row of one.
 //   - While the store is away, new clients are admitted as ever, and those with a row up to their
 //     reservation.
 //

@@ -2,7 +2,9 @@ package limiter
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,8 +44,8 @@ func (c *fakeClock) advance(d time.Duration) { c.mono.Add(int64(d)) }
 // ErrInDoubt the write is applied or not, as the test wants.
 type fakeStore struct {
 	mu        sync.Mutex
-	rows      map[string]Record
-	stopped   time.Time // of the last batch
+	rows      map[string]Record // by name
+	spaces    map[uint32]Namespace
 	writes    int
 	onWrite   func(Batch) error
 	onGet     func() error
@@ -51,7 +53,23 @@ type fakeStore struct {
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{rows: map[string]Record{}, stopped: time.Unix(0, 0)}
+	return &fakeStore{rows: map[string]Record{}, spaces: map[uint32]Namespace{}}
+}
+
+// name is the client_id in the first namespace, and has the number before it in others.
+func (k Key) name() string {
+	if k.Namespace == 1 {
+		return k.ClientID
+	}
+	return fmt.Sprint(k.Namespace, ":", k.ClientID)
+}
+
+// keysOf are those of clients in the first namespace.
+func keysOf(clientIDs ...string) (keys []Key) {
+	for _, clientID := range clientIDs {
+		keys = append(keys, Key{1, clientID})
+	}
+	return keys
 }
 
 // hook makes writes call onWrite first, and fail with its error. nil ends that.
@@ -61,8 +79,11 @@ func (s *fakeStore) hook(onWrite func(Batch) error) {
 	s.onWrite = onWrite
 }
 
-func (s *fakeStore) Load(_ context.Context, yield func(Record) error) error {
+func (s *fakeStore) Load(_ context.Context, namespace uint32, yield func(Record) error) error {
 	for _, r := range s.all() {
+		if r.Namespace != namespace {
+			continue
+		}
 		if err := yield(r); err != nil {
 			return err
 		}
@@ -76,7 +97,7 @@ func (s *fakeStore) all() map[string]Record {
 	return maps.Clone(s.rows)
 }
 
-func (s *fakeStore) Get(_ context.Context, clientID string) (Record, bool, error) {
+func (s *fakeStore) Get(_ context.Context, key Key) (Record, bool, error) {
 	if s.onGet != nil {
 		if err := s.onGet(); err != nil {
 			return Record{}, false, err
@@ -84,14 +105,24 @@ func (s *fakeStore) Get(_ context.Context, clientID string) (Record, bool, error
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.rows[clientID]
+	r, ok := s.rows[key.name()]
 	return r, ok, nil
 }
 
-func (s *fakeStore) Stopped(context.Context) (time.Time, error) {
+func (s *fakeStore) Namespaces(context.Context) (all []Namespace, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stopped, nil
+	for _, id := range slices.Sorted(maps.Keys(s.spaces)) {
+		all = append(all, s.spaces[id])
+	}
+	return all, nil
+}
+
+// stopped is what the store says of the only limit.
+func (s *fakeStore) stopped() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spaces[1].Stopped
 }
 
 func (s *fakeStore) Write(_ context.Context, b Batch) error {
@@ -106,29 +137,88 @@ func (s *fakeStore) Write(_ context.Context, b Batch) error {
 	defer s.mu.Unlock()
 	s.writes++
 	if err == nil || s.doubtKeep {
+		for _, n := range b.Namespaces {
+			s.spaces[n.ID] = n
+		}
 		for _, r := range b.Puts {
-			s.rows[r.ClientID] = r
+			s.rows[r.name()] = r
 		}
-		for _, id := range b.Deletes {
-			delete(s.rows, id)
+		for _, key := range b.Deletes {
+			delete(s.rows, key.name())
 		}
-		s.stopped = b.Stopped
 	}
 	return err
 }
 
 func (s *fakeStore) Close() error { return nil }
 
-// fixture is a Service with capacity 10 and refill 1/1m on a clock that stands.
-type fixture struct {
+// oneOptions are Options of a Service with one limit.
+type oneOptions struct {
+	Settings      gcra.Settings
+	MaxBuckets    int64
+	FlushInterval time.Duration
+	Strict        bool
+	StoreTimeout  time.Duration
+	Volatile      bool
+	LoadLater     bool
+	Clock         Clock
+	Logger        zerolog.Logger
+}
+
+func (o oneOptions) options() Options {
+	return Options{
+		Limits:        []LimitOptions{{Name: "default", Settings: o.Settings, MaxBuckets: o.MaxBuckets, Strict: o.Strict}},
+		FlushInterval: o.FlushInterval, StoreTimeout: o.StoreTimeout, Volatile: o.Volatile,
+		LoadLater: o.LoadLater, Clock: o.Clock, Logger: o.Logger,
+	}
+}
+
+// one is a Service with one limit, which its calls are about.
+type one struct {
 	*Service
+	*Limit
+}
+
+func openOne(ctx context.Context, o oneOptions, s Store) (*one, error) {
+	service, err := Open(ctx, o.options(), s)
+	if err != nil {
+		return nil, err
+	}
+	return &one{service, service.limits[0]}, nil
+}
+
+func (f *one) Defaults() gcra.Settings { return f.Limit.Defaults() }
+
+func (f *one) Take(clientID string) Decision { return f.Limit.Take(clientID, 1) }
+
+func (f *one) Get(clientID string) (Snapshot, error) { return f.Service.Get("default", clientID) }
+
+func (f *one) Create(ctx context.Context, clientID string, c Change) (Written, error) {
+	return f.Service.Create(ctx, "default", clientID, c)
+}
+
+func (f *one) Put(ctx context.Context, clientID string, c Change) (Written, error) {
+	return f.Service.Put(ctx, "default", clientID, c)
+}
+
+func (f *one) Patch(ctx context.Context, clientID string, c Change) (Written, error) {
+	return f.Service.Patch(ctx, "default", clientID, c)
+}
+
+func (f *one) Delete(ctx context.Context, clientID string) (Snapshot, error) {
+	return f.Service.Delete(ctx, "default", clientID)
+}
+
+// fixture is a Service with one limit, of capacity 10 and refill 1/1m, on a clock that stands.
+type fixture struct {
+	*one
 	t     *testing.T
 	clock *fakeClock
 	store *fakeStore
 }
 
-func (f *fixture) options() Options {
-	return Options{
+func (f *fixture) options() oneOptions {
+	return oneOptions{
 		Settings:      gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		MaxBuckets:    1000,
 		FlushInterval: time.Second,
@@ -145,10 +235,10 @@ func newFixture(t *testing.T) *fixture {
 }
 
 // reopen is a crash and a restart: what was not flushed is gone.
-func (f *fixture) reopen(o Options) {
-	s, err := Open(context.Background(), o, f.store)
+func (f *fixture) reopen(o oneOptions) {
+	s, err := openOne(context.Background(), o, f.store)
 	require.NoError(f.t, err)
-	f.Service = s
+	f.one = s
 }
 
 func (f *fixture) mustFlush() {
@@ -191,3 +281,6 @@ func (f *fixture) cleanAll() {
 func (f *fixture) allDirty() []*table.Bucket {
 	return f.table.TakeDirty().Rest()
 }
+
+// groupOf is what a flush makes of buckets that it writes at once.
+func (f *fixture) groupOf(buckets []*table.Bucket) group { return group{{f.Limit, buckets}} }

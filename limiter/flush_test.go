@@ -190,9 +190,9 @@ func TestDeleteBetweenTwoBatches(t *testing.T) {
 	f.Take("a")
 	f.Take("z")
 	group := f.allDirty()
-	require.NoError(t, f.flushGroup(context.Background(), group[:1], 1, 0))
+	require.NoError(t, f.flushGroup(context.Background(), f.groupOf(group[:1]), 1, 0))
 	require.NoError(t, errorOf(f.Delete(context.Background(), "z")))
-	require.NoError(t, f.flushGroup(context.Background(), group[1:], 1, 0))
+	require.NoError(t, f.flushGroup(context.Background(), f.groupOf(group[1:]), 1, 0))
 	assert.Len(t, f.store.all(), 1)
 	assert.Contains(t, f.store.all(), "a")
 }
@@ -207,7 +207,7 @@ func TestFlushRevivesNoManagedBucket(t *testing.T) {
 	group := f.allDirty()
 	require.Len(t, group, 1)
 	require.NoError(t, errorOf(f.Delete(ctx, "a")))
-	require.NoError(t, f.flushGroup(ctx, group, 1, 0))
+	require.NoError(t, f.flushGroup(ctx, f.groupOf(group), 1, 0))
 	assert.Empty(t, f.store.all())
 }
 
@@ -227,7 +227,7 @@ func TestFlushThatIsHeldUpLosesNothing(t *testing.T) {
 		"a doubt that isn't settled": func(f *fixture) error {
 			f.store.onGet = func() error { return errors.New("away") }
 			defer func() { f.store.onGet = nil }()
-			f.doubt.Store(&doubtedWrite{"other", func(Record, bool) {}})
+			f.doubt.Store(&doubtedWrite{f.Limit, "other", func(Record, bool) {}})
 			return f.flush(context.Background(), 0)
 		},
 	} {
@@ -270,7 +270,7 @@ func TestFlushOfASlowStoreGetsAhead(t *testing.T) {
 func TestFlushWritesUnderADeadlineOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &patient{fakeStore: newFakeStore(), release: make(chan struct{})}
-		s, err := Open(context.Background(), Options{
+		s, err := openOne(context.Background(), oneOptions{
 			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
 		}, store)
 		require.NoError(t, err)
@@ -353,7 +353,7 @@ func TestFlushDeletesTheRowOfAFullBucket(t *testing.T) {
 	f.clock.advance(time.Minute)
 	f.reapAll()
 	f.store.hook(func(b Batch) error {
-		assert.Equal(t, []string{"a"}, b.Deletes)
+		assert.Equal(t, keysOf("a"), b.Deletes)
 		assert.Empty(t, b.Puts)
 		return errors.New("gone")
 	})

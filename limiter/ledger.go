@@ -22,9 +22,9 @@ import (
 // reserve is how many tokens a row reserves. It is half the capacity, so that a crash leaves a
 // useful rest, or what is earned in some flush intervals, so that a client at its full rate never
 // reaches its limit.
-func (s *Service) reserve(r *gcra.Rate) int64 {
+func (l *Limit) reserve(r *gcra.Rate) int64 {
 	const flushes = 4
-	return max((r.Capacity+1)/2, int64(s.o.FlushInterval)*flushes/r.Interval+1)
+	return max((r.Capacity+1)/2, int64(l.service.o.FlushInterval)*flushes/r.Interval+1)
 }
 
 // reservation is what a row reserves.
@@ -38,12 +38,12 @@ type reservation struct {
 
 // reserveFor is what the row of a bucket reserves. A full bucket reserves everything. Otherwise its
 // row would have to be written again and again so that its client finds tokens when it comes.
-func (s *Service) reserveFor(at *table.Claim, b *table.Bucket, tat, now int64) reservation {
+func (l *Limit) reserveFor(at *table.Claim, b *table.Bucket, tat, now int64) reservation {
 	if tat <= now {
 		return reservation{bucket: b, tat: tat, tokens: math.Inf(1), limit: table.Never}
 	}
 	r := at.Rate(b)
-	tokens := s.reserve(r)
+	tokens := l.reserve(r)
 	credit := tokens * r.Interval
 	isNew := !b.Has(table.Limited)
 	//mutant:false a-new-limit-comes-to-a-bucket-that-takers-have

@@ -65,8 +65,8 @@ func TestListSelects(t *testing.T) {
 	check(Query{Limit: 9, Prefix: "ab", Managed: ptr(true)}, false, "ab", "abd")
 	check(Query{Limit: 1, Prefix: "ab", Managed: ptr(true)}, true, "ab")
 	check(Query{Limit: 1, Offset: 1, Prefix: "ab"}, true, "abc")
-	check(Query{Limit: 9, After: "ab", Prefix: "ab"}, false, "abc", "abd")
-	check(Query{Limit: 9, After: "b", Prefix: "ab"}, false)
+	check(Query{Limit: 9, After: Place{"ab", "default"}, Prefix: "ab"}, false, "abc", "abd")
+	check(Query{Limit: 9, After: Place{"b", "default"}, Prefix: "ab"}, false)
 	check(Query{Limit: 9, Prefix: "\xc3"}, false, "é")
 	check(Query{Limit: 9, Prefix: "nobody"}, false)
 }
@@ -85,7 +85,7 @@ func TestListPagesAreTheSortedWhole(t *testing.T) {
 		for after, more := "", true; more; {
 			var page []Snapshot
 			var err error
-			page, more, err = f.List(Query{After: after, Limit: limit})
+			page, more, err = f.List(Query{After: Place{after, "default"}, Limit: limit})
 			require.NoError(rt, err)
 			require.LessOrEqual(rt, len(page), limit)
 			walked = append(walked, ids(page)...)
@@ -131,7 +131,7 @@ func TestListWalkAmongChanges(t *testing.T) {
 	for range 20 {
 		seen := map[string]int{}
 		for after, more := "", true; more; {
-			page, m, err := f.List(Query{After: after, Limit: 7})
+			page, m, err := f.List(Query{After: Place{after, "default"}, Limit: 7})
 			require.NoError(t, err)
 			for _, s := range page {
 				seen[s.ClientID]++

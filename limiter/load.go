@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,40 +33,82 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 	return service, nil
 }
 
-// load fills the table from the store. Each bucket is credited with what it has earned since it was
-// stored, at the settings that it was stored with. Then the present ones apply. After a crash,
-// reserved tokens count as spent, and if the service is strict, clients without a bucket start
-// empty.
+// load fills the tables from the store. That the limits are at work is noted there with the next
+// batch, or, if one is strict, before anything is spent. The caller holds the write lock, if there
+// is anybody else.
 func (s *Service) load(ctx context.Context) error {
-	var n atomic.Int64
-	ctx, stop := whileItMoves(ctx, s.o.StoreTimeout, &n)
-	defer stop()
-	start := s.clock.Monotonic()
-	stopped, err := s.store.Stopped(ctx)
+	known, err := s.knownNamespaces(ctx)
 	if err != nil {
-		return fmt.Errorf("read how the last run ended: %w", err)
+		return fmt.Errorf("read which limits there were: %w", err)
 	}
-	l := loader{s, !stopped.IsZero()}
-	err = s.store.Load(ctx, func(r Record) error {
-		if n.Add(1)%loadProgress == 0 {
-			s.o.Logger.Info().Int64("buckets", n.Load()).Msg("loading")
+	if err := s.assign(ctx, known); err != nil {
+		return err
+	}
+	for _, l := range s.rounds.limits {
+		if err := l.load(ctx); err != nil {
+			return fmt.Errorf("load the buckets of limit %q: %w", l.Name(), err)
 		}
-		return l.restore(r)
-	})
-	if err != nil {
-		return fmt.Errorf("load the buckets: %w", err)
 	}
-	s.startEmpty(stopped)
-	if s.o.Strict {
+	s.unnoted = s.begun()
+	if s.isHiding() {
+		s.flushEarly()
+	}
+	if s.IsStrict() {
 		s.flushEarly() // What isn't reserved can't be spent.
 		//mutant:drop a-start-is-not-noted
-		if err := s.note(ctx, Batch{}); err != nil {
+		if err := s.note(ctx, s.unnoted); err != nil {
 			return fmt.Errorf("note the start, before anything is spent: %w", err)
 		}
 	}
 	s.loaded.Store(true)
-	s.o.Logger.Info().Int64("buckets", n.Load()).Bool("after_a_stop", l.stopped).
-		Dur("duration", time.Duration(s.clock.Monotonic()-start)).Msg("buckets loaded")
+	return nil
+}
+
+// IsStrict reports whether any limit is strict.
+func (s *Service) IsStrict() bool {
+	return slices.ContainsFunc(s.limits, func(l *Limit) bool { return l.o.Strict })
+}
+
+func (s *Service) knownNamespaces(ctx context.Context) ([]Namespace, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
+	defer cancel()
+	return s.store.Namespaces(ctx)
+}
+
+// load fills the limit's table. Each bucket is credited with what it has earned since it was
+// stored, at the settings that it was stored with; then the present ones apply. After a crash what
+// was reserved counts as spent, and if the limit is strict, clients without a bucket start empty.
+func (l *Limit) load(ctx context.Context) error {
+	var n atomic.Int64
+	ctx, stop := whileItMoves(ctx, l.service.o.StoreTimeout, &n)
+	defer stop()
+	start, stopped := l.clock.Monotonic(), l.namespace.Stopped
+	to := loader{l, !stopped.IsZero(), map[string]int64{}}
+	log := &l.service.o.Logger
+	restore := func(r Record) error {
+		if n.Add(1)%loadProgress == 0 {
+			log.Info().Str("limit", l.Name()).Int64("buckets", n.Load()).Msg("loading")
+		}
+		if l.toHide != nil {
+			r.ClientID = l.o.Secret(r.ClientID)
+		}
+		return to.restore(r)
+	}
+	if err := l.service.store.Load(ctx, l.namespace.ID, restore); err != nil {
+		return err
+	}
+	if l.toHide != nil && l.toHide.ID != l.namespace.ID { // Older: restore passes over clients that it knows.
+		if err := l.service.store.Load(ctx, l.toHide.ID, restore); err != nil {
+			return err
+		}
+	}
+	l.startEmpty(stopped)
+	for tier, buckets := range to.gone {
+		log.Warn().Str("limit", l.Name()).Str("tier", tier).Int64("buckets", buckets).
+			Msg("there is no such tier any more: its buckets follow the limit's own numbers until there is")
+	}
+	log.Info().Str("limit", l.Name()).Int64("buckets", n.Load()).Bool("after_a_stop", to.stopped).
+		Dur("duration", time.Duration(l.clock.Monotonic()-start)).Msg("buckets loaded")
 	return nil
 }
 
@@ -116,23 +159,24 @@ func (s *Service) loadIfLate(ctx context.Context) error {
 // startEmpty starts unknown clients with empty buckets if a crash may have lost what they spent: a
 // crash of a strict run, or of one before it, so short a time ago that an empty bucket wouldn't be
 // full yet.
-func (s *Service) startEmpty(stopped time.Time) {
-	span, wall := s.table.Defaults().Span, s.clock.Wall()
-	now := s.clock.Monotonic() // Read after wall, as in restore.
+func (l *Limit) startEmpty(stopped time.Time) {
+	span, wall := l.table.Defaults().Span, l.clock.Wall()
+	now := l.clock.Monotonic() // Read after wall, as in restore.
 	empty := min(span, max(0, int64(stopped.Sub(wall))))
 	//mutant:false who-has-no-row-starts-full-after-a-crash
-	if stopped.IsZero() && s.o.Strict {
+	if stopped.IsZero() && l.o.Strict {
 		empty = span
 	}
 	if empty > 0 {
-		s.table.StartEmpty(now + empty)
+		l.table.StartEmpty(now + empty)
 	}
 }
 
 // loader puts stored buckets into the table.
 type loader struct {
-	*Service
-	stopped bool // whether the last run stopped in order
+	*Limit
+	stopped bool             // whether the last run stopped in order
+	gone    map[string]int64 // how many buckets are of tiers that there are no more
 }
 
 // restore puts a stored bucket into the table. The bucket is dirty if loading changed it, if the
@@ -175,6 +219,10 @@ func (l loader) check(r Record) error {
 	if err := r.Settings.Validate(); err != nil {
 		return fmt.Errorf("client %q: %w", r.ClientID, err)
 	}
+	if r.Kind != Rate {
+		return fmt.Errorf("client %q: its tokens come back in a way that this version doesn't know "+
+			"(kind %d); upgrade", r.ClientID, r.Kind)
+	}
 	if n := len(r.ClientID); n > MaxClientID {
 		return fmt.Errorf("client %q: its client_id has %d bytes, want at most %d", r.ClientID, n, MaxClientID)
 	}
@@ -204,6 +252,14 @@ func (l loader) restoreLimit(b *table.Bucket, r Record, was, is *gcra.Rate) (sho
 func (l loader) ratesOf(r Record) (was, is *gcra.Rate) {
 	defaults := l.table.Defaults()
 	switch {
+	case r.Tier != "":
+		if l.isGone(r.Tier) {
+			l.gone[r.Tier]++
+		}
+		if is = l.rateOfTier(r.Tier); r.Settings == is.Settings {
+			return is, is
+		}
+		return gcra.NewRate(r.Settings), is
 	case r.Managed:
 		was = gcra.NewRate(r.Settings)
 		return was, was

@@ -86,7 +86,7 @@ func TestTimeGoesByBetweenTwoReadings(t *testing.T) {
 	}
 }
 
-func (f *fixture) step(name string, o Options) {
+func (f *fixture) step(name string, o oneOptions) {
 	switch ctx := context.Background(); name {
 	case "flush":
 		f.mustFlush()
@@ -105,7 +105,7 @@ func (f *fixture) step(name string, o Options) {
 func TestRestartAfterAFlushWithAnOlderClock(t *testing.T) {
 	f := newFixture(t)
 	for range 10 {
-		f.table.Take("a", int64(time.Hour)) // the takers are an hour ahead
+		f.table.Take("a", 1, int64(time.Hour)) // the takers are an hour ahead
 	}
 	f.mustFlush()
 	f.clock.advance(time.Hour)
@@ -175,16 +175,16 @@ func TestRestartWithARowOfTheFuture(t *testing.T) {
 func TestLoadOfAStoreThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &loading{fakeStore: newFakeStore(), rows: 5, pause: 900 * time.Millisecond}
-		o := Options{Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop()}
+		o := oneOptions{Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop()}
 		start := time.Now()
-		s, err := Open(context.Background(), o, store)
+		s, err := openOne(context.Background(), o, store)
 		require.NoError(t, err)
 		assert.Equal(t, int64(5), s.Stats().Buckets)
 		assert.Equal(t, 4500*time.Millisecond, time.Since(start))
 
 		store.pause = time.Hour
 		start = time.Now()
-		_, err = Open(context.Background(), o, store)
+		_, err = openOne(context.Background(), o, store)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "nothing came for 1s")
 		assert.LessOrEqual(t, time.Since(start), 2*time.Second)
@@ -198,14 +198,14 @@ type loading struct {
 	pause time.Duration
 }
 
-func (s *loading) Load(ctx context.Context, yield func(Record) error) error {
+func (s *loading) Load(ctx context.Context, namespace uint32, yield func(Record) error) error {
 	for i := range s.rows {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(s.pause):
 		}
-		r := Record{ClientID: fmt.Sprint(i), Managed: true, Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 1, At: time.Now().UTC()}
+		r := Record{Key: Key{1, fmt.Sprint(i)}, Managed: true, Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 1, At: time.Now().UTC()}
 		if err := yield(r); err != nil {
 			return err
 		}
@@ -221,7 +221,7 @@ func TestLateLoadCountsWhatIsSpentMeanwhile(t *testing.T) {
 	o := f.options()
 	o.LoadLater = true
 	f.reopen(o)
-	f.Service.store = &meanwhile{f.store, func() {
+	f.one.store = &meanwhile{f.store, func() {
 		f.clock.advance(10 * time.Minute)
 		assert.Equal(t, 10, f.admitted("a", 20))
 		assert.Len(t, f.writing, 1, "the write lock is held")
@@ -236,15 +236,15 @@ type meanwhile struct {
 	do func()
 }
 
-func (s *meanwhile) Load(ctx context.Context, yield func(Record) error) error {
+func (s *meanwhile) Load(ctx context.Context, namespace uint32, yield func(Record) error) error {
 	s.do()
-	return s.fakeStore.Load(ctx, yield)
+	return s.fakeStore.Load(ctx, namespace, yield)
 }
 
 func TestLoadRefusesWhatCantBe(t *testing.T) {
 	f := newFixture(t)
-	f.store.rows["odd"] = Record{ClientID: "odd", Settings: gcra.Settings{Capacity: -1}}
-	_, err := Open(context.Background(), f.options(), f.store)
+	f.store.rows["odd"] = Record{Key: Key{1, "odd"}, Settings: gcra.Settings{Capacity: -1}}
+	_, err := openOne(context.Background(), f.options(), f.store)
 	require.ErrorIs(t, err, gcra.ErrSettings)
 	assert.ErrorContains(t, err, `client "odd"`)
 }
@@ -281,7 +281,7 @@ func TestStoreThatComesLate(t *testing.T) {
 	require.ErrorIs(t, err, errNotLoaded)
 
 	// The load breaks off after each row once. Restored rows aren't restored again.
-	f.Service.store = &breaking{fakeStore: f.store}
+	f.one.store = &breaking{fakeStore: f.store}
 	for range 2 {
 		require.Error(t, f.flush(ctx, 0))
 		assert.False(t, f.Stats().StoreUp)
@@ -304,10 +304,10 @@ type breaking struct {
 	loads int
 }
 
-func (s *breaking) Load(ctx context.Context, yield func(Record) error) error {
+func (s *breaking) Load(ctx context.Context, namespace uint32, yield func(Record) error) error {
 	s.loads++
 	rows := 0
-	return s.fakeStore.Load(ctx, func(r Record) error {
+	return s.fakeStore.Load(ctx, namespace, func(r Record) error {
 		if rows++; rows > s.loads && s.loads < 3 || s.loads == 2 {
 			return errors.New("connection reset")
 		}
@@ -321,8 +321,8 @@ type again struct {
 	times int
 }
 
-func (s again) Load(_ context.Context, yield func(Record) error) error {
-	r := Record{ClientID: "a", Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 1, At: time.Now().UTC()}
+func (s again) Load(_ context.Context, namespace uint32, yield func(Record) error) error {
+	r := Record{Key: Key{1, "a"}, Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, Tokens: 1, At: time.Now().UTC()}
 	for range s.times {
 		if err := yield(r); err != nil {
 			return err
@@ -333,14 +333,14 @@ func (s again) Load(_ context.Context, yield func(Record) error) error {
 
 func TestALongLoadSaysHowFarItIs(t *testing.T) {
 	var log bytes.Buffer
-	o := Options{
+	o := oneOptions{
 		Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.New(&log),
 	}
-	_, err := Open(context.Background(), o, again{newFakeStore(), 2*loadProgress + 1})
+	_, err := openOne(context.Background(), o, again{newFakeStore(), 2*loadProgress + 1})
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	require.Len(t, lines, 3)
-	assert.JSONEq(t, `{"level":"info","buckets":1000000,"message":"loading"}`, lines[0])
-	assert.JSONEq(t, `{"level":"info","buckets":2000000,"message":"loading"}`, lines[1])
+	assert.JSONEq(t, `{"level":"info","limit":"default","buckets":1000000,"message":"loading"}`, lines[0])
+	assert.JSONEq(t, `{"level":"info","limit":"default","buckets":2000000,"message":"loading"}`, lines[1])
 	assert.Contains(t, lines[2], `"buckets":2000001`)
 }

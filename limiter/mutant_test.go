@@ -46,6 +46,11 @@ var operations = map[string]func(m *mutator) (ast.Node, string){
 		call := m.call("max")
 		return call, m.text(call.Args[1])
 	},
+	// min(X, Y) is X.
+	"first": func(m *mutator) (ast.Node, string) {
+		call := m.call("min")
+		return call, m.text(call.Args[0])
+	},
 	// An atomic read and write is a read and a write.
 	"nonatomic": func(m *mutator) (ast.Node, string) {
 		if call := m.call("And"); call != nil {
@@ -155,7 +160,7 @@ type edit struct {
 func mutants(t *testing.T) map[string]map[string][]edit {
 	t.Helper()
 	all := map[string]map[string][]edit{}
-	for _, pattern := range []string{"*.go", "table/*.go"} {
+	for _, pattern := range []string{"*.go", "gcra/*.go", "table/*.go"} {
 		paths, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, path := range paths {
@@ -248,8 +253,10 @@ var names = strings.Fields(`
 	a-dead-bucket-is-written
 	a-full-bucket-is-killed-by-a-store
 	a-late-taker-moves-a-bucket-before-its-page-moves
+	a-cost-above-a-capacity-is-never-cut
 	a-limit-is-raised-before-its-row-is-stored
 	a-limit-is-restored-too-high
+	a-lost-race-keeps-what-was-taken
 	a-moved-bucket-is-spent-from
 	a-new-limit-comes-to-a-bucket-that-takers-have
 	a-new-limit-goes-in-doubt
@@ -257,10 +264,13 @@ var names = strings.Fields(`
 	a-reaped-bucket-keeps-its-row
 	a-row-of-a-bucket-that-starts-empty-is-deleted
 	a-start-is-not-noted
+	a-take-is-given-back-to-a-dead-bucket
 	an-admin-write-gives-back-what-was-spent
 	an-admin-write-leaves-what-was-spent-meanwhile-clean
 	an-admin-write-reserves-nothing
 	no-barrier-after-an-ambiguous-commit
+	several-are-taken-although-one-refuses
+	spending-from-several-is-not-marked
 	spending-is-not-marked
 	the-dirty-bit-is-cleared-after-the-read
 	the-page-that-a-split-adds-is-not-locked
@@ -269,6 +279,7 @@ var names = strings.Fields(`
 	what-a-settled-write-left-is-not-for-the-last-round
 	what-failed-is-not-dirty-again
 	what-is-reserved-is-owed
+	what-was-earned-since-is-given-back-too
 	who-has-no-row-starts-full-after-a-crash
 	who-has-no-row-starts-full-after-a-stop-that-follows-a-crash
 `)

@@ -124,7 +124,7 @@ func (l *logged) count(message string) int {
 func TestOverflowIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out logged
-		s, err := Open(context.Background(), Options{
+		s, err := openOne(context.Background(), oneOptions{
 			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 2,
 			FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.New(&out),
 		}, newFakeStore())

@@ -31,7 +31,7 @@ func together(a, b func()) {
 func TestTakeAgainstTheReaper(t *testing.T) {
 	f := newFixture(t)
 	for range tries {
-		f.table.Take("a", f.clock.Monotonic())
+		f.table.Take("a", 1, f.clock.Monotonic())
 		f.clock.advance(time.Minute) // full
 		f.cleanAll()
 		together(

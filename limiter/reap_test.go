@@ -15,7 +15,7 @@ import (
 func TestLateLoadWhileTheReaperReaps(t *testing.T) {
 	f := newFixture(t)
 	f.clock.advance(time.Hour)
-	f.store.stopped = f.clock.Wall().Add(5 * time.Minute)
+	f.store.spaces[1] = Namespace{ID: 1, Limit: "default", Stopped: f.clock.Wall().Add(5 * time.Minute)}
 	o := f.options()
 	o.LoadLater, o.MaxBuckets = true, 1
 	f.reopen(o)
@@ -36,6 +36,6 @@ func TestLateLoadWhileTheReaperReaps(t *testing.T) {
 	require.GreaterOrEqual(t, admitted, 5)
 	require.LessOrEqual(t, admitted, 10)
 	require.Equal(t, f.clock.Monotonic()+int64(5*time.Minute), f.table.EmptyUntil())
-	require.GreaterOrEqual(t, f.table.Take("past the cap", f.clock.Monotonic()).TAT, f.table.EmptyUntil())
+	require.GreaterOrEqual(t, f.table.Take("past the cap", 1, f.clock.Monotonic()).TAT, f.table.EmptyUntil())
 	require.Zero(t, f.admitted("past the cap", 1))
 }

@@ -22,7 +22,7 @@ func newStrictFixture(t *testing.T) *fixture {
 	return f
 }
 
-func (f *fixture) strict() Options {
+func (f *fixture) strict() oneOptions {
 	o := f.options()
 	o.Strict = true
 	return o
@@ -42,7 +42,7 @@ func TestStrictAdmitsWhatIsReserved(t *testing.T) {
 	d = f.Take("a")
 	assert.False(t, d.Allowed)
 	assert.Zero(t, d.Remaining)
-	assert.Equal(t, f.o.FlushInterval, d.RetryAfter, "the token is there: it comes with the next flush")
+	assert.Equal(t, f.Limit.service.o.FlushInterval, d.RetryAfter, "the token is there: it comes with the next flush")
 	assert.Equal(t, int64(2), f.tokens("a"))
 
 	f.mustFlush()
@@ -114,7 +114,7 @@ func TestStrictAfterOtherRules(t *testing.T) {
 	f := newFixture(t)
 	f.admitted("a", 3)
 	require.NoError(t, f.Close(context.Background()))
-	check := func(o Options, tokens int64) {
+	check := func(o oneOptions, tokens int64) {
 		t.Helper()
 		f.reopen(o)
 		assert.Equal(t, tokens, f.tokens("a"))
@@ -172,7 +172,7 @@ func TestStrictFullBuckets(t *testing.T) {
 	f.reapAll()
 	f.mustFlush()
 	assert.Equal(t, Record{
-		ClientID: "managed", Managed: true, Settings: f.Defaults(), Tokens: 10, Reserved: math.Inf(1), At: dawn.Add(10 * time.Minute),
+		Key: Key{1, "managed"}, Managed: true, Settings: f.Defaults(), Tokens: 10, Reserved: math.Inf(1), At: dawn.Add(10 * time.Minute),
 	}, f.store.all()["managed"])
 	assert.NotContains(t, f.store.all(), "unmanaged")
 	f.clock.advance(time.Hour)
@@ -186,10 +186,10 @@ func TestStrictNeedsTheStoreAtTheStart(t *testing.T) {
 	f := newFixture(t)
 	o := f.strict()
 	o.LoadLater = true
-	_, err := Open(context.Background(), o, f.store)
+	_, err := openOne(context.Background(), o, f.store)
 	require.ErrorContains(t, err, "the store must be there at the start")
 	f.store.hook(func(Batch) error { return errors.New("read only") })
-	_, err = Open(context.Background(), f.strict(), f.store)
+	_, err = openOne(context.Background(), f.strict(), f.store)
 	require.ErrorContains(t, err, "note the start, before anything is spent: read only")
 }
 
@@ -225,7 +225,7 @@ func TestStrictFlushesEarly(t *testing.T) {
 		store := newFakeStore()
 		o := (&fixture{clock: nil}).strict()
 		o.Clock, o.FlushInterval = nil, 10*time.Second
-		s, err := Open(context.Background(), o, store)
+		s, err := openOne(context.Background(), o, store)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})

@@ -18,26 +18,33 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 		s.rounds.failed.Add(1)
 		return err
 	}
-	since := s.table.Stats().DirtySince
+	// A start that has failed, and has nothing to write, is to leave the store as it was.
+	if s.isHiding() && (horizon > 0 || s.Stats().Dirty > 0) {
+		if err := s.hide(ctx); err != nil {
+			s.rounds.failed.Add(1)
+			return err
+		}
+	}
+	since := s.dirtySince()
 	s.rounds.since.Store(since)
 	defer s.rounds.since.Store(table.Never)
 	// Client_ids that stayed here would keep their slabs in memory.
 	defer func() { clear(s.rounds.puts[:cap(s.rounds.puts)]) }()
-	dirty := s.table.TakeDirty()
-	for group := dirty.Next(s.rounds.batch); len(group) > 0; {
+	dirty := takeDirty(s.rounds.limits)
+	for g := dirty.next(s.rounds.batch); len(g) > 0; {
 		if err := ctx.Err(); err != nil {
-			s.table.PutBack(group, since)
-			s.table.PutBack(dirty.Rest(), since)
+			g.putBack(since)
+			dirty.putBack(since)
 			return err
 		}
-		following := dirty.Prepare(s.rounds.batch)
-		err := s.flushGroup(ctx, group, since, horizon)
-		group = <-following
+		following := dirty.prepare(s.rounds.batch)
+		err := s.flushGroup(ctx, g, since, horizon)
+		g = <-following
 		if err != nil {
 			//mutant:drop what-a-round-did-not-come-to-is-not-queued-again
-			s.table.PutBack(group, since)
+			g.putBack(since)
 			//mutant:drop what-a-round-did-not-come-to-is-not-queued-again
-			s.table.PutBack(dirty.Rest(), since)
+			dirty.putBack(since)
 			s.rounds.failed.Add(1)
 			return err
 		}
@@ -53,13 +60,40 @@ func (s *Service) flushLast(ctx context.Context) error {
 	if err := s.flush(ctx, 0); err != nil {
 		return err
 	}
-	var fullAt time.Time
-	now, wall := s.clock.Monotonic(), s.clock.Wall()
-	//mutant:false who-has-no-row-starts-full-after-a-stop-that-follows-a-crash
-	if untilFull := s.table.EmptyUntil() - now; untilFull > 0 {
-		fullAt = wall.Add(time.Duration(untilFull))
+	return s.noteStop(ctx)
+}
+
+// noteStop notes that this is an orderly stop, and from when on clients without a record have a
+// full bucket, where that isn't so yet.
+func (s *Service) noteStop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
+	defer cancel()
+	if err := s.lockSettled(ctx); err != nil {
+		return err
 	}
-	return s.noteStop(ctx, fullAt)
+	defer s.writing.unlock()
+	var stopped []Namespace
+	for _, l := range s.rounds.limits {
+		namespace := l.namespace
+		namespace.Stopped = longAgo()
+		now, wall := s.clock.Monotonic(), s.clock.Wall()
+		//mutant:false who-has-no-row-starts-full-after-a-stop-that-follows-a-crash
+		if untilFull := l.table.EmptyUntil() - now; untilFull > 0 {
+			namespace.Stopped = storedTime(wall.Add(time.Duration(untilFull)))
+		}
+		stopped = append(stopped, namespace)
+	}
+	return s.note(ctx, append(stopped, s.left...))
+}
+
+// dirtySince is when the oldest spending that isn't stored became dirty; table.Never: there is
+// none.
+func (s *Service) dirtySince() int64 {
+	since := int64(table.Never)
+	for _, l := range s.limits {
+		since = min(since, l.table.Stats().DirtySince)
+	}
+	return since
 }
 
 // ready loads the store's buckets if that was put off, and settles an admin write in doubt. Both
@@ -81,25 +115,27 @@ func (s *Service) ready(ctx context.Context) error {
 // flushGroup writes one batch under the write lock, which it holds from reading the values to the
 // commit.
 func (s *Service) flushGroup(
-	ctx context.Context, group []*table.Bucket, since int64, horizon time.Duration,
+	ctx context.Context, g group, since int64, horizon time.Duration,
 ) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StoreTimeout)
 	defer cancel()
 	if err := s.lockSettled(ctx); err != nil {
-		s.table.PutBack(group, since)
+		g.putBack(since)
 		return err
 	}
 	defer s.writing.unlock()
-	c := s.collect(group, horizon)
+	c := s.collect(g, horizon)
 	//mutant:here a-limit-is-raised-before-its-row-is-stored
 	if err := s.write(ctx, c.batch); err != nil {
-		s.uncollect(c, group, since, err)
+		c.unlimit(err)
+		//mutant:drop what-failed-is-not-dirty-again
+		g.redirty(since)
 		if ctx.Err() != nil {
-			s.rounds.batch = max(minFlushBatch, len(group)/2)
+			s.rounds.batch = max(minFlushBatch, g.len()/2)
 		}
 		return err
 	}
 	//mutant:copy a-limit-is-raised-before-its-row-is-stored
-	c.stored(s.table)
+	c.stored()
 	return nil
 }

@@ -50,6 +50,7 @@ func (s *Service) flushLoop(ctx context.Context) {
 		} else {
 			failures = 0
 			wake = s.wake
+			s.sweep(ctx)
 		}
 		took := time.Duration(s.clock.Monotonic() - start)
 		if took > s.o.FlushInterval {
@@ -74,14 +75,16 @@ func (s *Service) untilNext(took time.Duration, failures int) time.Duration {
 func (s *Service) reapLoop(ctx context.Context) {
 	ticker := time.NewTicker(reapPass / table.Shards)
 	defer ticker.Stop()
-	log := overflowLog{logger: s.o.Logger, max: s.o.MaxBuckets}
+	logs := make([]overflowLog, len(s.limits))
 	for i := 0; ; i++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			log.look(s.table.Stats())
-			s.table.Reap(i%table.Shards, s.clock.Monotonic())
+		}
+		for n, l := range s.limits {
+			logs[n].look(l)
+			l.table.Reap(i%table.Shards, s.clock.Monotonic())
 		}
 	}
 }
@@ -113,7 +116,7 @@ func (s *Service) Close(ctx context.Context) error {
 }
 
 func (s *Service) notFlushed(why error) error {
-	switch dirty := s.table.Stats().Dirty; dirty {
+	switch dirty := s.Stats().Dirty; dirty {
 	case 0:
 		return fmt.Errorf("all buckets are flushed, but not the note that this is a stop and no crash: %w", why)
 	case 1:

@@ -16,8 +16,8 @@ import (
 )
 
 // real is a Service on the time of a synctest bubble, with its Run under way.
-func real(t *testing.T, store *fakeStore) (s *Service, stop func()) {
-	s, err := Open(context.Background(), Options{
+func real(t *testing.T, store *fakeStore) (s *one, stop func()) {
+	s, err := openOne(context.Background(), oneOptions{
 		Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 1000,
 		FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
 	}, store)
@@ -154,7 +154,7 @@ func TestCloseWithTheStoreAway(t *testing.T) {
 func TestCloseTriesAgainSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
-		s, err := Open(context.Background(), Options{
+		s, err := openOne(context.Background(), oneOptions{
 			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Hour, StoreTimeout: time.Second, Logger: zerolog.Nop(),
 		}, store)
 		require.NoError(t, err)
@@ -197,7 +197,7 @@ func TestCloseWaitsForAStoreThatComesBack(t *testing.T) {
 func TestAnAdminWriteWaitsForOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
-		s, err := Open(context.Background(), Options{
+		s, err := openOne(context.Background(), oneOptions{
 			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 1000, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.Nop(),
 		}, store)
 		require.NoError(t, err)

@@ -9,22 +9,22 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/table"
 )
 
-// Options are the settings of a Service. Every field except Clock and Logger is needed.
+// Options are the settings of a Service. Limits, FlushInterval and StoreTimeout are needed.
 type Options struct {
-	// Settings are those of an unknown client's bucket.
-	Settings gcra.Settings
-	// MaxBuckets is how many buckets are kept. Past it, unknown clients share overflow buckets,
-	// which aren't stored or listed. Managed buckets are always loaded.
-	MaxBuckets int64
+	// Limits are those that there are, each with a name of its own.
+	Limits []LimitOptions
+	// MigrateTo names the limit that gets the buckets of a store that knew of one limit only; "":
+	// the only limit does, or else the one named "default".
+	MigrateTo string
+	// LimitsKept is for how long the unmanaged buckets of a limit that there is no more are kept in
+	// the store, should it come back; 0: for ever.
+	LimitsKept time.Duration
 	// FlushInterval is the time between the beginnings of two rounds. A crash loses what was spent
-	// since the last one, unless the service is Strict.
+	// since the last one, except from limits that are Strict.
 	FlushInterval time.Duration
-	// Strict makes a crash give back nothing: see ledger.go. It excludes LoadLater.
-	Strict bool
 	// StoreTimeout bounds every call to the store, and with that how long an admin write waits.
 	StoreTimeout time.Duration
 	// Volatile means that the store ends with the process. Spending isn't written to it, since
@@ -47,13 +47,15 @@ type Options struct {
 // and admin writes alike, and is held from reading the values to the commit. So a flush can't undo
 // an admin write or revive a deleted bucket.
 type Service struct {
-	o     Options
-	clock Clock
-	table *table.Table
+	o      Options
+	clock  Clock
+	limits []*Limit // in the order of Options
+	named  map[string]*Limit
 	writer
 
 	closed bool        // under writing: no more admin writes
 	loaded atomic.Bool // set once
+	left   []Namespace // whose limits there are no more; the flusher's once it is loaded
 
 	wake    chan struct{} // makes the next round begin early: something is to be reserved
 	rounds  rounds
@@ -68,8 +70,9 @@ const flushBatch, minFlushBatch = 10_000, 100
 
 // rounds are the flusher's.
 type rounds struct {
-	batch int      // how many buckets it writes at once
-	puts  []Record // memory for a batch
+	limits []*Limit // in the order of their namespaces
+	batch  int      // how many buckets it writes at once
+	puts   []Record // memory for a batch
 
 	done, failed, overrun atomic.Int64
 	lastDone              atomic.Int64 // Unix microseconds
@@ -84,20 +87,11 @@ var errStrictLater = errors.New("strict: what is reserved must be read before an
 	"so the store must be there at the start")
 
 func newService(o Options, s Store) (*Service, error) {
-	if err := o.Settings.Validate(); err != nil {
-		return nil, fmt.Errorf("default settings: %w", err)
-	}
-	if o.LoadLater && o.Strict {
-		return nil, errStrictLater
-	}
 	if o.Clock == nil {
 		o.Clock = newSystemClock()
 	}
 	service := &Service{
-		o: o, clock: o.Clock,
-		table: table.New(table.Options{
-			Defaults: o.Settings, MaxBuckets: o.MaxBuckets, Volatile: o.Volatile && !o.Strict,
-		}),
+		o: o, clock: o.Clock, named: map[string]*Limit{},
 		writer: writer{
 			store: s, timeout: o.StoreTimeout, logger: o.Logger, writing: make(writeLock, 1),
 		},
@@ -105,11 +99,35 @@ func newService(o Options, s Store) (*Service, error) {
 		rounds: rounds{batch: flushBatch},
 	}
 	service.rounds.since.Store(table.Never)
+	for _, limit := range o.Limits {
+		if err := service.add(limit); err != nil {
+			return nil, fmt.Errorf("limit %q: %w", limit.Name, err)
+		}
+	}
 	return service, nil
 }
 
-// Defaults are the settings of an unknown client's bucket.
-func (s *Service) Defaults() gcra.Settings { return s.o.Settings }
+func (s *Service) add(o LimitOptions) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	if s.o.LoadLater && o.Strict {
+		return errStrictLater
+	}
+	if s.named[o.Name] != nil {
+		return errors.New("there are two of that name")
+	}
+	l := newLimit(s, o)
+	s.limits = append(s.limits, l)
+	s.named[o.Name] = l
+	return nil
+}
+
+// Limit is the limit of that name; nil if there is none.
+func (s *Service) Limit(name string) *Limit { return s.named[name] }
+
+// Limits are all limits, in the order of Options.
+func (s *Service) Limits() []*Limit { return s.limits }
 
 // flushEarly makes the next round begin soon.
 func (s *Service) flushEarly() {

@@ -18,6 +18,7 @@ import (
 // simClient is a client, and its true bucket.
 type simClient struct {
 	id      string
+	limit   int // its number
 	is      *gcra.Rate
 	managed bool
 	tat     int64         // true time
@@ -29,8 +30,17 @@ type simClient struct {
 	late    int64    // earned at the old refill while an operator's write was on its way; its row doesn't have it
 	soon    int64    // earned at the new one meanwhile, as its row has it
 	writes  int      // of operators, that memory has
+	given   int64    // back, and not in a row that a flush has committed since
+	changes int      // likewise, and deletions
 	pending *simPlan // an operator's write that isn't over
 }
+
+// key is what the store knows the bucket by: the store was empty, and the limits were named in
+// their order.
+func (c *simClient) key() Key { return Key{uint32(c.limit + 1), c.id} }
+
+// price is the credit that a take costs: at most all that the bucket can hold.
+func (c *simClient) price(cost int64) int64 { return min(cost, c.is.Capacity) * c.is.Interval }
 
 // simPlan is what an operator asked for.
 type simPlan struct {
@@ -65,7 +75,7 @@ func (w *simWorld) quietly(do func()) {
 func (w *simWorld) peek(c *simClient) (seen table.Observation, inTransit bool) {
 	w.quietly(func() {
 		var ok bool
-		seen, ok = w.s.table.Peek(c.id)
+		seen, ok = w.table(c).Peek(c.id)
 		inTransit = !ok && !w.claimable(c)
 	})
 	return seen, inTransit
@@ -87,34 +97,46 @@ func (w *simWorld) Step(b *table.Bucket) {
 	w.step(false)
 }
 
-// Spent implements table.Simulator: a taker has spent a token of a bucket whose arrival time was
-// old.
+// Spent implements table.Simulator: a taker has spent tokens of a bucket whose arrival time was
+// old, or given some back.
 func (w *simWorld) Spent(b *table.Bucket, old, tat int64) {
 	name := b.ClientID()
 	if name == "" {
 		return
 	}
 	op := w.stack[len(w.stack)-1]
-	c := op.client
+	c, use := op.client, w.useOf(op, b)
+	if use != nil {
+		c, op.cost = use.client, use.cost
+	}
 	if c == nil || c.id != name {
 		w.fail("a token of %q was spent by nobody", name)
 	}
 	var seen table.Observation
-	w.quietly(func() { seen = w.s.table.ObservationOf(b, old) })
+	w.quietly(func() { seen = w.table(c).ObservationOf(b, old) })
 	w.observe(c, seen)
-	w.spend(c, op, w.true(tat))
+	switch {
+	case tat >= old:
+		w.spend(c, op, w.true(tat))
+		use.spent()
+	case use == nil:
+		w.fail("%q was given tokens back that it had not spent", c.id)
+	default:
+		w.giveBack(use, op, old-tat)
+	}
 }
 
-// spend follows a token that was spent.
+// spend follows tokens that were spent.
 func (w *simWorld) spend(c *simClient, op *simOp, tat int64) {
-	if want := max(c.tat, op.now) + c.is.Interval; tat != want {
-		w.fail("%q: spending a token came to %d, not %d", c.id, tat, want)
+	price := c.price(op.cost)
+	if want := max(c.tat, op.now) + price; tat != want {
+		w.fail("%q: spending %d tokens came to %d, not %d", c.id, op.cost, tat, want)
 	}
 	if tat-op.now > c.is.Span {
-		w.fail("%q spent a token that it did not have", c.id)
+		w.fail("%q spent tokens that it did not have", c.id)
 	}
 	c.tat = tat
-	c.spent++
+	c.spent += price / c.is.Interval
 }
 
 // took checks a taker's decision.
@@ -123,18 +145,19 @@ func (w *simWorld) took(c *simClient, d Decision) {
 	if !d.Allowed {
 		w.looked(c)
 	}
-	next := max(c.tat, op.now) + c.is.Interval
+	price := c.price(op.cost)
+	next := max(c.tat, op.now) + price
 	seen, inTransit := w.peek(c)
 	switch {
 	case d.Allowed:
 		w.note("take", c.id)
-		c.told++
+		c.told += price / c.is.Interval
 		if !w.stepped {
 			w.observeSpent(c, op, seen)
 		}
 	case next-op.now > c.is.Span:
 		w.note("refused", c.id)
-	case !w.o.Strict:
+	case !w.limit(c).Strict:
 		w.fail("%q was refused a token that it had", c.id)
 	case op.changes == w.changes() && !inTransit && !w.reaches(seen.Bucket, next):
 		w.fail("%q was refused a token that it had, and that is reserved", c.id)
@@ -196,7 +219,7 @@ func (w *simWorld) looked(c *simClient) {
 	case seen.Bucket != nil:
 		w.observe(c, seen)
 	case c.known == nil:
-	case c.pending != nil && c.pending.deletes && c.pending.written, !c.managed && max(c.tat, w.blank) <= w.now:
+	case c.pending != nil && c.pending.deletes && c.pending.written, !c.managed && max(c.tat, w.blank[c.limit]) <= w.now:
 		w.forget(c)
 	default:
 		w.fail("the bucket of %q is gone, with tokens spent", c.id)
@@ -208,7 +231,8 @@ func (w *simWorld) forget(c *simClient) {
 	if c.pending != nil && c.pending.deletes && c.pending.written {
 		c.pending.applied = true
 	}
-	c.is, c.managed, c.known, c.tat, c.covered = gcra.NewRate(w.o.Settings), false, nil, w.blank, c.spent
+	c.changes++
+	c.is, c.managed, c.known, c.tat, c.covered = gcra.NewRate(w.limit(c).Settings), false, nil, w.blank[c.limit], c.spent
 }
 
 // observe compares a bucket that was seen with the true one.
@@ -253,6 +277,7 @@ func (w *simWorld) applies(c *simClient, p *simPlan, seen table.Observation, tat
 	}
 	p.applied = true
 	c.writes++
+	c.changes++
 	c.late, c.soon = c.is.Convert(min(c.is.Span, w.now-p.at), p.is), w.now-p.at
 	c.is, c.managed, c.tat = p.is, true, tat
 	c.covered = max(c.covered, p.spent)
@@ -300,7 +325,7 @@ func (w *simWorld) writes() {
 	p.nothing = p.nothing || w.hasNothing(c)
 	settings := c.is.Settings
 	if p.nothing || p.create {
-		settings = w.o.Settings
+		settings = w.limit(c).Settings
 	}
 	if p.change.Capacity != nil {
 		settings.Capacity, settings.Refill = *p.change.Capacity, *p.change.Refill
@@ -329,7 +354,7 @@ func (w *simWorld) compareWithStore(c *simClient) {
 	if c.pending != nil || len(w.store.late) > 0 {
 		return
 	}
-	row, ok := w.store.rows[c.id]
+	row, ok := w.store.rows[c.key()]
 	seen, _ := w.peek(c)
 	if seen.Bucket == nil && ok {
 		w.fail("%q has a row and no bucket", c.id)
@@ -343,12 +368,12 @@ func (w *simWorld) compareWithStore(c *simClient) {
 
 // compareClean demands that a bucket that isn't dirty equals its row, or holds nothing.
 func (w *simWorld) compareClean(c *simClient, b *table.Bucket) {
-	row, ok := w.store.rows[c.id]
+	row, ok := w.store.rows[c.key()]
 	if b == nil || row.wasRead || w.isDirty(b) {
 		return
 	}
 	if !ok {
-		if c.managed || c.tat > max(w.now, w.blank) {
+		if c.managed || c.tat > max(w.now, w.blank[c.limit]) {
 			w.fail("%q is clean, and has no row", c.id)
 		}
 		return
@@ -367,7 +392,7 @@ func (w *simWorld) isDirty(b *table.Bucket) (is bool) {
 // compareReserved demands that any row there may be reserves all that a strict service may admit.
 func (w *simWorld) compareReserved(c *simClient) {
 	seen, _ := w.peek(c)
-	if seen.Bucket == nil || !w.o.Strict {
+	if seen.Bucket == nil || !w.limit(c).Strict {
 		return
 	}
 	var limit int64
@@ -375,7 +400,7 @@ func (w *simWorld) compareReserved(c *simClient) {
 	if limit != table.Never {
 		limit = w.true(limit)
 	}
-	for _, row := range w.store.rowsOf(c.id) {
+	for _, row := range w.store.rowsOf(c.key()) {
 		if math.IsInf(row.Reserved, 1) || row.wasRead || row.Settings != c.is.Settings {
 			continue
 		}
@@ -389,19 +414,21 @@ func (w *simWorld) compareReserved(c *simClient) {
 // started compares a new process's buckets with the true ones, and takes them for true from then
 // on.
 func (w *simWorld) started(clean bool) {
-	w.blank = 0
-	if at := w.s.table.EmptyUntil(); at > 0 {
-		w.blank = w.true(at)
+	for i, l := range w.s.limits {
+		w.blank[i] = 0
+		if at := l.table.EmptyUntil(); at > 0 {
+			w.blank[i] = w.true(at)
+		}
 	}
 	for _, c := range w.clients {
 		seen, _ := w.peek(c)
-		is, isManaged, at := gcra.NewRate(w.o.Settings), false, w.blank
+		is, isManaged, at := gcra.NewRate(w.limit(c).Settings), false, w.blank[c.limit]
 		if seen.Bucket != nil {
 			is, isManaged, at = seen.Rate, w.isManaged(seen.Bucket), w.true(seen.TAT)
 		}
 		w.compareStart(c, clean, is, isManaged, at)
-		w.store.read(c.id)
-		c.late, c.soon = 0, 0
+		w.store.read(c.key())
+		c.late, c.soon, c.given = 0, 0, 0
 		c.is, c.managed, c.tat, c.known, c.told, c.covered, c.pending = is, isManaged, at, seen.Bucket, c.spent, c.spent, nil
 	}
 }
@@ -414,9 +441,9 @@ func (w *simWorld) compareStart(c *simClient, clean bool, is *gcra.Rate, isManag
 		switch {
 		case !asBefore && !asPlanned:
 			w.fail("%q started with %v, managed %v, which nobody wrote", c.id, is.Settings, isManaged)
-		case !asBefore && w.o.Strict && !p.deletes && credit > w.now-w.began:
+		case !asBefore && w.limit(c).Strict && !p.deletes && credit > w.now-w.began:
 			w.fail("%q started with tokens of a write that takers may have spent", c.id)
-		case !asBefore || !w.o.Strict:
+		case !asBefore || !w.limit(c).Strict:
 			return // it has what was written
 		}
 	}
@@ -429,10 +456,10 @@ func (w *simWorld) compareStart(c *simClient, clean bool, is *gcra.Rate, isManag
 	held := is.Credit(c.tat, w.now)
 	if high := held + w.mayRegain(c, clean); credit > high {
 		w.fail("%q regained %v of refill, %v too many; spent %d, %d of them covered, at %v; its row is %+v",
-			c.id, time.Duration(credit-held), time.Duration(credit-high), c.spent, c.covered, time.Duration(is.Interval), w.store.rows[c.id])
+			c.id, time.Duration(credit-held), time.Duration(credit-high), c.spent, c.covered, time.Duration(is.Interval), w.store.rows[c.key()])
 	}
 	if low := held - w.mayLose(c, clean); credit < low {
-		w.fail("%q lost %v of refill, %v too many; its row is %+v", c.id, time.Duration(held-credit), time.Duration(low-credit), w.store.rows[c.id])
+		w.fail("%q lost %v of refill, %v too many; its row is %+v", c.id, time.Duration(held-credit), time.Duration(low-credit), w.store.rows[c.key()])
 	}
 	if credit > held && !clean {
 		w.note("regained")
@@ -441,9 +468,9 @@ func (w *simWorld) compareStart(c *simClient, clean bool, is *gcra.Rate, isManag
 
 // mayRegain is the bound that doc.go states, in nanoseconds of refill.
 func (w *simWorld) mayRegain(c *simClient, clean bool) (bound int64) {
-	least, _ := w.store.skewOf(c.id)
+	least, _ := w.store.skewOf(c.key())
 	bound = max(0, w.skew-least)
-	if !clean && !w.o.Strict {
+	if !clean && !w.limit(c).Strict {
 		bound += (c.spent-c.covered)*c.is.Interval + c.soon
 		if !c.managed {
 			bound += int64(w.o.FlushInterval)
@@ -454,17 +481,17 @@ func (w *simWorld) mayRegain(c *simClient, clean bool) (bound int64) {
 
 // mayLose is what a start may take.
 func (w *simWorld) mayLose(c *simClient, clean bool) int64 {
-	row, ok := w.store.rows[c.id]
-	_, most := w.store.skewOf(c.id)
+	row, ok := w.store.rows[c.key()]
+	_, most := w.store.skewOf(c.key())
 	back := max(0, most-w.skew)
 	if ok {
 		back = min(back, max(0, w.now+most-int64(row.At.Sub(simDawn))))
 	}
 	switch {
-	case clean || !w.o.Strict:
-		return back + c.late + simRounding
+	case clean || !w.limit(c).Strict:
+		return back + c.late + c.given + simRounding
 	case !ok || math.IsInf(row.Reserved, 1):
 		return c.is.Span
 	}
-	return back + c.late + c.is.Reserved(row.Reserved) + simRounding
+	return back + c.late + c.given + c.is.Reserved(row.Reserved) + simRounding
 }

@@ -11,7 +11,7 @@ func (w *simWorld) waits(c *simClient) bool {
 // claimable reports whether nobody has the client's page locked. Pages may be added to its shard
 // meanwhile.
 func (w *simWorld) claimable(c *simClient) bool {
-	return w.s.table.Claimable(c.id)
+	return w.table(c).Claimable(c.id)
 }
 
 func (w *simWorld) unclaimable(c *simClient) bool { return !w.claimable(c) }
@@ -19,7 +19,7 @@ func (w *simWorld) unclaimable(c *simClient) bool { return !w.claimable(c) }
 // locked reports whether a caller that needs all of the clients' shards would have to wait.
 func (w *simWorld) locked(clients ...*simClient) bool {
 	for _, c := range clients {
-		if w.s.table.Locked(c.id) {
+		if w.table(c).Locked(c.id) {
 			return true
 		}
 	}
@@ -29,7 +29,8 @@ func (w *simWorld) locked(clients ...*simClient) bool {
 // grow splits the pages of a client's shard, as if it had many more clients. The reaper merges them
 // again.
 func (w *simWorld) grow() {
-	t, c := w.s.table, w.sameOrOther()
+	c := w.sameOrOther()
+	t := w.table(c)
 	if w.locked(c) {
 		return
 	}

@@ -7,17 +7,16 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"time"
 )
 
 // simStore is a store that a power failure can't harm. It fails in every way that limiter.Store
 // allows, as the dice decide.
 type simStore struct {
-	w       *simWorld
-	rows    map[string]simRow
-	stopped simStop    // of the last batch
-	late    []simBatch // in doubt, and still on their way
-	away    bool
+	w      *simWorld
+	rows   map[Key]simRow
+	spaces map[uint32]simSpace
+	late   []simBatch // in doubt, and still on their way
+	away   bool
 }
 
 // simRow is a row, with the wall clock's error when it was counted, and the least and the greatest
@@ -32,10 +31,20 @@ type simRow struct {
 // at is when the row's tokens were counted, true time.
 func (r simRow) at() int64 { return int64(r.At.Sub(simDawn)) - r.skew }
 
-// simStop is what the last batch noted, with the wall clock's error at the last stop.
-type simStop struct {
-	at   time.Time
+// simSpace is a namespace, with the wall clock's error at the last stop.
+type simSpace struct {
+	Namespace
 	skew int64
+}
+
+// stoppedInOrder reports whether the last writer has said that it stops.
+func (s *simStore) stoppedInOrder() bool {
+	for _, n := range s.spaces {
+		if n.Stopped.IsZero() {
+			return false
+		}
+	}
+	return true
 }
 
 // simBatch is a batch, with the wall clock's error when it was made.
@@ -68,47 +77,58 @@ func (s *simStore) settle(arrives bool) {
 
 func (s *simStore) apply(b simBatch) {
 	s.w.note("stored", b.ids(), "deleted", b.Deletes)
+	for _, n := range b.Namespaces {
+		skew := s.spaces[n.ID].skew
+		if !n.Stopped.IsZero() {
+			skew = b.skew
+		}
+		s.spaces[n.ID] = simSpace{n, skew}
+	}
 	for _, r := range b.Puts {
-		s.rows[r.ClientID] = b.row(r)
+		s.rows[r.Key] = b.row(r)
 	}
-	for _, id := range b.Deletes {
-		delete(s.rows, id)
-	}
-	if s.stopped.at = b.Stopped; !b.Stopped.IsZero() {
-		s.stopped.skew = b.skew
+	for _, key := range b.Deletes {
+		delete(s.rows, key)
 	}
 }
 
-func (s *simStore) Load(_ context.Context, yield func(Record) error) error {
+func (s *simStore) Load(_ context.Context, namespace uint32, yield func(Record) error) error {
 	if err := s.arrive(); err != nil {
 		return err
 	}
-	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
+	for _, key := range slices.SortedFunc(maps.Keys(s.rows), Key.Compare) {
+		if key.Namespace != namespace {
+			continue
+		}
 		s.w.step(true)
-		if err := yield(s.rows[id].Record); err != nil {
+		if err := yield(s.rows[key].Record); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *simStore) Get(_ context.Context, clientID string) (Record, bool, error) {
+func (s *simStore) Get(_ context.Context, key Key) (Record, bool, error) {
 	if err := s.arrive(); err != nil {
 		return Record{}, false, err
 	}
-	r, ok := s.rows[clientID]
+	r, ok := s.rows[key]
 	return r.Record, ok, nil
 }
 
-func (s *simStore) Stopped(context.Context) (time.Time, error) {
+func (s *simStore) Namespaces(context.Context) (all []Namespace, err error) {
 	if err := s.arrive(); err != nil {
-		return time.Time{}, err
+		return nil, err
 	}
-	return s.stopped.at, nil
+	for _, id := range slices.Sorted(maps.Keys(s.spaces)) {
+		all = append(all, s.spaces[id].Namespace)
+	}
+	return all, nil
 }
 
 func (s *simStore) Write(_ context.Context, batch Batch) error {
 	batch.Puts, batch.Deletes = slices.Clone(batch.Puts), slices.Clone(batch.Deletes)
+	batch.Namespaces = slices.Clone(batch.Namespaces)
 	b := simBatch{batch, s.w.skew}
 	s.w.writes()
 	if err := s.arrive(); err != nil {
@@ -140,20 +160,21 @@ func (s *simStore) Write(_ context.Context, batch Batch) error {
 func (s *simStore) Close() error { return nil }
 
 // read notes that a process has started from this row.
-func (s *simStore) read(clientID string) {
-	if row, ok := s.rows[clientID]; ok {
+func (s *simStore) read(key Key) {
+	if row, ok := s.rows[key]; ok {
 		row.wasRead = true
 		row.least, row.most = min(row.least, s.w.skew), max(row.most, s.w.skew)
-		s.rows[clientID] = row
+		s.rows[key] = row
 	}
 }
 
 // skewOf is the wall clock's error when the client's rows were counted.
-func (s *simStore) skewOf(clientID string) (least, most int64) {
-	if row, ok := s.rows[clientID]; ok {
+func (s *simStore) skewOf(key Key) (least, most int64) {
+	if row, ok := s.rows[key]; ok {
 		return row.least, row.most
 	}
-	return s.stopped.skew, s.stopped.skew
+	skew := s.spaces[key.Namespace].skew
+	return skew, skew
 }
 
 func (b simBatch) row(r Record) simRow {
@@ -161,13 +182,13 @@ func (b simBatch) row(r Record) simRow {
 }
 
 // rowsOf are those that the client has, or may have in a moment.
-func (s *simStore) rowsOf(clientID string) (rows []simRow) {
-	if row, ok := s.rows[clientID]; ok {
+func (s *simStore) rowsOf(key Key) (rows []simRow) {
+	if row, ok := s.rows[key]; ok {
 		rows = append(rows, row)
 	}
 	for _, b := range s.late {
 		for _, r := range b.Puts {
-			if r.ClientID == clientID {
+			if r.Key == key {
 				rows = append(rows, b.row(r))
 			}
 		}
@@ -175,10 +196,10 @@ func (s *simStore) rowsOf(clientID string) (rows []simRow) {
 	return rows
 }
 
-// ids are the clients whose rows are put.
-func (b simBatch) ids() (ids []string) {
+// ids are the buckets whose rows are put.
+func (b simBatch) ids() (ids []Key) {
 	for _, r := range b.Puts {
-		ids = append(ids, r.ClientID)
+		ids = append(ids, r.Key)
 	}
 	return ids
 }

@@ -44,16 +44,25 @@ func (w *simWorld) takes(c *simClient) {
 }
 
 func (w *simWorld) take(c *simClient) {
-	w.during(&simOp{client: c, taker: &simTaker{}}, func() {
-		w.took(c, w.s.Take(c.id))
+	op := &simOp{client: c, taker: &simTaker{}, cost: w.cost(c)}
+	w.during(op, func() {
+		w.took(c, w.s.limits[c.limit].Take(c.id, op.cost))
 	})
+}
+
+// cost is mostly one token, and sometimes more than a bucket may hold.
+func (w *simWorld) cost(c *simClient) int64 {
+	if w.dice.IntN(5) > 0 {
+		return 1
+	}
+	return 1 + w.dice.Int64N(c.is.Capacity+2)
 }
 
 // takeLate is take by a taker that may be interrupted.
 func (w *simWorld) takeLate(c *simClient) {
 	late := &simLate{client: c, simTaker: &simTaker{}}
 	late.next, late.stop = iter.Pull(func(yield func(struct{}) bool) {
-		op := &simOp{client: c, taker: late.simTaker}
+		op := &simOp{client: c, taker: late.simTaker, cost: w.cost(c)}
 		late.interrupt = func() {
 			w.stack = w.stack[:len(w.stack)-1]
 			if !yield(struct{}{}) {
@@ -62,7 +71,7 @@ func (w *simWorld) takeLate(c *simClient) {
 			op.changes = -1 // a flush that isn't over may have raised the limit
 			w.stack = append(w.stack, op)
 		}
-		w.during(op, func() { w.took(c, w.s.Take(c.id)) })
+		w.during(op, func() { w.took(c, w.s.limits[c.limit].Take(c.id, op.cost)) })
 	})
 	w.resume(late)
 }

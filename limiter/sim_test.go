@@ -72,7 +72,7 @@ func simulate(t *testing.T, usual int, stepped bool) {
 	t.Logf("%v", total)
 	for _, what := range []string{
 		"crash", "crash in the middle", "stop", "take", "refused", "flush", "flush that failed",
-		"put", "delete", "in doubt", "reap", "grow", "regained",
+		"put", "delete", "in doubt", "reap", "grow", "regained", "several", "several refused",
 	} {
 		if total[what] == 0 && steps >= simSteps {
 			t.Errorf("there was no %s", what)
@@ -93,7 +93,7 @@ type simWorld struct {
 	skew   int64 // of the wall clock
 
 	clients  []*simClient
-	blank    int64 // the arrival time of a client without a bucket
+	blank    [simLimits]int64 // the arrival time of a client without a bucket
 	stack    []*simOp
 	late     []*simLate
 	quiet    bool // no steps: the oracle is looking
@@ -113,6 +113,8 @@ type simOp struct {
 	now    int64 // the clock as it last read it, true time
 	admin  bool
 	taker  *simTaker // nil: it is none
+	cost   int64     // of the taker
+	uses   []*simUse // of a taker from several limits
 	// changes are those of limits until it began: a taker may have seen one as it was then.
 	changes int
 }
@@ -140,21 +142,29 @@ var simDawn = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 
 func newSimWorld(seed uint64) *simWorld {
 	w := &simWorld{dice: rand.New(rand.NewPCG(seed, 5)), count: map[string]int{}}
-	w.store = &simStore{w: w, rows: map[string]simRow{}, stopped: simStop{at: time.Unix(0, 0)}}
+	w.store = &simStore{w: w, rows: map[Key]simRow{}, spaces: map[uint32]simSpace{}}
 	w.o = Options{
-		Settings:      w.settings(),
-		MaxBuckets:    1000,
 		FlushInterval: time.Second,
 		StoreTimeout:  time.Hour,
-		Strict:        seed%2 == 0,
 		Clock:         simClock{w},
 		Logger:        zerolog.Nop(),
 	}
-	for _, id := range []string{"client-a", "client-b", "client-c", "client-d"} {
-		w.clients = append(w.clients, &simClient{id: id, is: gcra.NewRate(w.o.Settings)})
+	for i := range simLimits {
+		o := LimitOptions{Name: string(rune('a' + i)), Settings: w.settings(), MaxBuckets: 1000, Strict: seed>>i%2 == 1}
+		w.o.Limits = append(w.o.Limits, o)
+		w.clients = append(w.clients, &simClient{id: "client-a", limit: i, is: gcra.NewRate(o.Settings)})
 	}
+	w.clients = append(w.clients, &simClient{id: "client-b", is: gcra.NewRate(w.o.Limits[0].Settings)})
 	return w
 }
+
+// simLimits is how many limits there are. One client has a bucket under each, and another one under
+// the first.
+const simLimits = 3
+
+func (w *simWorld) table(c *simClient) *table.Table { return w.s.limits[c.limit].table }
+
+func (w *simWorld) limit(c *simClient) *LimitOptions { return &w.o.Limits[c.limit] }
 
 func (w *simWorld) settings() gcra.Settings {
 	per := []time.Duration{300 * time.Millisecond, time.Second, 7 * time.Second, time.Minute}
@@ -220,8 +230,10 @@ func (w *simWorld) anything() {
 	switch n := w.dice.IntN(100); {
 	case w.s.doubt.Load() != nil && n%10 == 0:
 		w.stop()
-	case n < 50:
+	case n < 42:
 		w.takes(w.someone())
+	case n < 50:
+		w.takeSeveral()
 	case n < 64:
 		w.wait()
 	case n < 76:
@@ -278,7 +290,9 @@ func (w *simWorld) between() {
 	if w.s == nil || w.stopping || len(w.stack) > 2 {
 		return
 	}
-	switch n := w.dice.IntN(14); {
+	switch n := w.dice.IntN(15); {
+	case n == 14:
+		w.takeSeveral()
 	case n < 6:
 		if c := w.sameOrOther(); !w.waits(c) {
 			w.takes(c)
@@ -344,6 +358,7 @@ func (w *simWorld) flush() {
 		w.note("flush")
 		for i, c := range w.clients {
 			c.covered = max(c.covered, began[i].told)
+			c.given = max(0, c.given-began[i].given)
 			if c.writes == began[i].writes {
 				c.late, c.soon = 0, 0
 			}
@@ -353,7 +368,8 @@ func (w *simWorld) flush() {
 
 // reap drops one client's bucket if it can. Each client has a shard of its own.
 func (w *simWorld) reap() {
-	t, c := w.s.table, w.sameOrOther()
+	c := w.sameOrOther()
+	t := w.table(c)
 	if w.locked(c) {
 		return
 	}
@@ -394,11 +410,11 @@ func (w *simWorld) put(c *simClient) {
 	switch w.dice.IntN(3) {
 	case 0:
 		c.pending.create = true
-		_, err = w.s.Create(ctx, c.id, change)
+		_, err = w.s.Create(ctx, w.limit(c).Name, c.id, change)
 	case 1:
-		_, err = w.s.Put(ctx, c.id, change)
+		_, err = w.s.Put(ctx, w.limit(c).Name, c.id, change)
 	case 2:
-		_, err = w.s.Patch(ctx, c.id, change)
+		_, err = w.s.Patch(ctx, w.limit(c).Name, c.id, change)
 	}
 	w.note("put", c.id, change, err)
 	w.ended(c, err)
@@ -415,7 +431,7 @@ func (c Change) capacity(of *simClient) int64 {
 
 func (w *simWorld) delete(c *simClient) {
 	w.begin(c, &simPlan{deletes: true})
-	_, err := w.s.Delete(context.Background(), c.id)
+	_, err := w.s.Delete(context.Background(), w.limit(c).Name, c.id)
 	w.note("delete", c.id, err)
 	w.ended(c, err)
 }
@@ -466,9 +482,9 @@ func (w *simWorld) start(clean bool) {
 			w.started(clean)
 			return
 		}
-		clean = clean && !w.store.stopped.at.IsZero() // it may have noted that it is there
+		clean = clean && w.store.stoppedInOrder() // it may have noted that it is there
 		w.store.settle(w.dice.IntN(2) == 0)
-		clean = clean && !w.store.stopped.at.IsZero()
+		clean = clean && w.store.stoppedInOrder()
 		w.store.away = false
 		if err != nil && !errors.Is(err, errSimAway) && !errors.Is(err, ErrInDoubt) {
 			w.fail("start: %v", err)
@@ -486,10 +502,12 @@ func (w *simWorld) boot() *Service {
 		w.fail("%v", err)
 	}
 	for {
-		s.table.FixKeys(w.dice.Uint64(), w.dice.Uint64(), w.dice.Uint64())
-		shards := map[int]bool{}
+		shards := map[[2]int]bool{}
+		for _, l := range s.limits {
+			l.table.FixKeys(w.dice.Uint64(), w.dice.Uint64(), w.dice.Uint64())
+		}
 		for _, c := range w.clients {
-			shards[s.table.ShardOf(c.id)] = true
+			shards[[2]int{c.limit, s.limits[c.limit].table.ShardOf(c.id)}] = true
 		}
 		if len(shards) == len(w.clients) {
 			return s

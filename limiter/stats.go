@@ -8,10 +8,10 @@ import (
 
 // Stats is what the limiter and its write-behind are doing.
 type Stats struct {
-	// Buckets counts those in memory, Managed those of them that operators wrote.
-	Buckets, Managed int64
-	// MaxBuckets is the cap; OverflowTakes counts requests that shared a bucket past it.
-	MaxBuckets, OverflowTakes int64
+	// Counts are those of all limits together.
+	Counts
+	// Limits are in the order of Options.
+	Limits []LimitStats
 	// Dirty counts buckets with spending that isn't stored yet.
 	Dirty int64
 	// Flushes counts the rounds that stored everything that was dirty when they began, FlushErrors
@@ -26,21 +26,46 @@ type Stats struct {
 	StoreError string
 }
 
+// LimitStats is what one limit holds.
+type LimitStats struct {
+	Name string
+	Counts
+}
+
+// Counts are of buckets.
+type Counts struct {
+	// Buckets counts those in memory, Managed those of them that operators wrote.
+	Buckets, Managed int64
+	// MaxBuckets is the cap; OverflowTakes counts requests that shared a bucket past it.
+	MaxBuckets, OverflowTakes int64
+}
+
+func (c *Counts) add(more Counts) {
+	c.Buckets += more.Buckets
+	c.Managed += more.Managed
+	c.MaxBuckets += more.MaxBuckets
+	c.OverflowTakes += more.OverflowTakes
+}
+
 // Stats returns what the service is doing now.
 func (s *Service) Stats() Stats {
-	t, r := s.table.Stats(), &s.rounds
+	r := &s.rounds
 	stats := Stats{
-		Buckets:       t.Buckets,
-		Managed:       t.Managed,
-		MaxBuckets:    s.o.MaxBuckets,
-		OverflowTakes: t.OverflowTakes,
-		Dirty:         t.Dirty,
 		Flushes:       r.done.Load(),
 		FlushErrors:   r.failed.Load(),
 		FlushOverruns: r.overrun.Load(),
 		StoreUp:       true,
 	}
-	if since := min(t.DirtySince, r.since.Load()); since != table.Never {
+	since := r.since.Load()
+	for _, l := range s.limits {
+		t := l.table.Stats()
+		stats.Dirty += t.Dirty
+		since = min(since, t.DirtySince)
+		counts := Counts{t.Buckets, t.Managed, l.o.MaxBuckets, t.OverflowTakes}
+		stats.Limits = append(stats.Limits, LimitStats{l.Name(), counts})
+		stats.add(counts)
+	}
+	if since != table.Never {
 		stats.Lag = time.Duration(max(0, s.clock.Monotonic()-since))
 	}
 	if at := r.lastDone.Load(); at != 0 {

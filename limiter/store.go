@@ -1,8 +1,10 @@
 package limiter
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"gopher-equalizer/limiter/gcra"
@@ -11,16 +13,63 @@ import (
 // MaxClientID is how many bytes a client_id may have. No API and no key makes a longer one.
 const MaxClientID = 256
 
+// Namespace is what a limit's buckets are kept under: its name, and what makes client_ids of
+// requests. Under another key, the same client_id would be somebody else's.
+type Namespace struct {
+	// ID stands for the namespace in Keys. It is 1 or more.
+	ID uint32
+	// Limit is the limit's name. It is "" for the buckets of a store that knew of one limit only,
+	// until a limit has taken them over.
+	Limit string
+	// Fingerprint tells one key, with its options, from another.
+	Fingerprint string
+	// Stopped is from when on clients without a record have a full bucket, in whole microseconds,
+	// if the last writer that had the limit has stopped in order. It is zero if that writer is at
+	// work, or has crashed.
+	Stopped time.Time
+	// Left is when a writer first found that it has no such limit, in whole microseconds; zero if
+	// the last one has it.
+	Left time.Time
+}
+
+// Key names a bucket: by its namespace, and the client whose bucket it is.
+type Key struct {
+	Namespace uint32
+	// ClientID is 1 to 256 bytes of valid UTF-8.
+	ClientID string
+}
+
+// Compare is the order of keys: by namespace, and then by the bytes of the client_id.
+func (k Key) Compare(other Key) int {
+	if c := cmp.Compare(k.Namespace, other.Namespace); c != 0 {
+		return c
+	}
+	return strings.Compare(k.ClientID, other.ClientID)
+}
+
+// Kind says how a bucket's tokens come back.
+type Kind uint8
+
+const (
+	// Rate: they are earned one after the other.
+	Rate Kind = iota
+	// Window: all are back at the end of a span of the calendar. This version knows no such limits,
+	// and refuses their records.
+	Window
+)
+
 // Record is one bucket as a store keeps it.
 type Record struct {
-	// ClientID is the key: 1 to 256 bytes of valid UTF-8.
-	ClientID string
+	Key
+	Kind Kind
 	// Managed reports whether an operator wrote this bucket. It then exists until it is deleted.
 	Managed bool
+	// Tier is the name of the tier whose numbers a managed bucket follows; "" if it has its own.
+	Tier string
 	// Settings are those that the tokens were earned at until At.
 	Settings gcra.Settings
-	// Tokens is what the bucket held at At, from 0 to Settings.Capacity, with the fraction of the
-	// token that was being earned.
+	// Tokens is what the bucket held at At, up to Settings.Capacity, with the fraction of the token
+	// that was being earned. Less than 0 is a debt.
 	Tokens float64
 	// Reserved is how many of Tokens, and of those earned after At, the client may spend before its
 	// next record is stored: 0 or more, +Inf for all. A start that follows a crash counts them as
@@ -31,8 +80,11 @@ type Record struct {
 }
 
 // recordOf is a bucket as a store keeps it, with the credit that it had at wall.
-func recordOf(r *gcra.Rate, clientID string, managed bool, credit int64, wall time.Time) Record {
-	return Record{ClientID: clientID, Managed: managed, Settings: r.Settings, Tokens: r.Tokens(credit), At: storedTime(wall)}
+func recordOf(r *gcra.Rate, key Key, managed bool, credit int64, wall time.Time) Record {
+	return Record{
+		Key: key, Managed: managed, Tier: r.Tier, Settings: r.Settings,
+		Tokens: r.Tokens(credit), At: storedTime(wall),
+	}
 }
 
 // storedTime is a moment as records have it: in whole microseconds, which is what PostgreSQL keeps.
@@ -45,26 +97,28 @@ func storedTime(t time.Time) time.Time {
 	return cut
 }
 
-// Batch is what one transaction writes. Both lists are in ascending byte order of the
-// client_id, hold each client at most once, and have no client in common.
+// Batch is what one transaction writes. Puts and Deletes are in ascending order of their keys, hold
+// each key at most once, and have none in common.
 type Batch struct {
-	// Puts are inserted, or replace what is there.
+	// Namespaces are inserted, or replace those with the same ID.
+	Namespaces []Namespace
+	// Puts are inserted, or replace what is there. Their namespaces are in the store, or among
+	// Namespaces.
 	Puts []Record
 	// Deletes are removed; one that isn't there is no error.
-	Deletes []string
-	// Stopped marks the last batch of a writer that stops in order, unless it is zero. It is the
-	// time from which on clients without a record have a full bucket, in whole microseconds. Every
-	// other batch that is applied, an empty one too, removes the mark.
-	Stopped time.Time
+	Deletes []Key
 }
+
+func (b *Batch) empty() bool { return len(b.Namespaces)+len(b.Puts)+len(b.Deletes) == 0 }
 
 // same reports whether the store gave back what was written.
 func (r *Record) same(other Record) bool {
-	return r.ClientID == other.ClientID && r.Managed == other.Managed && r.Settings == other.Settings &&
-		r.Tokens == other.Tokens && r.Reserved == other.Reserved && r.At.Equal(other.At)
+	sameTime := r.At.Equal(other.At)
+	other.At = r.At
+	return sameTime && *r == other
 }
 
-// longAgo is the Stopped of a writer whose clients without a record have full buckets already.
+// longAgo is the Stopped of a limit whose clients without a record have full buckets already.
 func longAgo() time.Time { return time.UnixMicro(1).UTC() }
 
 // Store keeps buckets over restarts. The Service calls it from one goroutine at a time, except
@@ -75,19 +129,18 @@ func longAgo() time.Time { return time.UnixMicro(1).UTC() }
 //   - Write applies a whole batch or nothing. nil: it is durable. An error that wraps ErrInDoubt:
 //     it may be applied, now or until the next call to the store succeeds. That call outwaits what
 //     is left of it. Any other error: it is not applied and never will be.
-//   - Get, Load and Stopped see all that was written by Writes that returned nil.
+//   - Get, Load and Namespaces see all that was written by Writes that returned nil.
 //   - A batch is the Service's again when Write returns. A store copies what it keeps, client_ids
 //     too, since they lie in large pieces of memory.
 //   - There is one writer: opening a store that another process holds fails.
 type Store interface {
-	// Load calls yield with every record, in no particular order. It stops at yield's first error,
-	// and returns it as it is.
-	Load(ctx context.Context, yield func(Record) error) error
+	// Namespaces reads all of them, in the order of their IDs.
+	Namespaces(ctx context.Context) ([]Namespace, error)
+	// Load calls yield with every record of a namespace, in no particular order. It stops at
+	// yield's first error, and returns it as it is.
+	Load(ctx context.Context, namespace uint32, yield func(Record) error) error
 	// Get reads one record; false where there is none.
-	Get(ctx context.Context, clientID string) (Record, bool, error)
-	// Stopped is that of the last batch that was applied: zero if its writer meant to go on. For a
-	// new store it is some time in the past.
-	Stopped(ctx context.Context) (time.Time, error)
+	Get(ctx context.Context, key Key) (Record, bool, error)
 	// Write applies a batch in one transaction.
 	Write(ctx context.Context, batch Batch) error
 	// Close lets go of the file or the connection, and of the claim to be the one writer.

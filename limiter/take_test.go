@@ -25,8 +25,8 @@ func bucketAt(s gcra.Settings, tat int64) single {
 }
 
 func (b single) take(now int64) Decision {
-	t := b.Take("client", now)
-	return decisionOf(t.Rate, t.Outcome == table.Allowed, t.TAT, now)
+	t := b.Take("client", 1, now)
+	return decisionOf(t.Rate, 1, t.Outcome == table.Allowed, t.TAT, now)
 }
 
 // tat is the bucket's arrival time, whether it is full or not.
@@ -55,8 +55,8 @@ func TestTakeKeepsTheBoundInEveryWindow(t *testing.T) {
 				admitted = append(admitted, now)
 			} else {
 				require.Positive(t, d.RetryAfter)
-				_, early := r.Spend(b.tat(), now+int64(d.RetryAfter)-1)
-				_, there := r.Spend(b.tat(), now+int64(d.RetryAfter))
+				_, early := r.Spend(b.tat(), now+int64(d.RetryAfter)-1, r.Interval)
+				_, there := r.Spend(b.tat(), now+int64(d.RetryAfter), r.Interval)
 				require.False(t, early, "RetryAfter is the first moment")
 				require.True(t, there, "RetryAfter is true")
 			}

@@ -2,6 +2,7 @@ package limiter
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"gopher-equalizer/limiter/gcra"
@@ -12,7 +13,13 @@ import (
 type Snapshot struct {
 	// ClientID is the client's: 1 to 256 bytes of valid UTF-8.
 	ClientID string
+	// Limit is the name of the limit that it is of.
+	Limit string
 	gcra.Settings
+	// Tier is the name of the tier whose numbers the bucket follows; "" if it has its own, or the
+	// limit's. If TierGone, there is no such tier any more, and it follows the limit's.
+	Tier     string
+	TierGone bool
 	// Tokens are the whole tokens available at LastRefill, from 0 to Capacity.
 	Tokens int64
 	// Managed reports whether an operator wrote this bucket.
@@ -22,9 +29,10 @@ type Snapshot struct {
 }
 
 // snapshotOf is an observation as operators see it. wall is the time of day at now.
-func snapshotOf(seen table.Observation, now int64, wall time.Time) Snapshot {
+func (l *Limit) snapshotOf(seen table.Observation, now int64, wall time.Time) Snapshot {
 	return Snapshot{
-		ClientID: seen.Bucket.ClientID(), Settings: seen.Rate.Settings, Managed: seen.Bucket.Has(table.Managed),
+		ClientID: seen.Bucket.ClientID(), Limit: l.Name(), Settings: seen.Rate.Settings,
+		Tier: seen.Rate.Tier, TierGone: l.isGone(seen.Rate.Tier), Managed: seen.Bucket.Has(table.Managed),
 		Tokens: seen.Rate.Credit(seen.TAT, now) / seen.Rate.Interval, LastRefill: wall,
 	}
 }
@@ -35,6 +43,9 @@ type Change struct {
 	// Tokens must be from 0 to the capacity that the bucket has afterwards.
 	Tokens *int64
 	Refill *gcra.Refill
+	// Tier is the name of a tier of the limit's, whose numbers the bucket is to follow. It excludes
+	// Capacity and Refill, and either of those takes a bucket out of its tier.
+	Tier *string
 }
 
 // Empty reports whether the change asks for nothing.
@@ -51,6 +62,8 @@ type Written struct {
 var (
 	// ErrNotFound: the client has no bucket; an unmanaged bucket that is full is none.
 	ErrNotFound = errors.New("no such bucket")
+	// ErrNoLimit: there is no limit of that name.
+	ErrNoLimit = errors.New("no such limit")
 	// ErrManaged: Create found a bucket that an operator wrote before.
 	ErrManaged = errors.New("the bucket is managed already")
 	// ErrFull: as many buckets as max_buckets allows exist.
@@ -65,8 +78,10 @@ var (
 
 // Query selects a page of a listing.
 type Query struct {
-	// After starts the page behind this client_id; "" starts at the first.
-	After string
+	// In leaves the buckets of this limit; "" leaves those of all.
+	In string
+	// After starts the page behind this place; the zero one is before the first.
+	After Place
 	// Offset buckets are skipped first. Offset + Limit is at most MaxWindow.
 	Offset, Limit int
 	// Prefix selects the buckets whose client_id begins with it; "" selects all.
@@ -74,6 +89,21 @@ type Query struct {
 	// Managed selects the managed buckets, or the others; nil selects both.
 	Managed *bool
 }
+
+// Place is where a bucket is in a listing: they are in the order of their client_ids, and those of
+// one client in the order of their limits.
+type Place struct{ ClientID, Limit string }
+
+// Compare is the order of places.
+func (p Place) Compare(other Place) int {
+	if c := strings.Compare(p.ClientID, other.ClientID); c != 0 {
+		return c
+	}
+	return strings.Compare(p.Limit, other.Limit)
+}
+
+// Place is where the bucket is in a listing.
+func (s *Snapshot) Place() Place { return Place{s.ClientID, s.Limit} }
 
 // MaxWindow bounds Query.Offset + Query.Limit, and so the memory that a listing takes.
 const MaxWindow = 10_000

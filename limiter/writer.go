@@ -17,6 +17,7 @@ type writer struct {
 	logger  zerolog.Logger
 
 	writing writeLock
+	unnoted []Namespace                  // under writing: they go with the next batch
 	doubt   atomic.Pointer[doubtedWrite] // written under writing
 	failure atomic.Pointer[string]       // of the last call; nil: it succeeded
 }
@@ -24,6 +25,7 @@ type writer struct {
 // doubtedWrite is an admin write that the store may or may not have. There is at most one, since
 // nothing else is written before it is settled.
 type doubtedWrite struct {
+	limit    *Limit
 	clientID string
 	// follow gets the row that the store has. If the write was stored, follow does the same in
 	// memory.
@@ -59,7 +61,7 @@ func (w *writer) settle(ctx context.Context) error {
 }
 
 func (w *writer) readAgain(ctx context.Context, d *doubtedWrite) error {
-	found, ok, err := w.store.Get(ctx, d.clientID)
+	found, ok, err := w.store.Get(ctx, d.limit.key(d.clientID))
 	w.noteStore(err)
 	if err != nil {
 		return fmt.Errorf("reading again what a broken write left: %w", err)
@@ -70,50 +72,35 @@ func (w *writer) readAgain(ctx context.Context, d *doubtedWrite) error {
 
 // write sends a batch to the store, unless it is empty. The caller holds the write lock.
 func (w *writer) write(ctx context.Context, batch Batch) error {
-	if len(batch.Puts)+len(batch.Deletes) == 0 {
+	if batch.empty() {
 		return nil
 	}
-	return w.writeAlways(ctx, batch)
-}
-
-// writeAlways is write for batches that mean something even if they are empty.
-func (w *writer) writeAlways(ctx context.Context, batch Batch) error {
+	if batch.Namespaces == nil {
+		batch.Namespaces = w.unnoted
+	}
 	err := w.store.Write(ctx, batch)
 	w.noteStore(err)
+	if err == nil {
+		w.unnoted = nil
+	}
 	return err
 }
 
-// writeBucket writes one bucket's row. If it is unknown whether the store took the row, follow is
-// called later with what the store has. The caller holds the write lock.
-func (w *writer) writeBucket(
-	ctx context.Context, batch Batch, clientID string, follow func(found Record, ok bool),
-) error {
+// writeBucket writes one bucket's row. If it is unknown whether the store took it, the store is
+// asked later, and inDoubt follows what it has. The caller holds the write lock.
+func (w *writer) writeBucket(ctx context.Context, batch Batch, inDoubt *doubtedWrite) error {
 	err := w.write(ctx, batch)
 	if errors.Is(err, ErrInDoubt) {
-		w.doubt.Store(&doubtedWrite{clientID, follow})
+		w.doubt.Store(inDoubt)
 	}
 	return err
 }
 
-// note writes a batch without buckets.
-func (w *writer) note(ctx context.Context, batch Batch) error {
+// note writes how namespaces are. The caller holds the write lock.
+func (w *writer) note(ctx context.Context, namespaces []Namespace) error {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	if err := w.lockSettled(ctx); err != nil {
-		return err
-	}
-	defer w.writing.unlock()
-	return w.writeAlways(ctx, batch)
-}
-
-// noteStop writes the last batch. Clients without a record have a full bucket from fullAt on, or
-// already if it is zero.
-func (w *writer) noteStop(ctx context.Context, fullAt time.Time) error {
-	stopped := longAgo()
-	if !fullAt.IsZero() {
-		stopped = storedTime(fullAt)
-	}
-	return w.note(ctx, Batch{Stopped: stopped})
+	return w.write(ctx, Batch{Namespaces: namespaces})
 }
 
 // noteStore notes the result of a call to the store, and logs when the store goes down or up.

@@ -235,7 +235,7 @@ type fakeLimiter struct {
 	decision *limiter.Decision
 }
 
-func (l *fakeLimiter) Take(clientID string) limiter.Decision {
+func (l *fakeLimiter) Take(clientID string, _ int64) limiter.Decision {
 	l.mu.Lock()
 	l.ids = append(l.ids, strings.Clone(clientID))
 	l.mu.Unlock()
@@ -476,4 +476,4 @@ func (p *proxied) isProblem(a answer, status int, name string) {
 // allowAll is a limiter that keeps nothing.
 type allowAll struct{}
 
-func (allowAll) Take(string) limiter.Decision { return limiter.Decision{Allowed: true} }
+func (allowAll) Take(string, int64) limiter.Decision { return limiter.Decision{Allowed: true} }

@@ -28,10 +28,10 @@ type LimitUse struct {
 	quoted, member string
 }
 
-// Limiter is what the proxy needs of limiter.Service.
+// Limiter is what the proxy needs of limiter.Limit.
 type Limiter interface {
-	// Take spends a token of the client's bucket, if there is one. It must not keep clientID.
-	Take(clientID string) limiter.Decision
+	// Take spends tokens of the client's bucket, if they are there. It must not keep clientID.
+	Take(clientID string, cost int64) limiter.Decision
 }
 
 // A Key makes no client_id that is too long for the limiter.
@@ -64,7 +64,7 @@ func take(all []taken) (allowed bool) {
 	allowed = true
 	for i := range all {
 		t := &all[i]
-		t.Decision = t.use.Limit.Take(http1.Text(t.clientID))
+		t.Decision = t.use.Limit.Take(http1.Text(t.clientID), 1)
 		allowed = allowed && t.Allowed
 	}
 	return allowed

@@ -28,12 +28,12 @@ var (
 )
 
 // Check checks a record that was read from a store. Its error names the client. The settings must
-// be valid, and the tokens finite and not negative. Reserved tokens may be infinite.
+// be valid, and the tokens finite. Tokens below 0 are a debt. Reserved tokens may be infinite.
 func Check(r limiter.Record) error {
 	if err := r.Settings.Validate(); err != nil {
 		return fmt.Errorf("client %q: %w", r.ClientID, err)
 	}
-	if r.Tokens < 0 || math.IsNaN(r.Tokens) || math.IsInf(r.Tokens, 0) {
+	if math.IsNaN(r.Tokens) || math.IsInf(r.Tokens, 0) {
 		return fmt.Errorf("client %q: %v tokens can't be", r.ClientID, r.Tokens)
 	}
 	if r.Reserved < 0 || math.IsNaN(r.Reserved) {

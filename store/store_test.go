@@ -17,7 +17,7 @@ func TestCheck(t *testing.T) {
 	f := func(capacity int64, tokens float64, why string) {
 		t.Helper()
 		err := store.Check(limiter.Record{
-			ClientID: "alice",
+			Key:      limiter.Key{ClientID: "alice"},
 			Settings: gcra.Settings{Capacity: capacity, Refill: gcra.Refill{Amount: 1, Per: time.Second}},
 			Tokens:   tokens,
 		})
@@ -32,14 +32,15 @@ func TestCheck(t *testing.T) {
 	f(1, 0.5, "")
 	f(10, 10, "")
 	f(0, 0, "capacity 0")
-	f(10, -0.5, "-0.5 tokens can't be")
+	f(10, -0.5, "")
+	f(10, math.Inf(-1), "-Inf tokens")
 	f(10, math.NaN(), "NaN tokens")
 	f(10, math.Inf(1), "+Inf tokens")
 }
 
 func TestCheckOfWhatIsReserved(t *testing.T) {
 	r := limiter.Record{
-		ClientID: "alice",
+		Key:      limiter.Key{ClientID: "alice"},
 		Settings: gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 1, Per: time.Second}},
 	}
 	for _, reserved := range []float64{0, 0.5, 7, math.Inf(1)} {

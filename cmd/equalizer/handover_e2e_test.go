@@ -28,10 +28,10 @@ func fillStore(t *testing.T, url string, buckets int) {
 	defer store.Close()
 	const batch = 10_000
 	for first := 0; first < buckets; first += batch {
-		var b limiter.Batch
+		b := limiter.Batch{Namespaces: []limiter.Namespace{{ID: 1, Stopped: time.UnixMicro(1)}}}
 		for i := range batch {
 			b.Puts = append(b.Puts, limiter.Record{
-				ClientID: fmt.Sprintf("client-%08d", first+i),
+				Key:      limiter.Key{Namespace: 1, ClientID: fmt.Sprintf("client-%08d", first+i)},
 				Settings: gcra.Settings{Capacity: 1_000_000, Refill: gcra.Refill{Amount: 1, Per: 30 * time.Minute}},
 				Tokens:   5,
 				At:       time.Now().UTC().Truncate(time.Microsecond),

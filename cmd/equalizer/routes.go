@@ -154,7 +154,7 @@ func (m routing) limitUse(name string, c config.Limit) (proxy.LimitUse, error) {
 		}
 		exempt = append(exempt, one)
 	}
-	use := proxy.NewLimitUse(name, key, m.limits)
+	use := proxy.NewLimitUse(name, key, m.limits.Limit(name))
 	use.Exempt, use.ExemptPreflights = route.NewExemptions(exempt), c.ExemptPreflights
 	return use, nil
 }

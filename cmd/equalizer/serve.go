@@ -144,8 +144,7 @@ func (p *process) start(ctx context.Context) (addresses, error) {
 
 // openLimits opens the store and loads the buckets, if anything is limited.
 func (p *process) openLimits(ctx context.Context) error {
-	_, limit, limited := onlyLimit(p.config)
-	if !limited {
+	if len(p.config.Limits) == 0 {
 		p.log.Info().Msg("nothing is limited: there is no [limits] section and no limit flag, so no store is opened")
 		return nil
 	}
@@ -154,7 +153,11 @@ func (p *process) openLimits(ctx context.Context) error {
 		return err
 	}
 	p.store = store
-	p.limits, err = limiter.Open(ctx, limiterOptions(limit, p.config.Store, late, p.log), store)
+	options, err := limiterOptions(p.config, late, p.log)
+	if err != nil {
+		return err
+	}
+	p.limits, err = limiter.Open(ctx, options, store)
 	if err == nil && !late {
 		nameStore(ctx, p.config.Store, store, p.log)
 	}
@@ -262,9 +265,9 @@ func (p *process) awaitRelayed(ctx context.Context) {
 }
 
 // stopUnserved ends a start that failed. Nothing was spent, so there is nothing to store. But if
-// the store is strict, the next start would otherwise take this for a crash.
+// a limit is strict, the next start would otherwise take this for a crash.
 func (p *process) stopUnserved() {
-	if p.limits == nil || p.config.Store.Durability != config.DurabilityStrict {
+	if p.limits == nil || !p.limits.IsStrict() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.Server.ShutdownTimeout)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -61,17 +63,46 @@ func newSnapshot(c config.Config, pools pools, limits *limiter.Service) (*proxy.
 	return s, err
 }
 
-func limiterOptions(limit config.Limit, c config.Store, late bool, log zerolog.Logger) limiter.Options {
-	return limiter.Options{
-		Settings:      gcra.Settings{Capacity: limit.Capacity, Refill: limit.Refill},
-		MaxBuckets:    int64(limit.MaxBuckets),
-		FlushInterval: c.FlushInterval,
-		Strict:        c.Durability == config.DurabilityStrict,
-		StoreTimeout:  c.Timeout,
-		Volatile:      c.Driver == config.StoreMemory,
+func limiterOptions(c config.Config, late bool, log zerolog.Logger) (limiter.Options, error) {
+	o := limiter.Options{
+		MigrateTo:     c.Store.MigrateTo,
+		LimitsKept:    c.Store.LimitsKept,
+		FlushInterval: c.Store.FlushInterval,
+		StoreTimeout:  c.Store.Timeout,
+		Volatile:      c.Store.Driver == config.StoreMemory,
 		LoadLater:     late,
 		Logger:        log,
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
+		limit, err := limitOptions(name, c.Limits[name])
+		if err != nil {
+			return limiter.Options{}, err
+		}
+		limit.Strict = c.DurabilityOf(name) == config.DurabilityStrict
+		o.Limits = append(o.Limits, limit)
+	}
+	return o, nil
+}
+
+func limitOptions(name string, limit config.Limit) (limiter.LimitOptions, error) {
+	key, err := identity.ParseKey(limit.Key, limit.Secret)
+	if err != nil {
+		return limiter.LimitOptions{}, err
+	}
+	o := limiter.LimitOptions{
+		Name:        name,
+		Fingerprint: key.Fingerprint(),
+		Settings:    limit.Settings(),
+		Tiers:       map[string]gcra.Settings{},
+		MaxBuckets:  int64(limit.MaxBuckets),
+	}
+	if plain, secret := key.PlainFingerprint(); secret {
+		o.Plain, o.Secret = plain, key.ClientID
+	}
+	for tier := range limit.Tiers {
+		o.Tiers[tier] = limit.SettingsOf(tier)
+	}
+	return o, nil
 }
 
 // fewProcs is how many processors are enough under little load. A thread that waits for a disk to
@@ -136,17 +167,34 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 		Status:   p.status,
 		Ready:    func() api.Readiness { return p.phase.Load().(api.Readiness) },
 	}
-	name, limit, ok := onlyLimit(p.config)
-	if !ok {
+	if p.limits == nil {
 		return settings, sources, nil
 	}
-	key, err := identity.ParseKey(limit.Key, limit.Secret)
-	if err != nil {
-		return api.Settings{}, api.Sources{}, err
+	sources.Reader, sources.Writer = p.limits, p.limits
+	for _, name := range slices.Sorted(maps.Keys(p.config.Limits)) {
+		limit, err := apiLimit(name, p.config)
+		if err != nil {
+			return api.Settings{}, api.Sources{}, err
+		}
+		sources.Limits = append(sources.Limits, limit)
 	}
-	settings.Limit = name
-	sources.Reader, sources.Writer, sources.ClientID = p.limits, p.limits, key.ClientID
 	return settings, sources, nil
+}
+
+func apiLimit(name string, c config.Config) (api.Limit, error) {
+	of := c.Limits[name]
+	key, err := identity.ParseKey(of.Key, of.Secret)
+	if err != nil {
+		return api.Limit{}, err
+	}
+	l := api.Limit{
+		Name: name, Key: key.String(), Durability: c.DurabilityOf(name), ClientID: key.ClientID,
+		Settings: of.Settings(), Tiers: map[string]gcra.Settings{},
+	}
+	for tier := range of.Tiers {
+		l.Tiers[tier] = of.SettingsOf(tier)
+	}
+	return l, nil
 }
 
 // status is what GET /status has from the packages.

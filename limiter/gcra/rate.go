@@ -5,14 +5,16 @@ import (
 	"math/bits"
 )
 
-// Rate is Settings with the numbers that the arithmetic needs. It is immutable, and all buckets
-// with the same settings share one.
+// Rate is Settings with the numbers that the arithmetic needs. It is immutable, and buckets with
+// the same settings share one.
 //
 // Times are nanoseconds of a monotonic clock. The content of a bucket is its credit: the
 // nanoseconds of refill that it holds, from 0 to Span. A token is Interval of them. The theoretical
 // arrival time, tat, is the moment at which the credit reaches Span: credit = Span - (tat - now).
 type Rate struct {
 	Settings
+	// Tier is the name of the tier whose numbers the Settings are; "" if they are nobody's.
+	Tier     string
 	Interval int64 // Refill.Interval, the credit of one token
 	Span     int64 // Capacity * Interval, the time from empty to full
 	// inverse is 2^64 / Interval, rounded down. Multiplying by it is much faster than dividing.
@@ -28,6 +30,20 @@ func NewRate(s Settings) *Rate {
 	}
 }
 
+// In is the rate with the name of a tier.
+func (r *Rate) In(tier string) *Rate {
+	named := *r
+	named.Tier = tier
+	return &named
+}
+
+// Price is the credit that so many tokens are. A bucket that can't hold so many is asked for all
+// that it can hold.
+func (r *Rate) Price(cost int64) int64 {
+	//mutant:first a-cost-above-a-capacity-is-never-cut
+	return min(cost, r.Capacity) * r.Interval
+}
+
 // Credit is what a bucket with this tat holds at now.
 func (r *Rate) Credit(tat, now int64) int64 {
 	return max(0, r.Span-max(0, tat-now))
@@ -36,9 +52,9 @@ func (r *Rate) Credit(tat, now int64) int64 {
 // TAT is the arrival time of a bucket that holds this credit at now.
 func (r *Rate) TAT(credit, now int64) int64 { return now + r.Span - credit }
 
-// Spend is the tat after one token is taken at now. It reports false if there is none to take.
-func (r *Rate) Spend(tat, now int64) (int64, bool) {
-	next := max(tat, now) + r.Interval
+// Spend is the tat after a price is taken at now. It reports false if the credit is below that.
+func (r *Rate) Spend(tat, now, price int64) (int64, bool) {
+	next := max(tat, now) + price
 	return next, next-now <= r.Span
 }
 

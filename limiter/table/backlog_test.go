@@ -23,7 +23,7 @@ func TestBacklogIsInOrder(t *testing.T) {
 		tab := newTable(one(10, time.Second), 100_000)
 		want := rapid.SliceOfNDistinct(id, 0, 200, rapid.ID).Draw(r, "ids")
 		for _, id := range want {
-			tab.Take(id, 1)
+			tab.Take(id, 1, 1)
 		}
 		slices.Sort(want)
 		dirty := tab.TakeDirty()
@@ -50,7 +50,7 @@ func TestBacklogOfAHugePage(t *testing.T) {
 	for n := 0; len(want) < 1000; n++ {
 		if id := fmt.Sprint("client-", n); tab.shardOf(id) == s {
 			want = append(want, id)
-			tab.Take(id, 1)
+			tab.Take(id, 1, 1)
 		}
 	}
 	s.shape.Unlock()
@@ -78,16 +78,16 @@ func TestABucketBecomesDirtyWhileItsPageIsTaken(t *testing.T) {
 		return ids
 	}
 	for _, id := range others {
-		tab.Take(id, 1)
+		tab.Take(id, 1, 1)
 	}
 	clean(s.takeDirty())
 	for n := range rounds {
 		late := others[n%50 : n%50+10]
-		tab.Take("first", 1)
+		tab.Take("first", 1, 1)
 		var taken run
 		together(func() { taken = s.takeDirty() }, func() {
 			for _, id := range late {
-				tab.Take(id, 1)
+				tab.Take(id, 1, 1)
 			}
 		})
 		require.Subset(t, append(clean(taken), clean(s.takeDirty())...), late)

@@ -143,15 +143,15 @@ func (b *Bucket) SetLimit(limit int64) {
 	b.marks.Store(b.marks.Load()&belowLimit | limitMarks(limit))
 }
 
-// take spends a token if there is one within the limit, and returns what arrival was, and the
+// take spends a price if there is as much within the limit, and returns what arrival was, and the
 // theoretical arrival time from then on. If ok is false, was tells why: the bucket isn't alive, or
-// there is no token, or none within the limit. The caller has read limit before, which is safe,
-// since it only rises. A refusal writes nothing, so a client over its limit costs a read. Spending
-// sets mark, which is dirtyBit, or 0 where nothing is stored.
-func (b *Bucket) take(r *gcra.Rate, limit, mark, now int64) (was, tat int64, ok bool) {
+// it holds too little, or too little within the limit. The caller has read limit before, which is
+// safe, since it only rises. A refusal writes nothing, so a client over its limit costs a read.
+// Spending sets mark, which is dirtyBit, or 0 where nothing is stored.
+func (b *Bucket) take(r *gcra.Rate, price, limit, mark, now int64) (was, tat int64, ok bool) {
 	for {
 		was := b.arrival.Load()
-		next, ok := r.Spend(was>>1, now)
+		next, ok := r.Spend(was>>1, now, price)
 		//mutant:lowest a-moved-bucket-is-spent-from
 		if was < 0 || !ok || next > limit {
 			return was, 0, false

@@ -32,7 +32,7 @@ func (t *Table) clientsOf(s *shard, n int) (ids []string) {
 // admitted takes n times, and counts what was allowed.
 func (t *Table) admitted(clientID string, n int, now int64) (allowed int) {
 	for range n {
-		if t.Take(clientID, now).Outcome == Allowed {
+		if t.Take(clientID, 1, now).Outcome == Allowed {
 			allowed++
 		}
 	}

@@ -81,7 +81,7 @@ func TestLateTakerWhileAPageMovesAgain(t *testing.T) {
 	moveAgain(tab, ids[0], func(int) {})
 	moveAgain(tab, ids[0], func(n int) {
 		if n == 2 { // Meanwhile the taker goes on, as in Take.
-			was, _, _ := b.take(tab.defaults, Never, dirtyBit, 0)
+			was, _, _ := b.take(tab.defaults, tab.defaults.Interval, Never, dirtyBit, 0)
 			require.Negative(t, was)
 			e.fetch(b, hash, late)
 		}
@@ -104,9 +104,9 @@ func TestTakersMoveTheirBucketsThemselves(t *testing.T) {
 	fresh := newEntry(c.entry.page, c.shard.needsOf(c.entry))
 	c.shard.move([]entry{c.entry}, func(uint64) entry { return fresh }, func() {
 		c.shard.directory.Store(c.entry.page.number, fresh)
-		assert.Equal(t, int64(7), left(tab.Take("a", 0)), "the page is locked, by nobody who goes on")
-		assert.Equal(t, int64(6), left(tab.Take("a", 0)))
-		was, _, ok := before.take(tab.defaults, Never, dirtyBit, 0)
+		assert.Equal(t, int64(7), left(tab.Take("a", 1, 0)), "the page is locked, by nobody who goes on")
+		assert.Equal(t, int64(6), left(tab.Take("a", 1, 0)))
+		was, _, ok := before.take(tab.defaults, tab.defaults.Interval, Never, dirtyBit, 0)
 		assert.Negative(t, was)
 		assert.False(t, ok)
 	})

@@ -51,10 +51,10 @@ func (e entry) rateOf(b *Bucket, defaults *gcra.Rate) *gcra.Rate {
 	return (*e.rates)[b.longID().rate]
 }
 
-// indexOf is where the rate with these settings is.
-func indexOf(rates []*gcra.Rate, s *gcra.Settings) (index int, ok bool) {
+// indexOf is where the rate with these settings, and of this tier, is.
+func indexOf(rates []*gcra.Rate, wanted *gcra.Rate) (index int, ok bool) {
 	for i, r := range rates {
-		if r.Settings == *s {
+		if r.Settings == wanted.Settings && r.Tier == wanted.Tier {
 			return i, true
 		}
 	}
@@ -68,7 +68,7 @@ type needs struct {
 }
 
 func (n *needs) include(clientID string, r *gcra.Rate) {
-	index, ok := indexOf(*n.rates, &r.Settings)
+	index, ok := indexOf(*n.rates, r)
 	if !ok {
 		index = len(*n.rates)
 		more := append(slices.Clip(*n.rates), r)
@@ -89,7 +89,7 @@ type newBucket struct {
 // insert puts a bucket into the entry, if there is room and the entry has its rate. The page is
 // locked.
 func (e entry) insert(n newBucket) *Bucket {
-	index, ok := indexOf(*e.rates, &n.rate.Settings)
+	index, ok := indexOf(*e.rates, n.rate)
 	if !ok || e.page.free.buckets == 0 {
 		return nil
 	}

@@ -46,7 +46,7 @@ func TestReapGivesPagesBack(t *testing.T) {
 		return n
 	}
 	for n := range 100_000 {
-		tab.Take(fmt.Sprint("client-", n), 0)
+		tab.Take(fmt.Sprint("client-", n), 1, 0)
 	}
 	require.InEpsilon(t, 100_000/pageFill, pages(), 0.1)
 	now := int64(time.Hour)

@@ -80,3 +80,35 @@ func (b *Bucket) Dead() bool { return b.arrival.Load() == dead }
 
 // Limit is the arrival time that no take may pass; Never if there is none.
 func (b *Bucket) Limit() int64 { return limitOf(b.marks.Load()) }
+
+// Holds reports whether the bucket is alive in this table.
+func (t *Table) Holds(b *Bucket) bool {
+	for i := range t.shards {
+		s := &t.shards[i]
+		for number := range s.pages.Load() {
+			if e, ok := s.directory.Load(number); ok && e.holds(b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holds looks at where buckets of the entry may still be on their way from, too.
+func (e entry) holds(b *Bucket) bool {
+	slabs := []*slab{e.slab}
+	if sources := e.page.sources.Load(); sources != nil {
+		slabs = append(slabs, *sources...)
+	}
+	for _, s := range slabs {
+		if s == nil {
+			continue // the move hasn't come to it
+		}
+		for other := range s.buckets {
+			if other == b {
+				return true
+			}
+		}
+	}
+	return false
+}

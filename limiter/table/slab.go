@@ -17,10 +17,12 @@ import (
 type slab struct {
 	groups uint32 // of eight control bytes each
 	first  uint32 // where the slots begin, in bytes from here
+	// givenBack is the refill that takers have given back to buckets here, ever.
+	givenBack atomic.Int64
 }
 
 const (
-	headerSize = 8
+	headerSize = 16
 	groupSize  = 8
 	// msbs are the highest bits of a group's control bytes.
 	msbs = 0x8080808080808080

@@ -6,12 +6,12 @@ import "gopher-equalizer/limiter/gcra"
 type Outcome uint8
 
 const (
-	// Refused: there was no token.
+	// Refused: there were too few tokens.
 	Refused Outcome = iota
-	// Allowed: a token was spent.
+	// Allowed: they were spent.
 	Allowed
-	// Unreserved: there was a token, but it is past the limit. The bucket is dirty now, so that the
-	// next flush raises the limit.
+	// Unreserved: there were enough tokens, but not before the limit. The bucket is dirty now, so
+	// that the next flush raises the limit.
 	Unreserved
 )
 
@@ -24,10 +24,10 @@ type Taken struct {
 	Outcome Outcome
 }
 
-// Take spends one of the client's tokens. clientID may alias a buffer: it is copied before it is
-// kept. For a client that has a bucket, Take allocates nothing, and locks nothing unless the bucket
-// is being replaced.
-func (t *Table) Take(clientID string, now int64) Taken {
+// Take spends some of the client's tokens, 1 or more. clientID may alias a buffer: it is copied
+// before it is kept. For a client that has a bucket, Take allocates nothing, and locks nothing
+// unless the bucket is being replaced.
+func (t *Table) Take(clientID string, cost, now int64) Taken {
 	hash, s := t.locate(clientID)
 	for {
 		e := s.entry(hash)
@@ -36,7 +36,8 @@ func (t *Table) Take(clientID string, now int64) Taken {
 			b, e = t.admit(clientID, now)
 		}
 		r, limit := e.rateOf(b, t.defaults), limitOf(b.marks.Load())
-		was, tat, ok := b.take(r, limit, t.mark, now)
+		price := r.Price(cost)
+		was, tat, ok := b.take(r, price, limit, t.mark, now)
 		if ok {
 			if t.mark&^was != 0 {
 				s.dirty.enter(e.page, now)
@@ -48,7 +49,7 @@ func (t *Table) Take(clientID string, now int64) Taken {
 		}
 		if was < 0 { // It moved, or was replaced: look up again.
 			e.fetch(b, hash, clientID)
-		} else if outcome, ok := s.refuse(e.page, b, r, was, now); ok {
+		} else if outcome, ok := s.refuse(e.page, b, r, price, was, now); ok {
 			return Taken{r, was >> 1, limit, outcome}
 		}
 	}
@@ -56,8 +57,8 @@ func (t *Table) Take(clientID string, now int64) Taken {
 
 // refuse ends a take from a bucket that has a limit. If only the limit stands in the way, it makes
 // the bucket dirty. It reports false if the bucket has changed meanwhile.
-func (s *shard) refuse(p *page, b *Bucket, r *gcra.Rate, was, now int64) (Outcome, bool) {
-	if _, ok := r.Spend(was>>1, now); !ok {
+func (s *shard) refuse(p *page, b *Bucket, r *gcra.Rate, price, was, now int64) (Outcome, bool) {
+	if _, ok := r.Spend(was>>1, now, price); !ok {
 		return Refused, true
 	}
 	if was&dirtyBit == 0 {

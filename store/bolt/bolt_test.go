@@ -195,9 +195,9 @@ func TestAWriteLeftBehindIsOutwaited(t *testing.T) {
 
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, _, err = s.Get(ctx, records[0].ClientID)
+	_, _, err = s.Get(ctx, storetest.Keys(records[0].ClientID)[0])
 	require.ErrorIs(t, err, context.DeadlineExceeded, "it must not return before the write has ended")
-	err = s.Write(ctx, limiter.Batch{Deletes: []string{"x"}})
+	err = s.Write(ctx, limiter.Batch{Deletes: storetest.Keys("x")})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, limiter.ErrInDoubt, "it never began")
 
@@ -224,7 +224,7 @@ func TestCloseGivesUpOnADiskThatHangs(t *testing.T) {
 	release := stall(s)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	_, _, err = s.Get(ctx, "alice")
+	_, _, err = s.Get(ctx, storetest.Keys("alice")[0])
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, s.Close(), o.Path+": a call under way did not end within 100ms")
 

@@ -32,7 +32,7 @@ func used(t *testing.T, path string, contents []byte) error {
 	defer func() { _ = s.Close() }() // a job that runs for ever because of the damage keeps the file
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := s.Load(ctx, func(limiter.Record) error { return nil }); err != nil {
+	if err := s.Load(ctx, 1, func(limiter.Record) error { return nil }); err != nil {
 		return err
 	}
 	return s.Write(ctx, limiter.Batch{Puts: storetest.Records(30)})

@@ -10,6 +10,7 @@ import (
 
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/store/storetest"
 )
 
 func TestValuesRoundTrip(t *testing.T) {
@@ -20,13 +21,15 @@ func TestValuesRoundTrip(t *testing.T) {
 		}
 		capacity := rapid.Int64Range(1, (1<<61)/refill.Interval()).Draw(t, "capacity")
 		want := limiter.Record{
-			ClientID: rapid.String().Draw(t, "client"),
+			Key:      limiter.Key{Namespace: rapid.Uint32().Draw(t, "namespace"), ClientID: rapid.String().Draw(t, "client")},
+			Kind:     limiter.Kind(rapid.IntRange(0, 1).Draw(t, "kind")),
 			Managed:  rapid.Bool().Draw(t, "managed"),
+			Tier:     rapid.String().Draw(t, "tier"),
 			Settings: gcra.Settings{Capacity: capacity, Refill: refill},
-			Tokens:   rapid.Float64Range(0, float64(capacity)).Draw(t, "tokens"),
+			Tokens:   rapid.Float64Range(-float64(capacity), float64(capacity)).Draw(t, "tokens"),
 			At:       time.UnixMicro(rapid.Int64().Draw(t, "at")).UTC(),
 		}
-		got, err := decodeValue(want.ClientID, appendValue(nil, &want))
+		got, err := decodeValue(want.Key, appendValue(nil, &want))
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	})
@@ -53,7 +56,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	f := func(value []byte, why string) {
 		t.Helper()
-		_, err := decodeValue("alice", value)
+		_, err := decodeValue(storetest.Keys("alice")[0], value)
 		require.ErrorContains(t, err, `client "alice"`)
 		require.ErrorContains(t, err, why)
 	}
@@ -62,7 +65,8 @@ func TestDecodeRefuses(t *testing.T) {
 		f(whole[:n], "makes no sense")
 	}
 	f(append(whole, 0), "makes no sense")
-	f(append([]byte{4}, whole[1:]...), "unknown flags 0x4")
+	f(append([]byte{16}, whole[1:]...), "unknown flags 0x10")
+	f(append([]byte{flagTier}, whole[1:]...), "makes no sense")
 	f(append([]byte{flagReserved}, whole[1:]...), "makes no sense")
 	f(vary(func(r *limiter.Record) { r.Reserved = -1 }), "reserved tokens can't be")
 	f(vary(func(r *limiter.Record) { r.Reserved = math.NaN() }), "reserved tokens can't be")
@@ -70,7 +74,6 @@ func TestDecodeRefuses(t *testing.T) {
 	f(vary(func(r *limiter.Record) { r.Settings.Capacity = -1 }), "makes no sense")
 	f(vary(func(r *limiter.Record) { r.Settings.Refill.Per = 0 }), "refill")
 	f(vary(func(r *limiter.Record) { r.Tokens = math.NaN() }), "tokens can't be")
-	f(vary(func(r *limiter.Record) { r.Tokens = -1 }), "tokens can't be")
 }
 
 func FuzzDecodeValue(f *testing.F) {
@@ -78,16 +81,17 @@ func FuzzDecodeValue(f *testing.F) {
 	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Tokens: 9.5, At: time.Unix(1795418462, 0)}))
 	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Managed: true, At: time.Unix(-1, 0)}))
 	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Reserved: math.Inf(1), At: time.Unix(1, 0)}))
+	f.Add(appendValue(nil, &limiter.Record{Settings: settings, Kind: limiter.Window, Tier: "gold", Tokens: -1, At: time.Unix(1, 0)}))
 	f.Add([]byte{})
 	f.Add([]byte{0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, value []byte) {
-		r, err := decodeValue("alice", value)
+		r, err := decodeValue(storetest.Keys("alice")[0], value)
 		if err != nil {
 			require.Zero(t, r)
 			return
 		}
 		require.NoError(t, r.Settings.Validate())
-		again, err := decodeValue("alice", appendValue(nil, &r))
+		again, err := decodeValue(storetest.Keys("alice")[0], appendValue(nil, &r))
 		require.NoError(t, err)
 		require.Equal(t, r, again)
 	})

@@ -38,11 +38,11 @@ func TestAFileThatIsCutOffUnderWay(t *testing.T) {
 		})
 	}
 	f("Get", func(ctx context.Context, s *Store) error {
-		_, _, err := s.Get(ctx, "alice")
+		_, _, err := s.Get(ctx, storetest.Keys("alice")[0])
 		return err
 	})
 	f("Load", func(ctx context.Context, s *Store) error {
-		return s.Load(ctx, func(limiter.Record) error { return nil })
+		return s.Load(ctx, 1, func(limiter.Record) error { return nil })
 	})
 	f("Write", func(ctx context.Context, s *Store) error {
 		return s.Write(ctx, limiter.Batch{Puts: storetest.Records(1)})

@@ -3,7 +3,6 @@ package bolt
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -22,17 +21,17 @@ var (
 
 // Load implements limiter.Store, in the order of the client_ids. A page is read while the one
 // before it is yielded.
-func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) error {
+func (s *Store) Load(ctx context.Context, namespace uint32, yield func(limiter.Record) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for next := s.pageAhead(ctx, ""); ; {
+	for next := s.pageAhead(ctx, limiter.Key{Namespace: namespace}); ; {
 		read := <-next
 		if read.err != nil {
 			return s.wrap(fmt.Errorf("read: %w", read.err))
 		}
 		last := len(read.page) < loadPage
 		if !last {
-			next = s.pageAhead(ctx, read.page[loadPage-1].ClientID)
+			next = s.pageAhead(ctx, read.page[loadPage-1].Key)
 		}
 		for _, r := range read.page {
 			if err := yield(r); err != nil {
@@ -51,7 +50,7 @@ type pageRead struct {
 	err  error
 }
 
-func (s *Store) pageAhead(ctx context.Context, after string) <-chan pageRead {
+func (s *Store) pageAhead(ctx context.Context, after limiter.Key) <-chan pageRead {
 	read := make(chan pageRead, 1)
 	go func() {
 		page, err := s.page(ctx, after)
@@ -60,11 +59,11 @@ func (s *Store) pageAhead(ctx context.Context, after string) <-chan pageRead {
 	return read
 }
 
-// page reads the records after a client_id. No client_id is empty.
-func (s *Store) page(ctx context.Context, after string) ([]limiter.Record, error) {
+// page reads the records after a key, of the same namespace. No client_id is empty.
+func (s *Store) page(ctx context.Context, after limiter.Key) ([]limiter.Record, error) {
 	found := make(chan []limiter.Record, 1)
 	err := s.view(ctx, func(c *contents) error {
-		rows, err := c.rowsFrom(following([]byte(after)))
+		rows, err := c.rowsFrom(following(appendKey(nil, after)))
 		if err != nil {
 			return err
 		}
@@ -77,14 +76,16 @@ func (s *Store) page(ctx context.Context, after string) ([]limiter.Record, error
 			if one.key == nil {
 				break
 			}
-			if len(one.value) == 0 {
-				continue
-			}
-			r, err := decodeValue(string(one.key), one.value)
+			r, ok, err := recordIn(one)
 			if err != nil {
 				return err
 			}
-			page = append(page, r)
+			if r.Namespace != after.Namespace {
+				break
+			}
+			if ok {
+				page = append(page, r)
+			}
 		}
 		found <- page
 		return nil
@@ -95,16 +96,26 @@ func (s *Store) page(ctx context.Context, after string) ([]limiter.Record, error
 	return <-found, nil
 }
 
+// recordIn reads a row. If the row is deleted, it reports false, and the record has only a key.
+func recordIn(row change) (r limiter.Record, ok bool, err error) {
+	key, err := cutKey(row.key)
+	if err != nil || len(row.value) == 0 {
+		return limiter.Record{Key: key}, false, err
+	}
+	r, err = decodeValue(key, row.value)
+	return r, err == nil, err
+}
+
 // Get implements limiter.Store.
-func (s *Store) Get(ctx context.Context, clientID string) (limiter.Record, bool, error) {
+func (s *Store) Get(ctx context.Context, key limiter.Key) (limiter.Record, bool, error) {
 	found := make(chan limiter.Record, 1)
 	err := s.view(ctx, func(c *contents) error {
 		defer close(found)
-		value, err := c.find([]byte(clientID))
+		value, err := c.find(appendKey(nil, key))
 		if err != nil || len(value) == 0 {
 			return err
 		}
-		r, err := decodeValue(clientID, value)
+		r, err := decodeValue(key, value)
 		if err == nil {
 			found <- r
 		}
@@ -117,18 +128,16 @@ func (s *Store) Get(ctx context.Context, clientID string) (limiter.Record, bool,
 	return r, ok, nil
 }
 
-// Stopped implements limiter.Store.
-func (s *Store) Stopped(ctx context.Context) (time.Time, error) {
-	found := make(chan time.Time, 1)
-	err := s.use(ctx, func(context.Context) error {
-		return s.db.View(func(tx *bbolt.Tx) error {
-			stopped, err := stoppedAt(tx)
-			found <- stopped
-			return err
-		})
+// Namespaces implements limiter.Store.
+func (s *Store) Namespaces(ctx context.Context) ([]limiter.Namespace, error) {
+	found := make(chan []limiter.Namespace, 1)
+	err := s.view(ctx, func(c *contents) error {
+		all, err := namespacesIn(c.namespaces)
+		found <- all
+		return err
 	})
 	if err != nil {
-		return time.Time{}, s.wrap(fmt.Errorf("read: %w", err))
+		return nil, s.wrap(fmt.Errorf("read: %w", err))
 	}
 	return <-found, nil
 }

@@ -42,6 +42,7 @@ func usualPace() pace {
 type contents struct {
 	tx           *bbolt.Tx
 	meta, recent *bbolt.Bucket
+	namespaces   *bbolt.Bucket
 	base         base
 	generations  []generation // the oldest first
 }
@@ -58,11 +59,12 @@ func (g generation) old() bool { return g.name == nil }
 func contentsOf(tx *bbolt.Tx) (*contents, error) {
 	c := &contents{
 		tx: tx, meta: tx.Bucket([]byte(metaName)), base: base{tx.Bucket([]byte(baseName))}, recent: tx.Bucket([]byte(recentName)),
+		namespaces: tx.Bucket([]byte(namespacesName)),
 	}
 	switch {
 	case c.meta == nil:
 		return nil, errNoMeta
-	case c.base.Bucket == nil || c.recent == nil:
+	case c.base.Bucket == nil || c.recent == nil || c.namespaces == nil:
 		return nil, errNoBuckets
 	}
 	if old := tx.Bucket([]byte(bucketsName)); old != nil {

@@ -258,8 +258,8 @@ func TestDamagedChunksAreNamed(t *testing.T) {
 		})
 		s = open(t, path)
 		s.pace = hurry()
-		require.ErrorIs(t, s.Load(t.Context(), func(limiter.Record) error { return nil }), errValue, name)
-		_, _, err := s.Get(t.Context(), last)
+		require.ErrorIs(t, s.Load(t.Context(), 1, func(limiter.Record) error { return nil }), errValue, name)
+		_, _, err := s.Get(t.Context(), storetest.Keys(last)[0])
 		require.ErrorIs(t, err, errValue, name)
 	}
 	f("base", func(c *contents) *bbolt.Bucket { return c.base.Bucket })

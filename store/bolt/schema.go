@@ -3,18 +3,20 @@ package bolt
 import (
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"go.etcd.io/bbolt"
 
+	"gopher-equalizer/limiter"
 	"gopher-equalizer/store"
 )
 
 // schemaVersion is the layout that this package writes: a bucket "meta" with the names below, a
-// bucket "base" (base.go), and a bucket "recent" (recent.go). Version 1 reserved nothing and didn't
-// note how its writer ended. Version 2 had no recent rows. Version 3 had no base, but a bucket
-// "buckets" from client_id to value, which stays until all of it is folded.
-const schemaVersion = 4
+// bucket "namespaces" (key.go), a bucket "base" (base.go), and a bucket "recent" (recent.go).
+// Version 1 reserved nothing and didn't note how its writer ended. Version 2 had no recent rows.
+// Version 3 had no base, but a bucket "buckets" from client_id to value, which stays until all of
+// it is folded. Version 4 had no namespaces. Its rows are those of the first one, and its "meta"
+// has how the writer ended.
+const schemaVersion, lastWithoutNamespaces = 5, 4
 
 // The names in the file.
 const (
@@ -23,7 +25,7 @@ const (
 	bucketsName = "buckets"
 	recentName  = "recent"
 	versionName = "version" // the layout
-	stoppedName = "stopped" // Stopped of the last batch, in Unix microseconds; 0 is the zero time
+	stoppedName = "stopped" // up to version 4: Stopped of the namespace, in Unix microseconds
 	foldedName  = "folded"  // the first client_id of the oldest generation that isn't in the base yet
 	epochName   = "epoch"   // how often the file was claimed; a writer that finds another number than its own ends
 )
@@ -41,10 +43,7 @@ func claimSchema(tx *bbolt.Tx) (epoch uint64, err error) {
 		return 0, err
 	}
 	if version < schemaVersion {
-		if tx.Bucket([]byte(bucketsName)) == nil {
-			return 0, errNoBuckets
-		}
-		if err := upgrade(tx, meta); err != nil {
+		if err := upgradeFrom(version, tx, meta); err != nil {
 			return 0, err
 		}
 	}
@@ -59,24 +58,44 @@ func initSchema(tx *bbolt.Tx) (meta *bbolt.Bucket, err error) {
 	if meta, err = tx.CreateBucket([]byte(metaName)); err != nil {
 		return nil, err
 	}
-	if err := putNumber(meta, stoppedName, 1); err != nil {
-		return nil, err
-	}
-	return meta, upgrade(tx, meta)
+	return meta, createBuckets(tx, meta)
 }
 
-// upgrade creates the buckets that are missing. It deletes the note of how far the oldest
-// generation was folded, which is wrong if the file has older rows.
-func upgrade(tx *bbolt.Tx, meta *bbolt.Bucket) error {
-	for _, name := range []string{baseName, recentName} {
+// createBuckets creates those that are missing.
+func createBuckets(tx *bbolt.Tx, meta *bbolt.Bucket) error {
+	for _, name := range []string{baseName, recentName, namespacesName} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}
 	}
-	if err := meta.Delete([]byte(foldedName)); err != nil {
+	return putNumber(meta, versionName, schemaVersion)
+}
+
+// upgradeFrom an older version puts its rows under a namespace that has no name yet. It deletes the
+// note of how far the oldest generation was folded, if that is of a time before the file had the
+// oldest rows.
+func upgradeFrom(version uint64, tx *bbolt.Tx, meta *bbolt.Bucket) error {
+	needed := []string{baseName, recentName}
+	if version < lastWithoutNamespaces {
+		needed = []string{bucketsName}
+		if err := meta.Delete([]byte(foldedName)); err != nil {
+			return err
+		}
+	}
+	for _, name := range needed {
+		if tx.Bucket([]byte(name)) == nil {
+			return errNoBuckets
+		}
+	}
+	if err := createBuckets(tx, meta); err != nil {
 		return err
 	}
-	return putNumber(meta, versionName, schemaVersion)
+	stopped, _ := number(meta, stoppedName)
+	unnamed := limiter.Namespace{ID: firstNamespace, Stopped: timeOf(int64(stopped))}
+	if err := putNamespace(tx.Bucket([]byte(namespacesName)), unnamed); err != nil {
+		return err
+	}
+	return meta.Delete([]byte(stoppedName))
 }
 
 func checkVersion(meta *bbolt.Bucket) (version uint64, err error) {
@@ -112,30 +131,4 @@ func number(b *bbolt.Bucket, name string) (n uint64, ok bool) {
 
 func putNumber(b *bbolt.Bucket, name string, n uint64) error {
 	return b.Put([]byte(name), binary.BigEndian.AppendUint64(nil, n))
-}
-
-// stoppedAt is the Stopped of the last batch.
-func stoppedAt(tx *bbolt.Tx) (time.Time, error) {
-	meta := tx.Bucket([]byte(metaName))
-	if meta == nil {
-		return time.Time{}, errNoMeta
-	}
-	micros, _ := number(meta, stoppedName)
-	if micros == 0 {
-		return time.Time{}, nil
-	}
-	return time.UnixMicro(int64(micros)).UTC(), nil
-}
-
-// noteStopped changes the note if it differs.
-func noteStopped(tx *bbolt.Tx, stopped time.Time) error {
-	was, err := stoppedAt(tx)
-	if err != nil || was.Equal(stopped) {
-		return err
-	}
-	var micros uint64
-	if !stopped.IsZero() {
-		micros = uint64(stopped.UnixMicro())
-	}
-	return putNumber(tx.Bucket([]byte(metaName)), stoppedName, micros)
 }

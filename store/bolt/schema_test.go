@@ -81,7 +81,7 @@ func TestANewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	edit(t, path, func(tx *bbolt.Tx) error { return putNumber(tx.Bucket([]byte(metaName)), versionName, schemaVersion+1) })
 	before, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.ErrorContains(t, openError(t, path), "newer version of this program: its schema is 5, and this one knows up to 4")
+	require.ErrorContains(t, openError(t, path), "newer version of this program: its schema is 6, and this one knows up to 5")
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, before, after)
@@ -137,7 +137,7 @@ func TestAFileOfVersion3(t *testing.T) {
 		return has
 	}
 	gone := storetest.Records(2000)[1].ClientID
-	storetest.Write(t, s, limiter.Batch{Deletes: []string{gone}})
+	storetest.Write(t, s, limiter.Batch{Deletes: storetest.Keys(gone)})
 	delete(want, gone)
 	for i := 0; hasOld(); i++ {
 		require.Less(t, i, int(s.pace.mostRuns))
@@ -166,15 +166,13 @@ func TestAFileOfVersion1(t *testing.T) {
 	})
 	s := open(t, path)
 	require.Len(t, storetest.Load(t, s), 2000)
-	stopped, err := s.Stopped(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, stopped)
+	require.Equal(t, []limiter.Namespace{{ID: 1}}, storetest.Namespaces(t, s))
 	require.NoError(t, s.db.View(func(tx *bbolt.Tx) error {
 		version, _ := number(tx.Bucket([]byte(metaName)), versionName)
 		require.Equal(t, uint64(schemaVersion), version)
 		return nil
 	}))
-	storetest.Write(t, s, limiter.Batch{Deletes: []string{storetest.Records(1)[0].ClientID}})
+	storetest.Write(t, s, limiter.Batch{Deletes: storetest.Keys(storetest.Records(1)[0].ClientID)})
 	require.Len(t, storetest.Load(t, s), 1999)
 }
 
@@ -188,13 +186,14 @@ func TestFilesWithoutTheirBuckets(t *testing.T) {
 		edit(t, path, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(name)) })
 		s, err := Open(t.Context(), options(path))
 		if err == nil {
-			err = s.Load(t.Context(), func(limiter.Record) error { return nil })
+			err = s.Load(t.Context(), 1, func(limiter.Record) error { return nil })
 			require.NoError(t, s.Close())
 		}
 		require.ErrorIs(t, err, errNoBuckets, name)
 	}
 	f(baseName, false)
 	f(recentName, false)
+	f(namespacesName, false)
 	f(bucketsName, true)
 }
 
@@ -205,8 +204,8 @@ func TestADamagedRecordIsNamed(t *testing.T) {
 		return tx.Bucket([]byte(baseName)).Put([]byte(clientID), appendRow(nil, change{[]byte(clientID), []byte("garbage")}))
 	})
 	s := open(t, path)
-	require.ErrorContains(t, s.Load(t.Context(), func(limiter.Record) error { return nil }), clientID)
-	_, _, err := s.Get(t.Context(), clientID)
+	require.ErrorContains(t, s.Load(t.Context(), 1, func(limiter.Record) error { return nil }), clientID)
+	_, _, err := s.Get(t.Context(), storetest.Keys(clientID)[0])
 	require.ErrorContains(t, err, clientID)
 	require.ErrorContains(t, err, path)
 	storetest.Get(t, s, storetest.Records(1)[0].ClientID)

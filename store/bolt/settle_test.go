@@ -103,12 +103,12 @@ func aFileThatWasTakenOver(t *testing.T) {
 	require.NoError(t, err)
 
 	other := open(t, path)
-	_, _, err = s.Get(t.Context(), "alice")
+	_, _, err = s.Get(t.Context(), storetest.Keys("alice")[0])
 	require.ErrorIs(t, err, store.ErrHeld)
 	require.NoError(t, other.Close())
 	for range 2 {
-		require.ErrorIs(t, s.Write(t.Context(), limiter.Batch{Deletes: []string{"x"}}), store.ErrSuperseded)
-		_, _, err = s.Get(t.Context(), "alice")
+		require.ErrorIs(t, s.Write(t.Context(), limiter.Batch{Deletes: storetest.Keys("x")}), store.ErrSuperseded)
+		_, _, err = s.Get(t.Context(), storetest.Keys("alice")[0])
 		require.ErrorIs(t, err, store.ErrSuperseded)
 		require.ErrorContains(t, err, path)
 		require.NoError(t, os.WriteFile(path, before, 0o600)) // as it was, but too late
@@ -126,7 +126,7 @@ func aFileThatWasReplaced(t *testing.T) {
 		room()
 		require.NoError(t, os.Remove(path))
 		replace(path)
-		_, _, err := s.Get(t.Context(), "alice")
+		_, _, err := s.Get(t.Context(), storetest.Keys("alice")[0])
 		check(err)
 	}
 	f(func(string) {}, func(err error) { require.ErrorIs(t, err, fs.ErrNotExist) })
@@ -165,7 +165,7 @@ func aDoubtedCommitIsSettledFirst(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EIO)
 
 	room := fillDisk(t, 0) // not even a meta page can be written
-	_, _, err = s.Get(t.Context(), "alice")
+	_, _, err = s.Get(t.Context(), storetest.Keys("alice")[0])
 	require.ErrorContains(t, err, "settle a broken write")
 	require.True(t, s.doubt)
 	room()

@@ -5,50 +5,54 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
 	"gopher-equalizer/limiter"
 )
 
-// maxValue is the size of the largest value, in bytes.
-const maxValue = 1 + 3*binary.MaxVarintLen64 + 8 + binary.MaxVarintLen64 + 8
+// valueSize is the size that a record's value has at most, in bytes.
+func valueSize(r *limiter.Record) int {
+	const most = 1 + 3*binary.MaxVarintLen64 + 8 + binary.MaxVarintLen64 + 8 + binary.MaxVarintLen64
+	return most + len(r.Tier)
+}
 
-// changes copies a batch, in the order of the client_ids. The goroutine that writes it may be left
-// behind, and the batch belongs to the caller again when Write returns.
+// changes copies what a batch does to rows, in the order of their keys. The goroutine that writes
+// it may be left behind, and the batch belongs to the caller again when Write returns.
 func changes(batch limiter.Batch) []change {
 	all := make([]change, 0, len(batch.Puts)+len(batch.Deletes))
 	deletes := batch.Deletes
-	deleteUpTo := func(clientID string) {
-		for len(deletes) > 0 && deletes[0] < clientID {
-			all = append(all, change{key: []byte(deletes[0])})
+	deleteUpTo := func(key limiter.Key) {
+		for len(deletes) > 0 && deletes[0].Compare(key) < 0 {
+			all = append(all, change{key: appendKey(nil, deletes[0])})
 			deletes = deletes[1:]
 		}
 	}
 	room := make([]byte, 0, len(batch.Puts)*usualSize)
 	for i := range batch.Puts {
 		r := &batch.Puts[i]
-		deleteUpTo(r.ClientID)
-		if cap(room)-len(room) < len(r.ClientID)+maxValue {
-			room = make([]byte, 0, len(batch.Puts)*usualSize+len(r.ClientID)+maxValue)
+		deleteUpTo(r.Key)
+		if size := keySize(r.Key) + valueSize(r); cap(room)-len(room) < size {
+			room = make([]byte, 0, len(batch.Puts)*usualSize+size)
 		}
-		room = append(room, r.ClientID...)
-		key := room[len(room)-len(r.ClientID) : len(room) : len(room)]
 		from := len(room)
+		room = appendKey(room, r.Key)
+		key := room[from:len(room):len(room)]
+		from = len(room)
 		room = appendValue(room, r)
 		all = append(all, change{key: key, value: room[from:len(room):len(room)]})
 	}
-	for _, clientID := range deletes {
-		all = append(all, change{key: []byte(clientID)})
+	for _, key := range deletes {
+		all = append(all, change{key: appendKey(nil, key)})
 	}
 	return all
 }
 
 // Write implements limiter.Store.
 func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
-	all, stopped := changes(batch), batch.Stopped
-	err := s.use(ctx, func(ctx context.Context) error { return s.apply(ctx, all, stopped) })
+	all, namespaces := changes(batch), slices.Clone(batch.Namespaces)
+	err := s.use(ctx, func(ctx context.Context) error { return s.apply(ctx, all, namespaces) })
 	if errors.Is(err, errLeftBehind) {
 		err = fmt.Errorf("%w: %w", limiter.ErrInDoubt, err)
 	}
@@ -59,16 +63,18 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 }
 
 // apply writes all changes in one transaction.
-func (s *Store) apply(ctx context.Context, all []change, stopped time.Time) error {
+func (s *Store) apply(ctx context.Context, all []change, namespaces []limiter.Namespace) error {
 	return s.commit(ctx, func(tx *bbolt.Tx) error {
 		c, err := contentsOf(tx)
 		if err != nil {
 			return err
 		}
-		if err := c.write(all, s.pace); err != nil {
-			return err
+		for _, n := range namespaces {
+			if err := putNamespace(c.namespaces, n); err != nil {
+				return err
+			}
 		}
-		return noteStopped(tx, stopped)
+		return c.write(all, s.pace)
 	})
 }
 

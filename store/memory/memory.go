@@ -3,8 +3,9 @@ package memory
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
-	"time"
 
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/store/internal/gate"
@@ -12,18 +13,21 @@ import (
 
 // Store keeps buckets in a map. Calls fail only if it is closed or their context has ended.
 type Store struct {
-	gate    *gate.Gate
-	records map[string]limiter.Record // owned by the admitted call, like the following fields
-	stopped time.Time
+	gate *gate.Gate
+	// The following fields are owned by the admitted call.
+	records    map[limiter.Key]limiter.Record
+	namespaces map[uint32]limiter.Namespace
 }
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{gate: gate.New(), records: map[string]limiter.Record{}, stopped: time.Unix(0, 0).UTC()}
+	return &Store{
+		gate: gate.New(), records: map[limiter.Key]limiter.Record{}, namespaces: map[uint32]limiter.Namespace{},
+	}
 }
 
 // Load implements limiter.Store. yield must not call the store.
-func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) error {
+func (s *Store) Load(ctx context.Context, namespace uint32, yield func(limiter.Record) error) error {
 	ctx, cancel, err := s.gate.Enter(ctx)
 	if err != nil {
 		return err
@@ -34,6 +38,9 @@ func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) erro
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
+		if r.Namespace != namespace {
+			continue
+		}
 		if err := yield(r); err != nil {
 			return err
 		}
@@ -42,26 +49,30 @@ func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) erro
 }
 
 // Get implements limiter.Store.
-func (s *Store) Get(ctx context.Context, clientID string) (limiter.Record, bool, error) {
+func (s *Store) Get(ctx context.Context, key limiter.Key) (limiter.Record, bool, error) {
 	_, cancel, err := s.gate.Enter(ctx)
 	if err != nil {
 		return limiter.Record{}, false, err
 	}
 	defer cancel()
 	defer s.gate.Leave()
-	r, ok := s.records[clientID]
+	r, ok := s.records[key]
 	return r, ok, nil
 }
 
-// Stopped implements limiter.Store.
-func (s *Store) Stopped(ctx context.Context) (time.Time, error) {
+// Namespaces implements limiter.Store.
+func (s *Store) Namespaces(ctx context.Context) ([]limiter.Namespace, error) {
 	_, cancel, err := s.gate.Enter(ctx)
 	if err != nil {
-		return time.Time{}, err
+		return nil, err
 	}
 	defer cancel()
 	defer s.gate.Leave()
-	return s.stopped, nil
+	var all []limiter.Namespace
+	for _, id := range slices.Sorted(maps.Keys(s.namespaces)) {
+		all = append(all, s.namespaces[id])
+	}
+	return all, nil
 }
 
 // Write implements limiter.Store. "Durable" means: until the process ends.
@@ -72,14 +83,16 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 	}
 	defer cancel()
 	defer s.gate.Leave()
+	for _, n := range batch.Namespaces {
+		s.namespaces[n.ID] = n
+	}
 	for _, r := range batch.Puts {
 		r.ClientID = strings.Clone(r.ClientID) // it may lie in a large piece of memory
-		s.records[r.ClientID] = r
+		s.records[r.Key] = r
 	}
-	for _, clientID := range batch.Deletes {
-		delete(s.records, clientID)
+	for _, key := range batch.Deletes {
+		delete(s.records, key)
 	}
-	s.stopped = batch.Stopped
 	return nil
 }
 

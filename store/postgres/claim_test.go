@@ -47,7 +47,7 @@ func TestAnotherWritersProcessIsLeftAlone(t *testing.T) {
 	s, err := New(o)
 	require.NoError(t, err)
 	s.own = []backend{{pid: theirs.pid, start: theirs.start.Add(-time.Hour)}}
-	_, _, err = s.Get(ctx, "alice")
+	_, _, err = s.Get(ctx, storetest.Keys("alice")[0])
 	require.ErrorIs(t, err, store.ErrHeld)
 	require.NoError(t, s.Close())
 	storetest.Write(t, other, put(storetest.Record("alice", 1)))
@@ -109,9 +109,9 @@ func requireSuperseded(t *testing.T, s *Store, by string) {
 		require.NotErrorIs(t, err, limiter.ErrInDoubt)
 		require.ErrorContains(t, err, by)
 		require.True(t, IsFinal(err))
-		_, _, err = s.Get(t.Context(), "alice")
+		_, _, err = s.Get(t.Context(), storetest.Keys("alice")[0])
 		require.ErrorIs(t, err, store.ErrSuperseded)
-		require.ErrorIs(t, s.Load(t.Context(), nil), store.ErrSuperseded)
+		require.ErrorIs(t, s.Load(t.Context(), 1, nil), store.ErrSuperseded)
 		require.Less(t, time.Since(start), 5*time.Second, "there is nothing to wait for")
 	}
 }

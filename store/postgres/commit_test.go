@@ -72,7 +72,7 @@ func TestAmbiguousCommits(t *testing.T) {
 				v(k, commit, timeUp)
 				return false
 			})
-			err := s.Write(ctx, limiter.Batch{Puts: []limiter.Record{after}, Deletes: []string{"bob"}})
+			err := s.Write(ctx, limiter.Batch{Puts: []limiter.Record{after}, Deletes: storetest.Keys("bob")})
 			require.ErrorIs(t, err, limiter.ErrInDoubt)
 
 			want := before
@@ -150,7 +150,7 @@ func TestACommitInAFrozenServer(t *testing.T) {
 	for range 5 {
 		r, o := through(t, at(t, cluster.URL("frozen_commit")))
 		s := open(t, o)
-		storetest.Write(t, s, limiter.Batch{Deletes: []string{"alice"}})
+		storetest.Write(t, s, limiter.Batch{Deletes: storetest.Keys("alice")})
 		ctx, timeUp := context.WithCancel(t.Context())
 		defer timeUp()
 		r.onCommit(func(k *link, commit []byte) bool {
@@ -163,7 +163,7 @@ func TestACommitInAFrozenServer(t *testing.T) {
 		lost := s.own[0].pid
 		err := s.Write(ctx, put(storetest.Record("alice", 1)))
 		require.ErrorIs(t, err, limiter.ErrInDoubt)
-		_, _, err = s.Get(within(t, 100*time.Millisecond), "alice")
+		_, _, err = s.Get(within(t, 100*time.Millisecond), storetest.Keys("alice")[0])
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, cluster.Thaw())
 
@@ -220,7 +220,7 @@ func TestWhatTheServerRefusesIsNotApplied(t *testing.T) {
 		schema := server.Schema(t)
 		s := open(t, at(t, schema))
 		failOnDemand(t, schema, "23514", when, 1)
-		err := s.Write(t.Context(), limiter.Batch{Puts: storetest.Records(3), Deletes: []string{"zoe"}})
+		err := s.Write(t.Context(), limiter.Batch{Puts: storetest.Records(3), Deletes: storetest.Keys("zoe")})
 		require.ErrorContains(t, err, "on demand (SQLSTATE 23514)")
 		require.NotErrorIs(t, err, limiter.ErrInDoubt)
 		require.Empty(t, storetest.Load(t, s))

@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
-	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/store"
 )
 
@@ -24,8 +23,7 @@ type session struct {
 	conn  *pgx.Conn
 	epoch int64 // this connection's, in the writer's row
 	// ids of the settings that are known to be stored
-	settings map[gcra.Settings]int32
-	stopped  *time.Time // the store's note about its last writer; nil: not known
+	settings map[settings]int32
 }
 
 // Connect returns once the store is connected and has claimed the schema. It retries for up to
@@ -102,7 +100,7 @@ func (s *Store) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &session{conn: conn, settings: map[gcra.Settings]int32{}}
+	c := &session{conn: conn, settings: map[settings]int32{}}
 	if err := s.checkPooler(ctx, c, config); err != nil {
 		c.abandon()
 		return nil, err

@@ -74,7 +74,7 @@ func TestErrorsThatTimeDoesNotMend(t *testing.T) {
 	require.NoError(t, s.Close())
 
 	run("INSERT INTO clerks.schema_version VALUES (99)")
-	f(func(*Options) {}, "newer version of this program: its schema is 99, and this one knows up to 2; upgrade")
+	f(func(*Options) {}, "newer version of this program: its schema is 99, and this one knows up to 3; upgrade")
 }
 
 func TestOldServersAreRefused(t *testing.T) {
@@ -159,7 +159,7 @@ func TestAStoreThatConnectsLater(t *testing.T) {
 	s, err := New(at(t, cluster.URL("later")))
 	require.NoError(t, err)
 	defer s.Close()
-	_, _, err = s.Get(t.Context(), "alice")
+	_, _, err = s.Get(t.Context(), storetest.Keys("alice")[0])
 	require.ErrorContains(t, err, "connection refused")
 	require.NoError(t, cluster.Run())
 	storetest.Write(t, s, put(storetest.Record("alice", 1)))
@@ -211,8 +211,8 @@ func TestAFrozenServer(t *testing.T) {
 		before := goleak.IgnoreCurrent()
 		require.NoError(t, cluster.Freeze())
 		for name, call := range map[string]func(context.Context) error{
-			"Get":   func(ctx context.Context) error { _, _, err := s.Get(ctx, "alice"); return err },
-			"Load":  func(ctx context.Context) error { return s.Load(ctx, func(limiter.Record) error { return nil }) },
+			"Get":   func(ctx context.Context) error { _, _, err := s.Get(ctx, storetest.Keys("alice")[0]); return err },
+			"Load":  func(ctx context.Context) error { return s.Load(ctx, 1, func(limiter.Record) error { return nil }) },
 			"Write": func(ctx context.Context) error { return s.Write(ctx, put(storetest.Record("alice", 1))) },
 		} {
 			start := time.Now()

@@ -3,11 +3,13 @@ package postgres
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"gopher-equalizer/limiter"
 	"gopher-equalizer/store/postgres/pgtest"
 	"gopher-equalizer/store/storetest"
 )
@@ -37,20 +39,23 @@ func TestMigrationsAreAppliedOnce(t *testing.T) {
 // A schema of version 1 keeps its rows. It is unknown how its writer ended.
 func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
 	schema := server.Schema(t)
-	s := open(t, at(t, schema))
-	storetest.Write(t, s, put(storetest.Record("alice", 1)))
-	require.NoError(t, s.Close())
-	_, err := pgtest.Connect(t, schema).Exec(t.Context(), `
-		ALTER TABLE buckets DROP COLUMN reserved; ALTER TABLE writer DROP COLUMN stopped;
-		DELETE FROM schema_version WHERE version > 1`)
+	u, err := url.Parse(schema)
 	require.NoError(t, err)
-	s = open(t, at(t, schema))
+	first, err := migrationFiles.ReadFile("migrations/0001_buckets.sql")
+	require.NoError(t, err)
+	conn := pgtest.Connect(t, schema)
+	_, err = conn.Exec(t.Context(), "CREATE SCHEMA "+u.Query().Get("schema")+`;
+		CREATE TABLE schema_version (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
+		INSERT INTO schema_version (version) VALUES (1);`+string(first)+`;
+		UPDATE writer SET epoch = 7;
+		INSERT INTO settings (capacity, refill) VALUES (100, '1/1m');
+		INSERT INTO buckets VALUES ('alice', false, 1, 1, '2026-11-23 07:21:02.000411+00')`)
+	require.NoError(t, err)
+	s := open(t, at(t, schema))
 	row, ok := storetest.Get(t, s, "alice")
 	require.True(t, ok)
 	require.Equal(t, storetest.Record("alice", 1), row)
-	stopped, err := s.Stopped(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, stopped)
+	require.Equal(t, []limiter.Namespace{{ID: 1}}, storetest.Namespaces(t, s))
 }
 
 // A migration that fails leaves no traces, so that it can be tried again.
@@ -70,4 +75,20 @@ func TestAMigrationIsWholeOrNothing(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "DROP TABLE writer")
 	require.NoError(t, err)
 	storetest.Write(t, open(t, at(t, schema)), put(storetest.Record("alice", 1)))
+}
+
+// The dump was made by the last version that knew of one limit only.
+func TestADumpOfVersion2(t *testing.T) {
+	dump, err := os.ReadFile("testdata/schema2.sql")
+	require.NoError(t, err)
+	storetest.RequireMigrated(t, func() limiter.Store {
+		schema := server.Schema(t)
+		u, err := url.Parse(schema)
+		require.NoError(t, err)
+		name := u.Query().Get("schema")
+		_, err = pgtest.Connect(t, schema).Exec(t.Context(), strings.NewReplacer("equalizer.", name+".", "SCHEMA equalizer;", "SCHEMA "+name+";").Replace(string(dump))+
+			"; SET search_path = "+name)
+		require.NoError(t, err)
+		return open(t, at(t, schema))
+	})
 }

@@ -41,16 +41,16 @@ func TestALoadTakesItsTime(t *testing.T) {
 	require.NoError(t, err)
 
 	release := lockTables(t, schema)
-	_, _, err = s.Get(t.Context(), "alice")
+	_, _, err = s.Get(t.Context(), storetest.Keys("alice")[0])
 	require.ErrorContains(t, err, "statement timeout")
 	loaded := make(chan error, 1)
-	go func() { loaded <- s.Load(t.Context(), func(limiter.Record) error { return nil }) }()
+	go func() { loaded <- s.Load(t.Context(), 1, func(limiter.Record) error { return nil }) }()
 	awaitTooLong(t, schema, conn.PgConn().PID())
 	release()
 	require.NoError(t, <-loaded)
 
 	yielded := 0
-	require.NoError(t, s.Load(t.Context(), func(limiter.Record) error {
+	require.NoError(t, s.Load(t.Context(), 1, func(limiter.Record) error {
 		yielded++
 		awaitTooLong(t, schema, conn.PgConn().PID())
 		return nil

@@ -95,7 +95,7 @@ func lockTables(t *testing.T, schema string) (release func()) {
 	t.Helper()
 	tx, err := pgtest.Connect(t, schema).Begin(t.Context())
 	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), "LOCK TABLE buckets, writer IN ACCESS EXCLUSIVE MODE")
+	_, err = tx.Exec(t.Context(), "LOCK TABLE buckets, namespaces, writer IN ACCESS EXCLUSIVE MODE")
 	require.NoError(t, err)
 	return func() { require.NoError(t, tx.Rollback(context.Background())) }
 }
@@ -108,8 +108,8 @@ func TestAnUnreadableRowIsNamed(t *testing.T) {
 		storetest.Write(t, s, put(storetest.Record("alice", 1)))
 		_, err := pgtest.Connect(t, schema).Exec(t.Context(), damage)
 		require.NoError(t, err)
-		_, _, getErr := s.Get(t.Context(), "alice")
-		loadErr := s.Load(t.Context(), func(limiter.Record) error { return nil })
+		_, _, getErr := s.Get(t.Context(), storetest.Keys("alice")[0])
+		loadErr := s.Load(t.Context(), 1, func(limiter.Record) error { return nil })
 		for _, err := range []error{getErr, loadErr} {
 			require.ErrorContains(t, err, `client "alice"`)
 			for _, part := range why {
@@ -120,7 +120,7 @@ func TestAnUnreadableRowIsNamed(t *testing.T) {
 	f("DELETE FROM settings", "its row of settings is gone")
 	f("UPDATE settings SET refill = 'often'", `refill "often"`, "want AMOUNT/DURATION")
 	f("UPDATE settings SET capacity = 0", "capacity 0 is below 1")
-	f("UPDATE buckets SET tokens = -1", "-1 tokens can't be")
+	f("UPDATE buckets SET tokens = '-Infinity'", "-Inf tokens can't be")
 	f("UPDATE buckets SET tokens = 'NaN'", "NaN tokens can't be")
 }
 

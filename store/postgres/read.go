@@ -14,13 +14,14 @@ import (
 )
 
 const recordSQL = `
-SELECT b.client_id, b.managed, s.capacity, s.refill, b.tokens, coalesce(b.reserved, 0), b.counted_at
+SELECT b.namespace, b.client_id, b.managed, coalesce(b.tier, ''), s.capacity, s.refill, s.kind, b.tokens,
+	coalesce(b.reserved, 0), b.counted_at
 FROM buckets b LEFT JOIN settings s ON s.id = b.settings_id`
 
 // Get implements limiter.Store.
-func (s *Store) Get(ctx context.Context, clientID string) (r limiter.Record, ok bool, err error) {
+func (s *Store) Get(ctx context.Context, key limiter.Key) (r limiter.Record, ok bool, err error) {
 	err = s.call(ctx, func(ctx context.Context, c *session) error {
-		rows, err := c.conn.Query(ctx, recordSQL+" WHERE b.client_id = $1", clientID)
+		rows, err := c.conn.Query(ctx, recordSQL+" WHERE b.namespace = $1 AND b.client_id = $2", int32(key.Namespace), key.ClientID)
 		if err != nil {
 			return wrapf(err, "read")
 		}
@@ -34,24 +35,37 @@ func (s *Store) Get(ctx context.Context, clientID string) (r limiter.Record, ok 
 	return r, ok, err
 }
 
-// Stopped implements limiter.Store.
-func (s *Store) Stopped(ctx context.Context) (stopped time.Time, err error) {
+// Namespaces implements limiter.Store.
+func (s *Store) Namespaces(ctx context.Context) (all []limiter.Namespace, err error) {
 	err = s.call(ctx, func(ctx context.Context, c *session) error {
-		var at *time.Time
-		if err := c.conn.QueryRow(ctx, "SELECT stopped FROM writer").Scan(&at); err != nil {
-			return wrapf(err, "read how the last writer ended")
+		rows, err := c.conn.Query(ctx, "SELECT id, limit_name, fingerprint, stopped, left_at FROM namespaces ORDER BY id")
+		if err != nil {
+			return wrapf(err, "read the namespaces")
 		}
-		if at != nil {
-			stopped = at.UTC()
-		}
-		return nil
+		all, err = pgx.CollectRows(rows, toNamespace)
+		return wrapf(err, "read the namespaces")
 	})
-	return stopped, err
+	return all, err
+}
+
+func toNamespace(row pgx.CollectableRow) (n limiter.Namespace, err error) {
+	var stopped, left *time.Time
+	err = row.Scan(&n.ID, &n.Limit, &n.Fingerprint, &stopped, &left)
+	n.Stopped, n.Left = orZero(stopped), orZero(left)
+	return n, err
+}
+
+// orZero is the zero time for NULL.
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 // Load implements limiter.Store. It streams the rows, however many there are.
-func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) error {
-	l := loading{yield: yield}
+func (s *Store) Load(ctx context.Context, namespace uint32, yield func(limiter.Record) error) error {
+	l := loading{namespace: namespace, yield: yield}
 	err := s.call(ctx, l.load)
 	if l.refused != nil {
 		return l.refused
@@ -61,10 +75,11 @@ func (s *Store) Load(ctx context.Context, yield func(limiter.Record) error) erro
 
 // loading is a Load in progress.
 type loading struct {
-	yield   func(limiter.Record) error
-	begun   bool  // whether yield was called
-	broken  error // what went wrong after that
-	refused error // what yield returned
+	namespace uint32
+	yield     func(limiter.Record) error
+	begun     bool  // whether yield was called
+	broken    error // what went wrong after that
+	refused   error // what yield returned
 }
 
 // load reads all rows in one statement. The server doesn't limit how long that takes, or how long
@@ -78,7 +93,7 @@ func (l *loading) load(ctx context.Context, c *session) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, recordSQL)
+		rows, err := tx.Query(ctx, recordSQL+" WHERE b.namespace = $1", int32(l.namespace))
 		if err != nil {
 			return err
 		}
@@ -111,19 +126,21 @@ func toRecord(row pgx.CollectableRow) (limiter.Record, error) {
 		r        limiter.Record
 		capacity *int64
 		refill   *string
+		kind     *limiter.Kind
 		at       time.Time
 	)
-	if err := row.Scan(&r.ClientID, &r.Managed, &capacity, &refill, &r.Tokens, &r.Reserved, &at); err != nil {
+	err := row.Scan(&r.Namespace, &r.ClientID, &r.Managed, &r.Tier, &capacity, &refill, &kind, &r.Tokens, &r.Reserved, &at)
+	if err != nil {
 		return limiter.Record{}, fmt.Errorf("a row that can't be read: %w", err)
 	}
-	if capacity == nil || refill == nil {
+	if capacity == nil || refill == nil || kind == nil {
 		return limiter.Record{}, fmt.Errorf("client %q: its row of settings is gone", r.ClientID)
 	}
 	parsed, err := gcra.ParseRefill(*refill)
 	if err != nil {
 		return limiter.Record{}, fmt.Errorf("client %q: %w", r.ClientID, err)
 	}
-	r.Settings = gcra.Settings{Capacity: *capacity, Refill: parsed}
+	r.Settings, r.Kind = gcra.Settings{Capacity: *capacity, Refill: parsed}, *kind
 	r.At = at.UTC()
 	if err := store.Check(r); err != nil {
 		return limiter.Record{}, err

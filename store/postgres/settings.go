@@ -9,13 +9,22 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
+// settings are what a row of that table holds.
+type settings struct {
+	gcra.Settings
+	kind limiter.Kind
+}
+
+func settingsOf(r *limiter.Record) settings { return settings{r.Settings, r.Kind} }
+
 const (
 	internSQL = `
-INSERT INTO settings (capacity, refill) SELECT * FROM unnest($1::bigint[], $2::text[]) ON CONFLICT DO NOTHING`
+INSERT INTO settings (capacity, refill, kind)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::smallint[]) ON CONFLICT DO NOTHING`
 
 	settingsIDsSQL = `
-SELECT s.id FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS wanted (capacity, refill, place)
-JOIN settings s USING (capacity, refill) ORDER BY place`
+SELECT s.id FROM unnest($1::bigint[], $2::text[], $3::smallint[]) WITH ORDINALITY AS wanted (capacity, refill, kind, place)
+JOIN settings s USING (capacity, refill, kind) ORDER BY place`
 )
 
 // intern gets an id for each of the records' settings. It isn't part of the transaction that needs
@@ -25,14 +34,14 @@ func (c *session) intern(ctx context.Context, records []limiter.Record) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	capacities, refills := make([]int64, len(fresh)), make([]string, len(fresh))
+	capacities, refills, kinds := make([]int64, len(fresh)), make([]string, len(fresh)), make([]int16, len(fresh))
 	for i, s := range fresh {
-		capacities[i], refills[i] = s.Capacity, s.Refill.String()
+		capacities[i], refills[i], kinds[i] = s.Capacity, s.Refill.String(), int16(s.kind)
 	}
-	if _, err := c.conn.Exec(ctx, internSQL, capacities, refills); err != nil {
+	if _, err := c.conn.Exec(ctx, internSQL, capacities, refills, kinds); err != nil {
 		return wrapf(err, "store the settings")
 	}
-	rows, err := c.conn.Query(ctx, settingsIDsSQL, capacities, refills)
+	rows, err := c.conn.Query(ctx, settingsIDsSQL, capacities, refills, kinds)
 	if err != nil {
 		return wrapf(err, "read the settings")
 	}
@@ -47,13 +56,14 @@ func (c *session) intern(ctx context.Context, records []limiter.Record) error {
 }
 
 // freshSettings are those that have no id yet, without duplicates.
-func (c *session) freshSettings(records []limiter.Record) []gcra.Settings {
-	var fresh []gcra.Settings
-	seen := map[gcra.Settings]bool{}
-	for _, r := range records {
-		if _, known := c.settings[r.Settings]; !known && !seen[r.Settings] {
-			seen[r.Settings] = true
-			fresh = append(fresh, r.Settings)
+func (c *session) freshSettings(records []limiter.Record) []settings {
+	var fresh []settings
+	seen := map[settings]bool{}
+	for i := range records {
+		of := settingsOf(&records[i])
+		if _, known := c.settings[of]; !known && !seen[of] {
+			seen[of] = true
+			fresh = append(fresh, of)
 		}
 	}
 	return fresh

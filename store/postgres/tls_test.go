@@ -53,7 +53,7 @@ func TestTLS(t *testing.T) {
 	o.SSLMode = "require"
 	early, err := New(o)
 	require.NoError(t, err)
-	_, _, err = early.Get(t.Context(), "alice")
+	_, _, err = early.Get(t.Context(), storetest.Keys("alice")[0])
 	require.ErrorContains(t, err, "server refused TLS connection")
 	require.NoError(t, early.Close())
 
@@ -67,7 +67,7 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, cluster.Freeze())
 	t.Cleanup(func() { require.NoError(t, cluster.Thaw()) })
 	start := time.Now()
-	_, _, err = s.Get(within(t, 100*time.Millisecond), "alice")
+	_, _, err = s.Get(within(t, 100*time.Millisecond), storetest.Keys("alice")[0])
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Less(t, time.Since(start), 3*time.Second)
 	require.NoError(t, cluster.Thaw())

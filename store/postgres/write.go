@@ -22,24 +22,30 @@ const (
 	// before it changes it, which costs half again as much WAL. In most batches all buckets have
 	// the same settings, which are then sent once.
 	putSQL = `
-MERGE INTO buckets b USING unnest($1::text[], $2::double precision[], $3::timestamptz[], $4::boolean[], $5::integer[], $6::double precision[])
-	AS put (client_id, tokens, counted_at, managed, settings_id, reserved)` + mergeSQL
+MERGE INTO buckets b USING unnest($1::text[], $2::double precision[], $3::timestamptz[], $4::boolean[], $5::integer[],
+	$6::double precision[], $7::integer[], $8::text[])
+	AS put (client_id, tokens, counted_at, managed, settings_id, reserved, namespace, tier)` + mergeSQL
 
 	putAlikeSQL = `
 MERGE INTO buckets b USING (
-	SELECT client_id, tokens, counted_at, $4::boolean AS managed, $5::integer AS settings_id, $6::double precision AS reserved
+	SELECT client_id, tokens, counted_at, $4::boolean AS managed, $5::integer AS settings_id,
+		$6::double precision AS reserved, $7::integer AS namespace, $8::text AS tier
 	FROM unnest($1::text[], $2::double precision[], $3::timestamptz[]) AS u (client_id, tokens, counted_at)) AS put` + mergeSQL
 
 	mergeSQL = `
-ON b.client_id = put.client_id
+ON b.namespace = put.namespace AND b.client_id = put.client_id
 WHEN MATCHED THEN UPDATE SET managed = put.managed, settings_id = put.settings_id,
-	tokens = put.tokens, counted_at = put.counted_at, reserved = put.reserved
-WHEN NOT MATCHED THEN INSERT (client_id, managed, settings_id, tokens, counted_at, reserved)
-	VALUES (put.client_id, put.managed, put.settings_id, put.tokens, put.counted_at, put.reserved)`
+	tokens = put.tokens, counted_at = put.counted_at, reserved = put.reserved, tier = put.tier
+WHEN NOT MATCHED THEN INSERT (client_id, managed, settings_id, tokens, counted_at, reserved, namespace, tier)
+	VALUES (put.client_id, put.managed, put.settings_id, put.tokens, put.counted_at, put.reserved, put.namespace, put.tier)`
 
-	stoppedSQL = `UPDATE writer SET stopped = $1::timestamptz WHERE stopped IS DISTINCT FROM $1::timestamptz`
+	namespaceSQL = `
+INSERT INTO namespaces (id, limit_name, fingerprint, stopped, left_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE SET limit_name = $2, fingerprint = $3, stopped = $4, left_at = $5`
 
-	deleteSQL = `DELETE FROM buckets WHERE client_id = ANY ($1::text[])`
+	deleteSQL = `
+DELETE FROM buckets b USING unnest($1::integer[], $2::text[]) AS gone (namespace, client_id)
+WHERE b.namespace = gone.namespace AND b.client_id = gone.client_id`
 )
 
 // Write implements limiter.Store. It takes two round trips. The first has all statements, and if it
@@ -56,9 +62,6 @@ func (s *Store) Write(ctx context.Context, batch limiter.Batch) error {
 }
 
 func (c *session) write(ctx context.Context, batch limiter.Batch) error {
-	if len(batch.Puts)+len(batch.Deletes) == 0 && c.says(batch.Stopped) {
-		return nil
-	}
 	if err := c.intern(ctx, batch.Puts); err != nil {
 		return err
 	}
@@ -70,14 +73,14 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 		}
 		return nil
 	})
+	for _, n := range batch.Namespaces {
+		work.Queue(namespaceSQL, int32(n.ID), n.Limit, n.Fingerprint, orNull(n.Stopped), orNull(n.Left))
+	}
 	if len(batch.Puts) > 0 {
 		c.queuePuts(work, batch.Puts)
 	}
 	if len(batch.Deletes) > 0 {
-		work.Queue(deleteSQL, batch.Deletes)
-	}
-	if !c.says(batch.Stopped) {
-		work.Queue(stoppedSQL, orNull(batch.Stopped))
+		queueDeletes(work, batch.Deletes)
 	}
 	results := c.conn.SendBatch(ctx, work)
 	tx := results.Tx()
@@ -89,15 +92,8 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 		_ = tx.Rollback(ctx)
 		return err
 	}
-	err := commitError(tx.Commit(ctx))
-	if err == nil {
-		c.stopped = &batch.Stopped
-	}
-	return err
+	return commitError(tx.Commit(ctx))
 }
-
-// says reports whether the store is known to have this note about its last writer.
-func (c *session) says(stopped time.Time) bool { return c.stopped != nil && c.stopped.Equal(stopped) }
 
 // orNull is NULL for the zero time.
 func orNull(t time.Time) *time.Time {
@@ -111,19 +107,38 @@ func orNull(t time.Time) *time.Time {
 func (c *session) queuePuts(work *pgx.Batch, puts []limiter.Record) {
 	clientIDs, tokens, countedAt := make([]string, len(puts)), make([]float64, len(puts)), make([]time.Time, len(puts))
 	first, alike := puts[0], true
-	for i, r := range puts {
+	for i := range puts {
+		r := &puts[i]
 		clientIDs[i], tokens[i], countedAt[i] = r.ClientID, r.Tokens, r.At
-		alike = alike && r.Managed == first.Managed && r.Settings == first.Settings && r.Reserved == first.Reserved
+		alike = alike && isAlike(r, &first)
 	}
 	if alike {
-		work.Queue(putAlikeSQL, clientIDs, tokens, countedAt, first.Managed, c.settings[first.Settings], reservedOf(&first))
+		work.Queue(putAlikeSQL, clientIDs, tokens, countedAt, first.Managed, c.settings[settingsOf(&first)], reservedOf(&first),
+			int32(first.Namespace), tierOf(&first))
 		return
 	}
 	managed, settings, reserved := make([]bool, len(puts)), make([]int32, len(puts)), make([]*float64, len(puts))
-	for i, r := range puts {
-		managed[i], settings[i], reserved[i] = r.Managed, c.settings[r.Settings], reservedOf(&puts[i])
+	namespaces, tiers := make([]int32, len(puts)), make([]*string, len(puts))
+	for i := range puts {
+		r := &puts[i]
+		managed[i], settings[i], reserved[i] = r.Managed, c.settings[settingsOf(r)], reservedOf(r)
+		namespaces[i], tiers[i] = int32(r.Namespace), tierOf(r)
 	}
-	work.Queue(putSQL, clientIDs, tokens, countedAt, managed, settings, reserved)
+	work.Queue(putSQL, clientIDs, tokens, countedAt, managed, settings, reserved, namespaces, tiers)
+}
+
+// isAlike reports whether two records differ only in what putAlikeSQL has an array for.
+func isAlike(r, other *limiter.Record) bool {
+	return r.Namespace == other.Namespace && r.Kind == other.Kind && r.Managed == other.Managed && r.Tier == other.Tier &&
+		r.Settings == other.Settings && r.Reserved == other.Reserved
+}
+
+func queueDeletes(work *pgx.Batch, deletes []limiter.Key) {
+	namespaces, clientIDs := make([]int32, len(deletes)), make([]string, len(deletes))
+	for i, key := range deletes {
+		namespaces[i], clientIDs[i] = int32(key.Namespace), key.ClientID
+	}
+	work.Queue(deleteSQL, namespaces, clientIDs)
 }
 
 // reservedOf is NULL if nothing is reserved.
@@ -132,6 +147,14 @@ func reservedOf(r *limiter.Record) *float64 {
 		return nil
 	}
 	return &r.Reserved
+}
+
+// tierOf is NULL if there is none.
+func tierOf(r *limiter.Record) *string {
+	if r.Tier == "" {
+		return nil
+	}
+	return &r.Tier
 }
 
 // whoInstead adds the name of the new writer to the error of a superseded one.

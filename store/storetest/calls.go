@@ -30,7 +30,7 @@ func aLoadStopsAtTheErrorOfYield(t *testing.T, place Place) {
 	Write(t, s, puts(Records(manyRecords)...))
 	enough := errors.New("enough")
 	seen := 0
-	err := s.Load(t.Context(), func(limiter.Record) error {
+	err := s.Load(t.Context(), first, func(limiter.Record) error {
 		if seen++; seen == 5 {
 			return enough
 		}
@@ -46,7 +46,7 @@ func aLoadStopsWhenItsContextEnds(t *testing.T, place Place) {
 	Write(t, s, puts(Records(manyRecords)...))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := s.Load(ctx, func(limiter.Record) error {
+	err := s.Load(ctx, first, func(limiter.Record) error {
 		cancel()
 		return nil
 	})
@@ -56,13 +56,13 @@ func aLoadStopsWhenItsContextEnds(t *testing.T, place Place) {
 
 // calls makes each call of a store that takes a context.
 func calls(ctx context.Context, s limiter.Store, batch limiter.Batch) map[string]error {
-	_, _, getErr := s.Get(ctx, "alice")
-	_, stoppedErr := s.Stopped(ctx)
+	_, _, getErr := s.Get(ctx, Keys("alice")[0])
+	_, namespacesErr := s.Namespaces(ctx)
 	return map[string]error{
-		"Get":     getErr,
-		"Stopped": stoppedErr,
-		"Load":    s.Load(ctx, func(limiter.Record) error { return nil }),
-		"Write":   s.Write(ctx, batch),
+		"Get":        getErr,
+		"Namespaces": namespacesErr,
+		"Load":       s.Load(ctx, first, func(limiter.Record) error { return nil }),
+		"Write":      s.Write(ctx, batch),
 	}
 }
 
@@ -114,15 +114,15 @@ func whatHangsEndsWithItsContext(t *testing.T, place Place) {
 	s := Open(t, place)
 	Write(t, s, puts(Record("alice", 1)))
 	read := func(ctx context.Context) error {
-		_, _, err := s.Get(ctx, "alice")
+		_, _, err := s.Get(ctx, Keys("alice")[0])
 		return err
 	}
-	stopped := func(ctx context.Context) error {
-		_, err := s.Stopped(ctx)
+	namespaces := func(ctx context.Context) error {
+		_, err := s.Namespaces(ctx)
 		return err
 	}
-	load := func(ctx context.Context) error { return s.Load(ctx, func(limiter.Record) error { return nil }) }
-	for _, call := range []func(context.Context) error{read, stopped, load} {
+	load := func(ctx context.Context) error { return s.Load(ctx, first, func(limiter.Record) error { return nil }) }
+	for _, call := range []func(context.Context) error{read, namespaces, load} {
 		require.ErrorIs(t, stalled(t, place, s, call), context.DeadlineExceeded)
 		requireContents(t, s, []limiter.Record{Record("alice", 1)})
 	}
@@ -135,15 +135,15 @@ func aBrokenOffWriteIsWholeOrNothing(t *testing.T, place Place) {
 	s := Open(t, place)
 	Write(t, s, puts(Record("alice", 1)))
 	batch := puts(Records(manyRecords)...)
-	batch.Deletes = []string{"zoe"}
+	batch.Deletes = Keys("zoe")
 	err := stalled(t, place, s, func(ctx context.Context) error { return s.Write(ctx, batch) })
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
-	first, applied := Get(t, s, batch.Puts[0].ClientID) // settles it
+	found, applied := Get(t, s, batch.Puts[0].ClientID) // settles it
 	want := []limiter.Record{Record("alice", 1)}
 	if applied {
 		require.ErrorIs(t, err, limiter.ErrInDoubt)
-		require.Equal(t, batch.Puts[0], first)
+		require.Equal(t, batch.Puts[0], found)
 		want = append(want, batch.Puts...)
 	}
 	requireContents(t, s, want)
@@ -159,12 +159,12 @@ func closeEndsACallUnderWay(t *testing.T, place Place) {
 	release := place.Stall(t, s)
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := s.Get(t.Context(), "alice")
+		_, _, err := s.Get(t.Context(), Keys("alice")[0])
 		ended <- err
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
-	_, _, err := s.Get(ctx, "alice")
+	_, _, err := s.Get(ctx, Keys("alice")[0])
 	require.ErrorIs(t, err, context.DeadlineExceeded, "it waits for its turn, so the first is under way")
 
 	closed := make(chan error, 1)

@@ -1,7 +1,10 @@
 package storetest
 
 import (
+	"maps"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +20,7 @@ func everyFieldComesBack(t *testing.T, place Place) {
 	Write(t, s, puts(records...))
 	check := func() {
 		for _, want := range records {
-			got, ok := Get(t, s, want.ClientID)
+			got, ok := GetKey(t, s, want.Key)
 			require.True(t, ok, "%q", want.ClientID)
 			require.Equal(t, want, got)
 		}
@@ -44,7 +47,7 @@ func aDeleteRemoves(t *testing.T, place Place) {
 	s := Open(t, place)
 	Write(t, s, puts(Record("alice", 1), Record("bob", 2), Record("carol", 3)))
 	batch := puts(Record("bob", 1), Record("dave", 4))
-	batch.Deletes = []string{"alice", "carol", "nobody"}
+	batch.Deletes = Keys("alice", "carol", "nobody")
 	Write(t, s, batch)
 	requireContents(t, s, []limiter.Record{Record("bob", 1), Record("dave", 4)})
 	_, ok := Get(t, s, "alice")
@@ -52,7 +55,7 @@ func aDeleteRemoves(t *testing.T, place Place) {
 
 	s = Reopen(t, place, s)
 	requireContents(t, s, []limiter.Record{Record("bob", 1), Record("dave", 4)})
-	Write(t, s, limiter.Batch{Deletes: []string{"bob", "dave"}})
+	Write(t, s, limiter.Batch{Deletes: Keys("bob", "dave")})
 	requireContents(t, s, nil)
 }
 
@@ -60,7 +63,7 @@ func nothingWhereNothingWasWritten(t *testing.T, place Place) {
 	s := Open(t, place)
 	requireContents(t, s, nil)
 	Write(t, s, limiter.Batch{})
-	Write(t, s, limiter.Batch{Deletes: []string{"nobody"}})
+	Write(t, s, limiter.Batch{Deletes: Keys("nobody")})
 	requireContents(t, s, nil)
 	Write(t, s, puts(Record("alice", 1)))
 	for _, clientID := range []string{"alic", "alice ", "Alice", "alicf", "", "nobody"} {
@@ -69,92 +72,115 @@ func nothingWhereNothingWasWritten(t *testing.T, place Place) {
 	}
 }
 
-func howTheLastWriterEnded(t *testing.T, place Place) {
+func namespacesComeBack(t *testing.T, place Place) {
 	s := Open(t, place)
+	require.Empty(t, Namespaces(t, s))
 	at := Record("", 0).At
-	stopped := func(want time.Time, when string) {
-		t.Helper()
-		got, err := s.Stopped(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, want, got, when)
+	all := []limiter.Namespace{
+		{ID: 1, Limit: "default", Fingerprint: "ip"},
+		{ID: 2, Limit: "default", Fingerprint: "header:x-api-key sha256", Stopped: time.UnixMicro(1).UTC()},
+		{ID: 3, Limit: "日本語", Fingerprint: "'; DROP TABLE namespaces; --", Stopped: at, Left: at.Add(time.Hour)},
+		{ID: math.MaxInt32, Limit: strings.Repeat("x", 256), Left: at},
 	}
-	got, err := s.Stopped(t.Context())
-	require.NoError(t, err)
-	require.False(t, got.IsZero(), "nobody ever wrote")
-	require.True(t, got.Before(at))
-	Write(t, s, limiter.Batch{})
-	stopped(time.Time{}, "an empty batch means that a writer is there")
-	Write(t, s, limiter.Batch{Stopped: at})
-	stopped(at, "the last one was said to be")
+	Write(t, s, limiter.Batch{Namespaces: all})
+	require.Equal(t, all, Namespaces(t, s))
 	s = Reopen(t, place, s)
-	stopped(at, "over a restart")
-	batch := puts(Record("alice", 1))
-	Write(t, s, batch)
-	stopped(time.Time{}, "buckets again")
+	require.Equal(t, all, Namespaces(t, s))
+	all[1].Stopped, all[1].Left = time.Time{}, at
+	all[2].Limit, all[2].Fingerprint, all[2].Stopped, all[2].Left = "other", "", at.Add(1000), time.Time{}
+	Write(t, s, limiter.Batch{Namespaces: all[1:3]})
+	Write(t, s, puts(Record("alice", 1)))
+	require.Equal(t, all, Namespaces(t, s), "rows change no namespace")
 	s = Reopen(t, place, s)
-	stopped(time.Time{}, "no stop before the restart")
-	batch.Stopped = at
+	require.Equal(t, all, Namespaces(t, s))
+}
+
+func namespacesAreWrittenWithTheirRows(t *testing.T, place Place) {
+	s := Open(t, place)
+	Write(t, s, puts(Record("alice", 1), Record("bob", 2)))
+	batch := limiter.Batch{
+		Namespaces: []limiter.Namespace{{ID: 1, Limit: "default", Fingerprint: "secret"}},
+		Puts:       puts(Record("sha256:1", 1), Record("sha256:2", 2)).Puts,
+		Deletes:    Keys("alice", "bob"),
+	}
 	Write(t, s, batch)
-	stopped(at, "with buckets in it")
-	batch.Stopped = at.Add(time.Second)
-	Write(t, s, batch)
-	stopped(at.Add(time.Second), "again")
+	s = Reopen(t, place, s)
+	require.Equal(t, batch.Namespaces, Namespaces(t, s))
 	requireContents(t, s, batch.Puts)
+}
+
+// A client has a bucket under each of three limits, and there are many clients.
+func eachNamespaceIsLoadedAlone(t *testing.T, place Place) {
+	s := Open(t, place)
+	var all []limiter.Record
+	for _, namespace := range namespaces {
+		for i, r := range Records(3000) {
+			r.Namespace, r.Tokens = namespace, float64(i%7)+float64(namespace%5)
+			all = append(all, r)
+		}
+	}
+	Write(t, s, puts(all...))
+	requireContents(t, s, all)
+	s = Reopen(t, place, s)
+	requireContents(t, s, all)
+	of2 := limiter.Key{Namespace: 2, ClientID: all[5].ClientID}
+	Write(t, s, limiter.Batch{Deletes: []limiter.Key{of2}})
+	_, ok := GetKey(t, s, of2)
+	require.False(t, ok)
+	_, ok = Get(t, s, of2.ClientID)
+	require.True(t, ok, "of another limit")
+	require.Empty(t, LoadFrom(t, s, 4))
+	require.Len(t, LoadAll(t, s), len(all)-1)
 }
 
 // aStoreIsAMap compares a store with a map over random batches.
 func aStoreIsAMap(t *testing.T, place Place) {
 	s := Open(t, place)
 	rapid.Check(t, func(t *rapid.T) {
-		Write(t, s, limiter.Batch{Deletes: keys(Load(t, s))})
-		clientIDs := rapid.SliceOfNDistinct(anyClientID(), 4, 8, rapid.ID).Draw(t, "clients")
-		model := map[string]limiter.Record{}
+		Write(t, s, limiter.Batch{Deletes: keys(LoadAll(t, s))})
+		buckets := rapid.SliceOfNDistinct(anyKey(), 4, 8, rapid.ID).Draw(t, "buckets")
+		model := map[limiter.Key]limiter.Record{}
 		for range rapid.IntRange(1, 4).Draw(t, "batches") {
-			batch := anyBatch(clientIDs).Draw(t, "batch")
+			batch := anyBatch(buckets).Draw(t, "batch")
 			Write(t, s, batch)
 			for _, r := range batch.Puts {
-				model[r.ClientID] = r
+				model[r.Key] = r
 			}
-			for _, clientID := range batch.Deletes {
-				delete(model, clientID)
+			for _, key := range batch.Deletes {
+				delete(model, key)
 			}
 		}
-		require.Equal(t, model, Load(t, s))
-		clientID := rapid.SampledFrom(clientIDs).Draw(t, "get")
-		want, wanted := model[clientID]
-		got, ok := Get(t, s, clientID)
+		require.Equal(t, model, LoadAll(t, s))
+		key := rapid.SampledFrom(buckets).Draw(t, "get")
+		want, wanted := model[key]
+		got, ok := GetKey(t, s, key)
 		require.Equal(t, wanted, ok)
 		require.Equal(t, want, got)
 	})
 }
 
-// anyBatch draws a batch that puts some clients and deletes some of the others.
-func anyBatch(clientIDs []string) *rapid.Generator[limiter.Batch] {
+// anyBatch draws a batch that puts some buckets and deletes some of the others.
+func anyBatch(buckets []limiter.Key) *rapid.Generator[limiter.Batch] {
 	return rapid.Custom(func(t *rapid.T) limiter.Batch {
-		batch := puts(rapid.SliceOfDistinct(anyRecord(clientIDs), func(r limiter.Record) string { return r.ClientID }).Draw(t, "puts")...)
-		for _, clientID := range slices.Sorted(slices.Values(clientIDs)) {
-			isPut := slices.ContainsFunc(batch.Puts, func(r limiter.Record) bool { return r.ClientID == clientID })
+		batch := puts(rapid.SliceOfDistinct(anyRecord(buckets), func(r limiter.Record) limiter.Key { return r.Key }).Draw(t, "puts")...)
+		for _, key := range slices.SortedFunc(slices.Values(buckets), limiter.Key.Compare) {
+			isPut := slices.ContainsFunc(batch.Puts, func(r limiter.Record) bool { return r.Key == key })
 			if !isPut && rapid.Bool().Draw(t, "delete") {
-				batch.Deletes = append(batch.Deletes, clientID)
+				batch.Deletes = append(batch.Deletes, key)
 			}
 		}
 		return batch
 	})
 }
 
-func keys(records map[string]limiter.Record) []string {
-	var all []string
-	for clientID := range records {
-		all = append(all, clientID)
-	}
-	slices.Sort(all)
-	return all
+func keys(records map[limiter.Key]limiter.Record) []limiter.Key {
+	return slices.SortedFunc(maps.Keys(records), limiter.Key.Compare)
 }
 
 func aBatchStaysTheCallers(t *testing.T, place Place) {
 	s := Open(t, place)
 	batch := puts(Record("alice", 1), Record("bob", 2))
-	batch.Deletes = []string{"carol"}
+	batch.Deletes = Keys("carol")
 	Write(t, s, batch)
 	clear(batch.Puts)
 	clear(batch.Deletes)
@@ -163,9 +189,9 @@ func aBatchStaysTheCallers(t *testing.T, place Place) {
 
 // requireContents demands that a store holds these records, and nothing else.
 func requireContents(t require.TestingT, s limiter.Store, want []limiter.Record) {
-	wanted := map[string]limiter.Record{}
+	wanted := map[limiter.Key]limiter.Record{}
 	for _, r := range want {
-		wanted[r.ClientID] = r
+		wanted[r.Key] = r
 	}
-	require.Equal(t, wanted, Load(t, s))
+	require.Equal(t, wanted, LoadAll(t, s))
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"gopher-equalizer/limiter"
 )
@@ -75,27 +74,27 @@ func (f *Faulty) Writes() int {
 }
 
 // Load implements limiter.Store.
-func (f *Faulty) Load(ctx context.Context, yield func(limiter.Record) error) error {
+func (f *Faulty) Load(ctx context.Context, namespace uint32, yield func(limiter.Record) error) error {
 	if err := f.arrive(ctx); err != nil {
 		return err
 	}
-	return f.store.Load(ctx, yield)
+	return f.store.Load(ctx, namespace, yield)
 }
 
 // Get implements limiter.Store.
-func (f *Faulty) Get(ctx context.Context, clientID string) (limiter.Record, bool, error) {
+func (f *Faulty) Get(ctx context.Context, key limiter.Key) (limiter.Record, bool, error) {
 	if err := f.arrive(ctx); err != nil {
 		return limiter.Record{}, false, err
 	}
-	return f.store.Get(ctx, clientID)
+	return f.store.Get(ctx, key)
 }
 
-// Stopped implements limiter.Store.
-func (f *Faulty) Stopped(ctx context.Context) (time.Time, error) {
+// Namespaces implements limiter.Store.
+func (f *Faulty) Namespaces(ctx context.Context) ([]limiter.Namespace, error) {
 	if err := f.arrive(ctx); err != nil {
-		return time.Time{}, err
+		return nil, err
 	}
-	return f.store.Stopped(ctx)
+	return f.store.Namespaces(ctx)
 }
 
 // Write implements limiter.Store, with the next fault of the Queue.

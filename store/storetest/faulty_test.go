@@ -59,10 +59,10 @@ func TestFaultyDown(t *testing.T) {
 	s := storetest.NewFaulty(memory.New())
 	gone := errors.New("gone")
 	s.SetDown(gone)
-	_, _, err := s.Get(t.Context(), "alice")
+	_, _, err := s.Get(t.Context(), storetest.Keys("alice")[0])
 	require.ErrorIs(t, err, gone)
 	require.ErrorIs(t, s.Write(t.Context(), batch("alice")), gone)
-	require.ErrorIs(t, s.Load(t.Context(), nil), gone)
+	require.ErrorIs(t, s.Load(t.Context(), 1, nil), gone)
 	s.SetDown(nil)
 	require.Empty(t, storetest.Load(t, s))
 }

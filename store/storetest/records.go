@@ -14,10 +14,24 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// Record is an ordinary record of a client.
+// first is the namespace of most records in these checks.
+const first = 1
+
+// namespaces are all that they write to, in order.
+var namespaces = []uint32{first, 2, 3, 256, math.MaxInt32}
+
+// Keys are those of some clients in the first namespace.
+func Keys(clientIDs ...string) (keys []limiter.Key) {
+	for _, clientID := range clientIDs {
+		keys = append(keys, limiter.Key{Namespace: first, ClientID: clientID})
+	}
+	return keys
+}
+
+// Record is an ordinary record of a client, in the first namespace.
 func Record(clientID string, tokens float64) limiter.Record {
 	return limiter.Record{
-		ClientID: clientID,
+		Key:      limiter.Key{Namespace: first, ClientID: clientID},
 		Settings: gcra.Settings{Capacity: 100, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		Tokens:   tokens,
 		At:       time.Date(2026, 11, 23, 7, 21, 2, 411_000, time.UTC),
@@ -35,7 +49,7 @@ func Records(n int) []limiter.Record {
 
 // puts is a batch that puts records, which may be in any order.
 func puts(records ...limiter.Record) limiter.Batch {
-	slices.SortFunc(records, func(a, b limiter.Record) int { return strings.Compare(a.ClientID, b.ClientID) })
+	slices.SortFunc(records, func(a, b limiter.Record) int { return a.Key.Compare(b.Key) })
 	return limiter.Batch{Puts: records}
 }
 
@@ -49,6 +63,14 @@ func extremes() []limiter.Record {
 	}
 	records := []limiter.Record{
 		vary(func(r *limiter.Record) { r.Managed = true }),
+		vary(func(r *limiter.Record) { r.Managed, r.Tier = true, "gold" }),
+		vary(func(r *limiter.Record) { r.Managed, r.Tier, r.Reserved = true, strings.Repeat("\U0001F9AB", 64), 5 }),
+		vary(func(r *limiter.Record) { r.Kind = limiter.Window }),
+		vary(func(r *limiter.Record) { r.Tokens = -7.25 }),
+		vary(func(r *limiter.Record) { r.Tokens = -1 << 60 }),
+		vary(func(r *limiter.Record) { r.Namespace = 2 }),
+		vary(func(r *limiter.Record) { r.Namespace = 3 }),
+		vary(func(r *limiter.Record) { r.Namespace = math.MaxInt32 }),
 		vary(func(r *limiter.Record) { r.Settings = gcra.Settings{Capacity: 1, Refill: second(1)}; r.Tokens = 0 }),
 		vary(func(r *limiter.Record) {
 			r.Settings = gcra.Settings{Capacity: 1 << 51, Refill: second(gcra.MaxRate)}
@@ -81,8 +103,8 @@ func extremes() []limiter.Record {
 	return records
 }
 
-// anyRecord draws a record that a Service could write, of one of a few clients.
-func anyRecord(clientIDs []string) *rapid.Generator[limiter.Record] {
+// anyRecord draws a record that a Service could write, of one of a few buckets.
+func anyRecord(keys []limiter.Key) *rapid.Generator[limiter.Record] {
 	return rapid.Custom(func(t *rapid.T) limiter.Record {
 		refill := gcra.Refill{
 			Amount: rapid.Int64Range(1, 1000).Draw(t, "amount"),
@@ -90,13 +112,21 @@ func anyRecord(clientIDs []string) *rapid.Generator[limiter.Record] {
 		}
 		capacity := rapid.Int64Range(1, (1<<61)/refill.Interval()).Draw(t, "capacity")
 		return limiter.Record{
-			ClientID: rapid.SampledFrom(clientIDs).Draw(t, "client"),
+			Key:      rapid.SampledFrom(keys).Draw(t, "bucket"),
 			Managed:  rapid.Bool().Draw(t, "managed"),
+			Tier:     rapid.SampledFrom([]string{"", "", "gold", "free"}).Draw(t, "tier"),
 			Settings: gcra.Settings{Capacity: capacity, Refill: refill},
 			Tokens:   rapid.Float64Range(0, float64(capacity)).Draw(t, "tokens"),
 			Reserved: rapid.OneOf(rapid.Just(0.0), rapid.Just(math.Inf(1)), rapid.Float64Range(0, 1e9)).Draw(t, "reserved"),
 			At:       time.UnixMicro(rapid.Int64Range(0, 253402300799999999).Draw(t, "at")).UTC(),
 		}
+	})
+}
+
+// anyKey draws a bucket of one of three limits.
+func anyKey() *rapid.Generator[limiter.Key] {
+	return rapid.Custom(func(t *rapid.T) limiter.Key {
+		return limiter.Key{Namespace: rapid.SampledFrom(namespaces[:3]).Draw(t, "namespace"), ClientID: anyClientID().Draw(t, "client")}
 	})
 }
 

@@ -18,31 +18,46 @@ func defaults() gcra.Settings {
 	return gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: 24 * time.Hour}}
 }
 
-// service is a limiter.Service over a faulty store, with its Run under way.
+// service is a limiter.Service over a faulty store, with its Run under way. It has three limits,
+// and its calls are about one of them, whose namespace is the first.
 type service struct {
 	*limiter.Service
+	*limiter.Limit
 	t      *testing.T
 	store  *Faulty
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
+// limitNames are those of a service's limits. Its calls are about the first one.
+var limitNames = []string{"default", "search", "login"}
+
 // serve opens a Service that flushes all the time.
 func serve(t *testing.T, s limiter.Store, settings gcra.Settings) *service {
 	t.Helper()
-	return serveWith(t, s, limiter.Options{Settings: settings})
+	return serveWith(t, s, limiter.LimitOptions{Settings: settings})
 }
 
-// serveWith is serve with other options.
-func serveWith(t *testing.T, s limiter.Store, o limiter.Options) *service {
+// serveWith is serve with other options of the limits.
+func serveWith(t *testing.T, s limiter.Store, each limiter.LimitOptions) *service {
 	t.Helper()
-	o.MaxBuckets, o.FlushInterval, o.StoreTimeout = 20_000, time.Millisecond, patience
+	each.MaxBuckets = 20_000
+	o := limiter.Options{FlushInterval: time.Millisecond, StoreTimeout: patience}
+	for _, name := range limitNames {
+		each.Name = name
+		o.Limits = append(o.Limits, each)
+	}
+	return serveOptions(t, s, o)
+}
+
+func serveOptions(t *testing.T, s limiter.Store, o limiter.Options) *service {
+	t.Helper()
 	faulty := NewFaulty(s)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	opened, err := limiter.Open(ctx, o, faulty)
 	require.NoError(t, err)
-	v := &service{Service: opened, t: t, store: faulty, done: make(chan struct{})}
+	v := &service{Service: opened, Limit: opened.Limits()[0], t: t, store: faulty, done: make(chan struct{})}
 	background, stop := context.WithCancel(t.Context())
 	v.cancel = stop
 	go func() { v.Run(background); close(v.done) }()
@@ -68,14 +83,14 @@ func (v *service) stop() {
 func (v *service) take(clientID string, n int) {
 	v.t.Helper()
 	for range n {
-		require.True(v.t, v.Take(clientID).Allowed)
+		require.True(v.t, v.Take(clientID, 1).Allowed)
 	}
 }
 
 // tokens waits until no write is in doubt.
 func (v *service) tokens(clientID string) int64 {
 	v.t.Helper()
-	snap, err := v.Get(clientID)
+	snap, err := v.Get(v.Name(), clientID)
 	require.NoError(v.t, err)
 	return snap.Tokens
 }
@@ -84,7 +99,7 @@ func (v *service) tokens(clientID string) int64 {
 func (v *service) settled(clientID string) {
 	v.t.Helper()
 	require.Eventually(v.t, func() bool {
-		_, err := v.Get(clientID)
+		_, err := v.Get(v.Name(), clientID)
 		return err == nil || err == limiter.ErrNotFound
 	}, patience, time.Millisecond)
 }
@@ -94,7 +109,7 @@ func aServiceFindsItsBucketsAgain(t *testing.T, place Place) {
 	v := serve(t, s, defaults())
 	v.take("spent", 10)
 	v.take("some", 3)
-	_, err := v.Create(t.Context(), "managed", limiter.Change{Capacity: ptr(int64(15)), Tokens: ptr(int64(5))})
+	_, err := v.Create(t.Context(), v.Name(), "managed", limiter.Change{Capacity: ptr(int64(15)), Tokens: ptr(int64(5))})
 	require.NoError(t, err)
 	v.take("managed", 1)
 	v.stop()
@@ -116,7 +131,7 @@ func aDeleteDuringAFlushStays(t *testing.T, place Place) {
 	v.take("alice", 4)
 	<-reading.reached
 	deleted := make(chan error, 1)
-	go func() { deleted <- errorOf(v.Delete(context.Background(), "alice")) }()
+	go func() { deleted <- errorOf(v.Delete(context.Background(), v.Name(), "alice")) }()
 	close(reading.release)
 	require.NoError(t, <-deleted)
 	v.stop()
@@ -141,14 +156,14 @@ func aDeletedManagedBucketIsNotPutAgain(t *testing.T, place Place) {
 	v.create("zoe")
 	v.take("zoe", 4)
 	require.Equal(t, dirty+1, v.Stats().Dirty)
-	require.NoError(t, errorOf(v.Delete(t.Context(), "zoe")))
+	require.NoError(t, errorOf(v.Delete(t.Context(), v.Name(), "zoe")))
 	v.stop()
 	require.NotContains(t, Load(t, s), "zoe")
 }
 
 func (v *service) create(clientID string) {
 	v.t.Helper()
-	_, err := v.Create(v.t.Context(), clientID, limiter.Change{})
+	_, err := v.Create(v.t.Context(), v.Name(), clientID, limiter.Change{})
 	require.NoError(v.t, err)
 }
 
@@ -181,7 +196,7 @@ func (v *service) deleteBetweenBatches(clientID string) (between bool) {
 	close(before.release)
 	<-first.reached
 	deleted := make(chan error, 1)
-	go func() { deleted <- errorOf(v.Delete(context.Background(), clientID)) }()
+	go func() { deleted <- errorOf(v.Delete(context.Background(), v.Name(), clientID)) }()
 	runtime.Gosched()
 	close(first.release)
 	between = len((<-second).Deletes) == 1
@@ -195,10 +210,10 @@ func anAmbiguousAdminWriteIsSettled(t *testing.T, place Place) {
 	v := serve(t, s, defaults())
 	for i, outcome := range []Outcome{Lost, Applied, AppliedLate} {
 		id := string(rune('a' + i))
-		_, err := v.Create(t.Context(), id, limiter.Change{Tokens: ptr(int64(7))})
+		_, err := v.Create(t.Context(), v.Name(), id, limiter.Change{Tokens: ptr(int64(7))})
 		require.NoError(t, err)
 		v.store.Queue(InDoubt(outcome))
-		_, err = v.Patch(t.Context(), id, limiter.Change{Tokens: ptr(int64(2))})
+		_, err = v.Patch(t.Context(), v.Name(), id, limiter.Change{Tokens: ptr(int64(2))})
 		require.ErrorIs(t, err, limiter.ErrInDoubt)
 		v.settled(id)
 		want := int64(2)
@@ -208,9 +223,9 @@ func anAmbiguousAdminWriteIsSettled(t *testing.T, place Place) {
 		require.Equal(t, want, v.tokens(id))
 
 		v.store.Queue(InDoubt(outcome))
-		require.ErrorIs(t, errorOf(v.Delete(t.Context(), id)), limiter.ErrInDoubt)
+		require.ErrorIs(t, errorOf(v.Delete(t.Context(), v.Name(), id)), limiter.ErrInDoubt)
 		v.settled(id)
-		_, err = v.Get(id)
+		_, err = v.Get(v.Name(), id)
 		_, stored := Get(t, s, id)
 		require.Equal(t, outcome == Lost, stored)
 		require.Equal(t, stored, err == nil, "memory is as the store")
@@ -236,7 +251,7 @@ func anAmbiguousFlushLosesNothing(t *testing.T, place Place) {
 // empty buckets where there is no row. After a stop everything is as it was.
 func aCrashOfAStrictServiceGivesNothingBack(t *testing.T, place Place) {
 	s := Open(t, place)
-	strict := limiter.Options{Settings: defaults(), Strict: true}
+	strict := limiter.LimitOptions{Settings: defaults(), Strict: true}
 	v := serveWith(t, s, strict)
 	v.take("alice", 2)
 	require.Eventually(t, func() bool { _, ok := Get(t, s, "alice"); return ok && v.Stats().Dirty == 0 }, patience, time.Millisecond)
@@ -245,15 +260,15 @@ func aCrashOfAStrictServiceGivesNothingBack(t *testing.T, place Place) {
 	s = Reopen(t, place, s)
 	v = serveWith(t, s, strict)
 	require.Equal(t, int64(3), v.tokens("alice"), "10 - 2 spent - 5 reserved")
-	require.False(t, v.Take("bob").Allowed, "who may have spent everything starts empty")
-	require.Eventually(t, func() bool { return v.Take("alice").Allowed }, patience, time.Millisecond, "it is reserved anew")
+	require.False(t, v.Take("bob", 1).Allowed, "who may have spent everything starts empty")
+	require.Eventually(t, func() bool { return v.Take("alice", 1).Allowed }, patience, time.Millisecond, "it is reserved anew")
 	v.stop()
 
 	s = Reopen(t, place, s)
 	v = serveWith(t, s, strict)
 	require.Equal(t, int64(2), v.tokens("alice"))
 	v.take("alice", 1)
-	require.False(t, v.Take("carol").Allowed, "no stop tells what she spent before the crash")
+	require.False(t, v.Take("carol", 1).Allowed, "no stop tells what she spent before the crash")
 	v.stop()
 }
 
@@ -263,14 +278,14 @@ func changedDefaultsOverARestart(t *testing.T, place Place) {
 	s := Open(t, place)
 	v := serve(t, s, defaults())
 	v.take("alice", 2)
-	_, err := v.Create(t.Context(), "managed", limiter.Change{Tokens: ptr(int64(9))})
+	_, err := v.Create(t.Context(), v.Name(), "managed", limiter.Change{Tokens: ptr(int64(9))})
 	require.NoError(t, err)
 	v.stop()
 	s = Reopen(t, place, s)
 
 	changed := gcra.Settings{Capacity: 5, Refill: gcra.Refill{Amount: 1, Per: 48 * time.Hour}}
 	v = serve(t, s, changed)
-	_, err = v.Get("alice")
+	_, err = v.Get(v.Name(), "alice")
 	require.ErrorIs(t, err, limiter.ErrNotFound, "8 tokens, cut to 5: it is full")
 	require.Equal(t, int64(9), v.tokens("managed"))
 	v.take("alice", 1)

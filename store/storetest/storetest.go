@@ -38,7 +38,9 @@ func Run(t *testing.T, open Opener) {
 	f("a put replaces", aPutReplaces)
 	f("a delete removes", aDeleteRemoves)
 	f("nothing is where nothing was written", nothingWhereNothingWasWritten)
-	f("how the last writer ended", howTheLastWriterEnded)
+	f("namespaces come back", namespacesComeBack)
+	f("namespaces are written with their rows", namespacesAreWrittenWithTheirRows)
+	f("each namespace is loaded alone", eachNamespaceIsLoadedAlone)
 	f("a store is a map", aStoreIsAMap)
 	f("a load gives each record once", aLoadGivesEachRecordOnce)
 	f("a load stops at the error of yield", aLoadStopsAtTheErrorOfYield)
@@ -57,6 +59,8 @@ func Run(t *testing.T, open Opener) {
 	f("an ambiguous flush loses nothing", anAmbiguousFlushLosesNothing)
 	f("a crash of a strict service gives nothing back", aCrashOfAStrictServiceGivesNothingBack)
 	f("changed defaults over a restart", changedDefaultsOverARestart)
+	f("three limits share a store", threeLimitsShareAStore)
+	f("client_ids become secret", clientIDsBecomeSecret)
 }
 
 // patience is far more than any call takes, and short enough to wait for in a failing test.
@@ -90,25 +94,57 @@ func Write(t require.TestingT, s limiter.Store, batch limiter.Batch) {
 	require.NoError(t, s.Write(ctx, batch))
 }
 
-// Get reads a record, and whether there is one. It must succeed.
+// Get reads a record of the first namespace, and whether there is one. It must succeed.
 func Get(t require.TestingT, s limiter.Store, clientID string) (limiter.Record, bool) {
+	return GetKey(t, s, limiter.Key{Namespace: first, ClientID: clientID})
+}
+
+// GetKey is Get in any namespace.
+func GetKey(t require.TestingT, s limiter.Store, key limiter.Key) (limiter.Record, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	r, ok, err := s.Get(ctx, clientID)
+	r, ok, err := s.Get(ctx, key)
 	require.NoError(t, err)
 	return r, ok
 }
 
-// Load reads every record, by client_id. It must succeed, and yield each client once.
+// Load reads every record of the first namespace, by client_id. It must succeed, and yield
+// each client once.
 func Load(t require.TestingT, s limiter.Store) map[string]limiter.Record {
+	return LoadFrom(t, s, first)
+}
+
+// LoadFrom is Load from any namespace.
+func LoadFrom(t require.TestingT, s limiter.Store, namespace uint32) map[string]limiter.Record {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	all := map[string]limiter.Record{}
-	require.NoError(t, s.Load(ctx, func(r limiter.Record) error {
+	require.NoError(t, s.Load(ctx, namespace, func(r limiter.Record) error {
+		require.Equal(t, namespace, r.Namespace)
 		_, twice := all[r.ClientID]
 		require.False(t, twice, "%q came twice", r.ClientID)
 		all[r.ClientID] = r
 		return nil
 	}))
+	return all
+}
+
+// LoadAll reads the records of all namespaces that these checks write to.
+func LoadAll(t require.TestingT, s limiter.Store) map[limiter.Key]limiter.Record {
+	all := map[limiter.Key]limiter.Record{}
+	for _, namespace := range namespaces {
+		for _, r := range LoadFrom(t, s, namespace) {
+			all[r.Key] = r
+		}
+	}
+	return all
+}
+
+// Namespaces reads all of them. It must succeed.
+func Namespaces(t require.TestingT, s limiter.Store) []limiter.Namespace {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	all, err := s.Namespaces(ctx)
+	require.NoError(t, err)
 	return all
 }

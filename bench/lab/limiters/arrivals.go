@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"gopher-equalizer/limiter"
 )
 
 // knownClients is how many clients go on taking while the others come.
@@ -13,30 +15,30 @@ const knownClients = 1_000
 
 // arrivals measures takes of known keys while new keys come as fast as one goroutine can make them.
 func (s *suite) arrivals() error {
-	service, err := openService(plenty(), int64(s.allClients+knownClients))
+	_, limit, err := openService(plenty(), int64(s.allClients+knownClients), limiter.Options{})
 	if err != nil {
 		return err
 	}
 	for n := range uint64(knownClients) {
-		service.Take(newVisitor(s.allClients+knownClients, 0).client(n))
+		limit.Take(newVisitor(s.allClients+knownClients, 0).client(n), 1)
 	}
 	quiet := &histogram{}
 	var done atomic.Bool
 	time.AfterFunc(s.quiet, func() { done.Store(true) })
-	takeKnown(service.Take, &done, quiet)
+	takeKnown(limit, &done, quiet)
 
 	done.Store(false)
 	took := make(chan time.Duration, 1)
 	go func() {
 		start, v := time.Now(), newVisitor(s.allClients, 0)
 		for n := range uint64(s.allClients) {
-			service.Take(v.client(knownClients + n))
+			limit.Take(v.client(knownClients+n), 1)
 		}
 		done.Store(true)
 		took <- time.Since(start)
 	}()
 	busy := &histogram{}
-	takeKnown(service.Take, &done, busy)
+	takeKnown(limit, &done, busy)
 	title := fmt.Sprintf("takes on %s known keys while %s new keys arrive", count(knownClients), count(s.allClients))
 	s.row(title+": p99.999, ms", "<= 1", "<= 0.1", []float64{milliseconds(busy.quantile(0.99999))})
 	s.row(title+": longest, ms", "<= 20", "<= 5", []float64{milliseconds(busy.Longest)})
@@ -46,10 +48,10 @@ func (s *suite) arrivals() error {
 	return nil
 }
 
-func takeKnown[D any](take func(string) D, done *atomic.Bool, h *histogram) {
+func takeKnown(limit *limiter.Limit, done *atomic.Bool, h *histogram) {
 	v := newVisitor(knownClients, 1)
 	for last := time.Now(); !done.Load(); {
-		take(v.next())
+		limit.Take(v.next(), 1)
 		now := time.Now()
 		h.add(now.Sub(last))
 		last = now

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy"
 	"gopher-equalizer/proxy/identity"
 )
@@ -25,13 +26,13 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	limiter, err := openService(plenty(), int64(n)+loadConnections)
+	_, limit, err := openService(plenty(), int64(n)+loadConnections, limiter.Options{})
 	if err != nil {
 		return err
 	}
 	v := newVisitor(n, 0)
 	for n := range uint64(n) {
-		limiter.Take(v.client(n))
+		limit.Take(v.client(n), 1)
 	}
 	key, err := identity.ParseKey("header:X-Client", false)
 	if err != nil {
@@ -46,7 +47,7 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 	pool.Probe(context.Background())
 	route := proxy.Route{
 		Destination: proxy.Destination{Pool: pool},
-		Limits:      []proxy.LimitUse{proxy.NewLimitUse("bench", key, limiter)},
+		Limits:      []proxy.LimitUse{proxy.NewLimitUse("bench", key, limit)},
 	}
 	p := proxy.New(proxy.Settings{MaxHeader: 16 << 10}, &proxy.Snapshot{Routes: proxy.OneRoute(&route)}, zerolog.New(io.Discard))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,28 +9,25 @@ import (
 
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
-	"gopher-equalizer/store/memory"
 )
 
 // reaping measures takes of known keys while the reaper goes once through a table full of buckets
 // that hold nothing any more, and drops them. The known ones earn a token a millisecond, which is
 // less than is taken from them.
 func (s *suite) reaping() error {
-	service, err := limiter.Open(context.Background(), limiter.Options{
-		Settings:   gcra.Settings{Capacity: 1 << 40, Refill: gcra.Refill{Amount: 1, Per: time.Millisecond}},
-		MaxBuckets: int64(s.allClients + knownClients), FlushInterval: time.Second, StoreTimeout: time.Minute, Volatile: true,
-	}, memory.New())
+	slow := gcra.Settings{Capacity: 1 << 40, Refill: gcra.Refill{Amount: 1, Per: time.Millisecond}}
+	service, limit, err := openService(slow, int64(s.allClients+knownClients), limiter.Options{Volatile: true})
 	if err != nil {
 		return err
 	}
 	v := newVisitor(s.allClients+knownClients, 0)
 	for n := range uint64(s.allClients + knownClients) {
-		service.Take(v.client(n))
+		limit.Take(v.client(n), 1)
 	}
 	var done atomic.Bool
 	quiet := &histogram{}
 	time.AfterFunc(s.reapFor, func() { done.Store(true) })
-	takeKnown(service.Take, &done, quiet)
+	takeKnown(limit, &done, quiet)
 
 	ctx, cancel := context.WithTimeout(context.Background(), s.reapFor)
 	defer cancel()
@@ -40,7 +37,7 @@ func (s *suite) reaping() error {
 		done.Store(true)
 	}()
 	h := &histogram{}
-	takeKnown(service.Take, &done, h)
+	takeKnown(limit, &done, h)
 	title := "takes on " + count(knownClients) + " known keys while " + count(s.allClients) + " idle buckets are reaped"
 	s.row(title+": p99.999, ms", "<= 1", "", []float64{milliseconds(h.quantile(0.99999))})
 	s.row(title+": longest, ms", "<= 20", "<= 5", []float64{milliseconds(h.Longest)})

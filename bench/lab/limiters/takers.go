@@ -57,18 +57,23 @@ func stingy() gcra.Settings {
 	return gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 1, Per: 1000 * time.Hour}}
 }
 
-func openService(s gcra.Settings, maxBuckets int64) (*limiter.Service, error) {
-	return limiter.Open(context.Background(), limiter.Options{
-		Settings: s, MaxBuckets: maxBuckets, FlushInterval: time.Second, StoreTimeout: time.Minute,
-	}, memory.New())
+// openService opens a Service with one limit.
+func openService(s gcra.Settings, maxBuckets int64, o limiter.Options) (*limiter.Service, *limiter.Limit, error) {
+	o.Limits = []limiter.LimitOptions{{Name: "default", Settings: s, MaxBuckets: maxBuckets}}
+	o.FlushInterval, o.StoreTimeout = time.Second, time.Minute
+	service, err := limiter.Open(context.Background(), o, memory.New())
+	if err != nil {
+		return nil, nil, err
+	}
+	return service, service.Limits()[0], nil
 }
 
 // defaultMaxBuckets is the configuration's default.
 const defaultMaxBuckets = 10_000_000
 
 func openOurs(s gcra.Settings) (taker, error) {
-	service, err := openService(s, defaultMaxBuckets)
-	return func(clientID string) bool { return service.Take(clientID).Allowed }, err
+	_, limit, err := openService(s, defaultMaxBuckets, limiter.Options{})
+	return func(clientID string) bool { return limit.Take(clientID, 1).Allowed }, err
 }
 
 // openBare is the least that a take from an xsync map can be: a lookup, a reading of the clock and

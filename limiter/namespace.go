@@ -1,0 +1,127 @@
+package limiter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrMigrateTo is returned by Open if the store's buckets are of a version that knew of one limit
+// only, and Options don't say which limit that was.
+var ErrMigrateTo = errors.New("the store's buckets are of a version that knew of one limit only; " +
+	"say by store.migrate_to which limit gets them")
+
+// assign gives each limit its namespace: the one that the store has of that name and fingerprint,
+// or a new one. It notes which namespaces are left without a limit. The caller holds the write
+// lock, if there is anybody else.
+func (s *Service) assign(ctx context.Context, known []Namespace) error {
+	if err := s.adopt(ctx, known); err != nil {
+		return err
+	}
+	last := uint32(0)
+	for _, n := range known {
+		last = max(last, n.ID)
+	}
+	for _, l := range s.limits {
+		l.toHide = nil
+		plain, own := indexOf(known, l.o.Name, l.o.Plain), indexOf(known, l.o.Name, l.o.Fingerprint)
+		switch {
+		case l.o.Secret != nil && plain >= 0 && (own < 0 || known[plain].leftAfter(known[own])):
+			known = l.assignPlain(known, plain, own)
+		case own >= 0:
+			l.namespace = known[own]
+			known = slices.Delete(known, own, own+1)
+		default:
+			last++
+			l.namespace = Namespace{ID: last, Limit: l.o.Name, Fingerprint: l.o.Fingerprint, Stopped: longAgo()}
+		}
+	}
+	s.left = known
+	s.order()
+	return nil
+}
+
+// order has rounds take the limits in the order of their namespaces, which is that of keys.
+func (s *Service) order() {
+	s.rounds.limits = slices.SortedFunc(slices.Values(s.limits), func(a, b *Limit) int {
+		return cmp.Compare(a.namespace.ID, b.namespace.ID)
+	})
+}
+
+func indexOf(known []Namespace, limit, fingerprint string) int {
+	return slices.IndexFunc(known, func(n Namespace) bool { return n.Limit == limit && n.Fingerprint == fingerprint })
+}
+
+// adopt gives the buckets of a store that knew of one limit to that limit: to the one that was
+// said, the only one, or "default". It takes that limit's key to be the one that they were made by.
+func (s *Service) adopt(ctx context.Context, known []Namespace) error {
+	i := slices.IndexFunc(known, func(n Namespace) bool { return n.Limit == "" })
+	if i < 0 {
+		return nil
+	}
+	heir, err := s.heir()
+	if errors.Is(err, ErrMigrateTo) && s.isEmpty(ctx, known[i].ID) {
+		heir, err = s.limits[0], nil
+	}
+	if err != nil {
+		return err
+	}
+	known[i].Limit, known[i].Fingerprint = heir.o.Name, heir.o.Fingerprint
+	s.o.Logger.Info().Str("limit", heir.o.Name).Msg("the store's buckets become this limit's")
+	return nil
+}
+
+func (s *Service) heir() (*Limit, error) {
+	switch l := s.named[s.o.MigrateTo]; {
+	case l != nil:
+		return l, nil
+	case s.o.MigrateTo != "":
+		return nil, fmt.Errorf("%w; there is no limit %q, want one of %s", ErrMigrateTo, s.o.MigrateTo, s.names())
+	case len(s.limits) == 1:
+		return s.limits[0], nil
+	case s.named["default"] != nil:
+		return s.named["default"], nil
+	}
+	return nil, fmt.Errorf("%w: one of %s", ErrMigrateTo, s.names())
+}
+
+func (s *Service) names() string {
+	names := make([]string, len(s.limits))
+	for i, l := range s.limits {
+		names[i] = l.Name()
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+var errFound = errors.New("found")
+
+// isEmpty reports whether a namespace certainly has no buckets.
+func (s *Service) isEmpty(ctx context.Context, namespace uint32) bool {
+	return s.store.Load(ctx, namespace, func(Record) error { return errFound }) == nil
+}
+
+// leftAfter reports whether a limit had this namespace later than the other one.
+func (n Namespace) leftAfter(other Namespace) bool {
+	return !other.Left.IsZero() && (n.Left.IsZero() || n.Left.After(other.Left))
+}
+
+// begun are the namespaces as they are to be while this Service is at work: each of its limits has
+// one, and has not stopped. Others are left.
+func (s *Service) begun() (all []Namespace) {
+	for _, l := range s.rounds.limits {
+		l.namespace.Stopped, l.namespace.Left = time.Time{}, time.Time{}
+		all = append(all, l.namespace)
+	}
+	for i := range s.left {
+		if n := &s.left[i]; n.Left.IsZero() {
+			n.Left = storedTime(s.clock.Wall())
+			all = append(all, *n)
+		}
+	}
+	return all
+}

@@ -1,0 +1,60 @@
+package limiter
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// sweep deletes rows of limits that there are no more: the unmanaged ones, once Options.LimitsKept
+// have passed since a start first missed the limit. It deletes a batch after each round, so that it
+// never takes the store for long. What an operator wrote stays.
+func (s *Service) sweep(ctx context.Context) {
+	if s.o.LimitsKept <= 0 || len(s.left) == 0 {
+		return
+	}
+	due := s.clock.Wall().Add(-s.o.LimitsKept)
+	i := slices.IndexFunc(s.left, func(n Namespace) bool { return n.Left.Before(due) })
+	if i < 0 {
+		return
+	}
+	n, err := s.sweepBatch(ctx, s.left[i].ID)
+	if err == nil && n == 0 {
+		s.o.Logger.Info().Str("limit", s.left[i].Limit).Msg("the limit left long ago, and its unmanaged buckets are deleted")
+		s.left = slices.Delete(s.left, i, i+1)
+	}
+}
+
+var errEnough = errors.New("enough for a batch")
+
+func (s *Service) sweepBatch(ctx context.Context, namespace uint32) (n int, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StoreTimeout)
+	defer cancel()
+	if err := s.lockSettled(ctx); err != nil {
+		return 0, err
+	}
+	defer s.writing.unlock()
+	var batch Batch
+	err = s.store.Load(ctx, namespace, func(r Record) error {
+		if !r.Managed {
+			batch.Deletes = append(batch.Deletes, r.Key)
+		}
+		if len(batch.Deletes) == flushBatch {
+			return errEnough
+		}
+		return nil
+	})
+	s.noteStore(withoutEnough(err))
+	if err = withoutEnough(err); err != nil {
+		return 0, err
+	}
+	slices.SortFunc(batch.Deletes, Key.Compare)
+	return len(batch.Deletes), s.write(ctx, batch)
+}
+
+func withoutEnough(err error) error {
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}

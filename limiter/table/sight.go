@@ -1,0 +1,140 @@
+package table
+
+import "gopher-equalizer/limiter/gcra"
+
+// Sight is a client's bucket as Look saw it, for those who take from several buckets or from none:
+// they look at all of them first, which writes nothing, and spend then.
+type Sight struct {
+	// Taken is what a take would have come to. After Spend it is what the take came to.
+	Taken
+	clientID string // may alias a buffer, which stays as it is until the last use of the Sight
+	cost     int64
+	was      int64   // the bucket's word
+	bucket   *Bucket // nil: the client had none
+	entry    entry
+	shard    *shard
+	hash     uint64
+	before   int64 // givenBack of the slab, before the bucket was spent from
+}
+
+// Look sees what a take of so many tokens would come to. A cost of 0 is never refused.
+func (t *Table) Look(seen *Sight, clientID string, cost, now int64) {
+	seen.hash, seen.shard = t.locate(clientID)
+	seen.clientID, seen.cost = clientID, cost
+	t.lookAgain(seen, now)
+}
+
+func (t *Table) lookAgain(seen *Sight, now int64) {
+	for {
+		e := seen.shard.entry(seen.hash)
+		b := e.find(seen.hash, seen.clientID)
+		if b == nil {
+			seen.bucket = nil
+			seen.judge(t.defaults, Never, max(now, t.overflowOf(seen.hash).TAT())<<1, now)
+			return
+		}
+		if t.see(seen, b, e, now) {
+			return
+		}
+		e.fetch(b, seen.hash, seen.clientID)
+	}
+}
+
+// see judges a bucket. It reports false if the bucket has moved, or was replaced.
+func (t *Table) see(seen *Sight, b *Bucket, e entry, now int64) bool {
+	r, limit := e.rateOf(b, t.defaults), limitOf(b.marks.Load())
+	seen.before = e.givenBack.Load() // Before arrival, which a later give-back changes.
+	was := b.arrival.Load()
+	if was < 0 {
+		return false
+	}
+	seen.bucket, seen.entry = b, e
+	seen.judge(r, limit, was, now)
+	return true
+}
+
+func (seen *Sight) judge(r *gcra.Rate, limit, was, now int64) {
+	seen.was = was
+	seen.Taken = Taken{r, was >> 1, limit, Allowed}
+	switch next, ok := r.Spend(was>>1, now, r.Price(seen.cost)); {
+	case seen.cost == 0:
+	case !ok:
+		seen.Outcome = Refused
+	case next > limit:
+		seen.Outcome = Unreserved
+	}
+}
+
+// Spend takes what Look found to be there. If the bucket has changed since, it looks again. A
+// refusal that comes of that changes nothing.
+func (t *Table) Spend(seen *Sight, now int64) {
+	for seen.Outcome == Allowed && seen.cost > 0 {
+		if seen.bucket == nil {
+			if b, e := t.admit(seen.clientID, now); !t.see(seen, b, e, now) {
+				t.lookAgain(seen, now)
+			}
+			continue
+		}
+		was := seen.was
+		next, _ := seen.Rate.Spend(was>>1, now, seen.Rate.Price(seen.cost))
+		//mutant:left spending-from-several-is-not-marked
+		if seen.bucket.arrival.CompareAndSwap(was, next<<1|was&dirtyBit|t.mark) {
+			if t.mark&^was != 0 {
+				seen.shard.dirty.enter(seen.entry.page, now)
+			}
+			seen.TAT = next
+			return
+		}
+		t.lookAgain(seen, now)
+	}
+}
+
+// Reserve makes the bucket of an Unreserved Sight dirty, so that the next flush raises its limit,
+// unless it has changed since.
+func (t *Table) Reserve(seen *Sight, now int64) {
+	price := seen.Rate.Price(seen.cost)
+	seen.shard.refuse(seen.entry.page, seen.bucket, seen.Rate, price, seen.was, now)
+}
+
+// Clock is what GiveBack reads the time from: a limiter.Clock.
+type Clock interface{ Monotonic() int64 }
+
+// GiveBack undoes a Spend that was Allowed, as far as the bucket hasn't earned since what was
+// spent. It gives to the very bucket that was spent from, or to nobody. An operator who has written
+// the bucket, or a move to another slab, ends that one.
+//
+// What the bucket still lacks of the spending is at most the arrival time after it, less the
+// present time, and less what others have given back since: that has moved the bucket's later
+// spending to earlier times. Of the others only the sum is known, over the buckets of the slab.
+func (t *Table) GiveBack(seen *Sight, clock Clock) {
+	if seen.cost == 0 || seen.bucket == t.overflowOf(seen.hash) {
+		return // Clients of other pages give back to that one, too.
+	}
+	c := t.Claim(seen.clientID)
+	defer c.Release()
+	if c.entry.slab != seen.entry.slab {
+		return
+	}
+	price, b := seen.Rate.Price(seen.cost), seen.bucket
+	others := c.entry.givenBack.Load() - seen.before
+	for {
+		was := b.arrival.Load()
+		//mutant:zero what-was-earned-since-is-given-back-too
+		now := clock.Monotonic() // Read after arrival: no take that it has in it is later.
+		amount := min(price, seen.TAT-now-others)
+		if amount <= 0 {
+			return
+		}
+		//mutant:false a-take-is-given-back-to-a-dead-bucket
+		if was < 0 {
+			return
+		}
+		if b.arrival.CompareAndSwap(was, (was>>1-amount)<<1|was&dirtyBit|t.mark) {
+			c.entry.givenBack.Add(amount)
+			if t.mark&^was != 0 {
+				c.shard.dirty.enter(c.entry.page, now)
+			}
+			return
+		}
+	}
+}
