@@ -28,7 +28,7 @@ type accessLine struct {
 	BackendDuration float64 `json:"backend_duration"`
 	Retries         *int
 	RequestID       string `json:"request_id"`
-	Limit           string
+	Route, Limit    string
 	LimitResult     string `json:"limit_result"`
 	ClientID        string `json:"client_id"`
 	Error           string
