@@ -101,8 +101,8 @@ func backendOf(t *testing.T, r reading) *fakePool {
 	return poolOf(t, connectionSettings(), b.addr)
 }
 
-// attacked is a proxy in front of a backend of one reading, whose /login is limited, and whose limit
-// counts what it lets pass.
+// attacked is a proxy in front of a backend of one reading, whose /login is limited. The limit lets
+// everything pass, and counts it.
 type attacked struct {
 	*proxied
 	limit *fakeLimiter
@@ -116,7 +116,7 @@ func attack(t *testing.T, r reading, routes func(pool *fakePool, use LimitUse) [
 	return attacked{startRoutes(t, settings(), []*fakePool{pool}, routes(pool, NewLimitUse("default", ipKey(t), l))...), l}
 }
 
-// try sends a request for a path, and checks that what the backend read as /login was counted.
+// try sends a request for a path, and checks that it was counted if the backend read it as /login.
 func (a attacked) try(t require.TestingT, c *conn, target string) (again *conn, status int) {
 	before := len(a.limit.taken())
 	got := c.do(get("a", target))
