@@ -27,6 +27,7 @@ func (s *Server) routes() map[string]map[string]call {
 			fasthttp.MethodDelete: s.limited(s.deleteBucket),
 		},
 		"/limits":   {fasthttp.MethodGet: noQuery(s.listLimits)},
+		"/routes":   {fasthttp.MethodGet: noQuery(s.listRoutes)},
 		"/backends": {fasthttp.MethodGet: noQuery(s.listBackends)},
 		"/errors":   {fasthttp.MethodGet: noQuery(s.listErrors)},
 		"/status":   {fasthttp.MethodGet: noQuery(s.status)},
@@ -106,7 +107,7 @@ func noCall(ctx *fasthttp.RequestCtx) error {
 	if strings.HasPrefix(string(ctx.URI().PathOriginal()), "/buckets/") {
 		return refuse(errNoCall, "want /buckets/CLIENT_ID; in the client_id %%2F stands for a slash")
 	}
-	return refuse(errNoCall, "want /buckets, /backends, /errors, /status, /healthz or /readyz")
+	return refuse(errNoCall, "want /buckets, /routes, /backends, /errors, /status, /healthz or /readyz")
 }
 
 func wrongMethod(allowed []string) call {

@@ -44,6 +44,8 @@ type Sources struct {
 	Limits []Limit
 	// Backends returns those of all pools.
 	Backends func() []balancer.BackendStatus
+	// Routes returns the proxy's, in their order. nil stands for none.
+	Routes func() []Route
 	// Errors returns the last messages that were refused, newest first. nil stands for none.
 	Errors func() []RefusedMessage
 	// Status returns the state of the process, except what the Server fills in.

@@ -163,6 +163,7 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 	}
 	sources := api.Sources{
 		Backends: p.pools.status,
+		Routes:   func() []api.Route { return viewRoutes(p.config) },
 		Errors:   func() []api.RefusedMessage { return refusedMessages(p.proxy.Refused()) },
 		Status:   p.status,
 		Ready:    func() api.Readiness { return p.phase.Load().(api.Readiness) },
