@@ -107,7 +107,7 @@ func noCall(ctx *fasthttp.RequestCtx) error {
 	if strings.HasPrefix(string(ctx.URI().PathOriginal()), "/buckets/") {
 		return refuse(errNoCall, "want /buckets/CLIENT_ID; in the client_id %%2F stands for a slash")
 	}
-	return refuse(errNoCall, "want /buckets, /routes, /backends, /errors, /status, /healthz or /readyz")
+	return refuse(errNoCall, "want /buckets, /limits, /routes, /backends, /errors, /status, /healthz or /readyz")
 }
 
 func wrongMethod(allowed []string) call {
