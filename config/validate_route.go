@@ -10,9 +10,14 @@ import (
 )
 
 func (r *report) routes(c Config) {
-	if len(c.Routes) == 0 && len(c.Pools) > 1 {
-		r.add("pools", "there are %d, %s, and no routes; want one, or [[routes]] that choose between them",
-			len(c.Pools), all(slices.Sorted(maps.Keys(c.Pools))))
+	if len(c.Routes) == 0 {
+		const refused = "there are %d, %s, and no routes; want one, or [[routes]] that choose between them"
+		if len(c.Pools) > 1 {
+			r.add("pools", refused, len(c.Pools), all(slices.Sorted(maps.Keys(c.Pools))))
+		}
+		if len(c.Limits) > 1 {
+			r.add("limits", refused, len(c.Limits), all(slices.Sorted(maps.Keys(c.Limits))))
+		}
 	}
 	patterns := make([]route.Pattern, len(c.Routes))
 	for i, one := range c.Routes {
