@@ -107,7 +107,7 @@ func TestLimitMistakes(t *testing.T) {
 		"c.toml:7: limits.default.tiers.gold.capacity: capacity 1000000 with refill 1/1d would take longer than 640511h0m0s to fill; lower the capacity or refill faster")
 
 	refused(t, pool+"[limits.b]\n[limits.a]\n",
-		"c.toml:3: limits: there are 2, a and b; want one at most: several are not supported yet")
+		"c.toml:3: limits: there are 2, a and b, and no routes; want one, or [[routes]] that choose between them")
 
 	c := accepted(t, pool+"[limits.api]\nkey = \"header:X-API-Key\"\nsecret = false\ncapacity = 15\nrefill = \"100/s\"\n")
 	require.Equal(t, map[string]Limit{"api": {
@@ -150,7 +150,7 @@ required_at_start = "yes"
 	f(`flush_interval = "9ms"`, "store.flush_interval: 9ms is out of range; want 10ms to 1h, the spending that a crash may give back")
 	f(`flush_interval = "2h"`, "store.flush_interval: 2h is out of range; want 10ms to 1h, the spending that a crash may give back")
 	f(`limits_kept = "1s"`, "store.limits_kept: 1s is out of range; want 1m to 87600h, or 0s to keep them for ever")
-	f(`migrate_to = "api"`, `store.migrate_to: there is no limit "api"; want one of those in [limits]`)
+	f(`migrate_to = "api"`, `store.migrate_to: "api" is no limit, as there is none; want [limits.api], or none here`)
 	f(`durability = "paranoid"`, `store.durability: unexpected "paranoid"; want interval or strict`)
 	f("durability = \"strict\"\ndriver = \"memory\"", `store.durability: "strict" with driver = "memory", which forgets what was spent at every start; want bolt or postgres, or "interval"`)
 	f("durability = \"strict\"\nrequired_at_start = false", `store.durability: "strict" with required_at_start = false, which spends before it is known what is reserved; want true, or "interval"`)

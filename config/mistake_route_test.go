@@ -166,6 +166,8 @@ X-Version = ""
 	f("pool = \"app\"\ncost = 1", "10: routes[0].cost: means nothing without limits; want limits, or no cost")
 	f("pool = \"app\"\nlimits = [\"gold\"]\ncost = 6",
 		"11: routes[0].cost: 6 is above the capacity of limit gold, 5, so every request would be a 429; want at most that")
+	f("pool = \"app\"\nlimits = [\"gold\"]\ncost = 4\n[limits.gold.tiers.slow]\nrefill = \"1/1m\"\n[limits.gold.tiers.low]\ncapacity = 3",
+		"11: routes[0].cost: 4 is above the capacity of tier gold.low, 3, so every request would be a 429; want at most that")
 	f("pool = \"app\"\npath_prefix = \"/v1/a\"\nstrip_prefix = \"/v2\"",
 		`11: routes[0].strip_prefix: "/v2": no path of this route begins with it, as its path_prefix is /v1/a; want that, or a beginning of it`)
 	f("redirect = { to = \"/a\" }\nrespond = {}", "10: routes[0].respond: there is a redirect too; want one of the two")
@@ -385,6 +387,10 @@ backends = ["http://b"]
 [limits.gold]
 key = "header:X-Key"
 exempt = [{ networks = ["::1"], methods = ["GET"], path_prefixes = ["/a"] }]
+durability = "strict"
+tiers.a.capacity = 9
+[store]
+migrate_to = "gold"
 [[routes]]
 name = "a"
 host = "a"

@@ -20,12 +20,8 @@ func (r *report) limits(c Config) {
 			r.durability(key+".durability", d, c.Store)
 		}
 	}
-	if to := c.Store.MigrateTo; to != "" && !slices.Contains(names, to) {
-		r.add("store.migrate_to", "there is no limit %s; want one of those in [limits]", show(to))
-	}
-	if len(names) > 1 {
-		// This goes when limiter.Service holds several limits.
-		r.add("limits", "there are %d, %s; want one at most: several are not supported yet", len(names), all(names))
+	if to := c.Store.MigrateTo; to != "" {
+		r.known("store.migrate_to", "limit", to, names)
 	}
 }
 

@@ -185,13 +185,27 @@ func (r *report) limitUses(key string, one Route, limits map[string]Limit) {
 	}
 	for i, name := range one.Limits {
 		use := element(join(key, "limits"), i)
-		limit, known := limits[name]
 		r.known(use, "limit", name, slices.Sorted(maps.Keys(limits)))
-		switch {
-		case slices.Index(one.Limits, name) < i:
+		if slices.Index(one.Limits, name) < i {
 			r.add(use, "%s is there twice; want each limit once, and cost for more tokens", show(name))
-		case known && one.Cost > limit.Capacity && !r.failed(join("limits", name)+".capacity"):
-			r.add(cost, "%d is above the capacity of limit %s, %d, so every request would be a 429; want at most that", one.Cost, name, limit.Capacity)
+		} else if limit, known := limits[name]; known {
+			r.affordable(cost, one.Cost, name, limit)
+		}
+	}
+}
+
+// affordable refuses a cost that no bucket of a limit, or of one of its tiers, can ever hold.
+func (r *report) affordable(key string, cost int64, name string, limit Limit) {
+	const above = "%d is above the capacity of %s %s, %d, so every request would be a 429; want at most that"
+	if r.failed(join("limits", name) + ".capacity") {
+		return
+	}
+	if cost > limit.Capacity {
+		r.add(key, above, cost, "limit", name, limit.Capacity)
+	}
+	for _, tier := range slices.Sorted(maps.Keys(limit.Tiers)) {
+		if capacity := limit.SettingsOf(tier).Capacity; cost > capacity && capacity > 0 {
+			r.add(key, above, cost, "tier", name+"."+tier, capacity)
 		}
 	}
 }

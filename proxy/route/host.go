@@ -69,7 +69,7 @@ func checkLabels(name string) error {
 		}
 		for _, c := range label {
 			if c >= 0x80 {
-				return errors.New("want the ASCII form of an international name, xn--...")
+				return errors.New("want the ASCII form of an international name, as in xn--4ca.example")
 			}
 			if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
 				return errors.New("want letters, digits, hyphens, underscores and dots")

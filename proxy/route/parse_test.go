@@ -58,7 +58,7 @@ func TestParseHostErrors(t *testing.T) {
 	f(".a", "want no empty label between dots")
 	f(".", "want no empty label between dots")
 	f("*.", "want no empty label between dots")
-	f("b\u00fccher.example", "want the ASCII form of an international name, xn--...")
+	f("b\u00fccher.example", "want the ASCII form of an international name, as in xn--4ca.example")
 	f("a b", "want letters, digits, hyphens, underscores and dots")
 	f(strings.Repeat("a", 254), "want at most 253 bytes")
 }
