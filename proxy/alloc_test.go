@@ -62,7 +62,7 @@ func leanClient(t testing.TB, addr, request string) func() {
 }
 
 // exercise returns what sends the request through a proxy to a backend with the answer.
-func exercise(t testing.TB, answer, request string, l Limiter, log bool) func() {
+func exercise(t testing.TB, answer, request string, l aLimiter, log bool) func() {
 	s := settings()
 	s.AccessLog = log
 	pool := boundedPoolOf(t, connectionSettings(), 100, 0.5, lean(t, answer))
@@ -71,7 +71,7 @@ func exercise(t testing.TB, answer, request string, l Limiter, log bool) func() 
 
 // In steady state, a request costs no allocation.
 func TestRequestsDoNotAllocate(t *testing.T) {
-	f := func(name string, answer, request string, l Limiter, log bool) {
+	f := func(name string, answer, request string, l aLimiter, log bool) {
 		t.Run(name, func(t *testing.T) {
 			do := exercise(t, answer, request, l, log)
 			for range 100 {

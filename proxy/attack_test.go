@@ -113,7 +113,11 @@ func attack(t *testing.T, r reading, routes func(pool *fakePool, use LimitUse) [
 	l := &fakeLimiter{}
 	l.left.Store(1 << 40)
 	pool := backendOf(t, r)
-	return attacked{startRoutes(t, settings(), []*fakePool{pool}, routes(pool, NewLimitUse("default", ipKey(t), l))...), l}
+	specs := routes(pool, NewLimitUse("default", ipKey(t), nil))
+	for i := range specs {
+		specs[i].Take = l.Take
+	}
+	return attacked{startRoutes(t, settings(), []*fakePool{pool}, specs...), l}
 }
 
 // try sends a request for a path, and checks that it was counted if the backend read it as /login.
@@ -218,9 +222,9 @@ func TestPreflights(t *testing.T) {
 		l   *fakeLimiter
 		key string
 	}{"header": {byHeader, "header:X-Api-Key"}, "ip": {byAddress, "ip"}, "ip48": {byAddress, "ip/48"}} {
-		use := NewLimitUse("default", key(limit.key), limit.l)
+		use := NewLimitUse("default", key(limit.key), nil)
 		use.ExemptPreflights = true
-		routes = append(routes, spec{host: host, Route: Route{Limits: []LimitUse{use}, ShowLimits: true}})
+		routes = append(routes, spec{host: host, Route: Route{Limits: []LimitUse{use}, Take: limit.l.Take, ShowLimits: true}})
 	}
 	p := startRoutes(t, settings(), []*fakePool{pool}, routes...)
 	c := p.dial()
@@ -254,9 +258,9 @@ func TestSpoofedAddressesAreNotExempt(t *testing.T) {
 	require.NoError(t, err)
 	l := &fakeLimiter{}
 	l.left.Store(100)
-	use := NewLimitUse("default", ipKey(t), l)
+	use := NewLimitUse("default", ipKey(t), nil)
 	use.Exempt = route.NewExemptions([]route.Exemption{office})
-	p := startBehind(t, spec{Route: Route{Limits: []LimitUse{use}}})
+	p := startBehind(t, spec{Route: Route{Limits: []LimitUse{use}, Take: l.Take}})
 	c := p.dial()
 	f := func(counted string, fields ...string) {
 		t.Helper()
@@ -280,7 +284,7 @@ func TestSpoofedAddressesAreNotExempt(t *testing.T) {
 	c.do("POST / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n")
 	assert.Len(t, l.taken(), before+1, "another method")
 
-	direct := startRoutes(t, settings(), []*fakePool{p.pool}, spec{Route: Route{Limits: []LimitUse{use}}})
+	direct := startRoutes(t, settings(), []*fakePool{p.pool}, spec{Route: Route{Limits: []LimitUse{use}, Take: l.Take}})
 	before = len(l.taken())
 	assert.Equal(t, "ok", direct.dial().do(get("a", "/", "X-Forwarded-For: 192.0.2.7")).body)
 	assert.Equal(t, []string{"127.0.0.1"}, l.taken()[before:], "nobody is trusted")
@@ -294,7 +298,7 @@ func TestRotatingAddresses(t *testing.T) {
 		require.NoError(t, err)
 		l := &fakeLimiter{}
 		l.left.Store(3)
-		p := startBehind(t, spec{Route: Route{Limits: []LimitUse{NewLimitUse("default", key, l)}}})
+		p := startBehind(t, spec{Route: Route{Limits: []LimitUse{NewLimitUse("default", key, nil)}, Take: l.Take}})
 		c := p.dial()
 		allowed := 0
 		for i := range 10 {

@@ -71,11 +71,11 @@ func settings() setup {
 }
 
 // proxy makes the proxy.
-func (s setup) proxy(pool Pool, l Limiter, log zerolog.Logger) *Proxy {
+func (s setup) proxy(pool Pool, l aLimiter, log zerolog.Logger) *Proxy {
 	if s.Routes == nil {
 		s.Route.Pool = pool
 		if l != nil {
-			s.Route.Limits = []LimitUse{NewLimitUse(s.Limit, s.Key, l)}
+			s.Route.Limits, s.Route.Take = []LimitUse{NewLimitUse(s.Limit, s.Key, nil)}, l.Take
 		}
 		s.Routes = OneRoute(&s.Route)
 	}
@@ -91,7 +91,7 @@ func connectionSettings() ConnectionSettings {
 }
 
 // startProxy starts a proxy, which ends with the test.
-func startProxy(t *testing.T, s setup, pool *fakePool, l Limiter) *proxied {
+func startProxy(t *testing.T, s setup, pool *fakePool, l aLimiter) *proxied {
 	t.Helper()
 	log := &logBuffer{}
 	p := s.proxy(pool, l, zerolog.New(log))
@@ -226,6 +226,11 @@ func probed(t testing.TB, s balancer.Settings) *fakePool {
 	return p
 }
 
+// aLimiter takes for routes with one limit.
+type aLimiter interface {
+	Take(uses []limiter.Use) (allowed bool)
+}
+
 // fakeLimiter lets so many requests pass.
 type fakeLimiter struct {
 	left atomic.Int64
@@ -235,20 +240,23 @@ type fakeLimiter struct {
 	decision *limiter.Decision
 }
 
-func (l *fakeLimiter) Take(clientID string, _ int64) limiter.Decision {
+func (l *fakeLimiter) Take(uses []limiter.Use) bool {
+	u := &uses[0]
 	l.mu.Lock()
-	l.ids = append(l.ids, strings.Clone(clientID))
+	l.ids = append(l.ids, strings.Clone(u.ClientID))
 	l.mu.Unlock()
 	if l.decision != nil {
-		return *l.decision
+		u.Decision = *l.decision
+		return u.Decision.Allowed
 	}
-	left := l.left.Add(-1)
-	return limiter.Decision{
+	left := l.left.Add(-u.Cost)
+	u.Decision = limiter.Decision{
 		Allowed:    left >= 0,
 		Remaining:  max(0, left),
 		RetryAfter: time.Second,
 		Settings:   &gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Second}},
 	}
+	return u.Decision.Allowed
 }
 
 func (l *fakeLimiter) taken() []string {
@@ -476,4 +484,7 @@ func (p *proxied) isProblem(a answer, status int, name string) {
 // allowAll is a limiter that keeps nothing.
 type allowAll struct{}
 
-func (allowAll) Take(string, int64) limiter.Decision { return limiter.Decision{Allowed: true} }
+func (allowAll) Take(uses []limiter.Use) bool {
+	uses[0].Decision = limiter.Decision{Allowed: true}
+	return true
+}

@@ -55,9 +55,10 @@ func TestLimitedFields(t *testing.T) {
 		d.Settings = &s
 		want := http1test.Lines("Retry-After: "+retryAfter, "RateLimit: "+state, "RateLimit-Policy: "+policy)
 		use := NewLimitUse(name, identity.Key{}, nil)
-		r := &request{taken: []taken{{use: &use, Decision: d}}}
-		r.limits = appendLimits(nil, r.taken)
-		r.refuse()
+		r := &request{}
+		r.charges.add(&use, nil)
+		r.charges.uses[0].Decision = d
+		r.refuseAll()
 		r.own.Lines = r.limits
 		_, fields, _ := strings.Cut(string(r.own.AppendHead(nil)), "\r\nContent-Length: ")
 		_, fields, _ = strings.Cut(fields, "\r\n")
@@ -119,13 +120,14 @@ func over(t require.TestingT) *request {
 		if i > 0 {
 			d.Remaining, d.RetryAfter = 0, time.Duration(i)*time.Minute
 		}
-		r.taken = append(r.taken, taken{use: &use, Decision: d})
+		r.charges.add(&use, nil)
+		r.charges.uses[i].Decision = d
 	}
 	return r
 }
 
 func (r *request) refuseAll() {
-	r.limits = appendLimits(r.limits[:0], r.taken)
+	r.limits = r.charges.appendFields(r.limits[:0])
 	r.refuse()
 }
 

@@ -36,9 +36,9 @@ type request struct {
 	response rewrite.Response
 	own      rewrite.Reply
 	exchange exchange
-	// taken is what the request's limits said, limits the RateLimit fields that say it, and problem
-	// the body of a 429.
-	taken           []taken
+	// charges are the limits that count the request, limits the RateLimit fields that tell of them,
+	// and problem is the body of a 429.
+	charges         charges
 	limits, problem []byte
 	// holder is whom the pool bounds to a share of a backend's connections.
 	holder uint64
@@ -99,8 +99,8 @@ func (r *request) since(begin time.Time) time.Duration {
 func (r *request) reset() {
 	r.snapshot, r.route, r.to, r.holder = nil, nil, nil, 0
 	r.path.Reset()
-	clear(r.taken)
-	r.taken, r.limits = r.taken[:0], r.limits[:0]
+	r.charges.reset()
+	r.limits = r.limits[:0]
 	r.head, r.response = rewrite.Request{}, rewrite.Response{}
 	r.exchange.forget()
 	r.result.Reset()

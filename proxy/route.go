@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/rewrite"
 	"gopher-equalizer/proxy/route"
@@ -22,9 +23,10 @@ type Route struct {
 	// Destination.
 	Redirect *rewrite.Redirect
 	Respond  *rewrite.Respond
-	// Limits are those that its requests are under, all or none. ShowLimits has every response
-	// carry what is left under them.
+	// Limits are those that its requests are under. Take takes from all of them or from none; nil
+	// stands for limiter.Take. ShowLimits has every response carry what is left.
 	Limits     []LimitUse
+	Take       func(uses []limiter.Use) (allowed bool)
 	ShowLimits bool
 	// ExposeTo are the origins whose pages may read our own errors. ErrorPages are the bodies of
 	// those, by their status, instead of a problem's JSON.
@@ -66,8 +68,9 @@ type Page struct {
 // Routes find the route of a request.
 type Routes = route.Table[*Route]
 
-// NewRoutes makes Routes, and has each route guard the headers that routes match and that its
-// limits count by. The error joins a *route.Conflict for each route that can't be among them.
+// NewRoutes makes Routes, and completes each route: its Take, and the headers that it guards, which
+// are those that routes match and that its limits count by. The error joins a *route.Conflict for
+// each route that can't be among them.
 func NewRoutes(routes []route.Route[*Route]) (*Routes, error) {
 	table, err := route.New(routes)
 	if err != nil {
@@ -79,6 +82,9 @@ func NewRoutes(routes []route.Route[*Route]) (*Routes, error) {
 			guarded = append(guarded, r.Value.Limits[i].Key.Header())
 		}
 		r.Value.Rules.Guarded = rewrite.Guard(guarded...)
+		if r.Value.Take == nil {
+			r.Value.Take = limiter.Take
+		}
 	}
 	return table, nil
 }

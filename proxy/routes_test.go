@@ -259,7 +259,7 @@ func TestRoutesThatRespond(t *testing.T) {
 			Redirect: &redirect,
 			Rules:    mustRules(t, "", "", rewrite.FieldChanges{}, rewrite.FieldChanges{Set: map[string]string{"Cache-Control": "max-age=60"}}),
 		}},
-		spec{name: "gone", prefix: "/gone", Route: Route{Respond: &gone, Limits: []LimitUse{NewLimitUse("default", ipKey(t), l)}}})
+		spec{name: "gone", prefix: "/gone", Route: Route{Respond: &gone, Limits: []LimitUse{NewLimitUse("default", ipKey(t), nil)}, Take: l.Take}})
 	c := p.dial()
 	a := c.do(get("Old.example:80", "//evil.example/%2e%2e/x?y=z"))
 	assert.Equal(t, 308, a.StatusCode)
@@ -303,7 +303,8 @@ func TestFallbackPool(t *testing.T) {
 	p := startRoutes(t, settings(), []*fakePool{first, second}, spec{Route: Route{
 		Destination: Destination{Pool: first, Host: "first.example"},
 		Fallback:    &Destination{Pool: second, Host: "second.example", Hidden: []string{"hidden.example"}},
-		Limits:      []LimitUse{NewLimitUse("default", ipKey(t), l)},
+		Limits:      []LimitUse{NewLimitUse("default", ipKey(t), nil)},
+		Take:        l.Take,
 	}})
 	c := p.dial()
 	assert.Equal(t, "first", c.do(get("a", "/")).body)
@@ -360,7 +361,7 @@ func TestErrorPages(t *testing.T) {
 	l.left.Store(1)
 	html := func(text string) Page { return Page{ContentType: "text/html; charset=utf-8", Body: []byte(text)} }
 	p := startRoutes(t, settings(), []*fakePool{pool}, spec{name: "shop", Route: Route{
-		MaxBody: 3, Limits: []LimitUse{NewLimitUse("default", ipKey(t), l)},
+		MaxBody: 3, Limits: []LimitUse{NewLimitUse("default", ipKey(t), nil)}, Take: l.Take,
 		ErrorPages: map[int]Page{503: html("<p>sorry"), 429: html("<p>slowly"), 413: html("<p>large")},
 	}})
 	c := p.dial()
@@ -390,11 +391,11 @@ func TestExposedErrors(t *testing.T) {
 		return o
 	}
 	l := &fakeLimiter{}
-	limits := []LimitUse{NewLimitUse("default", ipKey(t), l)}
+	limits := []LimitUse{NewLimitUse("default", ipKey(t), nil)}
 	p := startRoutes(t, settings(), []*fakePool{pool},
-		spec{host: "api", Route: Route{ExposeTo: origins("https://app.example", "http://localhost:3000"), Limits: limits}},
-		spec{host: "open", Route: Route{ExposeTo: origins("*"), Limits: limits}},
-		spec{host: "shut", Route: Route{Limits: limits}}, spec{host: "free", Route: Route{ExposeTo: origins("*")}})
+		spec{host: "api", Route: Route{ExposeTo: origins("https://app.example", "http://localhost:3000"), Limits: limits, Take: l.Take}},
+		spec{host: "open", Route: Route{ExposeTo: origins("*"), Limits: limits, Take: l.Take}},
+		spec{host: "shut", Route: Route{Limits: limits, Take: l.Take}}, spec{host: "free", Route: Route{ExposeTo: origins("*")}})
 	f := func(host, origin, allow, credentials, vary string) {
 		t.Helper()
 		a := p.dial().do(get(host, "/", "Origin: "+origin))
@@ -423,13 +424,13 @@ func TestShownLimits(t *testing.T) {
 	pool, _ := answeringOf(t, "HTTP/1.1 200 OK\r\nRateLimit-Policy: \"theirs\";q=1\r\nContent-Length: 2\r\n\r\nok")
 	l := &fakeLimiter{}
 	l.left.Store(3)
-	use := NewLimitUse("default", ipKey(t), l)
+	use := NewLimitUse("default", ipKey(t), nil)
 	exemption, err := route.ParseExemption(nil, nil, []string{"/health"})
 	require.NoError(t, err)
 	use.Exempt = route.NewExemptions([]route.Exemption{exemption})
 	p := startRoutes(t, settings(), []*fakePool{pool},
-		spec{name: "shown", Route: Route{Limits: []LimitUse{use}, ShowLimits: true}},
-		spec{name: "silent", host: "silent", Route: Route{Limits: []LimitUse{use}}})
+		spec{name: "shown", Route: Route{Limits: []LimitUse{use}, Take: l.Take, ShowLimits: true}},
+		spec{name: "silent", host: "silent", Route: Route{Limits: []LimitUse{use}, Take: l.Take}})
 	c := p.dial()
 	f := func(a answer, status int, state, policy string) {
 		t.Helper()
@@ -464,4 +465,9 @@ func ipKey(t testing.TB) identity.Key {
 	key, err := identity.ParseKey("ip", false)
 	require.NoError(t, err)
 	return key
+}
+
+// fieldChanges set a field, and remove cookies.
+func fieldChanges(name string) rewrite.FieldChanges {
+	return rewrite.FieldChanges{Set: map[string]string{name: "a"}, Remove: []string{"Cookie"}}
 }

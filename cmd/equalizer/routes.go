@@ -75,7 +75,7 @@ func (m routing) route(c config.Route) (*proxy.Route, error) {
 	errs[0] = setResponse(r, c)
 	r.Rules, errs[1] = rulesOf(c)
 	r.ExposeTo, errs[2] = rewrite.ParseOrigins(c.ExposeTo)
-	r.Limits, errs[3] = m.limitUses(c.Limits)
+	r.Limits, errs[3] = m.limitUses(c.Limits, c.Cost)
 	return r, errors.Join(errs[:]...)
 }
 
@@ -129,13 +129,14 @@ func rulesOf(c config.Route) (rules rewrite.Rules, err error) {
 	return rules, errors.Join(errs[:]...)
 }
 
-// limitUses are the limits as a route uses them.
-func (m routing) limitUses(names []string) (uses []proxy.LimitUse, err error) {
+// limitUses are the limits as a route uses them, at a cost.
+func (m routing) limitUses(names []string, cost int64) (uses []proxy.LimitUse, err error) {
 	for _, name := range names {
 		use, err := m.limitUse(name, m.config.Limits[name])
 		if err != nil {
 			return nil, fmt.Errorf("limits.%s: %w", name, err)
 		}
+		use.Cost = cost
 		uses = append(uses, use)
 	}
 	return uses, nil
