@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,7 +117,10 @@ func (c curl) request(u *url.URL) string {
 	} else if method == "" {
 		method = "GET"
 	}
-	lines := []string{method + " " + u.RequestURI() + " HTTP/1.1", "Host: " + u.Host, "User-Agent: curl/8.14.1", "Accept: */*"}
+	lines := []string{method + " " + u.RequestURI() + " HTTP/1.1", "User-Agent: curl/8.14.1", "Accept: */*"}
+	if !slices.ContainsFunc(c.header, func(line string) bool { return strings.HasPrefix(line, "Host:") }) {
+		lines = slices.Insert(lines, 1, "Host: "+u.Host)
+	}
 	lines = append(lines, c.header...)
 	if c.body != "" {
 		lines = append(lines, "Content-Length: "+strconv.Itoa(len(c.body)))
@@ -160,7 +164,7 @@ func TestCurl(t *testing.T) {
 			n, _ := strconv.Atoi(fields.Get("Content-Length"))
 			body := make([]byte, n)
 			_, _ = io.ReadFull(r, body)
-			requests <- fmt.Sprint(strings.TrimSpace(line), " ", fields.Get("X"), " ", string(body))
+			requests <- fmt.Sprint(strings.TrimSpace(line), " ", strings.Join(fields["Host"], ","), " ", fields.Get("X"), " ", string(body))
 			_, _ = io.WriteString(conn, "HTTP/1.1 201 Created\r\nb: 1\r\nA: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhi\n\r\n0\r\n\r\n")
 		}
 	}()
@@ -169,14 +173,15 @@ func TestCurl(t *testing.T) {
 		t.Helper()
 		var out bytes.Buffer
 		require.Zero(t, runCurl(append(args, at+"/p?q"), &out))
-		require.Equal(t, wantRequest, <-requests)
+		require.Equal(t, strings.Replace(wantRequest, "HOST", ln.Addr().String(), 1), <-requests)
 		require.Equal(t, want, out.String())
 	}
-	f("GET /p?q HTTP/1.1  ", "hi\n", "-s")
-	f("PUT /p?q HTTP/1.1 y {}", "hi\n", "-X", "PUT", "-H", "X: y", "-d", "{}")
-	f("POST /p?q HTTP/1.1  a", "hi\n", "-d", "a")
-	f("GET /p?q HTTP/1.1  ", "HTTP/1.1 201 Created\r\nb: 1\r\nA: 2\r\nTransfer-Encoding: chunked\r\n\r\nhi\n", "-s", "-i")
-	f("GET /p?q HTTP/1.1  ", "201\n", "-o", "/dev/null", "-w", `%{http_code}\n`)
+	f("GET /p?q HTTP/1.1 HOST  ", "hi\n", "-s")
+	f("PUT /p?q HTTP/1.1 HOST y {}", "hi\n", "-X", "PUT", "-H", "X: y", "-d", "{}")
+	f("POST /p?q HTTP/1.1 HOST  a", "hi\n", "-d", "a")
+	f("GET /p?q HTTP/1.1 HOST  ", "HTTP/1.1 201 Created\r\nb: 1\r\nA: 2\r\nTransfer-Encoding: chunked\r\n\r\nhi\n", "-s", "-i")
+	f("GET /p?q HTTP/1.1 HOST  ", "201\n", "-o", "/dev/null", "-w", `%{http_code}\n`)
+	f("GET /p?q HTTP/1.1 a.example  ", "hi\n", "-H", "Host: a.example")
 	require.Equal(t, 2, runCurl([]string{"--nonsense", at}, io.Discard))
 	require.Equal(t, 2, runCurl([]string{"-s"}, io.Discard))
 }

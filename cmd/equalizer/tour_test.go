@@ -77,7 +77,13 @@ func tour(t *testing.T, heading, store string, env ...string) {
 	t.Helper()
 	p := spawnWith(t, binary, env, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", store)
 	proxy, admin := p.logs.awaitDemo(t)
-	ports := strings.NewReplacer("localhost:8000", proxy, "localhost:8080", admin)
+	runSteps(t, heading, strings.NewReplacer("localhost:8000", proxy, "localhost:8080", admin), env...)
+	p.stop()
+}
+
+// runSteps runs the commands of a section, with other ports, and compares what they print.
+func runSteps(t *testing.T, heading string, ports *strings.Replacer, env ...string) {
+	t.Helper()
 	env = append(env, withCurl(t), "GORACE=atexit_sleep_ms=0") // which a binary with the race detector has at 1,000
 	for _, s := range steps(t, heading) {
 		shell := exec.CommandContext(context.Background(), "sh", "-c", ports.Replace(s.command))
@@ -87,7 +93,6 @@ func tour(t *testing.T, heading, store string, env ...string) {
 		require.NoError(t, err, s.command)
 		assert.Equal(t, timeless(s.output), timeless(string(got)), "$ %s", s.command)
 	}
-	p.stop()
 }
 
 // timeless is an output without what differs from run to run.
