@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -59,7 +60,13 @@ type report struct {
 	set      map[string]string // key path to the flag or variable that set it
 	former   map[string]string // key path with a former name to the present name
 	problems Problems
+	// told are the keys of the problems. troubled are those, and the tables that they are in.
+	told     map[toldKey]bool
+	troubled map[string]bool
 }
+
+// toldKey is the key of a problem and the source of its value.
+type toldKey struct{ source, key string }
 
 // override remembers which flags and variables set keys.
 func (r *report) override(by map[string]string) {
@@ -74,24 +81,44 @@ func (r *report) add(key, format string, args ...any) {
 	}
 	source, line := r.place(key)
 	r.problems = append(r.problems, Problem{source, line, key, fmt.Sprintf(format, args...)})
+	if r.told == nil {
+		r.told, r.troubled = map[toldKey]bool{}, map[string]bool{}
+	}
+	r.told[toldKey{source, key}] = true
+	for table := range enclosing(key) {
+		r.troubled[table] = true
+	}
 }
 
 // failed reports whether there is a problem with a key, or with a table that it is in, from the
 // key's source. A flag's value is checked even if the file's value was wrong too.
 func (r *report) failed(key string) bool {
 	source, _ := r.place(key)
-	return slices.ContainsFunc(r.problems, func(p Problem) bool {
-		return p.Source == source && within(key, p.Key)
-	})
+	for table := range enclosing(key) {
+		if r.told[toldKey{source, table}] {
+			return true
+		}
+	}
+	return false
 }
 
 // anyFailed reports whether there is a problem with one of these keys of a table, or below one.
 func (r *report) anyFailed(table string, names ...string) bool {
-	return slices.ContainsFunc(r.problems, func(p Problem) bool {
-		return slices.ContainsFunc(names, func(name string) bool {
-			return within(p.Key, join(table, name)) || within(join(table, name), p.Key)
-		})
+	return slices.ContainsFunc(names, func(name string) bool {
+		return r.troubled[join(table, name)] || r.failed(join(table, name))
 	})
+}
+
+// enclosing are the paths that a key is within, its own last. Dots in quotes give paths that no key
+// has.
+func enclosing(key string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := 1; i <= len(key); i++ {
+			if (i == len(key) || key[i] == '.' || key[i] == '[') && !yield(key[:i]) {
+				return
+			}
+		}
+	}
 }
 
 // given reports whether a key was set, even to its default.
