@@ -38,15 +38,20 @@ func (w write) failed(err error) error {
 }
 
 func (w write) who(line *zerolog.Event) *zerolog.Event {
-	credential := "none"
-	if w.server.guard.secured {
-		credential = "token"
-	}
-	return line.Stringer("remote", w.ctx.RemoteAddr()).
-		Str("credential", credential).
-		Bytes("method", w.ctx.Method()).
+	return w.server.audit(line, w.ctx).
 		Str("limit", w.to.limit.Name).
 		Str("client_id", w.to.clientID)
+}
+
+// audit adds to a line who asked, and for what.
+func (s *Server) audit(line *zerolog.Event, ctx *fasthttp.RequestCtx) *zerolog.Event {
+	credential := "none"
+	if s.guard.secured {
+		credential = "token"
+	}
+	return line.Stringer("remote", ctx.RemoteAddr()).
+		Str("credential", credential).
+		Bytes("method", ctx.Method())
 }
 
 func describe(s *limiter.Snapshot) *zerolog.Event {

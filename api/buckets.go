@@ -22,16 +22,20 @@ type BucketReader interface {
 }
 
 // BucketWriter is what the calls that change buckets need; *limiter.Service is one. Each call
-// returns soon after its context has ended. A nil error means that the change is stored.
+// returns soon after its context has ended. A nil error means that the change is stored. If a
+// condition doesn't hold, nothing is changed, and its error is the call's.
 type BucketWriter interface {
 	// Create makes a managed bucket.
-	Create(ctx context.Context, limit, clientID string, c limiter.Change) (limiter.Written, error)
+	Create(ctx context.Context, limit, clientID string, c limiter.Change, only ...limiter.Condition) (limiter.Written, error)
 	// Put makes a bucket or changes it.
-	Put(ctx context.Context, limit, clientID string, c limiter.Change) (limiter.Written, error)
+	Put(ctx context.Context, limit, clientID string, c limiter.Change, only ...limiter.Condition) (limiter.Written, error)
 	// Patch changes a bucket that exists.
-	Patch(ctx context.Context, limit, clientID string, c limiter.Change) (limiter.Written, error)
+	Patch(ctx context.Context, limit, clientID string, c limiter.Change, only ...limiter.Condition) (limiter.Written, error)
 	// Delete removes a bucket, and returns it as it was.
-	Delete(ctx context.Context, limit, clientID string) (limiter.Snapshot, error)
+	Delete(ctx context.Context, limit, clientID string, only ...limiter.Condition) (limiter.Snapshot, error)
+	// DeleteManaged removes all managed buckets of a limit, also of one that left the
+	// configuration. It returns how many, also with an error.
+	DeleteManaged(ctx context.Context, limit string) (int, error)
 }
 
 // bucketView is a bucket in JSON.
@@ -73,7 +77,7 @@ func (s *Server) createBucket(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	written, err := s.change(ctx, target{limit, limit.stored(clientID)}, change, s.sources.Writer.Create)
+	written, err := s.change(ctx, target{limit: limit, clientID: limit.stored(clientID)}, change, s.sources.Writer.Create)
 	if err != nil {
 		return err
 	}
@@ -116,7 +120,16 @@ func (s *Server) getBucket(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(snap))
+	if err := (conditions{match: to.only.match}).hold(&snap); err != nil {
+		return err
+	}
+	return writeBucket(ctx, fasthttp.StatusOK, snap)
+}
+
+// writeBucket responds with a bucket.
+func writeBucket(ctx *fasthttp.RequestCtx, status int, snap limiter.Snapshot) error {
+	ctx.Response.Header.Set(fasthttp.HeaderETag, tag(&snap))
+	return writeJSON(ctx, status, viewBucket(snap))
 }
 
 // noBucket is a 404 with the defaults that the client would get.
@@ -137,7 +150,7 @@ func (s *Server) putBucket(ctx *fasthttp.RequestCtx) error {
 	case written.Before == nil:
 		return s.created(ctx, written.Snapshot)
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(written.Snapshot))
+	return writeBucket(ctx, fasthttp.StatusOK, written.Snapshot)
 }
 
 func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
@@ -152,18 +165,18 @@ func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, viewBucket(written.Snapshot))
+	return writeBucket(ctx, fasthttp.StatusOK, written.Snapshot)
 }
 
 // change makes a change by a method of the Writer, and logs it.
 func (s *Server) change(
 	ctx *fasthttp.RequestCtx, to target, c limiter.Change,
-	method func(context.Context, string, string, limiter.Change) (limiter.Written, error),
+	method func(context.Context, string, string, limiter.Change, ...limiter.Condition) (limiter.Written, error),
 ) (limiter.Written, error) {
 	deadline, cancel := s.writeContext()
 	defer cancel()
 	audit := write{s, ctx, to, c}
-	written, err := method(deadline, to.limit.Name, to.clientID, c)
+	written, err := method(deadline, to.limit.Name, to.clientID, c, to.only.hold)
 	if err != nil {
 		return limiter.Written{}, audit.failed(err)
 	}
@@ -179,7 +192,7 @@ func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
 	deadline, cancel := s.writeContext()
 	defer cancel()
 	audit := write{s, ctx, to, limiter.Change{}}
-	was, err := s.sources.Writer.Delete(deadline, to.limit.Name, to.clientID)
+	was, err := s.sources.Writer.Delete(deadline, to.limit.Name, to.clientID, to.only.hold)
 	if err != nil {
 		return audit.failed(err)
 	}
@@ -192,9 +205,10 @@ func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
 type target struct {
 	limit    *Limit
 	clientID string
+	only     conditions
 }
 
-// target is the bucket that the path and the query name.
+// target is the bucket that the path and the query name, with the request's conditions.
 func (s *Server) target(ctx *fasthttp.RequestCtx) (target, error) {
 	segment, _ := ctx.UserValue("client_id").(string)
 	clientID, err := unescapeClientID(segment)
@@ -209,7 +223,8 @@ func (s *Server) target(ctx *fasthttp.RequestCtx) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	return target{limit, limit.stored(clientID)}, nil
+	only, err := parseConditions(&ctx.Request.Header)
+	return target{limit, limit.stored(clientID), only}, err
 }
 
 // pathChange reads a write to the bucket that the path and the query name.
@@ -237,5 +252,5 @@ func (s *Server) created(ctx *fasthttp.RequestCtx, snap limiter.Snapshot) error 
 		location += "?in=" + url.QueryEscape(snap.Limit)
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderLocation, location)
-	return writeJSON(ctx, fasthttp.StatusCreated, viewBucket(snap))
+	return writeBucket(ctx, fasthttp.StatusCreated, snap)
 }

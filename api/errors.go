@@ -24,6 +24,7 @@ var (
 	errMediaType    = errors.New("unsupported media type")
 	errHeaderSize   = errors.New("header too large")
 	errNotReady     = errors.New("not ready")
+	errPrecondition = errors.New("precondition failed")
 )
 
 // refusal is an error whose text the caller may see.
@@ -32,6 +33,7 @@ type refusal struct {
 	detail string
 	extra  []problem.Member
 	allow  string // with errMethod, the methods that are allowed
+	tag    string // with errPrecondition, that of the bucket
 }
 
 func (r refusal) Error() string { return r.detail }
@@ -78,6 +80,7 @@ func faults() []fault {
 		{errForbidden, fasthttp.StatusForbidden, "forbidden", "Forbidden", ""},
 		{errNoCall, fasthttp.StatusNotFound, "no-such-call", "No such call", ""},
 		{errMethod, fasthttp.StatusMethodNotAllowed, "method-not-allowed", "Method not allowed", ""},
+		{errPrecondition, fasthttp.StatusPreconditionFailed, "precondition-failed", "The precondition failed", ""},
 		{errTimeout, fasthttp.StatusRequestTimeout, "request-timeout", "Request timeout", ""},
 		{errUnlimited, fasthttp.StatusConflict, "nothing-limited", "Nothing is limited", ""},
 		{errTooLarge, fasthttp.StatusRequestEntityTooLarge, "body-too-large", "The body is too large", ""},

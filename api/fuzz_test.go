@@ -27,7 +27,8 @@ func FuzzDecode(f *testing.F) {
 	for _, body := range []string{
 		`{"client_id":"test1234","capacity":15,"tokens":5,"refill":"1/1m"}`, `{"client_id":"\ud83d\ude00\\ud800","capacity":1}`,
 		`{"client_id":"\ud800","capacity":1}`, `{"capacity":1e2}`, `{"capacity":1,"capacity":2}`, `{"client_id":null}`, `{}`, `[]`, ``,
-		`{"a":{"b":[1,2,{}]}}`, "{\"client_id\":\"\xff\"}", `{"refill":"100/s"} x`, `{"tokens":-0}`, `{"tokens":9223372036854775808}`,
+		`{"client_id":"a","limit":"login","tier":"gold"}`, `{"client_id":"a","limit":"login","limit":"x","tier":"gold"}`, `{"client_id":"a","limit":1,"capacity":1}`,
+		`{"limit":"login","capacity":1}`, `{"tier":null}`, `{"a":{"b":[1,2,{}]}}`, "{\"client_id\":\"\xff\"}", `{"refill":"100/s"} x`, `{"tokens":-0}`, `{"tokens":9223372036854775808}`,
 	} {
 		f.Add([]byte(body))
 	}
@@ -102,7 +103,7 @@ func FuzzClientIDInPath(f *testing.F) {
 }
 
 func FuzzListQuery(f *testing.F) {
-	for _, query := range []string{"", "limit=1", "offset=9900&limit=100", "after=a%2Fb+c", "limit=1&limit=2", "&", "=", "%6cimit=3", "after=%ff", "limit=-1", "x=%zz", "after=😀", "managed=true&prefix=a%26", "managed=false"} {
+	for _, query := range []string{"", "limit=1", "offset=9900&limit=100", "after=a%2Fb+c", "limit=1&limit=2", "&", "=", "%6cimit=3", "after=%ff", "limit=-1", "x=%zz", "after=😀", "managed=true&prefix=a%26", "managed=false", "in=login", "in=", "in=a&in=b", "in=%zz", "after=a%1flogin", "in=login&after=a&limit=2", "in=%26+%3d"} {
 		f.Add(query)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
@@ -121,6 +122,61 @@ func FuzzListQuery(f *testing.F) {
 		again, err := parseListQuery(target.RawQuery)
 		require.NoError(t, err)
 		require.Equal(t, q, again)
+	})
+}
+
+// A call's limit is read from its target in one way only, and is what a link to it says.
+func FuzzIn(f *testing.F) {
+	for _, target := range []string{
+		"/buckets/a", "/buckets/a?", "/buckets/a?in=login", "/buckets/a?in=", "/buckets/a?in=a&in=b", "/buckets/a?in=%26",
+		"/buckets/a?in=%zz", "/buckets/a?IN=a", "/buckets/a?in=a#b", "/buckets/a?in=a?in=b", "/buckets/a?limit=login", "/buckets/a?in=+",
+	} {
+		f.Add(target)
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		name, err := parseIn(target)
+		if err != nil {
+			requireRefusal(t, err)
+			return
+		}
+		_, query, found := strings.Cut(target, "?")
+		require.Equal(t, found, name != "", "a query that names no limit is none")
+		if !found {
+			return
+		}
+		require.True(t, strings.HasPrefix(query, "in="))
+		require.NotContains(t, query, "&", "there is one parameter")
+		again, err := parseIn("/buckets/a?in=" + url.QueryEscape(name))
+		require.NoError(t, err)
+		require.Equal(t, name, again)
+	})
+}
+
+// What is read as tags is written as the same ones, and holds of none but those.
+func FuzzTags(f *testing.F) {
+	for _, field := range []string{
+		"*", " * ", `"a"`, `"a", "b"`, `W/"a"`, `w/"a"`, `"a`, `a`, ``, `,`, `,"a",,"b",`, `"a" "b"`, `"a"b`, `*, "a"`, `""`, `W/`, "\"a\x7f\"", `"a,b"`, `"\xff"`,
+	} {
+		f.Add(field)
+	}
+	f.Fuzz(func(t *testing.T, field string) {
+		set, ok := readTags(field)
+		if !ok {
+			require.Equal(t, tagSet{}, set)
+			return
+		}
+		if set.any {
+			require.Equal(t, "*", strings.Trim(field, " \t"))
+			return
+		}
+		require.NotEmpty(t, set.tags)
+		for _, one := range set.tags {
+			require.Contains(t, field, one)
+			require.Equal(t, 2, strings.Count(one, `"`))
+		}
+		again, ok := readTags(strings.Join(set.tags, ", "))
+		require.True(t, ok)
+		require.Equal(t, set, again)
 	})
 }
 

@@ -25,13 +25,14 @@ import (
 
 // fakeLimiter returns what a test wants, and notes what it was asked.
 type fakeLimiter struct {
-	snap   limiter.Snapshot
-	before *limiter.Snapshot
-	page   []limiter.Snapshot
-	more   bool
-	err    error
-	panics bool
-	stats  limiter.Stats
+	snap    limiter.Snapshot
+	before  *limiter.Snapshot
+	page    []limiter.Snapshot
+	more    bool
+	err     error
+	panics  bool
+	deleted int
+	stats   limiter.Stats
 
 	mu        sync.Mutex
 	calls     []string
@@ -101,30 +102,51 @@ func (f *fakeLimiter) List(q limiter.Query) ([]limiter.Snapshot, bool, error) {
 
 func (f *fakeLimiter) Stats() limiter.Stats { return f.stats }
 
-func (f *fakeLimiter) Create(ctx context.Context, _, clientID string, c limiter.Change) (limiter.Written, error) {
+func (f *fakeLimiter) Create(ctx context.Context, _, clientID string, c limiter.Change, only ...limiter.Condition) (limiter.Written, error) {
 	f.noteWrite(ctx, "Create", clientID, c)
-	return f.written()
+	return f.written(only)
 }
 
-func (f *fakeLimiter) Put(ctx context.Context, _, clientID string, c limiter.Change) (limiter.Written, error) {
+func (f *fakeLimiter) Put(ctx context.Context, _, clientID string, c limiter.Change, only ...limiter.Condition) (limiter.Written, error) {
 	f.noteWrite(ctx, "Put", clientID, c)
-	return f.written()
+	return f.written(only)
 }
 
-func (f *fakeLimiter) Patch(ctx context.Context, _, clientID string, c limiter.Change) (limiter.Written, error) {
+func (f *fakeLimiter) Patch(ctx context.Context, _, clientID string, c limiter.Change, only ...limiter.Condition) (limiter.Written, error) {
 	f.noteWrite(ctx, "Patch", clientID, c)
-	return f.written()
+	return f.written(only)
 }
 
-func (f *fakeLimiter) Delete(ctx context.Context, _, clientID string) (limiter.Snapshot, error) {
+func (f *fakeLimiter) Delete(ctx context.Context, _, clientID string, only ...limiter.Condition) (limiter.Snapshot, error) {
 	f.noteWrite(ctx, "Delete", clientID, limiter.Change{})
+	if err := f.hold(only); err != nil {
+		return limiter.Snapshot{}, err
+	}
 	if f.before == nil {
 		return limiter.Snapshot{}, f.err
 	}
 	return *f.before, f.err
 }
 
-func (f *fakeLimiter) written() (limiter.Written, error) {
+func (f *fakeLimiter) DeleteManaged(_ context.Context, limit string) (int, error) {
+	f.note("DeleteManaged", fmt.Sprintf("%q", limit))
+	return f.deleted, f.err
+}
+
+// hold holds the bucket of before against conditions.
+func (f *fakeLimiter) hold(only []limiter.Condition) error {
+	for _, c := range only {
+		if err := c(f.before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fakeLimiter) written(only []limiter.Condition) (limiter.Written, error) {
+	if err := f.hold(only); err != nil {
+		return limiter.Written{}, err
+	}
 	return limiter.Written{Snapshot: f.snap, Before: f.before}, f.err
 }
 

@@ -113,6 +113,15 @@ func TestLimits(t *testing.T) {
 		 "durability":"strict","buckets":1,"managed":0,"max_buckets":200,"overflow_takes":0}]`, got.body)
 }
 
+// A bucket whose tier is gone says so.
+func TestATierThatIsGone(t *testing.T) {
+	r := start(t, nil)
+	r.fake.snap.Tier, r.fake.snap.TierGone = "gold", true
+	got := bucketOf(t, r.do(t, request{method: "GET", target: "/buckets/test1234"}))
+	require.Equal(t, "gold", got["tier"])
+	require.Equal(t, true, got["tier_gone"])
+}
+
 func TestLimitsWhereNothingIsLimited(t *testing.T) {
 	r := start(t, func(_ *Settings, s *Sources) { s.Limits, s.Reader, s.Writer = nil, nil, nil })
 	got := r.do(t, request{method: "GET", target: "/limits"})

@@ -57,6 +57,10 @@ func (f fault) write(ctx *fasthttp.RequestCtx, err error) {
 		header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer")
 	case fasthttp.StatusMethodNotAllowed:
 		header.Set(fasthttp.HeaderAllow, own.allow)
+	case fasthttp.StatusPreconditionFailed:
+		if own.tag != "" {
+			header.Set(fasthttp.HeaderETag, own.tag)
+		}
 	case fasthttp.StatusTooManyRequests:
 		header.Set(fasthttp.HeaderRetryAfter, "1")
 	}

@@ -18,13 +18,16 @@ func (s *Server) routes() map[string]map[string]call {
 	return map[string]map[string]call{
 		"/buckets": {
 			fasthttp.MethodGet:  s.limited(s.listBuckets),
-			fasthttp.MethodPost: s.limited(noQuery(s.createBucket)),
+			fasthttp.MethodPost: s.limited(noQuery(unconditional(s.createBucket))),
 		},
 		"/buckets/{client_id}": {
 			fasthttp.MethodGet:    s.limited(s.getBucket),
 			fasthttp.MethodPut:    s.limited(s.putBucket),
 			fasthttp.MethodPatch:  s.limited(s.patchBucket),
 			fasthttp.MethodDelete: s.limited(s.deleteBucket),
+		},
+		"/limits/{name}/buckets": {
+			fasthttp.MethodDelete: s.limited(noQuery(unconditional(s.clearLimit))),
 		},
 		"/limits":   {fasthttp.MethodGet: noQuery(s.listLimits)},
 		"/routes":   {fasthttp.MethodGet: noQuery(s.listRoutes)},
@@ -97,7 +100,7 @@ func parseIn(target string) (name string, err error) {
 	if found {
 		name, err = url.QueryUnescape(escaped)
 	}
-	if !found || err != nil || name == "" {
+	if !found || err != nil || name == "" || strings.Contains(escaped, "&") {
 		return "", badRequest("this call takes no query parameters, except in=LIMIT; want %%3F for a question mark in a client_id")
 	}
 	return name, nil

@@ -232,7 +232,7 @@ type slowReader struct {
 	asked, answer chan struct{}
 }
 
-func (s *slowReader) Delete(ctx context.Context, _, clientID string) (limiter.Snapshot, error) {
+func (s *slowReader) Delete(ctx context.Context, _, clientID string, _ ...limiter.Condition) (limiter.Snapshot, error) {
 	close(s.asked)
 	<-s.answer
 	return limiter.Snapshot{}, ctx.Err()

@@ -26,7 +26,7 @@ func (s *Service) Get(limit, clientID string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	if d := s.doubt.Load(); d != nil && d.limit == l && d.clientID == clientID {
+	if d := s.doubt.Load(); d != nil && d.covers(l, clientID) {
 		return Snapshot{}, fmt.Errorf("%w: the last write of this bucket broke off, "+
 			"and the store has not responded since", ErrInDoubt)
 	}
@@ -48,12 +48,16 @@ func (s *Service) Defaults(limit string) (gcra.Settings, error) {
 	return l.Defaults(), nil
 }
 
+// Condition is what must hold of a client's bucket for an admin write to change it. It gets the
+// bucket that there is, or nil, while no other admin write runs. The write ends with its error.
+type Condition func(present *Snapshot) error
+
 // Create makes a managed bucket, and takes over a live unmanaged one. Capacity and refill default
 // to the limit's, tokens to the capacity. ErrNoLimit: there is no such limit; ErrManaged: there is
 // a managed bucket; ErrFull: past the cap; gcra.ErrSettings: the values are impossible. After
-// these, ErrStore and ErrClosed nothing was changed. After ErrInDoubt, Get returns what is there
-// once that is known.
-func (s *Service) Create(ctx context.Context, limit, clientID string, c Change) (Written, error) {
+// these, ErrStore, ErrClosed and the errors of the conditions nothing was changed. After
+// ErrInDoubt, Get returns what is there once that is known.
+func (s *Service) Create(ctx context.Context, limit, clientID string, c Change, only ...Condition) (Written, error) {
 	return s.put(ctx, limit, clientID, func(l *Limit, present *table.Observation) (plan, error) {
 		if present != nil && present.Bucket.Has(table.Managed) {
 			return plan{}, ErrManaged
@@ -63,34 +67,37 @@ func (s *Service) Create(ctx context.Context, limit, clientID string, c Change) 
 			p.tokens = &p.rate.Capacity
 		}
 		return p, err
-	})
+	}, only...)
 }
 
 // Put makes or changes a bucket, which is managed from then on. What the change leaves out stays as
 // it is. If the client has no bucket, it is as in Create. Errors are those of Create, without
 // ErrManaged.
-func (s *Service) Put(ctx context.Context, limit, clientID string, c Change) (Written, error) {
+func (s *Service) Put(ctx context.Context, limit, clientID string, c Change, only ...Condition) (Written, error) {
 	return s.put(ctx, limit, clientID, func(l *Limit, present *table.Observation) (plan, error) {
 		return l.plan(present, c)
-	})
+	}, only...)
 }
 
 // Patch changes a bucket that exists, managed or not; it is managed from then on.
 // ErrNotFound: it doesn't. Other errors are those of Put.
-func (s *Service) Patch(ctx context.Context, limit, clientID string, c Change) (Written, error) {
+func (s *Service) Patch(ctx context.Context, limit, clientID string, c Change, only ...Condition) (Written, error) {
 	return s.put(ctx, limit, clientID, func(l *Limit, present *table.Observation) (plan, error) {
 		if present == nil {
 			return plan{}, ErrNotFound
 		}
 		return l.plan(present, c)
-	})
+	}, only...)
 }
 
 // Delete removes a bucket and returns it as it was. The client starts over on the defaults.
-// ErrNotFound: it has none.
-func (s *Service) Delete(ctx context.Context, limit, clientID string) (Snapshot, error) {
-	l, err := s.lockForAdmin(ctx, limit)
+// ErrNotFound: it has none. Other errors are those of Create.
+func (s *Service) Delete(ctx context.Context, limit, clientID string, only ...Condition) (Snapshot, error) {
+	l, err := s.limit(limit)
 	if err != nil {
+		return Snapshot{}, err
+	}
+	if err := s.lockForAdmin(ctx, l); err != nil {
 		return Snapshot{}, err
 	}
 	defer s.writing.unlock()
@@ -100,26 +107,57 @@ func (s *Service) Delete(ctx context.Context, limit, clientID string) (Snapshot,
 		return Snapshot{}, ErrNotFound
 	}
 	was := l.snapshotOf(seen, now, wall)
-	batch := Batch{Deletes: []Key{l.key(clientID)}}
-	err = s.adminWrite(ctx, batch, &doubtedWrite{l, clientID, func(_ Record, ok bool) {
-		if !ok {
-			l.table.Remove(clientID, s.clock.Monotonic())
-		}
-	}})
-	if err != nil {
+	if err := hold(only, &was); err != nil {
 		return Snapshot{}, err
 	}
-	l.table.Remove(clientID, s.clock.Monotonic())
+	if err := s.deleteRows(ctx, l, []Key{l.key(clientID)}); err != nil {
+		return Snapshot{}, err
+	}
 	return was, nil
+}
+
+// hold returns the error of the first condition that doesn't hold.
+func hold(conditions []Condition, present *Snapshot) error {
+	for _, c := range conditions {
+		if err := c(present); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteRows deletes rows, which are in the order of their keys, and then their buckets; l is nil
+// if there is no such limit any more. The caller holds the write lock.
+func (s *Service) deleteRows(ctx context.Context, l *Limit, keys []Key) error {
+	follow := func() {
+		for _, key := range keys {
+			if l != nil {
+				l.table.Remove(key.ClientID, s.clock.Monotonic())
+			}
+		}
+	}
+	err := s.adminWrite(ctx, Batch{Deletes: keys}, &doubtedWrite{l, keys, func(_ Record, ok bool) {
+		if !ok {
+			follow()
+		}
+	}})
+	if err == nil {
+		follow()
+	}
+	return err
 }
 
 // put is how operators change a bucket: under the write lock, first in the store and then in
 // memory. planFor gets the bucket that exists now; nil if none does.
 func (s *Service) put(
 	ctx context.Context, limit, clientID string, planFor func(l *Limit, present *table.Observation) (plan, error),
+	only ...Condition,
 ) (w Written, err error) {
-	l, err := s.lockForAdmin(ctx, limit)
+	l, err := s.limit(limit)
 	if err != nil {
+		return Written{}, err
+	}
+	if err := s.lockForAdmin(ctx, l); err != nil {
 		return Written{}, err
 	}
 	defer s.writing.unlock()
@@ -141,6 +179,9 @@ func (s *Service) put(
 	if full {
 		return Written{}, fmt.Errorf("%w: there are %d already", ErrFull, l.o.MaxBuckets)
 	}
+	if err := hold(only, w.Before); err != nil {
+		return Written{}, err
+	}
 	p.at, p.from = was.At, was.Rate
 	p.stored = p.arrival(was)
 	record := recordOf(p.rate, l.key(clientID), true, p.content(was), wall)
@@ -148,7 +189,7 @@ func (s *Service) put(
 		//mutant:drop an-admin-write-reserves-nothing
 		record.Reserved = math.Inf(1) // Takers go on while it is written.
 	}
-	err = s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{l, clientID, func(found Record, ok bool) {
+	err = s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{l, []Key{record.Key}, func(found Record, ok bool) {
 		if ok && record.same(found) {
 			l.apply(clientID, p)
 		}
@@ -203,27 +244,29 @@ func (l *Limit) rateAfter(present *table.Observation, c Change) (*gcra.Rate, err
 	return gcra.NewRate(settings), nil
 }
 
-// lockForAdmin takes the write lock for an admin write of a limit's bucket.
-func (s *Service) lockForAdmin(ctx context.Context, limit string) (*Limit, error) {
-	l, err := s.limit(limit)
-	if err != nil {
-		return nil, err
-	}
+// lockForAdmin takes the write lock for an admin write of a limit's buckets; l is nil if there is
+// no such limit any more.
+func (s *Service) lockForAdmin(ctx context.Context, l *Limit) error {
 	if err := s.lockSettled(ctx); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrStore, err)
+		return fmt.Errorf("%w: %w", ErrStore, err)
 	}
+	err := s.refusesAdmin(l)
+	if err != nil {
+		s.writing.unlock()
+	}
+	return err
+}
+
+func (s *Service) refusesAdmin(l *Limit) error {
 	switch {
 	case s.closed:
-		s.writing.unlock()
-		return nil, ErrClosed
+		return ErrClosed
 	case !s.loaded.Load():
-		s.writing.unlock()
-		return nil, fmt.Errorf("%w: %w", ErrStore, errNotLoaded)
-	case l.toHide != nil:
-		s.writing.unlock()
-		return nil, fmt.Errorf("%w: %w", ErrStore, errHiding)
+		return fmt.Errorf("%w: %w", ErrStore, errNotLoaded)
+	case l != nil && l.toHide != nil:
+		return fmt.Errorf("%w: %w", ErrStore, errHiding)
 	}
-	return l, nil
+	return nil
 }
 
 // adminWrite is writeBucket with the errors that operators get.

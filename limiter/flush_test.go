@@ -227,7 +227,7 @@ func TestFlushThatIsHeldUpLosesNothing(t *testing.T) {
 		"a doubt that isn't settled": func(f *fixture) error {
 			f.store.onGet = func() error { return errors.New("away") }
 			defer func() { f.store.onGet = nil }()
-			f.doubt.Store(&doubtedWrite{f.Limit, "other", func(Record, bool) {}})
+			f.doubt.Store(&doubtedWrite{f.Limit, keysOf("other"), func(Record, bool) {}})
 			return f.flush(context.Background(), 0)
 		},
 	} {

@@ -53,9 +53,10 @@ type Service struct {
 	named  map[string]*Limit
 	writer
 
-	closed bool        // under writing: no more admin writes
-	loaded atomic.Bool // set once
-	left   []Namespace // whose limits there are no more; the flusher's once it is loaded
+	closed bool            // under writing: no more admin writes
+	loaded atomic.Bool     // set once
+	left   []Namespace     // under writing: whose limits there are no more
+	swept  map[uint32]bool // under writing: the IDs of those of left that have no unmanaged rows
 
 	wake    chan struct{} // makes the next round begin early: something is to be reserved
 	rounds  rounds
@@ -91,7 +92,7 @@ func newService(o Options, s Store) (*Service, error) {
 		o.Clock = newSystemClock()
 	}
 	service := &Service{
-		o: o, clock: o.Clock, named: map[string]*Limit{},
+		o: o, clock: o.Clock, named: map[string]*Limit{}, swept: map[uint32]bool{},
 		writer: writer{
 			store: s, timeout: o.StoreTimeout, logger: o.Logger, writing: make(writeLock, 1),
 		},

@@ -10,30 +10,31 @@ import (
 // have passed since a start first missed the limit. It deletes a batch after each round, so that it
 // never takes the store for long. What an operator wrote stays.
 func (s *Service) sweep(ctx context.Context) {
-	if s.o.LimitsKept <= 0 || len(s.left) == 0 {
+	if s.o.LimitsKept <= 0 {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StoreTimeout)
+	defer cancel()
+	if s.lockSettled(ctx) != nil {
+		return
+	}
+	defer s.writing.unlock()
 	due := s.clock.Wall().Add(-s.o.LimitsKept)
-	i := slices.IndexFunc(s.left, func(n Namespace) bool { return n.Left.Before(due) })
+	i := slices.IndexFunc(s.left, func(n Namespace) bool { return !s.swept[n.ID] && n.Left.Before(due) })
 	if i < 0 {
 		return
 	}
 	n, err := s.sweepBatch(ctx, s.left[i].ID)
 	if err == nil && n == 0 {
 		s.o.Logger.Info().Str("limit", s.left[i].Limit).Msg("the limit left long ago, and its unmanaged buckets are deleted")
-		s.left = slices.Delete(s.left, i, i+1)
+		s.swept[s.left[i].ID] = true
 	}
 }
 
 var errEnough = errors.New("enough for a batch")
 
+// sweepBatch deletes some unmanaged rows. The caller holds the write lock.
 func (s *Service) sweepBatch(ctx context.Context, namespace uint32) (n int, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StoreTimeout)
-	defer cancel()
-	if err := s.lockSettled(ctx); err != nil {
-		return 0, err
-	}
-	defer s.writing.unlock()
 	var batch Batch
 	err = s.store.Load(ctx, namespace, func(r Record) error {
 		if !r.Managed {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,11 +27,17 @@ type writer struct {
 // doubtedWrite is an admin write that the store may or may not have. There is at most one, since
 // nothing else is written before it is settled.
 type doubtedWrite struct {
-	limit    *Limit
-	clientID string
-	// follow gets the row that the store has. If the write was stored, follow does the same in
-	// memory.
+	limit *Limit // nil if the rows are of one that left
+	keys  []Key  // of the rows that it changes, in order
+	// follow gets the first of the rows that the store has: a write is there whole, or not at all.
+	// If it was stored, follow does the same in memory.
 	follow func(found Record, ok bool)
+}
+
+// covers reports whether the write changes a client's bucket.
+func (d *doubtedWrite) covers(l *Limit, clientID string) bool {
+	_, found := slices.BinarySearchFunc(d.keys, clientID, func(k Key, id string) int { return strings.Compare(k.ClientID, id) })
+	return d.limit == l && found
 }
 
 // lockSettled takes the write lock and settles the admin write in doubt, if there is one: it asks
@@ -61,7 +69,7 @@ func (w *writer) settle(ctx context.Context) error {
 }
 
 func (w *writer) readAgain(ctx context.Context, d *doubtedWrite) error {
-	found, ok, err := w.store.Get(ctx, d.limit.key(d.clientID))
+	found, ok, err := w.store.Get(ctx, d.keys[0])
 	w.noteStore(err)
 	if err != nil {
 		return fmt.Errorf("reading again what a broken write left: %w", err)
@@ -86,8 +94,8 @@ func (w *writer) write(ctx context.Context, batch Batch) error {
 	return err
 }
 
-// writeBucket writes one bucket's row. If it is unknown whether the store took it, the store is
-// asked later, and inDoubt follows what it has. The caller holds the write lock.
+// writeBucket writes what an operator changes. If it is unknown whether the store took it, the
+// store is asked later, and inDoubt follows what it has. The caller holds the write lock.
 func (w *writer) writeBucket(ctx context.Context, batch Batch, inDoubt *doubtedWrite) error {
 	err := w.write(ctx, batch)
 	if errors.Is(err, ErrInDoubt) {

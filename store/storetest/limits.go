@@ -104,3 +104,40 @@ func clientIDsBecomeSecret(t *testing.T, place Place) {
 	require.Equal(t, int64(9), v.held("other", "alice"))
 	v.stop()
 }
+
+// What operators wrote under a limit is deleted for good, also under one that left, and nothing
+// else is.
+func managedBucketsOfALimitAreDeleted(t *testing.T, place Place) {
+	s := Open(t, place)
+	stays, leaves := limitNamed("stays", false), limitNamed("leaves", true)
+	v := serveLimits(t, s, stays, leaves)
+	gold := "gold"
+	for _, limit := range []string{"stays", "leaves"} {
+		for _, id := range []string{"alice", "bob"} {
+			_, err := v.Create(t.Context(), limit, id, limiter.Change{Tier: &gold})
+			require.NoError(t, err)
+		}
+		require.True(t, v.Service.Limit(limit).Take("carol", 3).Allowed)
+	}
+	v.stop()
+
+	s = Reopen(t, place, s)
+	v = serveLimits(t, s, stays)
+	for _, limit := range []string{"stays", "leaves"} {
+		n, err := v.DeleteManaged(t.Context(), limit)
+		require.NoError(t, err)
+		require.Equal(t, 2, n, limit)
+	}
+	_, err := v.Get("stays", "alice")
+	require.ErrorIs(t, err, limiter.ErrNotFound)
+	v.crash()
+
+	s = Reopen(t, place, s)
+	v = serveLimits(t, s, stays, leaves)
+	for _, limit := range []string{"stays", "leaves"} {
+		_, err := v.Get(limit, "alice")
+		require.ErrorIs(t, err, limiter.ErrNotFound, limit)
+		require.Equal(t, int64(7), v.held(limit, "carol"), limit)
+	}
+	v.stop()
+}

@@ -61,6 +61,7 @@ func Run(t *testing.T, open Opener) {
 	f("changed defaults over a restart", changedDefaultsOverARestart)
 	f("three limits share a store", threeLimitsShareAStore)
 	f("client_ids become secret", clientIDsBecomeSecret)
+	f("managed buckets of a limit are deleted", managedBucketsOfALimitAreDeleted)
 }
 
 // patience is far more than any call takes, and short enough to wait for in a failing test.
