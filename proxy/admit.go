@@ -6,6 +6,7 @@ import (
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/outcome"
 	"gopher-equalizer/proxy/rewrite"
+	"gopher-equalizer/proxy/route"
 )
 
 // read reads the request's head, and refuses what isn't clearly one. It finds out who sent it.
@@ -21,6 +22,35 @@ func (r *request) read() error {
 	who.Addr = s.Trusted.ClientAddr(who.Peer, head)
 	who.RequestID = identity.AppendRequestID(who.RequestID[:0], head, s.Trusted.Contains(who.Peer))
 	return nil
+}
+
+// choose finds the request's route, and refuses a body that is known to be too large for it.
+func (r *request) choose() error {
+	h := r.head.Received
+	r.path.Read(h.Path)
+	found, verdict := r.snapshot.Routes.Match(h.Host, h.Method, &r.path, h.Fields)
+	switch verdict {
+	case route.NotFound:
+		return outcome.NoRoute
+	case route.MethodNotAllowed:
+		return outcome.WrongMethod
+	case route.Ambiguous:
+		return r.ambiguous()
+	}
+	r.route = found.Value
+	r.result.Route = r.route.Name
+	if !r.begin() {
+		r.stream.Last()
+		return outcome.RefuseSize(h)
+	}
+	return nil
+}
+
+// ambiguous refuses a request whose path backends may read as that of another route, or as one that
+// a limit doesn't count.
+func (r *request) ambiguous() error {
+	r.stream.Last()
+	return outcome.RefusePath(r.head.Received)
 }
 
 // admit spends the request's tokens once it is known that it can be served.
@@ -73,6 +103,43 @@ func (r *request) findDestination() bool {
 	}
 	r.head.Host = r.to.Host
 	return true
+}
+
+// charge spends the request's tokens under all limits that count it, or under none of them.
+func (r *request) charge() error {
+	if err := r.findCharges(); err != nil || len(r.charges.uses) == 0 {
+		return err
+	}
+	allowed := r.route.Take(r.charges.uses)
+	for i := range r.charges.uses {
+		r.result.Limits[i].Allowed = r.charges.uses[i].Decision.Allowed
+	}
+	if !allowed || r.route.ShowLimits {
+		r.limits = r.charges.appendFields(r.limits[:0])
+	}
+	if !allowed {
+		r.charges.refuse(&r.own)
+		return outcome.Limited
+	}
+	return nil
+}
+
+// findCharges finds the limits that count the request, and whom they count it for.
+func (r *request) findCharges() error {
+	for i := range r.route.Limits {
+		use := &r.route.Limits[i]
+		exempt, ambiguous := use.exempts(r.head.Received, r.head.Client, &r.path)
+		switch {
+		case ambiguous:
+			return r.ambiguous()
+		case exempt:
+			continue
+		}
+		l := r.result.AddLimit(use.Name)
+		l.ClientID = use.Key.AppendClientID(l.ClientID[:0], r.head.Received, r.head.Client)
+		r.charges.add(use, l.ClientID)
+	}
+	return nil
 }
 
 // findHolder finds out whom the pool bounds to a share of a backend's connections: a hash of the

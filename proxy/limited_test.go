@@ -128,7 +128,7 @@ func over(t require.TestingT) *request {
 
 func (r *request) refuseAll() {
 	r.limits = r.charges.appendFields(r.limits[:0])
-	r.refuse()
+	r.charges.refuse(&r.own)
 }
 
 // All limits that refuse are named, the longest wait counts, and the fields list those that don't

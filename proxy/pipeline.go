@@ -1,5 +1,7 @@
 package proxy
 
+import "gopher-equalizer/proxy/outcome"
+
 // Handle serves the request. It is h1.Handler's.
 func (r *request) Handle() {
 	if err := r.handle(); err != nil {
@@ -36,6 +38,16 @@ func (r *request) run() error {
 	return r.relay()
 }
 
+// respond begins the response that the route gives itself.
+func (r *request) respond() error {
+	if redirect := r.route.Redirect; redirect != nil {
+		redirect.Begin(&r.own, r.head.Received.Host, &r.path)
+	} else {
+		r.route.Respond.Begin(&r.own)
+	}
+	return outcome.Own
+}
+
 // finish ends the request, for whatever reason, and is the only one that answers failures, counts
 // and logs.
 func (r *request) finish(err error) {
@@ -64,4 +76,30 @@ func (r *request) answer() {
 	r.dress()
 	r.record.Ended(o)
 	_ = r.stream.Reply(&r.own) // A client that is gone has no use for it.
+}
+
+// dress adds to a response of our own what depends on the request's route.
+func (r *request) dress() {
+	if r.result.Failure == outcome.WrongMethod {
+		var buf [256]byte
+		r.own.Add("Allow", r.appendAllow(buf[:0]))
+	}
+	if r.route == nil {
+		return
+	}
+	r.own.Lines = r.limits
+	if r.result.Failure == outcome.Own {
+		r.own.Rules = &r.route.Rules.Response
+		return
+	}
+	if page, ok := r.route.ErrorPages[r.own.Status]; ok {
+		r.own.ReplaceBody(page.ContentType, page.Body)
+	}
+	r.route.ExposeTo.Expose(&r.own, r.head.Received.Fields)
+}
+
+// appendAllow writes the methods that have a route where the request's has none.
+func (r *request) appendAllow(dst []byte) []byte {
+	h := r.head.Received
+	return r.snapshot.Routes.AppendAllow(dst, h.Host, &r.path, h.Fields)
 }

@@ -36,10 +36,10 @@ type request struct {
 	response rewrite.Response
 	own      rewrite.Reply
 	exchange exchange
-	// charges are the limits that count the request, limits the RateLimit fields that tell of them,
-	// and problem is the body of a 429.
-	charges         charges
-	limits, problem []byte
+	// charges are the limits that count the request, and limits the RateLimit fields that tell of
+	// them.
+	charges charges
+	limits  []byte
 	// holder is whom the pool bounds to a share of a backend's connections.
 	holder uint64
 	// result is what happened so far.
