@@ -4,9 +4,14 @@
 // # The pipeline
 //
 // A request is a Stream on a client's side: h1.Turn. Its steps (pipeline.go) are functions that
-// return an error: read, admit, forward, relay. An error is an *outcome.Failure or an
+// return an error: read, choose, admit, forward, relay. An error is an *outcome.Failure or an
 // *http1.Refusal, and finish alone answers it, counts and logs. All that a request is served by, it
-// takes from one Snapshot, which it reads once at its beginning.
+// takes from one Snapshot, which it reads once at its beginning, and from the Route that is chosen
+// there.
+//
+// Whether anybody healthy is there is asked before a token is spent. What a route exempts from a
+// limit is never asked for a client_id. A response of our own gets what depends on the route last
+// (dress): the RateLimit fields, an error page, what scripts of other origins need to read it.
 //
 // # A backend's connection
 //
