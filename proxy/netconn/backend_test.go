@@ -190,6 +190,35 @@ func TestTotal(t *testing.T) {
 	})
 }
 
+// An exchange may have limits of its own, which the next one on the connection doesn't have.
+func TestLimitsOfAnExchange(t *testing.T) {
+	f := func(own ExchangeLimits, wait func(b *Backend) error) {
+		t.Helper()
+		b, theirs := dial(t, BackendLimits{Response: patience, Idle: patience, Total: patience, Shortest: brief})
+		b.BeginWithin(nil, own)
+		takes(t, brief, func() { assert.Equal(t, ErrTimeout, wait(b)) })
+		b.Begin(nil)
+		send(t, theirs, "x")
+		_, err := read(b)
+		assert.NoError(t, err)
+		assert.Equal(t, patience, b.writing.limit)
+	}
+	f(ExchangeLimits{Response: brief}, func(b *Backend) error {
+		b.RequestSent()
+		_, err := read(b)
+		return err
+	})
+	f(ExchangeLimits{Idle: brief}, func(b *Backend) error {
+		b.Relay()
+		_, err := read(b)
+		return err
+	})
+	f(ExchangeLimits{Total: brief}, func(b *Backend) error {
+		_, err := read(b)
+		return err
+	})
+}
+
 func TestExchangesDoNotAllocate(t *testing.T) {
 	b, theirs := dial(t, BackendLimits{Response: patience, Idle: patience, Total: patience})
 	buf := make([]byte, 1)
