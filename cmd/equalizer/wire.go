@@ -30,14 +30,6 @@ import (
 // This file turns Config into each package's own settings. The packages don't know config, and
 // config doesn't know them.
 
-// onlyLimit is the limit that all requests are under, if there is one.
-func onlyLimit(c config.Config) (name string, limit config.Limit, ok bool) {
-	for name, limit = range c.Limits {
-		ok = true
-	}
-	return name, limit, ok
-}
-
 func proxySettings(c config.Server) proxy.Settings {
 	return proxy.Settings{
 		Clients: netconn.ClientLimits{
