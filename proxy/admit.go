@@ -115,7 +115,7 @@ func (r *request) charge() error {
 		r.result.Limits[i].Allowed = r.charges.uses[i].Decision.Allowed
 	}
 	if !allowed || r.route.ShowLimits {
-		r.limits = r.charges.appendFields(r.limits[:0])
+		r.rateLimit = r.charges.appendFields(r.rateLimit[:0])
 	}
 	if !allowed {
 		r.charges.refuse(&r.own)

@@ -59,7 +59,7 @@ func TestLimitedFields(t *testing.T) {
 		r.charges.add(&use, nil)
 		r.charges.uses[0].Decision = d
 		r.refuseAll()
-		r.own.Lines = r.limits
+		r.own.Lines = r.rateLimit
 		_, fields, _ := strings.Cut(string(r.own.AppendHead(nil)), "\r\nContent-Length: ")
 		_, fields, _ = strings.Cut(fields, "\r\n")
 		assert.Equal(t, want, fields)
@@ -127,7 +127,7 @@ func over(t require.TestingT) *request {
 }
 
 func (r *request) refuseAll() {
-	r.limits = r.charges.appendFields(r.limits[:0])
+	r.rateLimit = r.charges.appendFields(r.rateLimit[:0])
 	r.charges.refuse(&r.own)
 }
 
@@ -137,7 +137,7 @@ func TestSeveralLimitsRefuse(t *testing.T) {
 	r := over(t)
 	r.refuseAll()
 	assert.Equal(t, "RateLimit: \"a\";r=5, \"b\\\"\";r=0;t=60, \"c\";r=0;t=120\r\n"+
-		"RateLimit-Policy: \"a\";q=10;w=600, \"b\\\"\";q=10;w=600, \"c\";q=10;w=600\r\n", string(r.limits))
+		"RateLimit-Policy: \"a\";q=10;w=600, \"b\\\"\";q=10;w=600, \"c\";q=10;w=600\r\n", string(r.rateLimit))
 	assert.Contains(t, string(r.own.AppendHead(nil)), "\r\nRetry-After: 120\r\n")
 	assert.JSONEq(t, `{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",
 		"title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"violated-policies":["b\"","c"]}`, string(r.own.Body))

@@ -87,7 +87,7 @@ func (r *request) dress() {
 	if r.route == nil {
 		return
 	}
-	r.own.Lines = r.limits
+	r.own.Lines = r.rateLimit
 	if r.result.Failure == outcome.Own {
 		r.own.Rules = &r.route.Rules.Response
 		return

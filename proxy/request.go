@@ -36,10 +36,9 @@ type request struct {
 	response rewrite.Response
 	own      rewrite.Reply
 	exchange exchange
-	// charges are the limits that count the request, and limits the RateLimit fields that tell of
-	// them.
-	charges charges
-	limits  []byte
+	// charges are the limits that count the request, and rateLimit the fields that tell of them.
+	charges   charges
+	rateLimit []byte
 	// holder is whom the pool bounds to a share of a backend's connections.
 	holder uint64
 	// result is what happened so far.
@@ -75,7 +74,7 @@ func (r *request) beginResponse() {
 		Authority: r.head.Authority,
 		RequestID: r.head.RequestID,
 		Rules:     &r.route.Rules.Response,
-		Lines:     r.limits,
+		Lines:     r.rateLimit,
 	}
 }
 
@@ -100,7 +99,7 @@ func (r *request) reset() {
 	r.snapshot, r.route, r.to, r.holder = nil, nil, nil, 0
 	r.path.Reset()
 	r.charges.reset()
-	r.limits = r.limits[:0]
+	r.rateLimit = r.rateLimit[:0]
 	r.head, r.response = rewrite.Request{}, rewrite.Response{}
 	r.exchange.forget()
 	r.result.Reset()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -470,4 +471,34 @@ func ipKey(t testing.TB) identity.Key {
 // fieldChanges set a field, and remove cookies.
 func fieldChanges(name string) rewrite.FieldChanges {
 	return rewrite.FieldChanges{Set: map[string]string{name: "a"}, Remove: []string{"Cookie"}}
+}
+
+// A 101 is changed like other responses, except for what makes the upgrade; an interim response
+// loses what the route removes, and gets nothing.
+func TestRewritingOfUpgradesAndInterimResponses(t *testing.T) {
+	b := startBackend(t, func(c *conn, _ int) {
+		c.readRequest()
+		c.send("HTTP/1.1 103 Early Hints\r\nCookie: a\r\nLink: b\r\n\r\n" +
+			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\nCookie: a\r\n\r\n")
+		_, _ = io.Copy(c, c.br)
+	})
+	pool := poolOf(t, connectionSettings(), b.addr)
+	l := &fakeLimiter{}
+	l.left.Store(2)
+	p := startRoutes(t, settings(), []*fakePool{pool}, spec{Route: Route{
+		Limits: []LimitUse{NewLimitUse("default", ipKey(t), nil)}, Take: l.Take, ShowLimits: true,
+		Rules: mustRules(t, "", "", rewrite.FieldChanges{}, fieldChanges("X-Frame-Options")),
+	}})
+	c := p.dial()
+	require.True(t, c.send(get("a", "/", "Connection: Upgrade", "Upgrade: echo")))
+	hints := c.nextHead()
+	assert.Contains(t, hints, "103 Early Hints\r\nLink: b\r\n")
+	assert.NotContains(t, hints, "RateLimit")
+	assert.NotContains(t, hints, "X-Frame-Options")
+	head := c.nextHead()
+	assert.Contains(t, head, "\r\nConnection: Upgrade\r\nUpgrade: echo\r\nRateLimit: \"default\";r=1;t=1\r\n")
+	assert.Contains(t, head, "\r\nX-Frame-Options: a\r\n")
+	assert.NotContains(t, head, "Cookie")
+	require.True(t, c.send("ping"))
+	c.expect("ping")
 }
