@@ -131,6 +131,7 @@ func (r *request) findCharges() error {
 		exempt, ambiguous := use.exempts(r.head.Received, r.head.Client, &r.path)
 		switch {
 		case ambiguous:
+			r.result.Limits = r.result.Limits[:0] // None is asked.
 			return r.ambiguous()
 		case exempt:
 			continue

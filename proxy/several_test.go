@@ -87,6 +87,27 @@ func TestSeveralLimitsAllOrNone(t *testing.T) {
 	assert.Equal(t, "k", line.Limits[1].ClientID)
 }
 
+// A request that readers of its path count differently takes from none of its limits, and its line
+// names none.
+func TestAmbiguousExemptions(t *testing.T) {
+	limits := openLimits(t, map[string]int64{"all": 10, "most": 10})
+	exemption, err := route.ParseExemption(nil, nil, []string{"/health"})
+	require.NoError(t, err)
+	most := useOf(t, limits, "most", "ip", 1)
+	most.Exempt = route.NewExemptions([]route.Exemption{exemption})
+	pool, got := answeringOf(t, replies("ok"))
+	p := startRoutes(t, settings(), []*fakePool{pool}, spec{Route: Route{Limits: []LimitUse{useOf(t, limits, "all", "ip", 1), most}}})
+	a := p.dial().do(get("a", "/health/..%2Flogin"))
+	p.isProblem(a, 400, "read in several ways")
+	assert.True(t, a.Close)
+	assert.Equal(t, int64(10), limits.Limit("all").Take("127.0.0.1", 0).Remaining)
+	line := p.logged(1)
+	assert.Empty(t, line.Limit)
+	assert.Equal(t, "/", line.Route)
+	assert.Equal(t, "ambiguous-path", line.Reason)
+	assert.Empty(t, got.list())
+}
+
 // Three limits with exemptions, a route that changes messages, and fields that show what is left
 // cost no allocation.
 func TestRoutesDoNotAllocate(t *testing.T) {
