@@ -33,7 +33,7 @@ func (l *Limit) Take(clientID string, cost int64) Decision {
 	}
 	t := l.table.Take(clientID, cost, now)
 	if t.Limit == table.Never { // As decide, which isn't inlined.
-		return decisionOf(t.Rate, cost, t.Outcome == table.Allowed, t.TAT, now)
+		return decisionOf(t.Rate, t.Rate.Credit(t.TAT, now), cost, t.Outcome == table.Allowed)
 	}
 	return l.decideReserved(t, cost, now)
 }
@@ -41,28 +41,32 @@ func (l *Limit) Take(clientID string, cost int64) Decision {
 // look is a take that costs nothing.
 func (l *Limit) look(clientID string, now int64) Decision {
 	var seen table.Sight
-	l.table.Look(&seen, clientID, 0, now)
+	l.table.Seek(&seen, clientID, 0)
+	l.table.Look(&seen, now)
 	return l.decide(seen.Taken, 0, now)
 }
 
 func (l *Limit) decide(t table.Taken, cost, now int64) Decision {
 	if t.Limit == table.Never {
-		return decisionOf(t.Rate, cost, t.Outcome == table.Allowed, t.TAT, now)
+		return decisionOf(t.Rate, t.Rate.Credit(t.TAT, now), cost, t.Outcome == table.Allowed)
 	}
 	return l.decideReserved(t, cost, now)
 }
 
-// decisionOf is the Decision for a taker of a bucket with this arrival time.
-func decisionOf(r *gcra.Rate, cost int64, allowed bool, tat, now int64) Decision {
-	credit := r.Credit(tat, now)
-	return Decision{allowed, r.Whole(credit), time.Duration(max(0, r.Price(cost)-credit)), &r.Settings}
+// decisionOf is the Decision for a taker of a bucket with this credit.
+func decisionOf(r *gcra.Rate, credit, cost int64, allowed bool) Decision {
+	d := Decision{Allowed: allowed, Remaining: r.Whole(credit), Settings: &r.Settings}
+	if d.Remaining < cost {
+		d.RetryAfter = time.Duration(r.Price(cost) - credit)
+	}
+	return d
 }
 
 // decideReserved is the Decision if the bucket has a limit: see ledger.go. Tokens that aren't
 // reserved yet don't count as Remaining. If the take failed for want of a reservation, the next
 // round begins early.
 func (l *Limit) decideReserved(t table.Taken, cost, now int64) Decision {
-	d := decisionOf(t.Rate, cost, t.Outcome == table.Allowed, t.TAT, now)
+	d := decisionOf(t.Rate, t.Rate.Credit(t.TAT, now), cost, t.Outcome == table.Allowed)
 	reserved := max(0, t.Limit-max(t.TAT, now))
 	d.Remaining = min(d.Remaining, reserved/t.Rate.Interval)
 	if t.Outcome == table.Unreserved {

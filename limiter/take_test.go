@@ -26,7 +26,7 @@ func bucketAt(s gcra.Settings, tat int64) single {
 
 func (b single) take(now int64) Decision {
 	t := b.Take("client", 1, now)
-	return decisionOf(t.Rate, 1, t.Outcome == table.Allowed, t.TAT, now)
+	return decisionOf(t.Rate, t.Rate.Credit(t.TAT, now), 1, t.Outcome == table.Allowed)
 }
 
 // tat is the bucket's arrival time, whether it is full or not.

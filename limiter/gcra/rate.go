@@ -74,13 +74,13 @@ func (r *Rate) Holding(tat, now int64) Holding {
 }
 
 // Whole is how many whole tokens this credit is: credit / Interval. The inverse is rounded down and
-// credit is below 2^62, so the estimate is right or one too low.
+// credit is below 2^62, so the product is right or one too low.
 func (r *Rate) Whole(credit int64) int64 {
-	estimate, _ := bits.Mul64(uint64(credit), r.inverse)
-	if rest := credit - int64(estimate)*r.Interval; rest >= r.Interval {
-		estimate++
+	whole, _ := bits.Mul64(uint64(credit), r.inverse)
+	if int64(whole+1)*r.Interval <= credit {
+		whole++
 	}
-	return int64(estimate)
+	return int64(whole)
 }
 
 // Tokens is the credit as stores keep it, with the fraction of a token. It never stands for more

@@ -90,6 +90,18 @@ func (b *Bucket) ClientID() string {
 	return text(at[byte](b, l.offset), uint64(l.length))
 }
 
+// isShortOf reports whether the bucket is the client's. It reports false, too, if the client_id has
+// a length that find doesn't compare as two words.
+func (b *Bucket) isShortOf(clientID string) bool {
+	n := len(clientID)
+	if n < 8 || n > shortID || b.length() != uint64(n) {
+		return false
+	}
+	first, last := ends(bytesOf(clientID), n)
+	f, l := ends(&b.id[0], n)
+	return f == first && l == last
+}
+
 // TAT is the theoretical arrival time. It is negative if the bucket isn't alive.
 func (b *Bucket) TAT() int64 { return b.arrival.Load() >> 1 }
 

@@ -68,7 +68,7 @@ func numberHash(number uint32, _ uint64) uint64 { return uint64(number/4)<<7 | u
 
 // numberOf is the number of the client's page if there are that many pages.
 func numberOf(hash uint64, pages uint32) uint32 {
-	mask := uint32(1)<<bits.Len32(pages-1) - 1
+	mask := uint32(1)<<(bits.Len32(pages-1)%32) - 1
 	number := uint32(hash) & mask
 	if number >= pages {
 		number &= mask >> 1

@@ -9,19 +9,32 @@ type Sight struct {
 	Taken
 	clientID string // may alias a buffer, which stays as it is until the last use of the Sight
 	cost     int64
+	price    int64   // of the cost, under the Rate
 	was      int64   // the bucket's word
-	bucket   *Bucket // nil: the client had none
+	bucket   *Bucket // before Look a guess; nil after it: the client had none
 	entry    entry
 	shard    *shard
 	hash     uint64
 	before   int64 // givenBack of the slab, before the bucket was spent from
 }
 
-// Look sees what a take of so many tokens would come to. A cost of 0 is never refused.
-func (t *Table) Look(seen *Sight, clientID string, cost, now int64) {
+// Seek finds the client's page, for Fetch and Look.
+func (t *Table) Seek(seen *Sight, clientID string, cost int64) {
+	seen.clientID, seen.cost, seen.bucket = clientID, cost, nil
 	seen.hash, seen.shard = t.locate(clientID)
-	seen.clientID, seen.cost = clientID, cost
-	t.lookAgain(seen, now)
+	seen.entry = seen.shard.entry(seen.hash)
+}
+
+// Fetch reads what is most likely the client's bucket. It is optional. Called for several Sights,
+// one right after the other, it makes their cache misses overlap.
+func (seen *Sight) Fetch() { seen.bucket = seen.entry.likely(seen.hash) }
+
+// Look sees what a take of so many tokens would come to. A cost of 0 is never refused.
+func (t *Table) Look(seen *Sight, now int64) {
+	b := seen.bucket
+	if b == nil || !b.isShortOf(seen.clientID) || !t.see(seen, b, seen.entry, now) {
+		t.lookAgain(seen, now)
+	}
 }
 
 func (t *Table) lookAgain(seen *Sight, now int64) {
@@ -55,8 +68,8 @@ func (t *Table) see(seen *Sight, b *Bucket, e entry, now int64) bool {
 
 func (seen *Sight) judge(r *gcra.Rate, limit, was, now int64) {
 	seen.was = was
-	seen.Taken = Taken{r, was >> 1, limit, Allowed}
-	switch next, ok := r.Spend(was>>1, now, r.Price(seen.cost)); {
+	seen.Taken, seen.price = Taken{r, was >> 1, limit, Allowed}, r.Price(seen.cost)
+	switch next, ok := r.Spend(was>>1, now, seen.price); {
 	case seen.cost == 0:
 	case !ok:
 		seen.Outcome = Refused
@@ -76,7 +89,7 @@ func (t *Table) Spend(seen *Sight, now int64) {
 			continue
 		}
 		was := seen.was
-		next, _ := seen.Rate.Spend(was>>1, now, seen.Rate.Price(seen.cost))
+		next, _ := seen.Rate.Spend(was>>1, now, seen.price)
 		//mutant:left spending-from-several-is-not-marked
 		if seen.bucket.arrival.CompareAndSwap(was, next<<1|was&dirtyBit|t.mark) {
 			if t.mark&^was != 0 {
@@ -92,8 +105,7 @@ func (t *Table) Spend(seen *Sight, now int64) {
 // Reserve makes the bucket of an Unreserved Sight dirty, so that the next flush raises its limit,
 // unless it has changed since.
 func (t *Table) Reserve(seen *Sight, now int64) {
-	price := seen.Rate.Price(seen.cost)
-	seen.shard.refuse(seen.entry.page, seen.bucket, seen.Rate, price, seen.was, now)
+	seen.shard.refuse(seen.entry.page, seen.bucket, seen.Rate, seen.price, seen.was, now)
 }
 
 // Clock is what GiveBack reads the time from: a limiter.Clock.
@@ -115,13 +127,12 @@ func (t *Table) GiveBack(seen *Sight, clock Clock) {
 	if c.entry.slab != seen.entry.slab {
 		return
 	}
-	price, b := seen.Rate.Price(seen.cost), seen.bucket
-	others := c.entry.givenBack.Load() - seen.before
+	b, others := seen.bucket, c.entry.givenBack.Load()-seen.before
 	for {
 		was := b.arrival.Load()
 		//mutant:zero what-was-earned-since-is-given-back-too
 		now := clock.Monotonic() // Read after arrival: no take that it has in it is later.
-		amount := min(price, seen.TAT-now-others)
+		amount := min(seen.price, seen.TAT-now-others)
 		if amount <= 0 {
 			return
 		}

@@ -73,14 +73,12 @@ func (s *slab) find(hash uint64, clientID string) *Bucket {
 		controls := s.controls(g).Load()
 		for match := zeroBytes(controls ^ control); match != 0; match &= match - 1 {
 			b := s.slot(g, match)
-			switch length := b.length(); {
-			case length == long:
+			if length := b.length(); length == uint64(n) {
+				if f, l := ends(&b.id[0], n); f == first && l == last && b.arrival.Load() != dead {
+					return b
+				}
+			} else if length == long {
 				return s.findAny(hash, clientID)
-			case length != uint64(n):
-				continue
-			}
-			if f, l := ends(&b.id[0], n); f == first && l == last && b.arrival.Load() != dead {
-				return b
 			}
 		}
 		if controls&msbs != msbs { // An empty slot ends the probe sequence.
@@ -89,6 +87,18 @@ func (s *slab) find(hash uint64, clientID string) *Bucket {
 		g = s.following(g)
 	}
 	return nil
+}
+
+// likely is the bucket that find compares first; nil if it isn't in the first group.
+func (s *slab) likely(hash uint64) *Bucket {
+	g := s.probe(hash)
+	match := zeroBytes(s.controls(g).Load() ^ controlByte(hash)*lsbs)
+	if match == 0 {
+		return nil
+	}
+	b := s.slot(g, match)
+	constant(&b.marks) // This has the processor fetch it.
+	return b
 }
 
 // findAny is find for every length of client_ids, and for long buckets.
