@@ -80,12 +80,12 @@ func TestConditionsOfBucketCalls(t *testing.T) {
 // An operator that waited for another one's write isn't let through by a look before it.
 func TestConditionsAreHeldWithTheWrite(t *testing.T) {
 	r, _, _ := startLimiter(t)
-	made := r.do(t, request{method: "PUT", target: "/buckets/a", body: `{"capacity":1}`})
+	read := r.do(t, request{method: "PUT", target: "/buckets/a", body: `{"capacity":1}`}).get("ETag")
 	won := make(chan int, 8)
 	for i := range cap(won) {
 		go func() {
 			body := `{"capacity":` + string(rune('2'+i)) + `}`
-			won <- r.do(t, request{method: "PATCH", target: "/buckets/a", body: body, header: []string{"If-Match: " + made.get("ETag")}}).status
+			won <- r.do(t, request{method: "PATCH", target: "/buckets/a", body: body, header: []string{"If-Match: " + read}}).status
 		}()
 	}
 	counts := map[int]int{}
