@@ -21,9 +21,10 @@ const never = "1/100h"
 // operator writes buckets by the admin API, one write at a time, and knows what each of them must
 // be.
 type operator struct {
-	t   *testing.T // the round's
-	rng *rand.Rand
-	ids []string
+	t     *testing.T // the round's
+	rng   *rand.Rand
+	limit string
+	ids   []string
 	// promised is what a bucket may be: one state, or several after a write without a response or
 	// with a 503 that it is in doubt.
 	promised map[string][]*managed
@@ -35,8 +36,8 @@ type operator struct {
 	acknowledged, refused, doubted int64
 }
 
-func newOperator(name string, rng *rand.Rand, spent bool) *operator {
-	o := &operator{rng: rng, promised: map[string][]*managed{}, spent: spent}
+func newOperator(name, limit string, rng *rand.Rand, spent bool) *operator {
+	o := &operator{rng: rng, limit: limit, promised: map[string][]*managed{}, spent: spent}
 	for i := range 8 {
 		id := fmt.Sprintf("%s-%d", name, i)
 		o.ids = append(o.ids, id)
@@ -75,11 +76,11 @@ func (o *operator) write(admin string) (over bool) {
 func (o *operator) choose(id string, isManaged bool) (method, path, body string, next *managed) {
 	next = &managed{capacity: 1 + o.rng.Int64N(1000)}
 	next.tokens = o.rng.Int64N(next.capacity + 1)
-	path = "/buckets/" + id
+	path = o.path(id)
 	values := fmt.Sprintf(`"capacity":%d,"tokens":%d,"refill":%q`, next.capacity, next.tokens, never)
 	switch n := o.rng.IntN(4); {
 	case n == 0 && !isManaged:
-		return "POST", "/buckets", fmt.Sprintf(`{"client_id":%q,%s}`, id, values), next
+		return "POST", "/buckets", fmt.Sprintf(`{"client_id":%q,"limit":%q,%s}`, id, o.limit, values), next
 	case n == 0:
 		return "DELETE", path, "", nil
 	case n == 1 && isManaged:
@@ -88,11 +89,13 @@ func (o *operator) choose(id string, isManaged bool) (method, path, body string,
 	return "PUT", path, "{" + values + "}", next
 }
 
+func (o *operator) path(id string) string { return "/buckets/" + id + "?in=" + o.limit }
+
 // settle asks until the store knows the outcome of a write, which must be one of the two that are
 // possible.
 func (o *operator) settle(admin, id string) (over bool) {
 	for {
-		a, err := do("GET", admin+"/buckets/"+id, "")
+		a, err := do("GET", admin+o.path(id), "")
 		switch {
 		case err != nil:
 			return true
@@ -141,7 +144,7 @@ func describe(states []*managed) string {
 // verify holds every bucket against what was promised, and goes on from there.
 func (o *operator) verify(p *proxied) {
 	for _, id := range o.ids {
-		is, err := o.of(id, p.call("GET", "/buckets/"+id, ""))
+		is, err := o.of(id, p.call("GET", o.path(id), ""))
 		require.NoError(p.t, err)
 		o.promised[id] = is
 	}

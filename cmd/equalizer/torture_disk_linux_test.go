@@ -38,9 +38,9 @@ func diskScenarios() []scenario {
 			return d.path(), func(r *round, rng *rand.Rand) (mend func()) { return fullDisk(d, r, rng) }
 		}
 	}
-	scenarios := []scenario{{"bbolt, files that may not grow", "1/1h", 1.0 / 3600, false, open(openFileLimit)}}
+	scenarios := []scenario{{"bbolt, files that may not grow", mixed(), open(openFileLimit)}}
 	if mayMount() {
-		scenarios = append(scenarios, scenario{"bbolt on a full disk", "1/1h", 1.0 / 3600, false, open(openTmpfs)})
+		scenarios = append(scenarios, scenario{"bbolt on a full disk", mixed(), open(openTmpfs)})
 	}
 	return scenarios
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -113,35 +114,74 @@ func (a *account) found(f finding) (regained, bound float64, err error) {
 	return regained, bound, err
 }
 
+// accounts are a client's, by the names of the limits.
+type accounts map[string]*account
+
+// admitted notes a request that was let through, and so by each limit.
+func (all accounts) admitted(sent, received time.Time) error {
+	for limit, a := range all {
+		if err := a.admitted(sent, received); err != nil {
+			return fmt.Errorf("limit %s: %w", limit, err)
+		}
+	}
+	return nil
+}
+
+// refused notes a request that some limits refused, and that no other one was charged for.
+func (all accounts) refused(by []string, sent, received time.Time) error {
+	if len(by) == 0 {
+		return errors.New("refused by no limit")
+	}
+	for _, limit := range by {
+		a, known := all[limit]
+		if !known {
+			return fmt.Errorf("refused by limit %q, which there isn't", limit)
+		}
+		if err := a.refused(sent, received); err != nil {
+			return fmt.Errorf("limit %s: %w", limit, err)
+		}
+	}
+	return nil
+}
+
+// unanswered notes a request that may or may not have spent a token of each.
+func (all accounts) unanswered(now time.Time) {
+	for _, a := range all {
+		a.unanswered(now)
+	}
+}
+
 // ledger has the accounts of all clients.
 type ledger struct {
-	mu       sync.Mutex
-	accounts map[string]*account
+	mu      sync.Mutex
+	clients map[string]accounts
 }
 
-func (l *ledger) add(clientID string, a *account) {
+func newLedger() *ledger { return &ledger{clients: map[string]accounts{}} }
+
+func (l *ledger) add(clientID string, all accounts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.accounts[clientID] = a
+	l.clients[clientID] = all
 }
 
-func (l *ledger) account(clientID string) *account {
+func (l *ledger) of(clientID string) accounts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.accounts[clientID]
+	return l.clients[clientID]
 }
 
 // forget drops all but the clients that workers keep.
 func (l *ledger) forget(workers []*worker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	accounts := map[string]*account{}
+	clients := map[string]accounts{}
 	for _, w := range workers {
 		for _, id := range w.kept {
-			accounts[id] = l.accounts[id]
+			clients[id] = l.clients[id]
 		}
 	}
-	l.accounts = accounts
+	l.clients = clients
 }
 
 // mark is what the buckets held at most at a moment.
@@ -150,11 +190,13 @@ type mark map[*account]level
 func (l *ledger) mark() mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := make(mark, len(l.accounts))
-	for _, a := range l.accounts {
-		a.mu.Lock()
-		m[a] = a.most
-		a.mu.Unlock()
+	m := mark{}
+	for _, all := range l.clients {
+		for _, a := range all {
+			a.mu.Lock()
+			m[a] = a.most
+			a.mu.Unlock()
+		}
 	}
 	return m
 }
@@ -180,9 +222,9 @@ func TestLedger(t *testing.T) {
 		}
 	}
 	after := func(spent, unstored int, slack time.Duration, seconds, tokens float64) (regained float64, err error) {
-		l := &ledger{accounts: map[string]*account{}}
+		l := newLedger()
 		a := newAccount(10, 1, slack, at(0))
-		l.add("a", a)
+		l.add("a", accounts{"default": a})
 		spend(a, spent)
 		l.mark().store()
 		spend(a, unstored)
@@ -232,4 +274,18 @@ func TestLedger(t *testing.T) {
 	a.unanswered(at(0.5))
 	assert.NoError(t, a.refused(at(0.5), at(1)))
 	assert.InDelta(t, 1.5, a.when(a.most, at(1)), grain, "a refusal tells that there was less than a token")
+}
+
+// A request is in the accounts of all limits, and a refusal in those of the limits that refused.
+func TestLedgerOfSeveralLimits(t *testing.T) {
+	now := time.Now()
+	all := accounts{"a": newAccount(3, 0, 0, now), "b": newAccount(1, 0, 0, now)}
+	assert.NoError(t, all.admitted(now, now))
+	assert.NoError(t, all.refused([]string{"b"}, now, now))
+	assert.ErrorContains(t, all.refused([]string{"b", "a"}, now, now), "limit a: refused with 2.000 tokens at least")
+	assert.ErrorContains(t, all.refused(nil, now, now), "by no limit")
+	assert.ErrorContains(t, all.refused([]string{"c"}, now, now), "which there isn't")
+	assert.ErrorContains(t, all.admitted(now, now), "limit b: admitted with 0.000 tokens at most")
+	all.unanswered(now)
+	assert.NoError(t, all.refused([]string{"a"}, now, now))
 }

@@ -6,8 +6,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +17,6 @@ import (
 )
 
 const (
-	limitCapacity = 60
 	// clientWorkers each have clients of their own.
 	clientWorkers = 6
 	// kept is how many clients of each kind each of them has in all rounds. Every eighth of its
@@ -27,12 +26,13 @@ const (
 
 // victims are the clients and the operators of a scenario, over all its rounds.
 type victims struct {
-	rng       *rand.Rand
-	scenario  scenario
-	ledger    *ledger
-	workers   []*worker
-	operators []*operator
-	result    *tortureResult
+	rng      *rand.Rand
+	scenario scenario
+	ledger   *ledger
+	workers  []*worker
+	idle     *operator   // clients never spend from its buckets
+	busy     []*operator // of each limit
+	result   *tortureResult
 }
 
 // worker is a goroutine's clients.
@@ -44,15 +44,19 @@ type worker struct {
 }
 
 func newVictims(s scenario, rng *rand.Rand, result *tortureResult) *victims {
-	v := &victims{rng: rng, scenario: s, ledger: &ledger{accounts: map[string]*account{}}, result: result}
+	v := &victims{rng: rng, scenario: s, ledger: newLedger(), result: result}
 	for i := range clientWorkers {
 		v.workers = append(v.workers, v.newWorker(fmt.Sprintf("worker-%d", i)))
 	}
-	for i, spent := range []bool{false, true} {
-		v.operators = append(v.operators, newOperator(fmt.Sprintf("operator-%d", i), v.seeded(), spent || s.strict))
+	v.idle = newOperator("operator-idle", s.limits[0].name, v.seeded(), s.limits[0].strict)
+	for _, l := range s.limits {
+		v.busy = append(v.busy, newOperator("operator-"+l.name, l.name, v.seeded(), true))
 	}
 	return v
 }
+
+// operators are all of them.
+func (v *victims) operators() []*operator { return append(slices.Clone(v.busy), v.idle) }
 
 // seeded is a goroutine's own source of random numbers.
 func (v *victims) seeded() *rand.Rand { return rand.New(rand.NewPCG(v.rng.Uint64(), v.rng.Uint64())) }
@@ -62,7 +66,7 @@ func (v *victims) newWorker(name string) *worker {
 	for i := range kept {
 		for _, k := range v.kinds() {
 			w.kept = append(w.kept, w.keep(k, i))
-			v.ledger.add(w.keep(k, i), v.account(k))
+			v.ledger.add(w.keep(k, i), v.accounts(k))
 		}
 	}
 	return w
@@ -71,41 +75,48 @@ func (v *victims) newWorker(name string) *worker {
 // keep is the name of a client.
 func (w *worker) keep(k kind, i int) string { return fmt.Sprintf("%s-%s-%d", w.name, k.name, i) }
 
-// kind is the kind of a client's bucket: with the limit's defaults, or with settings that an
-// operator gave it once.
+// kind is the kind of a client: one with the defaults of all limits, or one to which an operator
+// gave settings under a limit once.
 type kind struct {
 	name     string
+	limit    string // "": it has defaults only
 	capacity int64
 	refill   string
 	rate     float64 // the same in tokens a second
-	managed  bool
 }
 
+// kinds are the defaults first, and then both slow and fast buckets under each limit.
 func (v *victims) kinds() []kind {
-	return []kind{
-		{"default", limitCapacity, v.scenario.refill, v.scenario.rate, false},
-		{"slow", 500, never, 0, true},
-		{"fast", 100, "100/s", 100, true},
+	kinds := []kind{{name: "default"}}
+	for _, l := range v.scenario.limits {
+		kinds = append(kinds,
+			kind{"slow-" + l.name, l.name, 500, never, 0},
+			kind{"fast-" + l.name, l.name, 100, "100/s", 100},
+		)
 	}
+	return kinds
 }
 
-func (v *victims) account(k kind) *account {
-	slack := flushInterval
-	if k.managed {
-		slack = 0 // managed buckets are always stored
+func (v *victims) accounts(k kind) accounts {
+	all := accounts{}
+	for _, l := range v.scenario.limits {
+		a := newAccount(float64(l.capacity), l.rate, flushInterval, time.Now())
+		if k.limit == l.name {
+			a = newAccount(float64(k.capacity), k.rate, 0, time.Now()) // managed buckets are always stored
+		}
+		a.strict = l.strict
+		all[l.name] = a
 	}
-	a := newAccount(float64(k.capacity), k.rate, slack, time.Now())
-	a.strict = v.scenario.strict
-	return a
+	return all
 }
 
 // create gives the managed clients their settings, before the first round.
 func (v *victims) create(p *proxied) {
-	managed := slices.DeleteFunc(v.kinds(), func(k kind) bool { return !k.managed })
+	managed := v.kinds()[1:]
 	for _, w := range v.workers {
 		for i := range kept * len(managed) {
 			k := managed[i%len(managed)]
-			a := p.call("PUT", "/buckets/"+w.keep(k, i/len(managed)), fmt.Sprintf(`{"capacity":%d,"refill":%q}`, k.capacity, k.refill))
+			a := p.call("PUT", "/buckets/"+w.keep(k, i/len(managed))+"?in="+k.limit, fmt.Sprintf(`{"capacity":%d,"refill":%q}`, k.capacity, k.refill))
 			require.Equal(p.t, 201, a.status, a.body)
 		}
 	}
@@ -124,7 +135,7 @@ func (v *victims) start(p *proxied) *tormentedLoad {
 	for _, w := range v.workers {
 		l.clients.Go(func() { l.spend(w) })
 	}
-	for _, o := range v.operators {
+	for _, o := range v.operators() {
 		o.t = p.t
 		l.clients.Go(func() {
 			for !o.write(p.admin) {
@@ -144,27 +155,27 @@ func (l *tormentedLoad) spend(w *worker) {
 	}
 }
 
-// choose is one of the worker's clients, with its account. A client that the operators keep
+// choose is one of the worker's clients, with its accounts. A client that the operators keep
 // changing has none.
-func (l *tormentedLoad) choose(w *worker) (clientID string, a *account) {
+func (l *tormentedLoad) choose(w *worker) (clientID string, all accounts) {
 	switch n := w.rng.IntN(16); {
 	case n == 0:
-		o := l.operators[1]
+		o := l.busy[w.rng.IntN(len(l.busy))]
 		return o.ids[w.rng.IntN(len(o.ids))], nil
 	case n < 3:
 		w.fresh++
 		clientID = fmt.Sprintf("%s-fresh-%d", w.name, w.fresh)
-		a = l.account(l.kinds()[0])
-		l.ledger.add(clientID, a)
-		return clientID, a
+		all = l.accounts(l.kinds()[0])
+		l.ledger.add(clientID, all)
+		return clientID, all
 	}
 	clientID = w.kept[w.rng.IntN(1+w.rng.IntN(len(w.kept)))] // the first ones more than the last
-	return clientID, l.ledger.account(clientID)
+	return clientID, l.ledger.of(clientID)
 }
 
 // request sends a request, and notes its outcome.
 func (l *tormentedLoad) request(client *http.Client, w *worker) (alive bool) {
-	clientID, a := l.choose(w)
+	clientID, all := l.choose(w)
 	req, err := http.NewRequest("GET", l.proxy+"/", nil)
 	if !assert.NoError(l.t, err) {
 		return false
@@ -172,36 +183,38 @@ func (l *tormentedLoad) request(client *http.Client, w *worker) (alive bool) {
 	req.Header.Set("X-Client", clientID)
 	sent := time.Now()
 	resp, err := client.Do(req)
+	var body []byte
 	if err == nil {
-		_, err = io.Copy(io.Discard, resp.Body)
+		body, err = io.ReadAll(resp.Body)
 		resp.Body.Close()
 	}
 	if err != nil {
-		if a != nil {
-			a.unanswered(time.Now())
-		}
+		all.unanswered(time.Now())
 		assert.True(l.t, l.killing.Load(), "a request broke: %v", err)
 		return false
 	}
-	return assert.NoError(l.t, l.note(resp.StatusCode, a, sent, time.Now()), "client %s", clientID)
+	return assert.NoError(l.t, l.note(resp.StatusCode, body, all, sent, time.Now()), "client %s", clientID)
 }
 
-func (l *tormentedLoad) note(status int, a *account, sent, received time.Time) error {
+func (l *tormentedLoad) note(status int, body []byte, all accounts, sent, received time.Time) error {
 	switch {
-	case status != 200 && status != 429:
-		return fmt.Errorf("got %d; want 200 or 429", status)
 	case status == 200:
 		l.result.admitted.Add(1)
-	default:
-		l.result.refused.Add(1)
+		return all.admitted(sent, received)
+	case status != 429:
+		return fmt.Errorf("got %d; want 200 or 429", status)
 	}
-	switch {
-	case a == nil:
+	l.result.refused.Add(1)
+	var refusal struct {
+		By []string `json:"violated-policies"`
+	}
+	if err := json.Unmarshal(body, &refusal); err != nil {
+		return fmt.Errorf("a 429: %w: %s", err, body)
+	}
+	if all == nil {
 		return nil
-	case status == 200:
-		return a.admitted(sent, received)
 	}
-	return a.refused(sent, received)
+	return all.refused(refusal.By, sent, received)
 }
 
 // watchFlushes finds out what is certainly stored. Once two more flushes than at some moment have
@@ -255,39 +268,46 @@ func (v *victims) verify(p *proxied) {
 	sent := time.Now()
 	buckets := p.listing()
 	received := time.Now()
-	for id, a := range v.ledger.accounts {
-		b, there := buckets[id]
-		if !there && v.scenario.strict {
-			continue // it starts empty, or has what it had: the ledger goes on
+	for id, all := range v.ledger.clients {
+		for limit, a := range all {
+			b, there := buckets[place{id, limit}]
+			if !there && a.strict {
+				continue // it starts empty, or has what it had: the ledger goes on
+			}
+			if !there {
+				b.Tokens = int64(a.capacity)
+			}
+			regained, bound, err := a.found(finding{float64(b.Tokens), sent, received})
+			require.NoError(p.t, err, "client %s, limit %s", id, limit)
+			v.result.found(regained, bound)
 		}
-		if !there {
-			b.Tokens = int64(a.capacity)
-		}
-		regained, bound, err := a.found(finding{float64(b.Tokens), sent, received})
-		require.NoError(p.t, err, "client %s", id)
-		v.result.found(regained, bound)
 	}
-	for _, o := range v.operators {
+	for _, o := range v.operators() {
 		o.verify(p)
 	}
 	v.ledger.forget(v.workers)
 }
 
+// place names a bucket.
+type place struct{ clientID, limit string }
+
 // listing is every bucket that exists.
-func (p *proxied) listing() map[string]bucket {
+func (p *proxied) listing() map[place]bucket {
 	p.t.Helper()
-	all := map[string]bucket{}
-	for after := ""; ; {
-		var page []bucket
-		a := p.call("GET", "/buckets?limit=1000"+after, "")
+	all := map[place]bucket{}
+	for target := "/buckets?limit=1000"; target != ""; {
+		var page []struct {
+			bucket
+			Limit string `json:"limit"`
+		}
+		a := p.call("GET", target, "")
 		require.Equal(p.t, 200, a.status, a.body)
 		require.NoError(p.t, json.Unmarshal([]byte(a.body), &page))
 		for _, b := range page {
-			all[b.ClientID] = b
+			all[place{b.ClientID, b.Limit}] = b.bucket
 		}
-		if len(page) < 1000 {
-			return all
-		}
-		after = "&after=" + url.QueryEscape(page[len(page)-1].ClientID)
+		next, _, _ := strings.Cut(a.header.Get("Link"), ">")
+		target = strings.TrimPrefix(next, "<")
 	}
+	return all
 }

@@ -7,6 +7,8 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,12 +34,39 @@ func tormentFlags() {
 // scenario is a way to torment a process and its store.
 type scenario struct {
 	name string
-	// refill is the limit's. A fast one has buckets that the flush needn't store.
-	refill string
-	rate   float64 // the same in tokens a second
-	strict bool    // store.durability
+	// limits are those that each request is under.
+	limits []tormentedLimit
 	// open makes a store for all rounds, and returns what is done to it in each of them.
 	open func(t *testing.T) (store string, s strain)
+}
+
+// tormentedLimit is a limit of a scenario.
+type tormentedLimit struct {
+	name     string
+	capacity int64
+	refill   string
+	rate     float64 // the same in tokens a second
+	strict   bool    // its durability
+}
+
+// mixed are three limits with what can be different in limits: how soon their buckets are full
+// again, and what a crash may give back. Buckets of the first limit are often full within a flush
+// interval, and then needn't be stored. A strict limit is a fast one, since each crash may leave
+// its buckets empty.
+func mixed() []tormentedLimit {
+	return []tormentedLimit{
+		{"default", 60, "20/s", 20, false},
+		{"strict", 80, "25/s", 25, true},
+		{"slow", 200, "1/1h", 1.0 / 3600, false},
+	}
+}
+
+func allStrict() []tormentedLimit {
+	limits := mixed()[:2]
+	for i := range limits {
+		limits[i].strict = true
+	}
+	return append(limits, tormentedLimit{"third", 100, "40/s", 40, true})
 }
 
 // strain is what happens in a round, after which the process is killed. mend is called when it is
@@ -46,11 +75,11 @@ type strain func(r *round, rng *rand.Rand) (mend func())
 
 func scenarios() []scenario {
 	return append([]scenario{
-		{"bbolt", "20/s", 20, false, plainBolt},
-		{"bbolt, strict", "20/s", 20, true, plainBolt},
-		{"PostgreSQL", "20/s", 20, false, plainPostgres},
-		{"PostgreSQL, strict", "20/s", 20, true, plainPostgres},
-		{"PostgreSQL that crashes", "1/1h", 1.0 / 3600, false, crashingPostgres},
+		{"bbolt", mixed(), plainBolt},
+		{"bbolt, all strict", allStrict(), plainBolt},
+		{"PostgreSQL", mixed(), plainPostgres},
+		{"PostgreSQL, all strict", allStrict(), plainPostgres},
+		{"PostgreSQL that crashes", mixed(), crashingPostgres},
 	}, diskScenarios()...)
 }
 
@@ -81,8 +110,7 @@ func (s scenario) run(t *testing.T, seed uint64, rounds int, result *tortureResu
 	store, strain := s.open(t)
 	_, flags := startBackends(t, 1)
 	v := newVictims(s, rng, result)
-	args := free(append(flags, "--key", "header:X-Client", "--secret=false", "--capacity", fmt.Sprint(limitCapacity),
-		"--refill", s.refill, "--store", store, "-c", writeFile(t, s.file()))...)
+	args := free(append(flags, "--store", store, "-c", writeFile(t, s.file()))...)
 	p := launch(t, args...)
 	v.create(p)
 	p.stop()
@@ -94,7 +122,7 @@ func (s scenario) run(t *testing.T, seed uint64, rounds int, result *tortureResu
 	p = launch(t, args...)
 	v.verify(p)
 	p.stop()
-	result.end(v.operators)
+	result.end(v.operators())
 }
 
 // flushInterval is short, so that many kills come in the middle of a flush.
@@ -102,18 +130,33 @@ const flushInterval = 100 * time.Millisecond
 
 // file is the configuration, without what flags say.
 func (s scenario) file() string {
-	durability := "interval"
-	if s.strict {
-		durability = "strict"
-	}
-	return fmt.Sprintf(`
+	var file strings.Builder
+	fmt.Fprintf(&file, `
 [store]
 flush_interval = %q
 timeout = "2s"
-durability = %q
 [log]
 access = false
-`, flushInterval, durability)
+`, flushInterval)
+	var names []string
+	for _, l := range s.limits {
+		names = append(names, strconv.Quote(l.name))
+		durability := "interval"
+		if l.strict {
+			durability = "strict"
+		}
+		fmt.Fprintf(&file, `
+[limits.%s]
+key = "header:X-Client"
+trusted_header = true
+secret = false
+capacity = %d
+refill = %q
+durability = %q
+`, l.name, l.capacity, l.refill, durability)
+	}
+	fmt.Fprintf(&file, "\n[[routes]]\npool = \"default\"\nlimits = [%s]\n", strings.Join(names, ", "))
+	return file.String()
 }
 
 // round is a process from its start to its kill.
