@@ -14,8 +14,10 @@ type Status struct {
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	Limit         *string `json:"limit"`
 	// Store and Buckets are null if nothing is limited.
-	Store    *StoreStatus   `json:"store"`
-	Buckets  *BucketsStatus `json:"buckets"`
+	Store   *StoreStatus   `json:"store"`
+	Buckets *BucketsStatus `json:"buckets"`
+	// Limits are what Buckets has, by limit. GET /limits has their settings.
+	Limits   []LimitStatus  `json:"limits"`
 	Requests RequestsStatus `json:"requests"`
 	Log      LogStatus      `json:"log"`
 	Runtime  RuntimeStatus  `json:"runtime"`
@@ -41,7 +43,7 @@ type StoreStatus struct {
 	LagSeconds float64 `json:"lag_seconds"`
 }
 
-// BucketsStatus is how full the table of buckets is.
+// BucketsStatus is how full the tables of buckets are.
 type BucketsStatus struct {
 	// Count is how many are in memory, and Managed how many of them an operator wrote.
 	Count   int64 `json:"count"`
@@ -49,6 +51,14 @@ type BucketsStatus struct {
 	// Max is max_buckets. OverflowTakes counts the requests that shared a bucket past it.
 	Max           int64 `json:"max"`
 	OverflowTakes int64 `json:"overflow_takes"`
+}
+
+// LimitStatus is how full the table of one limit is.
+type LimitStatus struct {
+	Name string `json:"name"`
+	BucketsStatus
+	// Dirty counts the buckets with spending that isn't stored yet.
+	Dirty int64 `json:"dirty"`
 }
 
 // RequestsStatus is what the data path did.
@@ -121,6 +131,9 @@ func (s *Server) status(ctx *fasthttp.RequestCtx) error {
 	status.UptimeSeconds = time.Since(s.started).Round(time.Millisecond).Seconds()
 	if len(s.sources.Limits) == 1 {
 		status.Limit = &s.sources.Limits[0].Name
+	}
+	if status.Limits == nil {
+		status.Limits = []LimitStatus{} // [] in JSON, and not null
 	}
 	return writeJSON(ctx, fasthttp.StatusOK, status)
 }

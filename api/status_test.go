@@ -20,6 +20,7 @@ func TestStatus(t *testing.T) {
 					LastFlush: Moment{time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC)},
 				},
 				Buckets:  &BucketsStatus{Count: 5, Managed: 2, Max: 10, OverflowTakes: 7},
+				Limits:   []LimitStatus{{Name: "default", BucketsStatus: BucketsStatus{Count: 5, Managed: 2, Max: 10, OverflowTakes: 7}, Dirty: 4}},
 				Requests: RequestsStatus{Total: 9, InFlight: 1, Allowed: 6, Limited: 3, Responses: ResponsesStatus{Successful: 6, ClientError: 3}},
 				Log:      LogStatus{Dropped: 8, Error: "broken pipe"},
 				Runtime:  RuntimeStatus{Goroutines: 12, HeapBytes: 3456},
@@ -40,6 +41,7 @@ func TestStatus(t *testing.T) {
 		"store": {"driver": "bolt", "up": true, "error": "", "flushes": 3, "flush_errors": 1, "flush_overruns": 2,
 			"last_flush": "2026-11-23T07:21:02.000Z", "dirty": 4, "lag_seconds": 0.25},
 		"buckets": {"count": 5, "managed": 2, "max": 10, "overflow_takes": 7},
+		"limits": [{"name": "default", "count": 5, "managed": 2, "max": 10, "overflow_takes": 7, "dirty": 4}],
 		"requests": {"total": 9, "in_flight": 1, "connections": 0, "max_connections": 0, "accept_pauses": 0, "allowed": 6, "limited": 3,
 			"responses": {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 3, "5xx": 0},
 			"bad_gateway": 0, "unavailable": 0, "gateway_timeout": 0, "client_gone": 0, "too_slow": 0,
@@ -62,6 +64,7 @@ func TestStatusWhereNothingIsLimited(t *testing.T) {
 		assert.True(t, there, member)
 		assert.Nil(t, value, member)
 	}
+	assert.Equal(t, []any{}, status["limits"])
 }
 
 func TestBackends(t *testing.T) {

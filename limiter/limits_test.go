@@ -113,7 +113,8 @@ func TestLimitsAreApart(t *testing.T) {
 
 	stats := f.Stats()
 	require.Equal(t, int64(3), stats.Buckets)
-	require.Equal(t, LimitStats{"c", Counts{Buckets: 1, Managed: 1, MaxBuckets: 1000}}, stats.Limits[2])
+	require.Equal(t, LimitStats{"a", Counts{Buckets: 1, MaxBuckets: 1000}, 1}, stats.Limits[0])
+	require.Equal(t, LimitStats{"c", Counts{Buckets: 1, Managed: 1, MaxBuckets: 1000}, 0}, stats.Limits[2])
 
 	f.restart(c, a, b) // in another order
 	require.Equal(t, int64(8), f.tokens("a", "alice"))

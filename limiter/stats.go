@@ -30,6 +30,8 @@ type Stats struct {
 type LimitStats struct {
 	Name string
 	Counts
+	// Dirty counts those of its buckets that have spending which isn't stored yet.
+	Dirty int64
 }
 
 // Counts are of buckets.
@@ -62,7 +64,7 @@ func (s *Service) Stats() Stats {
 		stats.Dirty += t.Dirty
 		since = min(since, t.DirtySince)
 		counts := Counts{t.Buckets, t.Managed, l.o.MaxBuckets, t.OverflowTakes}
-		stats.Limits = append(stats.Limits, LimitStats{l.Name(), counts})
+		stats.Limits = append(stats.Limits, LimitStats{l.Name(), counts, t.Dirty})
 		stats.add(counts)
 	}
 	if since != table.Never {

@@ -204,8 +204,16 @@ func (p *process) status() api.Status {
 		LastFlush: api.Moment{Time: s.LastFlush},
 		Dirty:     s.Dirty, LagSeconds: s.Lag.Seconds(),
 	}
-	status.Buckets = &api.BucketsStatus{Count: s.Buckets, Managed: s.Managed, Max: s.MaxBuckets, OverflowTakes: s.OverflowTakes}
+	all := bucketsStatus(s.Counts)
+	status.Buckets = &all
+	for _, l := range s.Limits {
+		status.Limits = append(status.Limits, api.LimitStatus{Name: l.Name, BucketsStatus: bucketsStatus(l.Counts), Dirty: l.Dirty})
+	}
 	return status
+}
+
+func bucketsStatus(c limiter.Counts) api.BucketsStatus {
+	return api.BucketsStatus{Count: c.Buckets, Managed: c.Managed, Max: c.MaxBuckets, OverflowTakes: c.OverflowTakes}
 }
 
 func requestsStatus(s proxy.Stats) api.RequestsStatus {
