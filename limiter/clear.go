@@ -16,6 +16,7 @@ import (
 // goes on.
 //
 // Each batch is deleted in the store first and then in memory. Other writes come between batches.
+// Each call to the store has a deadline, so ctx needs none.
 func (s *Service) DeleteManaged(ctx context.Context, limit string) (n int, err error) {
 	l := s.named[limit]
 	live, stored, err := s.managedKeys(ctx, limit, l)
@@ -32,7 +33,9 @@ func (s *Service) DeleteManaged(ctx context.Context, limit string) (n int, err e
 // managedKeys are the keys of a limit's managed buckets: of those in memory, and of those that are
 // only stored. l is nil if there is no such limit any more.
 func (s *Service) managedKeys(ctx context.Context, limit string, l *Limit) (live, stored []Key, err error) {
-	if err := s.lockForAdmin(ctx, l); err != nil {
+	locking, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
+	defer cancel()
+	if err := s.lockForAdmin(locking, l); err != nil {
 		return nil, nil, err
 	}
 	defer s.writing.unlock()

@@ -149,6 +149,47 @@ func TestDeleteManagedOfALimitThatLeftInDoubt(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
+// deadlines is a store whose calls must have a deadline, or, for a load, a context that can end.
+type deadlines struct {
+	*fakeStore
+	t *testing.T
+}
+
+func (s deadlines) Get(ctx context.Context, key Key) (Record, bool, error) {
+	_, ok := ctx.Deadline()
+	assert.True(s.t, ok, "Get")
+	return s.fakeStore.Get(ctx, key)
+}
+
+func (s deadlines) Load(ctx context.Context, namespace uint32, yield func(Record) error) error {
+	assert.NotNil(s.t, ctx.Done(), "Load")
+	return s.fakeStore.Load(ctx, namespace, yield)
+}
+
+func (s deadlines) Write(ctx context.Context, b Batch) error {
+	_, ok := ctx.Deadline()
+	assert.True(s.t, ok, "Write")
+	return s.fakeStore.Write(ctx, b)
+}
+
+// No store hangs the deletion for ever, and the write lock with it.
+func TestDeleteManagedHasDeadlines(t *testing.T) {
+	f := newLimitsFixture(t, limitNamed("a", "ip"), limitNamed("b", "ip"))
+	f.create("b", "alice", Change{})
+	f.restart(limitNamed("a", "ip"))
+	f.create("a", "alice", Change{})
+	f.Service.store = deadlines{f.store, t}
+	f.store.hook(func(Batch) error { return ErrInDoubt })
+	_, err := f.DeleteManaged(context.Background(), "a")
+	require.ErrorIs(t, err, ErrInDoubt)
+	f.store.hook(nil)
+	for _, limit := range []string{"a", "b"} {
+		n, err := f.DeleteManaged(context.Background(), limit)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	}
+}
+
 // A bucket that an operator gave up between two batches isn't touched again.
 func TestDeleteManagedLeavesWhatIsUnmanagedMeanwhile(t *testing.T) {
 	f := newLimitsFixture(t, limitNamed("a", "ip"))

@@ -121,6 +121,8 @@ func (s *Service) begun() (all []Namespace) {
 		if n := &s.left[i]; n.Left.IsZero() {
 			n.Left = storedTime(s.clock.Wall())
 			all = append(all, *n)
+			s.o.Logger.Info().Str("limit", n.Limit).
+				Msg("there is no such limit any more, or it has another key: its former buckets stay in the store for now")
 		}
 	}
 	return all
