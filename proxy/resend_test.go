@@ -52,11 +52,12 @@ func TestResendAfterFailedConnect(t *testing.T) {
 	assert.EqualValues(t, 1, p.Stats().Retries)
 }
 
-// A backend that can't be reached takes no part of the body, so the client's connection goes on: the
-// body goes to the next backend, or is skipped behind the 502.
+// A backend that can't be reached takes no part of the body, so the client's connection goes on.
+// The body goes to the next backend, or is skipped behind the 502.
 func TestFailedConnectKeepsTheClient(t *testing.T) {
 	const size = 20_000
-	body, behind := strings.Repeat("x", size), "GET /behind HTTP/1.1\r\nHost: x\r\n\r\n"
+	const behind = "GET /behind HTTP/1.1\r\nHost: x\r\n\r\n"
+	body := strings.Repeat("x", size)
 	asked := make(chan struct{})
 	b := startBackend(t, func(c *conn, _ int) {
 		_, err := c.br.Peek(len("POST"))
