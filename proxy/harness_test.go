@@ -22,6 +22,7 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
 )
@@ -122,6 +123,18 @@ func run(t testing.TB, p *Proxy, pool *fakePool) (addr string) {
 func shutDown(ctx context.Context, p *Proxy) error {
 	err := p.Close(ctx)
 	return cmp.Or(p.Wait(ctx), err)
+}
+
+// streamsTo is proxyTo with streams that wrap makes. Connections end with their request.
+func streamsTo(t *testing.T, addr string, wrap func(*h1.Turn) Stream) *proxied {
+	t.Helper()
+	s, pool, log := settings(), poolOf(t, connectionSettings(), addr), &logBuffer{}
+	p := s.proxy(pool, nil, zerolog.New(log))
+	p.http1 = h1.NewServer(
+		h1.Settings{MaxHeader: s.MaxHeader, Contain: p.record.Contain, WantsClose: func() bool { return true }},
+		func(turn *h1.Turn) h1.Handler { return newRequest(&p.shared, wrap(turn)) },
+	)
+	return &proxied{Proxy: p, t: t, addr: run(t, p, pool), pool: pool, log: log}
 }
 
 // proxyTo starts a proxy with one backend per address.

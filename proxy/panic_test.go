@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -89,7 +88,8 @@ func TestPanicsAnywhere(t *testing.T) {
 					c.send(k.late)
 				}
 			})
-			p, left := brittleProxyTo(t, b.addr)
+			var left atomic.Int64
+			p := streamsTo(t, b.addr, func(turn *h1.Turn) Stream { return brittleStream{turn, &left} })
 			for nth := int64(1); ; nth++ {
 				left.Store(nth)
 				c := p.dial()
@@ -107,20 +107,6 @@ func TestPanicsAnywhere(t *testing.T) {
 			}
 		})
 	}
-}
-
-// brittleProxyTo starts a proxy whose streams panic at the call at which left comes to 0.
-func brittleProxyTo(t *testing.T, addr string) (_ *proxied, left *atomic.Int64) {
-	t.Helper()
-	left = new(atomic.Int64)
-	s, pool, log := settings(), poolOf(t, connectionSettings(), addr), &logBuffer{}
-	p := s.proxy(pool, nil, zerolog.New(log))
-	p.http1 = h1.NewServer(
-		// Connections end with their request, which is a request's last word on success.
-		h1.Settings{MaxHeader: s.MaxHeader, Contain: p.record.Contain, WantsClose: func() bool { return true }},
-		func(turn *h1.Turn) h1.Handler { return newRequest(&p.shared, brittleStream{turn, left}) },
-	)
-	return &proxied{Proxy: p, t: t, addr: run(t, p, pool), pool: pool, log: log}, left
 }
 
 // awaitIdle waits until nothing is left of any request.
