@@ -5,8 +5,8 @@
 //
 // A request is a Stream on a client's side: h1.Turn. Its steps (pipeline.go) are functions that
 // return an error: read, admit, forward, relay. An error is an *outcome.Failure or an
-// *http1.Refusal, and finish alone answers it, counts and logs. All that a request is served by, it
-// takes from one Snapshot, which it reads once at its beginning.
+// *http1.Refusal, and finish alone answers it, counts and logs. A request reads one Snapshot at its
+// beginning, which has all the settings that it is served by.
 //
 // # A backend's connection
 //

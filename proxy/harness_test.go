@@ -173,7 +173,7 @@ type fakePool struct {
 	backends []*balancer.Backend
 	// balancers has the pool, if there are backends.
 	balancers []*balancer.Pool
-	// none says that no backend is fit.
+	// none reports whether no backend is healthy.
 	none atomic.Bool
 	// panics has Pick panic.
 	panics atomic.Bool
@@ -314,7 +314,7 @@ func serveOn(t *testing.T, ln net.Listener, serve func(c *conn, nth int)) *backe
 	return b
 }
 
-// answering is a backend that gives each request the same answer and notes what it got.
+// answering is a backend that gives each request the same response and notes what it got.
 func answering(t *testing.T, answer string) (*backend, *requests) {
 	t.Helper()
 	var got requests
@@ -434,7 +434,7 @@ func (c *conn) expectEnd() {
 	require.Empty(c.t, string(rest))
 }
 
-// answer is an answer as a client reads it.
+// answer is a response as a client reads it.
 type answer struct {
 	*http.Response
 	body string
@@ -442,7 +442,7 @@ type answer struct {
 	err error
 }
 
-// readAnswer reads the answer to a request with this method.
+// readAnswer reads the response to a request with this method.
 func (c *conn) readAnswer(method string) answer {
 	c.t.Helper()
 	require.NoError(c.t, c.SetReadDeadline(time.Now().Add(patience)))
@@ -452,7 +452,7 @@ func (c *conn) readAnswer(method string) answer {
 	return answer{resp, string(body), err}
 }
 
-// do sends a request, raw, and reads the answer, past interim ones.
+// do sends a request, raw, and reads the response, past interim ones.
 func (c *conn) do(request string) answer {
 	c.t.Helper()
 	require.True(c.t, c.send(request))
@@ -464,7 +464,7 @@ func (c *conn) do(request string) answer {
 	}
 }
 
-// isProblem checks that the answer is a problem of ours, and keeps the backends to itself.
+// isProblem checks that the response is a problem of ours, and keeps the backends to itself.
 func (p *proxied) isProblem(a answer, status int, name string) {
 	p.t.Helper()
 	require.Equal(p.t, status, a.StatusCode, a.body)
