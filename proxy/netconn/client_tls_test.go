@@ -394,6 +394,6 @@ func TestCutByTLS(t *testing.T) {
 		c.Body(false)
 		theirs.NetConn().Close()
 		_, err = c.Read(make([]byte, 1))
-		assert.True(t, errors.Is(err, errCut), "%v", err)
+		assert.True(t, errors.Is(err, errClientCut), "%v", err)
 	})
 }
