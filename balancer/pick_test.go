@@ -90,8 +90,8 @@ func TestRetryWithoutAnother(t *testing.T) {
 	}
 }
 
-// What one backend drops goes to the others by weight, exactly; and neither that nor the first
-// attempts are changed by what comes in between.
+// What one backend drops goes to the others by weight, exactly. First attempts in between don't
+// change that, and it doesn't change them.
 func TestRetriesKeepRoundRobinExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		weights := genWeights(t)

@@ -42,7 +42,7 @@ func lean(t testing.TB, answer string) string {
 	return ln.Addr().String()
 }
 
-// leanClient returns what sends a request and reads the answer without allocating.
+// leanClient returns what sends a request and reads the response without allocating.
 func leanClient(t testing.TB, addr, request string) func() {
 	c, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
@@ -61,7 +61,7 @@ func leanClient(t testing.TB, addr, request string) func() {
 	}
 }
 
-// exercise returns what sends the request through a proxy to a backend with the answer.
+// exercise returns what sends the request through a proxy to a backend with the response.
 func exercise(t testing.TB, answer, request string, l aLimiter, log bool) func() {
 	s := settings()
 	s.AccessLog = log

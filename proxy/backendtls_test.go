@@ -100,7 +100,7 @@ func TestTLSConnectionsAreKept(t *testing.T) {
 	assert.Zero(t, p.Stats().Retries)
 }
 
-// An answer that goes up to the end of its connection is whole if TLS says that this is the end.
+// A response that goes up to the end of its connection is whole if TLS says that this is the end.
 func TestTLSEndOfAnAnswer(t *testing.T) {
 	f := func(end func(*tls.Conn), whole bool) {
 		t.Helper()

@@ -80,7 +80,7 @@ func TestIdleClients(t *testing.T) {
 	assert.EqualValues(t, 1, p.Stats().Total)
 }
 
-// A client that doesn't take its answer is cut off, which is not the backend's fault.
+// A client that doesn't take its response is cut off, which is not the backend's fault.
 func TestClientThatDoesNotRead(t *testing.T) {
 	ended := make(chan bool)
 	b := startBackend(t, func(c *conn, _ int) {
@@ -155,7 +155,7 @@ func TestLimitedRequests(t *testing.T) {
 	p.isProblem(c.do(request), 429, "quota")
 }
 
-// A panic is one request's end, with a 500, or with a cut if its answer had begun.
+// A panic is one request's end, with a 500, or with a cut if its response had begun.
 func TestPanics(t *testing.T) {
 	b, _ := answering(t, ok)
 	p := proxyTo(t, b.addr)
@@ -191,7 +191,7 @@ func (b *brittle) Write(p []byte) (int, error) {
 	return b.Conn.Write(p)
 }
 
-// A panic while an answer is relayed cuts the answer, and ends the request.
+// A panic while a response is relayed cuts the response, and ends the request.
 func TestPanicInAnswer(t *testing.T) {
 	for after, answer := range []string{ok, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nxxx"} {
 		b := startBackend(t, func(c *conn, _ int) {

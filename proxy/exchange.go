@@ -100,8 +100,9 @@ func (x *exchange) end(keep, failed bool) {
 	if x.attempt.Backend == nil {
 		return
 	}
-	if !x.endUpload() {
-		// The rest of the body is still to come, and nobody wants it.
+	if !x.endUpload() && x.Conn != nil {
+		// The rest of the body is still to come, and nobody wants it. If there was no connection,
+		// a retry may send the body, or the response may come from us and the body be skipped.
 		x.upload.from.Last()
 		keep = false
 	}

@@ -16,7 +16,7 @@ import (
 // What went wrong in another proxy made of fasthttp, Traefik's fastProxy. Each test names the issue
 // there, and none of these may come back here.
 
-// #11442: a HEAD waited for the body that its answer's Content-Length spoke of.
+// #11442: a HEAD waited for the body that its response's Content-Length spoke of.
 func TestFastProxy11442HeadWithLength(t *testing.T) {
 	addr := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1234567")
@@ -32,7 +32,7 @@ func TestFastProxy11442HeadWithLength(t *testing.T) {
 	assert.EqualValues(t, 1, p.Stats().Connections)
 }
 
-// #11458 and #11498: an answer that ends with the connection came out empty, or never.
+// #11458 and #11498: a response that ends with the connection came out empty, or never.
 func TestFastProxy11458AnswersWithoutLength(t *testing.T) {
 	const page = "<html>\n</html>\n"
 	for _, answer := range []string{

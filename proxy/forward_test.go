@@ -119,7 +119,7 @@ func TestBodies(t *testing.T) {
 	f("after interim answers", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"+ok, "ok", false)
 }
 
-// An HTTP/1.0 client gets an answer of known length as it is, and any other up to the connection's
+// An HTTP/1.0 client gets a response of known length as it is, and any other up to the connection's
 // end.
 func TestHTTP10Clients(t *testing.T) {
 	f := func(answer, body string, size int64) {
@@ -184,7 +184,7 @@ func TestClientCloses(t *testing.T) {
 	assert.NotContains(t, got.list()[0], "close")
 }
 
-// A client that has sent more than its last request gets the answer to that nevertheless: closing
+// A client that has sent more than its last request gets the response to that nevertheless: closing
 // with bytes unread would reset the connection, and take what the client has not read yet.
 func TestRequestsBehindTheLast(t *testing.T) {
 	for name, head := range map[string]string{
@@ -213,8 +213,8 @@ func TestRequestsBehindTheLast(t *testing.T) {
 	}
 }
 
-// Requests that are sent without waiting for answers are answered in order, whether they need more
-// of the client or not.
+// Requests that are sent without waiting for responses are answered in order, whether they need
+// more of the client or not.
 func TestPipelining(t *testing.T) {
 	b := startBackend(t, func(c *conn, _ int) {
 		for {
@@ -248,8 +248,8 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// An answer doesn't wait for the next request, even if some or all of it has come with the first:
-// neither for its answer, nor for what its client sends only when it has the first answer.
+// A response doesn't wait for the next request, even if some or all of that came with the first.
+// Its client may send the rest only when it has the first response.
 func TestPipelinedAnswersDoNotWait(t *testing.T) {
 	f := func(first, second, rest string) {
 		t.Helper()
@@ -343,7 +343,7 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// What comes after an answer is nobody's answer.
+// What comes behind a response is no client's response.
 func TestLeftoverBytesReachNobody(t *testing.T) {
 	const stray = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret"
 	f := func(method, answer string) {
@@ -366,7 +366,7 @@ func TestLeftoverBytesReachNobody(t *testing.T) {
 	f("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"+stray)
 }
 
-// Nor does what comes later, while the connection is not in use.
+// The same for what comes later, while the connection is not in use.
 func TestLateBytesReachNobody(t *testing.T) {
 	more := make(chan struct{})
 	b := startBackend(t, func(c *conn, nth int) {
@@ -388,7 +388,7 @@ func TestLateBytesReachNobody(t *testing.T) {
 	assert.EqualValues(t, 2, b.conns.Load())
 }
 
-// Backends stay hidden where their answers point to them, or to each other.
+// Backends stay hidden where their responses point to them, or to each other.
 func TestLocation(t *testing.T) {
 	b := startBackend(t, func(c *conn, _ int) {
 		for c.readRequest() != "" {

@@ -22,6 +22,7 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
 )
@@ -130,6 +131,18 @@ func shutDown(ctx context.Context, p *Proxy) error {
 	return cmp.Or(p.Wait(ctx), err)
 }
 
+// streamsTo is proxyTo with streams that wrap makes. Connections end with their request.
+func streamsTo(t *testing.T, addr string, wrap func(*h1.Turn) Stream) *proxied {
+	t.Helper()
+	s, pool, log := settings(), poolOf(t, connectionSettings(), addr), &logBuffer{}
+	p := s.proxy(pool, nil, zerolog.New(log))
+	p.http1 = h1.NewServer(
+		h1.Settings{MaxHeader: s.MaxHeader, Contain: p.record.Contain, WantsClose: func() bool { return true }},
+		func(turn *h1.Turn) h1.Handler { return newRequest(&p.shared, wrap(turn)) },
+	)
+	return &proxied{Proxy: p, t: t, addr: run(t, p, pool), pool: pool, log: log}
+}
+
 // proxyTo starts a proxy with one backend per address.
 func proxyTo(t *testing.T, addrs ...string) *proxied {
 	t.Helper()
@@ -166,7 +179,7 @@ type fakePool struct {
 	backends []*balancer.Backend
 	// balancers has the pool, if there are backends.
 	balancers []*balancer.Pool
-	// none says that no backend is fit.
+	// none reports whether no backend is healthy.
 	none atomic.Bool
 	// panics has Pick panic.
 	panics atomic.Bool
@@ -315,7 +328,7 @@ func serveOn(t *testing.T, ln net.Listener, serve func(c *conn, nth int)) *backe
 	return b
 }
 
-// answering is a backend that gives each request the same answer and notes what it got.
+// answering is a backend that gives each request the same response and notes what it got.
 func answering(t *testing.T, answer string) (*backend, *requests) {
 	t.Helper()
 	var got requests
@@ -435,7 +448,7 @@ func (c *conn) expectEnd() {
 	require.Empty(c.t, string(rest))
 }
 
-// answer is an answer as a client reads it.
+// answer is a response as a client reads it.
 type answer struct {
 	*http.Response
 	body string
@@ -443,7 +456,7 @@ type answer struct {
 	err error
 }
 
-// readAnswer reads the answer to a request with this method.
+// readAnswer reads the response to a request with this method.
 func (c *conn) readAnswer(method string) answer {
 	c.t.Helper()
 	require.NoError(c.t, c.SetReadDeadline(time.Now().Add(patience)))
@@ -453,7 +466,7 @@ func (c *conn) readAnswer(method string) answer {
 	return answer{resp, string(body), err}
 }
 
-// do sends a request, raw, and reads the answer, past interim ones.
+// do sends a request, raw, and reads the response, past interim ones.
 func (c *conn) do(request string) answer {
 	c.t.Helper()
 	require.True(c.t, c.send(request))
@@ -465,7 +478,7 @@ func (c *conn) do(request string) answer {
 	}
 }
 
-// isProblem checks that the answer is a problem of ours, and keeps the backends to itself.
+// isProblem checks that the response is a problem of ours, and keeps the backends to itself.
 func (p *proxied) isProblem(a answer, status int, name string) {
 	p.t.Helper()
 	require.Equal(p.t, status, a.StatusCode, a.body)

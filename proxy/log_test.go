@@ -158,7 +158,7 @@ func TestAccessLogOfSecretsThatCannotBeRead(t *testing.T) {
 	assert.NotContains(t, strings.Join(p.log.lines(), ""), "hush")
 }
 
-// Nor are a backend's, when it is its answer that can't be read.
+// The log has no secrets of a backend's either, if its response can't be read.
 func TestAccessLogOfBackendsSecrets(t *testing.T) {
 	for _, answer := range []string{
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Session: hush\x01\r\n\r\n",

@@ -54,6 +54,7 @@ func (r *request) finish(err error) {
 	o := &r.result
 	if err != nil {
 		o.Fail(err)
+		r.record.Failed(o)
 		r.abandon(err)
 		r.answer()
 	}

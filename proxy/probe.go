@@ -33,9 +33,9 @@ func (c *hostClient) Get(ctx context.Context, path, host string) (status int, er
 		return 0, err
 	}
 	defer func() { _ = conn.Close() }()
+	conn.Begin(nil) // It ends an Interrupt, so it comes before the first one.
 	defer context.AfterFunc(ctx, conn.Interrupt)()
 
-	conn.Begin(nil)
 	var x h1.Exchange
 	x.Init()
 	x.Begin(conn, c.maxHeader)

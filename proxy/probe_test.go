@@ -51,7 +51,7 @@ func serveProbes(t *testing.T, ln net.Listener, serve func(net.Conn)) {
 	t.Cleanup(func() { ln.Close(); <-ended })
 }
 
-// says reads a request's header and answers with those bytes.
+// says reads a request's header and responds with those bytes.
 func says(answer string) func(net.Conn) {
 	return func(conn net.Conn) {
 		readHeader(conn)
@@ -163,7 +163,7 @@ func TestProbeAsks(t *testing.T) {
 		"User-Agent: gopher-equalizer health check\r\nConnection: close\r\n\r\n", <-asked)
 }
 
-// A probe is done when the answer is, even if the backend keeps the connection open.
+// A probe is done when the response is, even if the backend keeps the connection open.
 func TestProbeWaitsForNoClose(t *testing.T) {
 	f := func(answer string) {
 		t.Helper()
@@ -185,7 +185,7 @@ func TestProbeWaitsForNoClose(t *testing.T) {
 	f("HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + strings.Repeat("x", 900_000))
 }
 
-// An answer that has begun well is one, however its body goes on; how much of that is read is
+// A response that has begun well is one, however its body goes on; how much of that is read is
 // bounded.
 func TestProbeBoundsTheBody(t *testing.T) {
 	t.Parallel() // one of these waits for its timeout

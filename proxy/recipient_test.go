@@ -10,8 +10,8 @@ import (
 	"gopher-equalizer/proxy/rewrite"
 )
 
-// Who may forward a request no further answers it, for a token of the client's: OPTIONS with what
-// it knows, TRACE without reflecting anything.
+// A proxy that may forward a request no further responds itself, and the client pays a token: to
+// OPTIONS with what it knows, to TRACE without reflecting anything.
 func TestFinalRecipient(t *testing.T) {
 	b, got := answering(t, ok)
 	l := &fakeLimiter{}

@@ -43,6 +43,7 @@ func TestRefusedRequestsAreKept(t *testing.T) {
 	const get = "GET /?token=s3cret HTTP/1.1\r\nHost: x\r\n"
 	f("GET", "field-value", "Cookie", "\x01", "xxxxxxx=\x01xxx\r\n\r\n", get+"Cookie: session=\x01abc\r\n\r\n")
 	f("GET", "field-name", "", " key: ", "x\r\nx-xxx xxx: xx", get+"X-Api key: abc\r\n\r\n")
+	f("PUT", "request-line", "", " /", "xxx /\r\n\r\n", "PUT /\r\n\r\n")
 	f("", "not-a-request", "", "\x16", "\x16\x03\x01", "\x16\x03\x01")
 	f("", "header-size", "", "", "xxxxxxxxxxxxxxxx", "GET / HTTP/1.1\r\nA: "+strings.Repeat("s", 1<<10)+strings.Repeat("s", 100))
 	f("", "request-line-size", "", "", "xxxxxxxxxxxxxxxx", "GET /"+strings.Repeat("s", 1<<10)+strings.Repeat("s", 100))

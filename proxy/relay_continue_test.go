@@ -64,8 +64,8 @@ func TestContinueIsTheBackends(t *testing.T) {
 	assert.EqualValues(t, 1, b.conns.Load(), "both connections serve on")
 }
 
-// A backend that has its answer without the body is not sent it, and the client is told that it may
-// not go on.
+// A backend that responds without the body isn't sent the body, and the client is told that the
+// connection ends.
 func TestFinalAnswerInsteadOfContinue(t *testing.T) {
 	for _, status := range []string{"401 Unauthorized", "413 Content Too Large", "417 Expectation Failed", "200 OK", "303 See Other"} {
 		for _, framing := range framings {
@@ -121,7 +121,7 @@ func TestBodyWithoutWaiting(t *testing.T) {
 	}
 }
 
-// Nor need they wait forever: some backends don't know of 100.
+// A client doesn't have to wait forever: some backends don't know of 100.
 func TestClientTiresOfWaiting(t *testing.T) {
 	waiting := make(chan struct{}, 10)
 	b := startBackend(t, func(c *conn, _ int) {

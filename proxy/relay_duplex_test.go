@@ -45,8 +45,8 @@ func echoing(t *testing.T) *backend {
 	})
 }
 
-// The client sends a piece only when it has the answer to the last one, and the first only when it
-// has the header.
+// The client sends a piece only when it has the response to the last one, and the first only when
+// it has the header.
 func TestFullDuplex(t *testing.T) {
 	b := echoing(t)
 	p := proxyTo(t, b.addr)
@@ -179,7 +179,7 @@ func noise(seed uint64, size int) []byte {
 	return b
 }
 
-// An answer that is complete before the request ends the exchange. The client gets all of it,
+// A response that is complete before the request ends the exchange. The client gets all of it,
 // whatever it still sends.
 func TestFinalAnswerEndsTheUpload(t *testing.T) {
 	large := string(noise(3, 1<<20))
@@ -237,7 +237,7 @@ func TestFinalAnswerEndsTheUpload(t *testing.T) {
 	}
 }
 
-// An answer that begins early and goes on after the request's end is like any other.
+// A response that begins early and goes on after the request's end is like any other.
 func TestAnswerOutlastsTheUpload(t *testing.T) {
 	large := strings.Repeat("x", smallBody+1)
 	begun := make(chan struct{})

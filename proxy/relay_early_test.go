@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An answer may begin, without a 100, while the client that announced to await one sends the body
-// nevertheless. Whether it is sent to its end isn't known yet then, and the connection ends with
-// the answer.
+// A response may begin, without a 100, while the client that said it would await one sends the body
+// nevertheless. Nobody knows yet whether it sends all of it, so the connection ends with the
+// response.
 func TestAnswerBeginsWhileTheBodyIsSent(t *testing.T) {
 	const size = 1 << 20
 	b := startBackend(t, func(c *conn, _ int) {

@@ -51,7 +51,7 @@ func TestAnswerHeadersStayAsTheyCame(t *testing.T) {
 	same("PUT", "HTTP/1.1 599 ", "Content-Length: 0")
 }
 
-// Each byte of an answer's body arrives before the backend sends the next one, and the header
+// Each byte of a response's body arrives before the backend sends the next one, and the header
 // before the first.
 func TestAnswersArriveByteByByte(t *testing.T) {
 	f := func(request, framing string, frame func(string) string, got func(string) string) {
@@ -114,7 +114,7 @@ func TestAnswersForHTTP10(t *testing.T) {
 	f("HTTP/1.0 200 OK\r\n\r\nok", false)
 }
 
-// framed is an answer for the property below.
+// framed is a response for the property below.
 type framed struct {
 	head, body, wire string
 	closes           bool
@@ -139,7 +139,7 @@ func anAnswer(t *rapid.T) framed {
 	return framed{"Transfer-Encoding: chunked\r\n", body, wire.String() + chunksEnd, false}
 }
 
-// However an answer is framed, and whatever pieces it comes in, every client gets the same body,
+// However a response is framed, and whatever pieces it comes in, every client gets the same body,
 // and so does the next.
 func TestAnswersWholeHoweverTheyCome(t *testing.T) {
 	type turn struct {
@@ -188,7 +188,7 @@ func TestAnswersWholeHoweverTheyCome(t *testing.T) {
 	})
 }
 
-// net/http's client complains of answers that don't end where they say.
+// net/http's client complains of responses that don't end where they say.
 func TestBodilessAnswersEndToEnd(t *testing.T) {
 	addr := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {

@@ -71,7 +71,7 @@ func TestClientGoneBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-// Nor while the backend has nothing to send.
+// The same while the backend has nothing to send.
 func TestClientGoneWhileTheBackendIsSilent(t *testing.T) {
 	f := func(framing string) {
 		t.Run("", func(t *testing.T) {
@@ -186,8 +186,7 @@ func TestNoRetryForHalfClosedClient(t *testing.T) {
 	assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures, "it did break")
 }
 
-// Nor does one that ends its side while a connection is made, which takes long. What was made is
-// kept.
+// The same for a client that ends its side while a slow connection is made. The connection is kept.
 func TestHalfClosedWhileConnecting(t *testing.T) {
 	ca := tlstest.NewCA(t)
 	server := &tls.Config{Certificates: []tls.Certificate{ca.Issue("backend.test")}}

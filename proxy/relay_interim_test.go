@@ -15,7 +15,7 @@ import (
 
 const hints = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nX-b: 1\r\nLink: </b.js>; rel=preload\r\nX-B: 2\r\n\r\n"
 
-// Hints are for the time in which the answer isn't there yet.
+// Hints are for the time in which the response isn't there yet.
 func TestInterimAnswersDoNotWait(t *testing.T) {
 	release := make(chan struct{})
 	b := startBackend(t, func(c *conn, _ int) {
@@ -43,7 +43,7 @@ func TestInterimAnswersDoNotWait(t *testing.T) {
 	assert.EqualValues(t, 1, b.conns.Load())
 }
 
-// All of them pass, in order, whether they come in one piece with the answer or not.
+// All of them pass, in order, whether they come in one piece with the response or not.
 func TestInterimAnswersInOrder(t *testing.T) {
 	interim := []string{"100 Continue", "102 Processing", "103 Early Hints", "103 Again", "199 Whatever"}
 	var all strings.Builder
@@ -94,7 +94,8 @@ func TestNoInterimAnswersForHTTP10(t *testing.T) {
 	}
 }
 
-// An interim answer has no body, so it says nothing about one, nor about the backend's connection.
+// An interim response has no body, so its fields say nothing about one, or about the backend's
+// connection.
 func TestFieldsOfInterimAnswers(t *testing.T) {
 	for _, field := range []string{"Content-Length: 38", "Transfer-Encoding: chunked", "Connection: close", "Keep-Alive: timeout=5", "Upgrade: x", "Connection: x-a\r\nX-A: b"} {
 		b, _ := answering(t, "HTTP/1.1 103 Early Hints\r\n"+field+"\r\nX-B: c\r\n\r\n"+ok)
@@ -127,7 +128,7 @@ func TestBadInterimAnswers(t *testing.T) {
 	}
 }
 
-// Behind interim answers, each client gets its own answer, and so does the next on the same
+// Behind interim responses, each client gets its own response, and so does the next on the same
 // connections.
 func TestInterimAnswersDoNotMixAnswersUp(t *testing.T) {
 	b := startBackend(t, func(c *conn, _ int) {

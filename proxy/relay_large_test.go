@@ -40,7 +40,7 @@ func TestLargeAnswers(t *testing.T) {
 	}
 }
 
-// What comes behind a large answer is nobody's.
+// What comes behind a large response belongs to no request.
 func TestLargeAnswerWithMoreBehindIt(t *testing.T) {
 	body := pattern(1 << 20)
 	b := startBackend(t, func(c *conn, _ int) {
@@ -57,7 +57,7 @@ func TestLargeAnswerWithMoreBehindIt(t *testing.T) {
 	assert.EqualValues(t, 3, b.conns.Load())
 }
 
-// A large answer that breaks off breaks the client's connection.
+// A large response that breaks off breaks the client's connection.
 func TestLargeAnswerBreaksOff(t *testing.T) {
 	body := pattern(1 << 20)
 	b := startBackend(t, func(c *conn, _ int) {

@@ -69,7 +69,7 @@ func newTransport(t testing.TB) *http.Transport {
 	return tr
 }
 
-// roundTrip sends a request to the proxy, of p.request, and reads all of the answer.
+// roundTrip sends a request to the proxy, of p.request, and reads all of the response.
 func (p *proxied) roundTrip(tr *http.Transport, req *http.Request) answer {
 	p.t.Helper()
 	resp, err := tr.RoundTrip(req)
@@ -101,7 +101,7 @@ func (c *conn) nextHead() string {
 	return head
 }
 
-// finalAnswer reads the answer behind any interim ones.
+// finalAnswer reads the response behind any interim ones.
 func (c *conn) finalAnswer(method string) answer {
 	c.t.Helper()
 	require.NoError(c.t, c.SetReadDeadline(time.Now().Add(patience)))
@@ -189,7 +189,7 @@ func (c *conn) reset() {
 	_ = c.Conn.Close()
 }
 
-// requestIDLine is what we add to answers.
+// requestIDLine is what we add to responses.
 var requestIDLine = regexp.MustCompile(`(?i)\r\nx-request-id: [^\r]*`)
 
 func withoutRequestID(head string) string { return requestIDLine.ReplaceAllString(head, "") }

@@ -240,7 +240,7 @@ func TestUpgradeNotPassedOn(t *testing.T) {
 	}
 }
 
-// Nobody asked for these, and a client could mistake what follows for its answers.
+// Nobody asked for these, and a client could mistake what follows for its responses.
 func TestUnaskedSwitch(t *testing.T) {
 	for _, request := range []string{
 		post + "\r\n",
@@ -310,7 +310,7 @@ func TestUpgradeOverTheLimit(t *testing.T) {
 	assert.Len(t, got.list(), 1)
 }
 
-// The timeouts of requests and answers are none of a tunnel's.
+// The timeouts of requests and responses are none of a tunnel's.
 func TestTunnelsOutlastOtherTimeouts(t *testing.T) {
 	b, _ := switching(t, echo)
 	s, cs := settings(), connectionSettings()

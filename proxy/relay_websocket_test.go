@@ -106,8 +106,7 @@ func TestWebSocketClosedByTheBackend(t *testing.T) {
 	assert.Equal(t, websocket.CloseError{Code: bye, Reason: "as you wish"}, closed)
 }
 
-// An ordinary request, and a refused handshake, go through the same backend's library as ordinary
-// answers.
+// An ordinary request and a refused handshake get ordinary responses from the same library.
 func TestWebSocketRefused(t *testing.T) {
 	p := proxyTo(t, serveHTTP(t, echoMessages(t)))
 	a := p.roundTrip(newTransport(t), p.request("GET", "/", nil))

@@ -52,6 +52,36 @@ func TestResendAfterFailedConnect(t *testing.T) {
 	assert.EqualValues(t, 1, p.Stats().Retries)
 }
 
+// A backend that can't be reached takes no part of the body, so the client's connection goes on.
+// The body goes to the next backend, or is skipped behind the 502.
+func TestFailedConnectKeepsTheClient(t *testing.T) {
+	const size = 20_000
+	const behind = "GET /behind HTTP/1.1\r\nHost: x\r\n\r\n"
+	body := strings.Repeat("x", size)
+	asked := make(chan struct{})
+	b := startBackend(t, func(c *conn, _ int) {
+		_, err := c.br.Peek(len("POST"))
+		assert.NoError(t, err)
+		close(asked)
+		for c.readRequest() != "" && c.send(ok) {
+		}
+	})
+	c := startProxy(t, settings(), deadBefore(t, b.addr), nil).dial()
+	require.True(t, c.send(sized(size)))
+	<-asked
+	a := c.do(body)
+	assert.Equal(t, "ok", a.body)
+	assert.False(t, a.Close, "a retry")
+	assert.Equal(t, "ok", c.do(behind).body)
+
+	p := startProxy(t, settings(), deadBefore(t), nil)
+	c = p.dial()
+	a = c.do(sized(size))
+	p.isProblem(a, 502, "backend-broken")
+	assert.False(t, a.Close, "a 502")
+	p.isProblem(c.do(body+behind), 502, "backend-broken")
+}
+
 // What was sent may be sent again if that can't do harm and nothing came back, and only once.
 func TestResendAfterBreak(t *testing.T) {
 	const yes, no = true, false

@@ -46,7 +46,7 @@ func usedAgain(t *testing.T, request, answer string) bool {
 	return b.conns.Load() == 1
 }
 
-// A connection is used again only if the next bytes on it can be nothing but the next answer.
+// A connection is used again only if the next bytes on it can be nothing but the next response.
 func TestSafeReuse(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\n"
 	const headOnly = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -99,7 +99,7 @@ func TestSafeReuse(t *testing.T) {
 	no(early("Content-Length: 4\r\n"+expecting), ok)
 }
 
-// An answer that its client didn't take is not left to the next one.
+// A response that its client didn't take is not left to the next one.
 func TestNoReuseAfterClientGone(t *testing.T) {
 	const secret = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret"
 	asked, ended := make(chan struct{}, 1), make(chan struct{}, 1)
@@ -124,7 +124,7 @@ func TestNoReuseAfterClientGone(t *testing.T) {
 	assert.EqualValues(t, 2, b.conns.Load())
 }
 
-// Whatever its backends do wrong, nobody gets an answer that isn't theirs, or half of one for a
+// Whatever its backends do wrong, nobody gets a response that isn't theirs, or half of one for a
 // whole.
 func TestNobodyGetsAnothersAnswer(t *testing.T) {
 	const clients, turns = 8, 100

@@ -83,8 +83,8 @@ func TestFirstEventWithHeader(t *testing.T) {
 	f("HTTP/1.1 200 OK\r\n\r\none", "3\r\none\r\n")
 }
 
-// The header of an answer in chunks arrives, although it came in one piece with a chunk's line, and
-// no data are there.
+// The header of a response in chunks arrives, although it came in one piece with a chunk's line,
+// and no data are there.
 func TestHeaderWithHalfAChunk(t *testing.T) {
 	for _, piece := range []string{"", "3", "3\r", "3\r\n", "3;x=y\r\n"} {
 		release := make(chan struct{})
@@ -129,7 +129,7 @@ func TestBackendBreaksInMidBody(t *testing.T) {
 	f("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n0\r\n")
 }
 
-// The backend's connection is free for others as soon as its answer was read, however slow the
+// The backend's connection is free for others as soon as its response was read, however slow the
 // client is.
 func TestSlowClientsHoldNoBackend(t *testing.T) {
 	const size = 300_000 // Less than the buffers on the way to the client hold.

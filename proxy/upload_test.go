@@ -115,7 +115,7 @@ func TestBodyTooLarge(t *testing.T) {
 	assert.Equal(t, 200, p.dial().do(chunked+"a\r\n0123456789\r\n0\r\n\r\n").StatusCode)
 }
 
-// Closing while the client still sends must not take its answer from it.
+// Closing while the client still sends must not take its response from it.
 func TestEarlyAnswerWhileUploading(t *testing.T) {
 	f := func(p *proxied, status int) {
 		t.Helper()
@@ -171,7 +171,7 @@ func TestEarlyAnswerWithoutClose(t *testing.T) {
 	transport.CloseIdleConnections()
 }
 
-// One that neither reads nor answers has as long for its answer as any other.
+// A backend that doesn't read has as long for its response as any other.
 func TestBackendTakesNoUpload(t *testing.T) {
 	release := make(chan struct{})
 	b := startBackend(t, func(c *conn, _ int) {

@@ -74,8 +74,8 @@
 // # The directory
 //
 // Page numbers have no gaps, so the xsync map of a shard is filled without mixing them and without
-// chains. It is the only thing that is ever rehashed. That takes a millisecond, during which the
-// new client waits that caused it.
+// chains. It is the only thing that is ever rehashed. That takes a millisecond, and the new client
+// that caused it waits for it.
 //
 // # Overflow
 //

@@ -85,7 +85,7 @@ func (i *incoming) ReadHead() (*http1.Request, error) {
 	case i.err == nil:
 		i.line.client.Body(i.head.Expect)
 		i.body.Begin(i.head.Size)
-	case i.head.Version == nil:
+	case i.head.Method == nil:
 		return nil, i.err
 	}
 	return &i.head, i.err

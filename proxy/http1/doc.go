@@ -10,8 +10,8 @@
 // Where two readers could see two messages, it is 400. A target with another scheme, such as
 // ftp://a/, is 501, as an unknown way to forward.
 //
-// Whom a request is for is decided once: the authority of an absolute target, otherwise Host,
-// without the colon of an empty port. All else reads Request.Host.
+// The host that a request is for is decided once: the authority of an absolute target, otherwise
+// Host, without the colon of an empty port. Everything else reads Request.Host.
 //
 // # Responses
 //

@@ -265,7 +265,7 @@ func (a *Response) noteOptions(list []byte) *Refusal {
 
 // conclude draws the conclusions from all fields. With chunks and a length the chunks count, and
 // since the backend may have meant the length, nothing else is read from the connection (RFC 9112,
-// section 6.3). Nor is it where line ends are mixed, since the backend's head may have been longer.
+// section 6.3). The same goes for mixed line ends, since the backend's head may have been longer.
 func (a *Response) conclude() *Refusal {
 	if a.crlf && a.Mended&MendedLineEnds != 0 {
 		a.closes = true

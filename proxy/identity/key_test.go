@@ -49,8 +49,8 @@ func TestParseKeyErrors(t *testing.T) {
 	f("header:caf\u00e9", "unexpected key \"header:caf\u00e9\": \"caf\u00e9\" is no header name; want one such as header:X-Api-Key")
 }
 
-// Headers that say something else than who the client is are no key, in any spelling; nor is any
-// that isn't passed on as it came.
+// A header that says something other than who the client is can't be a key, in any spelling. The
+// same goes for one that isn't passed on as it came.
 func TestHeadersThatAreNoKey(t *testing.T) {
 	for _, name := range []string{
 		"Host", "Content-Length", "transfer-encoding", "Expect", "Trailer", "Connection", "TE", "Upgrade", "Keep-Alive", "Proxy-Connection",

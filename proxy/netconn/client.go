@@ -117,7 +117,7 @@ func (all *Clients) Add(conn net.Conn, config *tls.Config) *Client {
 	c.writing.limit, c.writing.pace = all.limits.Write, &c.body.takes
 	var secure *secure
 	if config != nil {
-		secure = newSecure(conn, tls.Server, config)
+		secure = secureClient(conn, config)
 	}
 	c.goOver(conn, secure)
 	all.add(&c.Conn)

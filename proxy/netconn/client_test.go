@@ -197,6 +197,41 @@ func TestCloseIdle(t *testing.T) {
 	assert.Equal(t, "G", got, "what had come is served")
 }
 
+// delayed is a link of a goroutine that gets no processor until its deadline has passed.
+type delayed struct{ link }
+
+func (d delayed) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() {
+		<-time.After(time.Until(t))
+	}
+	return d.link.SetReadDeadline(t)
+}
+
+// What came in time is served, even if the last wait for it comes to run when its time is over.
+func TestCloseIdleOnABusyMachine(t *testing.T) {
+	serve := func(t *testing.T, c *Client, theirs net.Conn) {
+		begin(t, c, theirs, "G")
+		c.Idle()
+		c.all.CloseIdle()
+		c.link = delayed{c.link}
+		send(t, theirs, "G")
+		got, err := read(c)
+		require.NoError(t, err)
+		require.Equal(t, "G", got)
+		c.Idle()
+		_, err = read(c)
+		require.Equal(t, io.EOF, err)
+	}
+	onBothKinds(t, func(t *testing.T, of kind) {
+		c, theirs := of.client(t, ClientLimits{})
+		serve(t, c, theirs)
+	})
+	t.Run("TLS", func(t *testing.T) {
+		c, theirs := kind(newLink).clientByTLS(t, ClientLimits{})
+		serve(t, c, theirs)
+	})
+}
+
 // A request that runs when the registry closes runs to its end. The connection ends after it.
 func TestCloseIdleLeavesRequestsAlone(t *testing.T) {
 	all, c, theirs := client(t, ClientLimits{})

@@ -2,7 +2,6 @@ package netconn
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -98,7 +97,7 @@ func (b *Backend) connect(ctx context.Context) (net.Conn, *secure, error) {
 	if err != nil || b.target.TLS == nil {
 		return conn, nil, err
 	}
-	s := newSecure(conn, tls.Client, b.target.TLS)
+	s := secureBackend(conn, b.target.TLS)
 	if err := s.openBefore(ctx); err != nil {
 		_ = conn.Close() // The handshake's error says more.
 		if b.name != nil {

@@ -275,8 +275,9 @@ func TestTLSCut(t *testing.T) {
 	s.theirs.NetConn().Close()
 	expect(t, s.Backend, "half")
 	_, err := read(s)
-	assert.Equal(t, errCut, err)
-	assert.Equal(t, errCut, s.Err())
+	assert.Equal(t, errBackendCut, err)
+	assert.EqualError(t, err, "the backend closed the connection without TLS's closing alert")
+	assert.Equal(t, errBackendCut, s.Err())
 }
 
 // Each tick wakes a Write that waits, and it goes on where it was.
@@ -452,6 +453,6 @@ func TestTLSTunnelEnds(t *testing.T) {
 		}
 	}
 	f(brief, ErrTimeout, func(secured, *net.TCPConn) {})
-	f(time.Minute, errCut, func(s secured, _ *net.TCPConn) { s.theirs.NetConn().Close() })
+	f(time.Minute, errBackendCut, func(s secured, _ *net.TCPConn) { s.theirs.NetConn().Close() })
 	f(time.Minute, nil, func(s secured, theirs *net.TCPConn) { s.theirs.Close(); theirs.Close() })
 }

@@ -22,10 +22,16 @@ type secure struct {
 	has   bool
 }
 
-// newSecure makes TLS over a connection. side is tls.Client or tls.Server.
-func newSecure(conn net.Conn, side func(net.Conn, *tls.Config) *tls.Conn, config *tls.Config) *secure {
-	c := &carrier{Conn: conn}
-	return &secure{Conn: side(c, config), carrier: c}
+// secureClient makes TLS over a client's connection.
+func secureClient(conn net.Conn, config *tls.Config) *secure {
+	c := &carrier{Conn: conn, cut: errClientCut}
+	return &secure{Conn: tls.Server(c, config), carrier: c}
+}
+
+// secureBackend makes TLS over a connection to a backend.
+func secureBackend(conn net.Conn, config *tls.Config) *secure {
+	c := &carrier{Conn: conn, cut: errBackendCut}
+	return &secure{Conn: tls.Client(c, config), carrier: c}
 }
 
 // open makes the handshake.
@@ -123,15 +129,20 @@ func (s *secure) leave() {
 
 func (s *secure) bare() link { return nil }
 
-// errCut is an end without TLS's closing alert. An attacker on the way could have made it, so a
-// message that ends with its connection isn't complete then (RFC 9112, section 9.8).
-var errCut = errors.New("the connection was closed without TLS's closing alert")
+// An end without TLS's closing alert. An attacker on the way could have made it, so a message that
+// ends with its connection isn't complete then (RFC 9112, section 9.8).
+var (
+	errClientCut  = errors.New("the client closed the connection without TLS's closing alert")
+	errBackendCut = errors.New("the backend closed the connection without TLS's closing alert")
+)
 
 // carrier is the net.Conn that TLS goes over: a Conn's link, with the Conn's times. The handshake
 // of a connect goes over the net.Conn itself, as there is no Conn yet.
 type carrier struct {
 	net.Conn
 	conn *Conn
+	// cut is the error of an end without the closing alert.
+	cut error
 	// polling makes Read not wait.
 	polling bool
 	// closing reports whether only the closing alert is still written.
@@ -153,7 +164,7 @@ func (c *carrier) Read(p []byte) (n int, err error) {
 	}
 	switch {
 	case err == io.EOF:
-		err = errCut
+		err = c.cut
 	case err != nil:
 		c.err, err = err, errNothing
 	}

@@ -43,9 +43,9 @@ func (o *Outcome) write(log zerolog.Logger) {
 	line.Msg("request")
 }
 
-// describe adds what came in; of a header that could not be read, only who sent it.
+// describe adds what came in; of a request line that could not be read, only who sent it.
 func (o *Outcome) describe(dict *zerolog.Event) *zerolog.Event {
-	if h := o.Head; h != nil {
+	if h := o.Head; h != nil && h.Version != nil {
 		dict.Bytes("method", h.Method).
 			Bytes("host", http1.WithoutUserinfo(h.Host)).
 			Bytes("uri", http1.WithoutUserinfo(h.Target)).

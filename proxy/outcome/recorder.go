@@ -40,13 +40,18 @@ func (r *Recorder) Ended(o *Outcome) {
 	}
 }
 
+// Failed counts a failure that may come after the request has ended, when the rest of its response
+// is on its way. Like Ended, it comes before what the client is told.
+func (r *Recorder) Failed(o *Outcome) {
+	if o.Failure == ClientSlow {
+		r.counters.tooSlow.Add(1)
+	}
+}
+
 // Record records a request that has ended. Its line is written if access is set, or if we failed to
 // serve it.
 func (r *Recorder) Record(o *Outcome, access bool) {
 	r.Ended(o)
-	if o.Failure == ClientSlow {
-		r.counters.tooSlow.Add(1)
-	}
 	if o.Broken {
 		r.counters.cut.Add(1)
 	}

@@ -208,7 +208,7 @@ func aListIsInByteOrder(t *testing.T, place Place) {
 		key := keys[i]
 		want[key] = blob.Info{Key: key, Revision: c.put(key, strings.Repeat("x", i), blob.None), Size: i}
 	}
-	for _, prefix := range []string{"", "a", "a%", "a/", "a/1", "a_", "é", "none"} {
+	for _, prefix := range []string{"", "a", "a%", "a/", "a/1", "a_", "é", "none", "é"[:1], "a\xff", "\xffa", "a\x00"} {
 		infos := []blob.Info{}
 		for _, key := range keys {
 			if strings.HasPrefix(key, prefix) {

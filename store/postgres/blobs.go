@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -226,14 +227,21 @@ func (b *Blobs) List(ctx context.Context, prefix string) (infos []blob.Info, err
 		// The order of "C" is that of bytes, so keys that begin with the prefix come at and behind
 		// it.
 		rows, err := conn.Query(ctx, `SELECT key, revision, octet_length(value) FROM blobs
-			WHERE key >= $1 AND starts_with(key, $1) ORDER BY key`, strings.ToValidUTF8(prefix, ""))
+			WHERE key >= $1 AND starts_with(key, $1) ORDER BY key`, asText(prefix))
 		if err != nil {
 			return err
 		}
 		infos, err = pgx.CollectRows(rows, pgx.RowToStructByPos[blob.Info])
 		return err
 	})
+	infos = slices.DeleteFunc(infos, func(i blob.Info) bool { return !strings.HasPrefix(i.Key, prefix) })
 	return infos, err
+}
+
+// asText is what the server can take of a prefix. Every key that has the prefix has this one, too:
+// the prefix may end within a character, and no key has what else is left out.
+func asText(prefix string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(prefix, "\x00", ""), "")
 }
 
 // Lock implements store.Blobs. Its times are the server's.
