@@ -54,7 +54,7 @@ func (e entry) rateOf(b *Bucket, defaults *gcra.Rate) *gcra.Rate {
 // indexOf is where the rate with these settings, and of this tier, is.
 func indexOf(rates []*gcra.Rate, wanted *gcra.Rate) (index int, ok bool) {
 	for i, r := range rates {
-		if r.Settings == wanted.Settings && r.Tier == wanted.Tier {
+		if r == wanted || r.Settings == wanted.Settings && r.Tier == wanted.Tier {
 			return i, true
 		}
 	}
