@@ -118,13 +118,6 @@ func (s *fakeStore) Namespaces(context.Context) (all []Namespace, err error) {
 	return all, nil
 }
 
-// stopped is what the store says of the only limit.
-func (s *fakeStore) stopped() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.spaces[1].Stopped
-}
-
 func (s *fakeStore) Write(_ context.Context, b Batch) error {
 	s.mu.Lock()
 	onWrite := s.onWrite

@@ -74,7 +74,6 @@ func TestSeveralAreTakenOrNone(t *testing.T) {
 	assert.Zero(t, uses[1].Decision.Remaining)
 	assert.Equal(t, int64(80), uses[2].Decision.Remaining)
 	assert.Equal(t, table.Sight{}, uses[0].seen, "no bucket is held on to")
-
 }
 
 // A refusal makes no bucket, under any of the limits.

@@ -10,8 +10,8 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// The program that knew of one limit only has left a file and a dump, after the same traffic and
-// the same admin writes. MigratedRows are the rows of both, with whole tokens.
+// MigratedRows are the rows, with whole tokens, of the file and of the dump that the program which
+// knew of one limit only has left, after the same traffic and the same admin writes.
 func MigratedRows() map[string]limiter.Record {
 	hour, day := time.Hour, 24*time.Hour
 	row := func(tokens float64, managed bool, capacity, amount int64, per time.Duration) limiter.Record {
