@@ -382,6 +382,32 @@ func TestClientIDsBecomeSecretAgain(t *testing.T) {
 	check()
 }
 
+// Client_ids of a store that knew of one limit only may have become secret at the same time, or
+// before.
+func TestClientIDsOfAnOlderStoreAreSecret(t *testing.T) {
+	for _, before := range []LimitOptions{limitNamed("a", "header:x"), hashing("a")} {
+		f := newLimitsFixture(t, before)
+		id := func(clientID string) string { return clientID }
+		if before.Secret != nil {
+			id = before.Secret
+		}
+		f.take("a", id("alice"), 7)
+		f.take("a", "ip:198.51.100.4", 2)
+		f.create("a", id("bob"), Change{Capacity: ptr(int64(50)), Tokens: ptr(int64(5))})
+		require.NoError(t, f.Close(context.Background()))
+		f.store.spaces[1] = Namespace{ID: 1, Stopped: longAgo()}
+		f.start(hashing("a"))
+		for range 2 {
+			require.Equal(t, int64(3), f.tokens("a", "sha256:alice"))
+			require.Equal(t, int64(8), f.tokens("a", "ip:198.51.100.4"))
+			require.Equal(t, int64(5), f.tokens("a", "sha256:bob"))
+			f.round()
+			require.ElementsMatch(t, []string{"sha256:alice", "ip:198.51.100.4", "sha256:bob"}, f.stored())
+			f.restart(hashing("a"))
+		}
+	}
+}
+
 // A store that leaves the rewriting in doubt is asked again.
 func TestClientIDsBecomeSecretInDoubt(t *testing.T) {
 	for _, applied := range []bool{false, true} {

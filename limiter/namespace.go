@@ -57,7 +57,9 @@ func indexOf(known []Namespace, limit, fingerprint string) int {
 }
 
 // adopt gives the buckets of a store that knew of one limit to that limit: to the one that was
-// said, the only one, or "default". It takes that limit's key to be the one that they were made by.
+// said, the only one, or "default". It takes that limit's key to be the one that they were made by,
+// except that it may have become secret at the same time. So those of a secret key are taken to be
+// plain: hashing them leaves hashes as they are.
 func (s *Service) adopt(ctx context.Context, known []Namespace) error {
 	i := slices.IndexFunc(known, func(n Namespace) bool { return n.Limit == "" })
 	if i < 0 {
@@ -71,6 +73,9 @@ func (s *Service) adopt(ctx context.Context, known []Namespace) error {
 		return err
 	}
 	known[i].Limit, known[i].Fingerprint = heir.o.Name, heir.o.Fingerprint
+	if heir.o.Secret != nil {
+		known[i].Fingerprint = heir.o.Plain
+	}
 	s.o.Logger.Info().Str("limit", heir.o.Name).Msg("the store's buckets become this limit's")
 	return nil
 }
