@@ -15,7 +15,7 @@ func (s *Service) limit(name string) (*Limit, error) {
 	if l := s.named[name]; l != nil {
 		return l, nil
 	}
-	return nil, fmt.Errorf("%w: %q; want one of %s", ErrNoLimit, name, s.names())
+	return nil, fmt.Errorf("%w: %q; want one of %s", ErrNoLimit, name, s.o.names())
 }
 
 // Get returns the client's bucket under a limit. ErrNoLimit: there is no such limit. ErrNotFound:

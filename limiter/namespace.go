@@ -15,6 +15,9 @@ import (
 var ErrMigrateTo = errors.New("the store's buckets are of a version that knew of one limit only; " +
 	"say by store.migrate_to which limit gets them")
 
+// defaultHeir is the limit that gets those buckets where nobody says which one does.
+const defaultHeir = "default"
+
 // assign gives each limit its namespace: the one that the store has of that name and fingerprint,
 // or a new one. It notes which namespaces are left without a limit. The caller holds the write
 // lock, if there is anybody else.
@@ -65,13 +68,14 @@ func (s *Service) adopt(ctx context.Context, known []Namespace) error {
 	if i < 0 {
 		return nil
 	}
-	heir, err := s.heir()
+	name, err := s.o.Heir()
 	if errors.Is(err, ErrMigrateTo) && s.isEmpty(ctx, known[i].ID) {
-		heir, err = s.limits[0], nil
+		name, err = s.limits[0].o.Name, nil
 	}
 	if err != nil {
 		return err
 	}
+	heir := s.named[name]
 	known[i].Limit, known[i].Fingerprint = heir.o.Name, heir.o.Fingerprint
 	if heir.o.Secret != nil {
 		known[i].Fingerprint = heir.o.Plain
@@ -80,24 +84,30 @@ func (s *Service) adopt(ctx context.Context, known []Namespace) error {
 	return nil
 }
 
-func (s *Service) heir() (*Limit, error) {
-	switch l := s.named[s.o.MigrateTo]; {
-	case l != nil:
-		return l, nil
-	case s.o.MigrateTo != "":
-		return nil, fmt.Errorf("%w; there is no limit %q, want one of %s", ErrMigrateTo, s.o.MigrateTo, s.names())
-	case len(s.limits) == 1:
-		return s.limits[0], nil
-	case s.named["default"] != nil:
-		return s.named["default"], nil
+// Heir is the name of the limit that gets the buckets of a store that knew of one limit only. Its
+// error wraps ErrMigrateTo. A store that is told of it asks before it makes a new layout, which the
+// former version can't read.
+func (o *Options) Heir() (name string, err error) {
+	has := func(name string) bool {
+		return slices.ContainsFunc(o.Limits, func(l LimitOptions) bool { return l.Name == name })
 	}
-	return nil, fmt.Errorf("%w: one of %s", ErrMigrateTo, s.names())
+	switch {
+	case has(o.MigrateTo):
+		return o.MigrateTo, nil
+	case o.MigrateTo != "":
+		return "", fmt.Errorf("%w; there is no limit %q, want one of %s", ErrMigrateTo, o.MigrateTo, o.names())
+	case len(o.Limits) == 1:
+		return o.Limits[0].Name, nil
+	case has(defaultHeir):
+		return defaultHeir, nil
+	}
+	return "", fmt.Errorf("%w: one of %s", ErrMigrateTo, o.names())
 }
 
-func (s *Service) names() string {
-	names := make([]string, len(s.limits))
-	for i, l := range s.limits {
-		names[i] = l.Name()
+func (o *Options) names() string {
+	names := make([]string, len(o.Limits))
+	for i, l := range o.Limits {
+		names[i] = l.Name
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")

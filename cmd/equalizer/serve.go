@@ -148,15 +148,16 @@ func (p *process) openLimits(ctx context.Context) error {
 		p.log.Info().Msg("nothing is limited: there is no [limits] section and no limit flag, so no store is opened")
 		return nil
 	}
-	store, late, err := openStore(ctx, p.config.Store, p.log)
+	options, err := limiterOptions(p.config, p.log)
 	if err != nil {
 		return err
 	}
-	p.store = store
-	options, err := limiterOptions(p.config, late, p.log)
+	_, heirless := options.Heir()
+	store, late, err := openStore(ctx, p.config.Store, heirless, p.log)
 	if err != nil {
 		return err
 	}
+	p.store, options.LoadLater = store, late
 	p.limits, err = limiter.Open(ctx, options, store)
 	if err == nil && !late {
 		nameStore(ctx, p.config.Store, store, p.log)

@@ -55,14 +55,13 @@ func newSnapshot(c config.Config, pools pools, limits *limiter.Service) (*proxy.
 	return s, err
 }
 
-func limiterOptions(c config.Config, late bool, log zerolog.Logger) (limiter.Options, error) {
+func limiterOptions(c config.Config, log zerolog.Logger) (limiter.Options, error) {
 	o := limiter.Options{
 		MigrateTo:     c.Store.MigrateTo,
 		LimitsKept:    c.Store.LimitsKept,
 		FlushInterval: c.Store.FlushInterval,
 		StoreTimeout:  c.Store.Timeout,
 		Volatile:      c.Store.Driver == config.StoreMemory,
-		LoadLater:     late,
 		Logger:        log,
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
@@ -108,22 +107,25 @@ func fewProcs(driver string) int {
 }
 
 // openStore opens the configured store, for which it waits up to connect_timeout. late is true if
-// it isn't there yet, and traffic is to be served meanwhile.
-func openStore(ctx context.Context, c config.Store, log zerolog.Logger) (s limiter.Store, late bool, err error) {
+// it isn't there yet, and traffic is to be served meanwhile. The error is heirless if the store's
+// buckets are of a version that knew of one limit only, and heirless is why nobody gets them.
+func openStore(ctx context.Context, c config.Store, heirless error, log zerolog.Logger) (s limiter.Store, late bool, err error) {
 	switch c.Driver {
 	case config.StoreMemory:
 		return memory.New(), false, nil
 	case config.StoreBolt:
-		s, err = bolt.Open(ctx, bolt.Options{Path: c.Path, ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Logger: log})
+		s, err = bolt.Open(ctx, bolt.Options{Path: c.Path, ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Heirless: heirless, Logger: log})
 		return s, false, err
 	case config.StorePostgres:
-		return openPostgres(ctx, c, log)
+		return openPostgres(ctx, c, heirless, log)
 	}
 	return nil, false, fmt.Errorf("unexpected store driver %q; want %s, %s or %s", c.Driver, config.StoreBolt, config.StorePostgres, config.StoreMemory)
 }
 
-func openPostgres(ctx context.Context, c config.Store, log zerolog.Logger) (s limiter.Store, late bool, err error) {
-	db, err := postgres.New(postgresOptions(c, log))
+func openPostgres(ctx context.Context, c config.Store, heirless error, log zerolog.Logger) (s limiter.Store, late bool, err error) {
+	o := postgresOptions(c, log)
+	o.Heirless = heirless
+	db, err := postgres.New(o)
 	if err != nil {
 		return nil, false, err
 	}

@@ -25,7 +25,7 @@ func BenchmarkLargeDrop(b *testing.B) {
 			return do(c)
 		}))
 	}
-	require.NoError(b, db.Update(func(tx *bbolt.Tx) error { _, err := claimSchema(tx); return err }))
+	require.NoError(b, db.Update(func(tx *bbolt.Tx) error { _, err := claimSchema(tx, nil); return err }))
 	batch := make([]change, 10_000)
 	for b.Loop() {
 		b.StopTimer()

@@ -33,7 +33,8 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Options are the file, and how long to wait for it. Every field except Logger is needed.
+// Options are the file, and how long to wait for it. Every field except Heirless
+// and Logger is needed.
 type Options struct {
 	// Path is the file. It is created if it is missing, and so is its directory.
 	Path string
@@ -42,6 +43,9 @@ type Options struct {
 	// Timeout is how long opening the file may take once it is free, and how long Close waits for a
 	// call that hangs in the disk.
 	Timeout time.Duration
+	// Heirless is what Open returns, and leaves the file as it is, if that is of a version that knew
+	// of one limit only and has rows. It is nil where one of the limits is to have them.
+	Heirless error
 	// Logger gets a line when Open has to wait.
 	Logger zerolog.Logger
 }

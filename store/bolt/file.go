@@ -30,7 +30,7 @@ func (s *Store) claim() error {
 		if err := checkPages(tx, s.file); err != nil {
 			return err
 		}
-		s.epoch, err = claimSchema(tx)
+		s.epoch, err = claimSchema(tx, s.o.Heirless)
 		return err
 	})
 	if err != nil {

@@ -28,7 +28,7 @@ func scratch(t *testing.T) *bbolt.DB {
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), "equalizer.db"), 0o600, &bbolt.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { _, err := claimSchema(tx); return err }))
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { _, err := claimSchema(tx, nil); return err }))
 	return db
 }
 

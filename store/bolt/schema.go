@@ -30,8 +30,9 @@ const (
 	epochName   = "epoch"   // how often the file was claimed; a writer that finds another number than its own ends
 )
 
-// claimSchema checks the layout, or writes it to an empty file. It returns the new epoch.
-func claimSchema(tx *bbolt.Tx) (epoch uint64, err error) {
+// claimSchema checks the layout, or writes it to an empty file. It returns the new epoch, or
+// heirless if that isn't nil and there are rows that no limit is to have.
+func claimSchema(tx *bbolt.Tx, heirless error) (epoch uint64, err error) {
 	meta := tx.Bucket([]byte(metaName))
 	if meta == nil {
 		if meta, err = initSchema(tx); err != nil {
@@ -43,6 +44,9 @@ func claimSchema(tx *bbolt.Tx) (epoch uint64, err error) {
 		return 0, err
 	}
 	if version < schemaVersion {
+		if heirless != nil && hasRows(tx) {
+			return 0, heirless
+		}
 		if err := upgradeFrom(version, tx, meta); err != nil {
 			return 0, err
 		}
@@ -96,6 +100,18 @@ func upgradeFrom(version uint64, tx *bbolt.Tx, meta *bbolt.Bucket) error {
 		return err
 	}
 	return meta.Delete([]byte(stoppedName))
+}
+
+// hasRows reports whether a file of an older version may have any.
+func hasRows(tx *bbolt.Tx) bool {
+	for _, name := range []string{baseName, recentName, bucketsName} {
+		if b := tx.Bucket([]byte(name)); b != nil {
+			if key, _ := b.Cursor().First(); key != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func checkVersion(meta *bbolt.Bucket) (version uint64, err error) {

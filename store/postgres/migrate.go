@@ -15,6 +15,9 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
+// lastWithoutNamespaces is the last version of the schema that knew of one limit only.
+const lastWithoutNamespaces = 2
+
 // migrate brings the schema up to date, each migration in a transaction of its own. The caller
 // holds the schema's lock.
 func migrate(ctx context.Context, conn *pgx.Conn, o Options) error {
@@ -31,6 +34,15 @@ func migrate(ctx context.Context, conn *pgx.Conn, o Options) error {
 	}
 	if version > len(names) {
 		return errFinal{fmt.Errorf("written by a newer version of this program: its schema is %d, and this one knows up to %d; upgrade", version, len(names))}
+	}
+	if o.Heirless != nil && 0 < version && version <= lastWithoutNamespaces {
+		has := false
+		if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM buckets)").Scan(&has); err != nil {
+			return fmt.Errorf("look for buckets: %w", err)
+		}
+		if has {
+			return errFinal{o.Heirless}
+		}
 	}
 	for ; version < len(names); version++ {
 		if err := applyMigration(ctx, conn, names[version], version+1); err != nil {

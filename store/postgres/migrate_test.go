@@ -79,16 +79,41 @@ func TestAMigrationIsWholeOrNothing(t *testing.T) {
 
 // The dump was made by the last version that knew of one limit only.
 func TestADumpOfVersion2(t *testing.T) {
+	storetest.RequireMigrated(t, func() limiter.Store { return open(t, at(t, version2(t))) })
+}
+
+func version2(t *testing.T) (schema string) {
+	t.Helper()
 	dump, err := os.ReadFile("testdata/schema2.sql")
 	require.NoError(t, err)
-	storetest.RequireMigrated(t, func() limiter.Store {
-		schema := server.Schema(t)
-		u, err := url.Parse(schema)
-		require.NoError(t, err)
-		name := u.Query().Get("schema")
-		_, err = pgtest.Connect(t, schema).Exec(t.Context(), strings.NewReplacer("equalizer.", name+".", "SCHEMA equalizer;", "SCHEMA "+name+";").Replace(string(dump))+
-			"; SET search_path = "+name)
-		require.NoError(t, err)
-		return open(t, at(t, schema))
-	})
+	schema = server.Schema(t)
+	u, err := url.Parse(schema)
+	require.NoError(t, err)
+	name := u.Query().Get("schema")
+	_, err = pgtest.Connect(t, schema).Exec(t.Context(), strings.NewReplacer("equalizer.", name+".", "SCHEMA equalizer;", "SCHEMA "+name+";").Replace(string(dump))+
+		"; SET search_path = "+name)
+	require.NoError(t, err)
+	return schema
+}
+
+// The former version can still read a schema that no limit is to have the rows of. If there are no
+// rows, nobody is asked.
+func TestASchemaWithoutAnHeirIsLeftAsItIs(t *testing.T) {
+	schema := version2(t)
+	o := at(t, schema)
+	o.Heirless = limiter.ErrMigrateTo
+	err := openError(t, o)
+	require.ErrorIs(t, err, limiter.ErrMigrateTo)
+	require.True(t, IsFinal(err))
+	conn := pgtest.Connect(t, schema)
+	version := func() (n int) {
+		require.NoError(t, conn.QueryRow(t.Context(), "SELECT max(version) FROM schema_version").Scan(&n))
+		return n
+	}
+	require.Equal(t, 2, version())
+	_, err = conn.Exec(t.Context(), "DELETE FROM buckets")
+	require.NoError(t, err)
+	require.NoError(t, open(t, o).Close())
+	require.Equal(t, 3, version())
+	open(t, o)
 }

@@ -28,8 +28,8 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Options are the database's place, and how long to wait for it. Every field except Password and
-// Logger is needed.
+// Options are the database's place, and how long to wait for it. Every field except Password,
+// Heirless and Logger is needed.
 type Options struct {
 	// Host is a name, an IP address, or the folder of a Unix socket.
 	Host string
@@ -48,6 +48,9 @@ type Options struct {
 	// Timeout is how long the server lets a statement run, or a transaction that was left behind,
 	// and how long Close waits.
 	Timeout time.Duration
+	// Heirless is what Connect returns, and leaves the schema as it is, if that is of a version that
+	// knew of one limit only and has rows. It is nil where one of the limits is to have them.
+	Heirless error
 	// Logger gets a line when Connect has to wait.
 	Logger zerolog.Logger
 }
