@@ -43,8 +43,8 @@ type Options struct {
 	// Timeout is how long opening the file may take once it is free, and how long Close waits for a
 	// call that hangs in the disk.
 	Timeout time.Duration
-	// Heirless is what Open returns, and leaves the file as it is, if that is of a version that knew
-	// of one limit only and has rows. It is nil where one of the limits is to have them.
+	// Heirless is what Open returns, and leaves the file as it is, if that is of a version that
+	// knew of one limit only and has rows. It is nil where one of the limits is to have them.
 	Heirless error
 	// Logger gets a line when Open has to wait.
 	Logger zerolog.Logger

@@ -48,8 +48,8 @@ type Options struct {
 	// Timeout is how long the server lets a statement run, or a transaction that was left behind,
 	// and how long Close waits.
 	Timeout time.Duration
-	// Heirless is what Connect returns, and leaves the schema as it is, if that is of a version that
-	// knew of one limit only and has rows. It is nil where one of the limits is to have them.
+	// Heirless is what Connect returns, and leaves the schema as it is, if that is of a version
+	// that knew of one limit only and has rows. It is nil where one of the limits is to have them.
 	Heirless error
 	// Logger gets a line when Connect has to wait.
 	Logger zerolog.Logger
