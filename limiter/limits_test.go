@@ -408,6 +408,25 @@ func TestClientIDsOfAnOlderStoreAreSecret(t *testing.T) {
 	}
 }
 
+// A store that comes later than the start may ask which limit gets its buckets. The log has that
+// once.
+func TestALateStoreAsksForAnHeir(t *testing.T) {
+	store, log := newFakeStore(), &strings.Builder{}
+	store.spaces[1] = Namespace{ID: 1}
+	key := Key{1, "alice"}
+	store.rows[key.name()] = Record{Key: key, Settings: limitNamed("a", "ip").Settings, At: dawn}
+	s, err := Open(context.Background(), Options{
+		Limits: []LimitOptions{limitNamed("a", "ip"), limitNamed("b", "ip")}, LoadLater: true,
+		FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.New(log),
+	}, store)
+	require.NoError(t, err)
+	for range 3 {
+		require.ErrorIs(t, s.flush(context.Background(), time.Second), ErrMigrateTo)
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "store.migrate_to"), log)
+	require.Equal(t, Namespace{ID: 1}, store.spaces[1])
+}
+
 // A store that leaves the rewriting in doubt is asked again.
 func TestClientIDsBecomeSecretInDoubt(t *testing.T) {
 	for _, applied := range []bool{false, true} {

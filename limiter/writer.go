@@ -120,7 +120,8 @@ func (w *writer) noteStore(err error) {
 		return
 	}
 	why := err.Error()
-	if w.failure.Swap(&why) == nil {
+	last := w.failure.Swap(&why)
+	if last == nil || errors.Is(err, ErrMigrateTo) && *last != why { // Someone has to do something.
 		w.logger.Error().Err(err).Msg("the store is down: traffic goes on, admin writes are refused, " +
 			"and spending is stored when it is back")
 	}
