@@ -89,10 +89,27 @@ func goesOnInItsFile(d disk, r *round) bool {
 func restartWhileFull(d disk, r *round) {
 	checkFile(r.t, d.path())
 	if d.outlives() {
-		launch(r.t, r.cmd.Args[1:]...).kill()
+		startOnFullDisk(d, r)
 		checkFile(r.t, d.path())
 	}
 	require.NoError(r.t, d.free(0))
+}
+
+// startOnFullDisk starts a process and kills it once it is ready. It may also end by itself, with
+// the reason: what a strict limit reserves must be noted before anything is spent, and a full disk
+// may have no room for the note.
+func startOnFullDisk(d disk, r *round) {
+	const unnoted = "note the start, before anything is spent"
+	p := spawn(r.t, r.cmd.Args[1:]...)
+	line := p.logs.awaitLine(r.t, "ready, or why not", func(line string) bool {
+		return strings.Contains(line, `"msg":"ready"`) || strings.Contains(line, unnoted)
+	})
+	if strings.Contains(line, unnoted) {
+		assert.Contains(r.t, line, d.says().Error())
+		assert.Equal(r.t, 1, p.wait())
+		return
+	}
+	p.kill()
 }
 
 // checkFile has bbolt check its file.
