@@ -128,6 +128,9 @@ func (m *mix) client(ctx, over context.Context, t *tally, n int) {
 		case <-over.Done():
 			return
 		case <-tick.C:
+			if over.Err() != nil {
+				return // Both had come, as after an exchange that lasts.
+			}
 		}
 		t.note(t.try(ctx, c))
 	}
