@@ -126,11 +126,30 @@ func (c *client) slowly(ctx context.Context, head string, every time.Duration, s
 	if _, err := io.WriteString(conn, head); err != nil {
 		return err
 	}
-	err = pace(ctx, max(1, int(c.lasts/every)), min(every, c.lasts), func() error { return something(conn) })
+	err = pace(ctx, max(1, int(c.lasts/every)), min(every, c.lasts), func() error {
+		return errors.Join(something(conn), brokenOff(conn))
+	})
 	if err == nil && c.lasts > tooLong {
 		return fmt.Errorf("it was not broken off in %v", c.lasts)
 	}
 	return nil
+}
+
+// brokenOff is the reset that a connection got; nil if it got none. A Read tells of it only behind
+// all that came before, which takes a reader of some bytes a minute longer than it lasts.
+func brokenOff(conn net.Conn) error {
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var errno int
+	failed := raw.Control(func(fd uintptr) {
+		errno, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
+	})
+	if errno != 0 {
+		return syscall.Errno(errno)
+	}
+	return errors.Join(failed, err)
 }
 
 // slowSender sends a byte of a chunked body now and then.
