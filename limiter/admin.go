@@ -10,14 +10,6 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// limit is the one of that name.
-func (s *Service) limit(name string) (*Limit, error) {
-	if l := s.named[name]; l != nil {
-		return l, nil
-	}
-	return nil, fmt.Errorf("%w: %q; want one of %s", ErrNoLimit, name, s.o.names())
-}
-
 // Get returns the client's bucket under a limit. ErrNoLimit: there is no such limit. ErrNotFound:
 // it has no bucket. ErrInDoubt: an admin write of this bucket broke off, and it isn't known yet
 // whether the store has it.
@@ -107,7 +99,7 @@ func (s *Service) Delete(ctx context.Context, limit, clientID string, only ...Co
 		return Snapshot{}, ErrNotFound
 	}
 	was := l.snapshotOf(seen, now, wall)
-	if err := hold(only, &was); err != nil {
+	if err := firstUnmet(only, &was); err != nil {
 		return Snapshot{}, err
 	}
 	if err := s.deleteRows(ctx, l, []Key{l.key(clientID)}); err != nil {
@@ -116,8 +108,8 @@ func (s *Service) Delete(ctx context.Context, limit, clientID string, only ...Co
 	return was, nil
 }
 
-// hold returns the error of the first condition that doesn't hold.
-func hold(conditions []Condition, present *Snapshot) error {
+// firstUnmet returns the error of the first condition that doesn't hold.
+func firstUnmet(conditions []Condition, present *Snapshot) error {
 	for _, c := range conditions {
 		if err := c(present); err != nil {
 			return err
@@ -179,7 +171,7 @@ func (s *Service) put(
 	if full {
 		return Written{}, fmt.Errorf("%w: there are %d already", ErrFull, l.o.MaxBuckets)
 	}
-	if err := hold(only, w.Before); err != nil {
+	if err := firstUnmet(only, w.Before); err != nil {
 		return Written{}, err
 	}
 	p.at, p.from = was.At, was.Rate
@@ -256,6 +248,10 @@ func (s *Service) lockForAdmin(ctx context.Context, l *Limit) error {
 	}
 	return err
 }
+
+// errHiding refuses admin writes until the limit's rows are rewritten: theirs would be among plain
+// ones.
+var errHiding = errors.New("the client_ids of this limit are being hashed")
 
 func (s *Service) refusesAdmin(l *Limit) error {
 	switch {

@@ -7,7 +7,7 @@
 //
 // # Several limits, or none
 //
-// A request that is under several limits takes from all of them or from none (several.go). All are
+// A request that is under several limits takes from all of them or from none (take.go). All are
 // looked at first, which writes nothing, so all that refuse are known. Then they are taken from in
 // order. If another request has taken the last token of one in between, what was taken is given
 // back to the buckets before it, as far as they haven't earned it since. It goes to the very bucket
@@ -27,7 +27,7 @@
 // it returns. The unmanaged ones are deleted after Options.LimitsKept (sweep.go).
 //
 // Where the client_ids of a limit have become secret, its rows are rewritten under their hashes in
-// one transaction, by the first round (hide.go).
+// one transaction, by the first round (namespace.go).
 //
 // # Tiers
 //

@@ -95,3 +95,35 @@ func (h *lastFirst) Pop() any {
 	*h = old[:len(old)-1]
 	return last
 }
+
+// Query selects a page of a listing.
+type Query struct {
+	// In leaves the buckets of this limit; "" leaves those of all.
+	In string
+	// After starts the page behind this place; the zero one is before the first.
+	After Place
+	// Offset buckets are skipped first. Offset + Limit is at most MaxWindow.
+	Offset, Limit int
+	// Prefix selects the buckets whose client_id begins with it; "" selects all.
+	Prefix string
+	// Managed selects the managed buckets, or the others; nil selects both.
+	Managed *bool
+}
+
+// Place is where a bucket is in a listing: they are in the order of their client_ids, and those of
+// one client in the order of their limits.
+type Place struct{ ClientID, Limit string }
+
+// Compare is the order of places.
+func (p Place) Compare(other Place) int {
+	if c := strings.Compare(p.ClientID, other.ClientID); c != 0 {
+		return c
+	}
+	return strings.Compare(p.Limit, other.Limit)
+}
+
+// Place is where the bucket is in a listing.
+func (s *Snapshot) Place() Place { return Place{s.ClientID, s.Limit} }
+
+// MaxWindow bounds Query.Offset + Query.Limit, and so the memory that a listing takes.
+const MaxWindow = 10_000

@@ -112,35 +112,6 @@ func (l *Limit) load(ctx context.Context) error {
 	return nil
 }
 
-// whileItMoves is a context that ends once count has stood still for timeout, or for less than
-// twice that. How long a load takes depends on the number of buckets, so it has no other deadline.
-// A store that hangs must still not hang it.
-func whileItMoves(
-	parent context.Context, timeout time.Duration, count *atomic.Int64,
-) (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(timeout)
-		defer ticker.Stop()
-		for last := int64(-1); ; {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-			now := count.Load()
-			if now == last {
-				cancel(fmt.Errorf("%w: nothing came for %v", context.DeadlineExceeded, timeout))
-				return
-			}
-			last = now
-		}
-	}()
-	return ctx, func() { cancel(context.Canceled); <-done }
-}
-
 // loadIfLate loads what Options.LoadLater put off. It holds the write lock, so admin writes wait.
 // Takers don't.
 func (s *Service) loadIfLate(ctx context.Context) error {

@@ -196,7 +196,7 @@ func TestSeveralKeepTheLawOnAllProcessors(t *testing.T) {
 			}
 			began[n].Store(clock.now.Load())
 			now := clock.Monotonic()
-			ok := take(uses, now)
+			ok := takeAll(uses, now)
 			for i, n := range order {
 				if ok && uses[i].Cost > 0 {
 					mine[key{n, client}] = append(mine[key{n, client}], admission{now, uses[i].Cost})

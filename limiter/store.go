@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gopher-equalizer/limiter/gcra"
@@ -150,3 +152,37 @@ type Store interface {
 // ErrInDoubt is wrapped by a Write's error if the batch may be stored: the connection broke, or
 // time ran out, around the commit.
 var ErrInDoubt = errors.New("unknown whether it was stored")
+
+// whileItMoves is a context that ends once count has stood still for timeout, or for less than
+// twice that. How long a load takes depends on the number of buckets, so it has no other deadline.
+// A store that hangs must still not hang it.
+func whileItMoves(
+	parent context.Context, timeout time.Duration, count *atomic.Int64,
+) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(timeout)
+		defer ticker.Stop()
+		for last := int64(-1); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			now := count.Load()
+			if now == last {
+				cancel(fmt.Errorf("%w: nothing came for %v", context.DeadlineExceeded, timeout))
+				return
+			}
+			last = now
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled); <-done }
+}
+
+// ErrMigrateTo is returned by Open if the store's buckets are of a version that knew of one limit
+// only, and Options don't say which limit that was.
+var ErrMigrateTo = errors.New("the store's buckets are of a version that knew of one limit only; " +
+	"say by store.migrate_to which limit gets them")

@@ -1,8 +1,6 @@
 package limiter
 
 import (
-	"errors"
-	"strings"
 	"time"
 
 	"gopher-equalizer/limiter/gcra"
@@ -57,53 +55,3 @@ type Written struct {
 	// Before is the bucket that was there before; nil if there was none.
 	Before *Snapshot
 }
-
-// The errors of the Service's admin calls. Test with errors.Is.
-var (
-	// ErrNotFound: the client has no bucket; an unmanaged bucket that is full is none.
-	ErrNotFound = errors.New("no such bucket")
-	// ErrNoLimit: there is no limit of that name.
-	ErrNoLimit = errors.New("no such limit")
-	// ErrManaged: Create found a bucket that an operator wrote before.
-	ErrManaged = errors.New("the bucket is managed already")
-	// ErrFull: as many buckets as max_buckets allows exist.
-	ErrFull = errors.New("no room for another bucket")
-	// ErrBusy: another listing is under way.
-	ErrBusy = errors.New("another listing is under way")
-	// ErrStore: the store did not take the write. Nothing was changed.
-	ErrStore = errors.New("the store did not take the write")
-	// ErrClosed: the service is stopping and takes no more admin writes.
-	ErrClosed = errors.New("stopping")
-)
-
-// Query selects a page of a listing.
-type Query struct {
-	// In leaves the buckets of this limit; "" leaves those of all.
-	In string
-	// After starts the page behind this place; the zero one is before the first.
-	After Place
-	// Offset buckets are skipped first. Offset + Limit is at most MaxWindow.
-	Offset, Limit int
-	// Prefix selects the buckets whose client_id begins with it; "" selects all.
-	Prefix string
-	// Managed selects the managed buckets, or the others; nil selects both.
-	Managed *bool
-}
-
-// Place is where a bucket is in a listing: they are in the order of their client_ids, and those of
-// one client in the order of their limits.
-type Place struct{ ClientID, Limit string }
-
-// Compare is the order of places.
-func (p Place) Compare(other Place) int {
-	if c := strings.Compare(p.ClientID, other.ClientID); c != 0 {
-		return c
-	}
-	return strings.Compare(p.Limit, other.Limit)
-}
-
-// Place is where the bucket is in a listing.
-func (s *Snapshot) Place() Place { return Place{s.ClientID, s.Limit} }
-
-// MaxWindow bounds Query.Offset + Query.Limit, and so the memory that a listing takes.
-const MaxWindow = 10_000
