@@ -5,7 +5,6 @@ import (
 
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/outcome"
-	"gopher-equalizer/proxy/rewrite"
 	"gopher-equalizer/proxy/route"
 )
 
@@ -46,6 +45,12 @@ func (r *request) choose() error {
 	return nil
 }
 
+// appendAllow writes the methods that have a route where the request's has none.
+func (r *request) appendAllow(dst []byte) []byte {
+	h := r.head.Received
+	return r.snapshot.Routes.AppendAllow(dst, h.Host, &r.path, h.Fields)
+}
+
 // ambiguous refuses a request whose path backends may read as that of another route, or as one that
 // a limit doesn't count.
 func (r *request) ambiguous() error {
@@ -58,7 +63,7 @@ func (r *request) admit() error {
 	r.compose()
 	final := r.head.Received.MaxForwards == 0
 	switch {
-	case r.head.Loops():
+	case r.loops():
 		return outcome.Looping
 	case !final && !r.findDestination():
 		return outcome.NoBackend
@@ -73,23 +78,6 @@ func (r *request) admit() error {
 	}
 	r.holder = r.findHolder()
 	return nil
-}
-
-// compose makes the head that the backend gets, except for what depends on the backend.
-func (r *request) compose() {
-	h, s, who := r.head.Received, r.snapshot, &r.result.From
-	r.head = rewrite.Request{
-		Received:    h,
-		Peer:        who.Peer,
-		Client:      who.Addr,
-		TrustedPeer: s.Trusted.Contains(who.Peer),
-		Scheme:      "http",
-		Rules:       &r.route.Rules,
-		Path:        &r.path,
-		RequestID:   who.RequestID,
-		Via:         s.Via,
-		Upgrade:     rewrite.PassesUpgrade(h),
-	}
 }
 
 // findDestination finds where the request goes. It reports whether somebody healthy is there, or
@@ -115,7 +103,7 @@ func (r *request) charge() error {
 		r.result.Limits[i].Allowed = r.charges.uses[i].Decision.Allowed
 	}
 	if !allowed || r.route.ShowLimits {
-		r.rateLimit = r.charges.appendFields(r.rateLimit[:0])
+		r.charges.fields = r.charges.appendFields(r.charges.fields[:0])
 	}
 	if !allowed {
 		r.charges.refuse(&r.own)
@@ -128,7 +116,7 @@ func (r *request) charge() error {
 func (r *request) findCharges() error {
 	for i := range r.route.Limits {
 		use := &r.route.Limits[i]
-		exempt, ambiguous := use.exempts(r.head.Received, r.head.Client, &r.path)
+		exempt, ambiguous := r.exempts(use)
 		switch {
 		case ambiguous:
 			r.result.Limits = r.result.Limits[:0] // None is asked.
@@ -138,9 +126,19 @@ func (r *request) findCharges() error {
 		}
 		l := r.result.AddLimit(use.Name)
 		l.ClientID = use.Key.AppendClientID(l.ClientID[:0], r.head.Received, r.head.Client)
-		r.charges.add(use, l.ClientID)
+		r.charges.add(use, l.Text())
 	}
 	return nil
+}
+
+// exempts reports whether a limit doesn't count the request. ambiguous reports that backends may
+// read its path as one that the limit counts, and as one that it doesn't.
+func (r *request) exempts(u *LimitUse) (exempt, ambiguous bool) {
+	h := r.head.Received
+	if u.ExemptPreflights && !u.Key.IsAddress() && route.IsPreflight(h.Method, h.Fields) {
+		return true, false
+	}
+	return u.Exempt.Cover(r.head.Client, h.Method, &r.path)
 }
 
 // findHolder finds out whom the pool bounds to a share of a backend's connections: a hash of the

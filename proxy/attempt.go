@@ -56,7 +56,7 @@ func (r *request) attempt(a balancer.Attempt) (again bool, failure error) {
 	x := &r.exchange
 	r.result.Sent.Backend, x.attempt = a.Backend, a
 	for {
-		if err := x.connect(r.stream.Link(), r.to.Exchange); err != nil {
+		if err := x.connect(r.stream.Link(), r.to.Timeouts); err != nil {
 			return true, exchangeFailure(err)
 		}
 		if x.Conn.Connecting() > longConnect && r.stream.Ended() {

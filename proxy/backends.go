@@ -64,7 +64,7 @@ func NewBackends(s ConnectionSettings) func(balancer.BackendSettings) balancer.P
 			MaxIdleConnDuration: s.KeepAlive,
 			ConnPoolStrategy:    fasthttp.LIFO,
 		}
-		spare.add(c.closeKept)
+		spare.register(c.closeKept)
 		return c
 	}
 }

@@ -2,14 +2,11 @@ package proxy
 
 import (
 	"encoding/json"
-	"net/netip"
 	"time"
 
 	"gopher-equalizer/limiter"
-	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/problem"
-	"gopher-equalizer/proxy/rewrite"
 	"gopher-equalizer/proxy/route"
 )
 
@@ -41,40 +38,39 @@ func NewLimitUse(name string, key identity.Key, limit *limiter.Limit) LimitUse {
 	return LimitUse{Name: name, Key: key, Limit: limit, Cost: 1, quoted: quoteField(name), member: string(member)}
 }
 
-// exempts reports whether the limit doesn't count a request. ambiguous reports that backends may
-// read its path as one that the limit counts, and as one that it doesn't.
-func (u *LimitUse) exempts(h *http1.Request, client netip.Addr, path *route.Path) (exempt, ambiguous bool) {
-	if u.ExemptPreflights && !u.Key.IsAddress() && route.IsPreflight(h.Method, h.Fields) {
-		return true, false
-	}
-	return u.Exempt.Cover(client, h.Method, path)
-}
-
 // charges are the limits that count a request, and what they say. Its memory serves the next one.
 type charges struct {
 	limits []*LimitUse
 	// uses has the same limits.
 	uses []limiter.Use
+	// fields are the lines that tell of them, if the response is to carry them.
+	fields []byte
 	// problem is the body of a 429.
 	problem []byte
 }
 
 // add adds a limit that counts a client. The clientID must stay as it is.
-func (c *charges) add(u *LimitUse, clientID []byte) {
+func (c *charges) add(u *LimitUse, clientID string) {
 	c.limits = append(c.limits, u)
-	c.uses = append(c.uses, limiter.Use{Limit: u.Limit, ClientID: http1.Text(clientID), Cost: u.Cost})
+	c.uses = append(c.uses, limiter.Use{Limit: u.Limit, ClientID: clientID, Cost: u.Cost})
 }
 
 func (c *charges) reset() {
 	clear(c.uses)
-	c.limits, c.uses = c.limits[:0], c.uses[:0]
+	c.limits, c.uses, c.fields = c.limits[:0], c.uses[:0], c.fields[:0]
 }
 
 // refuse begins the response to a client that is over limits.
-func (c *charges) refuse(own *rewrite.Reply) {
+func (c *charges) refuse(own reply) {
 	c.problem = c.appendProblem(c.problem[:0])
 	own.Begin(quotaExceeded.Status(), problem.ContentType, c.problem)
 	own.AddNumber("Retry-After", retrySeconds(c.longestWait()))
+}
+
+// reply is a response of our own that is begun.
+type reply interface {
+	Begin(status int, contentType string, body []byte)
+	AddNumber(name string, value int64)
 }
 
 // longestWait is how long it takes until no limit refuses any more.

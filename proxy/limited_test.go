@@ -56,10 +56,10 @@ func TestLimitedFields(t *testing.T) {
 		want := http1test.Lines("Retry-After: "+retryAfter, "RateLimit: "+state, "RateLimit-Policy: "+policy)
 		use := NewLimitUse(name, identity.Key{}, nil)
 		r := &request{}
-		r.charges.add(&use, nil)
+		r.charges.add(&use, "")
 		r.charges.uses[0].Decision = d
 		r.refuseAll()
-		r.own.Lines = r.rateLimit
+		r.own.Lines = r.charges.fields
 		_, fields, _ := strings.Cut(string(r.own.AppendHead(nil)), "\r\nContent-Length: ")
 		_, fields, _ = strings.Cut(fields, "\r\n")
 		assert.Equal(t, want, fields)
@@ -120,14 +120,14 @@ func over(t require.TestingT) *request {
 		if i > 0 {
 			d.Remaining, d.RetryAfter = 0, time.Duration(i)*time.Minute
 		}
-		r.charges.add(&use, nil)
+		r.charges.add(&use, "")
 		r.charges.uses[i].Decision = d
 	}
 	return r
 }
 
 func (r *request) refuseAll() {
-	r.rateLimit = r.charges.appendFields(r.rateLimit[:0])
+	r.charges.fields = r.charges.appendFields(r.charges.fields[:0])
 	r.charges.refuse(&r.own)
 }
 
@@ -137,7 +137,7 @@ func TestSeveralLimitsRefuse(t *testing.T) {
 	r := over(t)
 	r.refuseAll()
 	assert.Equal(t, "RateLimit: \"a\";r=5, \"b\\\"\";r=0;t=60, \"c\";r=0;t=120\r\n"+
-		"RateLimit-Policy: \"a\";q=10;w=600, \"b\\\"\";q=10;w=600, \"c\";q=10;w=600\r\n", string(r.rateLimit))
+		"RateLimit-Policy: \"a\";q=10;w=600, \"b\\\"\";q=10;w=600, \"c\";q=10;w=600\r\n", string(r.charges.fields))
 	assert.Contains(t, string(r.own.AppendHead(nil)), "\r\nRetry-After: 120\r\n")
 	assert.JSONEq(t, `{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",
 		"title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"violated-policies":["b\"","c"]}`, string(r.own.Body))

@@ -88,19 +88,13 @@ func (r *request) dress() {
 	if r.route == nil {
 		return
 	}
-	r.own.Lines = r.rateLimit
+	r.own.Lines = r.charges.fields
 	if r.result.Failure == outcome.Own {
 		r.own.Rules = &r.route.Rules.Response
 		return
 	}
 	if page, ok := r.route.ErrorPages[r.own.Status]; ok {
-		r.own.ReplaceBody(page.ContentType, page.Body)
+		r.own.ReplaceBody(page.MediaType, page.Content)
 	}
 	r.route.ExposeTo.Expose(&r.own, r.head.Received.Fields)
-}
-
-// appendAllow writes the methods that have a route where the request's has none.
-func (r *request) appendAllow(dst []byte) []byte {
-	h := r.head.Received
-	return r.snapshot.Routes.AppendAllow(dst, h.Host, &r.path, h.Fields)
 }

@@ -24,11 +24,7 @@ type request struct {
 	*shared
 	stream   Stream
 	snapshot *Snapshot
-	// path is the request's, route the one that was chosen by it; nil if there is none. to is where
-	// it goes.
-	path  route.Path
-	route *Route
-	to    *Destination
+	way
 
 	// head is the head that the backend gets, response the one that the client gets, and own a
 	// response of ours.
@@ -36,13 +32,21 @@ type request struct {
 	response rewrite.Response
 	own      rewrite.Reply
 	exchange exchange
-	// charges are the limits that count the request, and rateLimit the fields that tell of them.
-	charges   charges
-	rateLimit []byte
+	// charges are the limits that count the request.
+	charges charges
 	// holder is whom the pool bounds to a share of a backend's connections.
 	holder uint64
 	// result is what happened so far.
 	result outcome.Outcome
+}
+
+// way is where a request goes.
+type way struct {
+	// path is the request's, route the one that was chosen by it; nil if there is none. to is where
+	// it goes.
+	path  route.Path
+	route *Route
+	to    *Destination
 }
 
 func newRequest(s *shared, stream Stream) *request {
@@ -64,6 +68,26 @@ func (r *request) Begin() {
 // that says.
 func (r *request) begin() bool { return r.exchange.begin(&r.head, r.route.MaxBody) }
 
+// compose makes the head that the backend gets, except for what depends on the backend.
+func (r *request) compose() {
+	h, s, who := r.head.Received, r.snapshot, &r.result.From
+	r.head = rewrite.Request{
+		Received:    h,
+		Peer:        who.Peer,
+		Client:      who.Addr,
+		TrustedPeer: s.Trusted.Contains(who.Peer),
+		Scheme:      "http",
+		Rules:       &r.route.Rules,
+		Path:        &r.path,
+		RequestID:   who.RequestID,
+		Via:         s.Via,
+		Upgrade:     rewrite.PassesUpgrade(h),
+	}
+}
+
+// loops reports whether the request came by way of us already.
+func (r *request) loops() bool { return r.head.Loops() }
+
 // beginResponse readies the head that the client gets: a final one, an interim one, or a 101.
 func (r *request) beginResponse() {
 	r.response = rewrite.Response{
@@ -74,7 +98,7 @@ func (r *request) beginResponse() {
 		Authority: r.head.Authority,
 		RequestID: r.head.RequestID,
 		Rules:     &r.route.Rules.Response,
-		Lines:     r.rateLimit,
+		Lines:     r.charges.fields,
 	}
 }
 
@@ -99,7 +123,6 @@ func (r *request) reset() {
 	r.snapshot, r.route, r.to, r.holder = nil, nil, nil, 0
 	r.path.Reset()
 	r.charges.reset()
-	r.rateLimit = r.rateLimit[:0]
 	r.head, r.response = rewrite.Request{}, rewrite.Response{}
 	r.exchange.forget()
 	r.result.Reset()

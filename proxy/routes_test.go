@@ -340,7 +340,7 @@ func TestTimeoutsOfRoutes(t *testing.T) {
 	s.Limits.Shortest = brief
 	pool := poolOf(t, s, b.addr)
 	own := func(l netconn.ExchangeLimits) Route {
-		return Route{Destination: Destination{Pool: pool, Exchange: &l}}
+		return Route{Destination: Destination{Pool: pool, Timeouts: &l}}
 	}
 	p := startRoutes(t, settings(), []*fakePool{pool}, spec{name: "all"},
 		spec{prefix: "/slow", Route: own(netconn.ExchangeLimits{Response: brief})},
@@ -360,7 +360,7 @@ func TestErrorPages(t *testing.T) {
 	pool, _ := answeringOf(t, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\n\r\nbackend")
 	l := &fakeLimiter{}
 	l.left.Store(1)
-	html := func(text string) Page { return Page{ContentType: "text/html; charset=utf-8", Body: []byte(text)} }
+	html := func(text string) Page { return Page{MediaType: "text/html; charset=utf-8", Content: []byte(text)} }
 	p := startRoutes(t, settings(), []*fakePool{pool}, spec{name: "shop", Route: Route{
 		MaxBody: 3, Limits: []LimitUse{NewLimitUse("default", ipKey(t), nil)}, Take: l.Take,
 		ErrorPages: map[int]Page{503: html("<p>sorry"), 429: html("<p>slowly"), 413: html("<p>large")},
@@ -452,7 +452,7 @@ func TestShownLimits(t *testing.T) {
 // Nothing of a request's route is left for the next one on the connection.
 func TestARequestHasNoRouteOfTheOneBefore(t *testing.T) {
 	pool, _ := answeringOf(t, replies("ok"))
-	p := startRoutes(t, settings(), []*fakePool{pool}, spec{name: "a", host: "a", Route: Route{ErrorPages: map[int]Page{404: {Body: []byte("a's")}}}})
+	p := startRoutes(t, settings(), []*fakePool{pool}, spec{name: "a", host: "a", Route: Route{ErrorPages: map[int]Page{404: {Content: []byte("a's")}}}})
 	c := p.dial()
 	assert.Equal(t, "ok", c.do(get("a", "/")).body)
 	p.isProblem(c.do(get("b", "/")), 404, "nothing")

@@ -71,14 +71,14 @@ type Destination struct {
 	// Hidden are the authorities, such as "host:port", that a response's Location must not show.
 	// With none, it is that of the backend that responded.
 	Hidden []string
-	// Exchange are how long a backend may keep us waiting; nil is as long as its pool says.
-	Exchange *netconn.ExchangeLimits
+	// Timeouts are how long a backend may keep us waiting; nil is as long as its pool says.
+	Timeouts *netconn.ExchangeLimits
 }
 
 // Page is the body of an error.
 type Page struct {
-	ContentType string
-	Body        []byte
+	MediaType string
+	Content   []byte
 }
 
 // Routes find the route of a request.

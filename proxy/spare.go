@@ -15,7 +15,7 @@ type spare struct {
 	closeKept []func()
 }
 
-func (s *spare) add(closeKept func()) {
+func (s *spare) register(closeKept func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closeKept = append(s.closeKept, closeKept)

@@ -54,7 +54,7 @@ func loadPage(name string) (proxy.Page, error) {
 	case len(body) == 0:
 		return proxy.Page{}, fmt.Errorf("%s is empty; want a page", name)
 	}
-	return proxy.Page{ContentType: config.ErrorPageType(name), Body: body}, nil
+	return proxy.Page{MediaType: config.ErrorPageType(name), Content: body}, nil
 }
 
 // checkFiles finds the files that would end the start.

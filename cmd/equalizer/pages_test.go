@@ -22,8 +22,8 @@ func TestErrorPages(t *testing.T) {
 	sorry, most := file("sorry.html", "<p>sorry"), file("most.txt", strings.Repeat("a", 64<<10))
 	pages, err := loadPages(0, map[string]string{"502": sorry, "503": most})
 	require.NoError(t, err)
-	require.Equal(t, proxy.Page{ContentType: "text/html; charset=utf-8", Body: []byte("<p>sorry")}, pages[502])
-	require.Len(t, pages[503].Body, 64<<10)
+	require.Equal(t, proxy.Page{MediaType: "text/html; charset=utf-8", Content: []byte("<p>sorry")}, pages[502])
+	require.Len(t, pages[503].Content, 64<<10)
 
 	f := func(path, want string) {
 		t.Helper()

@@ -84,7 +84,7 @@ func (m routing) destination(c config.Route, name string) proxy.Destination {
 	p := m.pools[name]
 	d := proxy.Destination{Pool: p.Pool, Host: cmp.Or(c.SetHost, p.config.Host), Hidden: p.hidden}
 	if c.ResponseTimeout != nil || c.IdleTimeout != nil || c.TotalTimeout != nil {
-		d.Exchange = &netconn.ExchangeLimits{
+		d.Timeouts = &netconn.ExchangeLimits{
 			Response: orElse(c.ResponseTimeout, p.config.ResponseTimeout),
 			Idle:     orElse(c.IdleTimeout, p.config.IdleTimeout),
 			Total:    orElse(c.TotalTimeout, p.config.TotalTimeout),
