@@ -36,8 +36,8 @@ func (r *request) choose() error {
 	case route.Ambiguous:
 		return r.ambiguous()
 	}
-	r.route = found.Value
-	r.result.Route = r.route.Name
+	r.chosen = found.Value
+	r.result.Route = r.chosen.Name
 	if !r.begin() {
 		r.stream.Last()
 		return outcome.RefuseSize(h)
@@ -83,10 +83,10 @@ func (r *request) admit() error {
 // findDestination finds where the request goes. It reports whether somebody healthy is there, or
 // the route needs nobody.
 func (r *request) findDestination() bool {
-	if r.route.respondsItself() {
+	if r.chosen.respondsItself() {
 		return true
 	}
-	if r.to = r.route.destination(); r.to == nil {
+	if r.to = r.chosen.destination(); r.to == nil {
 		return false
 	}
 	r.head.Host = r.to.Host
@@ -98,11 +98,11 @@ func (r *request) charge() error {
 	if err := r.findCharges(); err != nil || len(r.charges.uses) == 0 {
 		return err
 	}
-	allowed := r.route.Take(r.charges.uses)
+	allowed := r.chosen.Take(r.charges.uses)
 	for i := range r.charges.uses {
 		r.result.Limits[i].Allowed = r.charges.uses[i].Decision.Allowed
 	}
-	if !allowed || r.route.ShowLimits {
+	if !allowed || r.chosen.ShowLimits {
 		r.charges.fields = r.charges.appendFields(r.charges.fields[:0])
 	}
 	if !allowed {
@@ -114,8 +114,8 @@ func (r *request) charge() error {
 
 // findCharges finds the limits that count the request, and whom they count it for.
 func (r *request) findCharges() error {
-	for i := range r.route.Limits {
-		use := &r.route.Limits[i]
+	for i := range r.chosen.Limits {
+		use := &r.chosen.Limits[i]
 		exempt, ambiguous := r.exempts(use)
 		switch {
 		case ambiguous:

@@ -11,10 +11,10 @@ import (
 // again for as long as another attempt can't do harm and the pool grants one. The pool is asked
 // when nothing of the client has to be waited for, since each attempt takes a place.
 func (r *request) forward() error {
-	if err := r.exchange.prepare(r.route.BodyWait); err != nil {
+	if err := r.exchange.prepare(r.chosen.BodyWait); err != nil {
 		return err
 	}
-	attempts := r.to.Pool.Attempts(r.holder, r.route.Retry)
+	attempts := r.to.Pool.Attempts(r.holder, r.chosen.Retry)
 	a, err := attempts.Next()
 	if err != nil {
 		return pickFailure(err)

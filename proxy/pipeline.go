@@ -29,7 +29,7 @@ func (r *request) run() error {
 	if err := r.admit(); err != nil {
 		return err
 	}
-	if r.route.respondsItself() {
+	if r.chosen.respondsItself() {
 		return r.respond()
 	}
 	if err := r.forward(); err != nil {
@@ -40,10 +40,10 @@ func (r *request) run() error {
 
 // respond begins the response that the route gives itself.
 func (r *request) respond() error {
-	if redirect := r.route.Redirect; redirect != nil {
+	if redirect := r.chosen.Redirect; redirect != nil {
 		redirect.Begin(&r.own, r.head.Received.Host, &r.path)
 	} else {
-		r.route.Respond.Begin(&r.own)
+		r.chosen.Respond.Begin(&r.own)
 	}
 	return outcome.Own
 }
@@ -85,16 +85,16 @@ func (r *request) dress() {
 		var buf [256]byte
 		r.own.Add("Allow", r.appendAllow(buf[:0]))
 	}
-	if r.route == nil {
+	if r.chosen == nil {
 		return
 	}
 	r.own.Lines = r.charges.fields
 	if r.result.Failure == outcome.Own {
-		r.own.Rules = &r.route.Rules.Response
+		r.own.Rules = &r.chosen.Rules.Response
 		return
 	}
-	if page, ok := r.route.ErrorPages[r.own.Status]; ok {
+	if page, ok := r.chosen.ErrorPages[r.own.Status]; ok {
 		r.own.ReplaceBody(page.MediaType, page.Content)
 	}
-	r.route.ExposeTo.Expose(&r.own, r.head.Received.Fields)
+	r.chosen.ExposeTo.Expose(&r.own, r.head.Received.Fields)
 }

@@ -126,7 +126,7 @@ func (r *request) tunnel() error {
 	r.path.Reset() // It holds on to what Lighten gives up.
 	r.stream.Lighten()
 	r.stream.Lasts()
-	down, err := x.Tunnel(r.stream.Link(), r.route.TunnelTimeout)
+	down, err := x.Tunnel(r.stream.Link(), r.chosen.TunnelTimeout)
 	r.stream.Passed(down)
 	r.result.Cause = err
 	x.end(false, false)

@@ -42,11 +42,11 @@ type request struct {
 
 // way is where a request goes.
 type way struct {
-	// path is the request's, route the one that was chosen by it; nil if there is none. to is where
+	// path is the request's, chosen the route that it has; nil if there is none. to is where
 	// it goes.
-	path  route.Path
-	route *Route
-	to    *Destination
+	path   route.Path
+	chosen *Route
+	to     *Destination
 }
 
 func newRequest(s *shared, stream Stream) *request {
@@ -66,7 +66,7 @@ func (r *request) Begin() {
 
 // begin begins the request whose head was received, and reports whether its body may be as large as
 // that says.
-func (r *request) begin() bool { return r.exchange.begin(&r.head, r.route.MaxBody) }
+func (r *request) begin() bool { return r.exchange.begin(&r.head, r.chosen.MaxBody) }
 
 // compose makes the head that the backend gets, except for what depends on the backend.
 func (r *request) compose() {
@@ -77,7 +77,7 @@ func (r *request) compose() {
 		Client:      who.Addr,
 		TrustedPeer: s.Trusted.Contains(who.Peer),
 		Scheme:      "http",
-		Rules:       &r.route.Rules,
+		Rules:       &r.chosen.Rules,
 		Path:        &r.path,
 		RequestID:   who.RequestID,
 		Via:         s.Via,
@@ -97,7 +97,7 @@ func (r *request) beginResponse() {
 		Hidden:    r.to.Hidden,
 		Authority: r.head.Authority,
 		RequestID: r.head.RequestID,
-		Rules:     &r.route.Rules.Response,
+		Rules:     &r.chosen.Rules.Response,
 		Lines:     r.charges.fields,
 	}
 }
@@ -120,7 +120,7 @@ func (r *request) since(begin time.Time) time.Duration {
 
 // reset forgets the request.
 func (r *request) reset() {
-	r.snapshot, r.route, r.to, r.holder = nil, nil, nil, 0
+	r.snapshot, r.chosen, r.to, r.holder = nil, nil, nil, 0
 	r.path.Reset()
 	r.charges.reset()
 	r.head, r.response = rewrite.Request{}, rewrite.Response{}
