@@ -16,8 +16,8 @@ import (
 
 // ConnectionSettings are how a pool's backends are talked to.
 type ConnectionSettings struct {
-	// Limits are how long a backend may keep us waiting.
-	Limits netconn.BackendLimits
+	// Timeouts are how long a backend may keep us waiting.
+	Timeouts netconn.BackendLimits
 	// MaxResponseHeader bounds a response's header, and its trailers, in bytes. A longer one is
 	// refused with 502.
 	MaxResponseHeader int
@@ -30,6 +30,9 @@ type ConnectionSettings struct {
 	// Logger is told when lookups fail, and when they succeed again. The zero Logger is silent.
 	Logger zerolog.Logger
 }
+
+// ExchangeTimeouts are how long a backend may keep one request waiting.
+type ExchangeTimeouts = netconn.ExchangeLimits
 
 // hostClient has the connections to one backend. They are kept in a fasthttp HostClient, which
 // nothing outside of this file knows: it gives connections and takes them back. What goes over them
@@ -48,7 +51,7 @@ type hostClient struct {
 // NewBackends returns the maker of what reaches a backend, for balancer.Settings.NewProber. The
 // backends share a dialer, with one goroutine that looks after the timeouts of all connections.
 func NewBackends(s ConnectionSettings) func(balancer.BackendSettings) balancer.Prober {
-	dialer := netconn.NewDialer(s.Limits, s.Resolver, s.logLookups)
+	dialer := netconn.NewDialer(s.Timeouts, s.Resolver, s.logLookups)
 	spare := &spare{}
 	return func(b balancer.BackendSettings) balancer.Prober {
 		c := &hostClient{

@@ -5,7 +5,6 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/h1"
-	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/rewrite"
 )
 
@@ -34,17 +33,17 @@ func (x *exchange) begin(head *rewrite.Request, most int64) bool {
 func (x *exchange) prepare(bodyWait time.Duration) error { return x.upload.prepare(bodyWait) }
 
 // connect takes a connection to the backend where the attempt has a place, for a client whose reset
-// ends the exchange; nil is nobody who could leave. limits are the exchange's; nil are its pool's.
-func (x *exchange) connect(client *h1.Link, limits *netconn.ExchangeLimits) error {
+// ends the exchange; nil is nobody who could leave. timeouts are its own; nil are its pool's.
+func (x *exchange) connect(client *h1.Link, timeouts *ExchangeTimeouts) error {
 	host := hostClientOf(x.attempt.Backend)
 	conn, held, err := host.acquire(x.attempt.Fresh)
 	if err != nil {
 		return err
 	}
-	if limits == nil {
+	if timeouts == nil {
 		conn.Begin(client)
 	} else {
-		conn.BeginWithin(client, *limits)
+		conn.BeginWithin(client, *timeouts)
 	}
 	x.Begin(conn, host.maxHeader)
 	x.held = held

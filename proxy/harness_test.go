@@ -85,7 +85,7 @@ func (s setup) proxy(pool Pool, l aLimiter, log zerolog.Logger) *Proxy {
 
 func connectionSettings() ConnectionSettings {
 	return ConnectionSettings{
-		Limits:            netconn.BackendLimits{Connect: patience, Response: time.Minute, Idle: time.Minute},
+		Timeouts:          netconn.BackendLimits{Connect: patience, Response: time.Minute, Idle: time.Minute},
 		KeepAlive:         time.Minute,
 		MaxResponseHeader: 64 << 10,
 	}

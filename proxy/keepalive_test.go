@@ -93,7 +93,7 @@ func TestUnusedConnectionsAreClosed(t *testing.T) {
 func TestOldConnectionsAreReplaced(t *testing.T) {
 	b, _ := answering(t, ok)
 	cs := connectionSettings()
-	cs.Limits.Age = time.Millisecond
+	cs.Timeouts.Age = time.Millisecond
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	c := p.dial()
 	require.Eventually(t, func() bool {

@@ -315,7 +315,7 @@ func TestTunnelsOutlastOtherTimeouts(t *testing.T) {
 	b, _ := switching(t, echo)
 	s, cs := settings(), connectionSettings()
 	s.Clients.Header, s.Clients.Idle, s.Clients.Read, s.Clients.Write = brief, brief, brief, brief
-	cs.Limits.Response, cs.Limits.Idle, cs.Limits.Total, cs.KeepAlive = patience, brief, brief, brief
+	cs.Timeouts.Response, cs.Timeouts.Idle, cs.Timeouts.Total, cs.KeepAlive = patience, brief, brief, brief
 	p := startProxy(t, s, poolOf(t, cs, b.addr), nil)
 	c := p.upgraded()
 	<-time.After(5 * brief) // Not a wait for something: nobody has anything to say.

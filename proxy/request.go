@@ -42,8 +42,8 @@ type request struct {
 
 // way is where a request goes.
 type way struct {
-	// path is the request's, chosen the route that it has; nil if there is none. to is where
-	// it goes.
+	// path is the request's, chosen the route that it has; nil if there is none. to is where it
+	// goes.
 	path   route.Path
 	chosen *Route
 	to     *Destination

@@ -212,7 +212,7 @@ func TestLateAnswer(t *testing.T) {
 		defer close(release)
 		other, got := answering(t, ok)
 		cs := connectionSettings()
-		cs.Limits.Response = brief
+		cs.Timeouts.Response = brief
 		p := startProxy(t, settings(), poolOf(t, cs, b.addr, other.addr), nil)
 		c := p.dial()
 		p.isProblem(c.do("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 504, "backend-late")
@@ -246,8 +246,8 @@ func TestLateBodies(t *testing.T) {
 		assert.EqualValues(t, 1, p.pool.balancers[0].Status()[0].Failures)
 	}
 	idle, total := connectionSettings(), connectionSettings()
-	idle.Limits.Idle = brief
-	total.Limits.Total = brief
+	idle.Timeouts.Idle = brief
+	total.Timeouts.Total = brief
 	for _, cs := range []ConnectionSettings{idle, total} {
 		f(cs, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nx")
 		f(cs, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")

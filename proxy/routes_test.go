@@ -337,7 +337,7 @@ func TestTimeoutsOfRoutes(t *testing.T) {
 		}
 	})
 	s := connectionSettings()
-	s.Limits.Shortest = brief
+	s.Timeouts.Shortest = brief
 	pool := poolOf(t, s, b.addr)
 	own := func(l netconn.ExchangeLimits) Route {
 		return Route{Destination: Destination{Pool: pool, Timeouts: &l}}

@@ -6,7 +6,6 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/identity"
-	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/rewrite"
 	"gopher-equalizer/proxy/route"
 )
@@ -72,7 +71,7 @@ type Destination struct {
 	// With none, it is that of the backend that responded.
 	Hidden []string
 	// Timeouts are how long a backend may keep us waiting; nil is as long as its pool says.
-	Timeouts *netconn.ExchangeLimits
+	Timeouts *ExchangeTimeouts
 }
 
 // Page is the body of an error.

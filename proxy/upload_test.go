@@ -156,7 +156,7 @@ func TestEarlyAnswerWithoutClose(t *testing.T) {
 	})
 	defer close(release)
 	cs := connectionSettings()
-	cs.Limits.Idle = brief
+	cs.Timeouts.Idle = brief
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	req, err := http.NewRequest("POST", "http://"+p.addr, &zeros{64 << 20})
 	require.NoError(t, err)
@@ -180,7 +180,7 @@ func TestBackendTakesNoUpload(t *testing.T) {
 	})
 	defer close(release)
 	cs := connectionSettings()
-	cs.Limits.Idle, cs.Limits.Response = brief, brief
+	cs.Timeouts.Idle, cs.Timeouts.Response = brief, brief
 	p := startProxy(t, settings(), poolOf(t, cs, b.addr), nil)
 	c := p.dial()
 	require.True(t, c.send(sized(64<<20)))

@@ -30,7 +30,7 @@ func newPools(c config.Config, log zerolog.Logger) (pools, error) {
 	all := pools{}
 	for name, settings := range c.Pools {
 		connections := connectionSettings(settings, log)
-		connections.Limits.Shortest = shortestOwn(c, name)
+		connections.Timeouts.Shortest = shortestOwn(c, name)
 		p, err := newPool(name, settings, connections)
 		if err != nil {
 			return nil, err
@@ -63,7 +63,7 @@ func newPool(name string, c config.Pool, connections proxy.ConnectionSettings) (
 
 func connectionSettings(pool config.Pool, log zerolog.Logger) proxy.ConnectionSettings {
 	return proxy.ConnectionSettings{
-		Limits: netconn.BackendLimits{
+		Timeouts: netconn.BackendLimits{
 			Connect:  pool.ConnectTimeout,
 			Response: pool.ResponseTimeout,
 			Idle:     pool.IdleTimeout,

@@ -35,7 +35,7 @@ func inProcess(t testing.TB) (*Proxy, *accessLog) {
 		Health:         balancer.HealthSettings{Type: balancer.HealthTCP, Interval: time.Hour, Timeout: patience, Rise: 1, Fall: 1},
 		MaxConnections: 16,
 		NewProber: proxy.NewBackends(proxy.ConnectionSettings{
-			Limits:            netconn.BackendLimits{Connect: patience, Response: patience, Idle: patience},
+			Timeouts:          netconn.BackendLimits{Connect: patience, Response: patience, Idle: patience},
 			MaxResponseHeader: 64 << 10,
 			KeepAlive:         time.Minute,
 		}),
