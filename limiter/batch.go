@@ -78,7 +78,7 @@ func (c *collectedPart) row(o table.Observation) Record {
 func (c *collectedPart) collectBucket(seen *table.Bucket, horizon time.Duration) {
 	at := c.table.Claim(seen.ClientID())
 	defer at.Release()
-	//mutant:parameter2 a-dead-bucket-is-written a-bucket-that-moved-is-not-written
+	//mutant:parameter1 a-dead-bucket-is-written a-bucket-that-moved-is-not-written
 	b := at.Live()
 	//mutant:left a-dead-bucket-is-written
 	if b == nil || !b.IsDirty() {

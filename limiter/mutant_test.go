@@ -75,7 +75,7 @@ var operations = map[string]func(m *mutator) (ast.Node, string){
 	"zero": func(m *mutator) (ast.Node, string) { return m.value(), "(" + m.text(m.value()) + ") * 0" },
 	"less": func(m *mutator) (ast.Node, string) { return m.value(), "(" + m.text(m.value()) + ") - 1e9" },
 	// The value is the function's second parameter.
-	"parameter2": func(m *mutator) (ast.Node, string) { return m.value(), m.parameters()[1] },
+	"parameter1": func(m *mutator) (ast.Node, string) { return m.value(), m.parameters()[0] },
 	// The statement "copy" also comes before the statement "here".
 	"here": func(m *mutator) (ast.Node, string) { return m.at, m.copied + "\n" + m.text(m.at) },
 	"copy": func(m *mutator) (ast.Node, string) { return m.at, m.text(m.at) },
