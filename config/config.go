@@ -284,7 +284,7 @@ type Store struct {
 	// served from full buckets until it is there.
 	RequiredAtStart bool `toml:"required_at_start"`
 	// MigrateTo is the limit that gets the buckets of a store that knew of one limit only. Without
-	// it the only limit gets them, or else the one named default.
+	// it the only limit gets them, otherwise the one named default.
 	MigrateTo string `toml:"migrate_to"`
 	// LimitsKept is for how long a limit's buckets are kept once it is gone, except those that
 	// operators wrote, which are kept for ever.

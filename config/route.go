@@ -40,7 +40,7 @@ type Route struct {
 	// ErrorPages are files that stand in for our own errors, by their status.
 	ErrorPages map[string]string `toml:"error_pages"`
 
-	// SetHost is what backends get as Host. "" stands for the pool's, or else the client's.
+	// SetHost is what backends get as Host. "" stands for the pool's, otherwise the client's.
 	SetHost string `toml:"set_host"`
 	// StripPrefix is cut off the path, if it begins with that. AddPrefix is put before the rest.
 	StripPrefix string `toml:"strip_prefix"`

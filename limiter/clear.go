@@ -11,7 +11,7 @@ import (
 
 // DeleteManaged deletes all managed buckets that a limit has when it is called, and returns how
 // many. These are also buckets that are only stored: those of a limit that there is no more, and
-// those that the limit had under another key. ErrNoLimit: neither Options nor the store know the
+// those that the limit had under another key. ErrNoLimit: Options and the store don't know the
 // limit. Other errors are those of Delete. n then counts what was deleted before, and another call
 // goes on.
 //

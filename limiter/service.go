@@ -21,7 +21,7 @@ type Options struct {
 	// Limits are those that there are, each with a name of its own.
 	Limits []LimitOptions
 	// MigrateTo names the limit that gets the buckets of a store that knew of one limit only; "":
-	// the only limit does, or else the one named "default".
+	// the only limit does, otherwise the one named "default".
 	MigrateTo string
 	// LimitsKept is for how long the unmanaged buckets of a limit that there is no more are kept in
 	// the store, should it come back; 0: for ever.

@@ -31,9 +31,6 @@ type ConnectionSettings struct {
 	Logger zerolog.Logger
 }
 
-// ExchangeTimeouts are how long a backend may keep one request waiting.
-type ExchangeTimeouts = netconn.ExchangeLimits
-
 // hostClient has the connections to one backend. They are kept in a fasthttp HostClient, which
 // nothing outside of this file knows: it gives connections and takes them back. What goes over them
 // is written and read by an exchange, and how many there may be is up to the balancer, whose places

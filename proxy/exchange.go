@@ -5,6 +5,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/h1"
+	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/rewrite"
 )
 
@@ -34,7 +35,7 @@ func (x *exchange) prepare(bodyWait time.Duration) error { return x.upload.prepa
 
 // connect takes a connection to the backend where the attempt has a place, for a client whose reset
 // ends the exchange; nil is nobody who could leave. timeouts are its own; nil are its pool's.
-func (x *exchange) connect(client *h1.Link, timeouts *ExchangeTimeouts) error {
+func (x *exchange) connect(client *h1.Link, timeouts *netconn.ExchangeLimits) error {
 	host := hostClientOf(x.attempt.Backend)
 	conn, held, err := host.acquire(x.attempt.Fresh)
 	if err != nil {

@@ -85,7 +85,7 @@ func (r *request) compose() {
 	}
 }
 
-// loops reports whether the request came by way of us already.
+// loops reports whether the request came through us already.
 func (r *request) loops() bool { return r.head.Loops() }
 
 // beginResponse readies the head that the client gets: a final one, an interim one, or a 101.

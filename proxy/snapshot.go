@@ -6,6 +6,7 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/identity"
+	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/rewrite"
 	"gopher-equalizer/proxy/route"
 )
@@ -71,7 +72,7 @@ type Destination struct {
 	// With none, it is that of the backend that responded.
 	Hidden []string
 	// Timeouts are how long a backend may keep us waiting; nil is as long as its pool says.
-	Timeouts *ExchangeTimeouts
+	Timeouts *netconn.ExchangeLimits
 }
 
 // Page is the body of an error.

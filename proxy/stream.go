@@ -50,7 +50,7 @@ type line interface {
 	Peer() netip.Addr
 	// Link is the connection if the stream has it for itself, else nil. Behind is what came on it
 	// behind the request, and Lighten gives up all other memory: nothing more can be read or sent
-	// by way of the stream.
+	// over the stream.
 	Link() *h1.Link
 	Behind() []byte
 	Lighten()

@@ -200,8 +200,10 @@ func (x *Exchange) decode(came []byte) (n int, err error) {
 	return n, inBody(err, len(x.head))
 }
 
-// Complete reports whether all of the body was read. Trailers are the fields behind it.
-func (x *Exchange) Complete() bool          { return x.body.Complete() }
+// Complete reports whether all of the body was read.
+func (x *Exchange) Complete() bool { return x.body.Complete() }
+
+// Trailers are the fields behind the body, once it is complete.
 func (x *Exchange) Trailers() []http1.Field { return x.body.Trailers }
 
 // Rest is how many bytes of a body of known size are to come; 0 of any other.

@@ -52,7 +52,7 @@ func (t *Turn) serve() (more bool) {
 }
 
 // Lighten gives up all large buffers: a tunnel may be open for days. What will be logged is copied.
-// Nothing more can be read or sent by way of the turn.
+// Nothing more can be read or sent over the turn.
 func (t *Turn) Lighten() {
 	t.incoming.lighten()
 	t.outgoing.shrink()

@@ -27,7 +27,10 @@ type FieldError struct {
 	Err    error
 }
 
+// Error implements error.
 func (e *FieldError) Error() string { return e.Change + "." + e.Name + ": " + e.Err.Error() }
+
+// Unwrap is what is wrong with the change.
 func (e *FieldError) Unwrap() error { return e.Err }
 
 // maxFieldBytes is how long the lines that FieldRules write may be in all.

@@ -20,7 +20,7 @@ type Redirect struct {
 type part struct {
 	kind partKind
 	text string
-	// inside says that the part stands behind a ? or a #. A variable is then encoded as a value.
+	// inside reports that the part stands behind a ? or a #. A variable is then encoded as a value.
 	inside bool
 }
 

@@ -17,7 +17,8 @@ const maxHost = 253
 type Host struct {
 	// name is as AppendHost writes it; "" is any host.
 	name string
-	// below says that the route is for the hosts below name, at any depth, and not for name itself.
+	// below reports that the route is for the hosts below name, at any depth, and not for name
+	// itself.
 	below bool
 }
 
@@ -180,7 +181,7 @@ func (s *hosts) find(host []byte) *tree {
 	if len(s.exact) == 0 && s.below.subs == nil {
 		return s.any
 	}
-	// The end of a host says what it is below. This much of a longer one is no configured name.
+	// The end of a host shows what it is below. This much of a longer one is no configured name.
 	var buffer [maxHost + 2]byte
 	name := withoutPort(host)
 	name = name[max(0, len(name)-len(buffer)):]

@@ -33,7 +33,7 @@ type Path struct {
 	kind       pathKind
 	// mode is that of the route which Match found, by the normal form.
 	mode Ambiguity
-	// ambiguous says that Match found the path ambiguous, and let it pass.
+	// ambiguous reports that Match found the path ambiguous, and let it pass.
 	ambiguous bool
 	// normal is the normal form; nil until it is asked for.
 	normal, buffer []byte

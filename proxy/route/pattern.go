@@ -63,10 +63,11 @@ func (p *Pattern) requests() string {
 type Conflict struct {
 	// Route and Earlier are indices of patterns.
 	Route, Earlier int
-	// Reason says what is wrong with Route and what was wanted. It names the other one.
+	// Reason is what is wrong with Route and what was wanted. It names the other one.
 	Reason string
 }
 
+// Error implements error.
 func (c *Conflict) Error() string { return fmt.Sprintf("routes[%d]: %s", c.Route, c.Reason) }
 
 // Conflicts finds the patterns that can't be in one table: names must be unique, and no two may

@@ -42,16 +42,16 @@ type reader struct {
 	// dots is how many .. are to come.
 	dots   int32
 	buffer [maxSegment]byte
-	// lost says that there were too many states.
+	// lost reports that there were too many states.
 	lost bool
 }
 
 // piece is a part of a path between two slashes, including those that are slashes for some only.
 type piece struct {
-	// text comes before the first ; of the piece, cut says that there is one.
+	// text comes before the first ; of the piece, cut reports that there is one.
 	text []byte
 	cut  bool
-	// definite says that the slash behind it, or the path's end, is one for every reader.
+	// definite reports that the slash behind it, or the path's end, is one for every reader.
 	definite bool
 }
 

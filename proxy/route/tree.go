@@ -8,7 +8,7 @@ type node struct {
 	parent     *node
 	children   map[string]*node
 	candidates candidates
-	// covered says that an exemption has this prefix, or a shorter one.
+	// covered reports that an exemption has this prefix, or a shorter one.
 	covered bool
 }
 
