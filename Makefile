@@ -7,7 +7,7 @@ LAB = bench/lab
 
 TOOL = go tool -modfile=.ci/tools/go.mod
 
-.PHONY: help build run test e2e torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-stores differ bench-go bench-compare
+.PHONY: help build run test e2e edge-check page torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-stores strategies differ bench-go bench-compare
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -18,15 +18,21 @@ build: ## build the static binary ./equalizer
 run: ## run the demo: the proxy in front of three sample backends
 	go run ./cmd/equalizer demo
 
-test: ## run the tests with the race detector, in under 4 minutes; installs what they need first
-	@echo "make test: unit, property and fast end-to-end tests, with the race detector: under 4 minutes on two cores, and once some more to compile"
+test: ## run the tests with the race detector, in some 10 minutes; installs what they need first
+	@echo "make test: unit, property and fast end-to-end tests, with the race detector: some 10 minutes on two cores, with the compiling"
 	.ci/equip go test -race -timeout 10m $(PACKAGES)
 	cd $(LAB) && ../../.ci/equip go test -race -timeout 10m ./...
 
-e2e: ## run the slow tests, of the real binary: under 10 minutes
-	@echo "make e2e: what make test leaves out, files with the build tag e2e: under 10 minutes on two cores"
-	.ci/equip .ci/e2e
-	cd $(LAB) && ../../.ci/peers ../../.ci/equip ../../.ci/e2e
+e2e: ## run the slow tests, of the real binary: some 30 minutes
+	@echo "make e2e: what make test leaves out, files with the build tag e2e: some 30 minutes on two cores"
+	.ci/peers .ci/equip .ci/e2e
+	cd $(LAB) && ../../.ci/peers ../../.ci/clients ../../.ci/equip ../../.ci/e2e
+
+edge-check: ## have Chromium, sslscan, curl and nghttp look at what is served; installs them first, some 300 MB
+	.ci/equip .ci/edge
+
+page: ## have Chromium take pictures of the demo's live page; ARGS="--docs" renews docs/page.png
+	cd $(LAB) && ../../.ci/clients go run ./livepage $(ARGS)
 
 # A round mostly waits for its random moments, so more scenarios than processors run side by side.
 torture: ## kill -9 under load and restart, 200 times in each way, for some 12 minutes; ARGS="-rounds 20 -seed 7"
@@ -61,6 +67,9 @@ bench-limiters: ## the limiter in memory beside others, against its bars; wants 
 
 bench-stores: ## what surviving a restart costs: the stores beside each other, for four minutes
 	cd $(LAB) && ../../.ci/peers ../../.ci/equip go run ./stores $(ARGS)
+
+strategies: ## what each strategy does where one of five backends is slow, beside HAProxy's leastconn
+	cd $(LAB) && ../../.ci/peers go run ./strategies $(ARGS)
 
 differ: ## play malformed messages through this proxy, nginx and HAProxy, and write down how they differ
 	cd $(LAB) && ../../.ci/peers go run ./differ

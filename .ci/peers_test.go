@@ -27,13 +27,13 @@ func bare(t *testing.T, programs ...string) (m *machine, peers string) {
 // makes is a script for a package manager that installs the program it is told last, but not
 // these.
 func (m *machine) makes(but string) string {
-	return "for p; do :; done; case $p in " + but + ") exit 1 ;; wrk|nginx|haproxy|strace) echo '#!/bin/sh' >" +
+	return "for p; do :; done; case $p in " + but + ") exit 1 ;; nghttp2*) p=h2load ;; golang-github-prometheus) p=prometheus ;; esac; case $p in wrk|h2load|nginx|haproxy|strace|goaccess|mandoc|prometheus) echo '#!/bin/sh' >" +
 		m.path("bin") + "/$p; chmod +x " + m.path("bin") + "/$p ;; esac"
 }
 
 func TestPeersInstallsNothingThatIsThere(t *testing.T) {
 	m, peers := bare(t)
-	for _, program := range []string{"bin/wrk", "usr/sbin/nginx", "usr/sbin/haproxy", "bin/strace"} {
+	for _, program := range []string{"bin/wrk", "bin/h2load", "usr/sbin/nginx", "usr/sbin/haproxy", "bin/strace", "bin/goaccess", "bin/mandoc", "bin/prometheus"} {
 		m.write(program, "#!/bin/sh\n", 0o755)
 	}
 	m.stub("bin/apt-get", "exit 1")
@@ -51,18 +51,19 @@ func TestPeersSaysWhatItInstalls(t *testing.T) {
 		m.stub("bin/"+manager, m.makes("none"))
 		m.stub("bin/update-rc.d", "")
 		out, errs, code := m.run(peers, "sh", "-c", "echo went on")
-		assert.Equal(t, ".ci/peers: no wrk nginx haproxy strace here; installing with "+manager+"\n", errs)
+		assert.Equal(t, ".ci/peers: no wrk h2load nginx haproxy strace goaccess mandoc prometheus here; installing with "+manager+"\n", errs)
 		assert.Equal(t, "went on\n", out)
 		assert.Zero(t, code)
 		assert.Equal(t, calls, m.calls())
 	}
 	const apt = "apt-get install -y -qq --no-install-recommends "
-	f("apt-get", "apt-get update -qq", apt+"wrk",
-		apt+"nginx", "update-rc.d nginx disable", apt+"haproxy", "update-rc.d haproxy disable", apt+"strace")
-	f("dnf", "dnf install -y -q wrk", "dnf install -y -q nginx", "dnf install -y -q haproxy", "dnf install -y -q strace")
-	f("apk", "apk add --quiet wrk", "apk add --quiet nginx", "apk add --quiet haproxy", "apk add --quiet strace")
-	f("pacman", "pacman -Sy --needed --noconfirm wrk", "pacman -Sy --needed --noconfirm nginx",
-		"pacman -Sy --needed --noconfirm haproxy", "pacman -Sy --needed --noconfirm strace")
+	f("apt-get", "apt-get update -qq", apt+"wrk", apt+"nghttp2-client",
+		apt+"nginx", "update-rc.d nginx disable", apt+"haproxy", "update-rc.d haproxy disable", apt+"strace", apt+"goaccess", apt+"mandoc",
+		apt+"prometheus", "update-rc.d prometheus disable")
+	f("dnf", "dnf install -y -q wrk", "dnf install -y -q nghttp2", "dnf install -y -q nginx", "dnf install -y -q haproxy", "dnf install -y -q strace", "dnf install -y -q goaccess", "dnf install -y -q mandoc", "dnf install -y -q golang-github-prometheus")
+	f("apk", "apk add --quiet wrk", "apk add --quiet nghttp2", "apk add --quiet nginx", "apk add --quiet haproxy", "apk add --quiet strace", "apk add --quiet goaccess", "apk add --quiet mandoc", "apk add --quiet prometheus")
+	f("pacman", "pacman -Sy --needed --noconfirm wrk", "pacman -Sy --needed --noconfirm nghttp2", "pacman -Sy --needed --noconfirm nginx",
+		"pacman -Sy --needed --noconfirm haproxy", "pacman -Sy --needed --noconfirm strace", "pacman -Sy --needed --noconfirm goaccess", "pacman -Sy --needed --noconfirm mandoc", "pacman -Sy --needed --noconfirm prometheus")
 }
 
 func TestPeersKeepsDebianFromStartingThem(t *testing.T) {
@@ -107,6 +108,6 @@ func TestPeersGoesOnWithoutWhatCantBeHad(t *testing.T) {
 	}
 	f("dnf", "wrk", "0", ".ci/peers: going on without wrk\n")
 	f("apk", "wrk|strace", "0", ".ci/peers: going on without wrk strace\n")
-	f("", "", "0", "no wrk nginx haproxy strace here, and no apt-get, dnf, apk or pacman to install it with\n")
-	f("dnf", "", "1000", "no wrk nginx haproxy strace here, and installing takes root or sudo\n")
+	f("", "", "0", "no wrk h2load nginx haproxy strace goaccess mandoc prometheus here, and no apt-get, dnf, apk or pacman to install it with\n")
+	f("dnf", "", "1000", "no wrk h2load nginx haproxy strace goaccess mandoc prometheus here, and installing takes root or sudo\n")
 }

@@ -121,9 +121,9 @@ func TestFuzzRunsEveryTarget(t *testing.T) {
 func TestLintRunsEveryCheckAndNamesThoseThatFail(t *testing.T) {
 	all := []string{
 		"go tool -modfile=.ci/tools/go.mod gofumpt -l .",
-		"go vet -tags e2e ./... ./x",
+		"go vet -tags e2e,edge ./... ./x",
 		"go vet -tags simulation ./limiter/...",
-		"go tool -modfile=.ci/tools/go.mod staticcheck -tags e2e ./... ./x",
+		"go tool -modfile=.ci/tools/go.mod staticcheck -tags e2e,edge ./... ./x",
 		"go run ./.ci/arrows",
 		"go run ./.ci/prose",
 		"go vet ./... ./x",

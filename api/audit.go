@@ -2,17 +2,19 @@ package api
 
 import (
 	"errors"
+	"net"
 
 	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
 
+	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 )
 
 // write logs an admin write to a client's bucket: who asked for what, what was there before, and
 // what is there now. The client_id is the stored one, which is a hash if the key is secret.
 type write struct {
-	server *Server
+	server *snapshot
 	ctx    *fasthttp.RequestCtx
 	to     target
 	change limiter.Change
@@ -44,14 +46,30 @@ func (w write) who(line *zerolog.Event) *zerolog.Event {
 }
 
 // audit adds to a line who asked, and for what.
-func (s *Server) audit(line *zerolog.Event, ctx *fasthttp.RequestCtx) *zerolog.Event {
+func (s *snapshot) audit(line *zerolog.Event, ctx *fasthttp.RequestCtx) *zerolog.Event {
 	credential := "none"
-	if s.guard.secured {
+	if s.guard.secured() {
 		credential = "token"
 	}
-	return line.Stringer("remote", ctx.RemoteAddr()).
+	remote := ctx.RemoteAddr().String()
+	if _, isSocket := ctx.RemoteAddr().(*net.UnixAddr); isSocket {
+		remote = "unix" // Callers' ends have no names.
+	}
+	return line.Str("remote", remote).
 		Str("credential", credential).
 		Bytes("method", ctx.Method())
+}
+
+// backendWrite logs a change of a backend.
+func (s *snapshot) backendWrite(ctx *fasthttp.RequestCtx, before, after balancer.BackendStatus) {
+	s.audit(s.log.Info(), ctx).Str("backend", after.ID()).
+		Dict("before", describeBackend(before)).
+		Dict("after", describeBackend(after)).
+		Msg("admin write")
+}
+
+func describeBackend(b balancer.BackendStatus) *zerolog.Event {
+	return zerolog.Dict().Str("state", string(b.State)).Int("weight", b.Weight)
 }
 
 func describe(s *limiter.Snapshot) *zerolog.Event {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
-	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -15,32 +13,55 @@ import (
 
 // guard decides who gets in.
 type guard struct {
-	// secured is true if there is a token.
-	secured bool
-	// token is its hash. All hashes have one length, so comparing them doesn't reveal the token's.
-	token [sha256.Size]byte
+	// token and readToken are what callers may send.
+	token, readToken credential
+	// insecure has callers come in clear from elsewhere.
+	insecure bool
 }
 
-func newGuard(token string) guard {
-	return guard{secured: token != "", token: sha256.Sum256([]byte(token))}
+func newGuard(s Settings) guard {
+	return guard{token: newCredential(s.Token), readToken: newCredential(s.ReadToken), insecure: s.Insecure}
+}
+
+// secured reports whether callers need a token.
+func (g guard) secured() bool { return g.token.given || g.readToken.given }
+
+// credential is a bearer token, if there is one.
+type credential struct {
+	given bool
+	// hash is the token's. All hashes have one length, so comparing them doesn't reveal the
+	// token's.
+	hash [sha256.Size]byte
+}
+
+func newCredential(token string) credential {
+	return credential{given: token != "", hash: sha256.Sum256([]byte(token))}
+}
+
+// is reports whether a token with this hash is the one, in a time that doesn't depend on it.
+func (c credential) is(hash [sha256.Size]byte) bool {
+	return subtle.ConstantTimeCompare(hash[:], c.hash[:]) == 1 && c.given
 }
 
 // admit returns why a request doesn't get in, or nil if it does.
-func (g guard) admit(request *fasthttp.Request) error {
+func (g guard) admit(ctx *fasthttp.RequestCtx) error {
+	request := &ctx.Request
 	if err := checkTarget(&request.Header); err != nil {
 		return err
 	}
-	if err := checkOrigin(&request.Header); err != nil {
+	if err := checkOrigin(&request.Header, ctx.IsTLS()); err != nil {
 		return err
 	}
-	if !g.secured {
-		return admitLocal(&request.Header)
+	if err := g.checkReach(ctx.LocalAddr(), ctx.IsTLS()); err != nil {
+		return refuse(errForbidden, "%v; the configuration has changed since this connection was made", err)
 	}
-	switch string(request.URI().PathOriginal()) {
-	case "/healthz", "/readyz":
+	if !g.secured() {
+		return admitLoopback(&request.Header)
+	}
+	if path := string(request.URI().PathOriginal()); path == "/healthz" || path == "/readyz" || isOfPage(path) {
 		return nil
 	}
-	return g.admitBearer(&request.Header)
+	return g.admitBearer(request)
 }
 
 // checkTarget refuses targets that could be routed to another resource than they name: absolute
@@ -60,24 +81,24 @@ func checkTarget(header *fasthttp.RequestHeader) error {
 }
 
 // checkOrigin refuses requests that a browser sends for a page of another origin.
-func checkOrigin(header *fasthttp.RequestHeader) error {
+func checkOrigin(header *fasthttp.RequestHeader, secure bool) error {
 	given := header.PeekAll(fasthttp.HeaderOrigin)
 	if len(given) == 0 {
 		return nil
 	}
-	own := "http://" + string(header.Host())
-	if len(given) > 1 || !strings.EqualFold(withoutPort80(string(given[0])), withoutPort80(own)) {
+	own, port := "http://"+string(header.Host()), ":80"
+	if secure {
+		own, port = "https://"+string(header.Host()), ":443"
+	}
+	if len(given) > 1 || !strings.EqualFold(strings.TrimSuffix(string(given[0]), port), strings.TrimSuffix(own, port)) {
 		return refuse(errForbidden, "Origin is %s; want %s, or none", excerpt(strconv.Quote(string(bytes.Join(given, []byte(", "))))), excerpt(own))
 	}
 	return nil
 }
 
-// withoutPort80 cuts the default port of an http origin.
-func withoutPort80(origin string) string { return strings.TrimSuffix(origin, ":80") }
-
-// admitLocal wants Host to name this machine if there is no token. A page whose name was rebound to
-// a loopback address still sends that name.
-func admitLocal(header *fasthttp.RequestHeader) error {
+// admitLoopback wants Host to name this machine, if there is no token. A page whose name was
+// rebound to a loopback address still sends that name.
+func admitLoopback(header *fasthttp.RequestHeader) error {
 	if !isLoopbackHost(string(header.Host())) {
 		return refuse(errForbidden, "Host is %q; want localhost, an address of 127.0.0.0/8 or [::1] where no token is configured", header.Host())
 	}
@@ -85,8 +106,8 @@ func admitLocal(header *fasthttp.RequestHeader) error {
 }
 
 // admitBearer wants the token in the form of RFC 6750 (2.1): Authorization: Bearer TOKEN.
-func (g guard) admitBearer(header *fasthttp.RequestHeader) error {
-	given := header.PeekAll(fasthttp.HeaderAuthorization)
+func (g guard) admitBearer(request *fasthttp.Request) error {
+	given := request.Header.PeekAll(fasthttp.HeaderAuthorization)
 	if len(given) != 1 {
 		return refuse(errUnauthorized, "there are %d Authorization headers; want one, Authorization: Bearer TOKEN", len(given))
 	}
@@ -95,10 +116,20 @@ func (g guard) admitBearer(header *fasthttp.RequestHeader) error {
 		return refuse(errUnauthorized, "the authorization is not of the Bearer scheme; want Authorization: Bearer TOKEN")
 	}
 	hash := sha256.Sum256([]byte(strings.TrimLeft(token, " ")))
-	if subtle.ConstantTimeCompare(hash[:], g.token[:]) != 1 {
-		return refuse(errUnauthorized, "the token is not the configured one")
+	all, reading := g.token.is(hash), g.readToken.is(hash)
+	switch {
+	case all, reading && reads(request):
+		return nil
+	case reading:
+		return refuse(errForbidden, "the token is admin.read_token, which may only GET, and POST /explain; want admin.token")
 	}
-	return nil
+	return refuse(errUnauthorized, "the token is not the configured one")
+}
+
+// reads reports whether a request changes nothing.
+func reads(request *fasthttp.Request) bool {
+	header := &request.Header
+	return header.IsGet() || header.IsHead() || header.IsPost() && string(request.URI().PathOriginal()) == explainPath
 }
 
 // isLoopbackHost reports whether a Host, with any port or none, names this machine without asking a
@@ -128,13 +159,4 @@ func splitHost(hostport string) (host, port string, bracketed bool) {
 		return "", "", true
 	}
 	return host, strings.TrimPrefix(rest, ":"), true
-}
-
-// checkListener refuses a listener that other machines can reach if there is no token.
-func (g guard) checkListener(addr net.Addr) error {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok || g.secured || tcp.IP.IsLoopback() {
-		return nil
-	}
-	return fmt.Errorf("admin API on %v without a token; want a token, or a loopback address such as 127.0.0.1:8080", addr)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/tls"
 	"net"
 	"testing"
 
@@ -18,6 +19,12 @@ func everyCall() []request {
 		{method: "PATCH", target: "/buckets/a", body: `{"tokens":1}`},
 		{method: "DELETE", target: "/buckets/a"},
 		{method: "GET", target: "/backends"},
+		{method: "GET", target: "/backends/a/b"},
+		{method: "PATCH", target: "/backends/a/b", body: `{"weight":1}`},
+		{method: "DELETE", target: "/backends/a/b/override"},
+		{method: "GET", target: "/config"},
+		{method: "GET", target: "/config/changes"},
+		{method: "POST", target: "/reload", body: `{}`},
 		{method: "GET", target: "/errors"},
 		{method: "GET", target: "/status"},
 		{method: "GET", target: "/healthz"},
@@ -185,7 +192,7 @@ func TestWrongTokens(t *testing.T) {
 
 func TestTokenHidesWhatThereIs(t *testing.T) {
 	r := start(t, withToken)
-	for _, target := range []string{"/", "/nothing", "/buckets/", "/healthz/", "/HEALTHZ", "/%68ealthz", "/healthz%2F..%2Fstatus", "/healthz/../status"} {
+	for _, target := range []string{"/page/", "/page/none.js", "/page/../status", "/nothing", "/buckets/", "/healthz/", "/HEALTHZ", "/%68ealthz", "/healthz%2F..%2Fstatus", "/healthz/../status"} {
 		r.do(t, request{method: "GET", target: target}).problem(t, 401, "unauthorized")
 	}
 }
@@ -217,23 +224,72 @@ func TestHostIsThereOnce(t *testing.T) {
 	assert.Empty(t, r.fake.takeCalls())
 }
 
-func TestListenersThatOthersReach(t *testing.T) {
-	f := func(ip string, secured, want bool) {
-		t.Helper()
-		token := ""
-		if secured {
-			token = "s3cret"
-		}
-		err := newGuard(token).checkListener(&net.TCPAddr{IP: net.ParseIP(ip), Port: 8080})
-		assert.Equal(t, want, err == nil, "%s %v", ip, err)
+// A token that may only read gets what GET and HEAD get, and nothing that changes anything.
+func TestReadToken(t *testing.T) {
+	for name, tokens := range map[string]Settings{
+		"beside the other": {Token: "s3cret", ReadToken: "r3ader"},
+		"alone":            {ReadToken: "r3ader"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, func(s *Settings, _ *Sources) { s.Token, s.ReadToken = tokens.Token, tokens.ReadToken })
+			for _, req := range everyCall() {
+				req.header = []string{"Authorization: Bearer r3ader", "Host: admin.example.com"}
+				got := r.do(t, req)
+				if req.method == "GET" || isHealth(req) {
+					assert.Equal(t, 200, got.status, "%s %s: %s", req.method, req.target, got.body)
+					continue
+				}
+				p := got.problem(t, 403, "forbidden")
+				assert.Contains(t, p["detail"], "admin.read_token, which may only GET")
+				req.header = []string{"Authorization: Bearer s3cret"}
+				want := 401
+				if tokens.Token != "" {
+					want = 0
+				}
+				if got := r.do(t, req); want != 0 {
+					assert.Equal(t, want, got.status, got.body)
+				} else {
+					assert.Less(t, got.status, 300, got.body)
+				}
+			}
+			for _, req := range everyCall() {
+				if isHealth(req) {
+					continue
+				}
+				r.do(t, req).problem(t, 401, "unauthorized")
+				req.header = []string{"Authorization: Bearer "}
+				r.do(t, req).problem(t, 401, "unauthorized")
+			}
+			for _, method := range []string{"OPTIONS", "TRACE", "CONNECT", "get", "PROPFIND"} {
+				got := r.do(t, request{method: method, target: "/status", header: []string{"Authorization: Bearer r3ader"}})
+				assert.Contains(t, []int{400, 403}, got.status, "%s: %s", method, got.body)
+			}
+		})
 	}
-	f("127.0.0.1", false, true)
-	f("127.9.9.9", false, true)
-	f("::1", false, true)
-	f("0.0.0.0", false, false)
-	f("::", false, false)
-	f("10.0.0.1", false, false)
-	f("10.0.0.1", true, true)
-	f("0.0.0.0", true, true)
-	require.NoError(t, newGuard("").checkListener(&net.UnixAddr{Name: "/run/admin.sock"}))
+}
+
+func TestListenersThatOthersReach(t *testing.T) {
+	f := func(ip string, s Settings, want string) {
+		t.Helper()
+		err := s.CheckListener(&net.TCPAddr{IP: net.ParseIP(ip), Port: 8080})
+		if want == "" {
+			assert.NoError(t, err, ip)
+			return
+		}
+		assert.ErrorContains(t, err, want, ip)
+	}
+	secure := &tls.Config{}
+	for _, ip := range []string{"127.0.0.1", "127.9.9.9", "::1"} {
+		f(ip, Settings{}, "")
+		f(ip, Settings{TLS: secure}, "")
+	}
+	for _, ip := range []string{"0.0.0.0", "::", "10.0.0.1"} {
+		f(ip, Settings{}, "there is no token")
+		f(ip, Settings{TLS: secure, Insecure: true}, "there is no token")
+		f(ip, Settings{Token: "s3cret"}, "would cross the network in clear; want admin.cert")
+		f(ip, Settings{Token: "s3cret", TLS: secure}, "")
+		f(ip, Settings{ReadToken: "s3cret", TLS: secure}, "")
+		f(ip, Settings{Token: "s3cret", Insecure: true}, "")
+	}
+	require.NoError(t, Settings{}.CheckListener(&net.UnixAddr{Name: "/run/admin.sock"}))
 }

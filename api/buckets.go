@@ -38,8 +38,8 @@ type BucketWriter interface {
 	DeleteManaged(ctx context.Context, limit string) (int, error)
 }
 
-// bucketView is a bucket in JSON.
-type bucketView struct {
+// Bucket is a bucket in JSON. Capacity and Tokens are whole tokens.
+type Bucket struct {
 	ClientID   string      `json:"client_id"`
 	Limit      string      `json:"limit"`
 	Tier       string      `json:"tier,omitempty"`
@@ -51,20 +51,20 @@ type bucketView struct {
 	LastRefill Moment      `json:"last_refill"`
 }
 
-func viewBucket(s limiter.Snapshot) bucketView {
-	return bucketView{
+func viewBucket(s limiter.Snapshot) Bucket {
+	return Bucket{
 		ClientID: s.ClientID, Limit: s.Limit, Tier: s.Tier, TierGone: s.TierGone, Capacity: s.Capacity, Tokens: s.Tokens, Refill: s.Refill,
 		Managed: s.Managed, LastRefill: Moment{s.LastRefill},
 	}
 }
 
-// defaultsView is what an unknown client's bucket would be.
-type defaultsView struct {
+// Defaults are what an unknown client's bucket would be, in JSON.
+type Defaults struct {
 	Capacity int64       `json:"capacity"`
 	Refill   gcra.Refill `json:"refill"`
 }
 
-func (s *Server) createBucket(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) createBucket(ctx *fasthttp.RequestCtx) error {
 	body, err := jsonBody(&ctx.Request)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (s *Server) createBucket(ctx *fasthttp.RequestCtx) error {
 	return s.created(ctx, written.Snapshot)
 }
 
-func (s *Server) listBuckets(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) listBuckets(ctx *fasthttp.RequestCtx) error {
 	query, err := parseListQuery(string(ctx.URI().QueryString()))
 	if err != nil {
 		return err
@@ -101,14 +101,14 @@ func (s *Server) listBuckets(ctx *fasthttp.RequestCtx) error {
 	if more {
 		ctx.Response.Header.Set("Link", nextPage(query, page, len(s.sources.Limits) > 1))
 	}
-	views := make([]bucketView, len(page))
+	views := make([]Bucket, len(page))
 	for i, snap := range page {
 		views[i] = viewBucket(snap)
 	}
 	return writeJSON(ctx, fasthttp.StatusOK, views)
 }
 
-func (s *Server) getBucket(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) getBucket(ctx *fasthttp.RequestCtx) error {
 	to, err := s.target(ctx)
 	if err != nil {
 		return err
@@ -135,10 +135,10 @@ func writeBucket(ctx *fasthttp.RequestCtx, status int, snap limiter.Snapshot) er
 // noBucket is a 404 with the defaults that the client would get.
 func (to target) noBucket() error {
 	refused := refuse(limiter.ErrNotFound, "client_id %q has no bucket: its next request starts one on the defaults", to.clientID)
-	return refused.with("defaults", defaultsView(to.limit.Settings))
+	return refused.with("defaults", Defaults(to.limit.Settings))
 }
 
-func (s *Server) putBucket(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) putBucket(ctx *fasthttp.RequestCtx) error {
 	to, change, err := s.pathChange(ctx)
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (s *Server) putBucket(ctx *fasthttp.RequestCtx) error {
 	return writeBucket(ctx, fasthttp.StatusOK, written.Snapshot)
 }
 
-func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) patchBucket(ctx *fasthttp.RequestCtx) error {
 	to, change, err := s.pathChange(ctx)
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (s *Server) patchBucket(ctx *fasthttp.RequestCtx) error {
 }
 
 // change makes a change by a method of the Writer, and logs it.
-func (s *Server) change(
+func (s *snapshot) change(
 	ctx *fasthttp.RequestCtx, to target, c limiter.Change,
 	method func(context.Context, string, string, limiter.Change, ...limiter.Condition) (limiter.Written, error),
 ) (limiter.Written, error) {
@@ -184,7 +184,7 @@ func (s *Server) change(
 	return written, nil
 }
 
-func (s *Server) deleteBucket(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) deleteBucket(ctx *fasthttp.RequestCtx) error {
 	to, err := s.target(ctx)
 	if err != nil {
 		return err
@@ -209,7 +209,7 @@ type target struct {
 }
 
 // target is the bucket that the path and the query name, with the request's conditions.
-func (s *Server) target(ctx *fasthttp.RequestCtx) (target, error) {
+func (s *snapshot) target(ctx *fasthttp.RequestCtx) (target, error) {
 	segment, _ := ctx.UserValue("client_id").(string)
 	clientID, err := unescapeClientID(segment)
 	if err != nil {
@@ -228,7 +228,7 @@ func (s *Server) target(ctx *fasthttp.RequestCtx) (target, error) {
 }
 
 // pathChange reads a write to the bucket that the path and the query name.
-func (s *Server) pathChange(ctx *fasthttp.RequestCtx) (to target, c limiter.Change, err error) {
+func (s *snapshot) pathChange(ctx *fasthttp.RequestCtx) (to target, c limiter.Change, err error) {
 	if to, err = s.target(ctx); err != nil {
 		return target{}, limiter.Change{}, err
 	}
@@ -242,12 +242,12 @@ func (s *Server) pathChange(ctx *fasthttp.RequestCtx) (to target, c limiter.Chan
 
 // writeContext bounds an admin write. It isn't the request's context, which ends when the server
 // begins to stop, since a write that has begun is finished.
-func (s *Server) writeContext() (context.Context, context.CancelFunc) {
+func (s *snapshot) writeContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), s.settings.WriteTimeout)
 }
 
-func (s *Server) created(ctx *fasthttp.RequestCtx, snap limiter.Snapshot) error {
-	location := bucketPath(snap.ClientID)
+func (s *snapshot) created(ctx *fasthttp.RequestCtx, snap limiter.Snapshot) error {
+	location := BucketPath(snap.ClientID)
 	if len(s.sources.Limits) > 1 {
 		location += "?in=" + url.QueryEscape(snap.Limit)
 	}

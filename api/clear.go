@@ -11,8 +11,8 @@ import (
 	"gopher-equalizer/limiter"
 )
 
-// clearedView is the response to DELETE /limits/NAME/buckets.
-type clearedView struct {
+// Cleared is the response to DELETE /limits/NAME/buckets.
+type Cleared struct {
 	Limit   string `json:"limit"`
 	Deleted int    `json:"deleted"`
 }
@@ -20,7 +20,7 @@ type clearedView struct {
 // clearLimit deletes the managed buckets of a limit, also of one that left the configuration.
 //
 // The call has no deadline of its own: the Writer bounds each of its writes, and there may be many.
-func (s *Server) clearLimit(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) clearLimit(ctx *fasthttp.RequestCtx) error {
 	segment, _ := ctx.UserValue("name").(string)
 	name, err := url.PathUnescape(segment)
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *Server) clearLimit(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return partly(n, name, err)
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, clearedView{name, n})
+	return writeJSON(ctx, fasthttp.StatusOK, Cleared{name, n})
 }
 
 // partly is the error of a deletion that may have got somewhere before it failed.

@@ -37,9 +37,9 @@ func unescapeClientID(segment string) (string, error) {
 	return id, checkClientID(id)
 }
 
-// bucketPath is the path of a client's bucket. The ids "." and ".." are encoded too, since clients
+// BucketPath is the path of a client's bucket. The ids "." and ".." are encoded too, since clients
 // would resolve them as dot segments (RFC 3986, 5.2.4).
-func bucketPath(id string) string {
+func BucketPath(id string) string {
 	segment := url.PathEscape(id)
 	if id == "." || id == ".." {
 		segment = strings.ReplaceAll(id, ".", "%2E")

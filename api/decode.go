@@ -109,6 +109,19 @@ func textOf(member string, raw []byte) (string, error) {
 	return text, err
 }
 
+// textsOf reads an array of strings.
+func textsOf(member string, raw []byte) ([]string, error) {
+	var texts []*string
+	if err := json.Unmarshal(raw, &texts); err != nil || texts == nil || slices.Contains(texts, nil) {
+		return nil, badRequest("%s is %s; want an array of strings", member, excerpt(string(raw)))
+	}
+	all := make([]string, len(texts))
+	for i, text := range texts {
+		all[i] = *text
+	}
+	return all, nil
+}
+
 // decodeObject reads one JSON object strictly. encoding/json alone would ignore unknown members,
 // match names in any case, let the last of two equal members win, take null for an absent value,
 // and replace what isn't Unicode.
@@ -153,6 +166,12 @@ func decodeMember(dec *json.Decoder, members memberDecoders, seen map[string]boo
 // wanted lists the members, such as "capacity, refill or tokens".
 func wanted(members memberDecoders) string {
 	names := slices.Sorted(maps.Keys(members))
+	switch len(names) {
+	case 0:
+		return "none"
+	case 1:
+		return names[0]
+	}
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

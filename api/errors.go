@@ -6,6 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy/problem"
@@ -17,6 +18,7 @@ var (
 	errUnauthorized = errors.New("unauthorized")
 	errForbidden    = errors.New("forbidden")
 	errNoCall       = errors.New("no such call")
+	errStandby      = errors.New("the process stands by")
 	errMethod       = errors.New("method not allowed")
 	errTimeout      = errors.New("request timeout")
 	errUnlimited    = errors.New("nothing is limited")
@@ -24,7 +26,10 @@ var (
 	errMediaType    = errors.New("unsupported media type")
 	errHeaderSize   = errors.New("header too large")
 	errNotReady     = errors.New("not ready")
+	errWatched      = errors.New("too many streams")
 	errPrecondition = errors.New("precondition failed")
+	errNoRefusal    = errors.New("no such refusal")
+	errMistakes     = errors.New("mistakes in the configuration")
 )
 
 // refusal is an error whose text the caller may see.
@@ -74,6 +79,13 @@ func faults() []fault {
 		{limiter.ErrManaged, fasthttp.StatusConflict, "managed-already", "The bucket is managed already", "an operator wrote this bucket before: PUT or PATCH it, or DELETE it first"},
 		{limiter.ErrFull, fasthttp.StatusInsufficientStorage, "full", "No room for another bucket", "there are as many buckets as max_buckets allows: nothing was changed"},
 		{limiter.ErrBusy, fasthttp.StatusTooManyRequests, "busy", "Another listing is under way", "listings run one at a time: try again"},
+		{balancer.ErrNoBackend, fasthttp.StatusNotFound, "no-backend", "No such backend", "there is no such backend any more: GET /backends to see"},
+		{errNoRefusal, fasthttp.StatusNotFound, "no-refusal", "No such refusal", ""},
+		{errMistakes, fasthttp.StatusUnprocessableEntity, "bad-configuration", "The configuration can't be used", ""},
+		{ErrReloading, fasthttp.StatusConflict, "reloading", "Another reload is under way", ""},
+		{ErrStarting, fasthttp.StatusServiceUnavailable, "starting", "Starting", "this process is starting: nothing was changed; ask again when GET /readyz is 200"},
+		{errStandby, fasthttp.StatusServiceUnavailable, "standby", "Standing by", "this process waits for the store, which another process holds: ask that one"},
+		{ErrStopping, fasthttp.StatusServiceUnavailable, "stopping", "Stopping", "this process is stopping: nothing was changed"},
 
 		{errBadRequest, fasthttp.StatusBadRequest, "bad-request", "Bad request", ""},
 		{errUnauthorized, fasthttp.StatusUnauthorized, "unauthorized", "Unauthorized", ""},
@@ -86,6 +98,7 @@ func faults() []fault {
 		{errTooLarge, fasthttp.StatusRequestEntityTooLarge, "body-too-large", "The body is too large", ""},
 		{errMediaType, fasthttp.StatusUnsupportedMediaType, "unsupported-media-type", "Unsupported media type", ""},
 		{errHeaderSize, fasthttp.StatusRequestHeaderFieldsTooLarge, "header-too-large", "The header is too large", ""},
+		{errWatched, fasthttp.StatusTooManyRequests, "too-many-streams", "Too many streams", ""},
 		{errNotReady, fasthttp.StatusServiceUnavailable, "not-ready", "Not ready", ""},
 	}
 }

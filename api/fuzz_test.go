@@ -81,6 +81,49 @@ func requireSameChange(t *testing.T, c limiter.Change) {
 	require.Equal(t, c, again)
 }
 
+// What is decoded of a backend's change is in range, and survives being written and decoded again.
+func FuzzDecodeOverride(f *testing.F) {
+	for _, body := range []string{
+		`{"state":"drain"}`, `{"weight":100}`, `{"state":"maint","weight":1}`, `{"weight":1e2}`, `{"state":"READY"}`, `{"state":"ready","state":"drain"}`,
+		`{}`, `{"weight":0}`, `{"weight":18446744073709551617}`, `{"st\u0061te":"drain"}`, `{"State":"drain"}`, `[]`, ``,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		o, err := decodeOverride(body)
+		if err != nil {
+			requireRefusal(t, err)
+			require.Zero(t, o)
+			return
+		}
+		require.NotZero(t, o)
+		require.NoError(t, o.Check())
+		again, err := json.Marshal(BackendOverride(o))
+		require.NoError(t, err)
+		o2, err := decodeOverride(again)
+		require.NoError(t, err)
+		require.Equal(t, o, o2)
+	})
+}
+
+// A path names one backend, and the one that it was made of.
+func FuzzBackendInPath(f *testing.F) {
+	for _, id := range []string{"web/http://localhost:8081", "a/unix:///run/override", "a/https://[::1]:443", "a/b?c#d%2F", "", "/", "a/override", "é"} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		path, found := strings.CutPrefix(BackendPath(id), "/backends/")
+		require.True(t, found)
+		require.NotContains(t, path, "/")
+		require.NotContains(t, path, "?")
+		require.NotContains(t, path, "#")
+		back, err := url.PathUnescape(path)
+		require.NoError(t, err)
+		require.Equal(t, id, back)
+		require.LessOrEqual(t, inCommon(id, "web/http://localhost:8081"), len(id))
+	})
+}
+
 func FuzzClientIDInPath(f *testing.F) {
 	for _, segment := range []string{"a", "a%2Fb", ".", "..", "%2e%2E", "+", "%", "%zz", "%ff", "%00", "%C2%85", "%25%32%46", "é", "{x}", strings.Repeat("%41", 256), "%EF%BF%BD"} {
 		f.Add(segment)
@@ -92,7 +135,7 @@ func FuzzClientIDInPath(f *testing.F) {
 			return
 		}
 		require.NoError(t, checkClientID(id))
-		path, ok := strings.CutPrefix(bucketPath(id), "/buckets/")
+		path, ok := strings.CutPrefix(BucketPath(id), "/buckets/")
 		require.True(t, ok)
 		require.NotContains(t, path, "/")
 		require.NotContains(t, []string{".", ".."}, path)

@@ -196,9 +196,13 @@ func newSources(fake *fakeLimiter) Sources {
 			Name: "default", Key: "ip", Durability: "interval",
 			Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}},
 		}},
-		Backends: func() []balancer.BackendStatus { return nil },
-		Status:   func() Status { return Status{} },
-		Ready:    func() Readiness { return Ready },
+		Backends:      func() []balancer.BackendStatus { return []balancer.BackendStatus{{Pool: "a", URL: "b"}} },
+		BackendWriter: &fakeBackends{},
+		Config:        func() any { return map[string]any{} },
+		Pending:       func() (Reloaded, error) { return Reloaded{}, nil },
+		Reloader:      &fakeReloader{},
+		Status:        func() Status { return Status{} },
+		Ready:         func() Readiness { return Ready },
 	}
 }
 

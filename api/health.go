@@ -9,6 +9,8 @@ type Readiness string
 const (
 	// Starting is before it has loaded its buckets and probed its backends.
 	Starting Readiness = "starting"
+	// Standby is while it waits for a store that another process holds.
+	Standby Readiness = "standby"
 	// Ready is when it wants traffic.
 	Ready Readiness = "ready"
 	// Stopping is when it was told to stop, and finishes the requests that it has.
@@ -20,11 +22,11 @@ type healthView struct {
 	Status string `json:"status"`
 }
 
-func (s *Server) healthz(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) healthz(ctx *fasthttp.RequestCtx) error {
 	return writeJSON(ctx, fasthttp.StatusOK, healthView{"ok"})
 }
 
-func (s *Server) readyz(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) readyz(ctx *fasthttp.RequestCtx) error {
 	is := s.sources.Ready()
 	if is != Ready {
 		return refuse(errNotReady, "%s", is).with("reason", is)

@@ -132,7 +132,7 @@ func TestWalkThroughAllPages(t *testing.T) {
 		require.Less(t, pages, 10)
 		got := r.do(t, request{method: "GET", target: target})
 		require.Equal(t, 200, got.status, got.body)
-		var page []bucketView
+		var page []Bucket
 		require.NoError(t, json.Unmarshal([]byte(got.body), &page))
 		for _, b := range page {
 			ids = append(ids, b.ClientID)

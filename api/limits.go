@@ -23,45 +23,49 @@ type Limit struct {
 	Tiers map[string]gcra.Settings
 }
 
-// limitView is a limit in JSON.
-type limitView struct {
-	Name          string                  `json:"name"`
-	Key           string                  `json:"key"`
-	Capacity      int64                   `json:"capacity"`
-	Refill        gcra.Refill             `json:"refill"`
-	Tiers         map[string]defaultsView `json:"tiers"`
-	Durability    string                  `json:"durability"`
-	Buckets       int64                   `json:"buckets"`
-	Managed       int64                   `json:"managed"`
-	MaxBuckets    int64                   `json:"max_buckets"`
-	OverflowTakes int64                   `json:"overflow_takes"`
+// LimitView is a limit that is in force, and what it holds, in JSON.
+type LimitView struct {
+	Name          string              `json:"name"`
+	Key           string              `json:"key"`
+	Capacity      int64               `json:"capacity"`
+	Refill        gcra.Refill         `json:"refill"`
+	Tiers         map[string]Defaults `json:"tiers"`
+	Durability    string              `json:"durability"`
+	Buckets       int64               `json:"buckets"`
+	Managed       int64               `json:"managed"`
+	MaxBuckets    int64               `json:"max_buckets"`
+	OverflowTakes int64               `json:"overflow_takes"`
 }
 
-// listLimits serves the limits that are in force, and what they hold.
-func (s *Server) listLimits(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) listLimits(ctx *fasthttp.RequestCtx) error {
+	return writeJSON(ctx, fasthttp.StatusOK, s.limits())
+}
+
+// limits are those that are in force, and what they hold.
+func (s *snapshot) limits() []LimitView {
 	counts := map[string]limiter.Counts{}
 	if s.sources.Reader != nil {
 		for _, l := range s.sources.Reader.Stats().Limits {
 			counts[l.Name] = l.Counts
 		}
 	}
-	views := make([]limitView, len(s.sources.Limits))
+	views := make([]LimitView, len(s.sources.Limits))
 	for i, l := range s.sources.Limits {
 		n := counts[l.Name]
-		views[i] = limitView{
+		views[i] = LimitView{
 			Name: l.Name, Key: l.Key, Capacity: l.Settings.Capacity, Refill: l.Settings.Refill,
-			Tiers: map[string]defaultsView{}, Durability: l.Durability,
+			Tiers: map[string]Defaults{}, Durability: l.Durability,
 			Buckets: n.Buckets, Managed: n.Managed, MaxBuckets: n.MaxBuckets, OverflowTakes: n.OverflowTakes,
 		}
 		for name, tier := range l.Tiers {
-			views[i].Tiers[name] = defaultsView(tier)
+			views[i].Tiers[name] = Defaults(tier)
 		}
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, views)
+	return views
 }
 
 // limitNamed is the limit that a call is about. With one limit it needn't be said.
-func (s *Server) limitNamed(name, where string) (*Limit, error) {
+func (s *snapshot) limitNamed(name, where string) (*Limit, error) {
 	if name == "" && len(s.sources.Limits) == 1 {
 		return &s.sources.Limits[0], nil
 	}
@@ -76,7 +80,7 @@ func (s *Server) limitNamed(name, where string) (*Limit, error) {
 	return nil, refuse(limiter.ErrNoLimit, "there is no limit %s; want one of %s", excerpt(name), s.limitNames())
 }
 
-func (s *Server) limitNames() string {
+func (s *snapshot) limitNames() string {
 	names := make([]string, len(s.sources.Limits))
 	for i, l := range s.sources.Limits {
 		names[i] = l.Name

@@ -13,15 +13,20 @@ type Route struct {
 	MatchHeaders map[string]string `json:"match_headers"`
 	// AmbiguousPaths is "refuse" or "pass".
 	AmbiguousPaths string `json:"ambiguous_paths"`
-	// Pool and FallbackPool are where its requests go; null if nowhere.
-	Pool         *string `json:"pool"`
-	FallbackPool *string `json:"fallback_pool"`
+	// Pool and FallbackPool are where its requests go; null if nowhere. Pools are where they go if
+	// its clients are shared out, and SplitBy is what identifies a client for that.
+	Pool         *string     `json:"pool"`
+	Pools        []RoutePool `json:"pools"`
+	SplitBy      string      `json:"split_by"`
+	FallbackPool *string     `json:"fallback_pool"`
 	// Redirect and Respond are the responses that it gives itself; null if it doesn't.
 	Redirect *RouteRedirect `json:"redirect"`
 	Respond  *RouteRespond  `json:"respond"`
 	// Limits are those that its requests are under, and Cost how many tokens each takes.
 	Limits []string `json:"limits"`
 	Cost   int64    `json:"cost"`
+	// Priority is how important its requests are where some have to wait: "high", "normal", "low".
+	Priority string `json:"priority"`
 	// ExposeTo are the origins that can read our own errors, ErrorPages the statuses that have a
 	// page.
 	ExposeTo   []string `json:"expose_to"`
@@ -40,6 +45,13 @@ type Route struct {
 	IdleTimeout     string `json:"idle_timeout"`
 	TotalTimeout    string `json:"total_timeout"`
 	TunnelTimeout   string `json:"tunnel_timeout"`
+}
+
+// RoutePool is a pool's part of a route's clients.
+type RoutePool struct {
+	Pool string `json:"pool"`
+	// Weight is its share, relative to the others'.
+	Weight int `json:"weight"`
 }
 
 // RouteRedirect is where a route redirects to.
@@ -61,10 +73,15 @@ type RouteHeaders struct {
 	Remove []string `json:"remove"`
 }
 
-func (s *Server) listRoutes(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) listRoutes(ctx *fasthttp.RequestCtx) error {
+	return writeJSON(ctx, fasthttp.StatusOK, s.proxyRoutes())
+}
+
+// proxyRoutes are those of the proxy; [] in JSON if there are none.
+func (s *snapshot) proxyRoutes() []Route {
 	all := []Route{}
 	if s.sources.Routes != nil {
 		all = append(all, s.sources.Routes()...)
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, all)
+	return all
 }

@@ -21,10 +21,15 @@ type RefusedMessage struct {
 	Excerpt string `json:"excerpt"`
 }
 
-func (s *Server) listErrors(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) listErrors(ctx *fasthttp.RequestCtx) error {
+	return writeJSON(ctx, fasthttp.StatusOK, s.refused())
+}
+
+// refused are the last messages that were refused; [] in JSON if there are none.
+func (s *snapshot) refused() []RefusedMessage {
 	all := []RefusedMessage{}
 	if s.sources.Errors != nil {
 		all = append(all, s.sources.Errors()...)
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, all)
+	return all
 }

@@ -30,7 +30,7 @@ func writeJSON(ctx *fasthttp.RequestCtx, status int, value any) error {
 
 // fail responds with the problem that an error is. An error that faults doesn't have is logged, and
 // the caller sees nothing of it.
-func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
+func (s *snapshot) fail(ctx *fasthttp.RequestCtx, err error) {
 	for _, f := range faults() {
 		if errors.Is(err, f.kind) {
 			f.write(ctx, err)
@@ -71,7 +71,7 @@ func internalError(ctx *fasthttp.RequestCtx) {
 }
 
 // recoverPanic is deferred around every call. fasthttp would let a panic end the process.
-func (s *Server) recoverPanic(ctx *fasthttp.RequestCtx) {
+func (s *snapshot) recoverPanic(ctx *fasthttp.RequestCtx) {
 	if v := recover(); v != nil {
 		s.log.Error().Interface("panic", v).Bytes("method", ctx.Method()).Bytes("stack", debug.Stack()).Msg("an admin call panicked")
 		internalError(ctx)
@@ -86,7 +86,7 @@ func protect(ctx *fasthttp.RequestCtx) {
 
 // malformed responds to what fasthttp couldn't read. fasthttp's errors quote the request, which may
 // hold secrets, so nothing of them is sent or logged.
-func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
+func (s *snapshot) malformed(ctx *fasthttp.RequestCtx, err error) {
 	defer protect(ctx)
 	s.fail(ctx, readError(err))
 }

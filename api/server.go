@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
-
-	"gopher-equalizer/balancer"
 )
 
 const (
@@ -23,64 +22,34 @@ const (
 	writeTimeout = 30 * time.Second // of a whole response
 )
 
-// Settings are those of the admin API.
-type Settings struct {
-	// Token is the bearer token that callers need. With "" whoever reaches a loopback address of
-	// this machine gets in.
-	Token string
-	// Version is the process's, for GET /status.
-	Version string
-	// WriteTimeout is the deadline of an admin write, store.timeout. It must be above 0.
-	WriteTimeout time.Duration
-}
-
-// Sources are what the API serves. Any number of goroutines may call them at the same time.
-type Sources struct {
-	// Reader and Writer are the limiter. If nothing is limited both are nil interfaces, and calls
-	// about buckets are 409.
-	Reader BucketReader
-	Writer BucketWriter
-	// Limits are those that the Reader and the Writer know, by name; none if nothing is limited.
-	Limits []Limit
-	// Backends returns those of all pools.
-	Backends func() []balancer.BackendStatus
-	// Routes returns the proxy's, in their order. nil stands for none.
-	Routes func() []Route
-	// Errors returns the last messages that were refused, newest first. nil stands for none.
-	Errors func() []RefusedMessage
-	// Status returns the state of the process, except what the Server fills in.
-	Status func() Status
-	// Ready reports whether the process wants traffic.
-	Ready func() Readiness
-}
-
 // Server serves the admin API.
 type Server struct {
-	settings Settings
-	sources  Sources
-	log      zerolog.Logger
-	guard    guard
-	started  time.Time
-	route    fasthttp.RequestHandler
-	http     *fasthttp.Server
+	log     zerolog.Logger
+	started time.Time
+	current atomic.Pointer[snapshot]
+	sampler sampler
+	tails   atomic.Int64
+	http    *fasthttp.Server
 
-	mu       sync.Mutex
-	listener net.Listener
-	conns    map[net.Conn]fasthttp.ConnState
-	stopped  bool
+	mu        sync.Mutex
+	listeners map[*patientListener]struct{}
+	conns     map[net.Conn]fasthttp.ConnState
+	stopped   bool
+	// outdate ends the current snapshot's streams. sampling ends the taking of samples; nil before
+	// it begins.
+	outdate, sampling context.CancelFunc
 }
 
 // New makes a Server. The caller calls Serve, and Shutdown in the end.
 func New(settings Settings, sources Sources, log zerolog.Logger) *Server {
 	s := &Server{
-		settings: settings, sources: sources, log: log,
-		guard: newGuard(settings.Token), started: time.Now(),
-		conns: make(map[net.Conn]fasthttp.ConnState),
+		log: log, started: time.Now(),
+		listeners: make(map[*patientListener]struct{}), conns: make(map[net.Conn]fasthttp.ConnState),
 	}
-	s.route = s.newRouter().Handler
+	s.Configure(settings, sources)
 	s.http = &fasthttp.Server{
-		Handler:                      s.handle,
-		ErrorHandler:                 s.malformed,
+		Handler:                      func(ctx *fasthttp.RequestCtx) { s.current.Load().handle(ctx) },
+		ErrorHandler:                 func(ctx *fasthttp.RequestCtx, err error) { s.current.Load().malformed(ctx, err) },
 		ConnState:                    s.track,
 		ReadTimeout:                  readTimeout,
 		IdleTimeout:                  idleTimeout,
@@ -98,59 +67,99 @@ func New(settings Settings, sources Sources, log zerolog.Logger) *Server {
 	return s
 }
 
-// handle serves one request.
-func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	defer protect(ctx)
-	defer s.recoverPanic(ctx)
-	if err := s.guard.admit(&ctx.Request); err != nil {
-		s.fail(ctx, err)
-		return
+// Configure replaces the settings and the sources for all requests that begin from now on, also
+// those of open connections. It may be called at any time.
+func (s *Server) Configure(settings Settings, sources Sources) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ended, outdate := context.WithCancel(context.Background())
+	s.current.Store(newSnapshot(ended, s, settings, sources))
+	if s.outdate != nil {
+		s.outdate()
 	}
-	s.route(ctx)
+	s.outdate = outdate
 }
 
-// Serve serves the listener until Shutdown, then closes it and returns nil. Without a token it
-// refuses a listener that other machines can reach. It may be called once.
+// Serve serves a listener until Shutdown, or until its owner closes it, and returns nil.
+// Connections outlive a listener that its owner closed. A listener that [Settings.CheckListener]
+// refuses is closed. Any number of listeners may be served.
 func (s *Server) Serve(ln net.Listener) error {
-	if err := s.guard.checkListener(ln.Addr()); err != nil {
+	if err := s.current.Load().settings.CheckListener(ln.Addr()); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	patient := newPatientListener(ln)
-	s.mu.Lock()
-	s.listener = patient
-	stopped := s.stopped
-	s.mu.Unlock()
-	if stopped {
-		return patient.Close()
+	patient := newPatientListener(ln, s.secure)
+	if s.admit(patient) {
+		s.beginSampling()
+		defer s.forget(patient)
+		return s.http.Serve(patient)
 	}
-	return s.http.Serve(patient)
+	return patient.Close()
 }
 
-// StopAccepting closes the listener. Connections go on until Shutdown, but there are no new ones.
+// admit adds a listener to those that are closed at the stop. It reports false if that has begun.
+func (s *Server) admit(ln *patientListener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.listeners[ln] = struct{}{}
+	}
+	return !s.stopped
+}
+
+func (s *Server) forget(ln *patientListener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, ln)
+}
+
+// StopAccepting closes the listeners. Connections go on until Shutdown, but there are no new ones.
 // It may be called before Serve, and more than once.
 func (s *Server) StopAccepting() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
 	s.hurrySilent()
-	if s.listener == nil {
-		return nil
+	var errs []error
+	for ln := range s.listeners {
+		if err := ln.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("closing the admin listener: %w", err))
+		}
 	}
-	if err := s.listener.Close(); err != nil {
-		return fmt.Errorf("closing the admin listener: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Shutdown stops accepting and waits for the calls that run. If ctx ends first it closes the
 // connections that are left, and its error has their number.
 func (s *Server) Shutdown(ctx context.Context) error {
 	closing := s.StopAccepting()
+	s.endStreams()
 	// fasthttp returns the error of closing the listener, which closing is, or the context's.
 	if err := s.http.ShutdownWithContext(ctx); err != nil && ctx.Err() != nil {
 		return fmt.Errorf("admin API: %w, and connections were cut: %d", err, s.cut())
 	}
 	return closing
+}
+
+// beginSampling has samples be taken from now on, unless they are, or the streams were ended.
+func (s *Server) beginSampling() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sampling != nil {
+		return
+	}
+	ctx, end := context.WithCancel(context.Background())
+	s.sampling = end
+	go s.sample(ctx)
+}
+
+// endStreams ends the streams of events, which nothing else would.
+func (s *Server) endStreams() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outdate()
+	if s.sampling != nil {
+		s.sampling()
+	}
 }
 
 // hurrySilent ends the wait for connections that have sent nothing, on which fasthttp would wait

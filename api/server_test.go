@@ -39,14 +39,17 @@ func TestMethodsThatAreNotThere(t *testing.T) {
 	f("DELETE", "/buckets", "GET, HEAD, POST")
 	f("POST", "/buckets/a", "DELETE, GET, HEAD, PATCH, PUT")
 	f("POST", "/readyz", "GET, HEAD")
+	f("POST", "/backends", "GET, HEAD")
+	f("DELETE", "/config", "GET, HEAD")
+	f("GET", "/reload", "POST")
 	assert.Empty(t, r.fake.takeCalls())
 }
 
 func TestPathsThatAreNotThere(t *testing.T) {
 	r := start(t, nil)
 	for _, target := range []string{
-		"/", "/*", "/bucket", "/buckets/", "/buckets/a/", "/buckets/a/b", "/buckets/a/../b", "/buckets/./a", "/BUCKETS", "/Status",
-		"/%62uckets", "/buckets%2Fa", "/status/", "/healthz/x", "/buckets.", "/./buckets", "/x/../buckets", "/metrics",
+		"/*", "/page", "/page/", "/page/../status", "/bucket", "/buckets/", "/buckets/a/", "/buckets/a/b", "/buckets/a/../b", "/buckets/./a", "/BUCKETS", "/Status",
+		"/%62uckets", "/buckets%2Fa", "/status/", "/healthz/x", "/buckets.", "/./buckets", "/x/../buckets", "/metrics/",
 	} {
 		for _, method := range []string{"GET", "DELETE", "OPTIONS", "HEAD"} {
 			got := r.do(t, request{method: method, target: target})
@@ -172,7 +175,7 @@ func TestServeRefusesWhatOthersReachWithoutAToken(t *testing.T) {
 	s := New(Settings{WriteTimeout: time.Second}, newSources(&fakeLimiter{}), zerolog.Nop())
 	ln, err := net.Listen("tcp", "0.0.0.0:0")
 	require.NoError(t, err)
-	require.ErrorContains(t, s.Serve(ln), "without a token")
+	require.ErrorContains(t, s.Serve(ln), "there is no token")
 	_, err = ln.Accept()
 	require.ErrorIs(t, err, net.ErrClosed)
 }
@@ -300,7 +303,7 @@ func (l *exhaustedListener) Accept() (net.Conn, error) {
 func TestAcceptOutlastsTheMachinesLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		last := errors.New("broken for good")
-		ln := patientListener{Listener: &exhaustedListener{errs: []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, last}}}
+		ln := &patientListener{Listener: &exhaustedListener{errs: []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, last}}}
 		begun := time.Now()
 		_, err := ln.Accept()
 		require.ErrorIs(t, err, last)

@@ -8,8 +8,8 @@ import (
 
 // Status is the response to GET /status. Counters count from the start of the process.
 type Status struct {
-	// The Server fills in Version, UptimeSeconds and Limit. Limit is the name of the only limit,
-	// null if there is none, or several.
+	// The Server fills in Version, UptimeSeconds, Limit and Pools. Limit is the name of the only
+	// limit, null if there is none, or several.
 	Version       string  `json:"version"`
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	Limit         *string `json:"limit"`
@@ -17,8 +17,12 @@ type Status struct {
 	Store   *StoreStatus   `json:"store"`
 	Buckets *BucketsStatus `json:"buckets"`
 	// Limits are what Buckets has, by limit. GET /limits has their settings.
-	Limits   []LimitStatus  `json:"limits"`
+	Limits []LimitStatus `json:"limits"`
+	// Pools are in the order of their names.
+	Pools    []PoolStatus   `json:"pools"`
 	Requests RequestsStatus `json:"requests"`
+	HTTP2    HTTP2Status    `json:"http2"`
+	Reloads  ReloadsStatus  `json:"reloads"`
 	Log      LogStatus      `json:"log"`
 	Runtime  RuntimeStatus  `json:"runtime"`
 }
@@ -53,12 +57,28 @@ type BucketsStatus struct {
 	OverflowTakes int64 `json:"overflow_takes"`
 }
 
-// LimitStatus is how full the table of one limit is.
+// LimitStatus is how full the table of one limit is, and what it says to requests.
 type LimitStatus struct {
 	Name string `json:"name"`
 	BucketsStatus
 	// Dirty counts the buckets with spending that isn't stored yet.
 	Dirty int64 `json:"dirty"`
+	TakesStatus
+}
+
+// TakesStatus is what one limit said to requests.
+type TakesStatus struct {
+	// Allowed counts those that it let pass, except those of Overflow, which shared a bucket
+	// because there was no room for one of their own. Limited counts those that it was a reason to
+	// refuse, and Exempt those that it didn't count. A request that another limit refused is none
+	// of these.
+	Allowed  int64 `json:"allowed"`
+	Limited  int64 `json:"limited"`
+	Overflow int64 `json:"overflow"`
+	Exempt   int64 `json:"exempt"`
+	// Near counts those of Allowed and Overflow after which less than a fifth of the bucket was
+	// left.
+	Near int64 `json:"near"`
 }
 
 // RequestsStatus is what the data path did.
@@ -95,6 +115,32 @@ type RequestsStatus struct {
 	Retries int64 `json:"retries"`
 	Cut     int64 `json:"cut"`
 	Panics  int64 `json:"panics"`
+	// FailedHandshakes counts the clients whose TLS handshake failed.
+	FailedHandshakes int64 `json:"failed_handshakes"`
+	// Unintroduced counts the connections that were closed because their peer named no client by
+	// the PROXY protocol, where it must, or isn't one that may.
+	Unintroduced int64 `json:"unintroduced"`
+}
+
+// HTTP2Status is what clients of HTTP/2 do. Their requests are among those of RequestsStatus.
+type HTTP2Status struct {
+	// Connections counts those that are open.
+	Connections int64 `json:"connections"`
+	// Running counts the requests that run now, and Waiting those that wait until fewer than
+	// MaxRunning do; 0 is no bound.
+	Running    int64 `json:"running"`
+	Waiting    int64 `json:"waiting"`
+	MaxRunning int64 `json:"max_running"`
+	// Reset counts the streams that clients have reset, and Refused those that were refused, since
+	// their client had as many as it may.
+	Reset   int64 `json:"reset"`
+	Refused int64 `json:"refused"`
+	// Oddities counts what is allowed and of no use, by its name, such as "ping".
+	Oddities map[string]int64 `json:"oddities"`
+	// Calmed counts the connections that were ended for too much of that, and Faulty those that
+	// were ended for another error of their client's.
+	Calmed int64 `json:"calmed"`
+	Faulty int64 `json:"faulty"`
 }
 
 // ResponsesStatus counts responses by class of status.
@@ -106,6 +152,17 @@ type ResponsesStatus struct {
 	// ClientError also counts the requests whose client left before the response.
 	ClientError int64 `json:"4xx"`
 	ServerError int64 `json:"5xx"`
+}
+
+// ReloadsStatus is how reloads of the configuration went.
+type ReloadsStatus struct {
+	// Done counts those whose configuration came in force, Failed those that changed nothing.
+	Done   int64 `json:"done"`
+	Failed int64 `json:"failed"`
+	// LastAt is when the last one ended; null before the first.
+	LastAt Moment `json:"last_at"`
+	// Mistakes are why the last one failed, a line each; none if it didn't.
+	Mistakes []string `json:"mistakes"`
 }
 
 // LogStatus tells whether the log reaches its reader.
@@ -125,7 +182,12 @@ type RuntimeStatus struct {
 	HeapBytes uint64 `json:"heap_bytes"`
 }
 
-func (s *Server) status(ctx *fasthttp.RequestCtx) error {
+func (s *snapshot) status(ctx *fasthttp.RequestCtx) error {
+	return writeJSON(ctx, fasthttp.StatusOK, s.currentStatus())
+}
+
+// currentStatus is the sources' status, with what the Server fills in.
+func (s *snapshot) currentStatus() Status {
 	status := s.sources.Status()
 	status.Version = s.settings.Version
 	status.UptimeSeconds = time.Since(s.started).Round(time.Millisecond).Seconds()
@@ -135,5 +197,12 @@ func (s *Server) status(ctx *fasthttp.RequestCtx) error {
 	if status.Limits == nil {
 		status.Limits = []LimitStatus{} // [] in JSON, and not null
 	}
-	return writeJSON(ctx, fasthttp.StatusOK, status)
+	status.Pools = s.pools()
+	if status.HTTP2.Oddities == nil {
+		status.HTTP2.Oddities = map[string]int64{}
+	}
+	if status.Reloads.Mistakes == nil {
+		status.Reloads.Mistakes = []string{}
+	}
+	return status
 }

@@ -16,7 +16,7 @@ func (a *Attempts) failNext() string {
 	if err != nil {
 		return err.Error()
 	}
-	attempt.End(Result{Failed: true})
+	attempt.End(Result{Fault: Broke})
 	if attempt.Fresh {
 		return attempt.Backend.URL() + "!"
 	}
@@ -26,7 +26,7 @@ func (a *Attempts) failNext() string {
 func TestAttempts(t *testing.T) {
 	f := func(most int, p *Pool, want ...string) {
 		t.Helper()
-		attempts := p.Attempts(7, Retry{Most: most})
+		attempts := p.Attempts(Client{Holder: 7}, Retry{Most: most})
 		var got []string
 		for range want {
 			got = append(got, attempts.failNext())
@@ -48,13 +48,13 @@ func TestAttempts(t *testing.T) {
 // A retry goes where there is a place, and is not made where there is none.
 func TestRetryNeedsAPlace(t *testing.T) {
 	p := bounded(1, 1, 1, 1, 1)
-	attempts := p.Attempts(0, Retry{Most: 1})
+	attempts := p.Attempts(Client{}, Retry{Most: 1})
 	require.Equal(t, "a", attempts.failNext())
 	require.NoError(t, p.backends[1].begin(0))
 	assert.Equal(t, "c", attempts.failNext(), "b is full")
 
 	p = bounded(1, 1, 1, 1)
-	attempts = p.Attempts(0, Retry{Most: 1})
+	attempts = p.Attempts(Client{}, Retry{Most: 1})
 	require.Equal(t, "a", attempts.failNext())
 	require.NoError(t, p.backends[0].begin(0))
 	require.NoError(t, p.backends[1].begin(0))
@@ -65,18 +65,18 @@ func TestRetryNeedsAPlace(t *testing.T) {
 
 func TestAttemptCountsAtItsBackend(t *testing.T) {
 	p := bounded(4, 0.5, 1)
-	attempts := p.Attempts(7, Retry{Most: 1})
+	attempts := p.Attempts(Client{Holder: 7}, Retry{Most: 1})
 	counts := func() [3]int64 { s := p.Status()[0]; return [3]int64{s.InFlight, s.Requests, s.Failures} }
 	first, err := attempts.Next()
 	require.NoError(t, err)
 	assert.Equal(t, [3]int64{1, 1, 0}, counts())
-	first.End(Result{Failed: true})
+	first.End(Result{Fault: Broke})
 	assert.Equal(t, [3]int64{0, 1, 1}, counts())
 	again, err := attempts.Next()
 	require.NoError(t, err)
 	again.End(Result{})
 	assert.Equal(t, [3]int64{0, 2, 1}, counts())
-	assert.Zero(t, p.backends[0].places.shares.words(), "the client holds nothing any more")
+	assert.Zero(t, p.backends[0].places.shares.Load().words(), "the client holds nothing any more")
 }
 
 // model says which attempts a request may make while backends flip and are full at random.
@@ -129,14 +129,14 @@ func (m *model) want(most int) (backends []*Backend, fresh bool, err error) {
 
 func TestAttemptsAgreeWithAModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		strategy := rapid.SampledFrom([]Strategy{RoundRobin, Random}).Draw(t, "strategy")
+		strategy := rapid.SampledFrom(strategies).Draw(t, "strategy")
 		weights := rapid.SliceOfN(rapid.IntRange(1, 3), 1, 5).Draw(t, "weights")
 		m := &model{Pool: poolOf(strategy, weights...), full: map[*Backend]bool{}}
 		for _, b := range m.backends {
-			b.places.most = 1
+			b.places.bound(1, 1)
 		}
 		most := rapid.IntRange(0, MaxRetries).Draw(t, "most")
-		attempts := m.Attempts(0, Retry{Most: most})
+		attempts := m.Attempts(Client{}, Retry{Most: most})
 		for range 2 * MaxRetries {
 			m.change(t)
 			backends, fresh, why := m.want(most)

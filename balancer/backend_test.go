@@ -21,7 +21,7 @@ func TestBackendCountsWhatRunsWhatRanAndWhatBroke(t *testing.T) {
 	assert.Equal(t, [3]int64{2, 2, 0}, counts())
 	b.end(0, Result{})
 	assert.Equal(t, [3]int64{1, 2, 0}, counts())
-	b.end(0, Result{Failed: true})
+	b.end(0, Result{Fault: Broke})
 	assert.Equal(t, [3]int64{0, 2, 1}, counts())
 }
 
@@ -34,7 +34,7 @@ func TestBackendCountersAgreeWhileTheyMove(t *testing.T) {
 		users.Go(func() {
 			for range 2000 {
 				assert.NoError(t, b.begin(0))
-				b.end(0, Result{Failed: true})
+				b.end(0, Result{Fault: Broke})
 			}
 		})
 	}
@@ -44,15 +44,15 @@ func TestBackendCountersAgreeWhileTheyMove(t *testing.T) {
 		assert.LessOrEqual(t, s.Failures, s.Requests)
 	}
 	users.Wait()
-	assert.Equal(t, BackendStatus{URL: "a", Weight: 1, State: Ready, Healthy: true, Requests: 8000, Failures: 8000}, p.Status()[0])
+	assert.Equal(t, BackendStatus{URL: "a", Weight: 1, EffectiveWeight: 1, State: Ready, Configured: Override{Ready, 1}, Stored: true, Healthy: true, Requests: 8000, Failures: 8000, Measured: Measured{Faults: [4]int64{Broke: 8000}}}, p.Status()[0])
 }
 
 func TestBackendIsWhatItsSettingsSay(t *testing.T) {
 	var asked []BackendSettings
 	var hosts []string
-	prober := &fakeProber{get: func(_ context.Context, _, host string) (int, error) {
-		hosts = append(hosts, host)
-		return 200, nil
+	prober := &fakeProber{ask: func(_ context.Context, r ProbeRequest) (ProbeResponse, error) {
+		hosts = append(hosts, r.Host)
+		return ProbeResponse{Status: 200}, nil
 	}}
 	settings := BackendSettings{URL: "http://localhost:8081", Addr: "localhost:8081", Weight: 2, State: Ready}
 	p := NewPool(Settings{

@@ -24,7 +24,8 @@ func testNames[T ~string](t *testing.T, parse func(string) (T, error), kind, wan
 }
 
 func TestParseStrategy(t *testing.T) {
-	testNames(t, ParseStrategy, "strategy", "round_robin or random", "round_robin", "random")
+	testNames(t, ParseStrategy, "strategy", "round_robin, random, least_in_flight, p2c, peak_ewma, hash or sticky",
+		"round_robin", "random", "least_in_flight", "p2c", "peak_ewma", "hash", "sticky")
 }
 
 func TestParseState(t *testing.T) {

@@ -3,30 +3,36 @@ package balancer
 import (
 	"io"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"pgregory.net/rapid"
 )
 
 // poolOf publishes a schedule of backends with those weights, as if their probes had succeeded.
 func poolOf(strategy Strategy, weights ...int) *Pool {
-	p := &Pool{build: builders[strategy](), backends: weighted(weights...)}
+	p := &Pool{backends: weighted(weights...), overrides: NewOverrides(zerolog.Nop()), tickets: NewTickets(), dice: rand.Uint64}
+	p.setStrategy(strategy)
 	for _, b := range p.backends {
 		b.settings.State = Ready
 		b.health.observe(true, 1, 1)
 	}
+	p.judging.use(EjectionSettings{}, p.backends, time.Time{})
+	p.budget.use(nil)
 	p.publish()
 	return p
 }
 
 // first is a first pick of nobody's, which ends at once; nil if there is none.
-func (p *Pool) first() *Backend { return ended(p.pick(0, tried{})) }
+func (p *Pool) first() *Backend { return ended(p.pick(Client{}, tried{})) }
 
 // other is the pick after an attempt at a backend.
-func (p *Pool) other(than *Backend) *Backend { return ended(p.pick(0, tried{}.with(than))) }
+func (p *Pool) other(than *Backend) *Backend { return ended(p.pick(Client{}, tried{}.with(than))) }
 
 func ended(b *Backend, err error) *Backend {
 	if err == nil {
@@ -75,7 +81,7 @@ func TestRandomDrawsByWeight(t *testing.T) {
 }
 
 func TestPickOfNone(t *testing.T) {
-	for _, strategy := range []Strategy{RoundRobin, Random} {
+	for _, strategy := range strategies {
 		p := poolOf(strategy)
 		assert.Nil(t, p.first())
 		assert.Nil(t, p.other(&Backend{}))
@@ -83,7 +89,7 @@ func TestPickOfNone(t *testing.T) {
 }
 
 func TestRetryWithoutAnother(t *testing.T) {
-	for _, strategy := range []Strategy{RoundRobin, Random} {
+	for _, strategy := range strategies {
 		p := poolOf(strategy, 7)
 		assert.Nil(t, p.other(p.backends[0]))
 		assert.Equal(t, p.backends[0], p.other(&Backend{}), "than is not available any more")
@@ -98,7 +104,7 @@ func TestRetriesKeepRoundRobinExact(t *testing.T) {
 		p := poolOf(RoundRobin, weights...)
 		than := p.backends[rapid.IntRange(0, len(weights)-1).Draw(t, "than")]
 		other := p.backends[rapid.IntRange(0, len(weights)-1).Draw(t, "other")]
-		total := len((*p.picker.Load()).(*scheduled).cycle)
+		total := len(p.picker.Load().cycle)
 
 		picks, retries := map[*Backend]int{}, map[*Backend]int{}
 		for range total - than.settings.Weight {
@@ -149,9 +155,9 @@ func TestPickWhileBackendsFlip(t *testing.T) {
 		})
 	}
 	for range 200 {
-		p.observe(b, "", io.EOF)
+		p.observe(t.Context(), b, finding{err: io.EOF})
 		assert.Equal(t, map[string]int{"a": 4}, tally(4, p.first), "down: never again")
-		p.observe(b, "", nil)
+		p.observe(t.Context(), b, finding{})
 	}
 	close(flipped)
 	pickers.Wait()
@@ -159,12 +165,12 @@ func TestPickWhileBackendsFlip(t *testing.T) {
 }
 
 func TestPickingAllocatesNothing(t *testing.T) {
-	for _, strategy := range []Strategy{RoundRobin, Random} {
+	for _, strategy := range strategies {
 		p := poolOf(strategy, 5, 1, 1)
 		assert.Zero(t, testing.AllocsPerRun(1000, func() {
-			attempts := p.Attempts(1, Retry{Most: 1})
+			attempts := p.Attempts(Client{Holder: 1}, Retry{Most: 1})
 			first, _ := attempts.Next()
-			first.End(Result{Failed: true})
+			first.End(Result{Fault: Broke})
 			other, _ := attempts.Next()
 			other.End(Result{})
 		}), strategy)
@@ -178,26 +184,10 @@ func TestHotCountersHaveCacheLinesOfTheirOwn(t *testing.T) {
 		assert.GreaterOrEqual(t, first-before, uintptr(cacheLines))
 		assert.GreaterOrEqual(t, size-last, uintptr(cacheLines))
 	}
-	var draw inTurn
-	apart(0, unsafe.Offsetof(draw.turn), unsafe.Offsetof(draw.turn), unsafe.Sizeof(draw))
+	var shared turn
+	apart(0, unsafe.Offsetof(shared.count), unsafe.Offsetof(shared.count), unsafe.Sizeof(shared))
 	var b Backend
-	apart(unsafe.Offsetof(b.lastProbeAt), unsafe.Offsetof(b.places), unsafe.Offsetof(b.passed), unsafe.Sizeof(b))
-}
-
-func BenchmarkPick(b *testing.B) {
-	for _, strategy := range []Strategy{RoundRobin, Random} {
-		b.Run(string(strategy), func(b *testing.B) {
-			p := poolOf(strategy, 5, 1, 1)
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if p.first() == nil {
-						b.Error("none is available")
-					}
-				}
-			})
-		})
-	}
+	apart(unsafe.Offsetof(b.ticket), unsafe.Offsetof(b.places), unsafe.Offsetof(b.passed), unsafe.Sizeof(b))
 }
 
 func BenchmarkRetry(b *testing.B) {

@@ -2,19 +2,51 @@ package balancer
 
 import "slices"
 
-// picker is a strategy, built for the backends that are available. It takes no lock.
-type picker interface {
-	// pick takes a place for the client at the backend that the strategy chooses. It passes over
-	// backends that were tried, and backends that have no place for the client, in an order of its
-	// own. The error is ErrNoneHealthy if all were tried, else ErrBusy or ErrClientShare.
+// chooser is a strategy, built for the backends that are available. It takes no lock.
+type chooser interface {
+	// choose returns the backend that a client's request should go to; nil if all were tried. It
+	// may have no place for the request.
 	//
 	// tried is a value because Go allocates what is passed to an interface by pointer.
-	pick(client uint64, tried tried) (*Backend, error)
+	choose(c Client, tried tried) *Backend
 }
 
-// builder builds a picker for the backends that are available, at least one. A pool has one builder
-// all its life, which holds what a strategy must remember when a backend's health flips.
-type builder func(available []*Backend) picker
+// builder builds a chooser for the backends that are available. A pool has one builder for as long
+// as it has the strategy. It holds what the strategy must remember when a backend's health flips.
+type builder func(*field) chooser
+
+// builders are the strategies by name. A new one is a file with a chooser, and a line here.
+var builders = map[Strategy]func() builder{
+	RoundRobin:    newRoundRobin,
+	Random:        newRandom,
+	LeastInFlight: newLeastInFlight,
+	P2C:           newP2C,
+	PeakEWMA:      newPeakEWMA,
+	Hash:          newHash,
+	Sticky:        newSticky,
+}
+
+// picker takes places where a strategy chooses.
+type picker struct {
+	chooser
+	*field
+}
+
+// pick takes a place for a client's request at a backend that wasn't tried. What the one that is
+// chosen has no place for goes to the others, by weight. The error is ErrNoneHealthy if all were
+// tried, else ErrBusy or ErrClientShare.
+func (p *picker) pick(c Client, tried tried) (*Backend, error) {
+	b := p.choose(c, tried)
+	if b == nil {
+		return nil, ErrNoneHealthy
+	}
+	err := b.begin(c.Holder)
+	if err == nil {
+		return b, nil
+	}
+	tried = tried.with(b)
+	return p.spill(c.Holder, &tried, err)
+}
 
 // maxTried is how many backends a request can try.
 const maxTried = 4

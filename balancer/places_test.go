@@ -14,8 +14,7 @@ import (
 func bounded(places int, share float64, weights ...int) *Pool {
 	p := poolOf(RoundRobin, weights...)
 	for _, b := range p.backends {
-		b.places.most = uint64(places)
-		b.places.shares = newShares(b.places.most, share)
+		b.places.bound(places, share)
 	}
 	return p
 }
@@ -25,19 +24,23 @@ func TestPickPassesFullBackendsOver(t *testing.T) {
 	p := bounded(1, 1, 1, 1, 1)
 	seen := map[string]bool{}
 	for range 3 {
-		b, err := p.pick(0, tried{})
+		assert.False(t, p.Full())
+		b, err := p.pick(Client{}, tried{})
 		require.NoError(t, err)
 		seen[b.URL()] = true
 	}
 	assert.Len(t, seen, 3)
-	_, err := p.pick(0, tried{})
+	_, err := p.pick(Client{}, tried{})
 	assert.Equal(t, ErrBusy, err)
-	_, err = p.pick(0, tried{}.with(p.backends[0]))
+	_, err = p.pick(Client{}, tried{}.with(p.backends[0]))
 	assert.Equal(t, ErrBusy, err)
 	assert.True(t, p.Healthy(), "busy is not unhealthy")
+	assert.True(t, p.Full())
+	assert.False(t, poolOf(RoundRobin).Full(), "of no backends none is busy")
+	assert.False(t, bounded(0, 1, 1).Full(), "there is no bound")
 
 	p.backends[1].end(0, Result{})
-	b, err := p.pick(0, tried{})
+	b, err := p.pick(Client{}, tried{})
 	require.NoError(t, err)
 	assert.Equal(t, p.backends[1], b)
 	for _, b := range p.backends {
@@ -55,7 +58,7 @@ func TestPickPassesFullBackendsOver(t *testing.T) {
 func TestPickTellsWhyThereIsNone(t *testing.T) {
 	f := func(want error, p *Pool) {
 		t.Helper()
-		_, err := p.pick(7, tried{})
+		_, err := p.pick(Client{Holder: 7}, tried{})
 		assert.Equal(t, want, err)
 	}
 	f(ErrNoneHealthy, poolOf(RoundRobin))
@@ -148,7 +151,7 @@ func TestSharesAgreeWithAMap(t *testing.T) {
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			client := rapid.SampledFrom(clients).Draw(t, "client")
 			if rapid.Bool().Draw(t, "take") && all < places {
-				if assert.Equal(t, held[client] < s.most, s.take(client)) && held[client] < s.most {
+				if assert.Equal(t, held[client] < s.most.Load(), s.take(client)) && held[client] < s.most.Load() {
 					held[client]++
 					all++
 				}
@@ -179,7 +182,7 @@ func TestSharesAreNeverExceeded(t *testing.T) {
 				if !s.take(client) {
 					continue
 				}
-				assert.LessOrEqual(t, now[client-1].Add(1), int64(s.most))
+				assert.LessOrEqual(t, now[client-1].Add(1), int64(s.most.Load()))
 				now[client-1].Add(-1)
 				s.giveBack(client)
 			}
@@ -217,4 +220,76 @@ func BenchmarkShares(b *testing.B) {
 			s.giveBack(client)
 		}
 	})
+}
+
+// However many places there are meanwhile, a client's places are counted once, and it never takes
+// more than its share of what there is then.
+func TestSharesAreResized(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var p places
+		all, share := 40, 0.5
+		p.bound(all, share)
+		var held uint64
+		t.Repeat(map[string]func(*rapid.T){
+			"bound": func(t *rapid.T) {
+				all = rapid.IntRange(1, 300).Draw(t, "places")
+				share = rapid.SampledFrom([]float64{0.1, 0.5, 0.9, 1}).Draw(t, "share")
+				p.bound(all, share)
+			},
+			"take": func(t *rapid.T) {
+				most := max(1, uint64(float64(all)*share))
+				err := p.take(7)
+				switch {
+				case held >= uint64(all):
+					assert.Equal(t, ErrBusy, err)
+				case held >= most:
+					assert.Equal(t, ErrClientShare, err)
+				default:
+					require.NoError(t, err)
+					held++
+				}
+			},
+			"giveBack": func(*rapid.T) {
+				if held > 0 {
+					p.giveBack(7)
+					held--
+				}
+			},
+			"": func(t *rapid.T) {
+				var counted uint64
+				size, last := 0, 0
+				for s := p.shares.Load(); s != nil; s = s.before {
+					set, tag := s.of(7)
+					_, _, n := set.find(tag)
+					counted += n
+					size += len(s.sets)
+					last = max(last, len(s.sets))
+				}
+				assert.Equal(t, held, counted)
+				assert.Less(t, size, 2*last+1, "old tables don't pile up")
+			},
+		})
+	})
+}
+
+// Without a share that bounds, nothing is counted, and that may change.
+func TestSharesThatBegin(t *testing.T) {
+	var p places
+	p.bound(10, 1)
+	require.NoError(t, p.take(7))
+	assert.Nil(t, p.shares.Load())
+	p.bound(10, 0.2)
+	require.NoError(t, p.take(7))
+	require.NoError(t, p.take(7))
+	assert.Equal(t, ErrClientShare, p.take(7))
+	p.bound(0, 0.2)
+	for range 5 {
+		require.NoError(t, p.take(7), "there is no bound")
+	}
+	p.bound(10, 0.2)
+	assert.Equal(t, ErrClientShare, p.take(7), "all that began since it was counted counts")
+	for range 8 {
+		p.giveBack(7)
+	}
+	assert.Zero(t, p.shares.Load().words())
 }

@@ -3,6 +3,8 @@ package balancer
 import (
 	"context"
 	"errors"
+	"regexp"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,17 +15,20 @@ import (
 // fakeProber answers as its functions do.
 type fakeProber struct {
 	connect func(ctx context.Context) error
-	get     func(ctx context.Context, path, host string) (int, error)
+	ask     func(ctx context.Context, r ProbeRequest) (ProbeResponse, error)
+	retired atomic.Int64
 }
 
-func (p *fakeProber) Connect(ctx context.Context) error { return p.connect(ctx) }
+func (p *fakeProber) Retire() { p.retired.Add(1) }
 
-func (p *fakeProber) Get(ctx context.Context, path, host string) (int, error) {
-	return p.get(ctx, path, host)
+func (p *fakeProber) Connect(ctx context.Context, _ int) error { return p.connect(ctx) }
+
+func (p *fakeProber) Ask(ctx context.Context, r ProbeRequest) (ProbeResponse, error) {
+	return p.ask(ctx, r)
 }
 
 // probed is what a probe with those settings finds at a backend.
-func probed(t *testing.T, h HealthSettings, p *fakeProber) (string, error) {
+func probed(t *testing.T, h HealthSettings, p *fakeProber) finding {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), h.Timeout)
 	defer cancel()
@@ -34,19 +39,18 @@ func TestHTTPProbeJudgesTheStatus(t *testing.T) {
 	f := func(status int, why string, statuses ...StatusRange) {
 		t.Helper()
 		h := HealthSettings{Type: HealthHTTP, Path: "/up", Timeout: time.Minute, Statuses: statuses}
-		found, err := probed(t, h, &fakeProber{get: func(_ context.Context, path, host string) (int, error) {
-			assert.Equal(t, "/up", path)
-			assert.Equal(t, "a", host)
-			return status, nil
+		f := probed(t, h, &fakeProber{ask: func(_ context.Context, r ProbeRequest) (ProbeResponse, error) {
+			assert.Equal(t, ProbeRequest{Method: "GET", Path: "/up", Host: "a"}, r)
+			return ProbeResponse{Status: status}, nil
 		}})
+		assert.Positive(t, f.took)
 		if why == "" {
-			require.NoError(t, err)
-			assert.Regexp(t, `^\d\d\d in \d+\.\dms$`, found)
+			require.NoError(t, f.err)
+			assert.Regexp(t, `^\d\d\d in \d+\.\dms$`, f.what)
 			return
 		}
-		assert.Empty(t, found)
-		require.Error(t, err)
-		assert.Regexp(t, `^\d\d\d in \d+\.\dms; want `+why+`$`, err.Error())
+		require.Error(t, f.err)
+		assert.Regexp(t, `^\d\d\d in \d+\.\dms; want `+why+`$`, f.err.Error())
 	}
 	ok, denied := StatusRange{First: 200, Last: 299}, StatusRange{First: 401, Last: 401}
 	f(200, "")
@@ -61,24 +65,61 @@ func TestHTTPProbeJudgesTheStatus(t *testing.T) {
 	f(302, "200-299, 401", ok, denied)
 }
 
+func TestHTTPProbeSendsWhatItsSettingsSay(t *testing.T) {
+	h := HealthSettings{
+		Type: HealthHTTP, Port: 81, Method: "OPTIONS", Path: "/up", Host: "b", Timeout: time.Minute,
+		Fields: []ProbeField{{"Authorization", "Bearer x"}}, Body: regexp.MustCompile("ok"), AdviceField: "X-Weight",
+	}
+	f := probed(t, h, &fakeProber{ask: func(_ context.Context, r ProbeRequest) (ProbeResponse, error) {
+		assert.Equal(t, ProbeRequest{
+			Port: 81, Method: "OPTIONS", Path: "/up", Host: "b",
+			Fields: []ProbeField{{"Authorization", "Bearer x"}}, Body: MaxProbedBody, Field: "X-Weight",
+		}, r)
+		return ProbeResponse{Status: 200, Body: []byte("all ok"), Field: "50%"}, nil
+	}})
+	require.NoError(t, f.err)
+	assert.Equal(t, &Advice{Less: 50}, f.advice)
+}
+
+func TestHTTPProbeJudgesTheBody(t *testing.T) {
+	h := HealthSettings{Type: HealthHTTP, Path: "/", Timeout: time.Minute, Body: regexp.MustCompile("^o.$")}
+	f := func(body, why string) {
+		t.Helper()
+		f := probed(t, h, &fakeProber{ask: func(context.Context, ProbeRequest) (ProbeResponse, error) {
+			return ProbeResponse{Status: 200, Body: []byte(body)}, nil
+		}})
+		if why == "" {
+			require.NoError(t, f.err)
+			return
+		}
+		require.Error(t, f.err)
+		assert.Regexp(t, why, f.err.Error())
+	}
+	f("ok", "")
+	f("no", `^200 in \d+\.\dms; want a body with \^o\.\$, in its first 65536 bytes$`)
+	f("", "want a body")
+}
+
 func TestProbesSayWhyTheyFailed(t *testing.T) {
 	late := func(ctx context.Context) error { <-ctx.Done(); return errors.New("connect: timed out") }
 	for _, kind := range []HealthType{HealthHTTP, HealthTCP} {
 		h := HealthSettings{Type: kind, Timeout: time.Minute, Host: "api.example.com"}
-		_, err := probed(t, h, &fakeProber{
+		f := probed(t, h, &fakeProber{
 			connect: func(context.Context) error { return errRefused },
-			get: func(_ context.Context, _, host string) (int, error) {
-				assert.Equal(t, "api.example.com", host)
-				return 0, errRefused
+			ask: func(_ context.Context, r ProbeRequest) (ProbeResponse, error) {
+				assert.Equal(t, "api.example.com", r.Host)
+				return ProbeResponse{}, errRefused
 			},
 		})
-		assert.Equal(t, errRefused, err)
+		assert.Equal(t, errRefused, f.err)
 
 		h.Timeout = 20 * time.Millisecond
-		_, err = probed(t, h, &fakeProber{
+		f = probed(t, h, &fakeProber{
 			connect: late,
-			get:     func(ctx context.Context, _, _ string) (int, error) { return 0, late(ctx) },
+			ask: func(ctx context.Context, _ ProbeRequest) (ProbeResponse, error) {
+				return ProbeResponse{}, late(ctx)
+			},
 		})
-		assert.EqualError(t, err, "connect: timed out after 20ms")
+		assert.EqualError(t, f.err, "connect: timed out after 20ms")
 	}
 }

@@ -1,15 +1,8 @@
 package balancer
 
-import "math/rand/v2"
-
-// atRandom draws each backend as likely as its weight says.
-type atRandom struct{}
-
 // newRandom is the builder of Random.
 func newRandom() builder {
-	return func(available []*Backend) picker { return &scheduled{newSchedule(available), atRandom{}} }
+	return func(f *field) chooser {
+		return &scheduled{f, func() int { return f.below(len(f.cycle)) }}
+	}
 }
-
-func (atRandom) first(n uint64) uint64 { return rand.Uint64N(n) }
-
-func (atRandom) other(_ *Backend, n uint64) uint64 { return rand.Uint64N(n) }

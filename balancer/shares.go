@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 )
@@ -15,10 +16,13 @@ import (
 // is held by another client, that happens to one in 900.
 type shares struct {
 	// most is how many places a client may hold.
-	most uint64
+	most atomic.Uint64
 	// shift leaves the bits of a hash that are its set's number.
 	shift uint
 	sets  []shareSet
+	// before is the table that this one has taken the place of, because it was too small for more
+	// places; nil if there was none. It counts what is held since then.
+	before *shares
 }
 
 // shareSet is a cache line. A word is a client's tag and, in the low bits, how many places it
@@ -34,15 +38,28 @@ const (
 // newShares makes the counts for a backend that has so many places in all. One client may hold that
 // share of them, from 0 to 1, and at least one. It returns nil if there is nothing to bound.
 func newShares(all uint64, share float64) *shares {
-	if all == 0 || share <= 0 || share >= 1 {
+	return (*shares)(nil).resized(all, share)
+}
+
+// resized is s for another number of places and another share. It is a new table only if s is too
+// small, so all tables that there ever were are at most twice as large as the last one.
+//
+// What clients hold while there is nothing to bound isn't counted, unless there was before.
+func (s *shares) resized(all uint64, share float64) *shares {
+	bounded := all > 0 && share > 0 && share < 1
+	most := uint64(math.MaxUint64)
+	if bounded {
+		most = max(1, uint64(float64(all)*share))
+	}
+	setBits := bits.Len64((max(all, 1) - 1) / 2)
+	switch {
+	case s == nil && !bounded:
 		return nil
+	case s == nil, bounded && len(s.sets) < 1<<setBits:
+		s = &shares{shift: uint(64 - setBits), sets: make([]shareSet, 1<<setBits), before: s}
 	}
-	setBits := bits.Len64((all - 1) / 2)
-	return &shares{
-		most:  max(1, uint64(float64(all)*share)),
-		shift: uint(64 - setBits),
-		sets:  make([]shareSet, 1<<setBits),
-	}
+	s.most.Store(most)
+	return s
 }
 
 // take counts one more place that the client holds, and reports whether it may. Client 0 may hold
@@ -54,8 +71,9 @@ func (s *shares) take(client uint64) bool {
 	set, tag := s.of(client)
 	for {
 		word, was, held := set.find(tag)
+		most := s.mostNow(client)
 		switch {
-		case held >= s.most:
+		case held >= most:
 			return false
 		case word == nil:
 			return true
@@ -65,7 +83,7 @@ func (s *shares) take(client uint64) bool {
 			return true
 		}
 		// Meanwhile the client may have got another word, and hold more than it may.
-		if _, _, held = set.find(tag); held <= s.most {
+		if _, _, held = set.find(tag); held <= most {
 			return true
 		}
 		s.giveBack(client)
@@ -73,23 +91,45 @@ func (s *shares) take(client uint64) bool {
 	}
 }
 
-// giveBack counts one place less, unless the client isn't counted.
+// mostNow is how many places the client may hold in this table.
+func (s *shares) mostNow(client uint64) uint64 {
+	most := s.most.Load()
+	for b := s.before; b != nil; b = b.before {
+		set, tag := b.of(client)
+		_, _, held := set.find(tag)
+		most -= min(most, held)
+	}
+	return most
+}
+
+// giveBack counts one place less, unless the client isn't counted. In which table the place was
+// counted doesn't matter, as the bound is on the sum. The newest comes first, so that an older one
+// has enough left for those who don't know of a newer one yet.
 func (s *shares) giveBack(client uint64) {
-	if s == nil || client == 0 {
+	if client == 0 {
 		return
 	}
+	for ; s != nil; s = s.before {
+		if s.takeOff(client) {
+			return
+		}
+	}
+}
+
+// takeOff counts one place less in this table, and reports whether it counts the client.
+func (s *shares) takeOff(client uint64) bool {
 	set, tag := s.of(client)
 	for {
 		word, was, held := set.find(tag)
 		if held == 0 {
-			return
+			return false
 		}
 		now := was - 1
 		if now&shareCountMask == 0 {
 			now = 0
 		}
 		if word.CompareAndSwap(was, now) {
-			return
+			return true
 		}
 	}
 }

@@ -7,6 +7,15 @@ import (
 	"time"
 )
 
+// watchers are a pool's probes on clocks, one for each backend that is probed. Pool.mu guards them.
+type watchers struct {
+	// ctx ends them; nil while the pool doesn't run.
+	ctx     context.Context
+	running sync.WaitGroup
+	// closed is closed when the pool is.
+	closed chan struct{}
+}
+
 // Probe is the first round. It probes all backends at the same time, except those in maintenance,
 // and returns when each probe has ended. Each result decides alone.
 func (p *Pool) Probe(ctx context.Context) {
@@ -22,19 +31,95 @@ func (p *Pool) Probe(ctx context.Context) {
 	p.logIfNoneHealthy()
 }
 
-// Run probes every backend, except those in maintenance, on a clock of its own until ctx ends. It
-// returns when nothing that it started runs any more.
+// Run probes every backend, except those in maintenance, on a clock of its own until ctx ends or
+// the pool is closed. It goes on over changes of the pool, and returns when nothing that it started
+// runs any more. It may be called once.
 func (p *Pool) Run(ctx context.Context) {
-	var watchers sync.WaitGroup
-	for _, b := range p.probed() {
-		watchers.Go(func() { p.watch(ctx, b) })
+	ctx, cancel := context.WithCancel(ctx)
+	p.mu.Lock()
+	if !p.watchers.isClosed() {
+		p.watchers.ctx = ctx
+		p.watchers.tend(p)
+		p.watchers.running.Go(func() { p.judge(ctx) })
 	}
-	<-ctx.Done()
-	watchers.Wait()
+	p.mu.Unlock()
+	select {
+	case <-ctx.Done():
+	case <-p.watchers.closed:
+	}
+	p.mu.Lock()
+	cancel()
+	p.watchers.ctx = nil
+	p.watchers.end(p.backends)
+	p.mu.Unlock()
+	p.watchers.running.Wait()
+}
+
+// close ends Run. It may be called again.
+func (w *watchers) close() {
+	if !w.isClosed() {
+		close(w.closed)
+	}
+}
+
+func (w *watchers) isClosed() bool {
+	select {
+	case <-w.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// tend starts watching the backends that are to be probed, and ends it for those that aren't.
+func (w *watchers) tend(p *Pool) {
+	for _, b := range p.backends {
+		switch {
+		case !b.probed():
+			w.end([]*Backend{b})
+		case w.ctx != nil && b.watch.end == nil:
+			ctx, end := context.WithCancel(w.ctx)
+			b.watch = watch{end, make(chan struct{}, 1)}
+			retimed, first := b.watch.retimed, p.firstProbe(b)
+			w.running.Go(func() { p.watch(ctx, b, first, retimed) })
+		}
+	}
+}
+
+// end ends the watching of backends.
+func (w *watchers) end(backends []*Backend) {
+	for _, b := range backends {
+		if b.watch.end != nil {
+			b.watch.end()
+			b.watch = watch{}
+		}
+	}
+}
+
+// retime tells of another interval.
+func (w *watchers) retime(backends []*Backend) {
+	for _, b := range backends {
+		select {
+		case b.watch.retimed <- struct{}{}:
+		default: // Nobody watches it, or it will look anyway.
+		}
+	}
+}
+
+// firstProbe is when the first probe of a backend is due. One about which nothing is known waits
+// for it. The others start anywhere within an interval, so that their probes are spread over it and
+// don't come in bursts. The caller holds p.mu.
+func (p *Pool) firstProbe(b *Backend) time.Duration {
+	if !b.health.known() {
+		return 0
+	}
+	return rand.N(p.probes.Interval)
 }
 
 // probed are the backends that probes go to.
 func (p *Pool) probed() []*Backend {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var all []*Backend
 	for _, b := range p.backends {
 		if b.probed() {
@@ -44,21 +129,51 @@ func (p *Pool) probed() []*Backend {
 	return all
 }
 
-// watch probes one backend until ctx ends. It starts anywhere within the first interval, so that
-// the backends' probes are spread over it and don't come in bursts.
-func (p *Pool) watch(ctx context.Context, b *Backend) {
-	timer := time.NewTimer(rand.N(p.probes.Interval))
+// health is how backends are probed now.
+func (p *Pool) health() HealthSettings {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.probes
+}
+
+// watch probes one backend until ctx ends.
+func (p *Pool) watch(ctx context.Context, b *Backend, first time.Duration, retimed <-chan struct{}) {
+	timer := time.NewTimer(first)
 	defer timer.Stop()
+	var started time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-retimed:
+			timer.Reset(p.sooner(b, again(p.health().Interval, started)))
+			continue
 		case <-timer.C:
 		}
-		started := time.Now()
+		started = time.Now()
 		p.check(ctx, b)
-		timer.Reset(jitter(p.probes.Interval) - time.Since(started))
+		timer.Reset(p.sooner(b, jitter(p.health().Interval)-time.Since(started)))
 	}
+}
+
+// sooner is when the next probe of a backend is due that would be due then: no later than an
+// ejection may end.
+func (p *Pool) sooner(b *Backend, due time.Duration) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if left := time.Until(b.ejection.until); left > 0 {
+		return min(due, left)
+	}
+	return due
+}
+
+// again is when a probe is due after the interval has changed. What would be overdue is spread over
+// the new interval.
+func again(interval time.Duration, last time.Time) time.Duration {
+	if due := jitter(interval) - time.Since(last); due > 0 {
+		return due
+	}
+	return rand.N(interval)
 }
 
 // jitter shortens an interval by up to a fifth. Without it, proxies that were started together
@@ -71,26 +186,34 @@ func jitter(interval time.Duration) time.Duration {
 
 // check probes one backend once, and takes the result.
 func (p *Pool) check(ctx context.Context, b *Backend) {
-	bounded, cancel := context.WithTimeout(ctx, p.probes.Timeout)
-	found, err := p.probes.probe(bounded, b.prober, b.authority)
-	cancel()
-	if ctx.Err() != nil {
-		return // The stop cut it short, which tells nothing about the backend.
-	}
-	p.observe(b, found, err)
+	p.observe(ctx, b, p.health().probeInTime(ctx, b))
 }
 
-// observe takes a probe's result. If it flips the backend's health, requests know first, and then
-// the log, which may be slow.
-func (p *Pool) observe(b *Backend, found string, err error) {
+// observe takes a probe's result, unless the probe's ctx has ended: what is cut short tells nothing
+// about the backend. If the result flips the backend's health, requests know first, and then the
+// log, which may be slow.
+func (p *Pool) observe(ctx context.Context, b *Backend, f finding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !b.observe(found, err, p.probes) {
-		return
+	if ctx.Err() == nil && p.learn(time.Now(), b, f) {
+		p.publish()
+		p.logIfNoneHealthy()
 	}
-	p.publish()
-	p.logFlip(b)
-	p.logIfNoneHealthy()
+}
+
+// learn takes a probe's result, and reports whether others may get requests now, or other shares of
+// them. The caller holds p.mu.
+func (p *Pool) learn(now time.Time, b *Backend, f finding) (changed bool) {
+	flipped, returned := b.observe(now, f, p.probes)
+	advised := f.advice != nil && p.takeAdvice(b, *f.advice)
+	if flipped {
+		p.logFlip(b)
+	}
+	if returned {
+		p.log.Info().Str("pool", p.name).Str("backend", b.Name()).Str("probe", b.probes.last().Found).
+			Msg("backend is back after its ejection")
+	}
+	return flipped || returned || advised
 }
 
 // logFlip logs that a backend's health flipped, what the last probe found, and how many in a row
@@ -100,6 +223,6 @@ func (p *Pool) logFlip(b *Backend) {
 	if !b.health.up {
 		event, message = p.log.Warn(), "backend is down"
 	}
-	event.Str("pool", p.name).Str("backend", b.settings.URL).Str("state", string(b.settings.State)).
-		Str("probe", b.lastProbe).Int("probes", b.health.streak).Msg(message)
+	event.Str("pool", p.name).Str("backend", b.Name()).Str("state", string(b.state())).
+		Str("probe", b.probes.last().Found).Int("probes", b.health.streak).Msg(message)
 }

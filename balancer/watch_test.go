@@ -24,7 +24,8 @@ var patient = HealthSettings{Type: HealthTCP, Interval: 5 * time.Second, Timeout
 // world is a pool whose backends answer probes as a test says, in a synctest bubble.
 type world struct {
 	*Pool
-	log bytes.Buffer
+	settings Settings
+	log      bytes.Buffer
 	// broken is why a backend's probes fail, by its URL.
 	broken map[string]error
 	// hung are the backends whose probes take all the time that they are given.
@@ -35,7 +36,7 @@ type world struct {
 
 func newWorld(backends ...BackendSettings) *world {
 	w := &world{broken: map[string]error{}, hung: map[string]bool{}, asked: map[string][]time.Time{}}
-	w.Pool = NewPool(Settings{
+	w.settings = Settings{
 		Name:     "default",
 		Strategy: RoundRobin,
 		Backends: backends,
@@ -43,8 +44,9 @@ func newWorld(backends ...BackendSettings) *world {
 		NewProber: func(b BackendSettings) Prober {
 			return &fakeProber{connect: func(ctx context.Context) error { return w.answer(ctx, b.URL) }}
 		},
-		Logger: zerolog.New(&w.log),
-	})
+		Logger: zerolog.New(zerolog.SyncWriter(&w.log)),
+	}
+	w.Pool = NewPool(w.settings)
 	return w
 }
 
@@ -58,6 +60,13 @@ func (w *world) answer(ctx context.Context, url string) error {
 		return ctx.Err()
 	}
 	return err
+}
+
+// hang has probes of a backend wait until they are ended, or no more.
+func (w *world) hang(url string, hung bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hung[url] = hung
 }
 
 // set breaks a backend, or mends it with nil.
@@ -91,7 +100,9 @@ func (w *world) logged(t *testing.T) (lines []string) {
 			Probes                                      int
 		}
 		require.NoError(t, json.Unmarshal([]byte(line), &l))
-		assert.Equal(t, "default", l.Pool)
+		if !strings.HasPrefix(l.Message, "overrides of backends") {
+			assert.Equal(t, "default", l.Pool)
+		}
 		if l.Backend != "" {
 			l.Message += fmt.Sprintf(": %s, %s, %d: %s", l.Backend, l.State, l.Probes, l.Probe)
 		}
@@ -104,7 +115,7 @@ func (w *world) logged(t *testing.T) (lines []string) {
 // available are the URLs of the backends that picks go to, in order.
 func (w *world) available() (urls []string) {
 	if picker := w.picker.Load(); picker != nil {
-		for _, b := range (*picker).(*scheduled).cycle {
+		for _, b := range picker.cycle {
 			urls = append(urls, b.URL())
 		}
 	}
@@ -120,7 +131,7 @@ const nobody = "error no backend is healthy: requests get 503"
 func TestFirstRoundDecidesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"), ready("b"), ready("c"))
-		_, err := w.pick(0, tried{})
+		_, err := w.pick(Client{}, tried{})
 		assert.Equal(t, ErrNoneHealthy, err, "no backend is available before it was probed")
 		assert.False(t, w.Healthy())
 		w.set("b", errRefused)
@@ -138,7 +149,8 @@ func TestFirstRoundDecidesAlone(t *testing.T) {
 func TestFirstRoundIsParallelAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"), ready("b"), ready("c"))
-		w.hung["a"], w.hung["b"] = true, true
+		w.hang("a", true)
+		w.hang("b", true)
 		started := time.Now()
 		w.Probe(t.Context())
 		assert.Equal(t, patient.Timeout, time.Since(started))
@@ -206,7 +218,7 @@ func TestStateIsApartFromHealth(t *testing.T) {
 		status := w.Status()
 		assert.True(t, status[0].Healthy)
 		assert.True(t, status[1].Healthy, "one that drains is still probed")
-		assert.Equal(t, BackendStatus{Pool: "default", URL: "c", Weight: 1, State: Maint}, status[2], "one in maintenance is left alone")
+		assert.Equal(t, BackendStatus{Pool: "default", URL: "c", Weight: 1, State: Maint, Configured: Override{Maint, 1}, Stored: true}, status[2], "one in maintenance is left alone")
 		assert.Empty(t, w.asked["c"])
 
 		w.set("b", errRefused)
@@ -251,7 +263,7 @@ func TestProbesAreSpreadAndNeverLate(t *testing.T) {
 func TestProbeIsDueFromTheStartOfTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"))
-		w.hung["a"] = true
+		w.hang("a", true)
 		w.run(t)
 		pass(time.Minute)
 		times := w.asked["a"]
@@ -266,12 +278,12 @@ func TestHungBackendHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"), ready("b"))
 		w.Pool.probes.Interval, w.Pool.probes.Timeout = time.Second, 10*time.Second
-		w.hung["a"] = true
+		w.hang("a", true)
 		w.run(t)
 		pass(time.Minute)
 		assert.GreaterOrEqual(t, len(w.asked["b"]), 59)
 		times := w.asked["a"]
-		require.Len(t, times, 6)
+		require.Len(t, times, 7)
 		for i := range times[1:] {
 			assert.Equal(t, 10*time.Second, times[i+1].Sub(times[i]), "one at a time, the next at once")
 		}
@@ -284,7 +296,7 @@ func TestStopCutsProbesShortAndLearnsNothing(t *testing.T) {
 		w.Probe(t.Context())
 		before := w.Status()
 		w.Pool.probes.Timeout = time.Hour
-		w.hung["a"] = true
+		w.hang("a", true)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan time.Time, 1)
 		go func() { w.Run(ctx); ended <- time.Now() }()
@@ -327,7 +339,7 @@ func TestMachineWithoutIPv6FindsItsBackendDown(t *testing.T) {
 func TestStatusTellsWhatTheLastProbeFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"))
-		assert.Equal(t, []BackendStatus{{Pool: "default", URL: "a", Weight: 1, State: Ready}}, w.Status())
+		assert.Equal(t, []BackendStatus{{Pool: "default", URL: "a", Weight: 1, State: Ready, Configured: Override{Ready, 1}, Stored: true}}, w.Status())
 		w.Probe(t.Context())
 		assert.Equal(t, "connected in 0.0ms", w.Status()[0].LastProbe)
 		w.set("a", errRefused)

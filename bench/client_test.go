@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/netconn/deadtest"
 )
 
 // serving is a server and a client of it.
@@ -114,6 +116,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 
 func TestSendToNobody(t *testing.T) {
 	c, server := serving(t, nil, nil)
+	deadtest.Close(t, server.Listener)
 	server.Close()
 	o := c.send(t.Context())
 	assert.Equal(t, "connection refused", why(o.err, time.Second))

@@ -16,15 +16,19 @@ func (d decoder) value(key string, from any, into reflect.Value) {
 	if backend, ok := into.Addr().Interface().(*Backend); ok {
 		if url, ok := from.(string); ok {
 			backend.URL = url
-			d.lines[join(key, "url")] = d.lines[key]
+			d.lines[Join(key, "url")] = d.lines[key]
+			if ref, ok := d.references[key]; ok {
+				d.references[Join(key, "url")] = ref
+			}
 			return
 		}
 	}
 	known, err := scalar(from, into.Addr().Interface())
 	switch {
 	case err != nil:
-		d.add(key, "%v", err)
+		d.parses(key, err)
 	case known:
+		d.starMixed(key, into)
 	case into.Kind() == reflect.Pointer:
 		given := newElement(into.Type().Elem())
 		d.value(key, from, given)
@@ -40,6 +44,14 @@ func (d decoder) value(key string, from any, into reflect.Value) {
 	}
 }
 
+// starMixed hides the rest of a secret that isn't only references.
+func (d decoder) starMixed(key string, into reflect.Value) {
+	if ref, ok := d.references[key]; ok && !ref.alone() && into.Type() == reflect.TypeFor[Secret]() {
+		ref.text = starred
+		d.references[key] = ref
+	}
+}
+
 // table lays a TOML table over a struct.
 func (d decoder) table(key string, from any, into reflect.Value) {
 	table, ok := from.(map[string]any)
@@ -51,9 +63,9 @@ func (d decoder) table(key string, from any, into reflect.Value) {
 	fields := fieldsOf(into)
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		if field, known := fields[name]; known {
-			d.value(join(key, name), table[name], field)
+			d.value(Join(key, name), table[name], field)
 		} else {
-			d.unknown(join(key, name), name, slices.Sorted(maps.Keys(fields)))
+			d.unknown(Join(key, name), name, slices.Sorted(maps.Keys(fields)))
 		}
 	}
 }
@@ -69,12 +81,15 @@ func (d decoder) rename(key string, table map[string]any, of reflect.Type) {
 		}
 		delete(table, former)
 		if _, both := table[now]; both {
-			d.add(join(key, former), "the former name of %s, which is set too; want %s alone", now, now)
+			d.add(Join(key, former), "the former name of %s, which is set too; want %s alone", now, now)
 			continue
 		}
 		table[now] = value
-		d.lines[join(key, now)] = d.lines[join(key, former)]
-		d.former[join(key, former)] = now
+		d.lines[Join(key, now)] = d.lines[Join(key, former)]
+		if ref, ok := d.references[Join(key, former)]; ok {
+			d.references[Join(key, now)] = ref
+		}
+		d.former[Join(key, former)] = now
 	}
 }
 
@@ -105,7 +120,7 @@ func (d decoder) tables(key string, from any, into reflect.Value) {
 	into.Set(reflect.MakeMap(into.Type()))
 	for _, name := range slices.Sorted(maps.Keys(named)) {
 		value := newElement(into.Type().Elem())
-		d.value(join(key, name), named[name], value)
+		d.value(Join(key, name), named[name], value)
 		into.SetMapIndex(reflect.ValueOf(name), value)
 	}
 }
@@ -120,7 +135,7 @@ func (d decoder) array(key string, from any, into reflect.Value) {
 	into.Set(reflect.MakeSlice(into.Type(), 0, len(values)))
 	for i, from := range values {
 		value := newElement(into.Type().Elem())
-		d.value(element(key, i), from, value)
+		d.value(Element(key, i), from, value)
 		into.Set(reflect.Append(into, value))
 	}
 }
@@ -150,20 +165,7 @@ func elements(from any) ([]any, bool) {
 // newElement makes an element of a map or a slice, with its defaults.
 func newElement(t reflect.Type) reflect.Value {
 	value := reflect.New(t).Elem()
-	switch to := value.Addr().Interface().(type) {
-	case *Pool:
-		*to = DefaultPool()
-	case *Limit:
-		*to = DefaultLimit()
-	case *Backend:
-		*to = DefaultBackend("")
-	case *Route:
-		*to = DefaultRoute()
-	case *Redirect:
-		*to = DefaultRedirect()
-	case *Respond:
-		*to = DefaultRespond()
-	}
+	setDefaults(value)
 	return value
 }
 

@@ -17,7 +17,7 @@ import (
 // and one limit with nothing set.
 func example() Config {
 	c := Default()
-	c.Server.TrustedProxies = []string{}
+	c.Server.TrustedProxies, c.Log.Headers = []string{}, []string{}
 	p := DefaultPool()
 	p.Backends = []Backend{
 		DefaultBackend("http://localhost:8081"),
@@ -30,7 +30,8 @@ func example() Config {
 }
 
 func TestTheFileWorksAsItStands(t *testing.T) {
-	c, warnings, err := Load("config.toml", Options{})
+	l, err := Load("config.toml", Options{})
+	c, warnings := l.Config, l.Warnings
 	require.NoError(t, err)
 	require.Empty(t, warnings)
 	require.Equal(t, example(), c)
@@ -48,14 +49,17 @@ func TestTheFileShowsTheDefaults(t *testing.T) {
 	tree, syntax := parseTree("", []byte(document))
 	require.Nil(t, syntax)
 	c := Config{Pools: map[string]Pool{}, Limits: map[string]Limit{}} // no defaults: the file must set them all
-	r := &report{lines: keyLines(document)}
+	r := &report{Sources: Sources{lines: keyLines("", document)}}
 	decoder{r}.table("", tree, reflect.ValueOf(&c).Elem())
 	require.Empty(t, r.problems)
 
 	want := example()
+	want.Include = []string{}
 	p := want.Pools["default"]
 	p.Health.Statuses = c.Pools["default"].Health.Statuses
 	require.Empty(t, p.Health.Statuses) // [] in the file
+	p.Health.Headers = map[string]Secret{}
+	p.Retry.Statuses = []balancer.StatusRange{}
 	want.Pools["default"] = p
 	want.Limits["default"] = withExemption(want.Limits["default"])
 	l := want.Limits["default"]
@@ -63,7 +67,20 @@ func TestTheFileShowsTheDefaults(t *testing.T) {
 	require.Empty(t, l.Tiers) // a table with nothing in it
 	want.Limits["default"] = l
 	want.Routes = []Route{shownRoute(want)}
+	want = withListener(want)
 	require.Equal(t, want, c)
+}
+
+// withListener adds the listener, the certificate and the host whose keys the file shows, with the
+// keys in force that have no default. They would be refused, as they are empty.
+func withListener(c Config) Config {
+	c.Listeners = c.ListenersInForce()
+	c.Listeners[0].RedirectPort = defaultHTTPS
+	c.Listeners[0].ProxyProtocol = []string{}
+	c.TLS.Certificates = []Certificate{{}}
+	c.TLS.ACME.Domains, c.TLS.ACME.DNSHook = []string{}, []string{}
+	c.TLS.Hosts = []TLSHost{{MinVersion: c.TLS.MinVersion, ClientAuth: authOff}}
+	return c
 }
 
 // withExemption adds the entry whose keys the file shows. It would be refused, as it is empty.
@@ -78,9 +95,12 @@ func shownRoute(c Config) Route {
 	r := c.RoutesInForce()[0]
 	pool := c.Pools[r.Pool]
 	r.ResponseTimeout, r.IdleTimeout, r.TotalTimeout = &pool.ResponseTimeout, &pool.IdleTimeout, &pool.TotalTimeout
-	r.Limits, r.Methods, r.ExposeTo = []string{}, []string{}, []string{}
+	retry := pool.Retry
+	retry.Statuses = []balancer.StatusRange{}
+	r.Retry = &retry
+	r.Limits, r.Methods, r.ExposeTo, r.Pools = []string{}, []string{}, []string{}, []RoutePool{}
 	r.MatchHeaders, r.ErrorPages = map[string]string{}, map[string]string{}
-	changes := HeaderChanges{Set: map[string]string{}, Add: map[string]string{}, Remove: []string{}}
+	changes := HeaderChanges{Set: map[string]Secret{}, Add: map[string]Secret{}, Remove: []string{}}
 	r.RequestHeaders, r.ResponseHeaders = changes, changes
 	redirect, respond := DefaultRedirect(), DefaultRespond()
 	r.Redirect, r.Respond = &redirect, &respond
@@ -89,13 +109,14 @@ func shownRoute(c Config) Route {
 
 func TestTheFileHasEveryKey(t *testing.T) {
 	inFile := map[string]bool{}
-	for key := range keyLines(uncommented(t)) {
+	for key := range keyLines("", uncommented(t)) {
 		inFile[regexp.MustCompile(`\[\d+\]`).ReplaceAllString(key, "")] = true
 	}
 	want := map[string]bool{}
 	c := example()
 	c.Limits["default"] = withExemption(c.Limits["default"])
 	c.Routes = []Route{shownRoute(c)}
+	c = withListener(c)
 	for name, field := range fieldsOf(reflect.ValueOf(c)) {
 		addKeys(want, name, field)
 	}
@@ -105,17 +126,20 @@ func TestTheFileHasEveryKey(t *testing.T) {
 // addKeys adds the path of a value and of all that is in it, without indexes.
 func addKeys(keys map[string]bool, key string, value reflect.Value) {
 	keys[key] = true
+	if _, scalar := plainOf(value.Interface()); scalar {
+		return
+	}
 	switch _, single := value.Interface().(interface{ MarshalText() ([]byte, error) }); {
 	case single:
 	case value.Kind() == reflect.Pointer:
 		addKeys(keys, key, value.Elem())
 	case value.Kind() == reflect.Struct:
 		for name, field := range fieldsOf(value) {
-			addKeys(keys, join(key, name), field)
+			addKeys(keys, Join(key, name), field)
 		}
 	case value.Kind() == reflect.Map:
 		for _, name := range value.MapKeys() {
-			addKeys(keys, join(key, name.String()), value.MapIndex(name))
+			addKeys(keys, Join(key, name.String()), value.MapIndex(name))
 		}
 	case value.Kind() == reflect.Slice:
 		for i := range value.Len() {
@@ -134,10 +158,10 @@ func TestAConfigMadeInGoIsValidatedInFull(t *testing.T) {
 	p.Health.Statuses = []balancer.StatusRange{{First: 200, Last: 299}, {}}
 	c.Pools["default"] = p
 	c.Limits["default"] = Limit{Key: "ip", Secret: true, Capacity: 1, MaxBuckets: 1}
-	require.EqualError(t, Problems(c.Validate()), `server.max_body: -1 is below 0; want a size, or 0 for no bound
-pools.default.strategy: unexpected strategy ""; want round_robin or random
-pools.default.backends[0].state: unexpected state "up"; want ready, drain or maint
-pools.default.health.type: unexpected health type "icmp"; want http or tcp
+	require.EqualError(t, Problems(c.Validate()), `server.max_body: -1 is out of range; want at least 0
+pools.default.strategy: unexpected ""; want round_robin, random, least_in_flight, p2c, peak_ewma, hash or sticky
+pools.default.backends[0].state: unexpected "up"; want ready, drain or maint
+pools.default.health.type: unexpected "icmp"; want http or tcp
 pools.default.health.statuses[1]: statuses "0": "0" is not a status from 100 to 599; want one such as 204, or a range such as 200-299
 limits.default.refill: 0/0s: amount 0 is below 1; want AMOUNT/DURATION, such as 1/1m`)
 }

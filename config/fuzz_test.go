@@ -5,14 +5,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/limiter/gcra"
 )
 
-// FuzzParse: whatever the document is, Parse ends without a panic. What it accepts is valid, and
-// its problems point into the document and show no secret.
+// FuzzParse: whatever the document is, Parse ends without a panic. What it accepts is valid, and is
+// the same once it is printed. Its problems point into the document and show no secret.
 func FuzzParse(f *testing.F) {
 	file, err := os.ReadFile("config.toml")
 	require.NoError(f, err)
@@ -23,21 +24,39 @@ func FuzzParse(f *testing.F) {
 	f.Add(site + "pool = \"app\"\nlimits = [\"gold\"]\ncost = 2\nrequest_headers.set.A = \"b\"\nstrip_prefix = \"/a\"\n[[routes]]\nhost = \"*.b\"\nredirect.to = \"https://$host$path\"\n")
 	f.Add("[[routes]]\nerror_pages.502 = \"a.html\"\nrespond = { status = 204 }\n[[limits.a.exempt]]\nnetworks = [\"::1\"]\n")
 	f.Add("a = 1\n[b.c]\nd = [1, {e = 'f'}]\n[[g]]\n")
+	f.Add("include = [\"*.toml\", \"${F}\"]\n" + pool + "health.path = \"${P}/${file:path}\"\n[admin]\ntoken_file = \"path\"\n")
 	const secret = "hunter2-hunter2-hunter2"
 	getenv := env(map[string]string{EnvAdminToken: secret + "\n", EnvPostgresPassword: secret})
+	d := fstest.MapFS{
+		"a.toml":   {Data: []byte("[server]\nvia = \"${P}\"\n[[routes]]\npath_prefix = \"/a\"\nlimits = [\"a\"]\n")},
+		"b/c.toml": {Data: []byte("[limits.a]\nrefill = \"${file:refill}\"\n[[routes]]\n")},
+		"path":     {Data: []byte("planted-planted-planted\n")},
+		"refill":   {Data: []byte("3/7s\n")},
+	}
+	planted := env(map[string]string{"P": "planted", "F": "b/c.toml"})
 	f.Fuzz(func(t *testing.T, document string) {
-		c, warnings, err := Parse("c.toml", []byte(document), Options{})
+		o := Options{Getenv: planted}
+		l, err := parse("c.toml", []byte(document), o, d)
+		c, warnings := l.Config, l.Warnings
 		if err == nil {
 			require.Empty(t, c.Validate())
+			require.Empty(t, Diff(l, l))
+			if !strings.Contains(document, starred) {
+				loadsAsTheSame(t, l, o, d)
+			}
+			if !strings.Contains(document, "planted") {
+				require.NotContains(t, print(t, l), "planted")
+			}
 		} else {
 			require.NotEmpty(t, err.(Problems))
 			warnings = err.(Problems)
 		}
 		for _, p := range warnings {
-			require.LessOrEqual(t, p.Line, 1+strings.Count(document, "\n"))
-			require.True(t, p.Line > 0 || p.Key != "", "a syntax error has a line")
+			require.True(t, p.Source != "c.toml" || p.Line <= 1+strings.Count(document, "\n"))
+			require.True(t, p.Line > 0 || p.Key != "" || p.Source != "c.toml", "a syntax error has a line")
+			require.True(t, !strings.Contains(p.String(), "planted") || strings.Contains(document, "planted"))
 		}
-		_, _, err = Parse("c.toml", []byte(document), Options{Getenv: getenv})
+		_, err = parse("c.toml", []byte(document), Options{Getenv: getenv}, d)
 		require.Error(t, err) // the token has a newline
 		require.True(t, !strings.Contains(err.Error(), secret) || strings.Contains(document, secret))
 	})

@@ -3,20 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/BurntSushi/toml"
-)
-
-// The environment variables that fill secrets. One that is set and not empty wins over the file, so
-// a deployment needs no secret in its file, and can override one that is there.
-const (
-	EnvAdminToken       = "EQUALIZER_ADMIN_TOKEN"       // admin.token
-	EnvPostgresPassword = "EQUALIZER_POSTGRES_PASSWORD" // store.postgres.password
+	"gopher-equalizer/proxy/regular"
 )
 
 // Options are what makes a Config besides a file. The zero value adds nothing.
@@ -32,108 +24,107 @@ type Options struct {
 	// certificates. Only the Key and Text of each Problem are used; source and line are found from
 	// the key. nil stands for no problems.
 	Check func(Config) []Problem
+	// Warn adds the warnings that are seen only by opening something. It is used like Check, of a
+	// Config that has no problem.
+	Warn func(Config) []Problem
 }
 
-// Load makes a Config of the TOML file at a path; see [Parse]. An error that isn't Problems is that
-// the file can't be read, and wraps the operating system's.
-func Load(path string, o Options) (Config, []Problem, error) {
-	data, err := os.ReadFile(path)
+// Loaded is a Config, and how it came about.
+type Loaded struct {
+	Config Config
+	// Warnings are about what is valid but probably not meant. They are sorted as Problems are.
+	Warnings []Problem
+	// Sources are what set the keys.
+	Sources Sources
+	// Files are those that were read, the main one first, and the folders that the patterns of
+	// include look into. What is loaded next can differ only if one of them changes, or the
+	// environment. They are known also if there is a mistake in one.
+	Files []string
+	// contents are what was in the files that the Config names.
+	contents map[string]content
+}
+
+// Load makes a Config of the TOML file at a path; see [Parse]. It must be a regular file of at most
+// 4 MiB, or a descriptor such as /dev/stdin. An error that isn't Problems is that the file can't be
+// read, and wraps the operating system's, if that has one.
+func Load(path string, o Options) (Loaded, error) {
+	data, err := readMain(path)
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("can't read the configuration: %w", err)
+		return Loaded{Files: []string{path}}, fmt.Errorf("can't read the configuration: %w", err)
 	}
 	return Parse(path, data, o)
+}
+
+// readMain reads the main file. It alone may be a pipe, if the process was started with it.
+func readMain(path string) ([]byte, error) {
+	if !isPassed(path) {
+		return regular.Read(path, int64(maxIncluded))
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(file, int64(maxIncluded)+1))
+	if err == nil && len(data) > int(maxIncluded) {
+		err = fmt.Errorf("%s has more than %v; want at most that", path, maxIncluded)
+	}
+	return data, errors.Join(err, file.Close())
+}
+
+// isPassed reports whether a path is that of a descriptor that the process was started with, as
+// shells write `-c <(...)`.
+func isPassed(path string) bool {
+	return path == "/dev/stdin" || strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/self/fd/")
 }
 
 // Parse makes a Config of a TOML document and of Options, and validates it. The name is the
 // document's in messages. Without a document both are empty.
 //
 // The error is everything that is wrong, as [Problems]. The Config then has only how to log them,
-// and the address of a process that may run by an earlier version of the document. Without an
-// error, the warnings are about what is valid but probably not meant. They are sorted as Problems
-// are.
-func Parse(name string, data []byte, o Options) (c Config, warnings []Problem, err error) {
-	c = Default()
-	tree, syntax := parseTree(name, data)
-	if syntax != nil {
-		return Config{Log: c.Log, Admin: Admin{Listen: c.Admin.Listen}}, nil, Problems{*syntax}
+// and the address, the tokens and the certificate of a process that may run by an earlier version
+// of the document, and there are no Warnings.
+func Parse(name string, data []byte, o Options) (Loaded, error) {
+	return parse(name, data, o, realDisk{})
+}
+
+func parse(name string, data []byte, o Options, d disk) (Loaded, error) {
+	if o.Getenv == nil {
+		o.Getenv = func(string) string { return "" }
 	}
-	r := &report{source: name, lines: keyLines(string(data)), set: map[string]string{}, former: map[string]string{}}
-	decoder{r}.table("", tree, reflect.ValueOf(&c).Elem())
-	r.environment(&c, o.Getenv)
+	c := Default()
+	r := newReport(name)
+	if name != "" {
+		r.readAlso(name)
+	}
+	documents := newReader(r, d, o.Getenv)
+	if !documents.all(data) {
+		return r.unusable(c)
+	}
+	decoder{r}.table("", documents.merged, reflect.ValueOf(&c).Elem())
+	r.secrets(&c, o.Getenv, d)
 	if o.Override != nil {
 		r.override(o.Override(&c))
 	}
 	c.validate(r)
+	contents := c.contents(d)
 	if o.Check != nil {
-		for _, p := range o.Check(c) {
-			r.add(p.Key, "%s", p.Text)
-		}
+		r.addChecked(o.Check(c))
 	}
 	if len(r.problems) > 0 {
-		return Config{Log: c.Log, Admin: Admin{Listen: c.Admin.Listen}}, nil, r.sorted()
+		return r.unusable(c)
 	}
 	c.warn(r)
+	if o.Warn != nil {
+		r.addChecked(o.Warn(c))
+	}
 	r.warnFormer()
-	return c, r.sorted(), nil
+	r.warnOpen()
+	r.warnUnmatched()
+	return Loaded{Config: c, Warnings: r.sorted(), Sources: r.Sources, Files: r.files, contents: contents}, nil
 }
 
-// environment fills in the secrets from the environment.
-func (r *report) environment(c *Config, getenv func(string) string) {
-	if getenv == nil {
-		return
-	}
-	fill := func(variable, key string, into *Secret) {
-		if value := getenv(variable); value != "" {
-			*into = Secret(value)
-			r.override(map[string]string{key: variable})
-		}
-	}
-	fill(EnvAdminToken, "admin.token", &c.Admin.Token)
-	fill(EnvPostgresPassword, "store.postgres.password", &c.Store.Postgres.Password)
-}
-
-// parseTree parses a document's syntax and returns what is in it.
-func parseTree(name string, data []byte) (map[string]any, *Problem) {
-	if !utf8.Valid(data) {
-		// The parser would accept some of it, and names no line for the rest.
-		valid := strings.ToValidUTF8(string(data), "\xff")
-		line := 1 + strings.Count(valid[:strings.IndexByte(valid, '\xff')], "\n")
-		return nil, &Problem{Source: name, Line: line, Text: "not UTF-8; want a TOML file in UTF-8"}
-	}
-	tree := map[string]any{}
-	_, err := toml.Decode(string(data), &tree)
-	if err == nil {
-		return tree, nil
-	}
-	p := &Problem{Source: name, Text: err.Error()}
-	if syntax := (toml.ParseError{}); errors.As(err, &syntax) {
-		p.Line, p.Text = syntaxLine(string(data), syntax), syntax.Message
-		if mayShowSecret(string(data), syntax) {
-			p.Text = "not valid TOML; what is wrong isn't shown, as it could be part of a secret"
-		}
-	}
-	return nil, p
-}
-
-// syntaxLine is the line of a syntax error. The parser's own is one off for an error at the end of
-// a line, which it has passed by then, or at the end of the document.
-func syntaxLine(document string, e toml.ParseError) int {
-	document = strings.TrimPrefix(document, "\ufeff") // the parser doesn't count it either
-	end := min(e.Position.Start+e.Position.Len, len(document))
-	if end < len(document) && !strings.Contains(e.Message, `'\n'`) {
-		return e.Position.Line
-	}
-	return 1 + strings.Count(document[:max(end-1, 0)], "\n")
-}
-
-// mayShowSecret reports whether a syntax error may quote a secret. The parser quotes what it can't
-// read, which would be the token in `token = abc`, or one of a route's request_headers.
-func mayShowSecret(document string, e toml.ParseError) bool {
-	lines := strings.Split(document, "\n")
-	about := e.LastKey
-	if n := syntaxLine(document, e); n >= 1 && n <= len(lines) {
-		about += lines[n-1]
-	}
-	about = strings.ToLower(about)
-	return slices.ContainsFunc([]string{"token", "password", "headers"}, func(word string) bool { return strings.Contains(about, word) })
+// unusable is what is known of a Config with mistakes.
+func (r *report) unusable(c Config) (Loaded, error) {
+	where := Admin{Listen: c.Admin.Listen, Token: c.Admin.Token, ReadToken: c.Admin.ReadToken, Cert: c.Admin.Cert}
+	return Loaded{Config: Config{Log: c.Log, Admin: where}, Files: r.files}, r.sorted()
 }

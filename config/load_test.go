@@ -18,19 +18,20 @@ func env(pairs map[string]string) func(string) string {
 func TestLoadReadsAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "equalizer.toml")
 	require.NoError(t, os.WriteFile(path, []byte(pool+"strategy = \"least\"\n"), 0o600))
-	_, _, err := Load(path, Options{})
-	require.EqualError(t, err, path+`:3: pools.default.strategy: unexpected strategy "least"; want round_robin or random`)
+	_, err := Load(path, Options{})
+	require.EqualError(t, err, path+`:3: pools.default.strategy: unexpected strategy "least"; want round_robin, random, least_in_flight, p2c, peak_ewma, hash or sticky`)
 	require.ErrorAs(t, err, new(Problems))
 
 	require.NoError(t, os.WriteFile(path, []byte(pool), 0o600))
-	c, _, err := Load(path, Options{})
+	l, err := Load(path, Options{})
+	c := l.Config
 	require.NoError(t, err)
 	require.Equal(t, []Backend{DefaultBackend("http://localhost:8081")}, c.Pools["default"].Backends)
 }
 
 func TestLoadSaysWhyItCanNotRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none.toml")
-	_, _, err := Load(path, Options{})
+	_, err := Load(path, Options{})
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.EqualError(t, err, "can't read the configuration: open "+path+": no such file or directory")
 }
@@ -38,12 +39,14 @@ func TestLoadSaysWhyItCanNotRead(t *testing.T) {
 func TestEnvironmentWinsOverTheFile(t *testing.T) {
 	file := pool + "[admin]\ntoken = \"from-the-file-0123\"\n[store.postgres]\npassword = \"file\"\n"
 	parse := func(pairs map[string]string) Config {
-		c, _, err := Parse("c.toml", []byte(file), Options{Getenv: env(pairs)})
+		l, err := Parse("c.toml", []byte(file), Options{Getenv: env(pairs)})
+		c := l.Config
 		require.NoError(t, err)
 		return c
 	}
-	c := parse(map[string]string{"EQUALIZER_ADMIN_TOKEN": "from-the-environment", "EQUALIZER_POSTGRES_PASSWORD": "env"})
+	c := parse(map[string]string{"EQUALIZER_ADMIN_TOKEN": "from-the-environment", "EQUALIZER_ADMIN_READ_TOKEN": "reads-the-environment", "EQUALIZER_POSTGRES_PASSWORD": "env"})
 	require.Equal(t, "from-the-environment", string(c.Admin.Token))
+	require.Equal(t, "reads-the-environment", string(c.Admin.ReadToken))
 	require.Equal(t, "env", string(c.Store.Postgres.Password))
 
 	c = parse(map[string]string{"EQUALIZER_ADMIN_TOKEN": ""}) // as compose sets what .env doesn't have
@@ -52,7 +55,7 @@ func TestEnvironmentWinsOverTheFile(t *testing.T) {
 }
 
 func TestProblemsNameTheVariable(t *testing.T) {
-	_, _, err := Parse("c.toml", []byte(pool+"[admin]\nlisten = \":80\"\ntoken = 5\n"), Options{Getenv: env(map[string]string{
+	_, err := Parse("c.toml", []byte(pool+"[admin]\ninsecure = true\ntoken = 5\n"), Options{Getenv: env(map[string]string{
 		EnvAdminToken: "hunter2hunter2hunter2\n",
 	})})
 	require.EqualError(t, err, `c.toml:5: admin.token: an integer; want a string
@@ -71,7 +74,8 @@ func TestFlagsWinOverEverything(t *testing.T) {
 			return map[string]string{"server.listen": "--listen", "pools.default.backends": "--backend"}
 		},
 	}
-	c, _, err := Parse("c.toml", []byte("[server]\nlisten = \":99999\"\n[pools.default]\nbackends = [\"ftp://a\"]\n"), o)
+	l, err := Parse("c.toml", []byte("[server]\nlisten = \":99999\"\n[pools.default]\nbackends = [\"ftp://a\"]\n"), o)
+	c := l.Config
 	require.NoError(t, err)
 	require.Equal(t, ":9", c.Server.Listen)
 	require.Equal(t, "http://b", c.Pools["default"].Backends[0].URL)
@@ -94,12 +98,12 @@ func TestProblemsNameTheFlag(t *testing.T) {
 --backend: pools.default.backends[0].url: "b": no http:// in front; want http://HOST:PORT, https://HOST:PORT or unix:///PATH
 --secret: limits.default.secret: means nothing with key = "ip", as addresses are stored and logged as they are; want a header's key, or no secret`
 
-	_, _, err := Parse("c.toml", []byte(file), o)
+	_, err := Parse("c.toml", []byte(file), o)
 	require.EqualError(t, err, `c.toml:2: server.listen: 8000 is an integer; want a string
 c.toml:7: log.level: unexpected "all"; want debug, info, warn or error
 `+flags)
 
-	_, _, err = Parse("", nil, o) // no file at all
+	_, err = Parse("", nil, o) // no file at all
 	require.EqualError(t, err, flags)
 }
 
@@ -114,7 +118,7 @@ func TestCheckAddsProblemsWithTheirLines(t *testing.T) {
 		}
 	}
 	file := pool + "[limits.default]\nkey = \"ip/48\"\n[log]\nlevel = 1\n[server]\ntrusted_proxies = [\n\"::1\", # local\n\"::2\"]\n"
-	_, _, err := Parse("c.toml", []byte(file), Options{Check: check})
+	_, err := Parse("c.toml", []byte(file), Options{Check: check})
 	require.EqualError(t, err, `c.toml:4: limits.default.key: ip/48 isn't liked
 c.toml:6: log.level: 1 is an integer; want a string
 c.toml:10: server.trusted_proxies[1]: ::2 isn't, either
@@ -124,7 +128,8 @@ c.toml: no key either`)
 
 func TestNothingIsReturnedWithProblems(t *testing.T) {
 	for _, document := range []string{"[", "", "[admin]\nlisten = \":80\"\n[log]\nlevel = \"warn\"\n"} {
-		c, warnings, err := Parse("c.toml", []byte(document), Options{})
+		l, err := Parse("c.toml", []byte(document), Options{})
+		c, warnings := l.Config, l.Warnings
 		require.Error(t, err)
 		require.Empty(t, warnings)
 		require.Equal(t, strings.Contains(document, "warn"), c.Log.Level == "warn")

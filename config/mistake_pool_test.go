@@ -193,7 +193,7 @@ weight = "2"
 	)
 	c := accepted(t, `[pools.default]
 backends = [ "http://a", { url = "http://b", weight = 100, state = "maint" } ]`)
-	require.Equal(t, []Backend{{"http://a", 1, balancer.Ready}, {"http://b", 100, balancer.Maint}}, c.Pools["default"].Backends)
+	require.Equal(t, []Backend{{URL: "http://a", Weight: 1, State: balancer.Ready}, {URL: "http://b", Weight: 100, State: balancer.Maint}}, c.Pools["default"].Backends)
 }
 
 func TestPoolMistakes(t *testing.T) {
@@ -211,7 +211,7 @@ client_share = 0
 keep_alive = "0s"
 max_connection_age = "25h"
 `,
-		`c.toml:2: pools.default.strategy: unexpected strategy "round-robin"; want round_robin or random`,
+		`c.toml:2: pools.default.strategy: unexpected strategy "round-robin"; want round_robin, random, least_in_flight, p2c, peak_ewma, hash or sticky`,
 		`c.toml:3: pools.default.backends: there is none; want backends = ["http://HOST:PORT"]`,
 		`c.toml:4: pools.default.host: "http://example.com": a URL or a path, not an address; want HOST or HOST:PORT`,
 		"c.toml:5: pools.default.connect_timeout: 0s is out of range; want 1ms to 24h",
@@ -268,11 +268,48 @@ fall = 101
 		"c.toml:11: pools.default.health.fall: 101 is out of range; want 1 to 100",
 	)
 	for _, path := range []string{"", "/a b", "/a#b", "/ä", "/\\n"} {
-		_, _, err := Parse("c.toml", []byte(pool+"health.path = \""+path+"\"\n"), Options{})
+		_, err := Parse("c.toml", []byte(pool+"health.path = \""+path+"\"\n"), Options{})
 		require.ErrorContains(t, err, "c.toml:3: pools.default.health.path: \""+path+"\"; want a path")
 	}
 	c := accepted(t, pool+"[pools.default.health]\npath = \"/up?full=1\"\nhost = \"[::1]:80\"\nstatuses = [\"204\", \"300-399\"]\n")
 	require.Equal(t, []balancer.StatusRange{{First: 204, Last: 204}, {First: 300, Last: 399}}, c.Pools["default"].Health.Statuses)
+}
+
+func TestResolverMistakes(t *testing.T) {
+	refused(t, pool+"resolve_interval = \"500ms\"\nresolver = \"a:0\"\n",
+		"c.toml:3: pools.default.resolve_interval: 500ms is out of range; want 1s to 24h, or 0s to leave names to connects",
+		`c.toml:4: pools.default.resolver: "a:0": no host, or no port; want HOST:PORT, such as 127.0.0.1:53`,
+	)
+	refused(t, pool+"resolver = \"127.0.0.1\"\nresolve_interval = \"5s\"\n",
+		`c.toml:3: pools.default.resolver: "127.0.0.1": no port; want HOST:PORT, such as 127.0.0.1:53`)
+	refused(t, pool+"resolver = \"127.0.0.1:53\"\n",
+		"c.toml:3: pools.default.resolver: means nothing without resolve_interval; want that, or no resolver")
+	accepted(t, pool+"resolver = \"[::1]:8600\"\nresolve_interval = \"5s\"\n")
+}
+
+func TestProbeRequestMistakes(t *testing.T) {
+	refused(t, pool+`[pools.default.health]
+method = "POST"
+port = 65536
+headers = { "A B" = "x", Host = "a", Connection = "close", A = "x\ny" }
+match_body = "a(b"
+advice_header = "a b"
+`,
+		`c.toml:4: pools.default.health.method: unexpected "POST"; want GET, HEAD or OPTIONS`,
+		"c.toml:5: pools.default.health.port: 65536 is out of range; want 1 to 65535, or 0 for the backend's own",
+		"c.toml:6: pools.default.health.headers.A: a control character in the value; want none",
+		"c.toml:6: pools.default.health.headers.\"A B\": no header name; want one such as X-Tenant",
+		"c.toml:6: pools.default.health.headers.Connection: this field is for one connection only; want one that goes end to end",
+		`c.toml:6: pools.default.health.headers.Host: the probe's Host is a key of its own; want host = "NAME"`,
+		"c.toml:7: pools.default.health.match_body: error parsing regexp: missing closing ): `a(b`; want a regular expression of RE2, such as \"^ok\"",
+		`c.toml:8: pools.default.health.advice_header: "a b"; want the name of a header, such as X-Equalizer-Weight`,
+	)
+	refused(t, pool+"[pools.default.health]\nmethod = \"HEAD\"\nmatch_body = \"ok\"\n",
+		`c.toml:5: pools.default.health.match_body: a response to HEAD has no body; want method = "GET", or no match_body`)
+	refused(t, "[pools.default]\nbackends = [\"unix:///run/a\"]\nhealth.port = 81\n",
+		`c.toml:3: pools.default.health.port: 81: "unix:///run/a" is a unix socket, which has no ports; want such backends in a pool of their own`)
+	c := accepted(t, pool+"[pools.default.health]\nport = 81\nmethod = \"OPTIONS\"\nheaders = { Authorization = \"Bearer x\" }\n")
+	require.Equal(t, map[string]Secret{"Authorization": "Bearer x"}, c.Pools["default"].Health.Headers)
 }
 
 func TestProbesDoNotPileUp(t *testing.T) {

@@ -87,12 +87,12 @@ func TestLimitMistakes(t *testing.T) {
 	f(`refill = "-1/1m"`, `c.toml:4: limits.default.refill: refill "-1/1m": amount -1 is below 1`+want)
 	f(`refill = "2000000/s"`, `c.toml:4: limits.default.refill: refill "2000000/s": faster than 1000000 tokens a second`+want)
 	f("capacity = 9000000000000000000\nrefill = \"1/24h\"\n",
-		"c.toml:4: limits.default.capacity: capacity 9000000000000000000 with refill 1/1d would take longer than 640511h0m0s to fill; lower the capacity or refill faster")
+		"c.toml:4: limits.default.capacity: capacity 9000000000000000000 with refill 1/1d would take longer than 480383h0m0s to fill; lower the capacity or refill faster")
 	f("trusted_header = true\n",
 		`c.toml:4: limits.default.trusted_header: means nothing with key = "ip", which reads no header of its own; want a header's key, or no trusted_header`)
 	f("key = \"ip/48\"\nsecret = true\n",
 		`c.toml:5: limits.default.secret: means nothing with key = "ip/48", as addresses are stored and logged as they are; want a header's key, or no secret`)
-	f("key = \"cookie\"\nsecret = true\n", `c.toml:4: limits.default.key: unexpected key "cookie"; want ip or header:NAME`)
+	f("key = \"cookie\"\nsecret = true\n", `c.toml:4: limits.default.key: unexpected key "cookie"; want ip, header:NAME, tls:spki or tls:san`)
 	f("key = \"header:Host\"\n", `c.toml:4: limits.default.key: unexpected key "header:Host": Host says whom a request is for, and an absolute target overrides it; `+
 		`want a header that says who the client is, or ip`)
 	f("secret = true\n",
@@ -104,7 +104,7 @@ func TestLimitMistakes(t *testing.T) {
 	f("[limits.default.tiers.gold]\n", "c.toml:4: limits.default.tiers.gold: it says nothing; want a capacity, a refill, or both")
 	f("[limits.default.tiers.gold]\ncapacity = -1\nrefill = \"1/s\"\n", "c.toml:5: limits.default.tiers.gold.capacity: -1 is out of range; want at least 1")
 	f("capacity = 50\nrefill = \"1/24h\"\n[limits.default.tiers.gold]\ncapacity = 1000000\n",
-		"c.toml:7: limits.default.tiers.gold.capacity: capacity 1000000 with refill 1/1d would take longer than 640511h0m0s to fill; lower the capacity or refill faster")
+		"c.toml:7: limits.default.tiers.gold.capacity: capacity 1000000 with refill 1/1d would take longer than 480383h0m0s to fill; lower the capacity or refill faster")
 
 	refused(t, pool+"[limits.b]\n[limits.a]\n",
 		"c.toml:3: limits: there are 2, a and b, and no routes; want one, or [[routes]] that choose between them")
@@ -135,7 +135,7 @@ required_at_start = "yes"
 `,
 		`c.toml:4: store.driver: unexpected "postgresql"; want bolt, postgres or memory`,
 		`c.toml:5: store.path: "postgres://***@db/equalizer" is a URL; want a file's path, or driver = "postgres" with [store.postgres]`,
-		"c.toml:6: store.flush_interval: 0s would write to the store without a pause, and requests don't wait for it anyway; want 10ms to 1h, the spending that a crash may give back",
+		"c.toml:6: store.flush_interval: 0s is out of range; want 10ms to 1h, the spending that a crash may give back",
 		"c.toml:7: store.timeout: 0s is out of range; want 1ms to 24h",
 		`c.toml:8: store.connect_timeout: "-1s": below 0; want a number with ns, us, ms, s, m or h, such as "5s" or "1m30s"`,
 		`c.toml:9: store.required_at_start: "yes" is a string; want true or false`,
@@ -153,6 +153,8 @@ required_at_start = "yes"
 	f(`migrate_to = "api"`, `store.migrate_to: "api" is no limit, as there is none; want [limits.api], or none here`)
 	f(`durability = "paranoid"`, `store.durability: unexpected "paranoid"; want interval or strict`)
 	f("durability = \"strict\"\ndriver = \"memory\"", `store.durability: "strict" with driver = "memory", which forgets what was spent at every start; want bolt or postgres, or "interval"`)
+	f("standby = true\ndriver = \"memory\"", `store.standby: true with driver = "memory", which no other process can hold; want bolt or postgres, or false`)
+	f("standby = true", "store.standby: true, but nothing is limited, so no process holds the store; want a limit, or false")
 	f("durability = \"strict\"\nrequired_at_start = false", `store.durability: "strict" with required_at_start = false, which spends before it is known what is reserved; want true, or "interval"`)
 	require.Equal(t, DurabilityStrict, accepted(t, pool+"[store]\ndurability = \"strict\"\n").Store.Durability)
 	accepted(t, pool+"[store]\ndriver = \"memory\"\npath = \"\"\n")
@@ -178,7 +180,7 @@ schema = "Gopher"
 		`c.toml:10: store.postgres.schema: "Gopher"; want 1 to 63 small letters, digits and underscores, no digit first, not pg_`,
 	)
 	for _, schema := range []string{"", "1a", "pg_a", "a-b", "a.b", "a;drop", strings.Repeat("a", 64)} {
-		_, _, err := Parse("c.toml", []byte(pool+"[store.postgres]\nschema = \""+schema+"\"\n"), Options{})
+		_, err := Parse("c.toml", []byte(pool+"[store.postgres]\nschema = \""+schema+"\"\n"), Options{})
 		require.ErrorContains(t, err, "c.toml:4: store.postgres.schema: \""+schema+"\"; want 1 to 63 small letters")
 	}
 	for _, host := range []string{"localhost", "db", "192.0.2.1", "::1", "/var/run/postgresql"} {
@@ -189,7 +191,31 @@ schema = "Gopher"
 func TestLogMistakes(t *testing.T) {
 	refused(t, pool+"[log]\nlevel = \"INFO\"\nformat = \"text\"\naccess = 0\n",
 		`c.toml:4: log.level: unexpected "INFO"; want debug, info, warn or error`,
-		`c.toml:5: log.format: unexpected "text"; want json or console`,
+		`c.toml:5: log.format: unexpected "text"; want json, console or combined`,
 		"c.toml:6: log.access: 0 is an integer; want true or false",
 	)
+	refused(t, pool+`[limits.a]
+key = "header:X-API-Key"
+trusted_header = true
+[log]
+format = "console"
+output = "syslog"
+time = "now"
+min_status = 99
+sample = 0
+headers = ["User-Agent", "authorization", "x-api-key", "a b"]
+mask = ["", "a"]
+`,
+		`c.toml:7: log.format: console is for people's eyes; want json or combined where log.output is syslog`,
+		`c.toml:9: log.time: unexpected "now"; want text or unix`,
+		"c.toml:10: log.min_status: 99 is out of range; want 100 to 600",
+		"c.toml:11: log.sample: 0 is out of range; want 1 to 1000000",
+		`c.toml:12: log.headers[1]: "authorization" carries credentials, which no log may have`,
+		`c.toml:12: log.headers[2]: "x-api-key" is the secret key of limits.a, which no log may have`,
+		`c.toml:12: log.headers[3]: "a b"; want the name of a header`,
+		"c.toml:13: log.mask[0]: it is empty; want the name of a query parameter",
+	)
+	c := accepted(t, pool+"[limits.a]\nkey = \"header:X-Tenant\"\ntrusted_header = true\nsecret = false\n[log]\nheaders = [\"X-Tenant\"]\nmask = []\noutput = \"a.log\"\n")
+	require.Empty(t, c.Log.Mask)
+	require.Contains(t, accepted(t, pool).Log.Mask, "access_token")
 }

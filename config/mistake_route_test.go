@@ -28,6 +28,7 @@ pool = "api"
 fallback_pool = "app"
 limits = ["gold"]
 cost = 5
+priority = "high"
 expose_to = ["https://app.example", "http://localhost:3000"]
 error_pages = { 502 = "sorry.html", 429 = "slow.json" }
 set_host = "internal:8080"
@@ -56,21 +57,21 @@ body = "User-agent: *\n"
 		{
 			Name: "v1", Host: "api.example.com", PathPrefix: "/v1", Methods: []string{"GET", "PUT"},
 			MatchHeaders:   map[string]string{"X-Version": "2", "X-Beta": "*"},
-			AmbiguousPaths: route.Pass, Pool: "api", FallbackPool: "app", Limits: []string{"gold"}, Cost: 5,
+			AmbiguousPaths: route.Pass, Pool: "api", SplitBy: "ip", FallbackPool: "app", Limits: []string{"gold"}, Cost: 5, Priority: "high",
 			ExposeTo:        []string{"https://app.example", "http://localhost:3000"},
 			ErrorPages:      map[string]string{"502": "sorry.html", "429": "slow.json"},
 			SetHost:         "internal:8080",
 			StripPrefix:     "/v1",
 			AddPrefix:       "/api",
-			RequestHeaders:  HeaderChanges{Set: map[string]string{"X-Tenant": "a"}, Add: map[string]string{"X-Edge": "1"}, Remove: []string{"Cookie"}},
-			ResponseHeaders: HeaderChanges{Set: map[string]string{"Cache-Control": "no-store"}},
+			RequestHeaders:  HeaderChanges{Set: map[string]Secret{"X-Tenant": "a"}, Add: map[string]Secret{"X-Edge": "1"}, Remove: []string{"Cookie"}},
+			ResponseHeaders: HeaderChanges{Set: map[string]Secret{"Cache-Control": "no-store"}},
 			MaxBody:         &size, ResponseTimeout: &response, IdleTimeout: &idle, TotalTimeout: &none, TunnelTimeout: &none,
 		},
 		{
-			Host: "example.com", PathPrefix: "/", Cost: 1, Limits: []string{"gold"},
+			Host: "example.com", PathPrefix: "/", SplitBy: "ip", Cost: 1, Priority: "normal", Limits: []string{"gold"},
 			Redirect: &Redirect{To: "https://www.example.com$path$query", Status: 307},
 		},
-		{PathPrefix: "/robots.txt", Cost: 1, Respond: &Respond{Status: 200, Body: "User-agent: *\n"}},
+		{PathPrefix: "/robots.txt", SplitBy: "ip", Cost: 1, Priority: "normal", Respond: &Respond{Status: 200, Body: "User-agent: *\n"}},
 	}, c.Routes)
 
 	pattern, err := c.Routes[0].Pattern()
@@ -145,7 +146,7 @@ X-Version = ""
 		`c.toml:16: routes[0].fallback_pool: "appp" is no pool; did you mean app?`,
 		`c.toml:18: routes[0].limits[1]: "silver" is no limit; want gold`,
 		`c.toml:18: routes[0].limits[2]: "gold" is there twice; want each limit once, and cost for more tokens`,
-		`c.toml:19: routes[0].cost: -1 is below 0; want the tokens that a request takes`,
+		`c.toml:19: routes[0].cost: -1 is out of range; want at least 0`,
 		`c.toml:20: routes[0].set_host: "a/b": a URL or a path, not an address; want HOST or HOST:PORT`,
 		`c.toml:21: routes[0].add_prefix: unexpected path prefix "/a//b": want no empty segment: paths are matched with // merged`,
 		`c.toml:22: routes[0].strip_prefix: unexpected path prefix "/%2F": want no ";", "\", "%2F", "%5C" or "%3B", which backends read in different ways`,
@@ -161,7 +162,7 @@ X-Version = ""
 		t.Helper()
 		refused(t, site+lines+"\n", strings.Split("c.toml:"+want, "\n")...)
 	}
-	f("", "8: routes[0]: no pool is named, and there are 2, api and app; want pool, redirect or respond")
+	f("", "8: routes[0]: no pool is named, and there are 2, api and app; want pool, pools, redirect or respond")
 	f("pool = \"app\"\nfallback_pool = \"app\"", `10: routes[0].fallback_pool: "app" is the route's pool already; want another one, or none`)
 	f("pool = \"app\"\ncost = 1", "10: routes[0].cost: means nothing without limits; want limits, or no cost")
 	f("pool = \"app\"\nlimits = [\"gold\"]\ncost = 6",
@@ -174,7 +175,7 @@ X-Version = ""
 	f("pool = \"app\"\nMethods = []\nupstream = 1\n[routes.limit]",
 		"10: routes[0].Methods: unknown key; did you mean methods?\n"+
 			"c.toml:11: routes[0].upstream: unknown key; want add_prefix, ambiguous_paths, cost, error_pages, expose_to, fallback_pool, host, idle_timeout, limits, "+
-			"match_headers, max_body, methods, name, path_prefix, pool, redirect, request_headers, respond, response_headers, response_timeout, set_host, strip_prefix, total_timeout or tunnel_timeout\n"+
+			"match_headers, max_body, methods, name, path_prefix, pool, pools, priority, redirect, request_headers, respond, response_headers, response_timeout, retry, set_host, split_by, strip_prefix, total_timeout or tunnel_timeout\n"+
 			"c.toml:12: routes[0].limit: unknown key; did you mean limits?")
 	for _, strip := range []string{"/", "/v1", "/v1/a", "/v1/a/b"} {
 		accepted(t, site+"pool = \"app\"\npath_prefix = \"/v1/a\"\nstrip_prefix = \""+strip+"\"\n")
@@ -185,8 +186,8 @@ X-Version = ""
 		`c.toml:5: routes[0].limits[0]: "x" is no limit, as there is none; want [limits.x], or none here`,
 	)
 	refused(t, pool+"[routes]\nhost = \"a\"\n", "c.toml:3: routes: a table; want an array of tables, [[routes]]")
-	refused(t, pool+"routes = \"a\"\n", "c.toml:3: pools.default.routes: unknown key; want backends, client_share, connect_timeout, health, host, idle_timeout, "+
-		"keep_alive, max_connection_age, max_connections, max_response_header, response_timeout, strategy, tls or total_timeout")
+	refused(t, pool+"routes = \"a\"\n", "c.toml:3: pools.default.routes: unknown key; want backends, client_share, connect_timeout, ejection, hash_by, health, host, idle_timeout, "+
+		"keep_alive, max_connection_age, max_connections, max_in_flight, max_response_header, queue, queue_timeout, resolve_interval, resolver, response_timeout, retry, retry_budget, slow_start, sticky_cookie, strategy, tls or total_timeout")
 }
 
 func TestRoutesThatClash(t *testing.T) {
@@ -227,12 +228,12 @@ func TestResponsesOfARoute(t *testing.T) {
 	}
 	f("[routes.redirect]\nto = \"www.example.com\"\nstatus = 200\n",
 		`10: routes[0].redirect.to: unexpected redirect "www.example.com": want a URL that begins with https://, http://, a slash or $path`,
-		"11: routes[0].redirect.status: unexpected status 200 of a redirect; want 301, 302, 303, 307 or 308")
+		"11: routes[0].redirect.status: unexpected 200; want 301, 302, 303, 307 or 308")
 	f("redirect = { to = \"https://$host$path\" }\n",
 		`9: routes[0].redirect.to: unexpected redirect "https://$host$path": $host of a route of any host is whatever a client says; want a host in the URL, or a host for the route`)
 	f("redirect = \"https://a\"\n", "9: routes[0].redirect: a string; want a table, [routes[0].redirect]")
 	f("[routes.respond]\nstatus = 600\nbody = \"\"\ncontent_type = \"html\"\n",
-		"10: routes[0].respond.status: unexpected status 600 of a response; want 200 to 599",
+		"10: routes[0].respond.status: 600 is out of range; want 200 to 599",
 		`12: routes[0].respond.content_type: unexpected content type "html"; want one such as text/html; charset=utf-8`)
 	f("[routes.respond]\nstatus = 204\nbody = \"x\"\n",
 		"11: routes[0].respond.body: a response with status 204 has no body; want none, or another status")
@@ -349,8 +350,9 @@ exempt = [{ networks = ["10.0.0.0/8",
 // that no key is forgotten. All that could reach a message must be refused.
 func TestNoValueBeginsAnotherLine(t *testing.T) {
 	harmless := []string{ // They are in no header, or are sent as a body.
-		"Store.Path", "Store.Postgres.Password", "Store.Postgres.Host",
-		"Pools.TLS.CA", "Pools.TLS.Cert", "Pools.TLS.Key", "Routes.ErrorPages", "Routes.Respond.Body",
+		"Include", "Admin.TokenFile", "Admin.ReadTokenFile", "Admin.Cert", "Admin.Key", "Store.Path", "Store.Postgres.Password", "Store.Postgres.PasswordFile", "Store.Postgres.Host",
+		"Pools.TLS.CA", "Pools.TLS.Cert", "Pools.TLS.Key", "Pools.Health.MatchBody", "Routes.ErrorPages", "Routes.Respond.Body",
+		"TLS.ACME.CARoots", "TLS.ACME.Folder", "TLS.ACME.DNSHook", "Store.KeyFile", "Log.Output", "Log.Mask",
 	}
 	full := full(t)
 	require.Empty(t, full().Validate())
@@ -382,6 +384,9 @@ host = "a"
 backends = ["https://a"]
 tls = { ca = "a", cert = "a", key = "a", server_name = "a" }
 health.host = "a"
+health.headers = { A = "b" }
+health.match_body = "a"
+health.advice_header = "a"
 [pools.api]
 backends = ["http://b"]
 [limits.gold]
@@ -418,7 +423,7 @@ token = "0123456789abcdef"
 	require.Nil(t, syntax)
 	return func() Config {
 		c := Default()
-		decoder{&report{lines: map[string]int{}}}.table("", tree, reflect.ValueOf(&c).Elem())
+		decoder{&report{Sources: Sources{lines: map[string]Source{}}}}.table("", tree, reflect.ValueOf(&c).Elem())
 		return c
 	}
 }
@@ -472,4 +477,16 @@ func (b *lineBreaker) walkMap(name string, v reflect.Value) {
 		v.SetMapIndex(key, reflect.Value{})
 		v.SetMapIndex(reflect.ValueOf(b.change(name+"[]", key.String())), value)
 	}
+}
+
+// The time of a check grows with the number of pools and routes, not with its square.
+func TestManyPoolsAreCheckedInTime(t *testing.T) {
+	allocations := func(pools int) float64 {
+		var text strings.Builder
+		for i := range pools {
+			fmt.Fprintf(&text, "[pools.p%d]\nbackends = [\"http://a:%d\"]\n[[routes]]\npath_prefix = \"/%d\"\npool = \"p%d\"\n", i, i+1, i, i)
+		}
+		return testing.AllocsPerRun(1, func() { accepted(t, text.String()) })
+	}
+	require.Less(t, allocations(400)/allocations(100), 8.0)
 }

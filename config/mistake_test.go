@@ -13,7 +13,7 @@ const pool = "[pools.default]\nbackends = [\"http://localhost:8081\"]\n"
 // refused parses a document and wants exactly these problems, in this order.
 func refused(t *testing.T, document string, want ...string) {
 	t.Helper()
-	_, _, err := Parse("c.toml", []byte(document), Options{})
+	_, err := Parse("c.toml", []byte(document), Options{})
 	require.Error(t, err)
 	require.Equal(t, want, strings.Split(err.Error(), "\n"))
 }
@@ -21,7 +21,8 @@ func refused(t *testing.T, document string, want ...string) {
 // accepted parses a document that has nothing wrong with it.
 func accepted(t *testing.T, document string) Config {
 	t.Helper()
-	c, _, err := Parse("c.toml", []byte(document), Options{})
+	l, err := Parse("c.toml", []byte(document), Options{})
+	c := l.Config
 	require.NoError(t, err)
 	require.Empty(t, c.Validate())
 	return c
@@ -37,6 +38,9 @@ func TestSyntaxStopsAtTheFirst(t *testing.T) {
 		"c.toml:4: expected a top-level item to end with a newline, comment, or EOF, but got '\"' instead")
 	f("[log]\nlevel = warn", `c.toml:2: expected value but found "warn" instead`)
 	f("[log]\nlevel = \"info\n", "c.toml:2: strings cannot contain newlines")
+	f("[log]\nlevel = \"info\nformat = 1\n", "c.toml:2: strings cannot contain newlines")
+	f("[log]\nlevel = 'info\r\nformat = 1\n", "c.toml:2: strings cannot contain newlines")
+	f("\"\r\n", "c.toml:1: strings cannot contain newlines")
 	f("[log]\nlevel = \"info", "c.toml:2: unexpected EOF; expected '\"'")
 	f("[log]\nlevel = \"info\"\n\nlevel = \"warn\"\n", "c.toml:4: Key 'log.level' has already been defined.")
 	f("[log]\n[server]\n[log]\n", "c.toml:3: Key 'log' has already been defined.")
@@ -59,31 +63,34 @@ func TestSyntaxErrorsHideSecrets(t *testing.T) {
 		"[admin]\ntoken = hunter2\n", "admin.token = hunter2", "admin = { token = hunter2 }",
 		"[admin]\ntoken = \"x\" hunter2", "[store.postgres]\n\"password\" = hunter2", "[store.postgres]\nPassword = hunter2",
 		"[[routes]]\nrequest_headers = { set = { Authorization = hunter2 } }", "[routes.request_headers.set]\nAuthorization = hunter2",
+		"[store]\nkey = hunter", "store.key = hunter", "store = { path = \"a\", key = hunter }",
 		"[admin]\ntoken = \"\"\"\nx\\hunter2\"\"\"",
 	} {
-		_, _, err := Parse("c.toml", []byte(document), Options{})
+		_, err := Parse("c.toml", []byte(document), Options{})
 		require.ErrorContains(t, err, "not valid TOML; what is wrong isn't shown, as it could be part of a secret")
-		require.NotContains(t, err.Error(), "hunter2")
+		require.NotContains(t, err.Error(), "hunter")
 	}
+	_, err := Parse("c.toml", []byte("[limits.default]\nkey = ip\n"), Options{})
+	require.EqualError(t, err, `c.toml:2: expected value but found "ip" instead`)
 }
 
 func TestUnknownKeys(t *testing.T) {
 	refused(t, "lsiten = 1\n[server]\nlsiten = \":80\"\nMax-Header = 5\n[admin]\ntokken = \"hunter2\"\npass = 1\n[servers]\nx = 1\n"+pool,
-		"c.toml:1: lsiten: unknown key; want admin, limits, log, pools, routes, server or store",
+		"c.toml:1: lsiten: unknown key; want admin, include, limits, listeners, log, pools, routes, server, store or tls",
 		"c.toml:3: server.lsiten: unknown key; did you mean listen?",
 		"c.toml:4: server.Max-Header: unknown key; did you mean max_header?",
 		"c.toml:6: admin.tokken: unknown key; did you mean token?",
-		"c.toml:7: admin.pass: unknown key; want listen or token",
+		"c.toml:7: admin.pass: unknown key; want cert, insecure, key, listen, read_token, read_token_file, token or token_file",
 		"c.toml:8: servers: unknown key; did you mean server?",
 	)
 	refused(t, "[pools.default]\nbackends = [\n\"http://a\",\n{ url = \"http://b\", wieght = 2, \"x.y\" = 1 }]\n",
 		"c.toml:4: pools.default.backends[1].wieght: unknown key; did you mean weight?",
-		`c.toml:4: pools.default.backends[1]."x.y": unknown key; want state, url or weight`,
+		`c.toml:4: pools.default.backends[1]."x.y": unknown key; want backup, max_in_flight, state, url or weight`,
 	)
 	refused(t, "[[pools.default.backends]]\nurl = \"http://a\"\n[[pools.default.backends]]\nurl = \"http://b\"\nup = true\n",
-		"c.toml:5: pools.default.backends[1].up: unknown key; want state, url or weight")
+		"c.toml:5: pools.default.backends[1].up: unknown key; want backup, max_in_flight, state, url or weight")
 	refused(t, pool+"[pools.default.health]\ninterval = \"5s\"\nflush_interval = \"1s\"\n",
-		"c.toml:5: pools.default.health.flush_interval: unknown key; want fall, host, interval, path, rise, statuses, timeout or type")
+		"c.toml:5: pools.default.health.flush_interval: unknown key; want advice_header, fall, headers, host, interval, match_body, method, path, port, rise, statuses, timeout or type")
 }
 
 func TestWrongTypes(t *testing.T) {
@@ -186,13 +193,25 @@ func TestListeners(t *testing.T) {
 	}
 }
 
-func TestAdminWithoutATokenIsLoopback(t *testing.T) {
+func TestAdminThatOthersReach(t *testing.T) {
 	f := func(address, port string) {
 		t.Helper()
 		document := "[admin]\nlisten = \"" + address + "\"\n"
-		refused(t, document+pool, "c.toml:2: admin.listen: \""+address+
-			"\" is not a loopback address, and there is no token; want a token in EQUALIZER_ADMIN_TOKEN or admin.token, or 127.0.0.1:"+port)
-		accepted(t, document+"token = \"0123456789abcdef\"\n"+pool)
+		about := "c.toml:2: admin.listen: \"" + address + "\" is not a loopback address, and "
+		const wantToken = "a token in EQUALIZER_ADMIN_TOKEN or admin.token"
+		const wantTLS = "TLS by admin.cert and admin.key (or admin.insecure = true, if something else encrypts the way)"
+		noToken := about + "there is no token; want " + wantToken + ", or 127.0.0.1:" + port
+		inClear := about + "the token would cross the network in clear; want " + wantTLS + ", or 127.0.0.1:" + port
+		neither := about + "there is no token, and the token would cross the network in clear; want " + wantToken + ", and " + wantTLS + ", or 127.0.0.1:" + port
+		const token, cert, insecure = "token = \"0123456789abcdef\"\n", "cert = \"a.pem\"\n", "insecure = true\n"
+		refused(t, document+pool, neither)
+		refused(t, document+insecure+pool, noToken)
+		refused(t, document+cert+pool, noToken)
+		refused(t, document+token+pool, inClear)
+		refused(t, document+"read_"+token+pool, inClear)
+		accepted(t, document+token+insecure+pool)
+		accepted(t, document+token+cert+pool)
+		accepted(t, document+"read_"+token+cert+pool)
 	}
 	f(":8080", "8080")
 	f("0.0.0.0:8080", "8080")
@@ -208,7 +227,7 @@ func TestAdminWithoutATokenIsLoopback(t *testing.T) {
 func TestTokens(t *testing.T) {
 	f := func(token, want string) {
 		t.Helper()
-		document := "[admin]\nlisten = \":8080\"\ntoken = \"" + token + "\"\n" + pool
+		document := "[admin]\ninsecure = true\ntoken = \"" + token + "\"\n" + pool
 		if want == "" {
 			require.Equal(t, token, string(accepted(t, document).Admin.Token))
 		} else {
@@ -224,14 +243,30 @@ func TestTokens(t *testing.T) {
 	f("0123456789abcdef\\n", bytes)
 	f("0123456789abcdef\\u0000", bytes)
 	f("0123456789abcdeü", bytes)
+
+	refused(t, pool+"[admin]\ntoken = \"0123456789abcdef\"\nread_token = \"0123456789abcdef\"\n",
+		"c.toml:5: admin.read_token: is the same as admin.token, so who may read may do everything; want another one")
+	refused(t, pool+"[admin]\nread_token = \"hunter2\"\n", "c.toml:4: admin.read_token: has 7 characters; want 16 to 256, such as what `openssl rand -hex 32` prints")
+}
+
+func TestAdminTLSThatMeansNothing(t *testing.T) {
+	f := func(lines string, want ...string) {
+		t.Helper()
+		refused(t, "[admin]\n"+lines+pool, want...)
+	}
+	f("key = \"a.key\"\n", `c.toml:2: admin.key: "a.key" is of no use without its certificate; want admin.cert too`)
+	f("listen = \"unix:///run/a.sock\"\ncert = \"a.pem\"\n",
+		"c.toml:3: admin.cert: means nothing on a unix socket, which only this machine reaches; want an address HOST:PORT in admin.listen, or no admin.cert")
+	f("cert = \"a.pem\"\ninsecure = true\n", "c.toml:3: admin.insecure: true means nothing with admin.cert, by which TLS is spoken; want one of the two")
+	accepted(t, "[admin]\ncert = \"a.pem\"\n"+pool)
 }
 
 func TestListenersDoNotClash(t *testing.T) {
 	f := func(server, admin string, clash bool) {
 		t.Helper()
-		document := "[server]\nlisten = \"" + server + "\"\n[admin]\ntoken = \"0123456789abcdef\"\nlisten = \"" + admin + "\"\n" + pool
+		document := "[server]\nlisten = \"" + server + "\"\n[admin]\ntoken = \"0123456789abcdef\"\ninsecure = true\nlisten = \"" + admin + "\"\n" + pool
 		if clash {
-			refused(t, document, "c.toml:5: admin.listen: \""+admin+"\" is taken by server.listen, \""+server+"\"; want another port")
+			refused(t, document, "c.toml:6: admin.listen: \""+admin+"\" is taken by server.listen, \""+server+"\"; want another port")
 		} else {
 			accepted(t, document)
 		}

@@ -7,13 +7,13 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// keyLines finds the line of each key and each array element of a TOML document, by full key path,
+// keyLines finds where in a TOML document each key and each array element is, by full key path,
 // such as "server.listen" or "pools.default.backends[1].url". A table's line is that of its header,
 // or else where its name is first written.
 //
 // toml.MetaData has the keys' order but not their lines. In a document that toml.Decode has
 // accepted they can be found exactly, since only strings, comments and brackets can hide a key.
-func keyLines(document string) map[string]int {
+func keyLines(name, document string) map[string]Source {
 	s := &scanner{
 		text:   strings.TrimPrefix(document, "\ufeff"),
 		line:   1,
@@ -28,7 +28,11 @@ func keyLines(document string) map[string]int {
 			s.pair(table)
 		}
 	}
-	return s.lines
+	sources := make(map[string]Source, len(s.lines))
+	for key, line := range s.lines {
+		sources[key] = Source{name, line}
+	}
+	return sources
 }
 
 // scanner walks a valid TOML document. It ends on every other text too, without a promise about
@@ -102,11 +106,11 @@ func (s *scanner) header() string {
 	}
 	s.to(s.pos + open)
 	table, last := s.tableOf("", s.names(), line)
-	key := join(table, last)
+	key := Join(table, last)
 	s.note(key, line)
 	if open == 2 {
-		key = element(key, s.tables[key])
-		s.tables[join(table, last)]++
+		key = Element(key, s.tables[key])
+		s.tables[Join(table, last)]++
 	}
 	s.lines[key] = line // even if the table was named before
 	s.to(s.pos + open)
@@ -118,10 +122,10 @@ func (s *scanner) header() string {
 func (s *scanner) tableOf(table string, names []string, line int) (inner, last string) {
 	end := len(names) - 1
 	for _, name := range names[:end] {
-		table = join(table, name)
+		table = Join(table, name)
 		s.note(table, line)
 		if n := s.tables[table]; n > 0 {
-			table = element(table, n-1)
+			table = Element(table, n-1)
 		}
 	}
 	return table, names[end]
@@ -130,7 +134,7 @@ func (s *scanner) tableOf(table string, names []string, line int) (inner, last s
 // pair reads name = value, or a.b = value, in a table.
 func (s *scanner) pair(table string) {
 	line := s.line
-	key := join(s.tableOf(table, s.names(), line))
+	key := Join(s.tableOf(table, s.names(), line))
 	s.note(key, line)
 	s.to(s.pos + 1)
 	s.skip(space)
@@ -197,8 +201,8 @@ func (s *scanner) array(key string) {
 			s.to(s.pos + 1)
 			return
 		}
-		s.note(element(key, i), s.line)
-		s.value(element(key, i))
+		s.note(Element(key, i), s.line)
+		s.value(Element(key, i))
 	}
 }
 
@@ -236,14 +240,18 @@ func (s *scanner) str() {
 	s.to(i)
 }
 
-// join is the path of a key in a table. An empty table is the document.
-func join(table, name string) string {
-	name = toml.Key{name}.String()
-	if table == "" {
-		return name
+// Join is the path of a key in tables, as [Problem] has it: names are quoted where they must be. An
+// empty table is the document.
+func Join(table string, names ...string) string {
+	for _, name := range names {
+		name = toml.Key{name}.String()
+		if table != "" {
+			name = table + "." + name
+		}
+		table = name
 	}
-	return table + "." + name
+	return table
 }
 
-// element is the path of an array's element, counted from 0.
-func element(array string, i int) string { return array + "[" + strconv.Itoa(i) + "]" }
+// Element is the path of an array's element, counted from 0.
+func Element(array string, i int) string { return array + "[" + strconv.Itoa(i) + "]" }

@@ -10,13 +10,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// linesOf are the lines of the keys of a document.
+func linesOf(document string) map[string]int {
+	lines := map[string]int{}
+	for key, source := range keyLines("c.toml", document) {
+		lines[key] = source.Line
+	}
+	return lines
+}
+
 func TestKeyLines(t *testing.T) {
 	f := func(document string, want map[string]int) {
 		t.Helper()
 		var tree map[string]any
 		_, err := toml.Decode(document, &tree)
 		require.NoError(t, err)
-		require.Equal(t, want, keyLines(document))
+		require.Equal(t, want, linesOf(document))
 	}
 
 	f("", map[string]int{})
@@ -59,14 +68,14 @@ func FuzzKeyLines(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, document string) {
-		lines := keyLines(document) // must end, whatever the text
+		lines := linesOf(document) // must end, whatever the text
 		tree, syntax := parseTree("", []byte(document))
 		if syntax != nil {
 			return
 		}
 		want := map[string]bool{}
 		for name, value := range tree {
-			collectKeys(want, join("", name), value)
+			collectKeys(want, Join("", name), value)
 		}
 		require.ElementsMatch(t, slices.Collect(maps.Keys(want)), slices.Collect(maps.Keys(lines)))
 		for _, line := range lines {
@@ -82,15 +91,15 @@ func collectKeys(keys map[string]bool, key string, value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			collectKeys(keys, join(key, name), inner)
+			collectKeys(keys, Join(key, name), inner)
 		}
 	case []map[string]any:
 		for i, inner := range v {
-			collectKeys(keys, element(key, i), inner)
+			collectKeys(keys, Element(key, i), inner)
 		}
 	case []any:
 		for i, inner := range v {
-			collectKeys(keys, element(key, i), inner)
+			collectKeys(keys, Element(key, i), inner)
 		}
 	}
 }

@@ -16,7 +16,8 @@ func TestRecipesCheck(t *testing.T) {
 	found := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
 	require.Len(t, found, 3)
 	for _, recipe := range found {
-		_, warnings, err := Parse("", []byte(recipe[1]), Options{})
+		l, err := Parse("", []byte(recipe[1]), Options{})
+		warnings := l.Warnings
 		require.NoError(t, err, recipe[1])
 		for _, w := range warnings {
 			require.Equal(t, "limits.key.key", w.Key, w.Text)

@@ -35,6 +35,8 @@ func scalar(from, into any) (known bool, err error) {
 		return true, duration(from, to)
 	case *balancer.Strategy:
 		return true, convert(from, to, "a string", balancer.ParseStrategy)
+	case *balancer.Priority:
+		return true, convert(from, to, "a string", balancer.ParsePriority)
 	case *balancer.State:
 		return true, convert(from, to, "a string", balancer.ParseState)
 	case *balancer.HealthType:
@@ -47,6 +49,41 @@ func scalar(from, into any) (known bool, err error) {
 		return true, convert(from, to, `a string, such as "1/1m"`, gcra.ParseRefill)
 	}
 	return false, nil
+}
+
+// plainOf is the value of a field as TOML has it, so that scalar reads the same one. A Secret stays
+// one. scalar reports whether the field isn't a table, an array or a map.
+func plainOf(field any) (plain any, scalar bool) {
+	switch v := field.(type) {
+	case string, bool, int64, float64, Secret:
+		return v, true
+	case int:
+		return int64(v), true
+	case Size:
+		if v < KiB {
+			return int64(v), true
+		}
+		return v.String(), true
+	case Rate:
+		return v.String(), true
+	case time.Duration:
+		return gcra.ShortDuration(v), true
+	case balancer.Strategy:
+		return string(v), true
+	case balancer.Priority:
+		return string(v), true
+	case balancer.State:
+		return string(v), true
+	case balancer.HealthType:
+		return string(v), true
+	case balancer.StatusRange:
+		return v.String(), true
+	case route.Ambiguity:
+		return v.String(), true
+	case gcra.Refill:
+		return v.String(), true
+	}
+	return nil, false
 }
 
 // convert reads a TOML value of type F. After an error into is as it was.
@@ -85,6 +122,9 @@ func secret(from any, into *Secret) error {
 	value, ok := from.(string)
 	if !ok {
 		return fmt.Errorf("%s; want a string", kind(from))
+	}
+	if value == starred {
+		return errors.New(starred + " is how a secret is shown; want the secret, or ${...} for where it is")
 	}
 	*into = Secret(value)
 	return nil
@@ -128,7 +168,7 @@ func describe(value any) string {
 func plain(value any) string {
 	switch v := value.(type) {
 	case string:
-		return show(v)
+		return string(show(v))
 	case int64, float64, bool:
 		return fmt.Sprint(v)
 	}

@@ -8,7 +8,7 @@ func nearest(name string, names []string) (meant string, ok bool) {
 	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
 	least := 0
 	for _, candidate := range names {
-		n := edits(name, candidate)
+		n := Edits(name, candidate)
 		if n <= max(1, len(candidate)/4) && (!ok || n < least) {
 			meant, least, ok = candidate, n, true
 		}
@@ -16,9 +16,9 @@ func nearest(name string, names []string) (meant string, ok bool) {
 	return meant, ok
 }
 
-// edits counts the bytes to insert, delete, replace or swap with their neighbour to turn one word
+// Edits counts the bytes to insert, delete, replace or swap with their neighbour to turn one word
 // into another (optimal string alignment).
-func edits(a, b string) int {
+func Edits(a, b string) int {
 	// Three rows of the usual table: for a[:i-2], a[:i-1] and a[:i] against every b[:j].
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -12,7 +12,7 @@ import (
 // exposeTo checks the origins whose pages may read our own errors, each by itself, for its line.
 func (r *report) exposeTo(key string, origins []string) {
 	for i, text := range origins {
-		at := element(key, i)
+		at := Element(key, i)
 		_, err := rewrite.ParseOrigins([]string{text})
 		switch {
 		case err != nil:
@@ -34,7 +34,7 @@ const MaxErrorPage = 64 * KiB
 // errorPages checks which files stand in for which errors. The files are opened by [Options.Check].
 func (r *report) errorPages(key string, pages map[string]string) {
 	for _, status := range slices.Sorted(maps.Keys(pages)) {
-		at, file := join(key, status), pages[status]
+		at, file := Join(key, status), pages[status]
 		switch {
 		case !slices.Contains(errorStatuses[:], status):
 			r.add(at, "%s is no status of our own errors on a route; want %s", show(status), either(errorStatuses[:]))

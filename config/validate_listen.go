@@ -3,7 +3,6 @@ package config
 import (
 	"maps"
 	"slices"
-	"strings"
 )
 
 // listen checks the address of a listener.
@@ -13,51 +12,45 @@ func (r *report) listen(key, text string) {
 	}
 }
 
-func (r *report) admin(a Admin) {
-	r.listen("admin.listen", a.Listen)
-	r.token("admin.token", string(a.Token))
-	listen, err := parseAddress(a.Listen, "")
-	if err == nil && a.Token == "" && !r.failed("admin.token") && !listen.ip.IsLoopback() {
-		r.add("admin.listen", "%s is not a loopback address, and there is no token; want a token in %s or admin.token, or 127.0.0.1:%d",
-			show(a.Listen), EnvAdminToken, listen.port)
-	}
-}
-
-// token checks a bearer token without ever showing it. It allows only bytes that headers, shells
-// and URL libraries pass on unchanged.
-func (r *report) token(key, token string) {
-	const shortest, longest = 16, 256
-	switch {
-	case token == "":
-	case strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }):
-		r.add(key, "has a space, a control or a non-ASCII character; want %d to %d visible ASCII characters", shortest, longest)
-	case len(token) < shortest || len(token) > longest:
-		r.add(key, "has %d characters; want %d to %d, such as what `openssl rand -hex 32` prints", len(token), shortest, longest)
-	}
-}
-
-// listeners checks the two listeners against each other, and the backends against both. A proxy
+// listeners checks the listeners against each other, and the backends against all of them. A proxy
 // that is its own backend would send a request round in circles.
 func (r *report) listeners(c Config) {
-	server, serverErr := parseAddress(c.Server.Listen, "")
 	admin, adminErr := parseAddress(c.Admin.Listen, "")
-	if serverErr == nil && adminErr == nil && server.clashes(admin) {
-		r.add("admin.listen", "%s is taken by server.listen, %s; want another port", show(c.Admin.Listen), show(c.Server.Listen))
+	type taken struct {
+		address
+		key, text string
 	}
-	if serverErr == nil {
-		r.circles("server.listen", server, c.Pools)
+	var before []taken
+	for i, l := range c.ListenersInForce() {
+		at, err := parseAddress(l.Listen, "")
+		if err != nil {
+			continue
+		}
+		key := c.ListenKey(i)
+		shown := r.Shown(key, string(show(l.Listen)))
+		if adminErr == nil && at.clashes(admin) {
+			r.add("admin.listen", "%s is taken by %s, %s; want another port", show(c.Admin.Listen), key, shown)
+		}
+		for _, other := range before {
+			if at.clashes(other.address) {
+				r.add(key, "%s is taken by %s, %s; want another port", show(l.Listen), other.key, other.text)
+			}
+		}
+		before = append(before, taken{at, key, shown})
+		r.circles(key, c.Pools, func(b place) bool { return at.reaches(b.address) })
 	}
-	if adminErr == nil {
-		r.circles("admin.listen", admin, c.Pools)
-	}
+	_, socket := Network(c.Admin.Listen)
+	r.circles("admin.listen", c.Pools, func(b place) bool {
+		return b.socket != "" && b.socket == socket || b.socket == "" && adminErr == nil && admin.reaches(b.address)
+	})
 }
 
 // circles refuses backends that are one of our own listeners.
-func (r *report) circles(listener string, own address, pools map[string]Pool) {
+func (r *report) circles(listener string, pools map[string]Pool, is func(place) bool) {
 	for _, name := range slices.Sorted(maps.Keys(pools)) {
 		for i, b := range pools[name].Backends {
-			if backend, err := parseBackend(b.URL); err == nil && own.reaches(backend.address) {
-				r.add(element(join("pools", name)+".backends", i)+".url", "%s is this proxy's own %s; want another address", show(b.URL), listener)
+			if backend, err := parseBackend(b.URL); err == nil && is(backend) {
+				r.add(Element(Join("pools", name)+".backends", i)+".url", "%s is this proxy's own %s; want another address", show(b.URL), listener)
 			}
 		}
 	}

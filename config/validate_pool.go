@@ -1,17 +1,20 @@
 package config
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/proxy/identity"
 )
 
 func (r *report) pools(pools map[string]Pool) {
 	for _, name := range slices.Sorted(maps.Keys(pools)) {
-		key := join("pools", name)
+		key := Join("pools", name)
 		r.pool(key, pools[name])
 		r.name(key, name)
 	}
@@ -21,28 +24,111 @@ func (r *report) pools(pools map[string]Pool) {
 }
 
 func (r *report) pool(key string, p Pool) {
-	_, err := balancer.ParseStrategy(string(p.Strategy))
-	r.parses(key+".strategy", err)
+	r.strategy(key, p)
 	r.backends(key, p.Backends)
+	r.resolver(key+".resolver", p)
+	r.capacity(key, p)
 	r.hostHeader(key+".host", p.Host)
-	r.duration(key+".connect_timeout", p.ConnectTimeout)
-	r.duration(key+".response_timeout", p.ResponseTimeout)
-	r.duration(key+".idle_timeout", p.IdleTimeout)
-	r.durationOrOff(key+".total_timeout", p.TotalTimeout)
-	r.between(key+".max_connections", p.MaxConnections, 1, 1_000_000)
-	r.responseHeader(key+".max_response_header", p.MaxResponseHeader)
-	r.share(key+".client_share", p.ClientShare)
-	r.duration(key+".keep_alive", p.KeepAlive)
-	r.durationOrOff(key+".max_connection_age", p.MaxConnectionAge)
 	r.tls(key+".tls", p.TLS, p.Backends)
 	r.health(key+".health", p.Health)
+	r.probedPort(key+".health.port", p)
+	r.ejection(key+".ejection", p.Ejection)
+	r.retry(key+".retry", p.Retry)
+	r.perTry(key, p)
 }
 
-func (r *report) responseHeader(key string, size Size) {
-	if size < KiB || size > MiB {
-		r.add(key, "%v is out of range; want 1KiB to 1MiB, as a response may take memory of this size", size)
+// resolver checks the DNS server.
+func (r *report) resolver(key string, p Pool) {
+	if p.Resolver == "" {
+		return
+	}
+	a, err := parseAddress(p.Resolver, "")
+	if err == nil && (a.host == "" || a.port == 0) {
+		err = errors.New("no host, or no port")
+	}
+	switch {
+	case err != nil:
+		r.add(key, "%s: %v; want HOST:PORT, such as 127.0.0.1:53", show(p.Resolver), err)
+	case p.ResolveInterval == 0:
+		r.add(key, "means nothing without resolve_interval; want that, or no resolver")
 	}
 }
+
+// strategy checks the keys that are for one strategy only.
+func (r *report) strategy(key string, p Pool) {
+	for name, of := range map[string]balancer.Strategy{"hash_by": balancer.Hash, "sticky_cookie": balancer.Sticky} {
+		if p.Strategy != of && r.given(Join(key, name)) && !r.failed(Join(key, "strategy")) {
+			r.add(Join(key, name), "means nothing with strategy = %s; want strategy = %s, or no %s", show(string(p.Strategy)), show(string(of)), name)
+		}
+	}
+	r.clientKey(Join(key, "hash_by"), p.HashBy)
+	if name := p.StickyCookie; name != "" && !identity.IsCookieName(name) {
+		r.add(Join(key, "sticky_cookie"), "%s is no cookie name; want one such as %s", show(name), show("equalizer-app"))
+	}
+}
+
+// capacity refuses bounds that mean nothing beside others.
+func (r *report) capacity(key string, p Pool) {
+	if queue := Join(key, "queue_timeout"); p.Queue == 0 && r.given(queue) && !r.failed(Join(key, "queue")) {
+		r.add(queue, "means nothing with queue = 0; want a queue, or no queue_timeout")
+	}
+	for i, b := range p.Backends {
+		own, all := Join(Element(key+".backends", i), "max_in_flight"), Join(key, "max_connections")
+		if b.MaxInFlight > p.MaxConnections && !r.failed(own) && !r.failed(all) {
+			r.add(own, "%d is more than the pool's max_connections, %d; want at most that", b.MaxInFlight, p.MaxConnections)
+		}
+	}
+}
+
+// clientKey checks what identifies a client.
+func (r *report) clientKey(key, text string) {
+	_, err := identity.ParseKey(text, false)
+	r.parses(key, err)
+}
+
+func (r *report) ejection(key string, e Ejection) {
+	r.statuses(Join(key, "statuses"), e.Statuses)
+	r.atLeast(Join(key, "max_time"), e.MaxTime, Join(key, "time"), e.Time)
+}
+
+func (r *report) retry(key string, retry Retry) {
+	r.statuses(Join(key, "statuses"), retry.Statuses)
+	r.atLeast(Join(key, "max_backoff"), retry.MaxBackoff, Join(key, "backoff"), retry.Backoff)
+}
+
+// perTry refuses a time for one attempt that is longer than what all of them have.
+func (r *report) perTry(pool string, p Pool) {
+	key, all := pool+".retry.per_try_timeout", pool+".response_timeout"
+	if p.Retry.PerTryTimeout > p.ResponseTimeout && !r.failed(key) && !r.failed(all) {
+		r.add(key, "%s is longer than the response_timeout, %s; want at most that",
+			r.Shown(key, gcra.ShortDuration(p.Retry.PerTryTimeout)), r.Shown(all, gcra.ShortDuration(p.ResponseTimeout)))
+	}
+}
+
+// statuses checks each range by itself, for its line.
+func (r *report) statuses(key string, all []balancer.StatusRange) {
+	for i, s := range all {
+		_, err := balancer.ParseStatusRange(s.String())
+		r.parses(Element(key, i), err)
+	}
+}
+
+// atLeast refuses a duration that is shorter than another one. The problem is at the key that the
+// operator set.
+func (r *report) atLeast(key string, d time.Duration, other string, least time.Duration) {
+	if d >= least || r.failed(key) || r.failed(other) {
+		return
+	}
+	at := key
+	if r.given(other) && !r.given(key) {
+		at = other
+	}
+	r.add(at, "%s, %s, is shorter than %s, %s; want at least that", lastOf(key), r.Shown(key, gcra.ShortDuration(d)),
+		lastOf(other), r.Shown(other, gcra.ShortDuration(least)))
+}
+
+// lastOf is the name of a key in its table.
+func lastOf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
 // backends checks a pool's backends, each by itself and against those before it.
 func (r *report) backends(pool string, backends []Backend) {
@@ -51,7 +137,7 @@ func (r *report) backends(pool string, backends []Backend) {
 	}
 	first := map[string]string{}
 	for i, b := range backends {
-		key := element(pool+".backends", i)
+		key := Element(pool+".backends", i)
 		r.backend(key, b)
 		addr := b.Addr()
 		if twin, taken := first[addr]; taken && addr != "" {
@@ -59,6 +145,9 @@ func (r *report) backends(pool string, backends []Backend) {
 		} else {
 			first[addr] = key
 		}
+	}
+	if len(backends) > 0 && !slices.ContainsFunc(backends, func(b Backend) bool { return !b.Backup }) {
+		r.add(pool+".backends", "all of them are backups; want one that isn't, or none that is")
 	}
 }
 
@@ -68,53 +157,6 @@ func (r *report) backend(key string, b Backend) {
 	} else if _, err := parseBackend(b.URL); err != nil {
 		r.add(key+".url", "%s: %v; want "+wantBackend, show(b.URL), err)
 	}
-	r.between(key+".weight", b.Weight, 1, 100)
-	_, err := balancer.ParseState(string(b.State))
-	r.parses(key+".state", err)
-}
-
-func (r *report) health(key string, h Health) {
-	_, err := balancer.ParseHealthType(string(h.Type))
-	r.parses(key+".type", err)
-	r.onlyHTTP(key, h)
-	if !isRequestTarget(h.Path) {
-		r.add(key+".path", "%s; want a path that starts with a slash and has only visible ASCII characters and no #", show(h.Path))
-	}
-	r.hostHeader(key+".host", h.Host)
-	for i, s := range h.Statuses {
-		_, err := balancer.ParseStatusRange(s.String())
-		r.parses(element(key+".statuses", i), err)
-	}
-	r.duration(key+".interval", h.Interval)
-	r.duration(key+".timeout", h.Timeout)
-	r.oneProbeAtATime(key, h)
-	r.between(key+".rise", h.Rise, 1, 100)
-	r.between(key+".fall", h.Fall, 1, 100)
-}
-
-// onlyHTTP refuses keys that mean nothing for a probe that only connects.
-func (r *report) onlyHTTP(key string, h Health) {
-	if h.Type != balancer.HealthTCP {
-		return
-	}
-	for _, name := range []string{"path", "host", "statuses"} {
-		if r.given(join(key, name)) {
-			r.add(join(key, name), `means nothing with type = "tcp", which only connects; want type = "http", or no %s`, name)
-		}
-	}
-}
-
-// oneProbeAtATime refuses a timeout past the interval, since probes would pile up on a slow
-// backend. The problem is at the key that the operator set.
-func (r *report) oneProbeAtATime(key string, h Health) {
-	interval, timeout := key+".interval", key+".timeout"
-	if h.Timeout <= h.Interval || r.failed(interval) || r.failed(timeout) {
-		return
-	}
-	if r.given(interval) && !r.given(timeout) {
-		timeout = interval
-	}
-	r.add(timeout, "the timeout, %s, is longer than the interval, %s; want at most that", gcra.ShortDuration(h.Timeout), gcra.ShortDuration(h.Interval))
 }
 
 // hostHeader checks a Host. "" stands for a default.
@@ -129,8 +171,4 @@ func (r *report) hostHeader(key, text string) {
 	if err != nil {
 		r.add(key, "%s: %v; want HOST or HOST:PORT", show(text), err)
 	}
-}
-
-func isRequestTarget(path string) bool {
-	return strings.HasPrefix(path, "/") && !strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || c > '~' || c == '#' })
 }

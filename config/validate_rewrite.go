@@ -10,30 +10,32 @@ import (
 
 // rewriting checks what a route changes in messages. Nothing here may begin another line of one.
 func (r *report) rewriting(key string, one Route, matched route.Prefix) {
-	r.hostHeader(join(key, "set_host"), one.SetHost)
+	r.hostHeader(Join(key, "set_host"), one.SetHost)
 	if one.AddPrefix != "" {
-		r.prefix(join(key, "add_prefix"), one.AddPrefix)
+		r.prefix(Join(key, "add_prefix"), one.AddPrefix)
 	}
 	if one.StripPrefix != "" {
-		r.stripPrefix(join(key, "strip_prefix"), one.StripPrefix, matched)
+		r.stripPrefix(key, one.StripPrefix, matched)
 	}
-	r.fields(join(key, "request_headers"), one.RequestHeaders, rewrite.ParseRequestFields)
-	r.fields(join(key, "response_headers"), one.ResponseHeaders, rewrite.ParseResponseFields)
+	r.fields(Join(key, "request_headers"), one.RequestHeaders, rewrite.ParseRequestFields)
+	r.fields(Join(key, "response_headers"), one.ResponseHeaders, rewrite.ParseResponseFields)
 }
 
 // stripPrefix refuses a prefix that no path of the route has.
-func (r *report) stripPrefix(key, text string, matched route.Prefix) {
+func (r *report) stripPrefix(route, text string, matched route.Prefix) {
+	key := Join(route, "strip_prefix")
 	strip := r.prefix(key, text)
 	_, always := strip.Cut([]byte(matched.String()))
 	_, sometimes := matched.Cut([]byte(strip.String()))
 	if !always && !sometimes {
-		r.add(key, "%s: no path of this route begins with it, as its path_prefix is %v; want that, or a beginning of it", show(text), matched)
+		r.add(key, "%s: no path of this route begins with it, as its path_prefix is %s; want that, or a beginning of it",
+			show(text), r.Shown(Join(route, "path_prefix"), matched.String()))
 	}
 }
 
 // fields checks changes of header fields, each at its own line.
 func (r *report) fields(key string, c HeaderChanges, parse func(rewrite.FieldChanges) (rewrite.FieldRules, error)) {
-	_, err := parse(rewrite.FieldChanges(c))
+	_, err := parse(c.Fields())
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		r.parses(key, err)
@@ -45,9 +47,9 @@ func (r *report) fields(key string, c HeaderChanges, parse func(rewrite.FieldCha
 			r.parses(key, err)
 			continue
 		}
-		at := join(join(key, field.Change), field.Name)
+		at := Join(key, field.Change, field.Name)
 		if field.Change == "remove" {
-			at = element(join(key, field.Change), slices.Index(c.Remove, field.Name))
+			at = Element(Join(key, field.Change), slices.Index(c.Remove, field.Name))
 		}
 		r.parses(at, field.Err)
 	}

@@ -2,8 +2,10 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"gopher-equalizer/proxy/rewrite"
 	"gopher-equalizer/proxy/route"
@@ -21,37 +23,53 @@ func (r *report) routes(c Config) {
 	}
 	patterns := make([]route.Pattern, len(c.Routes))
 	for i, one := range c.Routes {
-		key := element("routes", i)
+		key := Element("routes", i)
 		patterns[i] = r.pattern(key, one)
 		r.destination(key, one, patterns[i].Host, c.Pools)
+		r.split(key, one, c.Pools)
+		if one.Retry != nil {
+			r.retry(Join(key, "retry"), *one.Retry)
+		}
 		r.limitUses(key, one, c.Limits)
 		r.rewriting(key, one, patterns[i].Prefix)
-		r.exposeTo(join(key, "expose_to"), one.ExposeTo)
-		r.errorPages(join(key, "error_pages"), one.ErrorPages)
-		r.bounds(key, one)
+		r.exposeTo(Join(key, "expose_to"), one.ExposeTo)
+		r.errorPages(Join(key, "error_pages"), one.ErrorPages)
 		if r.anyFailed(key, "name", "host", "path_prefix", "methods", "match_headers") {
 			patterns[i] = apart(key)
 		}
 	}
 	for _, conflict := range route.Conflicts(patterns) {
-		r.add(element("routes", conflict.Route), "%s", conflict.Reason)
+		r.conflict(c.Routes, patterns, conflict)
 	}
+}
+
+// conflict adds what is wrong with a route because of an earlier one, which may be in another file.
+func (r *report) conflict(routes []Route, patterns []route.Pattern, c *route.Conflict) {
+	text := c.Reason
+	for _, i := range []int{c.Route, c.Earlier} {
+		text = strings.ReplaceAll(text, patterns[i].DisplayName(), r.routeName(Element("routes", i), routes[i], patterns[i]))
+	}
+	key, earlier := Element("routes", c.Route), Element("routes", c.Earlier)
+	if at := r.Of(earlier); at.Name != r.Of(key).Name {
+		text = strings.Replace(text, earlier, fmt.Sprintf("%s in %s", earlier, at), 1)
+	}
+	r.add(key, "%s", text)
 }
 
 // pattern checks what a route matches, and returns it.
 func (r *report) pattern(key string, from Route) route.Pattern {
 	p := route.Pattern{Name: from.Name, Ambiguous: from.AmbiguousPaths}
 	if from.Name != "" {
-		r.name(join(key, "name"), from.Name)
+		r.name(Join(key, "name"), from.Name)
 	}
 	var err error
 	p.Host, err = route.ParseHost(from.Host)
-	r.parses(join(key, "host"), err)
-	p.Prefix = r.prefix(join(key, "path_prefix"), cmp.Or(from.PathPrefix, "/"))
-	p.Methods = r.methods(join(key, "methods"), from.Methods)
+	r.parses(Join(key, "host"), err)
+	p.Prefix = r.prefix(Join(key, "path_prefix"), cmp.Or(from.PathPrefix, "/"))
+	p.Methods = r.methods(Join(key, "methods"), from.Methods)
 	for _, name := range slices.Sorted(maps.Keys(from.MatchHeaders)) {
 		header, err := route.ParseHeader(name, from.MatchHeaders[name])
-		r.parses(join(join(key, "match_headers"), name), err)
+		r.parses(Join(key, "match_headers", name), err)
 		p.Headers = append(p.Headers, header)
 	}
 	return p
@@ -67,7 +85,7 @@ func apart(key string) route.Pattern {
 func (r *report) methods(key string, texts []string) route.Methods {
 	for i, text := range texts {
 		_, err := route.ParseMethods([]string{text})
-		r.parses(element(key, i), err)
+		r.parses(Element(key, i), err)
 	}
 	methods, _ := route.ParseMethods(texts)
 	return methods
@@ -83,40 +101,84 @@ func (r *report) prefix(key, text string) route.Prefix {
 func (r *report) destination(key string, one Route, host route.Host, pools map[string]Pool) {
 	switch {
 	case one.Redirect != nil && one.Respond != nil:
-		r.add(join(key, "respond"), "there is a redirect too; want one of the two")
+		r.add(Join(key, "respond"), "there is a redirect too; want one of the two")
 	case one.Redirect != nil:
-		r.redirect(join(key, "redirect"), *one.Redirect, host)
+		r.redirect(Join(key, "redirect"), *one.Redirect, host)
 		r.onlyWithPool(key, "redirect", one)
 	case one.Respond != nil:
-		r.respond(join(key, "respond"), *one.Respond)
+		r.respond(Join(key, "respond"), *one.Respond)
 		r.onlyWithPool(key, "respond", one)
 	default:
-		r.usedPools(key, one, slices.Sorted(maps.Keys(pools)))
+		r.usedPools(key, one, pools)
 	}
 }
 
-func (r *report) usedPools(key string, one Route, pools []string) {
+func (r *report) usedPools(key string, one Route, pools map[string]Pool) {
+	pool := one.Pool
 	switch {
+	case len(one.Pools) > 0:
 	case one.Pool != "":
-		r.known(join(key, "pool"), "pool", one.Pool, pools)
+		known(r, Join(key, "pool"), "pool", one.Pool, pools)
 	case len(pools) > 1:
-		r.add(key, "no pool is named, and there are %d, %s; want pool, redirect or respond", len(pools), all(pools))
+		r.add(key, "no pool is named, and there are %d, %s; want pool, pools, redirect or respond", len(pools), all(slices.Sorted(maps.Keys(pools))))
+	case len(pools) == 1:
+		pool = slices.Collect(maps.Keys(pools))[0]
 	}
-	fallback := join(key, "fallback_pool")
+	fallback := Join(key, "fallback_pool")
 	switch {
 	case one.FallbackPool == "":
-	case one.FallbackPool == one.Pool || one.Pool == "" && len(pools) == 1 && one.FallbackPool == pools[0]:
+	case one.FallbackPool == pool:
 		r.add(fallback, "%s is the route's pool already; want another one, or none", show(one.FallbackPool))
+	case slices.ContainsFunc(one.Pools, func(p RoutePool) bool { return p.Pool == one.FallbackPool }):
+		r.add(fallback, "%s is among the route's pools already; want another one, or none", show(one.FallbackPool))
 	default:
-		r.known(fallback, "pool", one.FallbackPool, pools)
+		known(r, fallback, "pool", one.FallbackPool, pools)
 	}
 }
 
-// known refuses a name of a pool or of a limit that there isn't.
-func (r *report) known(key, what, name string, names []string) {
+// split checks how a route's clients are shared out to pools.
+func (r *report) split(key string, one Route, pools map[string]Pool) {
+	by, list := Join(key, "split_by"), Join(key, "pools")
+	r.clientKey(by, one.SplitBy)
+	if len(one.Pools) == 0 {
+		if r.given(by) {
+			r.add(by, "means nothing without pools; want pools, or no split_by")
+		}
+		return
+	}
+	if one.Pool != "" {
+		r.add(Join(key, "pool"), "there are pools too; want one of the two")
+	}
+	total, before := 0, map[string]string{}
+	for i, part := range one.Pools {
+		at := Element(list, i)
+		total += part.Weight
+		if part.Weight == 0 && !r.given(Join(at, "weight")) {
+			r.add(Join(at, "weight"), "there is none; want its share, as a number")
+		}
+		if part.Pool == "" {
+			r.add(Join(at, "pool"), "there is none; want the name of a pool")
+			continue
+		}
+		known(r, Join(at, "pool"), "pool", part.Pool, pools)
+		if twin := before[part.Pool]; twin != "" {
+			r.add(Join(at, "pool"), "%s is in %s too; want each once", show(part.Pool), twin)
+		}
+		before[part.Pool] = at
+	}
+	if total == 0 {
+		r.add(list, "all weights are 0; want one above that")
+	}
+}
+
+// known refuses a name of a pool or of a limit that isn't among those that there are.
+func known[V any](r *report, key, what, name string, there map[string]V) {
+	if _, ok := there[name]; ok {
+		return
+	}
+	names := slices.Sorted(maps.Keys(there))
 	meant, near := nearest(name, names)
 	switch {
-	case slices.Contains(names, name):
 	case near:
 		r.add(key, "%s is no %s; did you mean %s?", show(name), what, meant)
 	case len(names) == 0:
@@ -130,36 +192,34 @@ func (r *report) known(key, what, name string, names []string) {
 func (r *report) onlyWithPool(key, instead string, one Route) {
 	for name, set := range map[string]bool{
 		"pool":             one.Pool != "",
+		"pools":            len(one.Pools) > 0,
 		"fallback_pool":    one.FallbackPool != "",
 		"set_host":         one.SetHost != "",
 		"strip_prefix":     one.StripPrefix != "",
 		"add_prefix":       one.AddPrefix != "",
 		"request_headers":  !one.RequestHeaders.isEmpty(),
 		"max_body":         one.MaxBody != nil,
+		"retry":            one.Retry != nil,
 		"response_timeout": one.ResponseTimeout != nil,
 		"idle_timeout":     one.IdleTimeout != nil,
 		"total_timeout":    one.TotalTimeout != nil,
 		"tunnel_timeout":   one.TunnelTimeout != nil,
 	} {
 		if set {
-			r.add(join(key, name), "means nothing with %s, which needs no backend; want no %s, or no %s", instead, instead, name)
+			r.add(Join(key, name), "means nothing with %s, which needs no backend; want no %s, or no %s", instead, instead, name)
 		}
 	}
 }
 
 func (r *report) redirect(key string, to Redirect, host route.Host) {
-	_, err := rewrite.ParseRedirect("/", to.Status, route.Host{})
-	r.parses(join(key, "status"), err)
-	_, err = rewrite.ParseRedirect(to.To, DefaultRedirect().Status, host)
-	r.parses(join(key, "to"), err)
+	_, err := rewrite.ParseRedirect(to.To, DefaultRedirect().Status, host)
+	r.parses(Join(key, "to"), err)
 }
 
 func (r *report) respond(key string, with Respond) {
 	const maxBody = 64 * KiB
-	status, body, contentType := join(key, "status"), join(key, "body"), join(key, "content_type")
-	_, err := rewrite.ParseRespond(with.Status, "", "")
-	r.parses(status, err)
-	_, err = rewrite.ParseRespond(DefaultRespond().Status, "x", with.ContentType)
+	body, contentType := Join(key, "body"), Join(key, "content_type")
+	_, err := rewrite.ParseRespond(DefaultRespond().Status, "x", with.ContentType)
 	r.parses(contentType, err)
 	if size := Size(len(with.Body)); size > maxBody {
 		r.add(body, "has %v bytes; want at most %v", int(size), maxBody)
@@ -176,16 +236,13 @@ func (r *report) respond(key string, with Respond) {
 
 // limitUses checks the limits that a route's requests are under, and their cost.
 func (r *report) limitUses(key string, one Route, limits map[string]Limit) {
-	cost := join(key, "cost")
-	switch {
-	case one.Cost < 0:
-		r.add(cost, "%d is below 0; want the tokens that a request takes", one.Cost)
-	case len(one.Limits) == 0 && r.given(cost):
+	cost := Join(key, "cost")
+	if len(one.Limits) == 0 && r.given(cost) {
 		r.add(cost, "means nothing without limits; want limits, or no cost")
 	}
 	for i, name := range one.Limits {
-		use := element(join(key, "limits"), i)
-		r.known(use, "limit", name, slices.Sorted(maps.Keys(limits)))
+		use := Element(Join(key, "limits"), i)
+		known(r, use, "limit", name, limits)
 		if slices.Index(one.Limits, name) < i {
 			r.add(use, "%s is there twice; want each limit once, and cost for more tokens", show(name))
 		} else if limit, known := limits[name]; known {
@@ -197,7 +254,7 @@ func (r *report) limitUses(key string, one Route, limits map[string]Limit) {
 // affordable refuses a cost that no bucket of a limit, or of one of its tiers, can ever hold.
 func (r *report) affordable(key string, cost int64, name string, limit Limit) {
 	const above = "%d is above the capacity of %s %s, %d, so every request would be a 429; want at most that"
-	if r.failed(join("limits", name) + ".capacity") {
+	if r.failed(Join("limits", name) + ".capacity") {
 		return
 	}
 	if cost > limit.Capacity {
@@ -207,24 +264,5 @@ func (r *report) affordable(key string, cost int64, name string, limit Limit) {
 		if capacity := limit.SettingsOf(tier).Capacity; cost > capacity && capacity > 0 {
 			r.add(key, above, cost, "tier", name+"."+tier, capacity)
 		}
-	}
-}
-
-// bounds checks a route's own bounds.
-func (r *report) bounds(key string, one Route) {
-	if size := one.MaxBody; size != nil && *size < 0 {
-		r.add(join(key, "max_body"), "%v is below 0; want a size, or 0 for no bound", *size)
-	}
-	if d := one.ResponseTimeout; d != nil {
-		r.duration(join(key, "response_timeout"), *d)
-	}
-	if d := one.IdleTimeout; d != nil {
-		r.duration(join(key, "idle_timeout"), *d)
-	}
-	if d := one.TotalTimeout; d != nil {
-		r.durationOrOff(join(key, "total_timeout"), *d)
-	}
-	if d := one.TunnelTimeout; d != nil {
-		r.durationOrOff(join(key, "tunnel_timeout"), *d)
 	}
 }

@@ -1,22 +1,29 @@
 package config
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"net/netip"
 	"strings"
-	"time"
-
-	"gopher-equalizer/limiter/gcra"
 )
 
 func (r *report) store(s Store) {
-	r.oneOf("store.driver", s.Driver, StoreBolt, StorePostgres, StoreMemory)
 	r.storePath(s)
 	r.durability("store.durability", s.Durability, s)
-	r.flushInterval("store.flush_interval", s.FlushInterval)
-	r.duration("store.timeout", s.Timeout)
-	r.duration("store.connect_timeout", s.ConnectTimeout)
-	r.limitsKept("store.limits_kept", s.LimitsKept)
 	r.postgres(s.Postgres)
+	r.storeKey(s.Key)
+}
+
+// standby refuses to wait for what no other process can hold.
+func (r *report) standby(c Config) {
+	const key = "store.standby"
+	switch {
+	case !c.Store.Standby:
+	case c.Store.Driver == StoreMemory:
+		r.add(key, `true with driver = "memory", which no other process can hold; want bolt or postgres, or false`)
+	case len(c.Limits) == 0:
+		r.add(key, "true, but nothing is limited, so no process holds the store; want a limit, or false")
+	}
 }
 
 func (r *report) storePath(s Store) {
@@ -35,7 +42,6 @@ func (r *report) storePath(s Store) {
 
 // durability refuses "strict" with settings that can't keep its promise.
 func (r *report) durability(key, d string, s Store) {
-	r.oneOf(key, d, DurabilityInterval, DurabilityStrict)
 	switch {
 	case d != DurabilityStrict:
 	case s.Driver == StoreMemory:
@@ -45,39 +51,17 @@ func (r *report) durability(key, d string, s Store) {
 	}
 }
 
-func (r *report) limitsKept(key string, d time.Duration) {
-	const shortest, longest = time.Minute, 10 * 365 * 24 * time.Hour
-	if d != 0 && (d < shortest || d > longest) {
-		r.add(key, "%s is out of range; want 1m to 87600h, or 0s to keep them for ever", gcra.ShortDuration(d))
-	}
-}
-
-// flushInterval bounds the time between flushes. 0 reads like "at once", but requests never wait
-// for the store, so it is refused with a reason of its own.
-func (r *report) flushInterval(key string, d time.Duration) {
-	const shortest, longest = 10 * time.Millisecond, time.Hour
-	const want = "want 10ms to 1h, the spending that a crash may give back"
-	switch {
-	case d == 0:
-		r.add(key, "0s would write to the store without a pause, and requests don't wait for it anyway; %s", want)
-	case d < shortest || d > longest:
-		r.add(key, "%s is out of range; %s", gcra.ShortDuration(d), want)
-	}
-}
-
 // postgres checks the connection even if another driver is chosen. Someone may switch to it in an
 // emergency, and a mistake should be found before.
 func (r *report) postgres(p Postgres) {
 	if !isPostgresHost(p.Host) {
 		r.add("store.postgres.host", "%s; want a host's name, an IP address, or the folder of a Unix socket", show(p.Host))
 	}
-	r.between("store.postgres.port", p.Port, 1, 65535)
 	r.noControl("store.postgres.user", p.User, "a role's name")
 	r.noControl("store.postgres.dbname", p.DBName, "a database's name")
 	if strings.ContainsRune(string(p.Password), 0) {
 		r.add("store.postgres.password", "has a NUL in it, which PostgreSQL does not take")
 	}
-	r.oneOf("store.postgres.sslmode", p.SSLMode, "disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 	if !isSchema(p.Schema) {
 		r.add("store.postgres.schema", "%s; want 1 to 63 small letters, digits and underscores, no digit first, not pg_", show(p.Schema))
 	}
@@ -103,5 +87,29 @@ func isSchema(name string) bool {
 func (r *report) noControl(key, text, want string) {
 	if text == "" || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		r.add(key, "%s; want %s", show(text), want)
+	}
+}
+
+// sealed checks that what a key has be stored is sealed, where others may read the store. instead
+// is what else is possible.
+func (r *report) sealed(key, what, instead string, s Store) {
+	if s.Driver == StorePostgres && s.Key == "" {
+		r.add(key, "needs a key that %s are sealed with before PostgreSQL has them; want one in %s or store.key, such as what `openssl rand -base64 32` prints, or %s",
+			what, EnvStoreKey, instead)
+	}
+}
+
+// storeKey checks the key that blobs are sealed with.
+func (r *report) storeKey(key Secret) {
+	const size = 32
+	if key == "" {
+		return
+	}
+	b, err := base64.StdEncoding.DecodeString(string(key))
+	if err != nil || len(b) != size {
+		b, err = hex.DecodeString(string(key))
+	}
+	if err != nil || len(b) != size {
+		r.add("store.key", "isn't 32 bytes in base64 or hexadecimal; want what `openssl rand -base64 32` prints")
 	}
 }

@@ -116,16 +116,19 @@ func durationError(text, why string) error {
 	return fmt.Errorf("%s: %s; want a number with ns, us, ms, s, m or h, such as \"5s\" or \"1m30s\"", show(text), why)
 }
 
-// Secret is a password or a token. It prints as "(secret)", so logging a Config reveals nothing.
+// Secret is a password or a token. It prints as "***", so logging a Config reveals nothing.
 // string(s) is the value.
 type Secret string
+
+// starred stands for a secret where a configuration is shown.
+const starred = "***"
 
 // String hides the value, unless it is "".
 func (s Secret) String() string {
 	if s == "" {
 		return ""
 	}
-	return "(secret)"
+	return starred
 }
 
 // Format hides the value from every verb of fmt.
@@ -134,19 +137,23 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String(
 // MarshalText hides the value from JSON and TOML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// shown is a value in an error message. [report.add] puts the reference in its place, if the key's
+// value came from one.
+type shown string
+
 // show quotes a value for an error message, cut to a length that fits a line, and without the user
 // and password that a URL may hold.
-func show(text string) string {
+func show(text string) shown {
 	const most = 120
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {
 		scheme := strings.Index(text[:at], "//")
 		if scheme >= 0 {
 			scheme += len("//")
 		}
-		text = text[:max(scheme, 0)] + "***" + text[at:]
+		text = text[:max(scheme, 0)] + starred + text[at:]
 	}
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
-	return strconv.Quote(text)
+	return shown(strconv.Quote(text))
 }

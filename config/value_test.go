@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,7 +110,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		require.NotContains(t, fmt.Sprintf(verb, c), "hunter2")
 		require.NotContains(t, fmt.Sprintf(verb, c), "68756e74657232")
-		require.Equal(t, "(secret)", fmt.Sprintf(verb, c.Admin.Token))
+		require.Equal(t, "***", fmt.Sprintf(verb, c.Admin.Token))
 	}
 	text, err := json.Marshal(c)
 	require.NoError(t, err)
@@ -119,10 +120,10 @@ func TestSecretsDoNotPrint(t *testing.T) {
 }
 
 func TestShow(t *testing.T) {
-	require.Equal(t, `"a\nb"`, show("a\nb"))
-	require.Equal(t, `"http://***@b"`, show("http://user:hunter2@b"))
-	require.Equal(t, `"http://***@b"`, show("http://u:h//u@nter2@b"))
-	require.Equal(t, `"***@b"`, show("user:hunter2@b"))
+	require.EqualValues(t, `"a\nb"`, show("a\nb"))
+	require.EqualValues(t, `"http://***@b"`, show("http://user:hunter2@b"))
+	require.EqualValues(t, `"http://***@b"`, show("http://u:h//u@nter2@b"))
+	require.EqualValues(t, `"***@b"`, show("user:hunter2@b"))
 	require.Len(t, show(string(make([]byte, 1000))), len(`"..."`)+120*len(`\x00`))
 }
 
@@ -151,8 +152,8 @@ func TestNearest(t *testing.T) {
 func TestEdits(t *testing.T) {
 	f := func(a, b string, want int) {
 		t.Helper()
-		require.Equal(t, want, edits(a, b))
-		require.Equal(t, want, edits(b, a))
+		require.Equal(t, want, Edits(a, b))
+		require.Equal(t, want, Edits(b, a))
 	}
 	f("", "", 0)
 	f("abc", "", 3)
@@ -161,6 +162,23 @@ func TestEdits(t *testing.T) {
 	f("abc", "acb", 1)
 	f("abc", "bc", 1)
 	f("kitten", "sitting", 3)
+	f("stroe", "store", 1)
+	f("soter", "store", 2)
+	f("", "store", 5)
+}
+
+// The edits are a metric as far as a reader minds, and one keystroke is 1.
+func TestEditsAreADistance(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.StringMatching(`[a-c]{0,8}`).Draw(t, "a"), rapid.StringMatching(`[a-c]{0,8}`).Draw(t, "b")
+		d := Edits(a, b)
+		require.Equal(t, d, Edits(b, a))
+		require.Equal(t, d == 0, a == b)
+		require.LessOrEqual(t, d, max(len(a), len(b)))
+		at := rapid.IntRange(0, len(a)).Draw(t, "at")
+		require.LessOrEqual(t, Edits(a, a[:at]+"x"+a[at:]), 1)
+		require.LessOrEqual(t, Edits(a, strings.Replace(a, "a", "z", 1)), 1)
+	})
 }
 
 func TestEither(t *testing.T) {

@@ -23,15 +23,17 @@ func (c Config) warn(r *report) {
 	r.warnTrust(c.Server.TrustedProxies)
 	r.warnAdmin(c.Admin)
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
-		r.warnNoneReady(join("pools", name), c.Pools[name].Backends)
-		r.warnUnverified(join("pools", name), c.Pools[name])
+		r.warnNoneReady(Join("pools", name), c.Pools[name].Backends)
+		r.warnUnverified(Join("pools", name), c.Pools[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
-		r.warnKey(join("limits", name), c.Limits[name])
+		r.warnKey(Join("limits", name), c.Limits[name])
 	}
 	r.warnShared(c)
+	r.warnUncertified(c)
 	r.warnRoutes(c)
-	if len(c.Limits) == 0 {
+	issuesIntoStore := len(c.TLS.ACME.Domains) > 0 && c.TLS.ACME.Folder == ""
+	if len(c.Limits) == 0 && !c.TLS.KeepSessions && !issuesIntoStore {
 		r.warnUnused()
 	}
 	r.warnClear(c.Store)
@@ -41,14 +43,14 @@ func (c Config) warn(r *report) {
 func (r *report) warnTrust(proxies []string) {
 	for i, text := range proxies {
 		if prefix, err := netip.ParsePrefix(text); err == nil && prefix.Bits() == 0 {
-			r.add(element("server.trusted_proxies", i), "%s trusts everyone: every client can claim to be any other", text)
+			r.add(Element("server.trusted_proxies", i), "%s trusts everyone: every client can claim to be any other", text)
 		}
 	}
 }
 
 func (r *report) warnAdmin(a Admin) {
-	if listen, err := parseAddress(a.Listen, ""); err == nil && !listen.ip.IsLoopback() {
-		r.add("admin.listen", "%s: the token crosses the network in the clear, unless TLS ends in front of it", show(a.Listen))
+	if listen, err := parseAddress(a.Listen, ""); err == nil && !listen.ip.IsLoopback() && a.Cert == "" {
+		r.add("admin.insecure", "true: the token crosses the network to %s in the clear, unless something else encrypts the way", show(a.Listen))
 	}
 }
 
@@ -71,7 +73,7 @@ func (r *report) warnKey(limit string, l Limit) {
 	const subscriber = 64
 	switch {
 	case err != nil:
-	case !key.IsAddress() && !l.TrustedHeader:
+	case key.Header() != "" && !l.TrustedHeader:
 		r.add(limit+".key", "%s: if nothing in front validates the header, a client escapes the limit by changing it, and fills max_buckets; "+
 			"set trusted_header = true if something does", show(l.Key))
 	case key.IsAddress() && key.IPv6Bits() > subscriber:
@@ -82,15 +84,33 @@ func (r *report) warnKey(limit string, l Limit) {
 
 // warnShared warns of limits by address if all clients may have that of something in front.
 func (r *report) warnShared(c Config) {
-	listen, err := parseAddress(c.Server.Listen, "")
-	if err != nil || !listen.ip.IsPrivate() && !listen.ip.IsLoopback() || len(c.Server.TrustedProxies) > 0 {
+	if len(c.Server.TrustedProxies) > 0 {
+		return
+	}
+	for i, l := range c.ListenersInForce() {
+		at, err := parseAddress(l.Listen, "")
+		if err != nil || !at.ip.IsPrivate() && !at.ip.IsLoopback() || len(l.ProxyProtocol) > 0 {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
+			key, err := identity.ParseKey(c.Limits[name].Key, true)
+			if err == nil && key.IsAddress() {
+				r.add(c.ListenKey(i), "%s is a private address, and trusted_proxies is empty: if a proxy is in front, all clients have its address, and share one bucket of limit %s",
+					show(l.Listen), name)
+			}
+		}
+	}
+}
+
+// warnUncertified warns of limits by certificates that no client is asked for.
+func (r *report) warnUncertified(c Config) {
+	if c.asksForCertificates() {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
-		key, err := identity.ParseKey(c.Limits[name].Key, true)
-		if err == nil && key.IsAddress() {
-			r.add("server.listen", "%s is a private address, and trusted_proxies is empty: if a proxy is in front, all clients have its address, and share one bucket of limit %s",
-				show(c.Server.Listen), name)
+		if key, err := identity.ParseKey(c.Limits[name].Key, true); err == nil && key.IsCertificate() {
+			r.add(Join("limits", name)+".key", "%s: no listener and no host asks clients for certificates, so all are counted by their addresses; want client_auth = \"request\" or \"require\"",
+				show(c.Limits[name].Key))
 		}
 	}
 }
@@ -111,7 +131,7 @@ func (r *report) warnClear(s Store) {
 	inClear := s.Postgres.SSLMode == "disable" || s.Postgres.SSLMode == "allow" || s.Postgres.SSLMode == "prefer"
 	if s.Driver == StorePostgres && inClear && !isLocal(s.Postgres.Host) {
 		r.add("store.postgres.sslmode", "%s: the password and the buckets may cross the network to %s in the clear; verify-full is safe",
-			s.Postgres.SSLMode, s.Postgres.Host)
+			s.Postgres.SSLMode, r.Shown("store.postgres.host", s.Postgres.Host))
 	}
 }
 
@@ -119,9 +139,9 @@ func (r *report) warnClear(s Store) {
 // and so holds the store.
 func (r *report) warnSuccessor(c Config) {
 	held := c.Server.DrainDelay + c.Server.ShutdownTimeout + c.Store.Timeout
-	if len(c.Limits) > 0 && c.Store.Driver != StoreMemory && c.Store.ConnectTimeout <= held {
+	if len(c.Limits) > 0 && c.Store.Driver != StoreMemory && !c.Store.Standby && c.Store.ConnectTimeout <= held {
 		r.add("store.connect_timeout", "%s may not outlast a predecessor's stop, which holds the store for up to drain_delay + shutdown_timeout + store.timeout, %s",
-			gcra.ShortDuration(c.Store.ConnectTimeout), gcra.ShortDuration(held))
+			gcra.ShortDuration(c.Store.ConnectTimeout), r.shownSum(held, "server.drain_delay", "server.shutdown_timeout", "store.timeout"))
 	}
 }
 

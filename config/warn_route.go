@@ -16,22 +16,24 @@ func (r *report) warnRoutes(c Config) {
 	patterns := make([]route.Pattern, len(c.Routes))
 	for i, one := range c.RoutesInForce() {
 		patterns[i], _ = one.Pattern() // A valid Config has no bad one.
-		pools[one.Pool], pools[one.FallbackPool] = true, true
+		for _, name := range one.PoolNames() {
+			pools[name] = true
+		}
 		for _, name := range one.Limits {
 			limits[name] = true
 		}
 	}
 	for _, unreachable := range route.Unreachable(patterns) {
-		r.add(element("routes", unreachable.Route), "%s", unreachable.Reason)
+		r.conflict(c.Routes, patterns, unreachable)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
 		if !limits[name] {
-			r.add(join("limits", name), "no route uses it, so it limits nothing")
+			r.add(Join("limits", name), "no route uses it, so it limits nothing")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		if !pools[name] {
-			r.add(join("pools", name), "no route uses it, but its backends are probed")
+			r.add(Join("pools", name), "no route uses it, but its backends are probed")
 		}
 	}
 }

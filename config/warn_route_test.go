@@ -29,6 +29,19 @@ name = "reached"
 `, `c.toml:8: routes[2]: never matches: routes[1] (/v1) comes before it and matches all that it matches`)
 }
 
+// A limit by certificates that nobody is asked for is one by address.
+func TestWarningsOfCertificateKeys(t *testing.T) {
+	const limit = "[limits.default]\nkey = \"tls:san\"\n"
+	const want = `limits.default.key: "tls:san": no listener and no host asks clients for certificates, so all are counted by their addresses; want client_auth = "request" or "require"`
+	warned(t, pool+limit, "c.toml:4: "+want)
+	warned(t, pool+limit+secure+cert, "c.toml:4: "+want)
+	warned(t, pool+limit+secure+"client_auth = \"request\"\nclient_ca = \"x\"\n"+cert)
+	warned(t, pool+limit+secure+cert+"[[tls.hosts]]\nhost = \"a.test\"\nclient_auth = \"require\"\nclient_ca = \"x\"\n")
+	refused(t, pool+limit+"secret = true\ntrusted_header = true\n",
+		`c.toml:5: limits.default.secret: means nothing with key = "tls:san", as certificates' names and hashes are stored and logged as they are; want a header's key, or no secret`,
+		`c.toml:6: limits.default.trusted_header: means nothing with key = "tls:san", which reads no header of its own; want a header's key, or no trusted_header`)
+}
+
 // goldKey is what site is always warned of.
 const goldKey = `c.toml:6: limits.gold.key: "header:X-Key": if nothing in front validates the header, a client escapes the limit by changing it, and fills max_buckets; set trusted_header = true if something does`
 

@@ -10,7 +10,8 @@ import (
 // warned parses a valid document and wants exactly these warnings, in this order.
 func warned(t *testing.T, document string, want ...string) {
 	t.Helper()
-	_, warnings, err := Parse("c.toml", []byte(document), Options{})
+	l, err := Parse("c.toml", []byte(document), Options{})
+	warnings := l.Warnings
 	require.NoError(t, err)
 	var got []string
 	for _, w := range warnings {
@@ -40,8 +41,9 @@ func TestWarnings(t *testing.T) {
 		"c.toml:3: server.trusted_proxies[1]: 0.0.0.0/0 trusts everyone: every client can claim to be any other",
 		"c.toml:3: server.trusted_proxies[2]: ::/0 trusts everyone: every client can claim to be any other",
 	)
-	f("[admin]\nlisten = \":8080\"\ntoken = \"0123456789abcdef\"\n"+pool,
-		`c.toml:2: admin.listen: ":8080": the token crosses the network in the clear, unless TLS ends in front of it`)
+	f("[admin]\nlisten = \":8080\"\ntoken = \"0123456789abcdef\"\ninsecure = true\n"+pool,
+		`c.toml:4: admin.insecure: true: the token crosses the network to ":8080" in the clear, unless something else encrypts the way`)
+	f("[admin]\nlisten = \":8080\"\ntoken = \"0123456789abcdef\"\ncert = \"a.pem\"\n"+pool, none...)
 
 	const held = " may not outlast a predecessor's stop, which holds the store for up to drain_delay + shutdown_timeout + store.timeout, "
 	f(pool+"[limits.default]\n[store]\nconnect_timeout = \"25s\"\n", "c.toml:5: store.connect_timeout: 25s"+held+"25s")
@@ -67,7 +69,8 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestFormerNames(t *testing.T) {
-	c, warnings, err := Parse("c.toml", []byte(pool+"answer_timeout = \"7s\"\n"), Options{})
+	l, err := Parse("c.toml", []byte(pool+"answer_timeout = \"7s\"\n"), Options{})
+	c, warnings := l.Config, l.Warnings
 	require.NoError(t, err)
 	require.Equal(t, 7*time.Second, c.Pools["default"].ResponseTimeout)
 	require.Equal(t, []Problem{{

@@ -41,10 +41,21 @@ type service struct {
 	StopGracePeriod time.Duration `yaml:"stop_grace_period"`
 }
 
+// The compose files. The second is laid over the first.
+const (
+	composeFile = "docker-compose.yml"
+	publicFile  = "docker-compose.acme.yml"
+)
+
+func loadComposeFile(t *testing.T, file string) (c compose) {
+	t.Helper()
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, file)), &c))
+	return c
+}
+
 func loadCompose(t *testing.T) compose {
 	t.Helper()
-	var c compose
-	require.NoError(t, yaml.Unmarshal([]byte(read(t, "docker-compose.yml")), &c))
+	c := loadComposeFile(t, composeFile)
 	require.Contains(t, c.Services, "equalizer")
 	require.Contains(t, c.Services, "postgres")
 	return c
@@ -54,23 +65,39 @@ func loadCompose(t *testing.T) compose {
 // secret that it passes on.
 func composeConfig(t *testing.T) config.Config {
 	t.Helper()
-	equalizer := loadCompose(t).Services["equalizer"]
+	return configOf(t, loadCompose(t).Services["equalizer"])
+}
+
+// configOf is composeConfig of a service.
+func configOf(t *testing.T, equalizer service) config.Config {
+	t.Helper()
 	require.Len(t, equalizer.Volumes, 1)
 	source, target, _ := strings.Cut(equalizer.Volumes[0], ":")
 	require.Equal(t, configPath+":ro", target)
 
-	c, warnings, err := config.Load(filepath.FromSlash(source), config.Options{Getenv: func(name string) string {
+	loaded, err := config.Load(filepath.FromSlash(source), config.Options{Getenv: func(name string) string {
 		if _, passed := equalizer.Environment[name]; passed {
-			return strings.Repeat("x", 64)
+			return valueOf(name)
 		}
 		return ""
 	}})
 	require.NoError(t, err)
-	for _, w := range warnings {
+	for _, w := range loaded.Warnings {
 		// The token and the password cross Docker's own networks in the clear.
-		require.Contains(t, []string{"admin.listen", "store.postgres.sslmode"}, w.Key)
+		require.Contains(t, []string{"admin.insecure", "store.postgres.sslmode"}, w.Key)
 	}
-	return c
+	return loaded.Config
+}
+
+// valueOf is a value that a variable may have.
+func valueOf(name string) string {
+	switch name {
+	case "DOMAIN":
+		return "www.example.com"
+	case "ACME_EMAIL":
+		return "ops@example.com"
+	}
+	return strings.Repeat("0", 64)
 }
 
 func TestComposePublishesOnLoopbackOnly(t *testing.T) {
@@ -123,24 +150,28 @@ func TestComposeServicesAreHardened(t *testing.T) {
 func TestComposeHasNoSecrets(t *testing.T) {
 	secret := regexp.MustCompile(`TOKEN|PASSWORD|SECRET|KEY`)
 	required := regexp.MustCompile(`^\$\{[A-Z_]+:\?[^}]+\}$`)
-	for name, s := range loadCompose(t).Services {
-		for variable, value := range s.Environment {
-			if secret.MatchString(variable) {
-				assert.Regexp(t, required, value, "%s: %s", name, variable)
+	for _, file := range []string{composeFile, publicFile} {
+		for name, s := range loadComposeFile(t, file).Services {
+			for variable, value := range s.Environment {
+				if secret.MatchString(variable) {
+					assert.Regexp(t, required, value, "%s: %s", name, variable)
+				}
 			}
 		}
 	}
-
-	var keys map[string]any
-	meta, err := toml.Decode(read(t, "config/compose.toml"), &keys)
-	require.NoError(t, err)
-	assert.False(t, meta.IsDefined("admin", "token"))
-	assert.False(t, meta.IsDefined("store", "postgres", "password"))
+	for _, file := range []string{"config/compose.toml", "config/acme.toml"} {
+		var keys map[string]any
+		meta, err := toml.Decode(read(t, file), &keys)
+		require.NoError(t, err)
+		assert.False(t, meta.IsDefined("admin", "token"))
+		assert.False(t, meta.IsDefined("store", "key"))
+		assert.False(t, meta.IsDefined("store", "postgres", "password"))
+	}
 }
 
 func TestComposeVariablesAreInTheExample(t *testing.T) {
 	uses := map[string]string{}
-	for _, m := range regexp.MustCompile(`\$\{?([A-Za-z_]+)`).FindAllStringSubmatch(read(t, "docker-compose.yml"), -1) {
+	for _, m := range regexp.MustCompile(`\$\{?([A-Za-z_]+)`).FindAllStringSubmatch(read(t, composeFile)+read(t, publicFile), -1) {
 		uses[m[1]] = ""
 	}
 	names := map[string]string{} // with their values, as none may have one

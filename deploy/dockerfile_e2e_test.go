@@ -58,16 +58,20 @@ func requireStatic(t *testing.T, binary string) {
 	require.Empty(t, libraries)
 }
 
-// requireWorks asks the binary for its version, and what it thinks of the compose file's
-// configuration.
+// requireWorks asks the binary for its version, and what it thinks of the compose files'
+// configurations.
 func requireWorks(t *testing.T, binary string) {
 	t.Helper()
 	out, err := exec.Command(binary, "version").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "1.2.3-test")
 
-	check := exec.Command(binary, "check", "-c", "config/compose.toml")
-	check.Env = []string{"EQUALIZER_ADMIN_TOKEN=" + strings.Repeat("t", 64), "EQUALIZER_POSTGRES_PASSWORD=secret"}
-	out, err = check.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	for _, file := range []string{"config/compose.toml", "config/acme.toml"} {
+		check := exec.Command(binary, "check", "-c", file)
+		for _, name := range []string{"EQUALIZER_ADMIN_TOKEN", "EQUALIZER_POSTGRES_PASSWORD", "EQUALIZER_STORE_KEY", "DOMAIN", "ACME_EMAIL"} {
+			check.Env = append(check.Env, name+"="+valueOf(name))
+		}
+		out, err = check.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
 }

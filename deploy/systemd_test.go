@@ -78,6 +78,8 @@ func TestUnitIsHardened(t *testing.T) {
 func TestUnitRunsTheService(t *testing.T) {
 	u := loadUnit(t)
 	assert.Equal(t, []string{"/usr/local/bin/equalizer -c " + configPath}, u["Service.ExecStart"])
+	assert.Equal(t, []string{"/bin/kill -HUP $MAINPID"}, u["Service.ExecReload"])
+	assert.Equal(t, []string{"equalizer"}, u["Service.RuntimeDirectory"])
 	assert.Equal(t, []string{"on-failure"}, u["Service.Restart"])
 	assert.Equal(t, []string{"multi-user.target"}, u["Install.WantedBy"])
 
@@ -123,24 +125,35 @@ func TestUnitPassesSystemdAnalyze(t *testing.T) {
 		t.Logf("no systemd-analyze of version 250 or later here: %s was only parsed", unitFile)
 		return
 	}
-	// verify wants a program at ExecStart: this test is one.
-	self, err := os.Executable()
-	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), unitFile)
-	text := strings.ReplaceAll(read(t, unitFile), "/usr/local/bin/equalizer", self)
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-
+	dir := t.TempDir()
 	f := func(args ...string) string {
 		t.Helper()
-		out, err := exec.Command("systemd-analyze", append(args, path)...).CombinedOutput()
+		out, err := exec.Command("systemd-analyze", append(args, filepath.Join(dir, unitFile))...).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		return string(out)
 	}
+	install(t, dir, unitFile)
 	assert.Empty(t, f("verify", "--man=no", "--recursive-errors=no"))
 	for _, file := range socketUnits {
-		socket := filepath.Join(filepath.Dir(path), file)
-		require.NoError(t, os.WriteFile(socket, []byte(read(t, file)), 0o600))
-		assert.Empty(t, f("verify", "--man=no", "--recursive-errors=no", socket))
+		assert.Empty(t, f("verify", "--man=no", "--recursive-errors=no", install(t, dir, file)))
 	}
 	f("security", "--offline=true", "--threshold=15", "--no-pager") // 1.5 of 10, which is worst
+	for _, file := range []string{servicePorts, socketPorts} {
+		install(t, dir, file)
+	}
+	assert.Empty(t, f("verify", "--man=no", "--recursive-errors=no", filepath.Join(dir, socketUnits["proxy"])))
+	f("security", "--offline=true", "--threshold=20", "--no-pager")
+}
+
+// install puts a file where systemd is to look for it, and returns its path.
+func install(t *testing.T, dir, file string) string {
+	t.Helper()
+	// verify wants a program at ExecStart: this test is one.
+	self, err := os.Executable()
+	require.NoError(t, err)
+	path := filepath.Join(dir, file)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	text := strings.ReplaceAll(read(t, file), "/usr/local/bin/equalizer", self)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/table"
@@ -18,7 +19,7 @@ func (s *Service) Get(limit, clientID string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	if d := s.doubt.Load(); d != nil && d.covers(l, clientID) {
+	if d := s.doubt.Load(); d != nil && d.covers(l.table, clientID) {
 		return Snapshot{}, fmt.Errorf("%w: the last write of this bucket broke off, "+
 			"and the store has not responded since", ErrInDoubt)
 	}
@@ -121,14 +122,18 @@ func firstUnmet(conditions []Condition, present *Snapshot) error {
 // deleteRows deletes rows, which are in the order of their keys, and then their buckets; l is nil
 // if there is no such limit any more. The caller holds the write lock.
 func (s *Service) deleteRows(ctx context.Context, l *Limit, keys []Key) error {
+	var buckets *table.Table
+	if l != nil {
+		buckets = l.table
+	}
 	follow := func() {
 		for _, key := range keys {
-			if l != nil {
-				l.table.Remove(key.ClientID, s.clock.Monotonic())
+			if buckets != nil {
+				buckets.Remove(key.ClientID)
 			}
 		}
 	}
-	err := s.adminWrite(ctx, Batch{Deletes: keys}, &doubtedWrite{l, keys, func(_ Record, ok bool) {
+	err := s.adminWrite(ctx, Batch{Deletes: keys}, &doubtedWrite{buckets, keys, func(_ Record, ok bool) {
 		if !ok {
 			follow()
 		}
@@ -156,11 +161,11 @@ func (s *Service) put(
 
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
 	seen, ok := l.table.Find(clientID, now)
-	full := seen.Bucket == nil && l.table.Stats().Buckets >= l.o.MaxBuckets
+	full := seen.Bucket == nil && l.table.Stats().Buckets >= l.options().MaxBuckets
 	// A full bucket doesn't exist, but may still be there if nobody has reaped it.
 	was, present := gcra.Holding{At: now}, (*table.Observation)(nil)
 	if ok {
-		was, present = seen.Rate.Holding(seen.TAT, now), &seen
+		was, present = seen.Holding(now), &seen
 		before := l.snapshotOf(seen, now, wall)
 		w.Before = &before
 	}
@@ -169,28 +174,37 @@ func (s *Service) put(
 		return Written{}, err
 	}
 	if full {
-		return Written{}, fmt.Errorf("%w: there are %d already", ErrFull, l.o.MaxBuckets)
+		return Written{}, fmt.Errorf("%w: there are %d already", ErrFull, l.options().MaxBuckets)
 	}
 	if err := firstUnmet(only, w.Before); err != nil {
 		return Written{}, err
 	}
 	p.at, p.from = was.At, was.Rate
-	p.stored = p.arrival(was)
-	record := recordOf(p.rate, l.key(clientID), true, p.content(was), wall)
-	if l.o.Strict {
+	p.stored = p.arrival(p.rate, was)
+	wall = wall.Add(time.Duration(was.At - now))
+	record := recordOf(p.rate, l.key(clientID), true, p.content(p.rate, was), wall)
+	if w.Snapshot, err = s.carryOut(ctx, l, p, record); err != nil {
+		return Written{}, err
+	}
+	return w, nil
+}
+
+// carryOut writes the record that a plan comes to, and then makes the change in memory. The caller
+// holds the write lock.
+func (s *Service) carryOut(ctx context.Context, l *Limit, p plan, record Record) (Snapshot, error) {
+	if l.options().Strict {
 		//mutant:drop an-admin-write-reserves-nothing
 		record.Reserved = math.Inf(1) // Takers go on while it is written.
 	}
-	err = s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{l, []Key{record.Key}, func(found Record, ok bool) {
+	err := s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{l.table, []Key{record.Key}, func(found Record, ok bool) {
 		if ok && record.same(found) {
-			l.apply(clientID, p)
+			l.apply(record.ClientID, p)
 		}
 	}})
 	if err != nil {
-		return Written{}, err
+		return Snapshot{}, err
 	}
-	w.Snapshot = l.apply(clientID, p)
-	return w, nil
+	return l.apply(record.ClientID, p), nil
 }
 
 // plan checks the change of a bucket; nil if there is none.
@@ -216,10 +230,10 @@ func (l *Limit) rateAfter(present *table.Observation, c Change) (*gcra.Rate, err
 	switch {
 	case c.Tier != nil && (c.Capacity != nil || c.Refill != nil):
 		return nil, fmt.Errorf("%w: a tier says the capacity and the refill; want either it or them", gcra.ErrSettings)
-	case c.Tier != nil && l.tiers[*c.Tier] == nil:
+	case c.Tier != nil && !l.has(*c.Tier):
 		return nil, fmt.Errorf("%w: unexpected tier %q; want one of %s", gcra.ErrSettings, *c.Tier, l.wantedTiers())
 	case c.Tier != nil:
-		return l.tiers[*c.Tier], nil
+		return l.table.Tier(*c.Tier), nil
 	case c.Capacity == nil && c.Refill == nil:
 		return rate, nil
 	}
@@ -257,7 +271,7 @@ func (s *Service) refusesAdmin(l *Limit) error {
 	switch {
 	case s.closed:
 		return ErrClosed
-	case !s.loaded.Load():
+	case !s.knows, l != nil && !l.loaded.Load():
 		return fmt.Errorf("%w: %w", ErrStore, errNotLoaded)
 	case l != nil && l.toHide != nil:
 		return fmt.Errorf("%w: %w", ErrStore, errHiding)
@@ -280,11 +294,12 @@ func (l *Limit) apply(clientID string, p plan) Snapshot {
 	now := l.clock.Monotonic()
 	c := l.table.Claim(clientID)
 	defer c.Release()
-	b := c.Replace(p.rate, table.Managed|table.Stored, now, p.arrival)
-	tat := b.TAT()
-	if arrival := max(tat, now); arrival != max(p.stored, now) || l.o.Strict && arrival > now {
+	seen := c.Replace(p.rate, table.Managed|table.Stored, now, p.arrival)
+	arrival := max(seen.TAT, now)
+	// Under other numbers than when it was written, the row comes to something else.
+	if arrival != max(p.stored, now) || seen.Rate != p.rate || l.options().Strict && arrival > now {
 		//mutant:drop an-admin-write-leaves-what-was-spent-meanwhile-clean
-		c.MarkDirty(b, now)
+		c.MarkDirty(seen.Bucket, now)
 	}
-	return l.snapshotOf(table.Observation{Bucket: b, Rate: p.rate, TAT: tat}, now, l.clock.Wall())
+	return l.snapshotOf(seen, now, l.clock.Wall())
 }

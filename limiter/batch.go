@@ -41,9 +41,13 @@ func (s *Service) collect(g group, horizon time.Duration) *collected {
 	for _, part := range g {
 		p := &collectedPart{collected: c, Limit: part.limit}
 		c.parts = append(c.parts, p)
+		until := horizon
+		if part.limit.leaving.Load() != 0 {
+			until = 0 // Otherwise it would have to wait until all of its buckets are full.
+		}
 		for _, seen := range part.buckets {
-			if !p.collectAsSeen(seen, horizon) {
-				p.collectBucket(seen, horizon)
+			if !p.collectAsSeen(seen, until) {
+				p.collectBucket(seen, until)
 			}
 		}
 	}
@@ -53,22 +57,22 @@ func (s *Service) collect(g group, horizon time.Duration) *collected {
 // collectAsSeen is the fast path of collectBucket: most buckets are still where they were seen,
 // have a row, get no limit, and have nothing outside their slot. It doesn't claim their pages.
 func (c *collectedPart) collectAsSeen(b *table.Bucket, horizon time.Duration) bool {
-	tat, ok := b.DirtyAsSeen()
-	if !ok || c.o.Strict || !c.isToBeStored(b, tat, horizon) || !c.table.CleanAsSeen(b, tat) {
+	seen, ok := c.table.DirtyAsSeen(b)
+	if !ok || c.options().Strict || !c.isToBeStored(seen, horizon) || !c.table.CleanAsSeen(seen) {
 		return false
 	}
-	c.batch.Puts = append(c.batch.Puts, c.row(table.Observation{Bucket: b, Rate: c.table.Defaults(), TAT: tat}))
+	c.batch.Puts = append(c.batch.Puts, c.row(seen))
 	return true
 }
 
-func (c *collectedPart) isToBeStored(b *table.Bucket, tat int64, horizon time.Duration) bool {
+func (c *collectedPart) isToBeStored(seen table.Observation, horizon time.Duration) bool {
 	//mutant:left a-row-of-a-bucket-that-starts-empty-is-deleted
-	return b.Has(table.Managed) || tat > c.now+int64(horizon) || c.now < c.table.EmptyUntil()
+	return seen.Bucket.Has(table.Managed) || seen.TAT > c.now+int64(horizon) || c.now < c.table.EmptyUntil()
 }
 
 // row is the bucket as the store is to keep it.
 func (c *collectedPart) row(o table.Observation) Record {
-	was := o.Rate.Holding(o.TAT, c.now)
+	was := o.Holding(c.now)
 	wall := c.wall.Add(time.Duration(was.At - c.now))
 	return recordOf(o.Rate, c.key(o.Bucket.ClientID()), o.Bucket.Has(table.Managed), was.Credit, wall)
 }
@@ -84,33 +88,36 @@ func (c *collectedPart) collectBucket(seen *table.Bucket, horizon time.Duration)
 	if b == nil || !b.IsDirty() {
 		return
 	}
-	tat := at.Clean(b)
-	if c.isToBeStored(b, tat, horizon) {
-		c.collectPut(&at, b, tat)
+	was := at.Clean(b)
+	if c.isToBeStored(was, horizon) {
+		c.collectPut(&at, was)
 		return
 	}
 	if b.Has(table.Stored) {
 		c.batch.Deletes = append(c.batch.Deletes, c.key(b.ClientID()))
 		c.unstored = append(c.unstored, b)
 	}
-	if tat > c.now {
+	if was.TAT > c.now {
 		at.MarkDirty(b, c.now)
 	}
 }
 
 // collectPut adds a bucket's row to the batch. It gives the bucket a limit, if it needs one.
-func (c *collectedPart) collectPut(at *table.Claim, b *table.Bucket, tat int64) {
+func (c *collectedPart) collectPut(at *table.Claim, seen table.Observation) {
 	var tokens float64
-	if c.o.Strict {
-		r := c.reserveFor(at, b, tat, c.now)
+	switch {
+	case c.options().Strict:
+		r := c.reserveFor(at, seen, c.now)
 		if r.isNew {
-			c.limited = append(c.limited, r.bucket)
+			c.limited = append(c.limited, r.Bucket)
 		}
 		c.reserved = append(c.reserved, r)
-		b, tat, tokens = r.bucket, r.tat, r.tokens
+		seen, tokens = r.Observation, r.tokens
+	case seen.Bucket.Has(table.Limited): // The limit was strict until a reload.
+		c.reserved = append(c.reserved, reservation{Observation: seen, limit: table.Never})
 	}
-	b.Set(table.Stored)
-	row := c.row(table.Observation{Bucket: b, Rate: at.Rate(b), TAT: tat})
+	seen.Bucket.Set(table.Stored)
+	row := c.row(seen)
 	row.Reserved = tokens
 	c.batch.Puts = append(c.batch.Puts, row)
 }
@@ -124,7 +131,7 @@ func (c *collected) stored() {
 			p.table.Update(b.ClientID(), func(_ *table.Claim, b *table.Bucket) { b.Clear(table.Stored | table.Limited) })
 		}
 		for _, r := range p.reserved {
-			p.table.Update(r.bucket.ClientID(), func(_ *table.Claim, b *table.Bucket) { r.hold(b) })
+			p.table.Update(r.Bucket.ClientID(), func(at *table.Claim, b *table.Bucket) { r.hold(at, b, c.now) })
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 // Each batch is deleted in the store first and then in memory. Other writes come between batches.
 // Each call to the store has a deadline, so ctx needs none.
 func (s *Service) DeleteManaged(ctx context.Context, limit string) (n int, err error) {
-	l := s.named[limit]
+	l := s.Limit(limit)
 	live, stored, err := s.managedKeys(ctx, limit, l)
 	if err != nil {
 		return 0, err
@@ -33,7 +33,7 @@ func (s *Service) DeleteManaged(ctx context.Context, limit string) (n int, err e
 // managedKeys are the keys of a limit's managed buckets: of those in memory, and of those that are
 // only stored. l is nil if there is no such limit any more.
 func (s *Service) managedKeys(ctx context.Context, limit string, l *Limit) (live, stored []Key, err error) {
-	locking, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
+	locking, cancel := context.WithTimeout(ctx, s.options().StoreTimeout)
 	defer cancel()
 	if err := s.lockForAdmin(locking, l); err != nil {
 		return nil, nil, err
@@ -44,7 +44,7 @@ func (s *Service) managedKeys(ctx context.Context, limit string, l *Limit) (live
 		live = l.managedKeys()
 	}
 	for _, n := range s.left {
-		if n.Limit != limit {
+		if n.LimitName != limit {
 			continue
 		}
 		known = true
@@ -73,7 +73,7 @@ func (l *Limit) managedKeys() (keys []Key) {
 // appendStored appends the keys of the managed rows of a namespace.
 func (s *Service) appendStored(ctx context.Context, keys []Key, namespace uint32) ([]Key, error) {
 	var n atomic.Int64
-	ctx, stop := whileItMoves(ctx, s.o.StoreTimeout, &n)
+	ctx, stop := whileItMoves(ctx, s.options().StoreTimeout, &n)
 	defer stop()
 	err := s.store.Load(ctx, namespace, func(r Record) error {
 		n.Add(1)
@@ -99,7 +99,7 @@ func (s *Service) deleteManaged(ctx context.Context, l *Limit, keys []Key) (n in
 
 // deleteBatch deletes those buckets that are still managed.
 func (s *Service) deleteBatch(ctx context.Context, l *Limit, keys []Key) (n int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.options().StoreTimeout)
 	defer cancel()
 	if err := s.lockForAdmin(ctx, l); err != nil {
 		return 0, err

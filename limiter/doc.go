@@ -31,8 +31,9 @@
 //
 // # Tiers
 //
-// A bucket in a tier is managed and has the tier's settings, also after a start with other ones.
-// Its row has the tier's name, and the settings that its tokens were earned at.
+// A bucket in a tier is managed and has the tier's settings, also after a start or a reload with
+// other ones. Its row has the tier's name, and the settings that its tokens were earned at. If the
+// tier is gone, the bucket has the limit's own settings until there is such a tier again.
 //
 // # Rounds
 //
@@ -55,6 +56,55 @@
 //
 // Tokens are stored with their fraction, as a float64 that is never above the true value. So a row
 // doesn't depend on how its settings divide time.
+//
+// # Reloads
+//
+// Service.Prepare checks what the limits are to be, and makes and loads those that are new.
+// Reload.Apply then changes memory, at once, and calls no store (reload.go). A limit stays if its
+// name and its fingerprint do, with all that was spent from it. All of its other options may
+// change.
+//
+// If its numbers change, which are its settings and its tiers, tokens that were spent stay spent.
+// What was earned before the change was earned at the former refill. What a bucket holds is cut to
+// the new capacity. An unmanaged bucket that was full is full. No row is rewritten for that, since
+// there may be millions:
+//
+//   - In memory, a bucket is converted when somebody meets it. Each has a bit for its era, the
+//     numbers that it is counted under: see package table. Run converts the rest, a few pages at a
+//     time with pauses in between, so that takers needn't wait for a processor.
+//   - In the store, the limit's namespace notes what was changed and when (renumbered.go). A start
+//     credits each row at the row's own settings until then, and at the other ones from then on.
+//     The note has the two moments between which the change came. The client gets what is least
+//     for any moment between them.
+//   - The next batch has the note, at the latest one of the next round, which begins within a
+//     twentieth of an interval. A start with other numbers than the last run's makes such a note,
+//     too.
+//   - Managed buckets in a tier are written again once they are converted. Unmanaged ones are
+//     written when they spend. The note is dropped when all buckets are converted, what was dirty
+//     is written, and the longest of the times to fill, also what rows reserve, has passed: an
+//     unmanaged bucket that wasn't written since is full by then. A namespace has 256 such notes at
+//     most. If it needs more, the first ones go, and a row from before those that are left counts
+//     as empty at the first of them.
+//
+// A strict limit may change, too. Prepare notes what is planned, so the store must be there. If a
+// start finds a plan, and no note of its result, a client gets what is less: with the change or
+// without it. That also holds for a row that is written in the very microsecond in which the start
+// is over. A limit that becomes strict is noted as strict before Apply. Its rows from before
+// then count as rows that reserve everything. Where a limit isn't strict any more, a bucket keeps
+// its reservation until its next row is stored.
+//
+// A limit that isn't wanted any more is leaving (leaving.go). Requests that began before may still
+// take from it, and rounds go on writing its buckets. It goes with the first round that ends a
+// flush interval or more after Apply and leaves nothing dirty. Its namespace then notes a stop. If
+// the limit comes back earlier, it is the same one. If later, its rows are loaded as those of a new
+// limit are.
+//
+// Prepare loads the rows of a new limit (added.go). If the store is away, the limit begins without
+// them, and the first round that reaches the store loads them. What its clients have spent by then
+// is taken off. A strict one is refused.
+//
+// A limit whose client_ids become secret is a new one, with the rows of the one that has plain
+// client_ids. It is refused until that one has gone, so it takes a restart, or two reloads.
 //
 // # One lock orders all writes
 //
@@ -108,6 +158,9 @@
 //	r  the refill               d  how long a flush takes
 //	S  what was spent since the last committed flush read the bucket
 //
+// A flush may not see a take that has not returned, and those behind it from the same bucket. So
+// while a request stalls during a take, S goes back to that.
+//
 // Without Strict a client can regain:
 //
 //   - After kill -9: min(C, S + r*F), where S is of the last max(F, d) + d at most. The part r*F is
@@ -124,27 +177,54 @@
 //   - If the wall clock is behind after a restart: 0. A client isn't credited for the time that the
 //     clock repeats.
 //   - If the wall clock steps while the process runs: 0. Buckets are refilled by the monotonic
-//     clock.
-//   - After an orderly stop: 0.
+//     clock. If the client's numbers have changed since its row was written, and all steps ahead
+//     since then come to D: min(C, r*D) by the fastest refill meanwhile. It is C if its capacity
+//     grew, since its bucket may seem to have been full by then. It is C, too, if the clock stepped
+//     back and the client's numbers went and came back: a row has its place among changes by its
+//     settings, and by the clock only if they were there more than once.
+//   - After an orderly stop, or a reload: 0.
+//   - After a crash before the end of the first round behind a reload that changed the numbers:
+//     what a row comes to more if it is credited at the former settings until the start, since the
+//     note may not be in the store then. If the client has no row, or has an unmanaged bucket and
+//     has spent since its row: the new C. That round begins within F/20, or, if the store is away,
+//     as late as any other. The same holds before the end of the first round of a run that started
+//     with other numbers.
+//   - If a request stalls over a reload and the round behind it, during a take by the former
+//     numbers from an unmanaged bucket: the new C, until another round has stored the take.
+//   - If a request stalls over two reloads during a take, and its bucket comes to the very same
+//     state again: one take, by the numbers that the request found. See package table.
+//   - After a crash of a limit that a reload or the start made not strict: C, if the client had
+//     no row and an earlier crash had left it an empty bucket. It starts full.
+//   - If a limit began without its rows, as the store was away: C, until they are loaded. That is
+//     when the store is back, and takes off what was spent meanwhile.
+//   - If a request that began before a reload takes from a limit that has gone: what it takes.
 //   - After a crash or a stop past max_buckets, if it shared an overflow bucket: C. These are
 //     stored nowhere.
 //
 // Where several of these come together, what they give back adds up, to C at most.
 //
 // With Strict the bound is 0 for a crash, whether or not the store was away or clients shared
-// overflow buckets, and for a power loss whose commits were synced. The others are as above. A
-// strict crash takes from a client what was reserved, min(C, tokens) at most, and once: the next
-// start finds it taken. Without Strict a crash takes nothing.
+// overflow buckets, also behind a reload, and for a power loss whose commits were synced. The
+// others are as above. A strict crash takes from a client what was reserved, min(C, tokens) at
+// most, and once: the next start finds it taken. If that one crashes before it has written the row
+// again, a row that reserves everything loses what was earned in between, too. If a reload made the
+// limit strict, everything is what a row from before then reserves. Without Strict a crash takes
+// nothing, except what a row reserves that was written when the limit was strict, what a strict one
+// takes if the store has no note yet that the limit isn't strict any more, and what a client had by
+// new numbers that weren't noted yet.
 //
 // An admin write that changes a refill counts from when its row was made. So after a crash right
-// behind it, the time that the store took has earned at the new refill.
+// behind it, the time that the store took has earned at the new refill. If a reload has changed the
+// numbers of the bucket's tier meanwhile, it has earned at the former ones until then, and the row
+// has what the reload has cut.
 //
 // # The simulation
 //
 // sim_test.go holds the Service to these bounds. It runs the Service itself on a clock and a store
 // of its own, one step at a time, with a crash, a failure, or another call before any access to a
-// bucket. Takers are interrupted there, too, and go on while others are at work. A seed determines
-// all that happens.
+// bucket. Takers are interrupted there, too, and go on while others are at work. Reloads are
+// prepared and applied there, also during a take, a batch, or an admin write. A seed determines all
+// that happens.
 //
 // Comments that begin with "//mutant:" mark places that mutant_test.go breaks, to see that the
 // simulation notices.

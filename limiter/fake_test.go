@@ -50,6 +50,7 @@ type fakeStore struct {
 	onWrite   func(Batch) error
 	onGet     func() error
 	doubtKeep bool // a write in doubt was applied
+	away      error
 }
 
 func newFakeStore() *fakeStore {
@@ -80,6 +81,9 @@ func (s *fakeStore) hook(onWrite func(Batch) error) {
 }
 
 func (s *fakeStore) Load(_ context.Context, namespace uint32, yield func(Record) error) error {
+	if s.away != nil {
+		return s.away
+	}
 	for _, r := range s.all() {
 		if r.Namespace != namespace {
 			continue
@@ -129,6 +133,9 @@ func (s *fakeStore) Write(_ context.Context, b Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes++
+	if s.away != nil {
+		return s.away
+	}
 	if err == nil || s.doubtKeep {
 		for _, n := range b.Namespaces {
 			s.spaces[n.ID] = n
@@ -177,7 +184,7 @@ func openOne(ctx context.Context, o oneOptions, s Store) (*one, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &one{service, service.limits[0]}, nil
+	return &one{service, service.Limits()[0]}, nil
 }
 
 func (f *one) Defaults() gcra.Settings { return f.Limit.Defaults() }
@@ -233,6 +240,8 @@ func (f *fixture) reopen(o oneOptions) {
 	require.NoError(f.t, err)
 	f.one = s
 }
+
+func (f *fixture) setStoreTimeout(d time.Duration) { f.present.Load().StoreTimeout = d }
 
 func (f *fixture) mustFlush() {
 	f.t.Helper()

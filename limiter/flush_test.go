@@ -220,14 +220,14 @@ func TestFlushThatIsHeldUpLosesNothing(t *testing.T) {
 		"no lock": func(f *fixture) error {
 			require.NoError(t, f.writing.lock(context.Background()))
 			defer f.writing.unlock()
-			f.Service.o.StoreTimeout = time.Nanosecond
-			defer func() { f.Service.o.StoreTimeout = time.Minute }()
+			f.setStoreTimeout(time.Nanosecond)
+			defer f.setStoreTimeout(time.Minute)
 			return f.flush(context.Background(), 0)
 		},
 		"a doubt that isn't settled": func(f *fixture) error {
 			f.store.onGet = func() error { return errors.New("away") }
 			defer func() { f.store.onGet = nil }()
-			f.doubt.Store(&doubtedWrite{f.Limit, keysOf("other"), func(Record, bool) {}})
+			f.doubt.Store(&doubtedWrite{f.table, keysOf("other"), func(Record, bool) {}})
 			return f.flush(context.Background(), 0)
 		},
 	} {

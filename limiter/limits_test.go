@@ -460,7 +460,7 @@ func TestOptionsOfLimitsAreChecked(t *testing.T) {
 // A record that this version can't serve stops the start.
 func TestAWindowIsRefused(t *testing.T) {
 	store := newFakeStore()
-	store.spaces[1] = Namespace{ID: 1, Limit: "a", Fingerprint: "ip"}
+	store.spaces[1] = Namespace{ID: 1, LimitName: "a", Fingerprint: "ip"}
 	store.rows["alice"] = Record{Key: Key{1, "alice"}, Kind: Window, Settings: settingsOf(1, time.Minute)}
 	_, err := Open(context.Background(), Options{Limits: []LimitOptions{limitNamed("a", "ip")}, StoreTimeout: time.Second}, store)
 	require.ErrorContains(t, err, `client "alice"`)
@@ -470,7 +470,7 @@ func TestAWindowIsRefused(t *testing.T) {
 // A debt is none under a limit that knows of none.
 func TestADebtIsForgiven(t *testing.T) {
 	store := newFakeStore()
-	store.spaces[1] = Namespace{ID: 1, Limit: "a", Fingerprint: "ip", Stopped: longAgo()}
+	store.spaces[1] = Namespace{ID: 1, LimitName: "a", Fingerprint: "ip", Stopped: longAgo()}
 	store.rows["alice"] = Record{Key: Key{1, "alice"}, Tokens: -5, Settings: settingsOf(10, time.Minute), At: dawn}
 	s, err := Open(context.Background(), Options{Limits: []LimitOptions{limitNamed("a", "ip")}, StoreTimeout: time.Second, Clock: &fakeClock{}}, store)
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 // The page is not a snapshot: traffic goes on meanwhile. A walk with After finds a bucket that is
 // there throughout exactly once.
 func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
-	limits := s.limits
+	limits := s.Limits()
 	if q.In != "" {
 		l, err := s.limit(q.In)
 		if err != nil {
@@ -79,7 +79,7 @@ type listed struct {
 	*table.Bucket
 }
 
-func (b listed) place() Place { return Place{b.ClientID(), b.limit.o.Name} }
+func (b listed) place() Place { return Place{b.ClientID(), b.limit.Name()} }
 
 // lastFirst is a heap with the last place on top, which an earlier one displaces.
 type lastFirst []listed

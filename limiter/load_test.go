@@ -143,16 +143,20 @@ func TestRestartWithChangedDefaults(t *testing.T) {
 	assert.Equal(t, o.Settings, f.store.all()["other"].Settings)
 }
 
-// A long time at the old settings fills the old capacity at most, however large the new one is.
+// A client has what it earned at the old settings, however large the new capacity is. One whose
+// bucket was full by then is like one without a bucket.
 func TestRestartWithALargerCapacity(t *testing.T) {
 	f := newFixture(t)
 	f.admitted("a", 5)
+	f.admitted("full", 5)
+	f.admitted("a", 3)
 	f.mustFlush()
-	f.clock.advance(1000 * time.Hour)
+	f.clock.advance(5 * time.Minute)
 	o := f.options()
 	o.Settings.Capacity = 1000
 	f.reopen(o)
-	assert.Equal(t, int64(10), f.tokens("a"))
+	assert.Equal(t, int64(7), f.tokens("a"))
+	assert.Equal(t, 1000, f.admitted("full", 1001))
 	f.mustFlush()
 	assert.Equal(t, o.Settings, f.store.all()["a"].Settings, "what the new settings changed is dirty")
 }
@@ -336,11 +340,38 @@ func TestALongLoadSaysHowFarItIs(t *testing.T) {
 	o := oneOptions{
 		Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 10, FlushInterval: time.Second, StoreTimeout: time.Minute, Logger: zerolog.New(&log),
 	}
-	_, err := openOne(context.Background(), o, again{newFakeStore(), 2*loadProgress + 1})
+	_, err := openOne(context.Background(), o, again{newFakeStore(), loadProgress + 1})
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-	require.Len(t, lines, 3)
+	require.Len(t, lines, 2)
 	assert.JSONEq(t, `{"level":"info","limit":"default","buckets":1000000,"message":"loading"}`, lines[0])
-	assert.JSONEq(t, `{"level":"info","limit":"default","buckets":2000000,"message":"loading"}`, lines[1])
-	assert.Contains(t, lines[2], `"buckets":2000001`)
+	assert.Contains(t, lines[1], `"buckets":1000001`)
+}
+
+// Former versions allowed settings that take longer to fill than any may now. A start goes on with
+// less of them, and stores that.
+func TestLoadOfWhatFillsTooSlowly(t *testing.T) {
+	f := newFixture(t)
+	f.admitted("slow", 1)
+	f.admitted("slower", 1)
+	f.mustFlush()
+	long := gcra.Settings{Capacity: 60 * 365, Refill: gcra.Refill{Amount: 1, Per: 24 * time.Hour}}
+	for name, tokens := range map[string]float64{"slow": 100, "slower": 60 * 365} {
+		r := f.store.rows[name]
+		r.Managed, r.Settings, r.Tokens = true, long, tokens
+		f.store.rows[name] = r
+	}
+	o := f.options()
+	var lines bytes.Buffer
+	o.Logger = zerolog.New(&lines)
+	f.reopen(o)
+	assert.Contains(t, lines.String(), `"buckets":2`)
+	assert.Contains(t, lines.String(), "take longer to fill than any may")
+	cut := long.Cut()
+	assert.Equal(t, int64(100), f.tokens("slow"), "it has what it had")
+	assert.Equal(t, cut.Capacity, f.tokens("slower"), "or what it can hold")
+	f.mustFlush()
+	for _, name := range []string{"slow", "slower"} {
+		assert.Equal(t, cut, f.store.all()[name].Settings)
+	}
 }

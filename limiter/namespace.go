@@ -6,54 +6,39 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 )
 
-// defaultHeir is the limit that gets the buckets of a store that knew of one limit only, where
-// nobody says which one does.
-const defaultHeir = "default"
-
-// assign gives each limit its namespace: the one that the store has of that name and fingerprint,
-// or a new one. It notes which namespaces are left without a limit. The caller holds the write
-// lock, if there is anybody else.
-func (s *Service) assign(ctx context.Context, known []Namespace) error {
-	if err := s.adopt(ctx, known); err != nil {
-		return err
+// assign gives a limit its namespace: the one that the store has of that name and fingerprint, or a
+// new one. The caller holds the write lock, if there is anybody else.
+func (s *Service) assign(l *Limit) {
+	l.toHide = nil
+	o := l.options()
+	plain, own := indexOf(s.left, o.Name, o.Plain), indexOf(s.left, o.Name, o.Fingerprint)
+	switch {
+	case o.Secret != nil && plain >= 0 && (own < 0 || s.left[plain].leftAfter(s.left[own])):
+		s.left = l.assignPlain(s.left, plain, own)
+	case own >= 0:
+		l.namespace = s.left[own]
+		s.left = slices.Delete(s.left, own, own+1)
+	default:
+		s.lastID++
+		l.namespace = Namespace{ID: s.lastID, LimitName: o.Name, Fingerprint: o.Fingerprint, Stopped: longAgo()}
 	}
-	last := uint32(0)
-	for _, n := range known {
-		last = max(last, n.ID)
-	}
-	for _, l := range s.limits {
-		l.toHide = nil
-		plain, own := indexOf(known, l.o.Name, l.o.Plain), indexOf(known, l.o.Name, l.o.Fingerprint)
-		switch {
-		case l.o.Secret != nil && plain >= 0 && (own < 0 || known[plain].leftAfter(known[own])):
-			known = l.assignPlain(known, plain, own)
-		case own >= 0:
-			l.namespace = known[own]
-			known = slices.Delete(known, own, own+1)
-		default:
-			last++
-			l.namespace = Namespace{ID: last, Limit: l.o.Name, Fingerprint: l.o.Fingerprint, Stopped: longAgo()}
-		}
-	}
-	s.left = known
-	s.order()
-	return nil
 }
 
-// order has rounds take the limits in the order of their namespaces, which is that of keys.
-func (s *Service) order() {
-	s.rounds.limits = slices.SortedFunc(slices.Values(s.limits), func(a, b *Limit) int {
-		return cmp.Compare(a.namespace.ID, b.namespace.ID)
-	})
+// inOrder are the limits that rounds flush, in the order of their namespaces, which is that of
+// keys.
+func (s *Service) inOrder() []*Limit {
+	loaded := slices.DeleteFunc(s.present.Load().all(), func(l *Limit) bool { return !l.loaded.Load() })
+	return slices.SortedFunc(slices.Values(loaded), byNamespace)
 }
+
+func byNamespace(a, b *Limit) int { return cmp.Compare(a.namespace.ID, b.namespace.ID) }
 
 func indexOf(known []Namespace, limit, fingerprint string) int {
-	return slices.IndexFunc(known, func(n Namespace) bool { return n.Limit == limit && n.Fingerprint == fingerprint })
+	return slices.IndexFunc(known, func(n Namespace) bool { return n.LimitName == limit && n.Fingerprint == fingerprint })
 }
 
 // adopt gives the buckets of a store that knew of one limit to that limit: to the one that was
@@ -61,53 +46,25 @@ func indexOf(known []Namespace, limit, fingerprint string) int {
 // except that it may have become secret at the same time. So those of a secret key are taken to be
 // plain: hashing them leaves hashes as they are.
 func (s *Service) adopt(ctx context.Context, known []Namespace) error {
-	i := slices.IndexFunc(known, func(n Namespace) bool { return n.Limit == "" })
+	i := slices.IndexFunc(known, func(n Namespace) bool { return n.LimitName == "" })
 	if i < 0 {
 		return nil
 	}
-	name, err := s.o.Heir()
+	present := s.present.Load()
+	name, err := present.Heir()
 	if errors.Is(err, ErrMigrateTo) && s.isEmpty(ctx, known[i].ID) {
-		name, err = s.limits[0].o.Name, nil
+		name, err = present.limits[0].Name(), nil
 	}
 	if err != nil {
 		return err
 	}
-	heir := s.named[name]
-	known[i].Limit, known[i].Fingerprint = heir.o.Name, heir.o.Fingerprint
-	if heir.o.Secret != nil {
-		known[i].Fingerprint = heir.o.Plain
+	heir := present.named[name]
+	known[i].LimitName, known[i].Fingerprint = heir.options().Name, heir.options().Fingerprint
+	if heir.options().Secret != nil {
+		known[i].Fingerprint = heir.options().Plain
 	}
-	s.o.Logger.Info().Str("limit", heir.o.Name).Msg("the store's buckets become this limit's")
+	s.logger.Info().Str("limit", heir.options().Name).Msg("the store's buckets become this limit's")
 	return nil
-}
-
-// Heir is the name of the limit that gets the buckets of a store that knew of one limit only. Its
-// error wraps ErrMigrateTo. A store that is told of it asks before it makes a new layout, which the
-// former version can't read.
-func (o *Options) Heir() (name string, err error) {
-	has := func(name string) bool {
-		return slices.ContainsFunc(o.Limits, func(l LimitOptions) bool { return l.Name == name })
-	}
-	switch {
-	case has(o.MigrateTo):
-		return o.MigrateTo, nil
-	case o.MigrateTo != "":
-		return "", fmt.Errorf("%w; there is no limit %q, want one of %s", ErrMigrateTo, o.MigrateTo, o.names())
-	case len(o.Limits) == 1:
-		return o.Limits[0].Name, nil
-	case has(defaultHeir):
-		return defaultHeir, nil
-	}
-	return "", fmt.Errorf("%w: one of %s", ErrMigrateTo, o.names())
-}
-
-func (o *Options) names() string {
-	names := make([]string, len(o.Limits))
-	for i, l := range o.Limits {
-		names[i] = l.Name
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
 }
 
 var errFound = errors.New("found")
@@ -122,22 +79,16 @@ func (n Namespace) leftAfter(other Namespace) bool {
 	return !other.Left.IsZero() && (n.Left.IsZero() || n.Left.After(other.Left))
 }
 
-// begun are the namespaces as they are to be while this Service is at work: each of its limits has
-// one, and has not stopped. Others are left.
-func (s *Service) begun() (all []Namespace) {
-	for _, l := range s.rounds.limits {
-		l.namespace.Stopped, l.namespace.Left = time.Time{}, time.Time{}
-		all = append(all, l.namespace)
-	}
+// noteLeft notes the namespaces that no limit has at a start.
+func (s *Service) noteLeft() {
 	for i := range s.left {
 		if n := &s.left[i]; n.Left.IsZero() {
 			n.Left = storedTime(s.clock.Wall())
-			all = append(all, *n)
-			s.o.Logger.Info().Str("limit", n.Limit).
+			s.noteLater(*n)
+			s.logger.Info().Str("limit", n.LimitName).
 				Msg("there is no such limit any more, or it has another key: its former buckets stay in the store for now")
 		}
 	}
-	return all
 }
 
 // Where the client_ids of a limit have become secret since its buckets were stored, the first round
@@ -154,19 +105,19 @@ func (l *Limit) assignPlain(known []Namespace, plain, own int) []Namespace {
 	if own >= 0 {
 		to = known[own]
 	}
-	to.Fingerprint = l.o.Fingerprint
+	to.Fingerprint = l.options().Fingerprint
 	l.toHide = &to
 	return slices.DeleteFunc(known, func(n Namespace) bool { return n.ID == l.namespace.ID || n.ID == to.ID })
 }
 
 // isHiding reports whether rows of any limit are to be rewritten.
 func (s *Service) isHiding() bool {
-	return slices.ContainsFunc(s.limits, func(l *Limit) bool { return l.toHide != nil })
+	return slices.ContainsFunc(s.present.Load().all(), func(l *Limit) bool { return l.toHide != nil })
 }
 
 // hide rewrites the rows of all limits whose client_ids have become secret.
 func (s *Service) hide(ctx context.Context) error {
-	for _, l := range s.limits {
+	for _, l := range s.present.Load().all() {
 		if l.toHide == nil {
 			continue
 		}
@@ -174,7 +125,6 @@ func (s *Service) hide(ctx context.Context) error {
 			return fmt.Errorf("limit %q: hash the client_ids that are stored: %w", l.Name(), err)
 		}
 	}
-	s.order()
 	return nil
 }
 
@@ -189,7 +139,10 @@ func (s *Service) hideLimit(ctx context.Context, l *Limit) error {
 	if err != nil {
 		return err
 	}
-	to.Stopped, to.Left = time.Time{}, time.Time{}
+	to.Stopped, to.Left, to.Strict = time.Time{}, time.Time{}, from.Strict
+	if from.ID != to.ID {
+		to.Renumbered = renumbered(to.Renumbered, from.Renumbered)
+	}
 	batch.Namespaces = slices.DeleteFunc(slices.Clone(s.unnoted), func(n Namespace) bool { return n.ID == from.ID || n.ID == to.ID })
 	batch.Namespaces = append(batch.Namespaces, to)
 	if from.ID != to.ID {
@@ -197,14 +150,14 @@ func (s *Service) hideLimit(ctx context.Context, l *Limit) error {
 		batch.Namespaces = append(batch.Namespaces, from)
 		s.left = append(s.left, from)
 	}
-	timeout := s.o.StoreTimeout * time.Duration(1+len(batch.Puts)/minFlushBatch)
+	timeout := s.options().StoreTimeout * time.Duration(1+len(batch.Puts)/minFlushBatch)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	if err := s.write(ctx, batch); err != nil {
 		return err
 	}
 	l.namespace, l.toHide = to, nil
-	s.o.Logger.Info().Str("limit", l.Name()).Int("buckets", len(batch.Puts)).
+	s.logger.Info().Str("limit", l.Name()).Int("buckets", len(batch.Puts)).
 		Msg("the store keeps client_ids of this limit as hashes from now on")
 	return nil
 }
@@ -213,12 +166,12 @@ func (s *Service) hideLimit(ctx context.Context, l *Limit) error {
 // client_ids.
 func (s *Service) hidden(ctx context.Context, l *Limit) (b Batch, err error) {
 	var n atomic.Int64
-	ctx, stop := whileItMoves(ctx, s.o.StoreTimeout, &n)
+	ctx, stop := whileItMoves(ctx, s.options().StoreTimeout, &n)
 	defer stop()
 	err = s.store.Load(ctx, l.namespace.ID, func(r Record) error {
 		n.Add(1)
 		was := r.Key
-		if r.Key = (Key{l.toHide.ID, l.o.Secret(r.ClientID)}); r.Key != was {
+		if r.Key = (Key{l.toHide.ID, l.options().Secret(r.ClientID)}); r.Key != was {
 			b.Deletes = append(b.Deletes, was)
 			b.Puts = append(b.Puts, r)
 		}
@@ -227,4 +180,19 @@ func (s *Service) hidden(ctx context.Context, l *Limit) (b Batch, err error) {
 	slices.SortFunc(b.Deletes, Key.Compare)
 	slices.SortFunc(b.Puts, func(a, b Record) int { return a.Key.Compare(b.Key) })
 	return b, err
+}
+
+// stopped is the limit's namespace once nobody takes from the limit, and all is stored.
+func (l *Limit) stopped() Namespace {
+	namespace := l.namespace
+	namespace.Stopped = longAgo()
+	now, wall := l.clock.Monotonic(), l.clock.Wall()
+	//mutant:false who-has-no-row-starts-full-after-a-stop-that-follows-a-crash
+	if untilFull := l.table.EmptyUntil() - now; untilFull > 0 {
+		namespace.Stopped = storedTime(wall.Add(time.Duration(untilFull)))
+		is := l.options().Settings // which that is counted under
+		at := span{wall, wall}.renumbered("", is, is)
+		namespace.Renumbered = renumbered(namespace.Renumbered, []Renumbered{at})
+	}
+	return namespace
 }

@@ -59,6 +59,49 @@ func TestOverflowKeepsTheBound(t *testing.T) {
 	})
 }
 
+// A Decision reports whether the client shares its bucket, by one limit and by several.
+func TestDecisionsTellOfSharedBuckets(t *testing.T) {
+	f := newFixture(t)
+	o := f.options()
+	o.MaxBuckets = 1
+	f.reopen(o)
+	assert.False(t, f.Take("known").Shared)
+	assert.True(t, f.Take("unknown").Shared)
+	assert.False(t, f.Take("known").Shared)
+	for clientID, shared := range map[string]bool{"known": false, "unknown": true} {
+		uses := []Use{{Limit: f.Limit, ClientID: clientID, Cost: 1}, {Limit: f.Limit, ClientID: "known", Cost: 1}}
+		require.True(t, Take(uses))
+		assert.Equal(t, []bool{shared, false}, []bool{uses[0].Decision.Shared, uses[1].Decision.Shared}, clientID)
+	}
+}
+
+// Near is less than a fifth of the bucket, at any capacity, and only after a take that was allowed.
+func TestNear(t *testing.T) {
+	f := func(capacity, remaining int64, want bool) {
+		t.Helper()
+		settings := gcra.Settings{Capacity: capacity, Refill: gcra.Refill{Amount: 1_000_000, Per: time.Second}}
+		b := bucketAt(settings, 0)
+		taken := b.Take("client", capacity-remaining, 0)
+		d := decisionOf(&taken, 1, 0)
+		assert.Equal(t, remaining, d.Remaining)
+		assert.Equal(t, want, d.Near)
+		taken = b.Take("client", remaining+1, 0)
+		d = decisionOf(&taken, remaining+1, 0)
+		assert.False(t, d.Allowed)
+		assert.Equal(t, remaining, d.Remaining)
+		assert.False(t, d.Near)
+	}
+	f(10, 2, false)
+	f(10, 1, true)
+	f(4, 1, false)
+	f(4, 0, true)
+	f(2, 1, false)
+	f(1, 0, true)
+	f(11, 2, true)
+	f(1_000_000_000_000, 200_000_000_000, false)
+	f(1_000_000_000_000, 199_999_999_999, true)
+}
+
 // Overflow buckets are stored nowhere.
 func TestAStartForgetsOverflow(t *testing.T) {
 	f := func(strict, stop bool, want int) {

@@ -11,30 +11,33 @@ type plan struct {
 	stored int64      // the arrival time of what goes to the store
 }
 
-// content is the credit of the new bucket if the old one held was.
-func (p plan) content(was gcra.Holding) int64 {
+// content is the credit of the new bucket, under its rate, if the old one held was.
+func (p plan) content(is *gcra.Rate, was gcra.Holding) int64 {
 	switch {
 	case p.tokens != nil:
-		return *p.tokens * p.rate.Interval
+		return min(*p.tokens, is.Capacity) * is.Interval
 	case p.from == nil && was.Rate == nil:
-		return p.rate.Span
+		return is.Span
 	case p.from == nil:
 		// The client came while the store was writing. Its new bucket lacks what it has spent.
-		return p.rate.Span - was.Rate.Convert(was.Rate.Span-was.Credit, p.rate)
+		return max(0, is.Span-was.Rate.Convert(was.Rate.Span-was.Credit, is))
 	case was.Rate == nil:
 		// The bucket became full, and was reaped, since the plan was made.
-		return p.from.Convert(p.from.Span, p.rate)
+		return p.from.Convert(p.from.Span, is)
 	}
-	return was.Rate.Convert(was.Credit, p.rate)
+	return was.Rate.Convert(was.Credit, is)
 }
 
 // arrival is the arrival time of the new bucket if the old one held was. Requested tokens count
 // from the moment that is in the store.
-func (p plan) arrival(was gcra.Holding) int64 {
+//
+// If the bucket's tier has had other numbers since, they count from when the bucket is written. So
+// what was earned in between is lost.
+func (p plan) arrival(is *gcra.Rate, was gcra.Holding) int64 {
 	at := was.At
-	if p.tokens != nil {
+	if p.tokens != nil && is == p.rate {
 		at = p.at
 	}
 	//mutant:less an-admin-write-gives-back-what-was-spent
-	return p.rate.TAT(p.content(was), at)
+	return is.TAT(p.content(is, was), at)
 }

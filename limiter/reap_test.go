@@ -15,12 +15,12 @@ import (
 func TestLateLoadWhileTheReaperReaps(t *testing.T) {
 	f := newFixture(t)
 	f.clock.advance(time.Hour)
-	f.store.spaces[1] = Namespace{ID: 1, Limit: "default", Stopped: f.clock.Wall().Add(5 * time.Minute)}
+	f.store.spaces[1] = Namespace{ID: 1, LimitName: "default", Stopped: f.clock.Wall().Add(5 * time.Minute)}
 	o := f.options()
 	o.LoadLater, o.MaxBuckets = true, 1
 	f.reopen(o)
 	c := f.table.Claim("full")
-	c.Replace(f.table.Defaults(), 0, 0, func(gcra.Holding) int64 { return 0 })
+	c.Replace(f.table.Defaults(), 0, 0, func(*gcra.Rate, gcra.Holding) int64 { return 0 })
 	c.Release()
 	const takes = 1000
 	var others sync.WaitGroup

@@ -30,7 +30,8 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 	defer s.rounds.since.Store(table.Never)
 	// Client_ids that stayed here would keep their slabs in memory.
 	defer func() { clear(s.rounds.puts[:cap(s.rounds.puts)]) }()
-	dirty := takeDirty(s.rounds.limits)
+	renewed := s.renewed()
+	dirty := takeDirty(s.inOrder())
 	for g := dirty.next(s.rounds.batch); len(g) > 0; {
 		if err := ctx.Err(); err != nil {
 			g.putBack(since)
@@ -49,6 +50,10 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 			return err
 		}
 	}
+	if err := s.noteReload(ctx, renewed); err != nil {
+		s.rounds.failed.Add(1)
+		return err
+	}
 	s.rounds.batch = min(flushBatch, 2*s.rounds.batch)
 	s.rounds.lastDone.Store(s.clock.Wall().UnixMicro())
 	s.rounds.done.Add(1)
@@ -57,6 +62,9 @@ func (s *Service) flush(ctx context.Context, horizon time.Duration) error {
 
 // flushLast leaves nothing dirty, and then notes the stop.
 func (s *Service) flushLast(ctx context.Context) error {
+	for _, l := range s.present.Load().all() {
+		l.table.Renew(nil)
+	}
 	if err := s.flush(ctx, 0); err != nil {
 		return err
 	}
@@ -66,22 +74,15 @@ func (s *Service) flushLast(ctx context.Context) error {
 // noteStop notes that this is an orderly stop, and from when on clients without a record have a
 // full bucket, where that isn't so yet.
 func (s *Service) noteStop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.options().StoreTimeout)
 	defer cancel()
 	if err := s.lockSettled(ctx); err != nil {
 		return err
 	}
 	defer s.writing.unlock()
 	var stopped []Namespace
-	for _, l := range s.rounds.limits {
-		namespace := l.namespace
-		namespace.Stopped = longAgo()
-		now, wall := s.clock.Monotonic(), s.clock.Wall()
-		//mutant:false who-has-no-row-starts-full-after-a-stop-that-follows-a-crash
-		if untilFull := l.table.EmptyUntil() - now; untilFull > 0 {
-			namespace.Stopped = storedTime(wall.Add(time.Duration(untilFull)))
-		}
-		stopped = append(stopped, namespace)
+	for _, l := range s.inOrder() {
+		stopped = append(stopped, l.stopped())
 	}
 	return s.note(ctx, append(stopped, s.left...))
 }
@@ -90,7 +91,7 @@ func (s *Service) noteStop(ctx context.Context) error {
 // none.
 func (s *Service) dirtySince() int64 {
 	since := int64(table.Never)
-	for _, l := range s.limits {
+	for _, l := range s.present.Load().all() {
 		since = min(since, l.table.Stats().DirtySince)
 	}
 	return since
@@ -103,7 +104,7 @@ func (s *Service) ready(ctx context.Context) error {
 	if err := s.loadIfLate(ctx); err != nil || s.doubt.Load() == nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StoreTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options().StoreTimeout)
 	defer cancel()
 	if err := s.lockSettled(ctx); err != nil {
 		return err
@@ -117,7 +118,7 @@ func (s *Service) ready(ctx context.Context) error {
 func (s *Service) flushGroup(
 	ctx context.Context, g group, since int64, horizon time.Duration,
 ) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StoreTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options().StoreTimeout)
 	defer cancel()
 	if err := s.lockSettled(ctx); err != nil {
 		g.putBack(since)

@@ -3,7 +3,10 @@ package limiter
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -22,17 +25,38 @@ const maxRetry = 15 * time.Second
 
 // Run flushes and reaps until ctx ends. It leaves the last flush to Close.
 func (s *Service) Run(ctx context.Context) {
-	reaped := make(chan struct{})
-	go func() {
-		defer close(reaped)
-		s.reapLoop(ctx)
-	}()
+	var others sync.WaitGroup
+	others.Go(func() { s.reapLoop(ctx) })
+	others.Go(func() { s.renewLoop(ctx) })
 	s.flushLoop(ctx)
-	<-reaped
+	others.Wait()
+}
+
+// renewPause is the time between two parts of a table that follow a reload's numbers, so that
+// takers don't wait for a processor.
+const renewPause = time.Millisecond
+
+// renewLoop has the buckets that nobody takes from follow the numbers of a reload.
+func (s *Service) renewLoop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.renew:
+		}
+		for _, l := range s.present.Load().all() {
+			l.table.Renew(func() {
+				select {
+				case <-ctx.Done():
+				case <-time.After(renewPause):
+				}
+			})
+		}
+	}
 }
 
 func (s *Service) flushLoop(ctx context.Context) {
-	timer := time.NewTimer(s.o.FlushInterval)
+	timer := time.NewTimer(s.options().FlushInterval)
 	defer timer.Stop()
 	failures := 0
 	for wake := s.wake; ; {
@@ -41,12 +65,18 @@ func (s *Service) flushLoop(ctx context.Context) {
 			return
 		case <-wake:
 			wake = nil // Once, or further wake-ups would put the round off.
-			timer.Reset(s.o.FlushInterval / earlyFlush)
+			timer.Reset(s.options().FlushInterval / earlyFlush)
+			continue
+		case <-s.retimed:
+			if failures == 0 { // Else the pause is for the store's sake.
+				wake = s.wake
+				timer.Reset(s.options().FlushInterval)
+			}
 			continue
 		case <-timer.C:
 		}
 		start := s.clock.Monotonic()
-		if s.flush(ctx, s.o.FlushInterval) != nil {
+		if s.flush(ctx, s.options().FlushInterval) != nil {
 			failures++
 			wake = nil // A store that is down keeps its pause.
 		} else {
@@ -55,7 +85,7 @@ func (s *Service) flushLoop(ctx context.Context) {
 			s.sweep(ctx)
 		}
 		took := time.Duration(s.clock.Monotonic() - start)
-		if took > s.o.FlushInterval {
+		if took > s.options().FlushInterval {
 			s.rounds.overrun.Add(1)
 		}
 		timer.Reset(s.untilNext(took, failures))
@@ -66,26 +96,31 @@ func (s *Service) flushLoop(ctx context.Context) {
 // doubles that, up to maxRetry, and subtracts up to half at random, so that replicas don't come
 // back to a database all at once.
 func (s *Service) untilNext(took time.Duration, failures int) time.Duration {
-	wait := max(0, s.o.FlushInterval-took)
+	wait := max(0, s.options().FlushInterval-took)
 	if failures == 0 {
 		return wait
 	}
-	backoff := min(maxRetry, s.o.FlushInterval<<min(failures-1, 10))
+	backoff := min(maxRetry, s.options().FlushInterval<<min(failures-1, 10))
 	return max(wait, backoff/2+rand.N(backoff/2+1))
 }
 
 func (s *Service) reapLoop(ctx context.Context) {
 	ticker := time.NewTicker(reapPass / table.Shards)
 	defer ticker.Stop()
-	logs := make([]overflowLog, len(s.limits))
+	logs := map[*Limit]*overflowLog{}
 	for i := 0; ; i++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		for n, l := range s.limits {
-			logs[n].look(l)
+		limits := s.present.Load().all()
+		maps.DeleteFunc(logs, func(l *Limit, _ *overflowLog) bool { return !slices.Contains(limits, l) })
+		for _, l := range limits {
+			if logs[l] == nil {
+				logs[l] = &overflowLog{}
+			}
+			logs[l].look(l)
 			l.table.Reap(i%table.Shards, s.clock.Monotonic())
 		}
 	}
@@ -137,7 +172,7 @@ type overflowLog struct {
 // look logs once that max_buckets are reached and clients share buckets, and once that there is
 // room again: a tenth of it, since a table at its brim would fill the log.
 func (o *overflowLog) look(l *Limit) {
-	stats, most := l.table.Stats(), l.o.MaxBuckets
+	stats, most := l.table.Stats(), l.options().MaxBuckets
 	began := stats.OverflowTakes > o.takes
 	o.takes = stats.OverflowTakes
 	say := func(e *zerolog.Event) *zerolog.Event {
@@ -146,11 +181,11 @@ func (o *overflowLog) look(l *Limit) {
 	switch {
 	case !o.logged && began:
 		o.logged = true
-		say(l.service.o.Logger.Warn()).Msg("max_buckets are reached: clients without a bucket share " +
+		say(l.service.logger.Warn()).Msg("max_buckets are reached: clients without a bucket share " +
 			"some from now on; raise it if they are no flood")
 	case o.logged && !began && stats.Buckets < most-most/10:
 		o.logged = false
-		say(l.service.o.Logger.Info()).Int64("buckets", stats.Buckets).
+		say(l.service.logger.Info()).Int64("buckets", stats.Buckets).
 			Msg("there is room for new buckets again")
 	}
 }

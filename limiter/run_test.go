@@ -45,6 +45,37 @@ func TestRunFlushesEveryInterval(t *testing.T) {
 	})
 }
 
+// Another interval counts at once, though a round was about to begin by the former one.
+func TestRunFlushesByANewInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, stop := real(t, store)
+		defer stop()
+		reload := func(interval time.Duration) {
+			o := *s.Service.options()
+			o.FlushInterval = interval
+			r, err := s.Prepare(t.Context(), o)
+			require.NoError(t, err)
+			r.Apply()
+		}
+		flushes := func(in time.Duration) int64 {
+			before := s.Stats().Flushes
+			time.Sleep(in)
+			synctest.Wait()
+			return s.Stats().Flushes - before
+		}
+		reload(time.Hour)
+		s.flushEarly()
+		synctest.Wait()
+		s.flushEarly()
+		reload(100 * time.Millisecond)
+		assert.GreaterOrEqual(t, flushes(time.Second), int64(9))
+		reload(time.Hour)
+		flushes(time.Hour / earlyFlush) // The round that the reload asked for.
+		assert.Zero(t, flushes(30*time.Minute))
+	})
+}
+
 func TestRunReapsWhatIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()

@@ -44,8 +44,8 @@ func openEvery(t testing.TB, flush time.Duration, clock Clock, store Store, all 
 
 // usesOf are one of each limit, by the same client.
 func usesOf(s *Service, clientID string, costs ...int64) []Use {
-	uses := make([]Use, len(s.limits))
-	for i, l := range s.limits {
+	uses := make([]Use, len(s.Limits()))
+	for i, l := range s.Limits() {
 		uses[i] = Use{Limit: l, ClientID: clientID, Cost: costs[i]}
 	}
 	return uses
@@ -53,7 +53,7 @@ func usesOf(s *Service, clientID string, costs ...int64) []Use {
 
 // remaining are the whole tokens under each limit.
 func remaining(s *Service, clientID string) (all []int64) {
-	for _, l := range s.limits {
+	for _, l := range s.Limits() {
 		all = append(all, l.Take(clientID, 0).Remaining)
 	}
 	return all
@@ -79,7 +79,7 @@ func TestSeveralAreTakenOrNone(t *testing.T) {
 // A refusal makes no bucket, under any of the limits.
 func TestARefusalMakesNoBucket(t *testing.T) {
 	s := openSeveral(t, &fakeClock{}, newFakeStore(), settingsOf(10, time.Minute), settingsOf(1, time.Minute))
-	require.True(t, s.limits[1].Take("alice", 1).Allowed)
+	require.True(t, s.Limits()[1].Take("alice", 1).Allowed)
 	before := s.Stats()
 	require.False(t, Take(usesOf(s, "alice", 1, 1)))
 	require.Equal(t, before, s.Stats())
@@ -192,7 +192,7 @@ func TestSeveralKeepTheLawOnAllProcessors(t *testing.T) {
 			order := dice.Perm(len(settings))[:1+dice.IntN(len(settings))]
 			uses := make([]Use, len(order))
 			for i, n := range order {
-				uses[i] = Use{Limit: s.limits[n], ClientID: fmt.Sprint("client-", client), Cost: dice.Int64N(4)}
+				uses[i] = Use{Limit: s.Limits()[n], ClientID: fmt.Sprint("client-", client), Cost: dice.Int64N(4)}
 			}
 			began[n].Store(clock.now.Load())
 			now := clock.Monotonic()
@@ -227,7 +227,7 @@ func TestSeveralKeepTheLawOnAllProcessors(t *testing.T) {
 			for i := range began {
 				past = min(past, began[i].Load())
 			}
-			for _, l := range s.limits {
+			for _, l := range s.Limits() {
 				l.table.Reap(shard%table.Shards, min(past, clock.Monotonic()))
 			}
 			runtime.Gosched()
@@ -343,7 +343,7 @@ func TestALostRaceGivesBack(t *testing.T) {
 		u.Limit.table.Look(&u.seen, 0)
 		require.Equal(t, table.Allowed, u.seen.Outcome)
 	}
-	require.True(t, s.limits[1].Take("alice", 1).Allowed)
+	require.True(t, s.Limits()[1].Take("alice", 1).Allowed)
 	require.False(t, spend(uses, 0))
 	require.Equal(t, []int64{10, 0, 10}, remaining(s, "alice"))
 	for i := range uses {
@@ -384,8 +384,8 @@ func BenchmarkTakeSeveral(b *testing.B) {
 }
 
 func benchmarkTakeSeveral(b *testing.B, clients int) {
-	lone := openEvery(b, time.Hour, nil, newFakeStore(), plenty()).limits[0]
-	three := openEvery(b, time.Hour, nil, newFakeStore(), plenty(), plenty(), plenty()).limits
+	lone := openEvery(b, time.Hour, nil, newFakeStore(), plenty()).Limits()[0]
+	three := openEvery(b, time.Hour, nil, newFakeStore(), plenty(), plenty(), plenty()).Limits()
 	takes := [...]func(clientID string){
 		func(clientID string) { lone.Take(clientID, 1) },
 		func(clientID string) {

@@ -5,7 +5,14 @@ package limiter
 // waits reports whether a taker would wait for the lock of the client's page.
 func (w *simWorld) waits(c *simClient) bool {
 	_, inTransit := w.peek(c)
-	return inTransit
+	return inTransit || !w.claimable(c) && w.isToFollow(c)
+}
+
+// isToFollow reports whether a taker would lock the client's page to have its bucket follow other
+// numbers.
+func (w *simWorld) isToFollow(c *simClient) (has bool) {
+	w.quietly(func() { has = w.table(c).IsOfFormer(c.id) })
+	return has
 }
 
 // claimable reports whether nobody has the client's page locked. Pages may be added to its shard

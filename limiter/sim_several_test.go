@@ -42,17 +42,17 @@ func (w *simWorld) giveBack(u *simUse, op *simOp, amount int64) {
 	c := u.client
 	switch {
 	case !u.took || u.gave > 0:
-		w.fail("%q was given back what it had not spent", c.id)
+		w.fail("%q was given back what it had not spent", c)
 	case u.changes != c.changes:
-		w.fail("%q was given tokens back although its bucket is another one", c.id)
+		w.fail("%q was given tokens back although its bucket is another one", c)
 	case amount > min(u.price, u.tat-op.now):
-		w.fail("%q was given back more than it lacked", c.id)
+		w.fail("%q was given back more than it lacked", c)
 	}
 	u.gave = amount
 	c.tat -= amount
 	c.given += amount
-	c.told += u.price / c.is.Interval // No crash gives it back again.
-	w.note("given back", c.id)
+	delete(c.untold, op) // No crash gives it back again.
+	w.note("given back", c)
 }
 
 // takeSeveral is a take from all limits by the client that has a bucket under each.
@@ -60,12 +60,12 @@ func (w *simWorld) takeSeveral() {
 	op := &simOp{taker: &simTaker{}}
 	uses := make([]Use, 0, simLimits)
 	for _, c := range w.clients[:simLimits] {
-		if !w.claimable(c) {
+		if w.limits[c.limit].gone || !w.claimable(c) {
 			return // Giving back might wait for whoever is interrupted.
 		}
 		u := &simUse{client: c, cost: w.cost(c)}
 		op.uses = append(op.uses, u)
-		uses = append(uses, Use{Limit: w.s.limits[c.limit], ClientID: c.id, Cost: u.cost})
+		uses = append(uses, Use{Limit: w.limits[c.limit].Limit, ClientID: c.id, Cost: u.cost})
 	}
 	before, takes := w.others(), w.count["take"]+w.count["several"]
 	w.during(op, func() {
@@ -74,7 +74,7 @@ func (w *simWorld) takeSeveral() {
 		idle := alone && takes == w.count["take"]+w.count["several"]
 		for _, u := range op.uses {
 			if !allowed && idle && u.took {
-				w.fail("%q was taken from although another limit refuses", u.client.id)
+				w.fail("%q was taken from although another limit refuses", u.client)
 			}
 			w.tookOne(op, u, allowed, alone)
 		}
@@ -88,7 +88,7 @@ func (w *simWorld) takeSeveral() {
 
 // others counts what may kill or move a bucket, or give back, while a taker is at work.
 func (w *simWorld) others() (n int) {
-	for _, what := range []string{"put", "delete", "flush", "flush that failed", "reap", "grow", "stored", "several refused"} {
+	for _, what := range []string{"put", "delete", "flush", "flush that failed", "reap", "grow", "stored", "several refused", "prepared", "reload", "reload that failed", "discard", "renew"} {
 		n += w.count[what]
 	}
 	return n
@@ -98,20 +98,18 @@ func (w *simWorld) others() (n int) {
 // most.
 func (w *simWorld) tookOne(op *simOp, u *simUse, allowed, alone bool) {
 	c := u.client
-	price := c.price(u.cost)
+	defer delete(c.untold, op)
 	switch {
 	case allowed && !w.stepped:
 		op.cost = u.cost
 		seen, _ := w.peek(c)
 		w.observeSpent(c, op, seen)
-		c.told += price / c.is.Interval
 	case allowed && !u.took:
-		w.fail("several were allowed, and nothing was taken from %q", c.id)
+		w.fail("several were allowed, and nothing was taken from %q", c)
 	case allowed:
-		c.told += price / c.is.Interval
 	case !u.took:
 		w.looked(c)
 	case alone && (u.gave == 0 && u.tat > op.now || u.gave > 0 && u.gave < min(u.price, u.tat-op.now)):
-		w.fail("several were refused, and %q got %d of %d back", c.id, u.gave, u.price)
+		w.fail("several were refused, and %q got %d of %d back", c, u.gave, u.price)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // simStore is a store that a power failure can't harm. It fails in every way that limiter.Store
@@ -15,42 +17,54 @@ type simStore struct {
 	w      *simWorld
 	rows   map[Key]simRow
 	spaces map[uint32]simSpace
-	late   []simBatch // in doubt, and still on their way
+	loaded map[uint32]simSpace // as they were when their rows were last loaded
+	late   []simBatch          // in doubt, and still on their way
 	away   bool
+	// remembered are those of limits that a reload was to bring back, as they were before it. If
+	// it isn't applied, the process goes on from them, whatever was noted meanwhile.
+	remembered map[uint32]simSpace
 }
 
 // simRow is a row, with the wall clock's error when it was counted, and the least and the greatest
 // error then and at the starts that have read it since.
 type simRow struct {
 	Record
-	skew        int64
+	wall        simWall
 	least, most int64
 	wasRead     bool
+	started     *simAccount // what a start made of it; nil: none has read it
+}
+
+// simAccount is credit that was counted at a moment, true time.
+type simAccount struct {
+	rate   *gcra.Rate
+	credit int64
+	at     int64
 }
 
 // at is when the row's tokens were counted, true time.
-func (r simRow) at() int64 { return int64(r.At.Sub(simDawn)) - r.skew }
+func (r simRow) at() int64 { return int64(r.At.Sub(simDawn)) - r.wall.skew }
 
-// simSpace is a namespace, with the wall clock's error at the last stop.
+// simSpace is a namespace, with the wall clock at the last stop.
 type simSpace struct {
 	Namespace
-	skew int64
+	wall simWall
 }
 
 // stoppedInOrder reports whether the last writer has said that it stops.
 func (s *simStore) stoppedInOrder() bool {
-	for _, n := range s.spaces {
-		if n.Stopped.IsZero() {
+	for id, n := range s.spaces {
+		if n.Stopped.IsZero() && !s.w.limits[id-1].gone {
 			return false
 		}
 	}
 	return true
 }
 
-// simBatch is a batch, with the wall clock's error when it was made.
+// simBatch is a batch, with the wall clock when it was made.
 type simBatch struct {
 	Batch
-	skew int64
+	wall simWall
 }
 
 var errSimAway = errors.New("away")
@@ -78,11 +92,11 @@ func (s *simStore) settle(arrives bool) {
 func (s *simStore) apply(b simBatch) {
 	s.w.note("stored", b.ids(), "deleted", b.Deletes)
 	for _, n := range b.Namespaces {
-		skew := s.spaces[n.ID].skew
-		if !n.Stopped.IsZero() {
-			skew = b.skew
+		wall := s.spaces[n.ID].wall
+		if !n.Stopped.IsZero() && !n.Stopped.Equal(s.spaces[n.ID].Stopped) {
+			wall = b.wall
 		}
-		s.spaces[n.ID] = simSpace{n, skew}
+		s.spaces[n.ID] = simSpace{n, wall}
 	}
 	for _, r := range b.Puts {
 		s.rows[r.Key] = b.row(r)
@@ -96,6 +110,7 @@ func (s *simStore) Load(_ context.Context, namespace uint32, yield func(Record) 
 	if err := s.arrive(); err != nil {
 		return err
 	}
+	s.loaded[namespace] = s.known(namespace)
 	for _, key := range slices.SortedFunc(maps.Keys(s.rows), Key.Compare) {
 		if key.Namespace != namespace {
 			continue
@@ -106,6 +121,23 @@ func (s *simStore) Load(_ context.Context, namespace uint32, yield func(Record) 
 		}
 	}
 	return nil
+}
+
+// known is a namespace as the process knows it.
+func (s *simStore) known(namespace uint32) simSpace {
+	if was, ok := s.remembered[namespace]; ok {
+		return was
+	}
+	return s.spaces[namespace]
+}
+
+// remember keeps the namespaces of limits that there were not and that a reload is to bring.
+func (s *simStore) remember(were, are [simLimits]bool) {
+	for i, gone := range were {
+		if id := uint32(i + 1); gone && !are[i] {
+			s.remembered[id] = s.known(id)
+		}
+	}
 }
 
 func (s *simStore) Get(_ context.Context, key Key) (Record, bool, error) {
@@ -129,13 +161,21 @@ func (s *simStore) Namespaces(context.Context) (all []Namespace, err error) {
 func (s *simStore) Write(_ context.Context, batch Batch) error {
 	batch.Puts, batch.Deletes = slices.Clone(batch.Puts), slices.Clone(batch.Deletes)
 	batch.Namespaces = slices.Clone(batch.Namespaces)
-	b := simBatch{batch, s.w.skew}
-	s.w.writes()
+	b := simBatch{batch, s.w.wall}
+	if n := len(s.w.stack); n > 0 {
+		b.wall = s.w.stack[n-1].wall
+	}
+	for _, n := range b.Namespaces {
+		l := &s.w.limits[n.ID-1]
+		l.letting = l.letting || l.gone && !n.Left.IsZero()
+	}
+	s.w.writes(batch)
 	if err := s.arrive(); err != nil {
 		return err
 	}
 	odds := 30
-	if len(b.Puts)+len(b.Deletes) == 1 {
+	isLeaving := slices.ContainsFunc(b.Namespaces, func(n Namespace) bool { return s.w.limits[n.ID-1].letting })
+	if len(b.Puts)+len(b.Deletes) == 1 || isLeaving {
 		odds = 12
 	}
 	switch s.w.dice.IntN(odds) {
@@ -159,11 +199,11 @@ func (s *simStore) Write(_ context.Context, batch Batch) error {
 
 func (s *simStore) Close() error { return nil }
 
-// read notes that a process has started from this row.
-func (s *simStore) read(key Key) {
+// read notes that a process has started from this row, and what it has made of it.
+func (s *simStore) read(key Key, started simAccount, skew int64) {
 	if row, ok := s.rows[key]; ok {
-		row.wasRead = true
-		row.least, row.most = min(row.least, s.w.skew), max(row.most, s.w.skew)
+		row.wasRead, row.started = true, &started
+		row.least, row.most = min(row.least, skew), max(row.most, skew)
 		s.rows[key] = row
 	}
 }
@@ -173,12 +213,12 @@ func (s *simStore) skewOf(key Key) (least, most int64) {
 	if row, ok := s.rows[key]; ok {
 		return row.least, row.most
 	}
-	skew := s.spaces[key.Namespace].skew
+	skew := s.spaces[key.Namespace].wall.skew
 	return skew, skew
 }
 
 func (b simBatch) row(r Record) simRow {
-	return simRow{Record: r, skew: b.skew, least: b.skew, most: b.skew}
+	return simRow{Record: r, wall: b.wall, least: b.wall.skew, most: b.wall.skew}
 }
 
 // rowsOf are those that the client has, or may have in a moment.

@@ -2,20 +2,16 @@
 
 package limiter
 
-import (
-	"iter"
-
-	"gopher-equalizer/limiter/table"
-)
+import "iter"
 
 // What comes between two steps of an operation ends before it goes on, except takers. Some of them
 // are interrupted, and go on during an operation that began after them. They hold no lock then.
 
 // simTaker is a taker under way.
 type simTaker struct {
-	at        *table.Bucket // whose word it is about to access
 	steps     int
 	interrupt func() // nil: it comes at the wrong moment for that
+	waits     bool   // for the lock of its page
 }
 
 // simLate is a taker that was interrupted.
@@ -46,7 +42,7 @@ func (w *simWorld) takes(c *simClient) {
 func (w *simWorld) take(c *simClient) {
 	op := &simOp{client: c, taker: &simTaker{}, cost: w.cost(c)}
 	w.during(op, func() {
-		w.took(c, w.s.limits[c.limit].Take(c.id, op.cost))
+		w.took(c, w.limits[c.limit].Take(c.id, op.cost))
 	})
 }
 
@@ -71,7 +67,7 @@ func (w *simWorld) takeLate(c *simClient) {
 			op.changes = -1 // a flush that isn't over may have raised the limit
 			w.stack = append(w.stack, op)
 		}
-		w.during(op, func() { w.took(c, w.s.limits[c.limit].Take(c.id, op.cost)) })
+		w.during(op, func() { w.took(c, w.limits[c.limit].Take(c.id, op.cost)) })
 	})
 	w.resume(late)
 }
@@ -86,7 +82,7 @@ func (w *simWorld) interrupts() bool {
 		return false
 	}
 	if op.taker.steps++; op.taker.steps > mostSteps {
-		w.fail("a taker of %q waits for somebody who was interrupted", op.client.id)
+		w.fail("a taker of %q waits for somebody who was interrupted", op.client)
 	}
 	if op.taker.interrupt == nil || w.dice.IntN(3) > 0 || !w.claimable(op.client) { // it may have locked the page itself
 		return false
@@ -102,24 +98,30 @@ func (w *simWorld) resume(late *simLate) {
 	}
 }
 
-// goOn lets one late taker go on, unless it would wait. One whose bucket is dead by now needs the
-// page's lock.
+// goOn lets one late taker go on, unless it still waits.
 func (w *simWorld) goOn() {
 	if len(w.late) == 0 {
 		return
 	}
 	i := w.dice.IntN(len(w.late))
 	late := w.late[i]
-	if !w.claimable(late.client) && (w.waits(late.client) || w.isDead(late.at)) {
+	if late.waits && !w.claimable(late.client) {
 		return
 	}
+	late.waits = false
 	w.late = append(w.late[:i:i], w.late[i+1:]...)
 	w.resume(late)
 }
 
-func (w *simWorld) isDead(b *table.Bucket) (is bool) {
-	w.quietly(func() { is = b.Dead() })
-	return is
+// Wait implements table.Simulator. A taker may find its bucket dead, or under other numbers, and
+// need a page that whoever it interrupted has locked.
+func (w *simWorld) Wait() {
+	op := w.stack[len(w.stack)-1]
+	if op.taker == nil || op.taker.interrupt == nil {
+		w.fail("somebody waits for a page that another one has locked, who was interrupted")
+	}
+	op.taker.waits = true
+	op.taker.interrupt()
 }
 
 // waitForLate lets all late takers end.

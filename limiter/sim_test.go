@@ -44,6 +44,30 @@ func TestSimulation(t *testing.T) { simulate(t, simSteps, false) }
 
 func TestSteppedSimulation(t *testing.T) { simulate(t, simSteppedSteps, true) }
 
+// Worlds in which the simulation once found something still end well.
+func TestWorldsOfOldFindings(t *testing.T) {
+	for _, world := range []struct {
+		seed    uint64
+		stepped bool
+		about   string
+	}{
+		{2000305, false, "a limit returns after a reload that was to bring it back was discarded"},
+		{2001118, true, "a tier's numbers change while an operator's write is on its way"},
+		{3003226, false, "a reload cuts a bucket while an operator's write of other numbers is on its way"},
+		{3001969, true, "a taker stalls over a reload and the round behind it"},
+		{3000439, false, "a planned change never came, and no row was there to be noted"},
+		{3001187, false, "the wall clock stepped back between changes that cancel each other"},
+		{3002039, true, "the wall clock stepped back before a row, between changes that cancel each other"},
+		{3003857, true, "the wall clock stepped back since a limit left"},
+	} {
+		w := newSimWorld(world.seed)
+		w.stepped = world.stepped
+		if why := w.run(simWorldSteps); why != "" {
+			t.Errorf("%s: seed %d: %s\n%s", world.about, world.seed, why, w.story())
+		}
+	}
+}
+
 func simulate(t *testing.T, usual int, stepped bool) {
 	steps, seed := usual, uint64(1)
 	if text := os.Getenv(simEnv); text != "" {
@@ -88,35 +112,54 @@ type simWorld struct {
 	s     *Service // nil: none is running
 
 	now    int64 // true time, in nanoseconds
-	began  int64 // when it began to load
 	booted int64 // when the process started: its monotonic clock counts from there
-	skew   int64 // of the wall clock
+	wall   simWall
 
-	clients  []*simClient
-	blank    [simLimits]int64 // the arrival time of a client without a bucket
-	stack    []*simOp
-	late     []*simLate
-	quiet    bool // no steps: the oracle is looking
-	flushing bool
-	reaping  bool
-	stopping bool // takers, operators and the reaper are done
-	stepped  bool // there is a step before each access to a bucket
+	clients    []*simClient
+	blank      [simLimits]int64 // the arrival time of a client without a bucket
+	stack      []*simOp
+	late       []*simLate
+	limits     [simLimits]simLimit
+	prepared   *simPrepared // a reload; nil: none is
+	reloads    bool         // there are reloads
+	clockSteps bool         // the wall clock steps
+	quiet      bool         // no steps: the oracle is looking
+	flushing   bool
+	reaping    bool
+	stopping   bool // takers, operators and the reaper are done
+	stepped    bool // there is a step before each access to a bucket
 
 	steps  int
 	count  map[string]int
 	events []simEvent
 }
 
+// simWall is the wall clock's error, and by how much it has stepped ahead in all.
+type simWall struct{ skew, ahead int64 }
+
+// stepClock has the wall clock step by at most so much, ahead or back.
+func (w *simWorld) stepClock(most time.Duration) {
+	d := w.dice.Int64N(int64(2*most)) - int64(most)
+	w.wall.skew += d
+	w.wall.ahead += max(0, d)
+	w.note("the wall clock is off", time.Duration(w.wall.skew))
+}
+
 // simOp is an operation under way.
 type simOp struct {
 	client *simClient
-	now    int64 // the clock as it last read it, true time
+	now    int64   // the clock as it last read it, true time
+	wall   simWall // as it was when the wall clock was last read
 	admin  bool
 	taker  *simTaker // nil: it is none
 	cost   int64     // of the taker
+	paid   int64     // the tokens that it spent, under the settings that there were then
 	uses   []*simUse // of a taker from several limits
 	// changes are those of limits until it began: a taker may have seen one as it was then.
-	changes int
+	changes   int
+	renumbers int // of all limits until it began
+	// former is what the admin write's bucket was like, and could become, before reloads since.
+	former []simRates
 }
 
 // simCrash is the panic that a crash of the process is.
@@ -131,6 +174,9 @@ func (c Change) String() string {
 	if c.Capacity != nil {
 		text += fmt.Sprint("capacity ", *c.Capacity, " refill ", *c.Refill)
 	}
+	if c.Tier != nil {
+		text += "tier " + *c.Tier
+	}
 	if c.Tokens != nil {
 		text += fmt.Sprint(" tokens ", *c.Tokens)
 	}
@@ -142,19 +188,30 @@ var simDawn = time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 
 func newSimWorld(seed uint64) *simWorld {
 	w := &simWorld{dice: rand.New(rand.NewPCG(seed, 5)), count: map[string]int{}}
-	w.store = &simStore{w: w, rows: map[Key]simRow{}, spaces: map[uint32]simSpace{}}
+	w.store = &simStore{
+		w: w, rows: map[Key]simRow{},
+		spaces: map[uint32]simSpace{}, loaded: map[uint32]simSpace{}, remembered: map[uint32]simSpace{},
+	}
 	w.o = Options{
 		FlushInterval: time.Second,
 		StoreTimeout:  time.Hour,
 		Clock:         simClock{w},
 		Logger:        zerolog.Nop(),
 	}
+	w.reloads, w.clockSteps = seed%3 > 0, seed%3 != 1
 	for i := range simLimits {
-		o := LimitOptions{Name: string(rune('a' + i)), Settings: w.settings(), MaxBuckets: 1000, Strict: seed>>i%2 == 1}
+		o := LimitOptions{Name: string(rune('a' + i)), Fingerprint: "ip", Settings: w.settings(), MaxBuckets: 1000, Strict: seed>>i%2 == 1}
+		if w.reloads {
+			o.Tiers = map[string]gcra.Settings{simTier: w.settings()}
+		}
 		w.o.Limits = append(w.o.Limits, o)
-		w.clients = append(w.clients, &simClient{id: "client-a", limit: i, is: gcra.NewRate(o.Settings)})
+		if w.reloads { // A limit may leave before anything is stored.
+			n := Namespace{ID: uint32(i + 1), LimitName: o.Name, Fingerprint: o.Fingerprint, Stopped: longAgo()}
+			w.store.spaces[n.ID] = simSpace{n, simWall{}}
+		}
+		w.clients = append(w.clients, newSimClient("client-a", i, o.Settings))
 	}
-	w.clients = append(w.clients, &simClient{id: "client-b", is: gcra.NewRate(w.o.Limits[0].Settings)})
+	w.clients = append(w.clients, newSimClient("client-b", 0, w.o.Limits[0].Settings))
 	return w
 }
 
@@ -162,7 +219,7 @@ func newSimWorld(seed uint64) *simWorld {
 // the first.
 const simLimits = 3
 
-func (w *simWorld) table(c *simClient) *table.Table { return w.s.limits[c.limit].table }
+func (w *simWorld) table(c *simClient) *table.Table { return w.limits[c.limit].table }
 
 func (w *simWorld) limit(c *simClient) *LimitOptions { return &w.o.Limits[c.limit] }
 
@@ -181,7 +238,12 @@ func (c simClock) Monotonic() int64 {
 	return c.w.now - c.w.booted
 }
 
-func (c simClock) Wall() time.Time { return simDawn.Add(time.Duration(c.w.now + c.w.skew)) }
+func (c simClock) Wall() time.Time {
+	if n := len(c.w.stack); n > 0 && !c.w.quiet {
+		c.w.stack[n-1].wall = c.w.wall
+	}
+	return simDawn.Add(time.Duration(c.w.now + c.w.wall.skew))
+}
 
 // run takes steps, and returns what the oracle found.
 func (w *simWorld) run(steps int) (why string) {
@@ -218,7 +280,7 @@ func (w *simWorld) survives(do func()) (alive bool) {
 				panic(p)
 			}
 			w.endLate()
-			w.stack, w.flushing, w.reaping = nil, false, false
+			w.stack, w.prepared, w.flushing, w.reaping = nil, nil, false, false
 		}
 	}()
 	do()
@@ -230,6 +292,10 @@ func (w *simWorld) anything() {
 	switch n := w.dice.IntN(100); {
 	case w.s.doubt.Load() != nil && n%10 == 0:
 		w.stop()
+	case w.reloads && w.clockSteps && n == 90:
+		w.stepClock(10 * time.Second)
+	case w.reloads && (n > 90 && n < 97 || n%2 == 0 && w.mayHaveLeft()):
+		w.reload()
 	case n < 42:
 		w.takes(w.someone())
 	case n < 50:
@@ -246,8 +312,7 @@ func (w *simWorld) anything() {
 		w.store.away = !w.store.away
 		w.note("the store is away", w.store.away)
 	case n < 95:
-		w.skew += w.dice.Int64N(int64(20*time.Second)) - int64(10*time.Second)
-		w.note("the wall clock is off", time.Duration(w.skew))
+		w.stepClock(10 * time.Second)
 	case n < 96:
 		w.stop()
 	case n < 98:
@@ -257,7 +322,24 @@ func (w *simWorld) anything() {
 	}
 }
 
-func (w *simWorld) someone() *simClient { return w.clients[w.dice.IntN(len(w.clients))] }
+// someone is a client of a limit that there is, or that is leaving.
+func (w *simWorld) someone() *simClient {
+	for {
+		if c := w.clients[w.dice.IntN(len(w.clients))]; w.limits[c.limit].Limit != nil && !w.limits[c.limit].letting {
+			return c
+		}
+	}
+}
+
+// here are the clients that someone returns.
+func (w *simWorld) here() (clients []*simClient) {
+	for _, c := range w.clients {
+		if w.limits[c.limit].Limit != nil {
+			clients = append(clients, c)
+		}
+	}
+	return clients
+}
 
 func (w *simWorld) wait() {
 	longest := []time.Duration{time.Millisecond, time.Second, 10 * time.Second, 5 * time.Minute}
@@ -290,7 +372,17 @@ func (w *simWorld) between() {
 	if w.s == nil || w.stopping || len(w.stack) > 2 {
 		return
 	}
-	switch n := w.dice.IntN(15); {
+	most := 19
+	if w.clockSteps && !w.isLoading() {
+		most++
+	}
+	switch n := w.dice.IntN(most); {
+	case n == 19:
+		w.stepClock(10 * time.Second)
+	case n > 15:
+		w.reload()
+	case n == 15:
+		w.renew()
 	case n == 14:
 		w.takeSeveral()
 	case n < 6:
@@ -300,7 +392,7 @@ func (w *simWorld) between() {
 	case n > 11:
 		w.goOn()
 	case n > 10:
-		if c := w.sameOrOther(); !w.waits(c) {
+		if c := w.sameOrOther(); !w.waits(c) && !w.limits[c.limit].gone {
 			w.takeLate(c)
 		}
 	case n < 7 && !w.reaping:
@@ -328,24 +420,24 @@ func (w *simWorld) sameOrOther() *simClient {
 
 // changes counts what may change a limit.
 func (w *simWorld) changes() int {
-	return w.count["flush"] + w.count["flush that failed"] + w.count["put"] + w.count["delete"]
+	return w.count["prepared"] + w.count["reload"] + w.count["reload that failed"] + w.count["discard"] + w.count["flush"] + w.count["flush that failed"] + w.count["put"] + w.count["delete"]
 }
 
 // during runs an operation of the Service.
 func (w *simWorld) during(op *simOp, do func()) {
-	op.now, op.changes = w.now, w.changes()
+	op.now, op.wall, op.changes, op.renumbers = w.now, w.wall, w.changes(), w.count["renumbered"]
 	w.stack = append(w.stack, op)
 	do()
 	w.stack = w.stack[:len(w.stack)-1]
 }
 
 func (w *simWorld) flush() {
-	if w.locked(w.clients...) {
+	if w.locked(w.here()...) || w.mayLeave() && len(w.late)+len(w.stack) > 0 {
 		return
 	}
-	began := make([]simClient, len(w.clients))
+	began, told := make([]simClient, len(w.clients)), make([]int64, len(w.clients))
 	for i, c := range w.clients {
-		began[i] = *c
+		began[i], told[i] = *c, c.told()
 	}
 	w.s.rounds.batch = 1 + w.dice.IntN(len(w.clients))
 	w.during(&simOp{}, func() {
@@ -356,11 +448,21 @@ func (w *simWorld) flush() {
 			return
 		}
 		w.note("flush")
+		left := w.haveLeft()
 		for i, c := range w.clients {
-			c.covered = max(c.covered, began[i].told)
+			if w.limits[c.limit].Limit == nil && !left[c.limit] {
+				continue
+			}
+			c.covered = max(c.covered, told[i])
 			c.given = max(0, c.given-began[i].given)
 			if c.writes == began[i].writes {
 				c.late, c.soon = 0, 0
+			}
+			if row, ok := w.store.rows[c.key()]; ok && !row.wasRead {
+				c.taken = 0
+			}
+			if c.reloads == began[i].reloads {
+				c.unnoted = false
 			}
 		}
 	})
@@ -383,7 +485,7 @@ func (w *simWorld) reap() {
 
 // administer makes an operator's write.
 func (w *simWorld) administer(c *simClient) {
-	if c.pending != nil || !w.claimable(c) || w.s.doubt.Load() != nil && slices.ContainsFunc(w.clients, w.unclaimable) {
+	if c.pending != nil || w.limits[c.limit].gone || !w.claimable(c) || w.s.doubt.Load() != nil && slices.ContainsFunc(w.here(), w.unclaimable) {
 		return // its last one is in doubt, or under way; or it would wait, or have to settle another's that would
 	}
 	w.during(&simOp{client: c, admin: true}, func() {
@@ -397,12 +499,14 @@ func (w *simWorld) administer(c *simClient) {
 
 func (w *simWorld) put(c *simClient) {
 	ctx, change := context.Background(), Change{}
-	if w.dice.IntN(2) == 0 {
+	if _, ok := w.limit(c).Tiers[simTier]; ok && w.dice.IntN(3) == 0 {
+		change.Tier = ptr(simTier)
+	} else if w.dice.IntN(2) == 0 {
 		s := w.settings()
 		change.Capacity, change.Refill = &s.Capacity, &s.Refill
 	}
 	if w.dice.IntN(2) == 0 {
-		tokens := w.dice.Int64N(change.capacity(c) + 1)
+		tokens := w.dice.Int64N(w.capacityAfter(change, c) + 1)
 		change.Tokens = &tokens
 	}
 	w.begin(c, &simPlan{change: change})
@@ -416,36 +520,46 @@ func (w *simWorld) put(c *simClient) {
 	case 2:
 		_, err = w.s.Patch(ctx, w.limit(c).Name, c.id, change)
 	}
-	w.note("put", c.id, change, err)
+	w.note("put", c, change, err)
 	w.ended(c, err)
 }
 
-// capacity is about what the client has after the change. A change that asks for more tokens is
-// refused.
-func (c Change) capacity(of *simClient) int64 {
-	if c.Capacity != nil {
-		return *c.Capacity
+// capacityAfter is about what the client has after the change. A change that asks for more tokens
+// is refused.
+func (w *simWorld) capacityAfter(change Change, c *simClient) int64 {
+	switch {
+	case change.Tier != nil:
+		return w.rateOf(c.limit, *change.Tier).Capacity
+	case change.Capacity != nil:
+		return *change.Capacity
 	}
-	return of.is.Capacity
+	return c.is.Capacity
 }
 
 func (w *simWorld) delete(c *simClient) {
 	w.begin(c, &simPlan{deletes: true})
 	_, err := w.s.Delete(context.Background(), w.limit(c).Name, c.id)
-	w.note("delete", c.id, err)
+	w.note("delete", c, err)
 	w.ended(c, err)
 }
 
 // crash ends the process at once, and starts another one.
 func (w *simWorld) crash() {
 	w.note("crash")
-	w.s = nil
+	for i := range w.limits {
+		l := &w.limits[i]
+		l.crashed = l.crashed || l.gone && l.Limit != nil // It had not left.
+	}
+	w.s, w.prepared = nil, nil
 	w.store.settle(w.dice.IntN(2) == 0)
 	w.start(false)
 }
 
 // stop ends the process in order, if the store lets it.
 func (w *simWorld) stop() {
+	if w.prepared != nil {
+		w.endReload()
+	}
 	var err error
 	w.during(&simOp{}, func() {
 		w.stopping = true
@@ -468,18 +582,18 @@ func (w *simWorld) start(clean bool) {
 	w.store.away = false
 	for {
 		w.wait()
-		if w.dice.IntN(4) == 0 {
-			w.skew += w.dice.Int64N(int64(2*time.Minute)) - int64(time.Minute)
+		if w.clockSteps && w.dice.IntN(4) == 0 {
+			w.stepClock(time.Minute)
 		}
 		w.booted = w.now - w.dice.Int64N(int64(time.Hour))
 		s := w.boot()
-		w.began = w.now
+		began := w.now
 		var err error
 		alive := w.survives(func() { err = s.load(context.Background()) })
 		if alive && err == nil {
 			w.s = s
-			w.note("start", clean, "wall clock off", time.Duration(w.skew))
-			w.started(clean)
+			w.note("start", clean, "wall clock off", time.Duration(w.wall.skew))
+			w.started(clean, simLoad{began, w.now, w.wall})
 			return
 		}
 		clean = clean && w.store.stoppedInOrder() // it may have noted that it is there
@@ -497,20 +611,35 @@ func (w *simWorld) start(clean bool) {
 func (w *simWorld) boot() *Service {
 	w.quiet = true
 	defer func() { w.quiet = false }()
-	s, err := newService(w.o, w.store)
+	clear(w.store.remembered)
+	s, err := newService(w.present(), w.store)
 	if err != nil {
 		w.fail("%v", err)
 	}
+	for i := range w.limits {
+		l := &w.limits[i]
+		l.leave(w, false)
+		if !l.gone {
+			l.Limit = s.Limit(w.o.Limits[i].Name)
+			w.fixKeys(i)
+		}
+	}
+	return s
+}
+
+// fixKeys has each client of a limit have a shard of its own.
+func (w *simWorld) fixKeys(limit int) {
 	for {
-		shards := map[[2]int]bool{}
-		for _, l := range s.limits {
-			l.table.FixKeys(w.dice.Uint64(), w.dice.Uint64(), w.dice.Uint64())
-		}
+		shards, all := map[int]bool{}, 0
+		w.limits[limit].table.FixKeys(w.dice.Uint64(), w.dice.Uint64(), w.dice.Uint64())
 		for _, c := range w.clients {
-			shards[[2]int{c.limit, s.limits[c.limit].table.ShardOf(c.id)}] = true
+			if c.limit == limit {
+				shards[w.table(c).ShardOf(c.id)] = true
+				all++
+			}
 		}
-		if len(shards) == len(w.clients) {
-			return s
+		if len(shards) == all {
+			return
 		}
 	}
 }

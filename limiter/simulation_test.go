@@ -3,14 +3,14 @@
 package limiter
 
 import (
-	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"fmt"
 	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/bench/mutanttest"
 )
 
 // The simulation is in sim_test.go. It has a build tag, and so is a program of its own. If
@@ -18,58 +18,63 @@ import (
 const simulationEnv = "EQUALIZER_TEST_SIMULATION"
 
 // mutantSteps is enough for the simulation to catch any mutant.
-const mutantSteps = "20000000"
+const mutantSteps = 20_000_000
 
 func TestSimulation(t *testing.T) {
 	program := buildSimulation(t, nil)
-	for _, test := range []string{"TestSimulation", "TestSteppedSimulation"} {
+	for _, test := range []string{"TestWorldsOfOldFindings", "TestSimulation", "TestSteppedSimulation"} {
 		t.Run(test, func(t *testing.T) {
-			out, err := runSimulation(program, test)
+			t.Parallel()
+			out, err := mutanttest.Run(program, test)
 			require.NoError(t, err, out)
 			t.Log(out)
 		})
 	}
+	// simulation_e2e_test.go tests all mutants.
+	t.Run("catches a mutant", func(t *testing.T) {
+		t.Parallel()
+		catch(t, program, "spending-is-not-marked")
+	})
 }
 
-// The simulation catches a mutant. simulation_e2e_test.go tests all of them.
-func TestSimulationCatchesAMutant(t *testing.T) { catch(t, "spending-is-not-marked") }
-
-// catch runs the simulation on a mutant, and demands that it fails.
-func catch(t *testing.T, mutant string) {
+// catch runs the simulation on a mutant, and demands that it fails where it passes without the
+// mutant. Where it fails without the mutant, too, it shows nothing, and the search goes on behind.
+// It begins with the world that names says.
+func catch(t *testing.T, without, mutant string) {
 	t.Helper()
 	program := buildSimulation(t, mutants(t)[mutant])
-	t.Setenv(simulationEnv, mutantSteps)
-	out, err := runSimulation(program, "TestSteppedSimulation")
-	require.Error(t, err, "the simulation found nothing wrong")
-	require.Contains(t, out, "simulation: ")
-	t.Log(regexp.MustCompile("simulation: .*").FindString(out))
+	if seed := names()[mutant]; seed > 0 && catchesIn(t, program, without, 1, &seed) {
+		return
+	}
+	for seed := uint64(1); !catchesIn(t, program, without, mutantSteps, &seed); seed++ {
+		require.NotZero(t, seed, "the simulation found nothing that is wrong with the mutant alone")
+	}
 }
 
-// buildSimulation compiles the simulation, over files with these edits.
-func buildSimulation(t *testing.T, edits map[string][]edit) (program string) {
+// catchesIn reports whether the simulation finds something that is wrong with the mutant alone, in
+// so many steps from a seed on. It leaves the seed of the world in which it found anything; 0: it
+// found nothing.
+func catchesIn(t *testing.T, program, without string, steps int, seed *uint64) bool {
 	t.Helper()
-	dir, replace := t.TempDir(), map[string]string{}
-	for path, edits := range edits {
-		from, err := filepath.Abs(path)
-		require.NoError(t, err)
-		replace[from] = filepath.Join(dir, filepath.Base(path))
-		require.NoError(t, os.WriteFile(replace[from], []byte(mutated(t, path, edits)), 0o600))
+	out, err := mutanttest.Run(program, "TestSteppedSimulation", fmt.Sprintf("%s=%d,%d", simulationEnv, steps, *seed))
+	if err == nil {
+		*seed = 0
+		return false
 	}
-	text, err := json.Marshal(map[string]any{"Replace": replace})
+	found := regexp.MustCompile(`(simulation: .*)\n.*` + simulationEnv + `=1,(\d+)`).FindStringSubmatch(out)
+	require.NotNil(t, found, out)
+	*seed, err = strconv.ParseUint(found[2], 10, 64)
 	require.NoError(t, err)
-	overlay := filepath.Join(dir, "overlay.json")
-	require.NoError(t, os.WriteFile(overlay, text, 0o600))
-	program = filepath.Join(dir, "simulation.test")
-	args := []string{
-		"test", "-c", "-tags", "simulation", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", program, ".",
+	t.Logf("with seed %d: %s", *seed, found[1])
+	if out, err = mutanttest.Run(without, "TestSteppedSimulation", fmt.Sprintf("%s=1,%d", simulationEnv, *seed)); err == nil {
+		return true
 	}
-	out, err := exec.Command("go", args...).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
+	t.Log("it finds something without the mutant, too:", out)
+	return false
 }
 
-// runSimulation runs the program, and returns its output.
-func runSimulation(program, test string) (out string, err error) {
-	text, err := exec.Command(program, "-test.run", "^"+test+"$", "-test.v").CombinedOutput()
-	return string(text), err
+// buildSimulation compiles the simulation, of a mutant or of nil.
+func buildSimulation(t *testing.T, m mutanttest.Mutant) (program string) {
+	t.Helper()
+	return mutanttest.Build(t, m, "-tags", "simulation")
 }

@@ -59,11 +59,14 @@ func (s *Service) Stats() Stats {
 		StoreUp:       true,
 	}
 	since := r.since.Load()
-	for _, l := range s.limits {
+	for _, l := range s.present.Load().all() {
 		t := l.table.Stats()
 		stats.Dirty += t.Dirty
 		since = min(since, t.DirtySince)
-		counts := Counts{t.Buckets, t.Managed, l.o.MaxBuckets, t.OverflowTakes}
+		if l.leaving.Load() != 0 {
+			continue
+		}
+		counts := Counts{t.Buckets, t.Managed, l.options().MaxBuckets, t.OverflowTakes}
 		stats.Limits = append(stats.Limits, LimitStats{l.Name(), counts, t.Dirty})
 		stats.add(counts)
 	}

@@ -3,6 +3,7 @@ package limiter
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,9 +21,9 @@ const MaxClientID = 256
 type Namespace struct {
 	// ID stands for the namespace in Keys. It is 1 or more.
 	ID uint32
-	// Limit is the limit's name. It is "" for the buckets of a store that knew of one limit only,
-	// until a limit has taken them over.
-	Limit string
+	// LimitName is the limit's name. It is "" for the buckets of a store that knew of one limit
+	// only, until a limit has taken them over.
+	LimitName string
 	// Fingerprint tells one key, with its options, from another.
 	Fingerprint string
 	// Stopped is from when on clients without a record have a full bucket, in whole microseconds,
@@ -32,6 +33,12 @@ type Namespace struct {
 	// Left is when a writer first found that it has no such limit, in whole microseconds; zero if
 	// the last one has it.
 	Left time.Time
+	// Strict reports whether the writer that has the limit is strict, so that what isn't reserved
+	// can have been spent only if a record reserves nothing.
+	Strict bool
+	// Renumbered are the changes of the settings that buckets follow which older records may not
+	// know of, in the order in which they came: see renumbered.go.
+	Renumbered []Renumbered
 }
 
 // Key names a bucket: by its namespace, and the client whose bucket it is.
@@ -186,3 +193,44 @@ func whileItMoves(
 // only, and Options don't say which limit that was.
 var ErrMigrateTo = errors.New("the store's buckets are of a version that knew of one limit only; " +
 	"say by store.migrate_to which limit gets them")
+
+// Renumbered is a change of the settings that buckets follow, while a writer was at work.
+type Renumbered struct {
+	// Tier is the one whose buckets these are; "" for those that are unmanaged.
+	Tier string
+	// Was and Is are their settings before and after it.
+	Was, Is gcra.Settings
+	// From and Until are between which moments it came, in whole microseconds of the wall clock. If
+	// Unknown, it may not have come at all. Until is zero then as long as the writer is at work
+	// that planned it.
+	From, Until time.Time
+	Unknown     bool
+	// Forgotten means that earlier changes aren't known any more. A record from before From has
+	// nothing then.
+	Forgotten bool
+	// Unreserved means that the limit became strict. Whatever records from before From reserve, all
+	// that they have may have been spent.
+	Unreserved bool
+}
+
+// isPlanned reports whether the writer at work may make the change, or has made it.
+func (r *Renumbered) isPlanned() bool { return r.Unknown && r.Until.IsZero() }
+
+// MarshalRenumbered is what stores keep of Renumbered.
+func (n *Namespace) MarshalRenumbered() ([]byte, error) {
+	if len(n.Renumbered) == 0 {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(n.Renumbered)
+}
+
+// UnmarshalRenumbered reads what MarshalRenumbered wrote.
+func (n *Namespace) UnmarshalRenumbered(text []byte) error {
+	if err := json.Unmarshal(text, &n.Renumbered); err != nil {
+		return err
+	}
+	if len(n.Renumbered) == 0 {
+		n.Renumbered = nil
+	}
+	return nil
+}

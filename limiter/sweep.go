@@ -10,23 +10,23 @@ import (
 // have passed since a start first missed the limit. It deletes a batch after each round, so that it
 // never takes the store for long. What an operator wrote stays.
 func (s *Service) sweep(ctx context.Context) {
-	if s.o.LimitsKept <= 0 {
+	if s.options().LimitsKept <= 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StoreTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options().StoreTimeout)
 	defer cancel()
 	if s.lockSettled(ctx) != nil {
 		return
 	}
 	defer s.writing.unlock()
-	due := s.clock.Wall().Add(-s.o.LimitsKept)
+	due := s.clock.Wall().Add(-s.options().LimitsKept)
 	i := slices.IndexFunc(s.left, func(n Namespace) bool { return !s.swept[n.ID] && n.Left.Before(due) })
 	if i < 0 {
 		return
 	}
 	n, err := s.sweepBatch(ctx, s.left[i].ID)
 	if err == nil && n == 0 {
-		s.o.Logger.Info().Str("limit", s.left[i].Limit).Msg("the limit left long ago, and its unmanaged buckets are deleted")
+		s.logger.Info().Str("limit", s.left[i].LimitName).Msg("the limit left long ago, and its unmanaged buckets are deleted")
 		s.swept[s.left[i].ID] = true
 	}
 }

@@ -17,6 +17,11 @@ type Decision struct {
 	RetryAfter time.Duration
 	// Settings are the bucket's, for the RateLimit fields and logs. They must not be written to.
 	Settings *gcra.Settings
+	// Shared reports whether the client shares its bucket, as there is no room for one of its own.
+	Shared bool
+	// Near reports whether the take was allowed and left less than a fifth of the bucket, so that
+	// the client may soon be refused. It is false for a take that was refused: that is no warning.
+	Near bool
 }
 
 // Take spends tokens of the client's bucket, which it creates for a client that has none. clientID
@@ -33,7 +38,7 @@ func (l *Limit) Take(clientID string, cost int64) Decision {
 	}
 	t := l.table.Take(clientID, cost, now)
 	if t.Limit == table.Never { // As decide, which isn't inlined.
-		return decisionOf(t.Rate, t.Rate.Credit(t.TAT, now), cost, t.Outcome == table.Allowed)
+		return decisionOf(&t, cost, now)
 	}
 	return l.decideReserved(t, cost, now)
 }
@@ -48,14 +53,17 @@ func (l *Limit) look(clientID string, now int64) Decision {
 
 func (l *Limit) decide(t table.Taken, cost, now int64) Decision {
 	if t.Limit == table.Never {
-		return decisionOf(t.Rate, t.Rate.Credit(t.TAT, now), cost, t.Outcome == table.Allowed)
+		return decisionOf(&t, cost, now)
 	}
 	return l.decideReserved(t, cost, now)
 }
 
-// decisionOf is the Decision for a taker of a bucket with this credit.
-func decisionOf(r *gcra.Rate, credit, cost int64, allowed bool) Decision {
-	d := Decision{Allowed: allowed, Remaining: r.Whole(credit), Settings: &r.Settings}
+// decisionOf is the Decision for who took from a bucket that has no limit.
+func decisionOf(t *table.Taken, cost, now int64) Decision {
+	r := t.Rate
+	credit := r.Credit(t.TAT, now)
+	d := Decision{Allowed: t.Outcome == table.Allowed, Remaining: r.Whole(credit), Settings: &r.Settings, Shared: t.Shared}
+	d.Near = d.Allowed && d.Remaining < (r.Capacity+4)/5
 	if d.Remaining < cost {
 		d.RetryAfter = time.Duration(r.Price(cost) - credit)
 	}
@@ -66,12 +74,22 @@ func decisionOf(r *gcra.Rate, credit, cost int64, allowed bool) Decision {
 // reserved yet don't count as Remaining. If the take failed for want of a reservation, the next
 // round begins early.
 func (l *Limit) decideReserved(t table.Taken, cost, now int64) Decision {
-	d := decisionOf(t.Rate, t.Rate.Credit(t.TAT, now), cost, t.Outcome == table.Allowed)
+	if t.Outcome == table.Unreserved {
+		l.service.flushEarly()
+	}
+	return l.foresee(t, cost, now)
+}
+
+// foresee is the Decision, whether the bucket has a limit or not. It changes nothing.
+func (l *Limit) foresee(t table.Taken, cost, now int64) Decision {
+	d := decisionOf(&t, cost, now)
+	if t.Limit == table.Never {
+		return d
+	}
 	reserved := max(0, t.Limit-max(t.TAT, now))
 	d.Remaining = min(d.Remaining, reserved/t.Rate.Interval)
 	if t.Outcome == table.Unreserved {
-		d.RetryAfter = max(d.RetryAfter, l.service.o.FlushInterval)
-		l.service.flushEarly()
+		d.RetryAfter = max(d.RetryAfter, l.service.options().FlushInterval)
 	}
 	return d
 }
@@ -109,6 +127,15 @@ func Take(uses []Use) (allowed bool) {
 }
 
 func takeAll(uses []Use, now int64) (allowed bool) {
+	allowed = see(uses, now) && spend(uses, now)
+	for i := range uses {
+		uses[i].decide(now)
+	}
+	return allowed
+}
+
+// see looks at all buckets, and reports whether each has what it is asked for.
+func see(uses []Use, now int64) (allowed bool) {
 	fetch(uses)
 	allowed = true
 	for i := range uses {
@@ -116,10 +143,6 @@ func takeAll(uses []Use, now int64) (allowed bool) {
 		u.Limit.table.Look(&u.seen, now)
 		//mutant:true several-are-taken-although-one-refuses
 		allowed = allowed && u.seen.Outcome == table.Allowed
-	}
-	allowed = allowed && spend(uses, now)
-	for i := range uses {
-		uses[i].decide(now)
 	}
 	return allowed
 }

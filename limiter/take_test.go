@@ -20,13 +20,13 @@ func bucketAt(s gcra.Settings, tat int64) single {
 	b := single{table.New(table.Options{Defaults: s, MaxBuckets: 1})}
 	c := b.Claim("client")
 	defer c.Release()
-	c.Replace(b.Defaults(), 0, 0, func(gcra.Holding) int64 { return tat })
+	c.Replace(b.Defaults(), 0, 0, func(*gcra.Rate, gcra.Holding) int64 { return tat })
 	return b
 }
 
 func (b single) take(now int64) Decision {
 	t := b.Take("client", 1, now)
-	return decisionOf(t.Rate, t.Rate.Credit(t.TAT, now), 1, t.Outcome == table.Allowed)
+	return decisionOf(&t, 1, now)
 }
 
 // tat is the bucket's arrival time, whether it is full or not.

@@ -6,20 +6,24 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"gopher-equalizer/limiter/table"
 )
 
 // writer is the only way to the store. It orders the writes, and knows which one is in doubt.
 type writer struct {
 	store   Store
-	timeout time.Duration // of a call
+	timeout func() time.Duration // of a call
 	logger  zerolog.Logger
 
 	writing writeLock
-	unnoted []Namespace                  // under writing: they go with the next batch
+	unnoted []Namespace // under writing: they go with the next batch
+	applied applied
 	doubt   atomic.Pointer[doubtedWrite] // written under writing
 	failure atomic.Pointer[string]       // of the last call; nil: it succeeded
 }
@@ -27,17 +31,17 @@ type writer struct {
 // doubtedWrite is an admin write that the store may or may not have. There is at most one, since
 // nothing else is written before it is settled.
 type doubtedWrite struct {
-	limit *Limit // nil if the rows are of one that left
-	keys  []Key  // of the rows that it changes, in order
+	buckets *table.Table // that it changes; nil if their limit has left
+	keys    []Key        // of the rows, in order
 	// follow gets the first of the rows that the store has: a write is there whole, or not at all.
 	// If it was stored, follow does the same in memory.
 	follow func(found Record, ok bool)
 }
 
 // covers reports whether the write changes a client's bucket.
-func (d *doubtedWrite) covers(l *Limit, clientID string) bool {
+func (d *doubtedWrite) covers(buckets *table.Table, clientID string) bool {
 	_, found := slices.BinarySearchFunc(d.keys, clientID, func(k Key, id string) int { return strings.Compare(k.ClientID, id) })
-	return d.limit == l && found
+	return d.buckets == buckets && found
 }
 
 // lockSettled takes the write lock and settles the admin write in doubt, if there is one: it asks
@@ -51,7 +55,36 @@ func (w *writer) lockSettled(ctx context.Context) error {
 		w.writing.unlock()
 		return err
 	}
+	for _, do := range w.applied.take() {
+		do()
+	}
 	return nil
+}
+
+// applied is what a reload leaves to do under the write lock, for which it doesn't wait.
+type applied struct {
+	mu   sync.Mutex
+	todo []func()
+}
+
+func (a *applied) add(do func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.todo = append(a.todo, do)
+}
+
+func (a *applied) take() (todo []func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	todo, a.todo = a.todo, nil
+	return todo
+}
+
+// noteLater has a namespace noted with the next batch, as it is now. The caller holds the write
+// lock.
+func (w *writer) noteLater(n Namespace) {
+	without := slices.DeleteFunc(w.unnoted, func(other Namespace) bool { return other.ID == n.ID })
+	w.unnoted = append(without, n)
 }
 
 // settle finds out whether the store has the write in doubt.
@@ -106,7 +139,7 @@ func (w *writer) writeBucket(ctx context.Context, batch Batch, inDoubt *doubtedW
 
 // note writes how namespaces are. The caller holds the write lock.
 func (w *writer) note(ctx context.Context, namespaces []Namespace) error {
-	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	ctx, cancel := context.WithTimeout(ctx, w.timeout())
 	defer cancel()
 	return w.write(ctx, Batch{Namespaces: namespaces})
 }

@@ -1,9 +1,6 @@
 package proxy
 
 import (
-	"hash/maphash"
-
-	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/outcome"
 	"gopher-equalizer/proxy/route"
 )
@@ -12,14 +9,16 @@ import (
 func (r *request) read() error {
 	head, err := r.stream.ReadHead()
 	r.result.Head = head
+	r.result.Times.Enter(outcome.OwnPart)
 	if err != nil {
 		r.stream.Last()
-		return headFailure(err)
+		return outcome.OfHead(err)
 	}
 	r.head.Received = head
 	s, who := r.snapshot, &r.result.From
 	who.Addr = s.Trusted.ClientAddr(who.Peer, head)
-	who.RequestID = identity.AppendRequestID(who.RequestID[:0], head, s.Trusted.Contains(who.Peer))
+	who.RequestID = s.Trusted.AppendRequestID(who.RequestID[:0], head, who.Peer)
+	who.Trace, r.traced = s.Tracing.AppendTrace(who.Trace[:0], head)
 	return nil
 }
 
@@ -37,7 +36,7 @@ func (r *request) choose() error {
 		return r.ambiguous()
 	}
 	r.chosen = found.Value
-	r.result.Route = r.chosen.Name
+	r.result.Route, r.result.Traffic = r.chosen.Name, r.chosen.traffic
 	if !r.begin() {
 		r.stream.Last()
 		return outcome.RefuseSize(h)
@@ -60,25 +59,37 @@ func (r *request) ambiguous() error {
 
 // admit spends the request's tokens once it is known that it can be served.
 func (r *request) admit() error {
-	r.compose()
-	final := r.head.Received.MaxForwards == 0
-	switch {
-	case r.loops():
-		return outcome.Looping
-	case !final && !r.findDestination():
-		return outcome.NoBackend
+	if err := r.aim(); err != nil {
+		return err
 	}
 	err := r.charge()
 	r.stream.Admitted()
 	switch {
 	case err != nil:
 		return err
-	case final: // We are its final recipient (RFC 9110, section 7.6.2).
+	case r.endsHere():
 		return outcome.Recipient(r.head.Received)
 	}
-	r.holder = r.findHolder()
+	if r.to != nil {
+		r.client = r.identify()
+	}
 	return nil
 }
+
+// aim finds out where the request goes.
+func (r *request) aim() error {
+	r.compose()
+	switch {
+	case r.head.Loops():
+		return outcome.Looping
+	case !r.endsHere() && !r.findDestination():
+		return outcome.NoBackend
+	}
+	return nil
+}
+
+// endsHere reports whether we are the request's final recipient (RFC 9110, section 7.6.2).
+func (r *request) endsHere() bool { return r.head.Received.MaxForwards == 0 }
 
 // findDestination finds where the request goes. It reports whether somebody healthy is there, or
 // the route needs nobody.
@@ -86,10 +97,14 @@ func (r *request) findDestination() bool {
 	if r.chosen.respondsItself() {
 		return true
 	}
-	if r.to = r.chosen.destination(); r.to == nil {
+	to := &r.chosen.Destination
+	if split := r.chosen.Split; split != nil {
+		to = split.of(r.keyOf(&split.By))
+	}
+	if r.to = r.chosen.destination(to); r.to == nil {
 		return false
 	}
-	r.head.Host = r.to.Host
+	r.head.Host, r.result.Traffic = r.to.Host, r.to.traffic
 	return true
 }
 
@@ -100,8 +115,10 @@ func (r *request) charge() error {
 	}
 	allowed := r.chosen.Take(r.charges.uses)
 	for i := range r.charges.uses {
-		r.result.Limits[i].Allowed = r.charges.uses[i].Decision.Allowed
+		l, d := &r.result.Limits[i], &r.charges.uses[i].Decision
+		l.Allowed, l.Shared, l.Near = d.Allowed, d.Shared, d.Near
 	}
+	r.record.Took(&r.result, allowed)
 	if !allowed || r.chosen.ShowLimits {
 		r.charges.fields = r.charges.appendFields(r.charges.fields[:0])
 	}
@@ -116,39 +133,28 @@ func (r *request) charge() error {
 func (r *request) findCharges() error {
 	for i := range r.chosen.Limits {
 		use := &r.chosen.Limits[i]
-		exempt, ambiguous := r.exempts(use)
-		switch {
+		switch by, ambiguous := r.exemption(use); {
 		case ambiguous:
 			r.result.Limits = r.result.Limits[:0] // None is asked.
 			return r.ambiguous()
-		case exempt:
-			continue
+		case by != route.None:
+			use.takes.Exempt()
+		default:
+			r.chargeBy(use)
 		}
-		l := r.result.AddLimit(use.Name)
-		l.ClientID = use.Key.AppendClientID(l.ClientID[:0], r.head.Received, r.head.Client)
-		r.charges.add(use, l.Text())
 	}
 	return nil
 }
 
-// exempts reports whether a limit doesn't count the request. ambiguous reports that backends may
-// read its path as one that the limit counts, and as one that it doesn't.
-func (r *request) exempts(u *LimitUse) (exempt, ambiguous bool) {
-	h := r.head.Received
-	if u.ExemptPreflights && !u.Key.IsAddress() && route.IsPreflight(h.Method, h.Fields) {
-		return true, false
-	}
-	return u.Exempt.Cover(r.head.Client, h.Method, &r.path)
+// exemption is what exempts the request from a limit: see LimitUse.exemption.
+func (r *request) exemption(use *LimitUse) (by int, ambiguous bool) {
+	return use.exemption(r.head.Received, r.head.Client, &r.path)
 }
 
-// findHolder finds out whom the pool bounds to a share of a backend's connections: a hash of the
-// client's address as the key "ip" has it. A trusted proxy is nobody, which is 0, as it speaks for
-// many; so is a client without an address.
-func (r *request) findHolder() uint64 {
-	client := r.head.Client
-	if !client.IsValid() || r.head.TrustedPeer && r.snapshot.Trusted.Contains(client) {
-		return 0
-	}
-	var buf [64]byte
-	return max(1, maphash.Bytes(r.seed, identity.Key{}.AppendClientID(buf[:0], r.head.Received, client)))
+// chargeBy has a limit count the request.
+func (r *request) chargeBy(use *LimitUse) {
+	cert := certOf(r.stream.Secured()).identify()
+	l := r.result.AddLimit(use.Name, use.takes)
+	l.ClientID = use.Key.AppendClientID(l.ClientID[:0], r.head.Received, r.head.Client, cert)
+	r.charges.add(use, l.Text())
 }

@@ -47,8 +47,13 @@ func leanClient(t testing.TB, addr, request string) func() {
 	c, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
+	return leanOver(t, c, request)
+}
+
+// leanOver is leanClient over a connection.
+func leanOver(t testing.TB, c net.Conn, request string) func() {
 	out := []byte(request)
-	_, err = c.Write(out)
+	_, err := c.Write(out)
 	require.NoError(t, err)
 	buf := make([]byte, 64<<10)
 	size, err := c.Read(buf) // A small answer is one write, and has the same length each time.
@@ -64,7 +69,7 @@ func leanClient(t testing.TB, addr, request string) func() {
 // exercise returns what sends the request through a proxy to a backend with the response.
 func exercise(t testing.TB, answer, request string, l aLimiter, log bool) func() {
 	s := settings()
-	s.AccessLog = log
+	s.Log.Access = log
 	pool := boundedPoolOf(t, connectionSettings(), 100, 0.5, lean(t, answer))
 	return leanClient(t, run(t, s.proxy(pool, l, zerolog.New(io.Discard)), pool), request)
 }

@@ -1,14 +1,11 @@
 package proxy
 
 import (
-	"context"
-	"crypto/tls"
-	"math"
-	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/valyala/fasthttp"
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/netconn"
@@ -25,119 +22,92 @@ type ConnectionSettings struct {
 	// rarer the backend closes it first, and the more connects there are. What a backend says by
 	// Keep-Alive: timeout=N, less a second, counts if it is shorter.
 	KeepAlive time.Duration
-	// Resolver looks the backends' names up; nil stands for the system's.
+	// Resolver looks the backends' names up; nil stands for the system's. It can't be changed.
 	Resolver netconn.Resolver
 	// Logger is told when lookups fail, and when they succeed again. The zero Logger is silent.
 	Logger zerolog.Logger
 }
 
-// hostClient has the connections to one backend. They are kept in a fasthttp HostClient, which
-// nothing outside of this file knows: it gives connections and takes them back. What goes over them
-// is written and read by an exchange, and how many there may be is up to the balancer, whose places
-// bound the exchanges.
-type hostClient struct {
-	kept   *fasthttp.HostClient
-	dialer *netconn.Dialer
-	target netconn.Target
-	// spare are all those of the maker.
-	spare *spare
-	// maxHeader bounds a response's header.
-	maxHeader int
+// Backends reach the backends of one pool. One goroutine looks after the timeouts of all their
+// connections. All methods may be called at the same time.
+type Backends struct {
+	settings atomic.Pointer[ConnectionSettings]
+	// first makes the others' dialers beside it. It dials nothing itself.
+	first   *netconn.Dialer
+	clients hostClients
 }
 
-// NewBackends returns the maker of what reaches a backend, for balancer.Settings.NewProber. The
-// backends share a dialer, with one goroutine that looks after the timeouts of all connections.
-func NewBackends(s ConnectionSettings) func(balancer.BackendSettings) balancer.Prober {
-	dialer := netconn.NewDialer(s.Timeouts, s.Resolver, s.logLookups)
-	spare := &spare{}
-	return func(b balancer.BackendSettings) balancer.Prober {
-		c := &hostClient{
-			dialer:    dialer,
-			spare:     spare,
-			maxHeader: s.MaxResponseHeader,
-			target:    netconn.Target{Network: b.Network(), Addr: b.Addr, TLS: resuming(b.TLS)},
-		}
-		c.kept = &fasthttp.HostClient{
-			Addr:                b.Authorities()[0],
-			Dial:                func(string) (net.Conn, error) { return c.dial() },
-			MaxConns:            math.MaxInt,
-			MaxIdleConnDuration: s.KeepAlive,
-			ConnPoolStrategy:    fasthttp.LIFO,
-		}
-		spare.register(c.closeKept)
+// NewBackends makes what reaches the backends of a pool.
+func NewBackends(s ConnectionSettings) *Backends {
+	b := &Backends{}
+	b.settings.Store(&s)
+	b.first = netconn.NewDialer(s.Timeouts, s.Resolver, b.logLookups)
+	return b
+}
+
+// New makes what reaches a backend, for balancer.Settings.NewProber.
+func (b *Backends) New(of balancer.BackendSettings) balancer.Prober {
+	return b.With(*b.settings.Load())(of)
+}
+
+// With is New with settings that aren't in force yet, for backends that are probed before Use.
+func (b *Backends) With(s ConnectionSettings) func(balancer.BackendSettings) balancer.Prober {
+	return func(of balancer.BackendSettings) balancer.Prober {
+		c := newHostClient(of, &b.clients, b.first.Beside(s.Timeouts))
+		c.use(s)
+		b.clients.add(c)
 		return c
 	}
 }
 
+// Use puts settings in force for all backends. Exchanges that run keep the timeouts that they began
+// with. Connections are kept, unless KeepAlive changes: then those that are in use are closed when
+// their exchange has ended.
+func (b *Backends) Use(s ConnectionSettings) {
+	b.settings.Store(&s)
+	for _, c := range b.clients.list() {
+		c.dialer.Limit(s.Timeouts)
+		c.use(s)
+	}
+}
+
 // logLookups logs when a name's lookups begin to fail, and when they succeed again.
-func (s ConnectionSettings) logLookups(host string, err error) {
+func (b *Backends) logLookups(host string, err error) {
+	log := &b.settings.Load().Logger
 	if err != nil {
-		s.Logger.Warn().Str("host", host).Err(err).
+		log.Warn().Str("host", host).Err(err).
 			Msg("a backend's name can't be looked up: its last addresses serve, if there are any")
 		return
 	}
-	s.Logger.Info().Str("host", host).Msg("a backend's name can be looked up again")
+	log.Info().Str("host", host).Msg("a backend's name can be looked up again")
 }
 
-// hostClientOf is the one of a backend, which NewBackends has made.
-func hostClientOf(b *balancer.Backend) *hostClient { return b.Prober().(*hostClient) }
-
-func (c *hostClient) dial() (net.Conn, error) {
-	conn, err := dialWith(c.spare, func() (*netconn.Backend, error) {
-		return c.dialer.Dial(context.Background(), c.target)
-	})
-	if err != nil {
-		return nil, err // and no *netconn.Backend that is nil
-	}
-	return conn, nil
+// hostClients are those of a pool's backends.
+type hostClients struct {
+	mu  sync.Mutex
+	all map[*hostClient]struct{}
 }
 
-// acquire takes a connection: any, or if fresh one that was never used. held is what release wants.
-func (c *hostClient) acquire(fresh bool) (conn *netconn.Backend, held any, err error) {
-	for {
-		got, err := c.kept.AcquireConn(0, false)
-		if err != nil {
-			return nil, nil, err
-		}
-		conn := got.Conn().(*netconn.Backend)
-		if !conn.Take() {
-			c.kept.CloseConn(got)
-			continue
-		}
-		if !fresh {
-			return conn, got, nil
-		}
-		if err := conn.Renew(); err != nil {
-			c.kept.CloseConn(got)
-			return nil, nil, err
-		}
-		return conn, got, nil
+func (h *hostClients) add(c *hostClient) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.all == nil {
+		h.all = make(map[*hostClient]struct{})
 	}
+	h.all[c] = struct{}{}
 }
 
-// closeKept closes the connections that nobody uses.
-func (c *hostClient) closeKept() { c.kept.CloseIdleConnections() }
-
-// release gives a connection back, to be kept if that is wanted and possible, otherwise closed.
-func (c *hostClient) release(conn *netconn.Backend, held any, keep bool) {
-	if keep && conn.Keep() {
-		give(c.kept.ReleaseConn, held)
-	} else {
-		give(c.kept.CloseConn, held)
-	}
+func (h *hostClients) remove(c *hostClient) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.all, c)
 }
 
-// give calls to, a HostClient's ReleaseConn or CloseConn, with a connection whose type fasthttp
-// doesn't export.
-func give[Conn any](to func(Conn), held any) { to(held.(Conn)) }
-
-// resuming has all of a backend's connections resume one TLS session: the later ones' handshakes
-// need no certificates.
-func resuming(config *tls.Config) *tls.Config {
-	if config == nil {
-		return nil
+func (h *hostClients) list() (all []*hostClient) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.all {
+		all = append(all, c)
 	}
-	config = config.Clone()
-	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-	return config
+	return all
 }

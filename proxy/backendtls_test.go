@@ -23,7 +23,7 @@ func poolAt(t *testing.T, b balancer.BackendSettings) *fakePool {
 	t.Helper()
 	b.URL, b.Weight, b.State = "backend under test", 1, balancer.Ready
 	return probed(t, balancer.Settings{
-		Name: "test", Backends: []balancer.BackendSettings{b}, Logger: zerolog.Nop(), NewProber: NewBackends(connectionSettings()),
+		Name: "test", Backends: []balancer.BackendSettings{b}, Logger: zerolog.Nop(), NewProber: NewBackends(connectionSettings()).New,
 		Health: balancer.HealthSettings{Type: balancer.HealthTCP, Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1},
 	})
 }

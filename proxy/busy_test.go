@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"hash/maphash"
-	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/identity"
+	"gopher-equalizer/proxy/netconn/deadtest"
 )
 
 // holding is a backend that answers when it is told to, and says when it was asked.
@@ -262,8 +261,8 @@ func TestRetryNeedsAPlace(t *testing.T) {
 	ln := listen(t)
 	full := holdingBackend(t)
 	pool := boundedPoolOf(t, connectionSettings(), 1, 1, full.addr, ln.Addr().String())
-	require.NoError(t, ln.Close())
-	attempts := pool.Attempts(0, balancer.Retry{})
+	deadtest.Close(t, ln)
+	attempts := pool.Attempts(balancer.Client{}, balancer.Retry{})
 	held, err := attempts.Next()
 	require.NoError(t, err)
 	defer held.End(balancer.Result{})
@@ -272,22 +271,4 @@ func TestRetryNeedsAPlace(t *testing.T) {
 
 	p.isProblem(p.dial().do(plainGet), 502, "backend-broken")
 	assert.Equal(t, "connect: connection refused", p.logged(1).Error)
-}
-
-// To tell whose share it is costs no memory, and one /64 is one client.
-func TestHolders(t *testing.T) {
-	s := behindUs(t)
-	seed := maphash.MakeSeed()
-	holder := func(client string) uint64 {
-		r := &request{shared: &shared{seed: seed}, snapshot: &s.Snapshot}
-		r.head.Client, r.head.TrustedPeer = netip.MustParseAddr(client), true
-		assert.Zero(t, testing.AllocsPerRun(100, func() { r.findHolder() }))
-		return r.findHolder()
-	}
-	assert.Equal(t, holder("2001:db8::1"), holder("2001:db8::2"))
-	assert.NotEqual(t, holder("2001:db8::1"), holder("2001:db8:0:1::1"))
-	assert.NotEqual(t, holder("192.0.2.1"), holder("192.0.2.2"))
-	assert.Equal(t, holder("192.0.2.1"), holder("::ffff:192.0.2.1"))
-	assert.Zero(t, holder("127.0.0.9"), "a trusted proxy")
-	assert.Zero(t, new(request).findHolder(), "nobody knows whom")
 }

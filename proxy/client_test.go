@@ -204,7 +204,7 @@ func TestPanicInAnswer(t *testing.T) {
 		})
 		p := proxyTo(t, b.addr)
 		ours, theirs := net.Pipe()
-		p.serve(&brittle{ours, after})
+		p.serve(&brittle{ours, after}, newIntake(nil, Listener{}))
 		c := &conn{Conn: theirs, t: t, br: bufio.NewReader(theirs)}
 		require.True(t, c.send(http1test.Get()))
 		_, err := io.ReadAll(c.br)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/proxy/netconn/deadtest"
 )
 
 // dnsServer is a DNS server that knows one name. While it is away it takes queries and says
@@ -127,7 +128,7 @@ func behindName(t *testing.T, dns *dnsServer, hosts ...string) (p *proxied, pool
 		Name:      "test",
 		Backends:  []balancer.BackendSettings{{URL: "http://app.test", Addr: "app.test:" + port, Weight: 1, State: balancer.Ready}},
 		Health:    balancer.HealthSettings{Type: balancer.HealthHTTP, Path: "/", Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1},
-		NewProber: NewBackends(cs),
+		NewProber: NewBackends(cs).New,
 		Logger:    zerolog.Nop(),
 	})
 	p = startProxy(t, settings(), at, nil)
@@ -151,7 +152,7 @@ func TestBackendBehindAName(t *testing.T) {
 	dns := startDNS(t, "127.0.0.1", "127.0.0.2")
 	p, pool, backends := behindName(t, dns, "127.0.0.1", "127.0.0.2")
 	assert.Equal(t, map[string]int{"127.0.0.1": 3, "127.0.0.2": 3}, p.answers())
-	require.NoError(t, backends[1].ln.Close())
+	deadtest.Close(t, backends[1].ln)
 	assert.Equal(t, map[string]int{"127.0.0.1": 6}, p.answers())
 	pool.Probe(t.Context())
 	assert.True(t, pool.Status()[0].Healthy)

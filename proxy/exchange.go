@@ -16,8 +16,13 @@ type exchange struct {
 	upload upload
 	// attempt is the place at the backend; the zero one while there is none.
 	attempt balancer.Attempt
+	// shown is what it has shown of the backend.
+	shown balancer.Result
+	// informed reports that the client got an interim response of it, and hurried that it has the
+	// time of one attempt among several.
+	informed, hurried bool
 	// held is what gives the connection back.
-	held any
+	held heldConn
 }
 
 func (x *exchange) init(body source, contain func(*error)) {
@@ -31,22 +36,27 @@ func (x *exchange) begin(head *rewrite.Request, most int64) bool {
 }
 
 // prepare takes what has come of the request's body: see upload.prepare.
-func (x *exchange) prepare(bodyWait time.Duration) error { return x.upload.prepare(bodyWait) }
+func (x *exchange) prepare(bodyWait time.Duration, keeps int) error {
+	return x.upload.prepare(bodyWait, keeps)
+}
 
-// connect takes a connection to the backend where the attempt has a place, for a client whose reset
-// ends the exchange; nil is nobody who could leave. timeouts are its own; nil are its pool's.
-func (x *exchange) connect(client *h1.Link, timeouts *netconn.ExchangeLimits) error {
+// connect takes a connection to the backend where the attempt has a place. If the awaiter leaves,
+// the exchange ends.
+func (x *exchange) connect(awaiter *netconn.Awaiter, to *Destination) error {
 	host := hostClientOf(x.attempt.Backend)
-	conn, held, err := host.acquire(x.attempt.Fresh)
+	conn, held, err := host.acquire(x.attempt.Fresh, to.Retry.PerTry)
 	if err != nil {
 		return err
 	}
-	if timeouts == nil {
-		conn.Begin(client)
+	if to.Timeouts == nil {
+		conn.Begin(awaiter)
 	} else {
-		conn.BeginWithin(client, *timeouts)
+		conn.BeginWithin(awaiter, *to.Timeouts)
 	}
-	x.Begin(conn, host.maxHeader)
+	if x.hurried = to.Retry.PerTry > 0 && x.upload.mayResend(); x.hurried {
+		conn.Hurry(to.Retry.PerTry)
+	}
+	x.Begin(conn, int(host.maxHeader.Load()))
 	x.held = held
 	return nil
 }
@@ -82,35 +92,63 @@ func (x *exchange) cause(err error) error {
 	return err
 }
 
-// mayRetry reports whether sending the request again can't do harm: nothing of it was sent, or it
-// is idempotent, has no body, and not one byte came back. A late response is not retried: the
-// client waited long enough, and the backend may still be working on it. A body can't be sent again
-// once a part of it was sent on.
+// mayRetry reports whether sending the request again after a failure can't do harm: nothing of it
+// was sent, or not one byte came back and it may be sent again. What was late although it had all
+// of its time is not retried: the client waited long enough.
 func (x *exchange) mayRetry() bool {
-	if x.upload.started || x.Late() {
+	switch {
+	case x.Late() && !x.hurried:
 		return false
+	case x.Conn.BytesSent() == 0 && !x.upload.started:
+		return true
 	}
-	h := x.upload.head
-	return x.Conn.BytesSent() == 0 || x.Conn.BytesReceived() == 0 && !h.HasBody() && h.Idempotent()
+	return x.Conn.BytesReceived() == 0 && x.mayResend()
+}
+
+// mayResend reports whether a request that was sent may be sent again: it is idempotent, its body
+// was kept, and nothing of the response has gone to the client.
+func (x *exchange) mayResend() bool { return !x.informed && x.upload.mayResend() }
+
+// give ends an exchange that failed, while another attempt may follow: the rest of the request's
+// body is left to that.
+func (x *exchange) give(fault balancer.Fault) {
+	x.upload.stop()
+	x.letGo(false, fault)
+}
+
+// drop ends an exchange whose response nobody gets, while another attempt follows. The connection
+// is kept if all of both has come.
+func (x *exchange) drop() {
+	whole := x.endUpload()
+	x.BeginBody(x.upload.head.IsHead())
+	_, err := x.TakeBody()
+	x.letGo(whole && err == nil && x.Complete() && x.Keeps(), balancer.NoFault)
 }
 
 // end ends the exchange, if there is one, and gives its place back. Its connection is kept if that
-// is wanted and the whole request was sent. failed reports that the backend is to blame.
-func (x *exchange) end(keep, failed bool) {
+// is wanted and the whole request was sent. fault is how the backend broke it.
+func (x *exchange) end(keep bool, fault balancer.Fault) {
 	if x.attempt.Backend == nil {
 		return
 	}
 	if !x.endUpload() && x.Conn != nil {
-		// The rest of the body is still to come, and nobody wants it. If there was no connection,
-		// a retry may send the body, or the response may come from us and the body be skipped.
-		x.upload.from.Last()
+		// If there was no connection, the response may come from us and the body be skipped.
+		x.upload.leave()
 		keep = false
 	}
+	x.letGo(keep, fault)
+}
+
+// letGo gives up the place and the connection, which is kept if that is wanted.
+func (x *exchange) letGo(keep bool, fault balancer.Fault) {
 	if seconds := x.Response.KeptSeconds; keep && seconds >= 0 {
 		x.Conn.KeptFor(time.Duration(seconds) * time.Second)
 	}
+	if x.shown.Fault = fault; fault != balancer.NoFault && x.Conn == nil {
+		x.shown.Fault = balancer.Unreachable
+	}
 	x.giveBack(keep)
-	x.attempt.End(balancer.Result{Failed: failed})
+	x.attempt.End(x.shown)
 	x.attempt = balancer.Attempt{}
 }
 
@@ -121,7 +159,7 @@ func (x *exchange) giveBack(keep bool) {
 	}
 	x.Conn.End()
 	hostClientOf(x.attempt.Backend).release(x.Conn, x.held, keep)
-	x.Conn, x.held = nil, nil
+	x.Conn, x.held = nil, heldConn{}
 }
 
 // forget forgets the exchange, but keeps its memory.

@@ -25,6 +25,7 @@ import (
 	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/outcome"
 )
 
 func TestMain(m *testing.M) {
@@ -52,7 +53,6 @@ type proxied struct {
 // setup is what a test's proxy is made of: one route for all requests, unless the Snapshot has
 // others. With a limiter, a limit of this name and key is used.
 type setup struct {
-	Settings
 	Snapshot
 	Route Route
 	Limit string
@@ -62,12 +62,12 @@ type setup struct {
 // settings are what tests start from: timeouts that none of them reaches.
 func settings() setup {
 	return setup{
-		Settings: Settings{
+		Snapshot: Snapshot{
 			Clients:   netconn.ClientLimits{Header: time.Minute, Idle: time.Minute, Read: time.Minute, Write: time.Minute},
 			MaxHeader: 16 << 10,
+			Log:       outcome.Log{Access: true},
 		},
-		Snapshot: Snapshot{AccessLog: true},
-		Route:    Route{Retry: balancer.Retry{Most: 1}},
+		Route: Route{Destination: Destination{Retry: Retry{Retry: balancer.Retry{Most: 1}}}},
 	}
 }
 
@@ -80,7 +80,7 @@ func (s setup) proxy(pool Pool, l aLimiter, log zerolog.Logger) *Proxy {
 		}
 		s.Routes = OneRoute(&s.Route)
 	}
-	return New(s.Settings, &s.Snapshot, log)
+	return New(&s.Snapshot, log)
 }
 
 func connectionSettings() ConnectionSettings {
@@ -94,17 +94,28 @@ func connectionSettings() ConnectionSettings {
 // startProxy starts a proxy, which ends with the test.
 func startProxy(t *testing.T, s setup, pool *fakePool, l aLimiter) *proxied {
 	t.Helper()
+	return startProxyAs(t, s, pool, l, Listener{})
+}
+
+// startProxyAs is startProxy for clients that are served as how says.
+func startProxyAs(t *testing.T, s setup, pool *fakePool, l aLimiter, how Listener) *proxied {
+	t.Helper()
 	log := &logBuffer{}
 	p := s.proxy(pool, l, zerolog.New(log))
-	return &proxied{Proxy: p, t: t, addr: run(t, p, pool), pool: pool, log: log}
+	return &proxied{Proxy: p, t: t, addr: runAs(t, p, pool, how), pool: pool, log: log}
 }
 
 // run has a proxy serve until the test ends, when nothing may be left of any request.
 func run(t testing.TB, p *Proxy, pool *fakePool) (addr string) {
 	t.Helper()
+	return runAs(t, p, pool, Listener{})
+}
+
+func runAs(t testing.TB, p *Proxy, pool *fakePool, how Listener) (addr string) {
+	t.Helper()
 	ln := listen(t)
 	served := make(chan error, 1)
-	go func() { served <- p.Serve(ln) }()
+	go func() { served <- p.Serve(ln, how) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -185,6 +196,8 @@ type fakePool struct {
 	panics atomic.Bool
 }
 
+func (p *fakePool) Full() bool { return p.balancers[0].Full() }
+
 func (p *fakePool) Healthy() bool {
 	if p.panics.Load() {
 		panic("picking went wrong")
@@ -192,8 +205,8 @@ func (p *fakePool) Healthy() bool {
 	return len(p.backends) > 0 && !p.none.Load()
 }
 
-func (p *fakePool) Attempts(client uint64, r balancer.Retry) balancer.Attempts {
-	return p.balancers[0].Attempts(client, r)
+func (p *fakePool) Attempts(c balancer.Client, r balancer.Retry) balancer.Attempts {
+	return p.balancers[0].Attempts(c, r)
 }
 
 // poolOf makes a pool of backends at addresses on which something listens.
@@ -215,7 +228,7 @@ func boundedPoolOf(t testing.TB, s ConnectionSettings, connections int, share fl
 		Health: balancer.HealthSettings{
 			Type: balancer.HealthTCP, Interval: time.Minute, Timeout: patience, Rise: 1, Fall: 1,
 		},
-		NewProber:      NewBackends(s),
+		NewProber:      NewBackends(s).New,
 		MaxConnections: connections,
 		ClientShare:    share,
 		Logger:         zerolog.Nop(),
@@ -230,7 +243,7 @@ func probed(t testing.TB, s balancer.Settings) *fakePool {
 	p := &fakePool{balancers: []*balancer.Pool{pool}}
 	for i := range s.Backends {
 		require.True(t, pool.Status()[i].Healthy, "%+v", pool.Status()[i])
-		attempts := pool.Attempts(0, balancer.Retry{})
+		attempts := pool.Attempts(balancer.Client{}, balancer.Retry{})
 		a, err := attempts.Next()
 		require.NoError(t, err)
 		a.End(balancer.Result{})

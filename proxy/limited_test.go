@@ -71,7 +71,7 @@ func TestLimitedFields(t *testing.T) {
 	f("a", bucketSettings(t, 4, "3/s"), wait(time.Second+1), "2", `"a";r=0;t=2`, `"a";q=4;w=2`)
 	f("a", bucketSettings(t, 15, "1/1h30m"), limiter.Decision{RetryAfter: time.Hour, Remaining: 2}, "3600", `"a";r=2;t=3600`, `"a";q=15;w=81000`)
 	// A structured field's integer has 15 digits.
-	f("a", bucketSettings(t, 2_000_000_000_000_000, "1000000/s"), wait(1), "1", `"a";r=0;t=1`, `"a";q=999999999999999;w=2000000000`)
+	f("a", bucketSettings(t, 1_500_000_000_000_000, "1000000/s"), wait(1), "1", `"a";r=0;t=1`, `"a";q=999999999999999;w=1500000000`)
 	f(`a"b\`, bucketSettings(t, 1, "1/s"), wait(1), "1", `"a\"b\\";r=0;t=1`, `"a\"b\\";q=1;w=1`)
 	f("caf\u00e9\n", bucketSettings(t, 1, "1/s"), wait(1), "1", `"caf%C3%A9%0A";r=0;t=1`, `"caf%C3%A9%0A";q=1;w=1`)
 }

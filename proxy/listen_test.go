@@ -268,7 +268,7 @@ func TestServeAfterShutdown(t *testing.T) {
 	p := proxyTo(t)
 	shutdown(t, p)
 	ln := listen(t)
-	require.NoError(t, p.Serve(ln))
+	require.NoError(t, p.Serve(ln, Listener{}))
 	_, err := net.Dial("tcp", ln.Addr().String())
 	assert.Error(t, err, "it closed the listener")
 }
@@ -293,7 +293,7 @@ func TestAcceptFails(t *testing.T) {
 	ln := &failing{Listener: listen(t)}
 	ln.left.Store(2)
 	served := make(chan error, 1)
-	go func() { served <- p.Serve(ln) }()
+	go func() { served <- p.Serve(ln, Listener{}) }()
 	q := &proxied{t: t, addr: ln.Addr().String()}
 	assert.Equal(t, "ok", q.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	require.NoError(t, ln.Close())
@@ -301,7 +301,7 @@ func TestAcceptFails(t *testing.T) {
 	assert.Contains(t, p.log.lines()[1], "too many open files")
 
 	other := &failing{Listener: listen(t)}
-	go func() { served <- p.Serve(other) }()
+	go func() { served <- p.Serve(other, Listener{}) }()
 	q = &proxied{t: t, addr: other.Addr().String()}
 	assert.Equal(t, "ok", q.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	shutdown(t, p)

@@ -84,7 +84,7 @@ func TestMendedResponsesAreLoggedOnce(t *testing.T) {
 	one, _ := answering(t, "HTTP/1.1 200 OK\r\n"+chunkedOnce+chunkedOnce+"\r\n0\r\n\r\n")
 	other, _ := answering(t, "HTTP/1.1 200 OK\n"+chunkedOnce+chunkedOnce+"\r\n0\r\n\r\n")
 	s := settings()
-	s.AccessLog = false
+	s.Log.Access = false
 	p := startProxy(t, s, poolOf(t, connectionSettings(), one.addr, other.addr), nil)
 	for range 10 {
 		assert.Equal(t, 200, p.dial().do(plainGet).StatusCode)

@@ -46,7 +46,6 @@ func (s brittleStream) Behind() []byte                    { s.call(); return s.T
 func (s brittleStream) Lighten()                          { s.call(); s.Turn.Lighten() }
 func (s brittleStream) Admitted()                         { s.call(); s.Turn.Admitted() }
 func (s brittleStream) Lasts()                            { s.call(); s.Turn.Lasts() }
-func (s brittleStream) Ended() bool                       { s.call(); return s.Turn.Ended() }
 func (s brittleStream) WasCut() bool                      { s.call(); return s.Turn.WasCut() }
 func (s brittleStream) Abort()                            { s.call(); s.Turn.Abort() }
 

@@ -23,6 +23,9 @@ func (r *request) run() error {
 	if err := r.read(); err != nil {
 		return err
 	}
+	if err := r.enter(); err != nil {
+		return err
+	}
 	if err := r.choose(); err != nil {
 		return err
 	}
@@ -45,6 +48,7 @@ func (r *request) respond() error {
 	} else {
 		r.chosen.Respond.Begin(&r.own)
 	}
+	r.result.Responds(r.own.Status)
 	return outcome.Own
 }
 
@@ -59,7 +63,7 @@ func (r *request) finish(err error) {
 		r.answer()
 	}
 	o.Size, o.WasCut = r.stream.Sent(), r.stream.WasCut()
-	r.record.Record(o, r.snapshot.AccessLog)
+	r.record.Record(o, &r.snapshot.Log)
 }
 
 // answer sends the response of our own to a request that failed. A response that has begun is cut
@@ -79,8 +83,9 @@ func (r *request) answer() {
 	_ = r.stream.Reply(&r.own) // A client that is gone has no use for it.
 }
 
-// dress adds to a response of our own what depends on the request's route.
+// dress adds to a response of our own what depends on the request and on its route.
 func (r *request) dress() {
+	r.own.RequestID, r.own.HSTS = r.result.From.RequestID, r.hsts()
 	if r.result.Failure == outcome.WrongMethod {
 		var buf [256]byte
 		r.own.Add("Allow", r.appendAllow(buf[:0]))

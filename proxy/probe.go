@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
+	"strings"
 
+	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/h1"
+	"gopher-equalizer/proxy/netconn"
 )
 
 // maxProbeBody is how much of a probe's response is read, in bytes. To close on unread bytes would
@@ -15,8 +19,8 @@ import (
 const maxProbeBody = 1 << 20
 
 // Connect is balancer.Prober's.
-func (c *hostClient) Connect(ctx context.Context) error {
-	conn, err := c.dialer.Dial(ctx, c.target)
+func (c *hostClient) Connect(ctx context.Context, port int) error {
+	conn, err := c.dialer.Dial(ctx, c.probed(port))
 	if err != nil {
 		return err
 	}
@@ -25,12 +29,21 @@ func (c *hostClient) Connect(ctx context.Context) error {
 	return nil
 }
 
-// Get is balancer.Prober's. It uses a connection of its own, and the dialer, the reader and the
+// probed is what a probe connects to: the backend, or another port there if that is above 0.
+func (c *hostClient) probed(port int) netconn.Target {
+	t := c.target
+	if host, _, err := net.SplitHostPort(t.Addr); port > 0 && err == nil {
+		t.Addr = net.JoinHostPort(host, strconv.Itoa(port))
+	}
+	return t
+}
+
+// Ask is balancer.Prober's. It uses a connection of its own, and the dialer, the reader and the
 // bounds of requests, so what would be 502 to a client is an error here.
-func (c *hostClient) Get(ctx context.Context, path, host string) (status int, err error) {
-	conn, err := c.dialer.Dial(ctx, c.target)
+func (c *hostClient) Ask(ctx context.Context, r balancer.ProbeRequest) (found balancer.ProbeResponse, err error) {
+	conn, err := c.dialer.Dial(ctx, c.probed(r.Port))
 	if err != nil {
-		return 0, err
+		return found, err
 	}
 	defer func() { _ = conn.Close() }()
 	conn.Begin(nil) // It ends an Interrupt, so it comes before the first one.
@@ -38,16 +51,32 @@ func (c *hostClient) Get(ctx context.Context, path, host string) (status int, er
 
 	var x h1.Exchange
 	x.Init()
-	x.Begin(conn, c.maxHeader)
+	x.Begin(conn, int(c.maxHeader.Load()))
 	defer x.Forget()
-	if err := x.Get(path, host, "gopher-equalizer health check"); err != nil {
-		return 0, explain(ctx, &x, err)
+	if err := x.Ask(probeHead(r)); err != nil {
+		return found, explain(ctx, &x, err)
 	}
-	status = x.Response.Status
-	if err := x.Discard(maxProbeBody); err != nil {
-		return 0, err
+	found.Status = x.Response.Status
+	for _, field := range x.Response.Fields {
+		if found.Field == "" && r.Field != "" && strings.EqualFold(string(field.Name), r.Field) {
+			found.Field = string(field.Value)
+		}
 	}
-	return status, nil
+	found.Body, err = x.Drain(r.Method == "HEAD", r.Body, maxProbeBody)
+	return found, err
+}
+
+// probeHead is the head of a probe, whose connection isn't used again.
+func probeHead(r balancer.ProbeRequest) []byte {
+	head := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.Method, r.Path, r.Host)
+	agent := "User-Agent: gopher-equalizer health check\r\n"
+	for _, f := range r.Fields {
+		if strings.EqualFold(f.Name, "User-Agent") {
+			agent = ""
+		}
+		head = fmt.Appendf(head, "%s: %s\r\n", f.Name, f.Value)
+	}
+	return append(head, agent+"Connection: close\r\n\r\n"...)
 }
 
 var errNoResponse = errors.New("no response")

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/h1"
+	"gopher-equalizer/proxy/netconn/deadtest"
 )
 
 // brieflyProbed is the time that a probe has which must run into it.
@@ -85,17 +87,25 @@ func getFrom(t *testing.T, timeout time.Duration, b balancer.BackendSettings) (i
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	return prober(b).Get(ctx, "/", b.Authorities()[0])
+	return statusOf(ctx, b, "/", b.Authorities()[0])
 }
 
 func connect(t *testing.T, timeout time.Duration, b balancer.BackendSettings) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	return prober(b).Connect(ctx)
+	return prober(b).Connect(ctx, 0)
 }
 
-func prober(b balancer.BackendSettings) balancer.Prober { return NewBackends(connectionSettings())(b) }
+// statusOf is the status that a GET finds.
+func statusOf(ctx context.Context, b balancer.BackendSettings, path, host string) (int, error) {
+	found, err := prober(b).Ask(ctx, balancer.ProbeRequest{Method: "GET", Path: path, Host: host})
+	return found.Status, err
+}
+
+func prober(b balancer.BackendSettings) balancer.Prober {
+	return NewBackends(connectionSettings()).New(b)
+}
 
 // What reaches a client is a finding, whatever its status: to judge that is the balancer's.
 func TestProbeFindsTheStatus(t *testing.T) {
@@ -157,10 +167,43 @@ func TestProbeAsks(t *testing.T) {
 		asked <- readHeader(conn)
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})
-	_, err := prober(balancer.BackendSettings{Addr: addr}).Get(t.Context(), "/a//../healthz?deep=%2F", "api.example.com")
+	_, err := statusOf(t.Context(), balancer.BackendSettings{Addr: addr}, "/a//../healthz?deep=%2F", "api.example.com")
 	require.NoError(t, err)
 	assert.Equal(t, "GET /a//../healthz?deep=%2F HTTP/1.1\r\nHost: api.example.com\r\n"+
 		"User-Agent: gopher-equalizer health check\r\nConnection: close\r\n\r\n", <-asked)
+}
+
+func TestProbeAsksAsItIsTold(t *testing.T) {
+	asked := make(chan string, 1)
+	addr := probedBackend(t, "127.0.0.1", func(conn net.Conn) {
+		asked <- readHeader(conn)
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nX-Weight: 50%\r\nx-weight: 7%\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nall\r\n3\r\n ok\r\n0\r\n\r\n")
+	})
+	_, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	n, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	r := balancer.ProbeRequest{
+		Port: n, Method: "OPTIONS", Path: "/", Host: "b", Body: 5, Field: "X-Weight",
+		Fields: []balancer.ProbeField{{Name: "Authorization", Value: "Bearer x"}, {Name: "user-agent", Value: "y"}},
+	}
+	found, err := prober(balancer.BackendSettings{Addr: "127.0.0.1:1"}).Ask(t.Context(), r)
+	require.NoError(t, err)
+	assert.Equal(t, "OPTIONS / HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer x\r\nuser-agent: y\r\nConnection: close\r\n\r\n", <-asked)
+	assert.Equal(t, balancer.ProbeResponse{Status: 200, Body: []byte("all o"), Field: "50%"}, found)
+	require.NoError(t, prober(balancer.BackendSettings{Addr: "127.0.0.1:1"}).Connect(t.Context(), n))
+	<-asked
+}
+
+// A response to HEAD has no body, whatever its header says.
+func TestProbeByHead(t *testing.T) {
+	addr := probedBackend(t, "127.0.0.1", func(conn net.Conn) {
+		says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")(conn)
+		untilClosed(conn)
+	})
+	found, err := prober(balancer.BackendSettings{Addr: addr}).Ask(t.Context(), balancer.ProbeRequest{Method: "HEAD", Path: "/", Host: "b", Body: 9})
+	require.NoError(t, err)
+	assert.Equal(t, balancer.ProbeResponse{Status: 200}, found)
 }
 
 // A probe is done when the response is, even if the backend keeps the connection open.
@@ -260,7 +303,7 @@ func TestProbeEndsWhenItIsCancelled(t *testing.T) {
 			cancel()
 			untilClosed(conn)
 		})
-		_, err := prober(balancer.BackendSettings{Addr: addr}).Get(ctx, "/", "x")
+		_, err := statusOf(ctx, balancer.BackendSettings{Addr: addr}, "/", "x")
 		<-closed
 		if answer == "" {
 			assert.Error(t, err)
@@ -281,9 +324,7 @@ func TestConnectingProbe(t *testing.T) {
 }
 
 func TestProbesOfAnAddressThatNobodyListensOn(t *testing.T) {
-	ln := listen(t)
-	b := balancer.BackendSettings{Addr: ln.Addr().String()}
-	require.NoError(t, ln.Close())
+	b := balancer.BackendSettings{Addr: deadtest.Address(t)}
 	assert.EqualError(t, connect(t, patience, b), "connect: connection refused")
 	_, err := getFrom(t, patience, b)
 	assert.EqualError(t, err, "connect: connection refused")
@@ -353,9 +394,9 @@ func FuzzProbeResponse(f *testing.F) {
 	p := prober(balancer.BackendSettings{Addr: ln.Addr().String()})
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		said <- answer
-		status, err := p.Get(t.Context(), "/", "x")
+		found, err := p.Ask(t.Context(), balancer.ProbeRequest{Method: "GET", Path: "/", Host: "x"})
 		if err == nil {
-			assert.True(t, 200 <= status && status <= 599, status)
+			assert.True(t, 200 <= found.Status && found.Status <= 599, found.Status)
 			return
 		}
 		assert.NotEmpty(t, err.Error())

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
-	"net"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/proxy/h1"
+	"gopher-equalizer/proxy/h2"
 	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/outcome"
 )
@@ -19,53 +19,61 @@ import (
 type Proxy struct {
 	shared
 	clients *netconn.Clients
-	// maxClients bounds the clients' connections, 0 doesn't.
-	maxClients int
-	http1      *h1.Server
+	http1   *h1.Server
+	http2   *h2.Server
 	// draining has all responses say Connection: close.
 	draining atomic.Bool
 	accepting
 }
 
-// Settings are what a Proxy keeps for its whole life. Defaults and the checks of what an operator
-// wrote are config's: a Proxy takes the values as they are.
-type Settings struct {
-	// Clients are how many clients there may be, and how long they may keep us waiting.
-	Clients netconn.ClientLimits
-	// MaxHeader bounds a request's header, in bytes. A longer one is refused with 431, or with 414
-	// if the request line alone is longer.
-	MaxHeader int
-}
-
 // New makes a proxy that doesn't listen yet, and serves by a first snapshot.
-func New(s Settings, first *Snapshot, log zerolog.Logger) *Proxy {
+func New(first *Snapshot, log zerolog.Logger) *Proxy {
 	p := &Proxy{
-		shared:     shared{record: outcome.NewRecorder(log), seed: maphash.MakeSeed()},
-		clients:    netconn.NewClients(s.Clients),
-		maxClients: s.Clients.Connections,
+		shared:  shared{record: outcome.NewRecorder(log), seed: maphash.MakeSeed()},
+		clients: netconn.NewClients(first.Clients),
 	}
 	p.http1 = h1.NewServer(
-		h1.Settings{MaxHeader: s.MaxHeader, Contain: p.record.Contain, WantsClose: p.wantsClose},
+		h1.Settings{MaxHeader: first.MaxHeader, Contain: p.record.Contain, WantsClose: p.wantsClose},
 		func(t *h1.Turn) h1.Handler { return newRequest(&p.shared, t) },
 	)
+	p.http2 = h2.NewServer(
+		h2.Settings{
+			Limits: first.HTTP2, Contain: p.record.Contain, WantsClose: p.wantsHTTP2Close, Drains: p.draining.Load,
+			Ended: p.faulty,
+		},
+		func(t *h2.Turn) h2.Handler { return newRequest(&p.shared, t) },
+	)
 	p.accepting.init(p.clients, p.serve, log)
-	p.Use(first)
+	p.name(first)
+	p.snapshot.Store(first)
 	return p
 }
 
-// Use has the requests that begin from now on be served by a snapshot.
-func (p *Proxy) Use(s *Snapshot) { p.snapshot.Store(s) }
-
-// serve serves a connection in a goroutine of its own, which ends with the connection.
-func (p *Proxy) serve(conn net.Conn) { go p.http1.Serve(p.clients.Add(conn, nil)) }
+// Use has the requests that begin from now on be served by a snapshot. Those that run, tunnels too,
+// go on by the one that they began with, and no connection is closed.
+func (p *Proxy) Use(s *Snapshot) {
+	p.clients.Use(s.Clients)
+	p.http1.BoundHeads(s.MaxHeader)
+	p.http2.Use(s.HTTP2)
+	p.name(s)
+	p.snapshot.Store(s)
+}
 
 // wantsClose reports whether connections had better end with their request: we stop, or others wait
 // for a place.
 func (p *Proxy) wantsClose() bool { return p.draining.Load() || p.clients.Crowded() }
 
+// wantsHTTP2Close is wantsClose for a connection of HTTP/2, which also ends if its listener doesn't
+// offer that any more.
+func (p *Proxy) wantsHTTP2Close(intake any) bool {
+	return p.wantsClose() || !intake.(*arrival).now().HTTP2
+}
+
 // Stats is what the proxy has done and is doing.
 type Stats struct {
 	outcome.Stats
+	// HTTP2 is that of the clients that speak it.
+	HTTP2 h2.Stats
 	// Connections are the clients' that are open.
 	Connections int64
 	// MaxConnections bounds them, 0 doesn't. AcceptPauses counts how often one had to wait for a
@@ -77,14 +85,41 @@ type Stats struct {
 func (p *Proxy) Stats() Stats {
 	return Stats{
 		Stats:          p.record.Stats(),
+		HTTP2:          p.http2.Stats(),
 		Connections:    int64(p.clients.Len()),
-		MaxConnections: int64(p.maxClients),
+		MaxConnections: int64(p.clients.Most()),
 		AcceptPauses:   p.clients.Waits(),
 	}
 }
 
+// Counts is what the proxy has counted by routes, pools and reasons.
+type Counts struct {
+	// Traffic has the requests of each route, by the pool that they went to.
+	Traffic []outcome.TrafficStats
+	// Failures are why requests failed, and Refused why messages were refused, as the log has it.
+	Failures, Refused []outcome.ReasonCount
+}
+
+// Counts is what the proxy has counted by routes, pools and reasons, in the order of their names.
+func (p *Proxy) Counts() Counts {
+	return Counts{p.record.Traffic(), p.record.Failures(), p.record.RefusedFor()}
+}
+
+// Takes is what each limit has said, in the order of their names.
+func (p *Proxy) Takes() []outcome.TakesStats { return p.record.Takes() }
+
 // Refused are the last messages that were refused, of clients and of backends, newest first.
 func (p *Proxy) Refused() []outcome.Refused { return p.record.Refused() }
+
+// Denied is the last request of an id that got an error of our own. ok is false if there is none,
+// it is older than 10 minutes, or it wasn't kept.
+func (p *Proxy) Denied(id string) (d outcome.Denial, ok bool) { return p.record.Denied(id) }
+
+// DeniedMost are the clients that each limit refused most, at most so many of each.
+func (p *Proxy) DeniedMost(most int) []outcome.DeniedClient { return p.record.DeniedMost(most) }
+
+// Tail tells of requests as they end, those that a filter wants. The caller must close it.
+func (p *Proxy) Tail(f outcome.Filter) *outcome.Tail { return p.record.Tail(f) }
 
 const (
 	// headGrace is for how long heads may go on to arrive once the listeners are closed. A
@@ -95,9 +130,13 @@ const (
 	cutGrace = time.Second
 )
 
-// Drain has every response say Connection: close from now on. Connections are accepted and requests
-// served as before.
-func (p *Proxy) Drain() { p.draining.Store(true) }
+// Drain has every response say Connection: close from now on, and tells the clients that speak
+// HTTP/2 that no more requests shall be sent. Connections are accepted and requests served as
+// before.
+func (p *Proxy) Drain() {
+	p.draining.Store(true)
+	p.clients.WakeSeveral()
+}
 
 // Close ends the intake: it accepts what waits to be accepted, closes the listeners, and closes the
 // connections that wait for a request. It returns when no request can spend a token any more:

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"fmt"
 	"math/bits"
 	"strconv"
 	"time"
@@ -60,21 +59,4 @@ func ceilSeconds(d time.Duration) int64 {
 		seconds++
 	}
 	return seconds
-}
-
-// quoteField writes a string of RFC 9651, section 3.3.3, which is ASCII: bytes that it can't hold
-// become %XX.
-func quoteField(s string) string {
-	quoted := []byte{'"'}
-	for _, c := range []byte(s) {
-		switch {
-		case c == '"' || c == '\\':
-			quoted = append(quoted, '\\', c)
-		case c < ' ' || c >= 0x7f:
-			quoted = fmt.Appendf(quoted, "%%%02X", c)
-		default:
-			quoted = append(quoted, c)
-		}
-	}
-	return string(append(quoted, '"'))
 }

@@ -47,7 +47,7 @@ func TestFinalRecipient(t *testing.T) {
 func TestLoop(t *testing.T) {
 	b, got := answering(t, ok)
 	s := settings()
-	s.Via = rewrite.ViaName("edge")
+	s.Via = rewrite.ViaName("edge", rewrite.NewViaSuffix())
 	l := &fakeLimiter{}
 	l.left.Store(2)
 	p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), l)

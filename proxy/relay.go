@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/h1"
+	"gopher-equalizer/proxy/outcome"
 )
 
 // relay makes the backend's response the client's. The backend's connection is free before the
@@ -15,7 +17,7 @@ func (r *request) relay() error {
 	x.BeginBody(r.head.Received.IsHead())
 	first, err := x.TakeBody()
 	if err != nil {
-		return exchangeFailure(err)
+		return outcome.OfExchange(err)
 	}
 	last := x.Complete()
 	switch {
@@ -36,6 +38,7 @@ func (r *request) relay() error {
 	if last {
 		return nil
 	}
+	r.result.Times.Enter(outcome.RelayPart)
 	return r.relayRest()
 }
 
@@ -43,7 +46,7 @@ func (r *request) relay() error {
 // came behind the body, or is there by now, belongs to no request, so such a connection is never
 // used again.
 func (r *request) endExchange() {
-	r.exchange.end(r.exchange.Keeps(), false)
+	r.exchange.end(r.exchange.Keeps(), balancer.NoFault)
 	r.record.Ended(&r.result)
 }
 
@@ -73,7 +76,7 @@ func (r *request) splice(s *h1.Splice) (did bool, failure error) {
 		case !can:
 			return false, nil
 		case err != nil:
-			return true, exchangeFailure(r.exchange.cause(err))
+			return true, outcome.OfExchange(r.exchange.cause(err))
 		}
 		if r.exchange.Complete() {
 			r.endExchange()
@@ -93,7 +96,7 @@ func (r *request) copy() error {
 	for !x.Complete() {
 		n, err := x.ReadBody(h1.Room(buf))
 		if err != nil {
-			return exchangeFailure(x.cause(err))
+			return outcome.OfExchange(x.cause(err))
 		}
 		last := x.Complete()
 		if last {
@@ -110,7 +113,7 @@ func (r *request) copy() error {
 // the system drop what it holds for a client that doesn't read.
 func (r *request) leftBehind(err error) error {
 	r.stream.Abort()
-	return goneFailure(err)
+	return outcome.OfResponse(err)
 }
 
 // tunnel passes the backend's 101 on, and then bytes both ways, until one side has ended or nothing
@@ -118,7 +121,7 @@ func (r *request) leftBehind(err error) error {
 func (r *request) tunnel() error {
 	x := &r.exchange
 	if !x.endUpload() {
-		return exchangeFailure(x.RefuseSwitch())
+		return outcome.OfExchange(x.RefuseSwitch())
 	}
 	if err := r.openTunnel(); err != nil {
 		return r.leftBehind(err)
@@ -129,7 +132,7 @@ func (r *request) tunnel() error {
 	down, err := x.Tunnel(r.stream.Link(), r.chosen.TunnelTimeout)
 	r.stream.Passed(down)
 	r.result.Cause = err
-	x.end(false, false)
+	x.end(false, balancer.NoFault)
 	return nil
 }
 

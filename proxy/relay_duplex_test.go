@@ -125,7 +125,7 @@ func TestFullDuplexEndToEnd(t *testing.T) {
 // Neither body waits for the other, whatever their sizes: each of four ends is busy with one
 // direction only.
 func TestBodiesPassEachOther(t *testing.T) {
-	const size = 16 << 20
+	const size = 2 << 20
 	up, down := noise(1, size), noise(2, size)
 	f := func(framing, answer string, frame func([]byte) string, read func(c *conn) string) {
 		t.Helper()

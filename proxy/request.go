@@ -3,11 +3,10 @@ package proxy
 import (
 	"hash/maphash"
 	"sync/atomic"
-	"time"
 
+	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/outcome"
 	"gopher-equalizer/proxy/rewrite"
-	"gopher-equalizer/proxy/route"
 )
 
 // shared is what all requests of a proxy use.
@@ -24,6 +23,9 @@ type request struct {
 	*shared
 	stream   Stream
 	snapshot *Snapshot
+	// listener is how the clients of its listener are served, and arrived how they were when its
+	// connection began.
+	listener, arrived *Listener
 	way
 
 	// head is the head that the backend gets, response the one that the client gets, and own a
@@ -34,19 +36,13 @@ type request struct {
 	exchange exchange
 	// charges are the limits that count the request.
 	charges charges
-	// holder is whom the pool bounds to a share of a backend's connections.
-	holder uint64
+	// client is what the pool knows of who sent it, and lines has the memory for responseLines.
+	client balancer.Client
+	lines  []byte
 	// result is what happened so far.
 	result outcome.Outcome
-}
-
-// way is where a request goes.
-type way struct {
-	// path is the request's, chosen the route that it has; nil if there is none. to is where it
-	// goes.
-	path   route.Path
-	chosen *Route
-	to     *Destination
+	// traced reports that the request begins a trace.
+	traced bool
 }
 
 func newRequest(s *shared, stream Stream) *request {
@@ -58,10 +54,11 @@ func newRequest(s *shared, stream Stream) *request {
 // Begin is h1.Handler's.
 func (r *request) Begin() {
 	r.record.Began()
-	r.snapshot = r.shared.snapshot.Load()
+	arrival := r.stream.Intake().(*arrival)
+	r.snapshot, r.listener, r.arrived = r.shared.snapshot.Load(), arrival.now(), &arrival.as
 	r.result.From.Peer = r.stream.Peer()
 	r.result.From.Addr = r.result.From.Peer
-	r.result.Began = r.clock()
+	r.result.Times.Begin()
 }
 
 // begin begins the request whose head was received, and reports whether its body may be as large as
@@ -76,17 +73,41 @@ func (r *request) compose() {
 		Peer:        who.Peer,
 		Client:      who.Addr,
 		TrustedPeer: s.Trusted.Contains(who.Peer),
-		Scheme:      "http",
+		Scheme:      r.scheme(),
 		Rules:       &r.chosen.Rules,
 		Path:        &r.path,
 		RequestID:   who.RequestID,
+		Traceparent: r.begunTrace(),
 		Via:         s.Via,
 		Upgrade:     rewrite.PassesUpgrade(h),
+		ClientCert:  certOf(r.stream.Secured()).toBackends(),
 	}
 }
 
-// loops reports whether the request came through us already.
-func (r *request) loops() bool { return r.head.Loops() }
+// begunTrace is the traceparent of a trace that the request begins; nil if it begins none.
+func (r *request) begunTrace() []byte {
+	if !r.traced {
+		return nil
+	}
+	return r.result.From.Trace
+}
+
+// scheme is the scheme of the request's URL.
+func (r *request) scheme() string {
+	if r.stream.Secured() != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// hsts is the value of Strict-Transport-Security for the response. In clear it means nothing (RFC
+// 6797, section 7.2).
+func (r *request) hsts() string {
+	if r.stream.Secured() == nil {
+		return ""
+	}
+	return r.listener.HSTS
+}
 
 // beginResponse readies the head that the client gets: a final one, an interim one, or a 101.
 func (r *request) beginResponse() {
@@ -98,29 +119,15 @@ func (r *request) beginResponse() {
 		Authority: r.head.Authority,
 		RequestID: r.head.RequestID,
 		Rules:     &r.chosen.Rules.Response,
-		Lines:     r.charges.fields,
+		Lines:     r.responseLines(),
+		HSTS:      r.hsts(),
 	}
-}
-
-// clock is the time if it is going to be logged: reading it isn't free.
-func (r *request) clock() (now time.Time) {
-	if r.snapshot.AccessLog {
-		now = time.Now()
-	}
-	return now
-}
-
-// since is the time since clock returned begin.
-func (r *request) since(begin time.Time) time.Duration {
-	if begin.IsZero() {
-		return 0
-	}
-	return time.Since(begin)
 }
 
 // reset forgets the request.
 func (r *request) reset() {
-	r.snapshot, r.chosen, r.to, r.holder = nil, nil, nil, 0
+	r.snapshot, r.listener, r.arrived, r.chosen, r.to, r.traced = nil, nil, nil, nil, nil, false
+	r.client = balancer.Client{}
 	r.path.Reset()
 	r.charges.reset()
 	r.head, r.response = rewrite.Request{}, rewrite.Response{}

@@ -6,15 +6,17 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/netconn/deadtest"
 )
 
-// dead is an address on which nothing listens any more, with a pool that has it first and then
+// deadBefore is a pool that has first an address on which nothing listens any more, and then
 // others.
 func deadBefore(t *testing.T, others ...string) *fakePool {
 	t.Helper()
 	ln := listen(t)
 	pool := poolOf(t, connectionSettings(), append([]string{ln.Addr().String()}, others...)...)
-	require.NoError(t, ln.Close())
+	deadtest.Close(t, ln)
 	return pool
 }
 
@@ -162,7 +164,7 @@ func TestResendOnFreshConnection(t *testing.T) {
 	assert.Equal(t, "ok", p.dial().do("GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)
 	assert.EqualValues(t, idle+1, b.conns.Load())
 	assert.EqualValues(t, 1, p.Stats().Retries)
-	assert.Equal(t, idle-1, hostClientOf(p.pool.backends[0]).kept.IdleConnsCount(), "the others are kept")
+	assert.Equal(t, idle-1, hostClientOf(p.pool.backends[0]).kept.Load().IdleConnsCount(), "the others are kept")
 }
 
 // A connection that the backend closed meanwhile is noticed before anything is sent on it.

@@ -5,35 +5,49 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/proxy/h2"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/outcome"
 	"gopher-equalizer/proxy/rewrite"
 	"gopher-equalizer/proxy/route"
 )
 
 // Snapshot is what requests are served by. It is immutable, and swapped whole by Proxy.Use: a
-// request keeps the one that it began with.
+// request keeps the one that it began with. Defaults and the checks of what an operator wrote are
+// config's: a Proxy takes the values as they are.
 type Snapshot struct {
 	// Routes are the ways of requests.
 	Routes *Routes
 	// Trusted are the proxies in front whose forwarding headers are believed.
 	Trusted identity.Trusted
-	// Via is our name in the Via of forwarded requests, as rewrite.ViaName made it; "": there is
+	// Via is our name in the Via of forwarded requests, as rewrite.ViaName makes it; "": there is
 	// none.
 	Via string
-	// AccessLog has each request logged, and costs two readings of the clock. Without it, only
-	// those are logged that we failed to serve.
-	AccessLog bool
+	// Clients are how many clients there may be, and how long they may keep us waiting.
+	Clients netconn.ClientLimits
+	// MaxHeader bounds a request's header, in bytes. A longer one is refused with 431, or with 414
+	// if the request line alone is longer.
+	MaxHeader int
+	// HTTP2 bounds the clients that speak HTTP/2.
+	HTTP2 h2.Limits
+	// Tracing is what becomes of the traces that requests belong to.
+	Tracing identity.Tracing
+	// Log is which requests are logged, and how.
+	Log outcome.Log
+	// Challenges answers the authority that certificates are asked from; nil asks nobody for any.
+	Challenges Challenges
 }
 
 // Route is the way of requests: where they go, and what they must keep to. It is immutable once
 // NewRoutes has it.
 type Route struct {
-	// Name is for the access log; "" isn't logged.
+	// Name is for the access log and the counters; "" isn't logged.
 	Name string
-	// Destination is where they go, and Fallback where they go while nobody there is healthy; nil
-	// is nowhere.
+	// Destination is where they go. With a Split, its parts are. Fallback is where they go while
+	// nobody there is healthy; nil is nowhere.
 	Destination
+	Split    *Split
 	Fallback *Destination
 	// Redirect and Respond are responses that the route gives itself. With one of them, there is no
 	// Destination.
@@ -48,10 +62,10 @@ type Route struct {
 	// those, by their status, instead of a problem's JSON.
 	ExposeTo   rewrite.Origins
 	ErrorPages map[int]Page
+	// Priority is how important its requests are where some have to wait for a backend.
+	Priority balancer.Priority
 	// Rules are what it changes in the messages that pass.
 	Rules rewrite.Rules
-	// Retry bounds the retries of a request.
-	Retry balancer.Retry
 	// MaxBody bounds a request's body in bytes, 0 doesn't. A longer one is refused with 413.
 	MaxBody int64
 	// BodyWait is how long a chunked body is waited for, until its first 8 KiB have come, before a
@@ -61,10 +75,15 @@ type Route struct {
 	// TunnelTimeout is for how long nothing may come over a connection that was upgraded, from
 	// either side; 0 is for ever.
 	TunnelTimeout time.Duration
+
+	// traffic counts the requests that go to no pool.
+	traffic *outcome.Traffic
 }
 
 // Destination is a pool as requests reach it.
 type Destination struct {
+	// Name is the pool's.
+	Name string
 	Pool Pool
 	// Host is sent to backends as Host; "" passes the client's.
 	Host string
@@ -73,6 +92,15 @@ type Destination struct {
 	Hidden []string
 	// Timeouts are how long a backend may keep us waiting; nil is as long as its pool says.
 	Timeouts *netconn.ExchangeLimits
+	// HashBy is what identifies clients for a pool whose strategy is hash; nil with others.
+	HashBy *identity.Key
+	// Cookie is the name of the cookie of a pool whose strategy is sticky; "" with others.
+	Cookie string
+	// Retry is which requests are retried, and how.
+	Retry Retry
+
+	// traffic counts the requests of the route that go here.
+	traffic *outcome.Traffic
 }
 
 // Page is the body of an error.
@@ -114,22 +142,59 @@ func OneRoute(r *Route) *Routes {
 // respondsItself reports whether requests go no further.
 func (r *Route) respondsItself() bool { return r.Redirect != nil || r.Respond != nil }
 
-// destination is where requests go now; nil if nobody who is healthy is anywhere.
-func (r *Route) destination() *Destination {
-	switch {
-	case r.Pool.Healthy():
-		return &r.Destination
-	case r.Fallback != nil && r.Fallback.Pool.Healthy():
+// destination is where a request goes now that should go to d; nil if nobody who is healthy is
+// anywhere.
+func (r *Route) destination(d *Destination) *Destination {
+	if d.Pool.Healthy() {
+		return d
+	}
+	if d = r.Split.healthy(); d != nil {
+		return d
+	}
+	if r.Fallback != nil && r.Fallback.Pool.Healthy() {
 		return r.Fallback
 	}
 	return nil
+}
+
+// destinations are all those that the route has.
+func (r *Route) destinations() (all []*Destination) {
+	if r.Pool != nil {
+		all = append(all, &r.Destination)
+	}
+	if r.Split != nil {
+		for i := range r.Split.Parts {
+			all = append(all, &r.Split.Parts[i].Destination)
+		}
+	}
+	if r.Fallback != nil {
+		all = append(all, r.Fallback)
+	}
+	return all
 }
 
 // Pool is what the proxy needs of balancer.Pool. The backends' probers must come from NewBackends.
 type Pool interface {
 	// Healthy reports whether any backend may get requests, busy or not.
 	Healthy() bool
-	// Attempts choose the backends of a client's request, and take places there. A client holds a
-	// share of a backend's places at most; client 0 may hold all.
-	Attempts(client uint64, r balancer.Retry) balancer.Attempts
+	// Full reports whether all that may are busy.
+	Full() bool
+	// Attempts choose the backends of a client's request, and take places there.
+	Attempts(c balancer.Client, r balancer.Retry) balancer.Attempts
+}
+
+// way is where a request goes.
+type way struct {
+	// path is the request's, chosen the route that it has; nil if there is none. to is where it
+	// goes.
+	path   route.Path
+	chosen *Route
+	to     *Destination
+}
+
+// Challenges knows what an authority is to find below challenges, if we have asked for it.
+type Challenges interface {
+	// Answer returns the response's body for a path, without its query, of a host in lower case,
+	// without its port. ok is false if nothing is known of it. It may wait for the store.
+	Answer(host, path string) (body string, ok bool)
 }

@@ -1,39 +1,21 @@
 package proxy
 
-import (
-	"errors"
-	"sync"
-	"syscall"
-)
+import "gopher-equalizer/balancer"
 
-// spare are the kept connections to all backends, which are closed when there are no descriptors
-// left for one that is needed: those of a backend that had more to do a while ago take some that
-// another one's need now.
-type spare struct {
-	mu sync.Mutex
-	// closeKept close those of a backend each.
-	closeKept []func()
-}
-
-func (s *spare) register(closeKept func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closeKept = append(s.closeKept, closeKept)
-}
-
-func (s *spare) closeIdle() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, closeKept := range s.closeKept {
-		closeKept()
+// closeKept closes the connections to all backends that nobody uses. It is called when there are no
+// descriptors left for one that is needed: a backend that had more to do a while ago keeps some
+// that another one needs now.
+func (h *hostClients) closeKept() {
+	for _, c := range h.list() {
+		c.closeKept()
 	}
 }
 
 // dialWith dials, and once more without the kept connections if there are no descriptors left.
-func dialWith[Conn any](s *spare, dial func() (Conn, error)) (Conn, error) {
+func dialWith[Conn any](h *hostClients, dial func() (Conn, error)) (Conn, error) {
 	conn, err := dial()
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		s.closeIdle()
+	if balancer.IsOurs(err) {
+		h.closeKept()
 		return dial()
 	}
 	return conn, err

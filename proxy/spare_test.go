@@ -25,7 +25,7 @@ func TestKeptConnectionsMakeRoom(t *testing.T) {
 	for range 2 {
 		assert.Equal(t, "ok", p.dial().do(plainGet).body)
 	}
-	s := hostClientOf(p.pool.backends[0]).spare
+	s := hostClientOf(p.pool.backends[0]).siblings
 
 	f := func(fails ...error) (calls int, err error) {
 		_, err = dialWith(s, func() (int, error) {

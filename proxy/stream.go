@@ -4,12 +4,14 @@ import (
 	"net/netip"
 
 	"gopher-equalizer/proxy/h1"
+	"gopher-equalizer/proxy/h2"
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/rewrite"
 )
 
-// Stream is one request of a client's and the way back: *h1.Turn. One goroutine may use it, and
-// another one read the body.
+// Stream is one request of a client's and the way back: *h1.Turn or *h2.Turn. One goroutine may use
+// it, and another one read the body.
 type Stream interface {
 	incoming
 	outgoing
@@ -48,6 +50,13 @@ type outgoing interface {
 type line interface {
 	// Peer is the address of who connected, unmapped; the zero Addr if it isn't an IP address.
 	Peer() netip.Addr
+	// Intake is the *arrival of the connection.
+	Intake() any
+	// Secured is what TLS agreed on with the client; nil if it speaks in clear.
+	Secured() *netconn.Secured
+	// Awaiter is who waits for the response, and may leave meanwhile. Its Ended reports whether the
+	// client sends no more.
+	Awaiter() *netconn.Awaiter
 	// Link is the connection if the stream has it for itself, else nil. Behind is what came on it
 	// behind the request, and Lighten gives up all other memory: nothing more can be read or sent
 	// over the stream.
@@ -58,11 +67,13 @@ type line interface {
 	// on for days.
 	Admitted()
 	Lasts()
-	// Ended reports whether the client sends no more, and WasCut whether we ended the connection.
-	Ended() bool
+	// WasCut reports whether we ended the connection.
 	WasCut() bool
-	// Abort has the connection end by a reset.
+	// Abort has the stream end by a reset, and its connection if it has that for itself.
 	Abort()
 }
 
-var _ Stream = (*h1.Turn)(nil)
+var (
+	_ Stream = (*h1.Turn)(nil)
+	_ Stream = (*h2.Turn)(nil)
+)

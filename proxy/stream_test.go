@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -201,98 +202,81 @@ const (
 )
 
 func TestHugeDownloads(t *testing.T) {
-	for _, sized := range []bool{true, false} {
-		ln := listen(t)
-		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			if sized {
-				w.Header().Set("Content-Length", fmt.Sprint(huge))
-			}
-			_, _ = io.Copy(w, &zeros{huge})
-		})}
-		go func() { _ = server.Serve(ln) }()
-		p := proxyTo(t, ln.Addr().String())
-		c := p.dial()
-		require.True(t, c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
-		resp, err := http.ReadResponse(c.br, nil)
-		require.NoError(t, err)
-		var got countingWriter
-		_, err = io.Copy(&got, resp.Body)
-		require.NoError(t, err)
-		assert.EqualValues(t, huge, got.n)
-		assert.Less(t, got.heap, uint64(most))
-		require.NoError(t, server.Close())
+	for _, v := range versions {
+		for _, sized := range []bool{true, false} {
+			addr := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
+				if sized {
+					w.Header().Set("Content-Length", fmt.Sprint(huge))
+				}
+				_, _ = io.Copy(w, &zeros{huge})
+			})
+			p := v.proxyTo(t, addr)
+			resp, err := v.transport(t).RoundTrip(p.request("GET", "/", nil))
+			require.NoError(t, err)
+			var got countingWriter
+			_, err = io.Copy(&got, resp.Body)
+			require.NoError(t, err)
+			assert.EqualValues(t, huge, got.n)
+			assert.Less(t, got.heap, uint64(most))
+		}
 	}
 }
 
 func TestHugeUploads(t *testing.T) {
-	for _, size := range []int64{huge, -1} {
-		var got countingWriter
-		var length int64
-		ln := listen(t)
-		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			length = r.ContentLength
-			_, err := io.Copy(&got, r.Body)
-			assert.NoError(t, err)
-			_, _ = io.WriteString(w, "thanks")
-		})}
-		go func() { _ = server.Serve(ln) }()
-		p := proxyTo(t, ln.Addr().String())
-		req, err := http.NewRequest("PUT", "http://"+p.addr, &zeros{huge})
-		require.NoError(t, err)
-		req.ContentLength = size
-		transport := &http.Transport{}
-		resp, err := transport.RoundTrip(req)
-		require.NoError(t, err)
-		body, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		assert.Equal(t, "thanks", string(body))
-		assert.Equal(t, size, length)
-		assert.EqualValues(t, huge, got.n)
-		assert.Less(t, got.heap, uint64(most))
-		transport.CloseIdleConnections()
-		require.NoError(t, server.Close())
+	for _, v := range versions {
+		for _, size := range []int64{huge, -1} {
+			var got countingWriter
+			var length int64
+			addr := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+				length = r.ContentLength
+				_, err := io.Copy(&got, r.Body)
+				assert.NoError(t, err)
+				_, _ = io.WriteString(w, "thanks")
+			})
+			p := v.proxyTo(t, addr)
+			req := p.request("PUT", "/", &zeros{huge})
+			req.ContentLength = size
+			a := p.roundTrip(v.transport(t), req)
+			assert.Equal(t, "thanks", a.body)
+			assert.Equal(t, size, length)
+			assert.EqualValues(t, huge, got.n)
+			assert.Less(t, got.heap, uint64(most))
+		}
 	}
 }
 
 // Both bodies of many requests at once arrive as they were sent.
 func TestEchoes(t *testing.T) {
-	ln := listen(t)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	addr := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength >= 0 {
 			w.Header().Set("Content-Length", fmt.Sprint(r.ContentLength))
 		}
 		body, err := io.ReadAll(r.Body)
 		assert.NoError(t, err)
 		_, _ = w.Write(body)
-	})}
-	go func() { _ = server.Serve(ln) }()
-	p := proxyTo(t, ln.Addr().String())
-	var seed atomic.Int64
-	t.Run("group", func(t *testing.T) {
-		for range 8 {
-			t.Run("", func(t *testing.T) {
-				t.Parallel()
-				transport := &http.Transport{}
-				defer transport.CloseIdleConnections()
-				for _, size := range []int{0, 1, 100, smallBody - 1, smallBody, smallBody + 1, 40_000, 1_000_000} {
-					body := bytes.Repeat([]byte{byte(seed.Add(1)), 1, 2, 3, 4, 5, 6}, size/7+1)[:size]
-					for _, chunked := range []bool{false, true} {
-						var r io.Reader = bytes.NewReader(body)
-						if chunked {
-							r = io.MultiReader(r)
-						}
-						req, err := http.NewRequest("POST", "http://"+p.addr, r)
-						require.NoError(t, err)
-						resp, err := transport.RoundTrip(req)
-						require.NoError(t, err)
-						got, err := io.ReadAll(resp.Body)
-						require.NoError(t, err)
-						require.NoError(t, resp.Body.Close())
-						require.True(t, bytes.Equal(body, got), "%d bytes, %d came back", size, len(got))
-					}
-				}
-			})
-		}
 	})
-	require.NoError(t, server.Close())
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			p, transport := v.proxyTo(t, addr), v.transport(t)
+			var seed atomic.Int64
+			var running sync.WaitGroup
+			for range 8 {
+				running.Go(func() {
+					for _, size := range []int{0, 1, 100, smallBody - 1, smallBody, smallBody + 1, 40_000, 1_000_000} {
+						body := bytes.Repeat([]byte{byte(seed.Add(1)), 1, 2, 3, 4, 5, 6}, size/7+1)[:size]
+						for _, chunked := range []bool{false, true} {
+							var r io.Reader = bytes.NewReader(body)
+							if chunked {
+								r = io.MultiReader(r)
+							}
+							a := p.roundTrip(transport, p.request("POST", "/", r))
+							assert.NoError(t, a.err)
+							assert.True(t, string(body) == a.body, "%d bytes, %d came back", size, len(a.body))
+						}
+					}
+				})
+			}
+			running.Wait()
+		})
+	}
 }

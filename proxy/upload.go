@@ -5,6 +5,7 @@ import (
 
 	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/outcome"
 )
 
 // smallBody is the largest body that is read before a connection to a backend is taken, and how
@@ -29,8 +30,8 @@ type source interface {
 	Offset() int
 	// Last notes that no other request may follow on the client's connection.
 	Last()
-	// Interrupt has the reading and writing that runs now fail with netconn.ErrInterrupted, and all
-	// that begins later, until Resume.
+	// Interrupt has the reading that runs now fail with netconn.ErrInterrupted, and all that begins
+	// later, until Resume.
 	Interrupt()
 	Resume()
 }
@@ -49,6 +50,8 @@ type upload struct {
 	ready []byte
 	// read is how much came from the client, most how much may come; 0 doesn't bound it.
 	read, most int64
+	// keeps is how many bytes of the body ready may hold, so that it can be sent again.
+	keeps int
 	// started reports that the goroutine was started, and running that it wasn't awaited yet; it
 	// says so in done.
 	started, running bool
@@ -78,13 +81,15 @@ func (u *upload) exceeds(size int64) bool { return u.most > 0 && size > u.most }
 func (u *upload) complete() bool { return u.from.Complete() && (!u.started || u.all) }
 
 // prepare takes what has come of the body, and waits for more where no connection to a backend
-// shall wait for it. A client that expects a 100 isn't waited for: it waits itself.
-func (u *upload) prepare(bodyWait time.Duration) error {
+// shall wait for it. It keeps that many bytes of it, to be sent again. A client that expects a 100
+// isn't waited for: it waits itself.
+func (u *upload) prepare(bodyWait time.Duration, keeps int) error {
+	u.keeps = keeps
 	err := u.takeArrived()
 	if err == nil && !u.head.Expect {
 		err = u.await(bodyWait)
 	}
-	return bodyFailure(err)
+	return outcome.OfBody(err)
 }
 
 // await waits for all of a small body, or for as much of a chunked one, for bodyWait at most.
@@ -124,10 +129,42 @@ func (u *upload) takeArrived() error {
 	data, err := u.from.TakeBody()
 	u.read += int64(len(data))
 	if err == nil && u.exceeds(u.read) {
-		err = largeFailure(u.from.Offset())
+		err = outcome.TooLarge(u.from.Offset())
 	}
 	u.ready = append(u.ready, data...)
 	return err
+}
+
+// isKept reports whether the request is idempotent and its body, if it has one, is to be kept.
+func (u *upload) isKept() bool {
+	return u.head.Idempotent() && (!u.head.HasBody() || u.keeps > 0 && u.head.Size <= int64(u.keeps))
+}
+
+// keep keeps a part of the body that was read, if there is room for it and for all before it.
+func (u *upload) keep(data []byte) {
+	if u.isKept() && u.read <= int64(u.keeps) {
+		u.ready = append(u.ready, data...)
+	}
+}
+
+// mayResend reports whether the request may be sent again, with a body that is kept as far as it
+// was read. It ends the sending of the body.
+func (u *upload) mayResend() bool {
+	if !u.isKept() {
+		return false
+	}
+	u.stop()
+	return int64(len(u.ready)) == u.read && (u.read <= int64(u.keeps) || !u.head.HasBody())
+}
+
+// again has the body be sent once more, from its beginning.
+func (u *upload) again() { u.started, u.all = false, false }
+
+// leave leaves the rest of a body that nobody wants any more.
+func (u *upload) leave() {
+	if !u.complete() {
+		u.from.Last()
+	}
 }
 
 // start begins to send the rest of the body.
@@ -174,7 +211,7 @@ func (u *upload) run() {
 		u.done <- struct{}{}
 	}()
 	defer u.contain(&u.failure)
-	u.failure = bodyFailure(u.send())
+	u.failure = outcome.OfBody(u.send())
 }
 
 // send sends the body from where it is to its end. The error is the client's.
@@ -184,11 +221,12 @@ func (u *upload) send() error {
 	for !u.from.Complete() {
 		n, err := u.from.ReadBody(h1.Room(buf))
 		if u.read += int64(n); err == nil && u.exceeds(u.read) {
-			err = largeFailure(u.from.Offset())
+			err = outcome.TooLarge(u.from.Offset())
 		}
 		if err != nil {
 			return err
 		}
+		u.keep(h1.Room(buf)[:n])
 		last := u.from.Complete()
 		if err := u.to.WriteBody(h1.Piece{Buffer: buf, N: n, Last: last, Trailers: u.from.Trailers()}); err != nil {
 			u.to.Conn.RequestSent() // as far as it ever will be
@@ -202,5 +240,9 @@ func (u *upload) send() error {
 
 // forget forgets the body, but keeps its memory.
 func (u *upload) forget() {
-	*u = upload{from: u.from, to: u.to, contain: u.contain, ready: u.ready[:0], done: u.done}
+	ready := u.ready[:0]
+	if cap(ready) > 4*smallBody {
+		ready = nil
+	}
+	*u = upload{from: u.from, to: u.to, contain: u.contain, ready: ready, done: u.done}
 }

@@ -6,12 +6,15 @@
 // A folder stands for all packages below it, which may import each other. Of the other folders they
 // may import:
 //
-//	limiter, balancer  none
-//	config             the parsers: limiter/gcra, balancer, proxy/identity, proxy/rewrite
+//	limiter            none
+//	balancer           store/blob, which has the errors of blobs and imports none, and proxy/meter,
+//	                   which counts and imports none
+//	config             the parsers: limiter/gcra, balancer, proxy/identity, proxy/rewrite, proxy/route;
+//	                   and proxy/regular, which reads files
 //	store              limiter: its record type
-//	proxy              limiter, balancer; of its packages h1 imports neither, outcome not limiter,
-//	                   and the others none outside of proxy
-//	api                limiter, balancer, of proxy only proxy/problem; never store
+//	proxy              limiter, balancer; of its packages outcome imports balancer, certs and
+//	                   certs/acme store/blob, and the others none outside of proxy
+//	api                limiter, balancer, of proxy only proxy/problem and proxy/meter; never store
 //	bench              all except cmd and what is below bench
 //	bench/machine      none: what a result was measured on
 //	bench/lab          all except cmd; it is a module of its own, to keep its dependencies from the product

@@ -23,8 +23,9 @@ func TestArrowsOfTheDesignAreAllowed(t *testing.T) {
 	f("proxy/problem")
 	f("proxy/identity", "proxy/http1")
 	f("proxy/rewrite", "proxy/identity", "proxy/http1")
-	f("proxy", "limiter", "balancer", "proxy/problem", "proxy/h1", "proxy/outcome", "proxy/netconn", "store/blob")
+	f("proxy", "limiter", "balancer", "proxy/problem", "proxy/h1", "proxy/outcome", "proxy/netconn")
 	f("proxy/h1", "proxy/rewrite", "proxy/http1", "proxy/netconn")
+	f("proxy/h2/message", "proxy/http1")
 	f("proxy/outcome", "proxy/identity", "proxy/http1", "proxy/problem", "balancer")
 	f("api", "limiter", "balancer", "proxy/problem")
 	f("bench", "limiter", "balancer", "config", "store/memory", "proxy", "api")
@@ -43,26 +44,28 @@ func TestBrokenArrowIsOneLine(t *testing.T) {
 	f("limiter", "store", "limiter may import only limiter/gcra, limiter/table")
 	f("limiter/table", "limiter", "limiter/table may import only limiter/gcra")
 	f("limiter/gcra", "limiter/table", "limiter/gcra may import nothing of ours")
-	f("balancer", "limiter", "balancer/... may import only balancer/..., store/blob")
-	f("config", "limiter", "config/... may import only config/..., limiter/gcra, balancer/..., proxy/identity, proxy/rewrite, proxy/route")
-	f("config", "proxy", "config/... may import only config/..., limiter/gcra, balancer/..., proxy/identity, proxy/rewrite, proxy/route")
+	f("balancer", "limiter", "balancer/... may import only balancer/..., store/blob, proxy/meter")
+	f("config", "limiter", "config/... may import only config/..., limiter/gcra, balancer/..., proxy/identity, proxy/rewrite, proxy/route, proxy/regular")
+	f("config", "proxy", "config/... may import only config/..., limiter/gcra, balancer/..., proxy/identity, proxy/rewrite, proxy/route, proxy/regular")
 	f("store/bolt", "balancer", "store/... may import only store/..., limiter, limiter/gcra")
 	f("store/bolt", "config", "store/... may import only store/..., limiter, limiter/gcra")
 	f("store/blob", "store", "store/blob may import nothing of ours")
 	f("proxy/problem", "limiter", "proxy/problem may import nothing of ours")
 	f("proxy/problem", "proxy", "proxy/problem may import nothing of ours")
-	f("proxy", "store", "proxy/... may import only proxy/..., limiter, limiter/gcra, balancer/..., store/blob")
+	f("proxy", "store", "proxy/... may import only proxy/..., limiter, limiter/gcra, balancer/...")
+	f("proxy", "store/blob", "proxy/... may import only proxy/..., limiter, limiter/gcra, balancer/...")
 	f("proxy/netconn", "api", "proxy/netconn/... may import only proxy/netconn/...")
-	f("proxy/h1", "balancer", "proxy/h1 may import only proxy/rewrite, proxy/identity, proxy/http1, proxy/netconn")
-	f("proxy/outcome", "limiter", "proxy/outcome may import only proxy/rewrite, proxy/identity, proxy/http1, proxy/problem, balancer")
+	f("proxy/h1", "balancer", "proxy/h1 may import only proxy/rewrite, proxy/http1, proxy/netconn")
+	f("proxy/h2/message", "proxy/rewrite", "proxy/h2/message may import only proxy/http1")
+	f("proxy/outcome", "limiter", "proxy/outcome may import only proxy/identity, proxy/http1, proxy/mask, proxy/problem, proxy/netconn, proxy/meter, balancer")
 	f("proxy/http1", "proxy/identity", "proxy/http1/... may import only proxy/http1")
 	f("proxy/identity", "proxy/rewrite", "proxy/identity may import only proxy/http1")
 	f("proxy/identity", "limiter", "proxy/identity may import only proxy/http1")
 	f("proxy/rewrite", "proxy", "proxy/rewrite may import only proxy/http1, proxy/identity, proxy/route")
 	f("proxy/rewrite", "limiter", "proxy/rewrite may import only proxy/http1, proxy/identity, proxy/route")
-	f("api", "store", "api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem")
-	f("api", "proxy", "api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem")
-	f("api", "proxy/problems", "api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem")
+	f("api", "store", "api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem, proxy/meter")
+	f("api", "proxy", "api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem, proxy/meter")
+	f("api", "proxy/problems", "api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem, proxy/meter")
 	f("deploy", "config", "deploy/... may import nothing of ours")
 	f("store/bolt", "store/storetest", "only tests may import it")
 	f("cmd/equalizer", "store/postgres/pgtest", "only tests may import it")
@@ -98,7 +101,7 @@ func TestFoldersAreTheDesigns(t *testing.T) {
 
 func TestEachBrokenArrowIsReported(t *testing.T) {
 	require.Equal(t, []string{
-		"api imports store: api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem",
+		"api imports store: api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem, proxy/meter",
 		"limiter imports balancer: limiter may import only limiter/gcra, limiter/table",
 		"limiter imports config: limiter may import only limiter/gcra, limiter/table",
 	}, check([]Package{

@@ -16,20 +16,30 @@ type backendStatus struct {
 	URL      string `json:"url"`
 	Healthy  bool   `json:"healthy"`
 	InFlight int64  `json:"in_flight"`
+	Requests int64  `json:"requests"`
+
+	Ejected   bool  `json:"ejected"`
+	Ejections int64 `json:"ejections"`
 }
 
 func (p *proxied) backend(b *backend) backendStatus {
+	p.t.Helper()
+	return p.backendAt(b.url())
+}
+
+// backendAt is the backend with this URL.
+func (p *proxied) backendAt(url string) backendStatus {
 	p.t.Helper()
 	a := p.call("GET", "/backends", "")
 	require.Equal(p.t, 200, a.status, a.body)
 	var all []backendStatus
 	require.NoError(p.t, json.Unmarshal([]byte(a.body), &all), a.body)
 	for _, s := range all {
-		if s.URL == b.url() {
+		if s.URL == url {
 			return s
 		}
 	}
-	p.t.Fatalf("no backend %s in %s", b.url(), a.body)
+	p.t.Fatalf("no backend %s in %s", url, a.body)
 	return backendStatus{}
 }
 

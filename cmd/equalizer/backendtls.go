@@ -1,21 +1,24 @@
 package main
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"os"
 	"slices"
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/config"
+	"gopher-equalizer/proxy/certs"
+	"gopher-equalizer/proxy/regular"
 )
+
+// maxCertificate is the largest file of a certificate or a key, in bytes.
+const maxCertificate = 4 << 20
 
 // backendSettings are a pool's backends as balancer wants them. The error names the key of a file
 // that can't be used.
 func backendSettings(name string, pool config.Pool) ([]balancer.BackendSettings, error) {
-	var base *tls.Config
+	var base loadedTLS
 	if slices.ContainsFunc(pool.Backends, func(b config.Backend) bool { return b.ServerName() != "" }) {
 		c, problem := loadTLS("pools."+name+".tls", pool.TLS)
 		if problem != nil {
@@ -25,9 +28,9 @@ func backendSettings(name string, pool config.Pool) ([]balancer.BackendSettings,
 	}
 	var all []balancer.BackendSettings
 	for _, b := range pool.Backends {
-		s := balancer.BackendSettings{URL: b.URL, Addr: b.Addr(), Weight: b.Weight, State: b.State}
+		s := balancer.BackendSettings{URL: b.URL, Addr: b.Addr(), Weight: b.Weight, MaxInFlight: b.MaxInFlight, Backup: b.Backup, State: b.State}
 		if server := b.ServerName(); server != "" {
-			s.TLS = tlsFor(base, server)
+			s.TLS, s.TLSIdentity = tlsFor(base.Config, server), base.identity
 		}
 		all = append(all, s)
 	}
@@ -43,29 +46,46 @@ func tlsFor(base *tls.Config, server string) *tls.Config {
 	return c
 }
 
+// loadedTLS is what a pool's TLS settings and their files say.
+type loadedTLS struct {
+	*tls.Config
+	// identity is the same for the same settings and contents of files.
+	identity string
+}
+
 // loadTLS reads the files of a pool's TLS settings, which have this key. The ServerName may be
 // missing in what it returns.
-func loadTLS(key string, t config.TLS) (*tls.Config, *config.Problem) {
+func loadTLS(key string, t config.TLS) (loadedTLS, *config.Problem) {
 	c := &tls.Config{
 		ServerName:         t.ServerName,
 		NextProtos:         []string{"http/1.1"},
 		InsecureSkipVerify: !t.Verify,
 	}
+	var ca, cert []byte
 	if t.CA != "" {
-		roots, err := loadCA(t.CA)
+		authorities, err := certs.LoadAuthorities(t.CA)
 		if err != nil {
-			return nil, &config.Problem{Key: key + ".ca", Text: err.Error()}
+			return loadedTLS{}, &config.Problem{Key: key + ".ca", Text: err.Error()}
 		}
-		c.RootCAs = roots
+		c.RootCAs, ca = authorities.Pool, authorities.Sum[:]
 	}
-	if t.Cert == "" || t.Key == "" {
-		return c, nil
+	if t.Cert != "" && t.Key != "" {
+		var problem *config.Problem
+		if cert, problem = loadCertificate(key, t, c); problem != nil {
+			return loadedTLS{}, problem
+		}
 	}
-	cert, err := os.ReadFile(t.Cert)
+	identity := sha256.Sum256(fmt.Appendf(nil, "%q %t %q %q", t.ServerName, t.Verify, ca, cert))
+	return loadedTLS{c, string(identity[:])}, nil
+}
+
+// loadCertificate reads the certificate for c, and returns what is in its file.
+func loadCertificate(key string, t config.TLS, c *tls.Config) ([]byte, *config.Problem) {
+	cert, err := regular.Read(t.Cert, maxCertificate)
 	if err != nil {
 		return nil, &config.Problem{Key: key + ".cert", Text: err.Error()}
 	}
-	private, err := os.ReadFile(t.Key)
+	private, err := regular.Read(t.Key, maxCertificate)
 	if err != nil {
 		return nil, &config.Problem{Key: key + ".key", Text: err.Error()}
 	}
@@ -74,36 +94,7 @@ func loadTLS(key string, t config.TLS) (*tls.Config, *config.Problem) {
 		return nil, &config.Problem{Key: key + ".cert", Text: fmt.Sprintf("%s with the key in %s: %v", t.Cert, t.Key, err)}
 	}
 	c.Certificates = []tls.Certificate{pair}
-	return c, nil
-}
-
-// loadCA reads a PEM file of certificates. All of them must be good, since one that is left out
-// would be missed when it is too late.
-func loadCA(file string) (*x509.CertPool, error) {
-	rest, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	roots, found := x509.NewCertPool(), 0
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		found++
-		if err != nil {
-			return nil, fmt.Errorf("%s: certificate %d in it: %w", file, found, err)
-		}
-		roots.AddCert(cert)
-	}
-	if found == 0 {
-		return nil, fmt.Errorf("%s: there is no certificate in it; want PEM, -----BEGIN CERTIFICATE-----", file)
-	}
-	return roots, nil
+	return cert, nil
 }
 
 // checkTLSFiles finds what would end the start.

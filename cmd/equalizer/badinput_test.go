@@ -19,7 +19,7 @@ func TestUsage(t *testing.T) {
 		assert.Contains(t, p.logs.text(), text, args)
 	}
 	code(2, "nothing to run: give -c FILE or --backend URL")
-	code(2, `unknown command "serve"; want demo, check, bench, healthcheck, version`, "serve")
+	code(2, `unknown command "serve"; want demo, check, schema, reload, status, backends, buckets, explain, errors, top, tail, bench, healthcheck, completion, man, version`, "serve")
 	code(2, `unknown command "chekc"; did you mean check?`, "chekc")
 	code(2, `unknown command "site.toml"; did you mean -c site.toml?`, "site.toml")
 	code(2, "unknown flag --bogus\n", "--bogus")
@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 	code(2, "Run 'equalizer demo --help' for usage.", "demo", "extra")
 	code(1, "--trusted-header: limits.default.trusted_header: means nothing with key", "--backend", "http://127.0.0.1:1", "--trusted-header")
 	code(2, "is no address", "healthcheck", "--admin", "nowhere")
-	code(1, "can't be reached", "healthcheck", "--admin", "127.0.0.1:1")
+	code(1, "nothing listens on 127.0.0.1:1", "healthcheck", "--admin", "127.0.0.1:1")
 	code(1, "no such file", "-c", "/nonexistent.toml")
 	code(1, "--backend", "--backend", "ftp://127.0.0.1:1")
 	code(1, "--capacity", "--backend", "http://127.0.0.1:1", "--capacity", "0")

@@ -6,30 +6,24 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/config"
+	"gopher-equalizer/store"
 )
 
-// Each driver has blobs, and a store that is opened again has the id that it was given.
-func TestStoresKeepTheirID(t *testing.T) {
+// A reload's store.timeout bounds how long blobs wait for a file that another process holds.
+func TestBlobsFollowTheTimeout(t *testing.T) {
 	c := config.Default().Store
-	c.Timeout, c.ConnectTimeout = time.Minute, time.Minute
-	idOf := func() string {
-		t.Helper()
-		buckets, _, err := openStore(t.Context(), c, nil, zerolog.Nop())
-		require.NoError(t, err)
-		id, err := instanceID(t.Context(), c, buckets, zerolog.Nop())
-		require.NoError(t, err)
-		require.NoError(t, buckets.Close())
-		require.NotEmpty(t, id)
-		return id
-	}
-	c.Driver, c.Path = config.StoreBolt, filepath.Join(t.TempDir(), "a.db")
-	first := idOf()
-	require.Equal(t, first, idOf())
-	c.Path = filepath.Join(t.TempDir(), "b.db")
-	require.NotEqual(t, first, idOf(), "another store")
-	c.Driver = config.StoreMemory
-	require.NotEqual(t, idOf(), idOf(), "it ends with the process")
+	c.Path = filepath.Join(t.TempDir(), "held.db")
+	held, _, err := openStore(t.Context(), c, nil, zerolog.Nop())
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, held.Close()) }()
+	c.Timeout = time.Hour
+	blobs := newLazyBlobs(c, zerolog.Nop())
+	c.Timeout = time.Millisecond
+	blobs.follow(c)
+	_, _, err = blobs.Get(t.Context(), "a")
+	assert.ErrorIs(t, err, store.ErrHeld)
 }

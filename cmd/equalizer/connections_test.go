@@ -43,6 +43,7 @@ trusted_proxies = ["127.0.0.1"]
 [pools.default]
 backends = [%q]
 max_connections = 4
+queue = 0
 client_share = 0.5
 keep_alive = "100ms"
 [pools.default.health]

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -24,13 +26,15 @@ import (
 // the tour needs none on the machine.
 const curlName = "curl"
 
-// withCurl is the environment variable by which a shell finds this test binary as curl.
-func withCurl(t *testing.T) string {
+// withTools is the environment variable by which a shell finds this test binary as curl, and the
+// binary under test as equalizer.
+func withTools(t *testing.T) string {
 	t.Helper()
-	dir, binary := t.TempDir(), os.Args[0]
-	binary, err := filepath.Abs(binary)
+	dir := t.TempDir()
+	this, err := filepath.Abs(os.Args[0])
 	require.NoError(t, err)
-	require.NoError(t, os.Symlink(binary, filepath.Join(dir, curlName)))
+	require.NoError(t, os.Symlink(this, filepath.Join(dir, curlName)))
+	require.NoError(t, os.Symlink(binary, filepath.Join(dir, "equalizer")))
 	return "PATH=" + dir + string(os.PathListSeparator) + os.Getenv("PATH")
 }
 
@@ -40,6 +44,8 @@ type curl struct {
 	header                       []string
 	include                      bool
 	urls                         []string
+	// authority is the file of --cacert.
+	authority string
 }
 
 // runCurl is curl's main. It returns 0, or 2 for what it can't do.
@@ -59,7 +65,7 @@ func parseCurl(args []string) (c curl, err error) {
 	for len(args) > 0 {
 		option := args[0]
 		args = args[1:]
-		into := map[string]*string{"-X": &c.method, "-d": &c.body, "-o": &c.output, "-w": &c.format}[option]
+		into := map[string]*string{"-X": &c.method, "-d": &c.body, "-o": &c.output, "-w": &c.format, "--cacert": &c.authority}[option]
 		switch {
 		case option == "-s":
 		case option == "-i":
@@ -85,7 +91,7 @@ func (c curl) fetch(target string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	conn, err := net.Dial("tcp", u.Host)
+	conn, err := c.dial(u)
 	if err != nil {
 		return err
 	}
@@ -107,6 +113,20 @@ func (c curl) fetch(target string, stdout io.Writer) error {
 	}
 	fmt.Fprint(stdout, strings.NewReplacer("%{http_code}", strconv.Itoa(status), `\n`, "\n").Replace(c.format))
 	return err
+}
+
+// dial connects to a URL's host. By https it trusts --cacert alone.
+func (c curl) dial(u *url.URL) (net.Conn, error) {
+	if u.Scheme != "https" {
+		return net.Dial("tcp", u.Host)
+	}
+	text, err := os.ReadFile(c.authority)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
+	return tls.Dial("tcp", u.Host, &tls.Config{RootCAs: roots})
 }
 
 // request is as curl sends it.

@@ -1,12 +1,45 @@
 // Command equalizer is an HTTP edge proxy. It balances requests over health-checked backends, holds
 // a token bucket for each client, and keeps the buckets over restarts.
 //
+// # Commands
+//
+// Those that operate a running process (operate_*.go) know it by its configuration and call its
+// admin API. They hold nothing of their own, so whatever a command does, curl can do.
+//
 // # Start
 //
 // In order: the configuration, the store, the load, the admin API, the first probes, the public
 // listener. Then /readyz is 200 (serve.go). What ends a start is a line of the log, in the log's
-// form. SIGHUP, SIGUSR1 and SIGUSR2 are logged and change nothing: SIGHUP also comes when a
-// terminal is closed.
+// form. SIGUSR1 and SIGUSR2 are logged and change nothing.
+//
+// With store.standby the admin API comes first, and says that this process isn't ready, while the
+// start waits for the process that holds the store (standby.go).
+//
+// # Reload (SIGHUP, POST /reload, reload_on_change)
+//
+// The configuration is read again, and is in force whole or not at all. A change (build.go) goes
+// through three steps, and the start goes through the same ones:
+//
+//  1. Prepare. Limits, pools, routes and pages are made, and files of certificates are read.
+//     Backends that are new are probed once. New listeners are opened last, since connections wait
+//     for them from then on. Any of it may fail. Then what was made is discarded, and nothing has
+//     changed.
+//  2. Publish: in memory, at once, and it can't fail. What begins from then on is served by the new
+//     configuration. Requests and tunnels go on by the one that they began with.
+//  3. Drain. What waits for a listener that is gone is accepted. A backend that is gone finishes
+//     what runs there.
+//
+// Kept are listeners by address, pools by name, backends by URL and certificates, limits by name.
+// So no connection is closed, no probe's result forgotten, and no token given back. A store that is
+// open stays: only its intervals, timeouts, durability and password may change (restart.go).
+//
+// The environment is that of the process's start.
+//
+// One reload runs and one waits for it; a third is refused (queue.go). A SIGHUP is remembered
+// instead, also during the start, and several are one. A stop cancels the reload that runs, unless
+// it has published. Files are looked at once a second, those of certificates or all, as
+// reload_on_change says (watch.go). A changed certificate goes the same way, with the configuration
+// that is in force.
 //
 // # Stop (SIGTERM, SIGINT)
 //
@@ -46,5 +79,7 @@
 //
 // server.max_connections bounds the clients' connections. By default it is what the limit of open
 // files leaves when backends, probes, store, log and admin API have theirs (descriptors.go). The
-// pipes of large responses have an eighth of the limit; with none left, responses are copied.
+// pipes of large responses have an eighth of the limit; with none left, responses are copied. Many
+// requests of HTTP/2 come over one connection, and each may need one to a backend: max_running
+// bounds those.
 package main

@@ -30,8 +30,12 @@ var binary string
 // server is the PostgreSQL of the tests that only connect to it.
 var server pgtest.Server
 
-// asBackend makes this test binary serve as a backend, so that one can be killed.
-const asBackend = "EQUALIZER_TEST_BACKEND"
+// asBackend makes this test binary serve as a backend, so that one can be killed. asLedger names a
+// file in which it notes the POSTs that reach it, so that they are known of one that was killed.
+const (
+	asBackend = "EQUALIZER_TEST_BACKEND"
+	asLedger  = "EQUALIZER_TEST_LEDGER"
+)
 
 func TestMain(m *testing.M) {
 	if address := os.Getenv(asBackend); address != "" {
@@ -234,6 +238,9 @@ func (p *proxied) status() status {
 }
 
 type status struct {
+	Pools []struct {
+		Queue queueStatus `json:"queue"`
+	} `json:"pools"`
 	Store struct {
 		Driver  string `json:"driver"`
 		Up      bool   `json:"up"`
@@ -401,10 +408,12 @@ func serveBackend(address string) {
 		os.Exit(1)
 	}
 	fmt.Println(ln.Addr())
+	note := noteInLedger()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d, err := time.ParseDuration(r.URL.Query().Get("delay")); err == nil {
 			time.Sleep(d)
 		}
+		note(r)
 		w.Header().Set("Backend", ln.Addr().String())
 		var echo bytes.Buffer
 		_ = r.Header.Write(&echo)
@@ -412,6 +421,24 @@ func serveBackend(address string) {
 	})
 	fmt.Fprintln(os.Stderr, http.Serve(ln, handler))
 	os.Exit(1)
+}
+
+// noteInLedger is what notes a POST in the ledger, if there is one.
+func noteInLedger() func(*http.Request) {
+	path := os.Getenv(asLedger)
+	if path == "" {
+		return func(*http.Request) {}
+	}
+	ledger, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return func(r *http.Request) {
+		if r.Method == http.MethodPost {
+			_, _ = fmt.Fprintln(ledger, r.Header.Get("Ledger-Id"))
+		}
+	}
 }
 
 // backend is a backend process.

@@ -5,6 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
+	"strings"
 
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter/gcra"
@@ -17,6 +20,7 @@ const defaultFile = "config/config.toml"
 type options struct {
 	file     string
 	backends []string
+	domains  []string
 	listen   string
 	admin    string
 	key      string
@@ -26,62 +30,87 @@ type options struct {
 	refill   gcra.Refill
 	store    storeFlag
 	given    map[string]bool
+	flags    flagSet
+	storeIs  string // the text of store
 }
 
-// parseOptions reads the flags of a run, and up to so many arguments beside them. The first one is
-// the file, as with -c FILE.
+// parseOptions reads the flags of a run, and up to so many arguments beside them.
 func parseOptions(name string, args []string, t terminal, files int) (*options, error) {
-	o := &options{given: map[string]bool{}}
-	flags := newFlags(name, usage, t.stdout)
-	flags.StringVar(&o.file, "c", "", "")
-	flags.Func("backend", "", func(url string) error {
+	o := newOptions(name, t)
+	return o, o.parse(args, files)
+}
+
+// newOptions are the flags of a run. A command may add its own before it parses them.
+func newOptions(name string, t terminal) *options {
+	o := &options{given: map[string]bool{}, flags: newFlags(name, usage, t.stdout)}
+	o.flags.StringVar(&o.file, "c", "", "")
+	o.flags.Func("backend", "", func(url string) error {
 		o.backends = append(o.backends, url)
 		return nil
 	})
-	flags.StringVar(&o.listen, "listen", "", "")
-	flags.StringVar(&o.admin, "admin", "", "")
-	flags.StringVar(&o.key, "key", "", "")
-	flags.BoolVar(&o.secret, "secret", true, "")
-	flags.BoolVar(&o.trusted, "trusted-header", false, "")
-	flags.Int64Var(&o.capacity, "capacity", 0, "")
-	flags.TextVar(&o.refill, "refill", gcra.Refill{Amount: 1, Per: 1}, "")
-	store := flags.String("store", "", "")
-	arguments, err := parseWith(flags, args, files)
+	o.flags.Func("domain", "", func(name string) error {
+		o.domains = append(o.domains, strings.ToLower(name))
+		return nil
+	})
+	o.flags.StringVar(&o.listen, "listen", "", "")
+	o.flags.StringVar(&o.admin, "admin", "", "")
+	o.flags.StringVar(&o.key, "key", "", "")
+	o.flags.BoolVar(&o.secret, "secret", true, "")
+	o.flags.BoolVar(&o.trusted, "trusted-header", false, "")
+	o.flags.Int64Var(&o.capacity, "capacity", 0, "")
+	o.flags.TextVar(&o.refill, "refill", gcra.Refill{Amount: 1, Per: 1}, "")
+	o.flags.StringVar(&o.storeIs, "store", "", "")
+	return o
+}
+
+// parse reads a command line, with up to so many arguments beside the flags. The first one is the
+// file, as with -c FILE.
+func (o *options) parse(args []string, files int) error {
+	arguments, err := parseWith(o.flags, args, files)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
+	o.flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	if len(arguments) > 0 {
 		if o.given["c"] {
-			return nil, usageError{fmt.Sprintf("unexpected argument %q: -c names a file already", arguments[0])}
+			return usageError{fmt.Sprintf("unexpected argument %q: -c names a file already", arguments[0])}
 		}
 		o.file, o.given["c"] = arguments[0], true
 	}
 	if o.given["store"] {
 		// Errors of flags.Func would quote the value, which may hold a password.
-		if o.store, err = parseStore(*store); err != nil {
-			return nil, usageError{"--store: " + err.Error()}
+		if o.store, err = parseStore(o.storeIs); err != nil {
+			return usageError{"--store: " + err.Error()}
 		}
 	}
-	return o, nil
+	return nil
 }
 
-// load makes the configuration that the flags ask for.
-func (o *options) load(getenv func(string) string) (config.Config, []config.Problem, error) {
-	with := config.Options{Getenv: getenv, Override: o.override, Check: o.check}
+// load makes the configuration that the flags ask for. Its Files include those that it names.
+func (o *options) load(getenv func(string) string) (config.Loaded, error) {
+	var named []string
+	l, err := o.loadWith(config.Options{Getenv: getenv, Override: o.override, Warn: warnOfFiles, Check: func(c config.Config) []config.Problem {
+		named = slices.Sorted(maps.Values(c.NamedFiles()))
+		return o.check(c)
+	}})
+	l.Files = slices.Concat(l.Files, named)
+	return l, err
+}
+
+func (o *options) loadWith(with config.Options) (config.Loaded, error) {
 	switch {
 	case o.given["c"] && o.file == "":
-		return config.Config{}, nil, usageError{"the file's name is empty; want a file"}
+		return config.Loaded{}, usageError{"the file's name is empty; want a file"}
 	case o.given["c"]:
 		return config.Load(o.file, with)
 	case o.given["backend"]:
 		return config.Parse("", nil, with)
 	}
-	c, warnings, err := config.Load(defaultFile, with)
+	l, err := config.Load(defaultFile, with)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil, usageError{"nothing to run: give -c FILE or --backend URL (there is no ./" + defaultFile + ")"}
+		return l, usageError{"nothing to run: give -c FILE or --backend URL (there is no ./" + defaultFile + ")"}
 	}
-	return c, warnings, err
+	return l, err
 }
 
 // check finds the files that would end the start, and flags that can't be laid over the file, since
@@ -108,6 +137,11 @@ func (o *options) override(c *config.Config) map[string]string {
 	}
 	apply("listen", "server.listen", func() { c.Server.Listen = o.listen })
 	apply("admin", "admin.listen", func() { c.Admin.Listen = o.admin })
+	if o.given["domain"] && len(c.Listeners) == 0 {
+		apply("domain", "listeners", func() { c.Listeners = publicListeners() })
+	}
+	apply("domain", "tls.acme.domains", func() { c.TLS.ACME.Domains = o.domains })
+	apply("domain", "tls.acme.agree_to_terms", func() { c.TLS.ACME.AgreeToTerms = true })
 	if o.given["backend"] {
 		name := only(c.Pools)
 		apply("backend", "pools."+name+".backends", func() { o.overridePool(c, name) })
@@ -152,6 +186,13 @@ func only[V any](entries map[string]V) string {
 	return "default"
 }
 
+// publicListeners are those of a public host: everything in clear is sent to https.
+func publicListeners() []config.Listener {
+	web, secure := config.DefaultListener(":80"), config.DefaultListener(":443")
+	web.RedirectHTTPS, secure.TLS = true, true
+	return []config.Listener{web, secure}
+}
+
 func (o *options) overridePool(c *config.Config, name string) {
 	pool, ok := c.Pools[name]
 	if !ok {
@@ -165,26 +206,4 @@ func (o *options) overridePool(c *config.Config, name string) {
 		c.Pools = map[string]config.Pool{}
 	}
 	c.Pools[name] = pool
-}
-
-// runCheck is `equalizer check`: it prints everything that is wrong, and the warnings.
-func runCheck(args []string, t terminal) error {
-	o, err := parseOptions("check", args, t, 1)
-	if err != nil {
-		return err
-	}
-	_, warnings, err := o.load(t.getenv)
-	var problems config.Problems
-	if errors.As(err, &problems) {
-		fmt.Fprintln(t.stdout, problems)
-		return fmt.Errorf("the configuration can't be used: problems found: %d", len(problems))
-	}
-	if err != nil {
-		return err
-	}
-	for _, w := range warnings {
-		fmt.Fprintln(t.stdout, "warning:", w)
-	}
-	fmt.Fprintln(t.stdout, "the configuration is good")
-	return nil
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/config"
 )
 
 // Flags about the only pool, or the only limit, are refused where the file has several.
@@ -20,4 +22,35 @@ func TestFlagsAreForOnePoolAndOneLimit(t *testing.T) {
 	}
 	f(pools, "--backend", "http://c", "pools: --backend is for one pool, and there are several; want the flag, or the file's pools\n")
 	f("[pools.a]\nbackends = [\"http://a\"]\n[limits.a]\n[limits.b]\n[[routes]]\nlimits = [\"a\", \"b\"]\n", "--capacity", "5", "limits: ")
+}
+
+// --domain is all of a public site, or only its certificates where the file has listeners.
+func TestDomainFlag(t *testing.T) {
+	load := func(args ...string) (config.Config, error) {
+		t.Helper()
+		o, err := parseOptions("equalizer", append(args, "--domain", "Example.com", "--domain", "www.example.com"), terminal{}, 0)
+		require.NoError(t, err)
+		l, err := o.load(func(string) string { return "" })
+		return l.Config, err
+	}
+	c, err := load("--backend", "http://127.0.0.1:3000")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"example.com", "www.example.com"}, c.TLS.ACME.Domains)
+	all := c.ListenersInForce()
+	require.Len(t, all, 2)
+	assert.Equal(t, ":80", all[0].Listen)
+	assert.True(t, all[0].RedirectHTTPS && !all[0].TLS && all[0].RedirectPort == 443)
+	assert.Equal(t, ":443", all[1].Listen)
+	assert.True(t, all[1].TLS)
+
+	const pool = "[pools.a]\nbackends = [\"http://127.0.0.1:1\"]\n"
+	c, err = load("-c", writeFile(t, "[[listeners]]\nlisten = \":8443\"\ntls = true\n"+pool))
+	require.NoError(t, err)
+	require.Len(t, c.Listeners, 1)
+	_, err = load("--backend", "http://127.0.0.1:3000", "--listen", ":8000")
+	require.ErrorContains(t, err, "--listen: server.listen: means nothing with [[listeners]]")
+	_, err = load("--backend", "http://127.0.0.1:3000", "--store", "memory")
+	require.ErrorContains(t, err, "needs a folder")
+	_, err = load("--backend", "http://127.0.0.1:3000", "--domain", "*.example.com")
+	require.ErrorContains(t, err, "--domain: tls.acme.domains")
 }

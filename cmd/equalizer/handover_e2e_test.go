@@ -32,7 +32,7 @@ func fillStore(t *testing.T, url string, buckets int) {
 		for i := range batch {
 			b.Puts = append(b.Puts, limiter.Record{
 				Key:      limiter.Key{Namespace: 1, ClientID: fmt.Sprintf("client-%08d", first+i)},
-				Settings: gcra.Settings{Capacity: 1_000_000, Refill: gcra.Refill{Amount: 1, Per: 30 * time.Minute}},
+				Settings: gcra.Settings{Capacity: 1_000_000, Refill: gcra.Refill{Amount: 1, Per: 20 * time.Minute}},
 				Tokens:   5,
 				At:       time.Now().UTC().Truncate(time.Microsecond),
 			})

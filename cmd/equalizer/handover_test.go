@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -104,13 +105,20 @@ func (s stream) goesOn() {
 	}
 }
 
-// freeAddress is an address that nothing listens on.
+// freeAddress is an address to listen on. Its port is below those that systems give away, so that
+// no connection of anybody gets it before it is used.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, ln.Close())
-	return ln.Addr().String()
+	const first, end = 10_000, 32_768
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(end-first)))
+		if err == nil {
+			require.NoError(t, ln.Close())
+			return ln.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // arrivals keeps sending requests, each on a connection of its own, until it is stopped. It notes
@@ -173,7 +181,7 @@ func newSuccession(t *testing.T, binary, store string, drain time.Duration, more
 	file := writeFile(t, fmt.Sprintf("[server]\ndrain_delay = %q\n[log]\naccess = false\n%s", drain, strings.Join(more, "\n")))
 	return &succession{t: t, binary: binary, drain: drain, args: []string{
 		"--backend", lasting(t).URL, "--listen", freeAddress(t), "--admin", freeAddress(t), "--store", store, "-c", file,
-		"--key", "header:X-Client", "--secret=false", "--capacity", "1000000", "--refill", "1/30m",
+		"--key", "header:X-Client", "--secret=false", "--capacity", "1000000", "--refill", "1/20m",
 	}}
 }
 

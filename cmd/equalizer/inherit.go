@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,10 +29,13 @@ const firstInherited, maxInherited = 3, 64
 type listening struct {
 	// on opens the listener of that name on an address.
 	on func(ctx context.Context, name, address string) (net.Listener, error)
-	// inherited is true if one of them comes from a supervisor, which keeps it open, and starts the
+	// passed are the names of those that a supervisor passed. It keeps them open, and starts the
 	// next process when this one has ended.
-	inherited bool
+	passed []string
 }
+
+// inherited reports whether any listener comes from a supervisor.
+func (l listening) inherited() bool { return len(l.passed) > 0 }
 
 // socket is a listening socket that a supervisor passed, with its name there, if it has one.
 type socket struct {
@@ -112,8 +117,8 @@ func (passed sockets) assign(c config.Config) (listening, error) {
 	for _, s := range passed {
 		name := s.isFor(c)
 		if name == "" {
-			return listening{}, fmt.Errorf("inherited socket %v is neither named %s or %s nor on server.listen, %s, or admin.listen, %s",
-				s, proxySocket, adminSocket, c.Server.Listen, c.Admin.Listen)
+			return listening{}, fmt.Errorf("inherited socket %v is neither named %s or %s nor on %s or admin.listen, %s",
+				s, proxySocket, adminSocket, listenersOf(c), c.Admin.Listen)
 		}
 		if other, taken := assigned[name]; taken {
 			return listening{}, fmt.Errorf("inherited sockets %v and %v are both for the listener %s; want one", other, s, name)
@@ -126,20 +131,33 @@ func (passed sockets) assign(c config.Config) (listening, error) {
 		}
 		return listenOn(ctx, address)
 	}
-	return listening{on: on, inherited: len(assigned) > 0}, nil
+	return listening{on: on, passed: slices.Collect(maps.Keys(assigned))}, nil
 }
 
 // isFor is the name of the listener that the socket is for; "" if it is for none.
 func (s socket) isFor(c config.Config) string {
-	switch {
-	case s.name == proxySocket, s.name == adminSocket:
+	all := c.ListenersInForce()
+	if s.name == adminSocket || s.name == proxySocket && len(all) == 1 {
 		return s.name
-	case s.isOn(c.Server.Listen):
-		return proxySocket
-	case s.isOn(c.Admin.Listen):
+	}
+	for i, l := range all {
+		if s.isOn(l.Listen) {
+			return listenerName(c, i)
+		}
+	}
+	if s.isOn(c.Admin.Listen) {
 		return adminSocket
 	}
 	return ""
+}
+
+// listenersOf are the proxy's listeners, with their keys.
+func listenersOf(c config.Config) string {
+	var all []string
+	for i, l := range c.ListenersInForce() {
+		all = append(all, c.ListenKey(i)+", "+l.Listen)
+	}
+	return strings.Join(all, ", or ") + ","
 }
 
 // isOn reports whether the socket listens on a configured address.
@@ -148,7 +166,11 @@ func (s socket) isOn(address string) bool {
 	if err != nil {
 		return false
 	}
-	a, b := s.Addr().(*net.TCPAddr).AddrPort(), want.AddrPort()
+	is, ok := s.Addr().(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	a, b := is.AddrPort(), want.AddrPort()
 	return a.Port() == b.Port() && plainAddr(a.Addr()) == plainAddr(b.Addr())
 }
 

@@ -59,7 +59,8 @@ func TestInheritedSocketsThatFitNothing(t *testing.T) {
 
 	listen, err := sockets{passed(t, "admin", "127.0.0.1:9")}.assign(c)
 	require.NoError(t, err)
-	assert.True(t, listen.inherited)
+	assert.Equal(t, []string{adminSocket}, listen.passed)
+	assert.True(t, listen.inherited())
 	ln, err := listen.on(t.Context(), adminSocket, c.Admin.Listen)
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:9", ln.Addr().String())
@@ -86,5 +87,5 @@ func TestInheritSockets(t *testing.T) {
 	}
 	listen, err := sockets(nil).assign(config.Default())
 	require.NoError(t, err)
-	assert.False(t, listen.inherited)
+	assert.False(t, listen.inherited())
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 
 	"gopher-equalizer/cmd/equalizer/internal/loglines"
 	"gopher-equalizer/config"
+	"gopher-equalizer/proxy/mask"
+	"gopher-equalizer/proxy/outcome"
 )
 
 // nameLogFields sets the names and units of all log lines: ts, level, msg, and durations in
@@ -19,58 +22,194 @@ import (
 func nameLogFields() {
 	zerolog.TimestampFieldName = "ts"
 	zerolog.MessageFieldName = "msg"
-	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	zerolog.TimeFieldFormat = logTime
 	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
 	zerolog.DurationFieldUnit = time.Second
 }
 
-// runLog is the log of a run of the proxy, with the writer of its lines.
+// logTime is how lines have their time.
+const logTime = "2006-01-02T15:04:05.000Z07:00"
+
+// runLog is the log of a run of the proxy. Lines of requests and the others go to an output each,
+// which may be the same. Until a configuration is in force that is standard error.
 type runLog struct {
 	zerolog.Logger
-	lines *loglines.Writer
+	lowest *lowest
+	stamp  *stamp
+	// requests and events are where lines go.
+	requests, events *destination
+	outputs          *logOutputs
 }
 
-// newLogger logs to the terminal as configured. Values that are missing or wrong are the defaults.
-// The caller must close the lines in the end. From now on the process survives the end of the log's
-// reader.
+// logOutputs write the lines.
+type logOutputs struct {
+	to io.Writer
+	// stderr writes to standard error, and aside to a file or to syslog; nil before there was one.
+	stderr *loglines.Writer
+	aside  atomic.Pointer[loglines.Writer]
+}
+
+// destination is a zerolog.LevelWriter that may be changed.
+type destination struct {
+	is atomic.Pointer[loglines.Writer]
+}
+
+func (d *destination) Write(line []byte) (int, error) { return d.is.Load().Write(line) }
+
+func (d *destination) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	return d.is.Load().WriteLevel(level, line)
+}
+
+// newLogger logs to standard error, in the format that is configured. The caller must close the log
+// in the end. From now on the process survives the end of the log's reader.
 func newLogger(c config.Log, t terminal) runLog {
 	t.signals(syscall.SIGPIPE) // It comes with each line that can't be written. Nobody reads it.
+	l := runLog{
+		lowest: &lowest{}, stamp: &stamp{}, requests: &destination{}, events: &destination{},
+		// Without its Close, as standard error stays open.
+		outputs: &logOutputs{to: t.stderr, stderr: loglines.New(struct{ io.Writer }{t.stderr}, nil)},
+	}
+	l.Logger = zerolog.New(l.events).Sample(l.lowest).Hook(l.stamp)
+	l.use(c, nil)
+	return l
+}
+
+// close writes the last lines.
+func (l runLog) close() {
+	if aside := l.outputs.aside.Load(); aside != nil {
+		aside.Close()
+	}
+	l.outputs.stderr.Close()
+}
+
+// openLog opens the output that is configured; nil is standard error.
+func openLog(c config.Log) (io.WriteCloser, error) {
+	switch c.Output {
+	case "", config.LogStderr:
+		return nil, nil
+	case config.LogSyslog:
+		to, err := loglines.DialSyslog(loglines.SyslogSocket)
+		if err != nil {
+			return nil, problem("log.output", "%q: %v", c.Output, err)
+		}
+		return to, nil
+	}
+	to, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, problem("log.output", "%v", err)
+	}
+	return to, nil
+}
+
+// use has lines be logged as configured from now on, by all loggers that were made of this one. out
+// is what openLog has opened. Values that are missing or wrong are the defaults.
+func (l runLog) use(c config.Log, out io.WriteCloser) {
 	level, err := zerolog.ParseLevel(c.Level)
 	if err != nil || c.Level == "" {
 		level = zerolog.InfoLevel
 	}
-	var render loglines.Renderer
-	if c.Format == "console" {
-		render = console(t.stderr)
+	l.lowest.level.Store(int32(level))
+	l.stamp.unix.Store(c.Time == config.LogUnix)
+	to := l.outputs.stderr
+	if out != nil {
+		to = l.outputs.turnTo(out)
 	}
-	lines := loglines.New(t.stderr, render)
-	return runLog{zerolog.New(lines).Level(level).With().Timestamp().Logger(), lines}
+	var render loglines.Renderer
+	if c.Format == config.LogConsole {
+		render = loglines.Console(out == nil && isTerminal(l.outputs.to))
+	}
+	to.Render(render)
+	l.requests.is.Store(to)
+	if c.Format == config.LogCombined { // It has room for nothing else.
+		to = l.outputs.stderr
+		to.Render(nil)
+	}
+	l.events.is.Store(to)
+	if former := l.outputs.aside.Load(); former != nil && out == nil {
+		l.outputs.aside.Store(nil)
+		go former.Close() // It may have to wait for its reader.
+	}
 }
 
-// console renders lines for people who read w.
-func console(w io.Writer) loglines.Renderer {
-	isFile := !isTerminal(w)
-	return func(to io.Writer, line []byte) {
-		c := zerolog.ConsoleWriter{Out: to, TimeFormat: time.TimeOnly, NoColor: isFile}
-		if _, err := c.Write(line); err != nil {
-			_, _ = to.Write(line) // Better as it is than not at all. Writing to memory doesn't fail.
-		}
+// turnTo returns what writes to an output aside.
+func (o *logOutputs) turnTo(out io.WriteCloser) *loglines.Writer {
+	aside := o.aside.Load()
+	if aside == nil {
+		aside = loglines.New(out, nil)
+		o.aside.Store(aside)
+	} else {
+		aside.To(out)
+	}
+	return aside
+}
+
+// ofRequests is which requests get a line, and how.
+func (l runLog) ofRequests(c config.Log) outcome.Log {
+	o := outcome.Log{
+		Access: c.Access, LeastStatus: c.MinStatus, Slow: c.Slow, Sample: uint32(c.Sample),
+		Headers: c.Headers, Masked: mask.New(c.Mask),
+	}
+	if c.Format == config.LogCombined {
+		o.Combined = l.requests
+		o.Access = c.Access && (c.Level == "info" || c.Level == "debug")
+	}
+	return o
+}
+
+// reopen has lines go to a new file of the same name, after another program has renamed the former
+// one.
+func (l runLog) reopen(c config.Log) {
+	out, err := openLog(c)
+	if err != nil {
+		l.Error().Err(err).Msg("the log can't be opened anew: it goes on where it was")
+		return
+	}
+	l.use(c, out)
+}
+
+// status is how the log is.
+func (l runLog) status() (dropped int64, err error) {
+	dropped, err = l.outputs.stderr.Dropped(), l.outputs.stderr.Err()
+	if aside := l.outputs.aside.Load(); aside != nil {
+		dropped, err = dropped+aside.Dropped(), errors.Join(aside.Err(), err)
+	}
+	return dropped, err
+}
+
+// lowest is the lowest level that is logged, which may change. A logger's own level can't.
+type lowest struct{ level atomic.Int32 }
+
+// Sample reports whether a line of that level is logged. It is zerolog.Sampler's.
+func (l *lowest) Sample(level zerolog.Level) bool { return int32(level) >= l.level.Load() }
+
+// stamp adds the time to lines, as text or in seconds since 1970, which may change.
+type stamp struct{ unix atomic.Bool }
+
+// Run is zerolog.Hook's.
+func (s *stamp) Run(line *zerolog.Event, _ zerolog.Level, _ string) {
+	if now := time.Now(); s.unix.Load() {
+		line.Float64("ts", float64(now.UnixMicro())/1e6)
+	} else {
+		var buf [len(logTime)]byte
+		line.Bytes("ts", now.UTC().AppendFormat(buf[:0], logTime))
 	}
 }
 
 // fatal logs why the run ended, in the log's format, and returns an error that isn't printed again;
-// nil if err is nil. Each problem of a configuration gets a line.
-func (l runLog) fatal(err error) error {
+// nil if err is nil. Each problem of a configuration gets a line, without the values of its
+// references.
+func (l runLog) fatal(err error, of config.Sources) error {
 	if err == nil {
 		return nil
 	}
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		for _, p := range problems {
-			l.Error().Msg(p.String())
+			l.Error().Msg(withoutValues(p, of).String())
 		}
 		err = fmt.Errorf("the configuration can't be used: problems found: %d", len(problems))
 	}
+	err = errors.New(of.Redacted(err.Error()))
 	l.WithLevel(zerolog.FatalLevel).Msg(err.Error())
 	return loggedError{err}
 }

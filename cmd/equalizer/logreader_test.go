@@ -22,7 +22,7 @@ import (
 func TestSignalsThatAreIgnored(t *testing.T) {
 	_, flags := startBackends(t, 1)
 	p := launch(t, free(append(flags, "--store", "memory")...)...)
-	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2} {
+	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGUSR2} {
 		p.signal(s)
 		p.logs.awaitLine(t, s.String(), func(line string) bool {
 			return strings.Contains(line, "ignored a signal") && strings.Contains(line, `"signal":"`+s.String()+`"`)
@@ -129,10 +129,7 @@ func TestLogReaderThatEnds(t *testing.T) {
 // Without a reader, even at the start, it serves and stops as always.
 func TestNoLogReader(t *testing.T) {
 	_, flags := startBackends(t, 1)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := ln.Addr().String()
-	require.NoError(t, ln.Close())
+	address := freeAddress(t)
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	require.NoError(t, reader.Close())
@@ -184,7 +181,7 @@ func TestStartErrorsAreLogged(t *testing.T) {
 				}
 				assert.Contains(t, last, `"level":"fatal"`)
 			case "console":
-				assert.Contains(t, last, " FTL ")
+				assert.Contains(t, last, " FATAL ")
 			case "plain":
 				assert.Contains(t, log, "equalizer: ")
 			}

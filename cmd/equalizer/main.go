@@ -37,7 +37,7 @@ type terminal struct {
 
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string, t terminal) int {
-	err := command(ctx, args, t)
+	err := execute(ctx, args, t)
 	var misuse usageError
 	var logged loggedError
 	switch {
@@ -53,38 +53,6 @@ func run(ctx context.Context, args []string, t terminal) int {
 	}
 	fmt.Fprintf(t.stderr, "equalizer: %v\n", err)
 	return exitFailed
-}
-
-func command(ctx context.Context, args []string, t terminal) error {
-	if len(args) == 0 {
-		return runProxy(ctx, args, t)
-	}
-	switch name := args[0]; {
-	case name == "demo":
-		return runDemo(ctx, args[1:], t)
-	case name == "check":
-		return runCheck(args[1:], t)
-	case name == "bench":
-		return runBench(ctx, args[1:], t)
-	case name == "healthcheck":
-		return runHealthcheck(args[1:], t)
-	case name == "version" || name == "--version":
-		return runVersion(args[1:], t)
-	case name == "help":
-		fmt.Fprint(t.stdout, usage)
-		return nil
-	case name != "" && name[0] != '-':
-		return unknownCommand(name)
-	}
-	return runProxy(ctx, args, t)
-}
-
-// described is the command whose help explains the flags in args.
-func described(args []string) string {
-	if len(args) > 0 && (args[0] == "bench" || args[0] == "demo") {
-		return "equalizer " + args[0]
-	}
-	return "equalizer"
 }
 
 // usageError is a mistake in the command line.

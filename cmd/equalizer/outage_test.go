@@ -29,7 +29,7 @@ func takeDatabaseAway(t *testing.T, outage time.Duration) {
 			store := server.URL("equalizer")
 			_, flags := startBackends(t, 2)
 			p := limited(t, flags, store, "-c", writeFile(t, "[store]\ntimeout = \"2s\"\n"))
-			require.Equal(t, 201, p.call("POST", "/buckets", `{"client_id":"load","capacity":600000,"refill":"1/1h"}`).status)
+			require.Equal(t, 201, p.call("POST", "/buckets", `{"client_id":"load","capacity":400000,"refill":"1/1h"}`).status)
 			require.Equal(t, 201, p.call("POST", "/buckets", `{"client_id":"to-delete","capacity":5}`).status)
 			l := startLoad(4, p.proxy+"/", "X-Client", "load")
 			p.flushed()
@@ -55,7 +55,7 @@ func takeDatabaseAway(t *testing.T, outage time.Duration) {
 			assert.Zero(t, l.refused.Load())
 			p.flushed()
 			want := p.bucket("load").Tokens
-			assert.Equal(t, 600_000-l.answered.Load(), want)
+			assert.Equal(t, 400_000-l.answered.Load(), want)
 			p.kill()
 
 			p = limited(t, flags, store)

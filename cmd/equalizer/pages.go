@@ -1,15 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"slices"
 	"strconv"
 
 	"gopher-equalizer/config"
 	"gopher-equalizer/proxy"
+	"gopher-equalizer/proxy/regular"
 )
 
 // loadPages reads the error pages of the ith route, by status. The error is config.Problems, with
@@ -32,40 +29,14 @@ func loadPages(i int, files map[string]string) (map[int]proxy.Page, error) {
 	return pages, nil
 }
 
-// loadPage reads a file of bounded size. Anything but a file could block, or never end.
+// loadPage reads one page.
 func loadPage(name string) (proxy.Page, error) {
-	info, err := os.Stat(name)
+	body, err := regular.Read(name, int64(config.MaxErrorPage))
 	if err != nil {
 		return proxy.Page{}, err
 	}
-	if !info.Mode().IsRegular() {
-		return proxy.Page{}, fmt.Errorf("%s is no regular file; want one", name)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return proxy.Page{}, err
-	}
-	body, err := io.ReadAll(io.LimitReader(file, int64(config.MaxErrorPage)+1))
-	switch err := errors.Join(err, file.Close()); {
-	case err != nil:
-		return proxy.Page{}, err
-	case len(body) > int(config.MaxErrorPage):
-		return proxy.Page{}, fmt.Errorf("%s has more than %v; want at most that", name, config.MaxErrorPage)
-	case len(body) == 0:
+	if len(body) == 0 {
 		return proxy.Page{}, fmt.Errorf("%s is empty; want a page", name)
 	}
 	return proxy.Page{MediaType: config.ErrorPageType(name), Content: body}, nil
-}
-
-// checkFiles finds the files that would end the start.
-func checkFiles(c config.Config) []config.Problem {
-	found := checkTLSFiles(c)
-	for i, r := range c.Routes {
-		_, err := loadPages(i, r.ErrorPages)
-		var problems config.Problems
-		if errors.As(err, &problems) {
-			found = slices.Concat(found, problems)
-		}
-	}
-	return found
 }

@@ -31,10 +31,10 @@ func TestErrorPages(t *testing.T) {
 		require.Equal(t, config.Problems{{Key: "routes[1].error_pages.429", Text: want}}, err)
 	}
 	none, large, empty := filepath.Join(dir, "none.html"), file("large.txt", strings.Repeat("a", 64<<10+1)), file("empty.json", "")
-	f(none, "stat "+none+": no such file or directory")
-	f(large, large+" has more than 64KiB; want at most that")
+	f(none, "open "+none+": no such file or directory")
+	f(large, "read "+large+": it has more than 64KiB; want at most that")
 	f(empty, empty+" is empty; want a page")
-	f(dir, dir+" is no regular file; want one")
+	f(dir, "open "+dir+": it is no regular file; want one")
 }
 
 func TestCheckOpensErrorPages(t *testing.T) {
@@ -49,5 +49,5 @@ error_pages = { 502 = "none.html" }
 	var out strings.Builder
 	err := runCheck([]string{path}, terminal{stdout: &out, getenv: func(string) string { return "" }})
 	require.Error(t, err)
-	require.Equal(t, path+":6: routes[1].error_pages.502: stat none.html: no such file or directory\n", out.String())
+	require.Equal(t, path+":6: routes[1].error_pages.502: open none.html: no such file or directory\n", out.String())
 }

@@ -2,12 +2,22 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/balancer/tlstest"
 )
 
 // The flags and files that the README shows under "Running it" are valid, and without warnings.
@@ -22,18 +32,72 @@ func TestExamplesOfTheReadmeCheck(t *testing.T) {
 	checksClean(t, strings.Fields(strings.ReplaceAll(command[1], "\\\n", " "))...)
 
 	files := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(page, -1)
-	require.Len(t, files, 2)
+	require.Len(t, files, 7)
 	checksClean(t, "-c", writeFile(t, files[0][1]))
 
 	// A check opens certificates, so those of the example must exist.
 	checked, _, _ := strings.Cut(files[1][1], "[pools.default.tls]")
 	checksClean(t, "-c", writeFile(t, checked))
+
+	// The third one reads other files.
+	secrets := t.TempDir()
+	several := writeFile(t, strings.ReplaceAll(files[2][1], "/run/secrets", secrets))
+	sites := filepath.Join(filepath.Dir(several), "sites")
+	require.NoError(t, os.Mkdir(sites, 0o700))
+	for file, text := range map[string]string{
+		secrets + "/equalizer-token": "0123456789abcdef\n", secrets + "/db-password": "hunter2\n",
+		sites + "/a.toml": "[pools.a]\nbackends = [\"http://a\"]\n[limits.a]\n",
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	}
+	checksClean(t, "-c", several)
+
+	checksClean(t, "-c", writeFile(t, files[4][1]))
+	pool := poolOf("default", "http://127.0.0.1:3000")
+	checksClean(t, "-c", writeFile(t, files[5][1]+pool))
+	checksClean(t, "-c", writeFile(t, strings.ReplaceAll(files[6][1], "/var/log/equalizer", t.TempDir())+pool))
+
+	// The fourth one has a certificate.
+	ca := tlstest.NewCA(t)
+	cert := ca.IssueFor(newKey(t), func(c *x509.Certificate) { c.NotAfter = time.Now().Add(60 * 24 * time.Hour) }, "example.com")
+	cert.Certificate = append(cert.Certificate, ca.Certificate().Raw)
+	site := newPair(t, cert)
+	checksClean(t, "-c", writeFile(t, strings.NewReplacer(
+		"/etc/equalizer/site.pem", site.cert, "/etc/equalizer/site.key", site.key).Replace(files[3][1])))
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	return key
+}
+
+// The admin API's section under "From other machines" is a configuration without warnings, with the
+// files that it says how to make.
+func TestAdminOfTheReadmeChecks(t *testing.T) {
+	text := section(t, "### From other machines")
+	file := regexp.MustCompile("(?s)```toml\n(.*?)```").FindStringSubmatch(text)
+	require.NotNil(t, file)
+	cert, key := tlstest.Files(t, selfSigned(t, "admin.internal"))
+	made := map[string]string{"admin.pem": cert, "admin.key": key}
+	for i, name := range []string{"admin.token", "read.token"} {
+		made[name] = filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(made[name], []byte(strings.Repeat(strconv.Itoa(i), 64)+"\n"), 0o600))
+	}
+	document := regexp.MustCompile(`"[a-z.]+"`).ReplaceAllStringFunc(file[1], func(name string) string {
+		require.Contains(t, made, strings.Trim(name, `"`))
+		require.GreaterOrEqual(t, strings.Count(text, strings.Trim(name, `"`)), 2, "it says how to make %s", name)
+		return strconv.Quote(made[strings.Trim(name, `"`)])
+	})
+	checksClean(t, "-c", writeFile(t, document+poolOf("web", "http://127.0.0.1:1")))
 }
 
 func checksClean(t *testing.T, args ...string) {
 	t.Helper()
 	var out bytes.Buffer
-	err := runCheck(args, terminal{stdout: &out, getenv: func(string) string { return "" }})
+	getenv := func(name string) string { return map[string]string{"DB_HOST": "localhost"}[name] }
+	err := runCheck(args, terminal{stdout: &out, getenv: getenv})
 	assert.NoError(t, err, "%s", out.String())
 	assert.Equal(t, "the configuration is good\n", out.String())
 }

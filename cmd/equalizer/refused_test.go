@@ -63,6 +63,7 @@ func TestRefusedMessages(t *testing.T) {
 	assert.Equal(t, 200, p.get("/twice").status)
 	assert.Equal(t, 200, p.get("/twice").status)
 	assert.Equal(t, 502, p.get("/bad?q=s3cret").status)
+	p.await("the first refusal", func() bool { return p.call("GET", "/errors", "").body != "[]\n" })
 	const malformed = "GET /?q=s3cret HTTP/1.1\r\nHost: a\r\nX-Api Key: s3cret\r\n\r\n"
 	got := rawRequest(t, p.proxy, malformed)
 	assert.True(t, strings.HasPrefix(got, "HTTP/1.1 400 "), got)

@@ -21,15 +21,12 @@ import (
 // response first.
 const bodyWait = time.Second
 
-// oneRetry is how often a request may be retried.
-var oneRetry = balancer.Retry{Most: 1}
-
 // routing makes the routes of a configuration.
 type routing struct {
 	config config.Config
 	pools  pools
-	// limits is nil if nothing is limited.
-	limits *limiter.Service
+	// limit is the limit of a name.
+	limit func(name string) *limiter.Limit
 }
 
 // routes makes all routes. The error names all that is wrong.
@@ -58,13 +55,17 @@ func (m routing) routes() (*proxy.Routes, error) {
 // route makes a route, except for its pages.
 func (m routing) route(c config.Route) (*proxy.Route, error) {
 	r := &proxy.Route{
-		Retry:         oneRetry,
 		ShowLimits:    m.config.Server.RateLimitHeaders,
 		MaxBody:       int64(*c.MaxBody),
 		BodyWait:      bodyWait,
 		TunnelTimeout: *c.TunnelTimeout,
+		Priority:      c.Priority,
 	}
-	if c.HasPool() {
+	switch {
+	case !c.HasPool():
+	case len(c.Pools) > 0:
+		r.Split = m.split(c)
+	default:
 		r.Destination = m.destination(c, c.Pool)
 	}
 	if c.FallbackPool != "" {
@@ -79,10 +80,35 @@ func (m routing) route(c config.Route) (*proxy.Route, error) {
 	return r, errors.Join(errs[:]...)
 }
 
+// split is how a route's clients are shared out to pools.
+func (m routing) split(c config.Route) *proxy.Split {
+	s := &proxy.Split{By: clientKey(c.SplitBy)}
+	for _, part := range c.Pools {
+		s.Parts = append(s.Parts, proxy.Part{Destination: m.destination(c, part.Pool), Weight: part.Weight})
+	}
+	return s
+}
+
+// clientKey is what identifies a client to the balancer, of a Config that is valid.
+func clientKey(text string) identity.Key {
+	key, _ := identity.ParseKey(text, false)
+	return key
+}
+
 // destination is a pool as a route reaches it.
 func (m routing) destination(c config.Route, name string) proxy.Destination {
 	p := m.pools[name]
-	d := proxy.Destination{Pool: p.Pool, Host: cmp.Or(c.SetHost, p.config.Host), Hidden: p.hidden}
+	d := proxy.Destination{
+		Name: name, Pool: p.Pool, Host: cmp.Or(c.SetHost, p.config.Host), Hidden: p.hidden,
+		Retry: retryOf(*cmp.Or(c.Retry, &p.config.Retry)),
+	}
+	switch p.config.Strategy {
+	case balancer.Hash:
+		by := clientKey(p.config.HashBy)
+		d.HashBy = &by
+	case balancer.Sticky:
+		d.Cookie = m.config.CookieOf(name)
+	}
 	if c.ResponseTimeout != nil || c.IdleTimeout != nil || c.TotalTimeout != nil {
 		d.Timeouts = &netconn.ExchangeLimits{
 			Response: orElse(c.ResponseTimeout, p.config.ResponseTimeout),
@@ -91,6 +117,17 @@ func (m routing) destination(c config.Route, name string) proxy.Destination {
 		}
 	}
 	return d
+}
+
+// retryOf is which requests are retried.
+func retryOf(c config.Retry) proxy.Retry {
+	return proxy.Retry{
+		Retry:    balancer.Retry{Most: c.Attempts - 1},
+		Statuses: balancer.NewStatusSet(c.Statuses),
+		PerTry:   c.PerTryTimeout,
+		Backoff:  c.Backoff, MaxBackoff: c.MaxBackoff,
+		Body: int(c.Body),
+	}
 }
 
 // orElse is what a route says, or what its pool does.
@@ -124,8 +161,8 @@ func setResponse(r *proxy.Route, c config.Route) error {
 func rulesOf(c config.Route) (rules rewrite.Rules, err error) {
 	var errs [3]error
 	rules.Path, errs[0] = rewrite.ParsePathRules(c.StripPrefix, c.AddPrefix)
-	rules.Request, errs[1] = rewrite.ParseRequestFields(rewrite.FieldChanges(c.RequestHeaders))
-	rules.Response, errs[2] = rewrite.ParseResponseFields(rewrite.FieldChanges(c.ResponseHeaders))
+	rules.Request, errs[1] = rewrite.ParseRequestFields(c.RequestHeaders.Fields())
+	rules.Response, errs[2] = rewrite.ParseResponseFields(c.ResponseHeaders.Fields())
 	return rules, errors.Join(errs[:]...)
 }
 
@@ -155,7 +192,7 @@ func (m routing) limitUse(name string, c config.Limit) (proxy.LimitUse, error) {
 		}
 		exempt = append(exempt, one)
 	}
-	use := proxy.NewLimitUse(name, key, m.limits.Limit(name))
+	use := proxy.NewLimitUse(name, key, m.limit(name))
 	use.Exempt, use.ExemptPreflights = route.NewExemptions(exempt), c.ExemptPreflights
 	return use, nil
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"gopher-equalizer/config"
 )
 
 // catchSignals sends signals to a channel that would end the process otherwise.
@@ -36,16 +38,36 @@ func watchSignals(parent context.Context, t terminal) (ctx context.Context, stop
 	return ctx, func() { close(done); cancel() }
 }
 
-// outliveSignals ignores and logs, until ctx ends, the signals that would end the process though it
-// has no use for them.
-func outliveSignals(ctx context.Context, t terminal, log runLog) {
-	signals := t.signals(unwantedSignals()...)
+// outliveSignals takes, until ctx ends, the signals that would end the process. That to open the
+// log anew does so, if it is a file. The others are ignored and logged.
+func (p *process) outliveSignals(ctx context.Context, t terminal) {
+	caught := userSignals()
+	if len(caught) == 0 {
+		return
+	}
+	signals := t.signals(caught...)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case s := <-signals:
-			log.Warn().Stringer("signal", s).Msg("ignored a signal: SIGTERM stops the proxy, and only a restart reads its configuration again")
+			if isReopening(s) && p.reopenLog() {
+				continue
+			}
+			p.log.Warn().Stringer("signal", s).Msg("ignored a signal: SIGTERM stops the proxy, and SIGHUP has it read its configuration again")
 		}
 	}
+}
+
+// reopenLog opens the log's output anew, and reports false if that is standard error. A reload that
+// changes the output is before it or behind it.
+func (p *process) reopenLog() bool {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	now := p.current.Load()
+	if now == nil || now.Config.Log.Output == config.LogStderr {
+		return false
+	}
+	p.log.reopen(now.Config.Log)
+	return true
 }

@@ -2,10 +2,9 @@
 
 package main
 
-import (
-	"os"
-	"syscall"
-)
+import "os"
 
-// unwantedSignals has the only one of this system.
-func unwantedSignals() []os.Signal { return []os.Signal{syscall.SIGHUP} }
+// userSignals has none on this system.
+func userSignals() []os.Signal { return nil }
+
+func isReopening(os.Signal) bool { return false }

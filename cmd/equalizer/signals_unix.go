@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// unwantedSignals end a process that doesn't catch them. SIGHUP also comes when a terminal is
-// closed.
-func unwantedSignals() []os.Signal {
-	return []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
-}
+// userSignals end a process that doesn't catch them.
+func userSignals() []os.Signal { return []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2} }
+
+// isReopening reports whether a signal asks for another file of the log.
+func isReopening(s os.Signal) bool { return s == syscall.SIGUSR1 }

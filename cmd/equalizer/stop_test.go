@@ -107,6 +107,21 @@ func TestStopWithTheStoreAwaySaysWhatIsLost(t *testing.T) {
 	assert.Contains(t, p.logs.text(), "1 bucket not flushed")
 }
 
+// What an operator said of backends isn't lost without a word, also where nothing is limited.
+func TestStopWithTheStoreAwaySaysThatOverridesAreLost(t *testing.T) {
+	server := newCluster(t)
+	backends, flags := startBackends(t, 2)
+	file := writeFile(t, "[server]\nshutdown_timeout = \"2s\"\n[store]\ntimeout = \"1s\"\n")
+	p := launch(t, free(append(flags, "--store", server.URL("equalizer"), "-c", file)...)...)
+	require.NoError(t, server.Stop())
+	p.command("backends", "maint", backends[0].address)
+	p.command("backends", "weight", backends[1].address, "2")
+	p.signal(syscall.SIGTERM)
+	assert.Equal(t, 1, p.wait())
+	assert.Contains(t, p.logs.text(), "2 overrides not stored")
+	assert.NotContains(t, p.logs.text(), "all that was spent is stored")
+}
+
 // A signal before the process is ready ends it too.
 func TestStopBeforeReady(t *testing.T) {
 	server := newCluster(t)

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+
+	"gopher-equalizer/config"
 )
 
 // unknownFlag is the error about a flag that a command doesn't have, with the one that was probably
@@ -19,13 +21,13 @@ func unknownFlag(name string, flags flagSet) error {
 
 // unknownCommand is the error about a first word that is no command.
 func unknownCommand(name string) error {
-	switch meant := suggest(name, []string{"demo", "check", "bench", "healthcheck", "version", "help"}); {
+	switch meant := suggest(name, commandNames()); {
 	case meant != "":
 		return usageError{fmt.Sprintf("unknown command %q; did you mean %s?", name, meant)}
 	case strings.HasSuffix(name, ".toml"):
 		return usageError{fmt.Sprintf("unknown command %q; did you mean -c %s?", name, name)}
 	}
-	return usageError{fmt.Sprintf("unknown command %q; want demo, check, bench, healthcheck, version, or flags to run the proxy", name)}
+	return usageError{fmt.Sprintf("unknown command %q; want %s, or flags to run the proxy", name, strings.Join(commandNames(), ", "))}
 }
 
 // dashed is a flag as its command's help writes it.
@@ -64,7 +66,7 @@ func suggest(name string, known []string) string {
 		if len(given) > 1 && strings.HasPrefix(candidate, given) {
 			return candidate
 		}
-		if d := distance(given, candidate); d <= least && d < len(candidate) && (best == "" || d < least) {
+		if d := config.Edits(given, candidate); d <= least && d < len(candidate) && (best == "" || d < least) {
 			best, least = candidate, d
 		}
 	}
@@ -79,29 +81,4 @@ func suggest(name string, known []string) string {
 		}
 	}
 	return ""
-}
-
-// distance is how many keystrokes turn one word into another: a letter more, a letter less, another
-// letter, or two swapped.
-func distance(a, b string) int {
-	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
-	for j := range rows[1] {
-		rows[1][j] = j
-	}
-	for i := range len(a) {
-		before, above, row := rows[0], rows[1], rows[2]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := above[j]
-			if a[i] != b[j] {
-				change++
-			}
-			row[j+1] = min(above[j+1]+1, row[j]+1, change)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		rows = [3][]int{above, row, before}
-	}
-	return rows[1][len(b)]
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/netconn/deadtest"
 )
 
 // supervisor holds the listening sockets, as systemd does, and starts one process after the other
@@ -61,7 +63,7 @@ func TestSupervisedRestartsRefuseNothing(t *testing.T) {
 	file := writeFile(t, "[server]\ntunnel_grace = \"200ms\"\n")
 	args := []string{
 		"--backend", lasting(t).URL, "--store", t.TempDir() + "/buckets.db", "-c", file,
-		"--key", "header:X-Client", "--secret=false", "--capacity", "1000000", "--refill", "1/30m",
+		"--key", "header:X-Client", "--secret=false", "--capacity", "1000000", "--refill", "1/20m",
 	}
 	p := s.spawn(args...)
 	p.awaitReady()
@@ -154,4 +156,23 @@ func boundSocket(t *testing.T) *os.File {
 	require.NoError(t, err)
 	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	return os.NewFile(uintptr(fd), "bound")
+}
+
+// A reload keeps the sockets that a supervisor passed. It refuses another address, on which nothing
+// would come.
+func TestReloadKeepsInheritedSockets(t *testing.T) {
+	s := newSupervisor(t, "admin", "proxy")
+	b, other := lasting(t), deadtest.Address(t)
+	with := func(listen, log string) string {
+		return addressed(listen, "127.0.0.1:8080", poolOf("web", b.URL), "[log]\nlevel = "+log+"\n")
+	}
+	r := reloadable{file: writeFile(t, with(":8000", `"info"`))}
+	r.proxied = s.spawn("-c", r.file)
+	r.awaitReady()
+	assert.Equal(t, map[string]string{"log.level": "changed"}, r.reloads(with(":8000", `"warn"`)))
+	assert.Contains(t, r.refuses(with(other, `"info"`)), `"key":"server.listen"`)
+	assert.False(t, accepts(other))
+	assert.Equal(t, "http://"+s.addrs[1], r.proxy)
+	assert.Equal(t, 200, r.get("/").status)
+	r.stop()
 }

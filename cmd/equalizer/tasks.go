@@ -24,7 +24,20 @@ func (t *tasks) run(task func(context.Context)) {
 }
 
 // end ends the tasks, and returns when all have returned.
-func (t *tasks) end() {
+func (t *tasks) end() { _ = t.endWithin(context.Background()) }
+
+// endWithin is end that doesn't wait any longer than ctx. Then it returns the cause of that.
+func (t *tasks) endWithin(ctx context.Context) error {
 	t.cancel()
-	t.running.Wait()
+	ended := make(chan struct{})
+	go func() {
+		t.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

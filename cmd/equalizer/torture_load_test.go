@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// clientWorkers each have clients of their own.
+	// clientWorkers each have clients of their own. Every other one of them speaks HTTP/2.
 	clientWorkers = 6
 	// kept is how many clients of each kind each of them has in all rounds. Every eighth of its
 	// requests is from a new client.
@@ -37,8 +37,10 @@ type victims struct {
 
 // worker is a goroutine's clients.
 type worker struct {
-	rng   *rand.Rand
-	name  string
+	rng  *rand.Rand
+	name string
+	// byH2 reports whether it speaks HTTP/2.
+	byH2  bool
 	kept  []string
 	fresh int
 }
@@ -46,7 +48,9 @@ type worker struct {
 func newVictims(s scenario, rng *rand.Rand, result *tortureResult) *victims {
 	v := &victims{rng: rng, scenario: s, ledger: newLedger(), result: result}
 	for i := range clientWorkers {
-		v.workers = append(v.workers, v.newWorker(fmt.Sprintf("worker-%d", i)))
+		w := v.newWorker(fmt.Sprintf("worker-%d", i))
+		w.byH2 = i%2 == 1
+		v.workers = append(v.workers, w)
 	}
 	v.idle = newOperator("operator-idle", s.limits[0].name, v.seeded(), s.limits[0].strict)
 	for _, l := range s.limits {
@@ -128,10 +132,15 @@ type tormentedLoad struct {
 	*proxied
 	killing atomic.Bool
 	clients sync.WaitGroup
+	// shared is the connection of all workers that speak HTTP/2, so that the kill breaks several
+	// requests on it.
+	shared http.Transport
 }
 
 func (v *victims) start(p *proxied) *tormentedLoad {
 	l := &tormentedLoad{victims: v, proxied: p}
+	l.shared.Protocols = new(http.Protocols)
+	l.shared.Protocols.SetUnencryptedHTTP2(true)
 	for _, w := range v.workers {
 		l.clients.Go(func() { l.spend(w) })
 	}
@@ -150,6 +159,9 @@ func (v *victims) start(p *proxied) *tormentedLoad {
 // spend sends a worker's requests, over a connection that is kept, until the process is dead.
 func (l *tormentedLoad) spend(w *worker) {
 	client := &http.Client{Timeout: deadline, Transport: &http.Transport{}}
+	if w.byH2 {
+		client.Transport = &l.shared
+	}
 	defer client.CloseIdleConnections()
 	for l.request(client, w) {
 	}
@@ -193,6 +205,7 @@ func (l *tormentedLoad) request(client *http.Client, w *worker) (alive bool) {
 		assert.True(l.t, l.killing.Load(), "a request broke: %v", err)
 		return false
 	}
+	assert.Equal(l.t, w.byH2, resp.ProtoMajor == 2)
 	return assert.NoError(l.t, l.note(resp.StatusCode, body, all, sent, time.Now()), "client %s", clientID)
 }
 

@@ -110,7 +110,7 @@ func (s scenario) run(t *testing.T, seed uint64, rounds int, result *tortureResu
 	store, strain := s.open(t)
 	_, flags := startBackends(t, 1)
 	v := newVictims(s, rng, result)
-	args := free(append(flags, "--store", store, "-c", writeFile(t, s.file()))...)
+	args := append(flags, "--store", store, "-c", writeFile(t, s.file()))
 	p := launch(t, args...)
 	v.create(p)
 	p.stop()
@@ -132,6 +132,11 @@ const flushInterval = 100 * time.Millisecond
 func (s scenario) file() string {
 	var file strings.Builder
 	fmt.Fprintf(&file, `
+[[listeners]]
+listen = "127.0.0.1:0"
+protocols = ["h2c", "http/1.1"]
+[admin]
+listen = "127.0.0.1:0"
 [store]
 flush_interval = %q
 timeout = "2s"

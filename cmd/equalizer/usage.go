@@ -15,7 +15,7 @@ and lets you manage all of it over a REST API.
 
 Try it, with three sample backends that it starts itself:
 
-  equalizer demo
+  equalizer demo                          and demo --tls, by HTTPS
 
 Run it:
 
@@ -24,15 +24,22 @@ Run it:
   equalizer --backend http://127.0.0.1:3000 --capacity 100 --refill 10/s
                                           with no file: proxy on :8000, admin API
                                           on 127.0.0.1:8080
+  equalizer --domain example.com --backend http://127.0.0.1:3000
+                                          a public site by HTTPS
 
 Flags, which win over the file:
 
   -c FILE            the configuration; config/config.toml explains every key
   --backend URL      a backend, http://HOST:PORT, https://HOST:PORT or
                      unix:///PATH; give it once for each
+  --domain NAME      serve this domain by HTTPS, on :443, with a certificate from
+                     Let's Encrypt, whose terms you agree to by this, and redirect
+                     there from :80; give it once for each
   --listen ADDRESS   where to accept requests (default ":8000")
-  --admin ADDRESS    where to serve the admin API (default "127.0.0.1:8080"; another
-                     than a loopback address needs a token: EQUALIZER_ADMIN_TOKEN)
+  --admin ADDRESS    where to serve the admin API, HOST:PORT or unix:///PATH (default
+                     "127.0.0.1:8080"; another than a loopback address or a unix
+                     socket needs a token, EQUALIZER_ADMIN_TOKEN, and in a file
+                     admin.cert, or admin.insecure)
   --key KEY          what tells clients apart: ip, ip/48, or header:NAME (default
                      "ip"); a header should be checked by something in front
   --trusted-header   something does, so there is no warning about it
@@ -44,16 +51,27 @@ Flags, which win over the file:
                      postgres://USER@HOST:PORT/DATABASE, or memory
                      (EQUALIZER_POSTGRES_PASSWORD holds the password)
 
-  Nothing is limited unless the file has a [limits] section or one of --key,
-  --capacity and --refill is given.
+Nothing is limited unless the file has a [limits] section or one of --key,
+--trusted-header, --secret, --capacity and --refill is given.
 
 Other commands:
 
-  equalizer check FILE                    list everything wrong with a configuration
+  equalizer check [--print] FILE          list everything wrong with a configuration;
+                                          --print: what would be in force, as TOML
+  equalizer schema                        print the configuration's JSON Schema, for editors
+  equalizer reload | status | backends | buckets
+                                          operate a running one; each has a --help
+  equalizer explain URL | REQUEST_ID      say what would become of a request, and why;
+                                          or why one was refused
+  equalizer errors                        list the last messages that were malformed
+  equalizer top                           watch a running one: backends, routes, limits
+  equalizer tail [--status 5xx ...]       show its requests as they end
   equalizer bench --target URL [--through URL]
                                           measure what the proxy adds; bench --help
   equalizer healthcheck [-c FILE | --admin ADDRESS]
                                           exit 0 if the proxy is ready for traffic
+  equalizer completion bash|zsh|fish      print a script that completes commands
+  equalizer man                           print the manual page
   equalizer version                       print the version
 
 Exit codes: 0 done, or stopped by SIGTERM or SIGINT with everything stored;

@@ -1,57 +1,78 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
+	"cmp"
 	"maps"
+	"regexp"
 	"runtime"
-	"runtime/metrics"
 	"slices"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/api"
-	"gopher-equalizer/cmd/equalizer/internal/loglines"
+	"gopher-equalizer/balancer"
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/proxy"
+	"gopher-equalizer/proxy/h2"
 	"gopher-equalizer/proxy/identity"
 	"gopher-equalizer/proxy/netconn"
 	"gopher-equalizer/proxy/outcome"
 	"gopher-equalizer/proxy/rewrite"
-	"gopher-equalizer/store"
-	"gopher-equalizer/store/bolt"
-	"gopher-equalizer/store/memory"
-	"gopher-equalizer/store/postgres"
 )
 
 // This file turns Config into each package's own settings. The packages don't know config, and
 // config doesn't know them.
 
-func proxySettings(c config.Server) proxy.Settings {
-	return proxy.Settings{
-		Clients: netconn.ClientLimits{
-			Header:    c.HeaderTimeout,
-			Idle:      c.IdleTimeout,
-			Read:      c.ReadTimeout,
-			Write:     c.WriteTimeout,
-			MinRate:   int64(c.MinRate),
-			RateGrace: c.RateGrace,
-		},
-		MaxHeader: int(c.MaxHeader),
+// clientLimits bound the clients, as far as the limit of open files goes.
+func clientLimits(c config.Config, files descriptors, log zerolog.Logger) netconn.ClientLimits {
+	s := c.Server
+	return netconn.ClientLimits{
+		Header:           s.HeaderTimeout,
+		Idle:             s.IdleTimeout,
+		Read:             s.ReadTimeout,
+		Write:            s.WriteTimeout,
+		MinRate:          int64(s.MinRate),
+		RateGrace:        s.RateGrace,
+		Connections:      files.maxConnections(s.MaxConnections, log),
+		Pipes:            files.pipes,
+		Handshakes:       cmp.Or(c.TLS.MaxHandshakes, runtime.NumCPU()),
+		ClientHandshakes: c.TLS.MaxClientHandshakes,
 	}
 }
 
-// newSnapshot makes what requests are served by. Nothing is limited if limits is nil.
-func newSnapshot(c config.Config, pools pools, limits *limiter.Service) (*proxy.Snapshot, error) {
+// http2Limits bound the clients that speak HTTP/2.
+func http2Limits(s config.Server, files descriptors) h2.Limits {
+	return h2.Limits{
+		MaxHeader: int(s.MaxHeader), MaxStreams: s.MaxStreams, MaxRunning: files.running,
+		StreamWindow: streamWindow, ConnWindow: connWindow,
+	}
+}
+
+// How much of a request's body may come by HTTP/2 before a backend has taken it: enough for 40 Mbit
+// a second at 50 ms, and four times that on one connection.
+const (
+	streamWindow = 256 << 10
+	connWindow   = 1 << 20
+)
+
+// newSnapshot makes what requests are served by. limit is the limit of a name.
+func (p *process) newSnapshot(c config.Config, pools pools, limit func(name string) *limiter.Limit) (*proxy.Snapshot, error) {
 	trusted, err := identity.ParseTrusted(c.Server.TrustedProxies)
 	if err != nil {
 		return nil, err
 	}
-	s := &proxy.Snapshot{Trusted: trusted, Via: rewrite.ViaName(c.Server.Via), AccessLog: c.Log.Access}
-	s.Routes, err = routing{c, pools, limits}.routes()
+	files := newDescriptors(c, openFiles())
+	s := &proxy.Snapshot{
+		Trusted: trusted, MaxHeader: int(c.Server.MaxHeader), Log: p.log.ofRequests(c.Log),
+		Tracing: identity.Tracing{Begin: c.Server.Traces == config.TracesBegin, Sampled: c.Server.TracesSampled},
+		Via:     rewrite.ViaName(c.Server.Via, p.via),
+		Clients: clientLimits(c, files, p.log.Logger),
+		HTTP2:   http2Limits(c.Server, files),
+	}
+	s.Routes, err = routing{c, pools, limit}.routes()
 	return s, err
 }
 
@@ -96,78 +117,36 @@ func limitOptions(name string, limit config.Limit) (limiter.LimitOptions, error)
 	return o, nil
 }
 
-// fewProcs is how many processors are enough under little load. A thread that waits for a disk to
-// sync keeps its processor for milliseconds. If that is the only one, all connections wait with it,
-// so a store on disk gets a second.
-func fewProcs(driver string) int {
-	if driver == config.StoreBolt {
-		return 2
-	}
-	return 1
-}
-
-// openStore opens the configured store, for which it waits up to connect_timeout. late is true if
-// it isn't there yet, and traffic is to be served meanwhile. The error is heirless if the store's
-// buckets are of a version that knew of one limit only, and heirless is why nobody gets them.
-func openStore(ctx context.Context, c config.Store, heirless error, log zerolog.Logger) (s limiter.Store, late bool, err error) {
-	switch c.Driver {
-	case config.StoreMemory:
-		return memory.New(), false, nil
-	case config.StoreBolt:
-		s, err = bolt.Open(ctx, bolt.Options{Path: c.Path, ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Heirless: heirless, Logger: log})
-		return s, false, err
-	case config.StorePostgres:
-		return openPostgres(ctx, c, heirless, log)
-	}
-	return nil, false, fmt.Errorf("unexpected store driver %q; want %s, %s or %s", c.Driver, config.StoreBolt, config.StorePostgres, config.StoreMemory)
-}
-
-func openPostgres(ctx context.Context, c config.Store, heirless error, log zerolog.Logger) (s limiter.Store, late bool, err error) {
-	o := postgresOptions(c, log)
-	o.Heirless = heirless
-	db, err := postgres.New(o)
-	if err != nil {
-		return nil, false, err
-	}
-	err = db.Connect(ctx)
-	switch {
-	case err == nil:
-		return db, false, nil
-	case c.RequiredAtStart, postgres.IsFinal(err), errors.Is(err, store.ErrHeld), ctx.Err() != nil:
-		return nil, false, errors.Join(err, db.Close())
-	}
-	log.Error().Err(err).Msg("the store is away: traffic starts without it, as required_at_start is false, and its buckets are loaded when it is there")
-	return db, true, nil
-}
-
-func postgresOptions(c config.Store, log zerolog.Logger) postgres.Options {
-	return postgres.Options{
-		Host: c.Postgres.Host, Port: c.Postgres.Port, User: c.Postgres.User, Password: string(c.Postgres.Password),
-		DBName: c.Postgres.DBName, SSLMode: c.Postgres.SSLMode, Schema: c.Postgres.Schema,
-		ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Logger: log,
-	}
-}
-
-// apiSettings makes the admin API's settings and sources.
-func (p *process) apiSettings() (api.Settings, api.Sources, error) {
-	settings := api.Settings{
-		Token:        string(p.config.Admin.Token),
-		Version:      versionString(),
-		WriteTimeout: p.config.Store.Timeout,
-	}
+// apiSettings makes the admin API's settings and sources. limiting is nil if nothing is limited.
+func (p *process) apiSettings(f *inForce, limiting *limiting) (api.Settings, api.Sources, error) {
+	settings := adminSettings(f)
 	sources := api.Sources{
-		Backends: p.pools.status,
-		Routes:   func() []api.Route { return viewRoutes(p.config) },
-		Errors:   func() []api.RefusedMessage { return refusedMessages(p.proxy.Refused()) },
-		Status:   p.status,
-		Ready:    func() api.Readiness { return p.phase.Load().(api.Readiness) },
+		Backends:      f.pools.status,
+		Probes:        f.pools.probeResults,
+		Pools:         f.pools.poolStatus,
+		BackendWriter: backends{f.pools, p.overrides},
+		Routes:        func() []api.Route { return viewRoutes(f.Loaded) },
+		Certificates:  func() []api.Certificate { return p.certificates(f) },
+		Explain: func(q api.Question) api.Explanation {
+			return explained(p.proxy.Explain(questionOf(q)), q.Host, f.Loaded)
+		},
+		Refusal:     func(id string) (api.RefusedRequest, bool) { return refusedRequest(p.proxy.Denied(id)) },
+		Tail:        func(f api.TailFilter) api.Tail { return p.proxy.Tail(outcome.Filter(f)) },
+		RefusedMost: func(most int) []api.RefusedClient { return refusedClients(p.proxy.DeniedMost(most)) },
+		Errors:      func() []api.RefusedMessage { return refusedMessages(p.proxy.Refused()) },
+		Config:      func() any { return f.View() },
+		Pending:     p.pending,
+		Reloader:    p,
+		Status:      func() api.Status { return p.status(f.Config.Store.Driver, limiting) },
+		Counts:      p.counts,
+		Ready:       p.readiness,
 	}
-	if p.limits == nil {
+	if len(f.Config.Limits) == 0 {
 		return settings, sources, nil
 	}
-	sources.Reader, sources.Writer = p.limits, p.limits
-	for _, name := range slices.Sorted(maps.Keys(p.config.Limits)) {
-		limit, err := apiLimit(name, p.config)
+	sources.Reader, sources.Writer = limiting.limits, limiting.limits
+	for _, name := range slices.Sorted(maps.Keys(f.Config.Limits)) {
+		limit, err := apiLimit(name, f.Loaded)
 		if err != nil {
 			return api.Settings{}, api.Sources{}, err
 		}
@@ -176,14 +155,28 @@ func (p *process) apiSettings() (api.Settings, api.Sources, error) {
 	return settings, sources, nil
 }
 
-func apiLimit(name string, c config.Config) (api.Limit, error) {
+func adminSettings(f *inForce) api.Settings {
+	return api.Settings{
+		Token:        string(f.Config.Admin.Token),
+		ReadToken:    string(f.Config.Admin.ReadToken),
+		TLS:          adminTLS(f.adminCertificate),
+		Insecure:     f.Config.Admin.Insecure,
+		Version:      versionString(),
+		WriteTimeout: f.Config.Store.Timeout,
+	}
+}
+
+func (p *process) readiness() api.Readiness { return p.phase.Load().(api.Readiness) }
+
+func apiLimit(name string, loaded config.Loaded) (api.Limit, error) {
+	c := loaded.Config
 	of := c.Limits[name]
 	key, err := identity.ParseKey(of.Key, of.Secret)
 	if err != nil {
 		return api.Limit{}, err
 	}
 	l := api.Limit{
-		Name: name, Key: key.String(), Durability: c.DurabilityOf(name), ClientID: key.ClientID,
+		Name: name, Key: loaded.Sources.Shown(config.Join("limits", name, "key"), key.String()), Durability: c.DurabilityOf(name), ClientID: key.ClientID,
 		Settings: of.Settings(), Tiers: map[string]gcra.Settings{},
 	}
 	for tier := range of.Tiers {
@@ -192,67 +185,79 @@ func apiLimit(name string, c config.Config) (api.Limit, error) {
 	return l, nil
 }
 
-// status is what GET /status has from the packages.
-func (p *process) status() api.Status {
-	status := api.Status{Requests: requestsStatus(p.proxy.Stats()), Log: logStatus(p.lines), Runtime: runtimeStatus()}
-	if p.limits == nil {
-		return status
-	}
-	s := p.limits.Stats()
-	status.Store = &api.StoreStatus{
-		Driver: p.config.Store.Driver,
-		Up:     s.StoreUp, Error: s.StoreError,
-		Flushes: s.Flushes, FlushErrors: s.FlushErrors, FlushOverruns: s.FlushOverruns,
-		LastFlush: api.Moment{Time: s.LastFlush},
-		Dirty:     s.Dirty, LagSeconds: s.Lag.Seconds(),
-	}
-	all := bucketsStatus(s.Counts)
-	status.Buckets = &all
-	for _, l := range s.Limits {
-		status.Limits = append(status.Limits, api.LimitStatus{Name: l.Name, BucketsStatus: bucketsStatus(l.Counts), Dirty: l.Dirty})
-	}
-	return status
-}
+func balancerSettings(name string, c config.Pool, backends []balancer.BackendSettings) balancer.Settings {
+	return balancer.Settings{
+		Name: name, Strategy: c.Strategy, SlowStart: c.SlowStart, Backends: backends,
+		Health:      healthSettings(c.Health),
+		Ejection:    ejectionSettings(c.Ejection),
+		RetryBudget: &balancer.BudgetSettings{Percent: c.RetryBudget.Percent, Floor: c.RetryBudget.Floor},
 
-func bucketsStatus(c limiter.Counts) api.BucketsStatus {
-	return api.BucketsStatus{Count: c.Buckets, Managed: c.Managed, Max: c.MaxBuckets, OverflowTakes: c.OverflowTakes}
-}
-
-func requestsStatus(s proxy.Stats) api.RequestsStatus {
-	return api.RequestsStatus{
-		Total: s.Total, InFlight: s.InFlight, Connections: s.Connections,
-		MaxConnections: s.MaxConnections, AcceptPauses: s.AcceptPauses,
-		Allowed: s.Total - s.Limited, Limited: s.Limited,
-		Responses:  api.ResponsesStatus(s.Responses),
-		BadGateway: s.BadGateway, Unavailable: s.Unavailable, GatewayTimeout: s.GatewayTimeout,
-		ClientGone: s.ClientGone, TooSlow: s.TooSlow, Mended: s.Mended,
-		Retries: s.Retries, Cut: s.Cut, Panics: s.Panics,
+		MaxConnections: c.MaxConnections, MaxInFlight: c.MaxInFlight, ClientShare: c.ClientShare,
+		Queue: balancer.QueueSettings{Length: c.Queue, Timeout: c.QueueTimeout},
 	}
 }
 
-func logStatus(lines *loglines.Writer) api.LogStatus {
-	status := api.LogStatus{Dropped: lines.Dropped()}
-	if err := lines.Err(); err != nil {
-		status.Error = err.Error()
+// healthSettings are how backends are probed, of a Config that is valid.
+func healthSettings(c config.Health) balancer.HealthSettings {
+	h := balancer.HealthSettings{
+		Type: c.Type, Port: c.Port, Method: c.Method, Path: c.Path, Host: c.Host,
+		Statuses: c.Statuses, AdviceField: c.AdviceHeader,
+		Interval: c.Interval, Timeout: c.Timeout, Rise: c.Rise, Fall: c.Fall,
 	}
-	return status
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		h.Fields = append(h.Fields, balancer.ProbeField{Name: name, Value: string(c.Headers[name])})
+	}
+	if c.MatchBody != "" {
+		h.Body = regexp.MustCompile(c.MatchBody)
+	}
+	return h
 }
 
-func refusedMessages(refused []outcome.Refused) []api.RefusedMessage {
-	all := make([]api.RefusedMessage, len(refused))
-	for i, r := range refused {
-		all[i] = api.RefusedMessage{
-			Time: api.Moment{Time: r.Time}, Refused: r.Message(), Method: r.Method,
-			Reason: r.Reason, Field: r.Field, Offset: r.Offset, Excerpt: r.Excerpt,
+func ejectionSettings(c config.Ejection) balancer.EjectionSettings {
+	return balancer.EjectionSettings{
+		Consecutive: c.ConsecutiveFailures, Statuses: c.Statuses,
+		SuccessRate: c.SuccessRate, Latency: c.Latency,
+		Interval: c.Interval, Deviations: c.Deviations, MinRequests: c.MinRequests, MinBackends: c.MinBackends,
+		Time: c.Time, MaxTime: c.MaxTime, MaxPercent: c.MaxEjectedPercent, PanicPercent: c.PanicPercent,
+	}
+}
+
+func connectionSettings(pool config.Pool, log zerolog.Logger) proxy.ConnectionSettings {
+	return proxy.ConnectionSettings{
+		Timeouts: netconn.BackendLimits{
+			Connect:  pool.ConnectTimeout,
+			Response: pool.ResponseTimeout,
+			Idle:     pool.IdleTimeout,
+			Total:    pool.TotalTimeout,
+			Age:      pool.MaxConnectionAge,
+		},
+		MaxResponseHeader: int(pool.MaxResponseHeader),
+		KeepAlive:         pool.KeepAlive,
+		Logger:            log,
+	}
+}
+
+// shortestOwn is the shortest timeout that an exchange with a pool may have of its own: of its
+// route or of an attempt. 0 is none.
+func shortestOwn(c config.Config, pool string) (shortest time.Duration) {
+	shorten := func(own time.Duration) {
+		if own > 0 && (shortest == 0 || own < shortest) {
+			shortest = own
 		}
 	}
-	return all
-}
-
-// runtimeStatus asks the runtime in ways that don't stop the world. NumGoroutine leaves out the
-// garbage collector's goroutines, which start with its first cycle. runtime/metrics counts them.
-func runtimeStatus() api.RuntimeStatus {
-	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(heap)
-	return api.RuntimeStatus{Goroutines: runtime.NumGoroutine(), HeapBytes: heap[0].Value.Uint64()}
+	shorten(c.Pools[pool].Retry.PerTryTimeout)
+	for _, r := range c.RoutesInForce() {
+		if !slices.Contains(r.PoolNames(), pool) {
+			continue
+		}
+		for _, own := range []*time.Duration{r.ResponseTimeout, r.IdleTimeout, r.TotalTimeout} {
+			if own != nil {
+				shorten(*own)
+			}
+		}
+		if r.Retry != nil {
+			shorten(r.Retry.PerTryTimeout)
+		}
+	}
+	return shortest
 }

@@ -116,16 +116,49 @@ func (r *Rate) Reserved(tokens float64) int64 {
 }
 
 // Convert turns a credit under r into a credit under to that stands for the same number of tokens,
-// cut to the new capacity and rounded down.
+// cut to the new capacity and rounded down. A credit below 0 is owed, MaxSpan at most.
 func (r *Rate) Convert(credit int64, to *Rate) int64 {
+	//mutant:true what-was-earned-counts-at-the-new-rate
 	if r.Interval == to.Interval {
+		//mutant:first a-reload-does-not-cut-the-capacity
 		return min(credit, to.Span)
 	}
+	if credit < 0 {
+		return -r.convertOwed(-credit, to)
+	}
 	whole, part := credit/r.Interval, uint64(credit%r.Interval)
+	//mutant:false a-reload-does-not-cut-the-capacity
 	if whole >= to.Capacity {
 		return to.Span
 	}
 	hi, lo := bits.Mul64(part, uint64(to.Interval))
 	fraction, _ := bits.Div64(hi, lo, uint64(r.Interval))
 	return whole*to.Interval + int64(fraction)
+}
+
+// convertOwed is rounded up, and cut to MaxSpan.
+func (r *Rate) convertOwed(credit int64, to *Rate) int64 {
+	hi, lo := bits.Mul64(uint64(credit), uint64(to.Interval))
+	lo, carry := bits.Add64(lo, uint64(r.Interval)-1, 0)
+	hi += carry
+	if hi >= uint64(r.Interval) { // the quotient doesn't fit
+		return MaxSpan
+	}
+	owed, _ := bits.Div64(hi, lo, uint64(r.Interval))
+	return int64(min(owed, MaxSpan))
+}
+
+// Since is the arrival time, under to, of a bucket that had this one under r until the moment at.
+// What was spent stays spent, what was earned until then was earned under r, and the credit is cut
+// to what the new capacity allows. If fills is set, a bucket that was full then is full.
+func (r *Rate) Since(tat, at int64, to *Rate, fills bool) int64 {
+	//mutant:true a-reload-refills-buckets
+	if tat <= at {
+		//mutant:true a-full-managed-bucket-is-filled-by-a-reload
+		if fills {
+			return at
+		}
+		tat = at
+	}
+	return to.TAT(r.Convert(r.Span-(tat-at), to), at)
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// MaxSpan is the longest time that a bucket may take to fill, in nanoseconds: some 73 years. The
-// sum of two spans and a clock reading still fits into an int64.
-const MaxSpan = 1 << 61
+// MaxSpan is the longest time that a bucket may take to fill, in nanoseconds: some 54 years. Four
+// times the sum of a span and a clock reading still fits into an int64: see package table.
+const MaxSpan = 3 << 59
 
 // Settings are what a bucket may hold and how fast it earns.
 type Settings struct {
@@ -35,4 +35,14 @@ func (s Settings) Validate() error {
 			"lower the capacity or refill faster", ErrSettings, s.Capacity, s.Refill, time.Duration(MaxSpan).Truncate(time.Hour))
 	}
 	return nil
+}
+
+// Cut is the settings as far as they take MaxSpan to fill at most: with a lower capacity, or, if a
+// single token takes longer, with a faster refill.
+func (s Settings) Cut() Settings {
+	if s.Refill.Interval() > MaxSpan {
+		s.Refill = Refill{Amount: 1, Per: MaxSpan}
+	}
+	s.Capacity = min(s.Capacity, MaxSpan/s.Refill.Interval())
+	return s
 }

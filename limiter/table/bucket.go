@@ -6,23 +6,23 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
-// Bucket is one client's tokens, in a slot of a slab. Its settings never change. An admin write
-// kills the bucket and puts another one elsewhere; a deletion and a reap kill it. A bucket that
-// moves to another slab is frozen first. A taker that meets a dead or frozen bucket looks up again.
-// So nobody sees settings and tokens that don't belong together, and nobody spends from a bucket
-// that is gone.
+// Bucket is one client's tokens, in a slot of a slab. Its settings are its own, which never change,
+// or those of the limit or of a tier: see numbers.go. An admin write kills the bucket and puts
+// another one elsewhere; a deletion and a reap kill it. A bucket that moves to another slab is
+// frozen first. A taker that meets a dead or frozen bucket looks up again. So nobody sees settings
+// and tokens that don't belong together, and nobody spends from a bucket that is gone.
 //
 // It has no pointers, so the garbage collector doesn't look at it.
 type Bucket struct {
 	// arrival is one of:
-	//   - 0 or more: alive. Twice the theoretical arrival time, plus dirtyBit.
+	//   - 0 or more: alive. Four times the theoretical arrival time, plus eraBit and dirtyBit.
 	//   - dead.
 	//   - pending: a moved bucket whose value hasn't arrived yet.
 	//   - any other negative number: frozen. Its complement is the value, to be copied to the
 	//     bucket's new slot.
 	arrival word
 	// marks has, from the lowest bit: Stored, Managed, Limited; five bits with the length of the
-	// client_id, or long; the limit.
+	// client_id, or long; limitEra; the limit.
 	marks markWord
 	// id is the client_id, or a longID.
 	id [shortID]byte
@@ -43,6 +43,12 @@ const dead, pending = math.MinInt64, math.MinInt64 + 1
 // the marks, so that one instruction spends and marks, and one moves both.
 const dirtyBit int64 = 1
 
+// eraBit tells the numbers that the arrival time is counted under from those before or after them.
+const eraBit int64 = 2
+
+// tatShift is where the arrival time begins.
+const tatShift = 2
+
 // Mark is one of the marks of a bucket, or several.
 type Mark uint64
 
@@ -55,13 +61,14 @@ const (
 	Limited
 )
 
-// The length of the client_id, which never changes, is above those marks, and the limit is above
-// that.
+// The length of the client_id, which never changes, is above those marks. The limit, and the era of
+// the numbers that it is counted under, are above that.
 const (
 	idShift, idMask = 3, 0x1f
 	long            = idMask // as the length: the bucket has a longID
 	lengthMask      = idMask << idShift
-	belowLimit      = 1<<8 - 1
+	limitEra        = 1 << 8
+	belowLimit      = 1<<9 - 1
 )
 
 // longID takes the place of the client_id in a bucket whose client_id is longer than shortID, or
@@ -103,7 +110,7 @@ func (b *Bucket) isShortOf(clientID string) bool {
 }
 
 // TAT is the theoretical arrival time. It is negative if the bucket isn't alive.
-func (b *Bucket) TAT() int64 { return b.arrival.Load() >> 1 }
+func (b *Bucket) TAT() int64 { return b.arrival.Load() >> tatShift }
 
 func (b *Bucket) isAlive() bool { return b.arrival.Load() >= 0 }
 
@@ -113,12 +120,14 @@ func (b *Bucket) IsDirty() bool {
 	return was >= 0 && was&dirtyBit != 0
 }
 
-// DirtyAsSeen returns the arrival time of a bucket of a Backlog. ok reports whether the bucket is
-// still dirty where it was seen, has a row, and has nothing outside its slot. Only then CleanAsSeen
-// works.
-func (b *Bucket) DirtyAsSeen() (tat int64, ok bool) {
-	was := b.arrival.Load()
-	return was >> 1, was >= 0 && was&dirtyBit != 0 && b.Has(Stored) && b.length() != long
+// DirtyAsSeen observes a bucket of a Backlog. ok reports whether the bucket is still dirty where it
+// was seen, has a row, no limit, and nothing outside its slot. Only then CleanAsSeen works.
+func (t *Table) DirtyAsSeen(b *Bucket) (seen Observation, ok bool) {
+	was, marks := b.arrival.Load(), b.marks.Load()
+	n := t.numbers.Load()
+	seen = Observation{b, &n.defaults, was >> tatShift, n}
+	return seen, was >= 0 && was&dirtyBit != 0 && was&eraBit == n.era &&
+		marks&uint64(Stored|Limited) == uint64(Stored) && b.length() != long
 }
 
 // exists reports whether the bucket holds anything at now: an unmanaged one that is full doesn't.
@@ -133,13 +142,14 @@ func (b *Bucket) Set(m Mark) { b.marks.Or(uint64(m)) }
 // Clear removes marks. The bucket's page is claimed.
 func (b *Bucket) Clear(m Mark) { b.marks.And(^uint64(m)) }
 
-// limitCut is the part of a limit that marks have no room for. It costs a client up to 128 ns of
+// limitCut is the part of a limit that marks have no room for. It costs a client up to 256 ns of
 // refill.
-const limitCut = 1<<7 - 1
+const limitCut = 1<<8 - 1
 
-// limitMarks returns the marks of a bucket with this limit.
-func limitMarks(limit int64) uint64 {
-	return uint64(max(0, limit))&^limitCut<<1 | uint64(Limited)
+// limitMarks returns the marks of a bucket with this limit, under these numbers.
+func limitMarks(limit int64, n *numbers) uint64 {
+	era := ^n.oldLimit & limitEra
+	return uint64(max(0, limit))&^limitCut<<1 | era | uint64(Limited)
 }
 
 // limitOf is the limit in marks; Never if there is none.
@@ -150,29 +160,10 @@ func limitOf(marks uint64) int64 {
 	return int64(marks &^ belowLimit >> 1)
 }
 
-// SetLimit sets the arrival time that no take may pass. The bucket's page is claimed.
-func (b *Bucket) SetLimit(limit int64) {
-	b.marks.Store(b.marks.Load()&belowLimit | limitMarks(limit))
-}
-
-// take spends a price if there is as much within the limit, and returns what arrival was, and the
-// theoretical arrival time from then on. If ok is false, was tells why: the bucket isn't alive, or
-// it holds too little, or too little within the limit. The caller has read limit before, which is
-// safe, since it only rises. A refusal writes nothing, so a client over its limit costs a read.
-// Spending sets mark, which is dirtyBit, or 0 where nothing is stored.
-func (b *Bucket) take(r *gcra.Rate, price, limit, mark, now int64) (was, tat int64, ok bool) {
-	for {
-		was := b.arrival.Load()
-		next, ok := r.Spend(was>>1, now, price)
-		//mutant:lowest a-moved-bucket-is-spent-from
-		if was < 0 || !ok || next > limit {
-			return was, 0, false
-		}
-		//mutant:left spending-is-not-marked
-		if b.arrival.CompareAndSwap(was, next<<1|was&dirtyBit|mark) {
-			return was, next, true
-		}
-	}
+// setLimit sets the arrival time that no take may pass, under these numbers. The bucket's page is
+// claimed.
+func (b *Bucket) setLimit(limit int64, n *numbers) {
+	b.marks.Store(b.marks.Load()&belowLimit&^limitEra | limitMarks(limit, n))
 }
 
 // kill ends the bucket, and returns what its word was. The caller has claimed its page, and found
@@ -188,10 +179,11 @@ func (b *Bucket) kill() (was int64) {
 }
 
 // killIfFull ends the bucket if it is clean, and full at now. Both are one step.
-func (b *Bucket) killIfFull(now int64) bool {
+func (t *Table) killIfFull(b *Bucket, now int64) bool {
 	was := b.arrival.Load()
+	n := t.numbers.Load()
 	//mutant:nonatomic a-full-bucket-is-killed-by-a-store
-	return was&dirtyBit == 0 && was>>1 <= now && b.arrival.CompareAndSwap(was, dead)
+	return was&dirtyBit == 0 && was&eraBit == n.era && was>>tatShift <= now && b.arrival.CompareAndSwap(was, dead)
 }
 
 // freeze ends the bucket so that its word can still be read, and returns that word, or dead if the
@@ -210,19 +202,17 @@ func (b *Bucket) freeze() (was int64) {
 	}
 }
 
-// delay makes a live bucket full no earlier than at tat.
-func (b *Bucket) delay(tat int64) {
-	for {
-		was := b.arrival.Load()
-		if was>>1 >= tat || b.arrival.CompareAndSwap(was, tat<<1|was&dirtyBit) {
-			return
-		}
-	}
-}
-
 // Observation is a bucket as it was at a moment.
 type Observation struct {
 	Bucket *Bucket
 	Rate   *gcra.Rate
 	TAT    int64
+	under  *numbers
+}
+
+// Holding is what the bucket held at now, or a moment later: not before the numbers began that it
+// is counted under.
+func (o *Observation) Holding(now int64) gcra.Holding {
+	at := max(now, o.under.moment())
+	return o.Rate.Holding(o.TAT, at)
 }

@@ -24,7 +24,7 @@ func TestBucketKeepsItsClientID(t *testing.T) {
 		buffer := []byte(id + ".")
 		defaults := one(10, time.Second)
 		c := newTable(defaults, 100).Claim(aliasing(buffer)[:len(id)])
-		rates := []*gcra.Rate{c.table.defaults, gcra.NewRate(one(3, time.Second))}
+		rates := []*gcra.Rate{c.table.Defaults(), gcra.NewRate(one(3, time.Second))}
 		r := rapid.SampledFrom(rates).Draw(t, "rate")
 		limit := int64(Never)
 		want := map[Mark]bool{Managed: rapid.Bool().Draw(t, "managed")}
@@ -32,7 +32,10 @@ func TestBucketKeepsItsClientID(t *testing.T) {
 		if want[Managed] {
 			marks = Managed
 		}
-		b := c.create(r, marks, 1)
+		if marks&Managed == 0 {
+			r = rates[0]
+		}
+		b := c.Replace(r, marks, 0, func(*gcra.Rate, gcra.Holding) int64 { return 1 }).Bucket
 		for i := range buffer {
 			buffer[i] = 'x'
 		}
@@ -49,8 +52,8 @@ func TestBucketKeepsItsClientID(t *testing.T) {
 					want[mark] = true
 				}
 			case 2:
-				limit = rapid.Int64Range(0, 1<<62).Draw(t, "limit")
-				b.SetLimit(limit)
+				limit = rapid.Int64Range(0, 1<<61).Draw(t, "limit")
+				b.setLimit(limit, c.table.numbers.Load())
 				want[Limited] = true
 			case 3:
 				c.entry = c.shard.rebuild(c.entry, c.shard.needsOf(c.entry))
@@ -66,7 +69,7 @@ func TestBucketKeepsItsClientID(t *testing.T) {
 			require.Equal(t, int64(Never), limitOf(b.marks.Load()))
 		}
 		require.Equal(t, id, b.ClientID())
-		require.Equal(t, r.Settings, c.Rate(b).Settings)
+		require.Equal(t, r.Settings, c.Observe(b).Rate.Settings)
 		require.Equal(t, int64(1), b.TAT())
 	})
 }
@@ -76,7 +79,7 @@ func TestClientIDKeepsItsBucket(t *testing.T) {
 	for _, n := range []int{1, 7, 8, 16, 17, 79, longest} {
 		id := strings.Repeat("é", longest)[:n]
 		c := newTable(one(1, time.Second), 10).Claim(id)
-		held := c.create(c.table.defaults, 0, 0).ClientID()
+		held := c.create(nil, 0, 0, c.table.numbers.Load()).ClientID()
 		c = Claim{}
 		runtime.GC()
 		assert.Equal(t, id, held)
@@ -88,7 +91,7 @@ func TestBucketIsOneClients(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.StringN(1, 40, -1).Draw(t, "client_id")
 		c := newTable(one(1, time.Second), 10).Claim(id)
-		b := c.create(c.table.defaults, 0, 0)
+		b := c.create(nil, 0, 0, c.table.numbers.Load())
 		other := rapid.OneOf(rapid.StringN(1, 40, -1), rapid.Custom(func(t *rapid.T) string {
 			near := []byte(id)
 			near[rapid.IntRange(0, len(near)-1).Draw(t, "at")] ^= byte(rapid.IntRange(0, 255).Draw(t, "flip"))

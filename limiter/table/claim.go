@@ -28,73 +28,116 @@ func (c *Claim) Release() {
 }
 
 // Live is the client's bucket; nil if there is none.
-func (c *Claim) Live() *Bucket { return c.entry.find(c.hash, c.clientID) }
+func (c *Claim) Live() *Bucket {
+	b := c.entry.find(c.hash, c.clientID)
+	if b != nil {
+		c.table.renewBucket(c.entry, b)
+	}
+	return b
+}
 
-// Rate is the rate of the client's bucket.
-func (c *Claim) Rate(b *Bucket) *gcra.Rate { return c.entry.rateOf(b, c.table.defaults) }
+// Observe is the client's bucket as it is now.
+func (c *Claim) Observe(b *Bucket) Observation { return c.table.observe(c.entry, b) }
 
 // MarkDirty makes the client's bucket dirty, with unstored spending since then.
 func (c *Claim) MarkDirty(b *Bucket, since int64) { c.shard.dirty.mark(c.entry.page, b, since) }
 
-// Clean clears the dirty bit, and returns the arrival time that the bucket had at that moment.
-func (c *Claim) Clean(b *Bucket) (tat int64) { return c.shard.dirty.clean(b) }
-
-// kill ends a live bucket, and returns what it held.
-func (c *Claim) kill(b *Bucket, now int64) gcra.Holding {
-	was := b.kill()
-	c.shard.dirty.count.Add(-(was & dirtyBit))
-	return c.Rate(b).Holding(was>>1, now)
+// Clean clears the dirty bit, and observes the bucket as it was at that moment.
+func (c *Claim) Clean(b *Bucket) Observation {
+	return c.table.value(c.entry, b, c.shard.dirty.clean(b))
 }
 
-// put makes the client's bucket, clean. The client has none that is alive.
-func (c *Claim) put(r *gcra.Rate, marks uint64, tat int64) *Bucket {
-	n := newBucket{c.clientID, c.hash, r, marks, tat << 1}
+// kill ends a live bucket, and observes it as it was.
+func (c *Claim) kill(b *Bucket) Observation {
+	was := b.kill()
+	c.shard.dirty.count.Add(-(was & dirtyBit))
+	return c.table.value(c.entry, b, was)
+}
+
+// put makes the client's bucket, clean, with an arrival time under these numbers. The client has
+// none that is alive.
+func (c *Claim) put(listed *gcra.Rate, marks uint64, tat int64, under *numbers) *Bucket {
+	n := newBucket{c.clientID, c.hash, listed, marks, tat<<tatShift | under.era}
 	if b := c.entry.insert(n); b != nil {
 		return b
 	}
 	needs := c.shard.needsOf(c.entry)
-	needs.include(c.clientID, r)
+	needs.include(c.clientID, listed)
 	c.entry = c.shard.rebuild(c.entry, needs)
 	return c.entry.insert(n)
 }
 
 // create is put for a client that had no bucket. The caller has counted it with reserve.
-func (c *Claim) create(r *gcra.Rate, marks Mark, tat int64) *Bucket {
+func (c *Claim) create(listed *gcra.Rate, marks Mark, tat int64, under *numbers) *Bucket {
 	c.shard.buckets.Add(1)
 	c.table.countManaged(false, marks&Managed != 0)
-	return c.put(r, uint64(marks), tat)
+	return c.put(listed, uint64(marks), tat, under)
 }
 
-// Replace puts a bucket in place of the client's present one, if there is one. arrival gets what
-// that one held at its end, and returns the arrival time of the new one. Options.MaxBuckets doesn't
-// bind Replace.
+// Replace puts a bucket in place of the client's present one, if there is one. A managed one gets
+// this rate, or the present one of its tier if it has a tier's name. Others get the default one.
+// arrival gets the rate, and what the present bucket held at its end, and returns the arrival time
+// of the new one. Options.MaxBuckets doesn't bind Replace.
 func (c *Claim) Replace(
-	r *gcra.Rate, marks Mark, now int64, arrival func(was gcra.Holding) (tat int64),
-) *Bucket {
+	r *gcra.Rate, marks Mark, now int64, arrival func(is *gcra.Rate, was gcra.Holding) (tat int64),
+) Observation {
+	if marks&Managed == 0 {
+		r = nil
+	}
 	b := c.Live()
 	if b == nil {
 		c.table.count.Add(1)
-		return c.create(r, marks, arrival(gcra.Holding{At: now}))
+		n := c.table.numbers.Load()
+		is := n.of(r)
+		tat := arrival(is, gcra.Holding{At: now})
+		return Observation{c.create(r, marks, tat, n), is, tat, n}
 	}
-	tat := arrival(c.kill(b, now))
+	was := c.kill(b)
+	is := was.under.of(r)
+	tat := arrival(is, was.Holding(now))
 	c.table.countManaged(b.Has(Managed), marks&Managed != 0)
-	return c.put(r, uint64(marks), tat)
+	return Observation{c.put(r, uint64(marks), tat, was.under), is, tat, was.under}
 }
 
-// Limit puts a bucket with a limit in place of the client's bucket, which has none. From now on
-// credit may be spent. A taker that hasn't seen the limit meets a dead bucket.
-func (c *Claim) Limit(b *Bucket, now, credit int64) (fresh *Bucket, tat int64) {
-	r := c.Rate(b)
-	was := c.kill(b, now)
-	tat = r.TAT(was.Credit, was.At)
-	marks := b.marks.Load() & uint64(Stored|Managed)
-	return c.put(r, marks|limitMarks(max(tat, now)+credit), tat), tat
+// Limit puts a bucket with a limit in place of the client's bucket, which has none. From now on so
+// many tokens may be spent. A taker that hasn't seen the limit meets a dead bucket.
+func (c *Claim) Limit(b *Bucket, now, tokens int64) (fresh Observation) {
+	listed, seen := c.entry.listed(b), c.kill(b)
+	was := seen.Holding(now)
+	tat := seen.Rate.TAT(was.Credit, was.At)
+	limit := limitMarks(max(tat, now)+tokens*seen.Rate.Interval, seen.under)
+	marks := b.marks.Load()&uint64(Stored|Managed) | limit
+	return Observation{c.put(listed, marks, tat, seen.under), seen.Rate, tat, seen.under}
+}
+
+// SetLimit gives the client's bucket a limit, or takes it off if it is Never. It was computed from
+// what was seen. If the numbers are others by now, it does nothing, and reports false.
+func (c *Claim) SetLimit(b *Bucket, limit int64, seen Observation) bool {
+	switch {
+	//mutant:false a-reservation-of-former-numbers-holds
+	case c.table.numbers.Load() != seen.under:
+		return false
+	case limit == Never:
+		b.Clear(Limited)
+	default:
+		b.setLimit(limit, seen.under)
+	}
+	return true
+}
+
+// LimitOf is the limit of a bucket that was seen, which has one. It reports false if the numbers
+// are others by now.
+func (c *Claim) LimitOf(seen Observation) (limit int64, ok bool) {
+	c.table.renewBucket(c.entry, seen.Bucket)
+	marks := seen.Bucket.marks.Load()
+	n := c.table.numbers.Load()
+	return limitOf(marks), n == seen.under && !n.hasOldLimit(marks)
 }
 
 // Remove kills the client's bucket, if there is one.
-func (c *Claim) Remove(now int64) {
+func (c *Claim) Remove() {
 	if b := c.Live(); b != nil {
-		c.kill(b, now)
+		c.kill(b)
 		c.table.drop(c.shard, b)
 	}
 }
@@ -108,7 +151,7 @@ func (t *Table) Find(clientID string, now int64) (seen Observation, ok bool) {
 	if b == nil {
 		return Observation{}, false
 	}
-	seen = Observation{b, c.Rate(b), b.TAT()}
+	seen = c.Observe(b)
 	return seen, b.exists(seen.TAT, now)
 }
 
@@ -118,7 +161,7 @@ func (t *Table) Each(now int64, f func(*Bucket)) {
 	for i := range t.shards {
 		t.shards[i].each(func(e entry) {
 			for b := range e.live {
-				if b.exists(b.TAT(), now) {
+				if b.exists(t.observe(e, b).TAT, now) {
 					f(b)
 				}
 			}
@@ -127,10 +170,10 @@ func (t *Table) Each(now int64, f func(*Bucket)) {
 }
 
 // Remove kills the client's bucket, if there is one, under a Claim.
-func (t *Table) Remove(clientID string, now int64) {
+func (t *Table) Remove(clientID string) {
 	c := t.Claim(clientID)
 	defer c.Release()
-	c.Remove(now)
+	c.Remove()
 }
 
 // Update calls f with the client's bucket, if there is one, while its page is claimed.
@@ -158,13 +201,14 @@ func (t *Table) PutBack(group []*Bucket, since int64) {
 	}
 }
 
-// CleanAsSeen clears the dirty bit without claiming the page, if the bucket still has the arrival
-// time that DirtyAsSeen returned.
-func (t *Table) CleanAsSeen(b *Bucket, tat int64) bool {
-	if !b.arrival.CompareAndSwap(tat<<1|dirtyBit, tat<<1) {
+// CleanAsSeen clears the dirty bit without claiming the page, if the bucket is still as DirtyAsSeen
+// observed it.
+func (t *Table) CleanAsSeen(seen Observation) bool {
+	clean := seen.TAT<<tatShift | seen.under.era
+	if !seen.Bucket.arrival.CompareAndSwap(clean|dirtyBit, clean) {
 		return false
 	}
-	_, s := t.locate(b.ClientID())
+	_, s := t.locate(seen.Bucket.ClientID())
 	s.dirty.count.Add(-1)
 	return true
 }

@@ -28,12 +28,12 @@ func (l *dirtyList) mark(p *page, b *Bucket, since int64) {
 	l.queue(p, since)
 }
 
-// clean clears a bucket's dirty bit, and returns the arrival time that it had at that moment.
-func (l *dirtyList) clean(b *Bucket) (tat int64) {
+// clean clears a bucket's dirty bit, and returns what the word was at that moment.
+func (l *dirtyList) clean(b *Bucket) (was int64) {
 	//mutant:nonatomic the-dirty-bit-is-cleared-after-the-read
-	was := b.arrival.And(^dirtyBit)
+	was = b.arrival.And(^dirtyBit)
 	l.count.Add(-(was & dirtyBit))
-	return was >> 1
+	return was
 }
 
 // queue puts a page with a bucket that has been dirty since then into the list, unless it is there.

@@ -41,17 +41,29 @@
 // # One bucket
 //
 // A bucket is 32 bytes, half of a cache line. Its first word, arrival, is the theoretical arrival
-// time (see package gcra) and the dirty bit, so that one compare-and-swap spends a token and marks
-// the bucket. A refusal writes nothing.
+// time (see package gcra), the dirty bit and the era, so that one compare-and-swap spends a token
+// and marks the bucket. A refusal writes nothing.
 //
-// The settings of a bucket never change. An admin write, a deletion and a reap kill the bucket by
-// one compare-and-swap, and put another one elsewhere, or none. A taker that meets a dead bucket
-// looks up again. So nobody sees settings and tokens that don't belong together, and nobody spends
-// from a bucket that is gone.
+// An admin write, a deletion and a reap kill the bucket by one compare-and-swap, and put another
+// one elsewhere, or none. A taker that meets a dead bucket looks up again. So nobody sees settings
+// and tokens that don't belong together, and nobody spends from a bucket that is gone.
 //
-// Most buckets have the default settings and a client_id of at most 16 bytes. Other settings are
-// among the rates of the page's entry, and a longer client_id is behind the slots. Both are called
-// long.
+// Most buckets have the limit's settings and a client_id of at most 16 bytes. The settings of
+// managed buckets, or the names of their tiers, are among the rates of the page's entry, and a
+// longer client_id is behind the slots. Both are called long.
+//
+// # Other numbers
+//
+// A reload changes the settings of all unmanaged buckets, and of those in a tier, at one moment
+// (numbers.go). Ten million words can't be swapped at one moment. So each has one bit that says
+// under which numbers it is counted, its era, and follows the present ones when somebody meets it
+// (renew.go). Its new value depends only on the old one and on the moment of the change, so it
+// doesn't matter when that is, or who does it. A taker compares that bit, and nothing else. If it
+// differs, the taker claims the page, and has its bucket follow.
+//
+// One bit is enough for two eras. Renew has all buckets follow, a few pages at a time, and the
+// next reload waits for that. So a bucket is never two reloads behind. The limit of a bucket, past
+// which takers may not spend, is in another word and has a bit of its own. It follows first.
 //
 // # A move
 //
@@ -69,7 +81,7 @@
 //
 // All others (admission, admin writes, the flusher, the reaper) claim the page: they hold its lock
 // while they change something. A known client's taker waits for that lock only if its own bucket is
-// being replaced at that moment.
+// being replaced at that moment, or is to follow other numbers.
 //
 // # The directory
 //

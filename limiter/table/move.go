@@ -26,7 +26,7 @@ func (s *shard) move(from []entry, into func(hash uint64) entry, publish func())
 			}
 			//mutant:zero a-bucket-that-moves-loses-its-marks
 			marks := b.marks.Load() &^ lengthMask
-			fresh := to.insert(newBucket{id, hash, e.rateOf(b, s.defaults), marks, pending})
+			fresh := to.insert(newBucket{id, hash, e.listed(b), marks, pending})
 			transfers = append(transfers, transfer{b, fresh, to.page})
 		}
 	}
@@ -94,13 +94,17 @@ func half(hash, bit uint64) int {
 func (s *shard) needsOfHalves(e entry, bit uint64) [2]needs {
 	halves := [2]needs{s.noNeeds(), s.noNeeds()}
 	for b := range e.live {
-		halves[half(s.hash(b.ClientID()), bit)].include(b.ClientID(), e.rateOf(b, s.defaults))
+		halves[half(s.hash(b.ClientID()), bit)].include(b.ClientID(), e.listed(b))
 	}
 	return halves
 }
 
-// merge removes the last page. The caller holds shape.
-func (s *shard) merge() {
+// merge removes the last page. The caller holds shape. While buckets are to follow other numbers,
+// it does nothing and reports false, since a Renew that has passed the page might miss some.
+func (s *shard) merge() bool {
+	if s.numbers.Load().before.Load() != nil {
+		return false
+	}
 	pages := s.pages.Load() - 1
 	number, _ := splitOf(pages)
 	low, high := s.lockPage(number), s.lockPage(pages)
@@ -112,6 +116,7 @@ func (s *shard) merge() {
 		s.pages.Store(pages)
 		s.directory.Delete(pages)
 	})
+	return true
 }
 
 // needsOf is what the live buckets of some entries need.
@@ -119,7 +124,7 @@ func (s *shard) needsOf(entries ...entry) needs {
 	n := s.noNeeds()
 	for _, e := range entries {
 		for b := range e.live {
-			n.include(b.ClientID(), e.rateOf(b, s.defaults))
+			n.include(b.ClientID(), e.listed(b))
 		}
 	}
 	return n

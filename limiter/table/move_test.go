@@ -28,7 +28,7 @@ func TestNobodyClaimsWhileAPageSplits(t *testing.T) {
 		if tab.hash(id)&7 == 4 {
 			ids = append(ids, id)
 			c := tab.Claim(id)
-			c.Replace(tab.defaults, Stored|Managed, 0, func(gcra.Holding) int64 { return tat })
+			c.Replace(tab.Defaults(), Stored|Managed, 0, func(*gcra.Rate, gcra.Holding) int64 { return tat })
 			c.Release()
 		}
 	}
@@ -81,8 +81,7 @@ func TestLateTakerWhileAPageMovesAgain(t *testing.T) {
 	moveAgain(tab, ids[0], func(int) {})
 	moveAgain(tab, ids[0], func(n int) {
 		if n == 2 { // Meanwhile the taker goes on, as in Take.
-			was, _, _ := b.take(tab.defaults, tab.defaults.Interval, Never, dirtyBit, 0)
-			require.Negative(t, was)
+			require.Negative(t, b.arrival.Load())
 			e.fetch(b, hash, late)
 		}
 	})
@@ -106,9 +105,7 @@ func TestTakersMoveTheirBucketsThemselves(t *testing.T) {
 		c.shard.directory.Store(c.entry.page.number, fresh)
 		assert.Equal(t, int64(7), left(tab.Take("a", 1, 0)), "the page is locked, by nobody who goes on")
 		assert.Equal(t, int64(6), left(tab.Take("a", 1, 0)))
-		was, _, ok := before.take(tab.defaults, tab.defaults.Interval, Never, dirtyBit, 0)
-		assert.Negative(t, was)
-		assert.False(t, ok)
+		assert.Negative(t, before.arrival.Load())
 	})
 	c.entry.page.mu.Unlock()
 	assert.Equal(t, int64(6), tab.tokens("a", 0))

@@ -2,7 +2,6 @@ package table
 
 import (
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"gopher-equalizer/limiter/gcra"
@@ -13,7 +12,7 @@ import (
 // client's bucket, and take the lock only if there is none. If the bucket is on its way to another
 // slab, they move it themselves, since the move of the page may have been interrupted.
 type page struct {
-	mu     sync.Mutex
+	mu     pageLock
 	link   *page // in the dirty list; owned by who queues the page, and then by the flusher
 	queued atomic.Bool
 	number uint32 // in its shard
@@ -32,7 +31,7 @@ type page struct {
 type entry struct {
 	*slab
 	page  *page
-	rates *[]*gcra.Rate // of the long buckets; the default one is the first
+	rates *[]*gcra.Rate // of managed buckets; the first is nil, for all others
 }
 
 // newEntry makes the page's next slab, with room for what it needs, and some more.
@@ -43,19 +42,23 @@ func newEntry(p *page, n needs) entry {
 	return entry{s, p, n.rates}
 }
 
-// rateOf is the rate of a bucket of this entry.
-func (e entry) rateOf(b *Bucket, defaults *gcra.Rate) *gcra.Rate {
+// listed is what a bucket of this entry has in the list of rates: its own rate, one that its tier
+// had at some time, or nil if it has the limit's.
+func (e entry) listed(b *Bucket) *gcra.Rate {
 	if b.length() != long {
-		return defaults
+		return nil
 	}
 	return (*e.rates)[b.longID().rate]
 }
 
-// indexOf is where the rate with these settings, and of this tier, is.
+// indexOf is where a rate is. All of a tier are one.
 func indexOf(rates []*gcra.Rate, wanted *gcra.Rate) (index int, ok bool) {
-	for i, r := range rates {
-		if r == wanted || r.Settings == wanted.Settings && r.Tier == wanted.Tier {
-			return i, true
+	if wanted == nil {
+		return 0, true
+	}
+	for i, r := range rates[1:] {
+		if r.Tier == wanted.Tier && (r.Tier != "" || r.Settings == wanted.Settings) {
+			return i + 1, true
 		}
 	}
 	return 0, false
@@ -64,7 +67,7 @@ func indexOf(rates []*gcra.Rate, wanted *gcra.Rate) (index int, ok bool) {
 // needs is what an entry is to hold.
 type needs struct {
 	extent
-	rates *[]*gcra.Rate // the default one is the first
+	rates *[]*gcra.Rate // the first is nil
 }
 
 func (n *needs) include(clientID string, r *gcra.Rate) {
@@ -81,7 +84,7 @@ func (n *needs) include(clientID string, r *gcra.Rate) {
 type newBucket struct {
 	clientID string // may alias a buffer: it is copied
 	hash     uint64
-	rate     *gcra.Rate
+	listed   *gcra.Rate
 	marks    uint64 // without the length
 	arrival  int64
 }
@@ -89,7 +92,7 @@ type newBucket struct {
 // insert puts a bucket into the entry, if there is room and the entry has its rate. The page is
 // locked.
 func (e entry) insert(n newBucket) *Bucket {
-	index, ok := indexOf(*e.rates, n.rate)
+	index, ok := indexOf(*e.rates, n.listed)
 	if !ok || e.page.free.buckets == 0 {
 		return nil
 	}

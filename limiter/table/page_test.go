@@ -33,7 +33,7 @@ type held struct {
 }
 
 func heldBy(c *Claim, b *Bucket) held {
-	return held{c.Rate(b), b.TAT(), Mark(b.marks.Load() &^ lengthMask), b.IsDirty()}
+	return held{c.Observe(b).Rate, b.TAT(), Mark(b.marks.Load() &^ lengthMask), b.IsDirty()}
 }
 
 // A page that grows, splits and merges is a map of its clients, each with its own settings, tokens
@@ -42,13 +42,13 @@ func TestPagesAreAMap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		tab := newTable(one(10, time.Second), 100_000)
 		s, crowd, want := &tab.shards[0], inOneShard(rt, tab, 120), map[string]held{}
-		rates := []*gcra.Rate{tab.defaults, gcra.NewRate(one(20, time.Second)), gcra.NewRate(one(30, time.Second))}
+		rates := []*gcra.Rate{tab.Defaults(), gcra.NewRate(one(20, time.Second)), gcra.NewRate(one(30, time.Second))}
 		for range rapid.IntRange(1, 200).Draw(rt, "steps") {
 			id := rapid.SampledFrom(crowd).Draw(rt, "client")
 			c := tab.Claim(id)
 			switch step := rapid.IntRange(0, 9).Draw(rt, "step"); step {
 			case 0:
-				c.Remove(0)
+				c.Remove()
 				delete(want, id)
 			case 1, 2:
 				if h, ok := want[id]; ok {
@@ -59,10 +59,13 @@ func TestPagesAreAMap(t *testing.T) {
 			case 3, 4: // below
 			default:
 				h := held{
-					rate: rapid.SampledFrom(rates).Draw(rt, "rate"), tat: rapid.Int64Range(0, 1<<61).Draw(rt, "tat"),
-					marks: rapid.SampledFrom([]Mark{0, Stored, Managed, Stored | Managed | Mark(limitMarks(1<<40))}).Draw(rt, "marks"),
+					rate: rapid.SampledFrom(rates).Draw(rt, "rate"), tat: rapid.Int64Range(0, 1<<60).Draw(rt, "tat"),
+					marks: rapid.SampledFrom([]Mark{0, Stored, Managed, Stored | Managed | Mark(limitMarks(1<<40, tab.numbers.Load()))}).Draw(rt, "marks"),
 				}
-				c.Replace(h.rate, h.marks, 0, func(gcra.Holding) int64 { return h.tat })
+				if h.marks&Managed == 0 {
+					h.rate = rates[0]
+				}
+				c.Replace(h.rate, h.marks, 0, func(*gcra.Rate, gcra.Holding) int64 { return h.tat })
 				want[id] = h
 			}
 			c.Release()

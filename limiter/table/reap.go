@@ -11,9 +11,9 @@ func (t *Table) Reap(shard int, now int64) {
 			t.reapPage(s, number, now)
 		}
 	}
-	for s.sparse() {
+	for merged := true; merged && s.sparse(); {
 		s.shape.Lock()
-		s.merge()
+		merged = s.merge()
 		s.shape.Unlock()
 	}
 }
@@ -33,9 +33,14 @@ func (t *Table) mayReap(e entry, now int64) bool {
 	return e.isLargeFor(alive, all)
 }
 
-// idle reports whether a bucket is full and can be dropped, or its row or its limit can.
+// idle reports whether a bucket is full and can be dropped, or its row or its limit can. It reports
+// true if the bucket is counted under other numbers.
 func (t *Table) idle(b *Bucket, now int64) bool {
-	if b.IsDirty() || b.TAT() > now {
+	was := b.arrival.Load()
+	if was&eraBit != t.numbers.Load().era {
+		return true
+	}
+	if was&dirtyBit != 0 || was>>tatShift > now {
 		return false
 	}
 	// While clients begin with less than a full bucket, a full one must be kept.
@@ -48,10 +53,11 @@ func (t *Table) reapPage(s *shard, number uint32, now int64) {
 	kept, all := s.noNeeds(), 0
 	for b := range e.buckets {
 		all++
+		t.renewBucket(e, b)
 		if !b.isAlive() || t.idle(b, now) && t.reapBucket(s, e, b, now) {
 			continue
 		}
-		kept.include(b.ClientID(), e.rateOf(b, t.defaults))
+		kept.include(b.ClientID(), e.listed(b))
 	}
 	if e.isLargeFor(kept.buckets, all) {
 		s.rebuild(e, kept) // which gives memory back
@@ -66,7 +72,7 @@ func (t *Table) reapBucket(s *shard, e entry, b *Bucket, now int64) bool {
 	//mutant:false a-reaped-bucket-keeps-its-row
 	case b.Has(Stored):
 		s.dirty.mark(e.page, b, now)
-	case b.killIfFull(now):
+	case t.killIfFull(b, now):
 		t.drop(s, b)
 		return true
 	}

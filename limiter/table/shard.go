@@ -22,13 +22,14 @@ const pageFill = 192
 // shared is what all shards of a table have in common.
 type shared struct {
 	hasher
-	defaults *gcra.Rate
-	// justDefaults are the rates of most pages.
-	justDefaults *[]*gcra.Rate
+	numbers atomic.Pointer[numbers]
+	// noRates are the rates of most pages.
+	noRates *[]*gcra.Rate
 }
 
-func newShared(defaults *gcra.Rate) shared {
-	return shared{newHasher(), defaults, &[]*gcra.Rate{defaults}}
+func (s *shared) init(n *numbers) {
+	s.hasher, s.noRates = newHasher(), &[]*gcra.Rate{nil}
+	s.numbers.Store(n)
 }
 
 // shard is a hash table of pages that grows and shrinks by one page at a time (linear hashing,
@@ -59,7 +60,7 @@ func (s *shard) init(common *shared) {
 }
 
 // noNeeds is what an empty page needs.
-func (s *shard) noNeeds() needs { return needs{rates: s.justDefaults} }
+func (s *shard) noNeeds() needs { return needs{rates: s.noRates} }
 
 // numberHash is the directory's hash of a page's number. Numbers have no gaps, so they need no
 // mixing. Four of them share a row of the map, which has five places and tells them apart by the

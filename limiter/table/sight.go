@@ -9,8 +9,9 @@ type Sight struct {
 	Taken
 	clientID string // may alias a buffer, which stays as it is until the last use of the Sight
 	cost     int64
-	price    int64   // of the cost, under the Rate
-	was      int64   // the bucket's word
+	price    int64 // of the cost, under the Rate
+	was      int64 // the bucket's word
+	under    *numbers
 	bucket   *Bucket // before Look a guess; nil after it: the client had none
 	entry    entry
 	shard    *shard
@@ -43,33 +44,39 @@ func (t *Table) lookAgain(seen *Sight, now int64) {
 		b := e.find(seen.hash, seen.clientID)
 		if b == nil {
 			seen.bucket = nil
-			seen.judge(t.defaults, Never, max(now, t.overflowOf(seen.hash).TAT())<<1, now)
+			shared := t.observe(entry{}, t.overflowOf(seen.hash))
+			seen.judge(shared.under, nil, Never, max(now, shared.TAT)<<tatShift, now)
 			return
 		}
 		if t.see(seen, b, e, now) {
 			return
 		}
-		e.fetch(b, seen.hash, seen.clientID)
+		t.bringUp(e, b, seen.hash, seen.clientID)
 	}
 }
 
-// see judges a bucket. It reports false if the bucket has moved, or was replaced.
+// see judges a bucket. It reports false if the bucket has moved, was replaced, or is to follow
+// other numbers.
 func (t *Table) see(seen *Sight, b *Bucket, e entry, now int64) bool {
-	r, limit := e.rateOf(b, t.defaults), limitOf(b.marks.Load())
 	seen.before = e.givenBack.Load() // Before arrival, which a later give-back changes.
-	was := b.arrival.Load()
-	if was < 0 {
+	marks, was := b.marks.Load(), b.arrival.Load()
+	if marks&uint64(Limited) != 0 {
+		marks = b.marks.Load()
+	}
+	n := t.numbers.Load() // After was, as the limit: see numbers.go.
+	if was < 0 || !n.counts(was, marks) {
 		return false
 	}
 	seen.bucket, seen.entry = b, e
-	seen.judge(r, limit, was, now)
+	seen.judge(n, e.listed(b), limitOf(marks), was, now)
 	return true
 }
 
-func (seen *Sight) judge(r *gcra.Rate, limit, was, now int64) {
-	seen.was = was
-	seen.Taken, seen.price = Taken{r, was >> 1, limit, Allowed}, r.Price(seen.cost)
-	switch next, ok := r.Spend(was>>1, now, seen.price); {
+func (seen *Sight) judge(n *numbers, listed *gcra.Rate, limit, was, now int64) {
+	r := n.of(listed)
+	seen.was, seen.under = was, n
+	seen.Taken, seen.price = Taken{r, was >> tatShift, limit, Allowed, false}, r.Price(seen.cost)
+	switch next, ok := r.Spend(was>>tatShift, now, seen.price); {
 	case seen.cost == 0:
 	case !ok:
 		seen.Outcome = Refused
@@ -89,13 +96,14 @@ func (t *Table) Spend(seen *Sight, now int64) {
 			continue
 		}
 		was := seen.was
-		next, _ := seen.Rate.Spend(was>>1, now, seen.price)
+		next, _ := seen.Rate.Spend(was>>tatShift, now, seen.price)
 		//mutant:left spending-from-several-is-not-marked
-		if seen.bucket.arrival.CompareAndSwap(was, next<<1|was&dirtyBit|t.mark) {
+		if seen.bucket.arrival.CompareAndSwap(was, next<<tatShift|was&(dirtyBit|eraBit)|t.mark) {
 			if t.mark&^was != 0 {
 				seen.shard.dirty.enter(seen.entry.page, now)
 			}
 			seen.TAT = next
+			seen.Shared = seen.bucket == t.overflowOf(seen.hash)
 			return
 		}
 		t.lookAgain(seen, now)
@@ -105,15 +113,12 @@ func (t *Table) Spend(seen *Sight, now int64) {
 // Reserve makes the bucket of an Unreserved Sight dirty, so that the next flush raises its limit,
 // unless it has changed since.
 func (t *Table) Reserve(seen *Sight, now int64) {
-	seen.shard.refuse(seen.entry.page, seen.bucket, seen.Rate, seen.price, seen.was, now)
+	seen.shard.refuse(seen.entry.page, seen.bucket, true, seen.was, now)
 }
-
-// Clock is what GiveBack reads the time from: a limiter.Clock.
-type Clock interface{ Monotonic() int64 }
 
 // GiveBack undoes a Spend that was Allowed, as far as the bucket hasn't earned since what was
 // spent. It gives to the very bucket that was spent from, or to nobody. An operator who has written
-// the bucket, or a move to another slab, ends that one.
+// the bucket, or a move to another slab, ends that one. So do other numbers.
 //
 // What the bucket still lacks of the spending is at most the arrival time after it, less the
 // present time, and less what others have given back since: that has moved the bucket's later
@@ -140,7 +145,10 @@ func (t *Table) GiveBack(seen *Sight, clock Clock) {
 		if was < 0 {
 			return
 		}
-		if b.arrival.CompareAndSwap(was, (was>>1-amount)<<1|was&dirtyBit|t.mark) {
+		if t.numbers.Load() != seen.under || was&eraBit != seen.under.era {
+			return
+		}
+		if b.arrival.CompareAndSwap(was, (was>>tatShift-amount)<<tatShift|was&(dirtyBit|eraBit)|t.mark) {
 			c.entry.givenBack.Add(amount)
 			if t.mark&^was != 0 {
 				c.shard.dirty.enter(c.entry.page, now)

@@ -59,7 +59,7 @@ func TestLookAfterTheBucketHasGone(t *testing.T) {
 	seen, fetched = look(func(c *Claim) { c.entry = c.shard.rebuild(c.entry, c.shard.needsOf(c.entry)) })
 	require.NotSame(t, fetched, seen.bucket)
 	require.Equal(t, 4*int64(time.Second), seen.TAT)
-	seen, _ = look(func(c *Claim) { c.Remove(0) })
+	seen, _ = look(func(c *Claim) { c.Remove() })
 	require.Nil(t, seen.bucket)
 	require.Zero(t, seen.TAT)
 }

@@ -23,6 +23,11 @@ func (t *Table) Peek(clientID string) (seen Observation, ok bool) {
 	if b == nil {
 		return Observation{}, false
 	}
+	return t.value(e, b, e.wordOf(b, hash, clientID)), true
+}
+
+// wordOf is the word that a bucket has or will have.
+func (e entry) wordOf(b *Bucket, hash uint64, clientID string) int64 {
 	was := b.arrival.Load()
 	if was == pending {
 		for _, s := range *e.page.sources.Load() {
@@ -34,13 +39,28 @@ func (t *Table) Peek(clientID string) (seen Observation, ok bool) {
 	if was < 0 {
 		was = ^was
 	}
-	return Observation{b, e.rateOf(b, t.defaults), was >> 1}, true
+	return was
 }
 
-// ObservationOf is a bucket of the present entry as it was when it had this arrival time.
-func (t *Table) ObservationOf(b *Bucket, tat int64) Observation {
-	hash := t.hash(b.ClientID())
-	return Observation{b, t.shard(hash).entry(hash).rateOf(b, t.defaults), tat}
+// ObservationOf is a bucket of the present entry as it was when it had this word. was is the same,
+// under the numbers that the word was counted under, which isFormer reports not to be the present
+// ones.
+func (t *Table) ObservationOf(b *Bucket, word int64) (is, was Observation, isFormer bool) {
+	hash, n := t.hash(b.ClientID()), t.numbers.Load()
+	e := t.shard(hash).entry(hash)
+	if before := n.before.Load(); before != nil && word&eraBit != n.era {
+		n, isFormer = before, true
+	}
+	return t.value(e, b, word), Observation{b, n.of(e.listed(b)), word >> tatShift, n}, isFormer
+}
+
+// IsOfFormer reports whether the client's bucket is to follow other numbers, for which a taker
+// locks the page.
+func (t *Table) IsOfFormer(clientID string) bool {
+	hash := t.hash(clientID)
+	e := t.shard(hash).entry(hash)
+	b := e.find(hash, clientID)
+	return b != nil && !t.numbers.Load().counts(e.wordOf(b, hash, clientID), b.marks.Load())
 }
 
 // Claimable reports whether nobody has the client's page locked. Pages may be added meanwhile.
@@ -75,11 +95,17 @@ func (t *Table) Locked(clientID string) bool {
 // Grow splits a page of the client's shard, as if that had many more clients.
 func (t *Table) Grow(clientID string) { t.shard(t.hash(clientID)).split() }
 
-// Dead reports whether the bucket was killed.
-func (b *Bucket) Dead() bool { return b.arrival.Load() == dead }
-
-// Limit is the arrival time that no take may pass; Never if there is none.
-func (b *Bucket) Limit() int64 { return limitOf(b.marks.Load()) }
+// LimitOf is the arrival time that no take from a bucket of the present entry may pass; Never if
+// there is none.
+func (t *Table) LimitOf(b *Bucket) int64 {
+	marks, n := b.marks.Load(), t.numbers.Load()
+	limit := limitOf(marks)
+	if before := n.before.Load(); before != nil && n.hasOldLimit(marks) {
+		hash := t.hash(b.ClientID())
+		limit = n.since(before, t.shard(hash).entry(hash).listed(b), limit, !b.Has(Managed))
+	}
+	return limit
+}
 
 // Holds reports whether the bucket is alive in this table.
 func (t *Table) Holds(b *Bucket) bool {

@@ -8,8 +8,11 @@ import "unsafe"
 type Simulator interface {
 	// Step comes before each access.
 	Step(b *Bucket)
-	// Spent comes after a take that moved the arrival time from old to tat.
-	Spent(b *Bucket, old, tat int64)
+	// Wait comes if somebody needs a page that another one has locked. It returns when that may
+	// have changed.
+	Wait()
+	// Spent comes after a take that swapped the bucket's word.
+	Spent(b *Bucket, old, word int64)
 }
 
 // Simulate reports all accesses to s from now on; to nobody if s is nil.
@@ -23,6 +26,8 @@ func Simulate(s Simulator) {
 // steps turns accesses to words into accesses to their buckets.
 type steps struct{ Simulator }
 
+func (s steps) wait() { s.Wait() }
+
 func (s steps) word(w *word) { s.Step(bucketOf(w)) }
 
 func (s steps) marks(w *markWord) {
@@ -30,8 +35,8 @@ func (s steps) marks(w *markWord) {
 }
 
 func (s steps) swapped(w *word, old, v int64) {
-	if old != pending && v >= 0 && v>>1 != old>>1 {
-		s.Spent(bucketOf(w), old>>1, v>>1)
+	if old != pending && v >= 0 && v&eraBit == old&eraBit && v>>tatShift != old>>tatShift {
+		s.Spent(bucketOf(w), old, v)
 	}
 }
 

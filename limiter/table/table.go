@@ -1,6 +1,9 @@
 package table
 
 import (
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"gopher-equalizer/limiter/gcra"
@@ -13,6 +16,8 @@ const overflowCount = 1024
 type Options struct {
 	// Defaults are the settings of buckets that no operator wrote.
 	Defaults gcra.Settings
+	// Tiers are the settings that managed buckets can follow, by name.
+	Tiers map[string]gcra.Settings
 	// MaxBuckets is how many buckets takers may create. Past it, clients without a bucket share
 	// overflow buckets, which are never dirty or listed.
 	MaxBuckets int64
@@ -24,21 +29,28 @@ type Options struct {
 type Table struct {
 	shards [Shards]shard // first, so that they begin with a cache line
 	shared
-	max int64
 	// mark is dirtyBit, or 0 where spending leaves no bucket dirty.
 	mark int64
 	// emptyUntil is when a bucket is full that started empty because a crash may have lost its row.
 	emptyUntil atomic.Int64
 
+	max           atomic.Int64
 	count         atomic.Int64
 	managed       atomic.Int64
 	overflow      [overflowCount]Bucket
 	overflowTakes atomic.Int64
+
+	overflowing sync.Mutex // held while an overflow bucket follows other numbers
+
+	renewing sync.Mutex   // held by Renew
+	hurried  atomic.Int32 // how many want the one under way to make no pauses
 }
 
 // New makes an empty table.
 func New(o Options) *Table {
-	t := &Table{shared: newShared(gcra.NewRate(o.Defaults)), max: o.MaxBuckets}
+	t := &Table{}
+	t.shared.init(newNumbers(o.Defaults, o.Tiers))
+	t.max.Store(o.MaxBuckets)
 	if !o.Volatile {
 		t.mark = dirtyBit
 	}
@@ -51,8 +63,20 @@ func New(o Options) *Table {
 	return t
 }
 
-// Defaults is the rate of buckets that no operator wrote.
-func (t *Table) Defaults() *gcra.Rate { return t.defaults }
+// Defaults is the present rate of buckets that no operator wrote.
+func (t *Table) Defaults() *gcra.Rate { return &t.numbers.Load().defaults }
+
+// Tier is the present rate of a tier's buckets: that of Defaults, with the tier's name, if there is
+// no such tier.
+func (t *Table) Tier(name string) *gcra.Rate { return t.numbers.Load().tier(name) }
+
+// TierNames are those of the tiers that any bucket has been in, or that there are.
+func (t *Table) TierNames() []string {
+	return slices.Collect(maps.Keys(*t.numbers.Load().tiers.Load()))
+}
+
+// SetMax sets Options.MaxBuckets. Buckets that there are stay.
+func (t *Table) SetMax(buckets int64) { t.max.Store(buckets) }
 
 // locate returns the client's hash and shard.
 func (t *Table) locate(clientID string) (hash uint64, s *shard) {
@@ -70,7 +94,7 @@ func (t *Table) overflowOf(hash uint64) *Bucket { return &t.overflow[hash>>32%ov
 func (t *Table) reserve() bool {
 	for {
 		n := t.count.Load()
-		if n >= t.max {
+		if n >= t.max.Load() {
 			return false
 		}
 		if t.count.CompareAndSwap(n, n+1) {
@@ -102,7 +126,19 @@ func (t *Table) countManaged(was, is bool) {
 func (t *Table) StartEmpty(until int64) {
 	t.emptyUntil.Store(until)
 	for i := range t.overflow {
-		t.overflow[i].delay(until)
+		t.delay(&t.overflow[i], until)
+	}
+}
+
+// delay makes an overflow bucket full no earlier than at tat.
+func (t *Table) delay(b *Bucket, tat int64) {
+	for {
+		t.renewOverflow(b)
+		was := b.arrival.Load()
+		era := t.numbers.Load().era
+		if was&eraBit == era && (was>>tatShift >= tat || b.arrival.CompareAndSwap(was, tat<<tatShift|was&dirtyBit|era)) {
+			return
+		}
 	}
 }
 

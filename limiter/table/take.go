@@ -22,43 +22,75 @@ type Taken struct {
 	// Limit is the arrival time that no take may pass; Never if there is none.
 	Limit   int64
 	Outcome Outcome
+	// Shared reports whether it is one that clients share for which there is no room.
+	Shared bool
 }
 
 // Take spends some of the client's tokens, 1 or more. clientID may alias a buffer: it is copied
 // before it is kept. For a client that has a bucket, Take allocates nothing, and locks nothing
-// unless the bucket is being replaced.
+// unless the bucket is being replaced, or is to follow other numbers.
 func (t *Table) Take(clientID string, cost, now int64) Taken {
 	hash, s := t.locate(clientID)
 	for {
-		e := s.entry(hash)
+		e, shared := s.entry(hash), false
 		b := e.find(hash, clientID)
 		if b == nil { // The slow path.
 			b, e = t.admit(clientID, now)
+			shared = b == t.overflowOf(hash)
 		}
-		r, limit := e.rateOf(b, t.defaults), limitOf(b.marks.Load())
-		price := r.Price(cost)
-		was, tat, ok := b.take(r, price, limit, t.mark, now)
-		if ok {
+		marks, was := b.marks.Load(), b.arrival.Load()
+		if marks&uint64(Limited) != 0 {
+			marks = b.marks.Load()
+		}
+		n := t.numbers.Load() // After was, as the limit: see numbers.go.
+		//mutant:lowest a-moved-bucket-is-spent-from
+		//mutant:left a-taker-spends-under-former-numbers
+		if was < 0 || !n.counts(was, marks) { // It moved, was replaced, or is to follow other numbers.
+			t.bringUp(e, b, hash, clientID)
+			continue
+		}
+		r, limit := n.of(e.listed(b)), limitOf(marks)
+		next, ok := r.Spend(was>>tatShift, now, r.Price(cost))
+		if !ok || next > limit {
+			if !ok && limit == Never {
+				return Taken{r, was >> tatShift, limit, Refused, shared}
+			}
+			if outcome, ok := s.refuse(e.page, b, ok, was, now); ok {
+				return Taken{r, was >> tatShift, limit, outcome, shared}
+			}
+			continue
+		}
+		//mutant:left spending-is-not-marked
+		if b.arrival.CompareAndSwap(was, next<<tatShift|was&(dirtyBit|eraBit)|t.mark) {
 			if t.mark&^was != 0 {
 				s.dirty.enter(e.page, now)
 			}
-			return Taken{r, tat, limit, Allowed}
-		}
-		if was >= 0 && limit == Never {
-			return Taken{r, was >> 1, limit, Refused}
-		}
-		if was < 0 { // It moved, or was replaced: look up again.
-			e.fetch(b, hash, clientID)
-		} else if outcome, ok := s.refuse(e.page, b, r, price, was, now); ok {
-			return Taken{r, was >> 1, limit, outcome}
+			return Taken{r, next, limit, Allowed, shared}
 		}
 	}
 }
 
-// refuse ends a take from a bucket that has a limit. If only the limit stands in the way, it makes
-// the bucket dirty. It reports false if the bucket has changed meanwhile.
-func (s *shard) refuse(p *page, b *Bucket, r *gcra.Rate, price, was, now int64) (Outcome, bool) {
-	if _, ok := r.Spend(was>>1, now, price); !ok {
+// bringUp is for takers that can't use the bucket that they found. If it is on its way to another
+// slab, it arrives. If it is counted under other numbers, it follows the present ones.
+func (t *Table) bringUp(e entry, b *Bucket, hash uint64, clientID string) {
+	was, marks := b.arrival.Load(), b.marks.Load()
+	switch {
+	case was < 0:
+		e.fetch(b, hash, clientID)
+	case t.numbers.Load().counts(was, marks): // It has changed meanwhile.
+	case b == t.overflowOf(hash):
+		t.renewOverflow(b)
+	default:
+		c := t.Claim(clientID)
+		c.Live()
+		c.Release()
+	}
+}
+
+// refuse ends a take from a bucket that has a limit. If only the limit stands in the way, since it
+// holds enough, it makes the bucket dirty. It reports false if the bucket has changed meanwhile.
+func (s *shard) refuse(p *page, b *Bucket, holdsEnough bool, was, now int64) (Outcome, bool) {
+	if !holdsEnough {
 		return Refused, true
 	}
 	if was&dirtyBit == 0 {
@@ -83,6 +115,7 @@ func (t *Table) admit(clientID string, now int64) (*Bucket, entry) {
 		t.overflowTakes.Add(1)
 		return shared, c.entry
 	}
-	b := c.create(t.defaults, 0, max(now, shared.TAT()))
+	seen := t.observe(entry{}, shared)
+	b := c.create(nil, 0, max(now, seen.TAT), seen.under)
 	return b, c.entry
 }

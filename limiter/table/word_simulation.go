@@ -2,17 +2,23 @@
 
 package table
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // In the simulation's build the words of a bucket have these types. Each is the atomic that it
-// stands for, and reports each access before it happens.
+// stands for, and reports each access before it happens. The lock of a page reports if it isn't
+// free.
 type (
 	word     struct{ atomic.Int64 }
 	markWord struct{ atomic.Uint64 }
+	pageLock struct{ sync.Mutex }
 )
 
-// accesses gets to know of accesses to words.
+// accesses gets to know of accesses to words, and of waiting.
 type accesses interface {
+	wait()
 	word(w *word)
 	marks(w *markWord)
 	swapped(w *word, old, v int64)
@@ -85,3 +91,13 @@ func (w *markWord) And(mask uint64) uint64 {
 // constant makes no step. It is called while buckets are sorted, whose initial order doesn't depend
 // on the seed.
 func constant(w *markWord) uint64 { return w.Uint64.Load() }
+
+func (l *pageLock) Lock() {
+	for !l.TryLock() {
+		if told == nil {
+			l.Mutex.Lock()
+			return
+		}
+		told.wait()
+	}
+}

@@ -9,6 +9,9 @@
 // request that has come whole, without a body, is answered from within the wait for it, so that the
 // wait for the next one costs no further system call. Any other request leaves the wait first.
 //
+// The buffers of a Turn have the size of the largest header. So another bound (BoundHeads) is
+// another pool, and a Turn of a former one isn't used again.
+//
 // # Bodies
 //
 // A body goes on as it comes. Its data lie in the middle of a buffer (see Room), so that what

@@ -84,11 +84,10 @@ func (x *Exchange) appendBody(dst, data []byte, complete bool, trailers []http1.
 	return dst
 }
 
-// Get sends a request of our own for a path, the connection's only one, and reads the head of the
-// final response.
-func (x *Exchange) Get(path, host, agent string) error {
-	x.out = fmt.Appendf(x.out[:0], "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: close\r\n\r\n",
-		path, host, agent)
+// Ask sends a request of our own without a body, the connection's only one, and reads the head of
+// the final response.
+func (x *Exchange) Ask(head []byte) error {
+	x.out = append(x.out[:0], head...)
 	if err := x.ask(); err != nil {
 		return err
 	}
@@ -110,7 +109,7 @@ func (x *Exchange) WriteBody(p Piece) (err error) {
 	if x.request.Received.Size == http1.SizeChunked {
 		_, err = x.Conn.Write(p.chunk(x.request.PassesTrailer))
 	} else {
-		_, err = x.Conn.Write(p.data())
+		_, err = x.Conn.Write(p.Data())
 	}
 	return err
 }
@@ -226,19 +225,25 @@ func (x *Exchange) Forget() {
 	x.in.release()
 }
 
-// Discard reads the response's body, up to a limit. The head has said all that counts, so a body
-// that ends early or late is no error; one that is malformed is.
-func (x *Exchange) Discard(limit int) error {
-	x.BeginBody(false)
+// Drain reads the response's body, up to a limit, of a response to HEAD if that is so. It returns
+// its beginning, up to kept bytes. A body that ends early or late is no error; one that is
+// malformed is.
+func (x *Exchange) Drain(toHead bool, kept, limit int) (beginning []byte, err error) {
+	x.BeginBody(toHead)
+	keep := func(data []byte) {
+		beginning = append(beginning, data[:min(len(data), kept-len(beginning))]...)
+	}
 	data, err := x.TakeBody()
+	keep(data)
 	var buf [4 << 10]byte
 	for read := len(data); err == nil && !x.Complete() && read < limit; {
 		var n int
 		n, err = x.ReadBody(buf[:])
+		keep(buf[:n])
 		read += n
 	}
 	if why, malformed := err.(*http1.Refusal); malformed {
-		return why
+		return nil, why
 	}
-	return nil
+	return beginning, nil
 }

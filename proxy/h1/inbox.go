@@ -122,6 +122,9 @@ func (in *inbox) readHead(from io.Reader, limit int) ([]byte, error) {
 func (in *inbox) refuse(limit int) *http1.Refusal {
 	begin := in.bytes()
 	switch {
+	case bytes.HasPrefix(begin, helloPrefix):
+		return http1.Refuse(fasthttp.StatusBadRequest, "tls",
+			"the client speaks TLS, but this address is served in clear", begin, 0)
 	case len(begin) > 0 && !http1.BeginsRequest(begin):
 		return http1.Refuse(fasthttp.StatusBadRequest, "not-a-request",
 			"the request's header is malformed", begin, methodEnd(begin))
@@ -134,6 +137,9 @@ func (in *inbox) refuse(limit int) *http1.Refusal {
 	return http1.Refuse(fasthttp.StatusRequestHeaderFieldsTooLarge, "header-size",
 		"the request's header is too large", begin, limit)
 }
+
+// helloPrefix is how the first message of a client by TLS begins: a record of a handshake.
+var helloPrefix = []byte{0x16, 0x03}
 
 // methodEnd is where b ends to be the beginning of a request.
 func methodEnd(b []byte) int {

@@ -55,7 +55,7 @@ const outSpare = 12 << 10
 
 // reserve has out hold n bytes of a response and what we add to them, without an allocation.
 func (o *outgoing) reserve(n int) {
-	if n += outSpare; n <= cap(o.out) || n <= 1<<leastLent {
+	if n += outSpare; n <= cap(o.out) || n <= leastLarge {
 		return
 	}
 	if o.memory.borrowed == nil {
@@ -172,7 +172,7 @@ func (o *outgoing) WriteBody(p Piece) error {
 	if o.framing == chunked {
 		return o.write(p.chunk(o.response.PassesTrailer), p.N)
 	}
-	return o.write(p.data(), p.N)
+	return o.write(p.Data(), p.N)
 }
 
 // Reply sends a response of our own. The request's body, as far as it hasn't come, won't be read by

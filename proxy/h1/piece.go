@@ -32,8 +32,8 @@ type Piece struct {
 	Trailers []http1.Field
 }
 
-// data is the piece as it is.
-func (p *Piece) data() []byte { return Room(p.Buffer)[:p.N] }
+// Data are the piece as it is.
+func (p *Piece) Data() []byte { return Room(p.Buffer)[:p.N] }
 
 // chunk is the piece as a chunk, with the end of the body and those trailers that pass says yes to.
 func (p *Piece) chunk(passes func(http1.Field) bool) []byte {

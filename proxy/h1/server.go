@@ -2,30 +2,57 @@ package h1
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"gopher-equalizer/proxy/netconn"
 )
 
 // Server serves clients' connections.
 type Server struct {
-	settings   Settings
 	newHandler func(*Turn) Handler
-	turns      sync.Pool
+	turns      atomic.Pointer[turns]
+}
+
+// turns are those that are made by the same settings and that nobody uses.
+type turns struct {
+	settings Settings
+	idle     sync.Pool
 }
 
 // NewServer makes a server. newHandler makes what serves the requests of a Turn.
 func NewServer(s Settings, newHandler func(*Turn) Handler) *Server {
-	return &Server{settings: s, newHandler: newHandler}
+	server := &Server{newHandler: newHandler}
+	server.turns.Store(&turns{settings: s})
+	return server
 }
 
-// Serve serves a connection until one side has enough of it, and closes it.
-func (s *Server) Serve(c *netconn.Client) { c.Serve(&connection{client: c, server: s}) }
+// BoundHeads has requests whose first bytes come from now on be bound by another MaxHeader.
+func (s *Server) BoundHeads(maxHeader int) {
+	settings := s.turns.Load().settings
+	if settings.MaxHeader == maxHeader {
+		return
+	}
+	settings.MaxHeader = maxHeader
+	s.turns.Store(&turns{settings: settings}) // The buffers of the others have another size.
+}
+
+// Serve serves a connection, which is open, until one side has enough of it, and closes it. intake
+// is for the handlers of its requests: what it came by.
+func (s *Server) Serve(c *netconn.Client, intake any) {
+	c.Serve(s.Handler(c, intake))
+}
+
+// Handler is what serves a connection, for netconn.Client.HandOver. It serves only that one.
+func (s *Server) Handler(c *netconn.Client, intake any) netconn.Handler {
+	return &connection{client: c, server: s, intake: intake}
+}
 
 // connection is a client's connection and the requests that come on it, one after the other. While
 // none has come it holds no memory but its own. It is the connection's netconn.Handler.
 type connection struct {
 	client *netconn.Client
 	server *Server
+	intake any
 	// turn is the request that is being read or served; nil while nothing of one has come.
 	turn *Turn
 }
@@ -66,7 +93,7 @@ func (c *connection) Attend() netconn.Verdict {
 func (c *connection) Lend() []byte {
 	if c.turn == nil {
 		c.turn = c.server.turn()
-		c.turn.client = c.client
+		c.turn.client, c.turn.intake = c.client, c.intake
 	}
 	return c.turn.in.room()
 }
@@ -77,19 +104,21 @@ func (c *connection) GiveBack() {
 	if t == nil {
 		return
 	}
-	c.turn, t.client = nil, nil
+	c.turn, t.client, t.intake = nil, nil, nil
 	t.in.clear()
-	if t.in.buf != nil { // Else Lighten has given its memory up.
-		c.server.turns.Put(t)
+	// Lighten gives up a turn's memory, and BoundHeads leaves turns behind.
+	if t.in.buf != nil && t.among == c.server.turns.Load() {
+		t.among.idle.Put(t)
 	}
 }
 
 // turn takes a turn that nobody uses, or makes one.
 func (s *Server) turn() *Turn {
-	if t, ok := s.turns.Get().(*Turn); ok {
+	among := s.turns.Load()
+	if t, ok := among.idle.Get().(*Turn); ok {
 		return t
 	}
-	t := newTurn(&s.settings)
-	t.handler = s.newHandler(t)
+	t := newTurn(&among.settings)
+	t.among, t.handler = among, s.newHandler(t)
 	return t
 }

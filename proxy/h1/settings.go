@@ -3,7 +3,7 @@ package h1
 // Settings are what a Server is made of.
 type Settings struct {
 	// MaxHeader bounds a request's head, in bytes. A longer one is refused with 431, or with 414 if
-	// the request line alone is longer.
+	// the request line alone is longer. See Server.BoundHeads.
 	MaxHeader int
 	// Contain is deferred where a request's head is read before its Handler is called. It must
 	// recover from a panic, and has err be the error that ReadHead returns.

@@ -7,6 +7,8 @@ type Turn struct {
 	incoming
 	outgoing
 	handler Handler
+	// among are those that the turn goes back to.
+	among *turns
 	// begun reports that the first bytes of the request are here.
 	begun bool
 }

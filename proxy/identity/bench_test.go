@@ -19,7 +19,7 @@ func BenchmarkAppendClientID(b *testing.B) {
 			addr := netip.MustParseAddr("2001:db8::1")
 			b.ReportAllocs()
 			for b.Loop() {
-				dst = key.AppendClientID(dst[:0], h, addr)
+				dst = key.AppendClientID(dst[:0], h, addr, nil)
 			}
 		})
 	}
@@ -29,6 +29,6 @@ func BenchmarkAppendRequestID(b *testing.B) {
 	var dst []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = AppendRequestID(dst[:0], nil, false)
+		dst = Trusted{}.AppendRequestID(dst[:0], nil, netip.Addr{})
 	}
 }

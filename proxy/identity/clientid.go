@@ -16,19 +16,26 @@ const MaxClientID = 256
 
 // The prefixes of client_ids that are not plain header values.
 const (
-	// addressPrefix precedes the address of a client that sent no header, or an empty one.
+	// addressPrefix precedes the address of a client that sent no header, or an empty one, or has
+	// no certificate.
 	addressPrefix = "ip:"
 	// hashPrefix precedes the hexadecimal SHA-256 of a value that is secret, or is no client_id.
 	hashPrefix = "sha256:"
 )
 
 // AppendClientID appends the client_id of a request that http1 accepted: 1 to MaxClientID bytes of
-// valid UTF-8 without control characters. client is what Trusted.ClientAddr returned. It doesn't
-// allocate if dst has room for MaxClientID bytes and, where the header is repeated, for all its
-// values.
-func (k Key) AppendClientID(dst []byte, h *http1.Request, client netip.Addr) []byte {
-	if k.IsAddress() {
+// valid UTF-8 without control characters. client is what Trusted.ClientAddr returned, and cert what
+// NewCertificate made of the connection's certificate; nil if there is none. It doesn't allocate if
+// dst has room for MaxClientID bytes and, where the header is repeated, for all its values.
+func (k Key) AppendClientID(dst []byte, h *http1.Request, client netip.Addr, cert *Certificate) []byte {
+	switch {
+	case k.IsAddress():
 		return k.prefixes.appendID(dst, client)
+	case k.IsCertificate():
+		if id := cert.of(k); id != "" {
+			return append(dst, id...)
+		}
+		return k.prefixes.appendID(append(dst, addressPrefix...), client)
 	}
 	value, count := k.find(h.Fields)
 	switch {
@@ -87,14 +94,17 @@ func isMade(id string) bool {
 }
 
 // ClientID returns the client_id that an operator means by raw in the admin API. A secret header's
-// value becomes its hash, and an address its canonical form. A client_id in canonical form is
-// returned unchanged.
+// value becomes its hash, and an address, a DNS name or the hash of a public key its canonical
+// form. A client_id in canonical form is returned unchanged.
 func (k Key) ClientID(raw string) string {
 	if k.IsAddress() {
 		return k.prefixes.canonicalID(raw)
 	}
 	if address, ok := strings.CutPrefix(raw, addressPrefix); ok {
 		return addressPrefix + k.prefixes.canonicalID(address)
+	}
+	if k.IsCertificate() {
+		return canonicalName(k.part, raw)
 	}
 	if !k.secret || isMade(raw) {
 		return raw

@@ -26,8 +26,8 @@ func TestClientIDByAddress(t *testing.T) {
 		t.Helper()
 		h := http1test.Request(t, http1test.Get("X-Api-Key: k"))
 		id := netip.MustParseAddr(addr)
-		assert.Equal(t, want, string(mustKey(t, "ip", true).AppendClientID(nil, h, id)))
-		assert.Equal(t, "ip:"+want, string(mustKey(t, "header:Other", true).AppendClientID(nil, h, id)))
+		assert.Equal(t, want, string(mustKey(t, "ip", true).AppendClientID(nil, h, id, nil)))
+		assert.Equal(t, "ip:"+want, string(mustKey(t, "header:Other", true).AppendClientID(nil, h, id, nil)))
 	}
 	f("198.51.100.4", "198.51.100.4")
 	f("198.51.100.4", "::ffff:198.51.100.4")
@@ -42,7 +42,7 @@ func TestClientIDByAddress(t *testing.T) {
 	f("64:ff9b:1::/64", "64:ff9b:1::c633:6405")
 	f("198.51.100.4", "2002:c633:6404:1:2:3:4:5")
 	f("2003:c633:6404:1::/64", "2003:c633:6404:1::1")
-	assert.Equal(t, "unknown", string(Key{}.AppendClientID(nil, http1test.Request(t, http1test.Get()), netip.Addr{})))
+	assert.Equal(t, "unknown", string(Key{}.AppendClientID(nil, http1test.Request(t, http1test.Get()), netip.Addr{}, nil)))
 }
 
 func TestClientIDByHeader(t *testing.T) {
@@ -50,7 +50,7 @@ func TestClientIDByHeader(t *testing.T) {
 	f := func(want string, fields ...string) {
 		t.Helper()
 		h := http1test.Request(t, http1test.Get(fields...))
-		assert.Equal(t, want, string(mustKey(t, "header:X-Api-Key", false).AppendClientID(nil, h, peer)), "%q", fields)
+		assert.Equal(t, want, string(mustKey(t, "header:X-Api-Key", false).AppendClientID(nil, h, peer, nil)), "%q", fields)
 	}
 	f("abc", "X-Api-Key: abc")
 	f("abc", "A: b", "x-API-key:\t abc \t", "C: d")
@@ -84,7 +84,7 @@ func TestClientIDByNetwork(t *testing.T) {
 	f := func(spec, want, addr string) {
 		t.Helper()
 		key := mustKey(t, spec, false)
-		assert.Equal(t, want, string(key.AppendClientID(nil, http1test.Request(t, http1test.Get()), netip.MustParseAddr(addr))))
+		assert.Equal(t, want, string(key.AppendClientID(nil, http1test.Request(t, http1test.Get()), netip.MustParseAddr(addr), nil)))
 		assert.Equal(t, want, key.ClientID(addr))
 		assert.Equal(t, want, key.ClientID(want))
 	}
@@ -105,9 +105,9 @@ func TestClientIDByAnyHeader(t *testing.T) {
 	for _, name := range []string{"User-Agent", "Content-Type", "Cookie", "Authorization"} {
 		key := mustKey(t, "header:"+name, false)
 		h := http1test.Request(t, "GET / HTTP/1.0\r\n"+strings.ToLower(name)+": abc\r\n\r\n")
-		assert.Equal(t, "abc", string(key.AppendClientID(nil, h, netip.Addr{})), name)
+		assert.Equal(t, "abc", string(key.AppendClientID(nil, h, netip.Addr{}, nil)), name)
 		h = http1test.Request(t, "GET / HTTP/1.0\r\n"+name+": abc\r\n"+strings.ToLower(name)+": def\r\n\r\n")
-		assert.Equal(t, hashed("abc\x00def"), string(key.AppendClientID(nil, h, netip.Addr{})), name)
+		assert.Equal(t, hashed("abc\x00def"), string(key.AppendClientID(nil, h, netip.Addr{}, nil)), name)
 	}
 }
 
@@ -116,7 +116,7 @@ func TestClientIDOfSecrets(t *testing.T) {
 	peer := netip.MustParseAddr("192.0.2.1")
 	f := func(want string, fields ...string) {
 		t.Helper()
-		assert.Equal(t, want, string(key.AppendClientID(nil, http1test.Request(t, http1test.Get(fields...)), peer)))
+		assert.Equal(t, want, string(key.AppendClientID(nil, http1test.Request(t, http1test.Get(fields...)), peer, nil)))
 	}
 	f(hashed("abc"), "X-Api-Key: abc")
 	f(hashed("sha256:00"), "X-Api-Key: sha256:00")
@@ -169,12 +169,12 @@ func TestOperatorsAndClientsAgree(t *testing.T) {
 		h := http1test.Request(t, http1test.Get("X-Api-Key: "+raw))
 		for _, secret := range []bool{false, true} {
 			key := mustKey(t, "header:X-Api-Key", secret)
-			require.Equal(t, key.ClientID(raw), string(key.AppendClientID(nil, h, netip.Addr{})))
+			require.Equal(t, key.ClientID(raw), string(key.AppendClientID(nil, h, netip.Addr{}, nil)))
 		}
 		addr := addrs().Draw(t, "addr")
 		for _, spec := range []string{"ip", "ip/48", "ip/1,1", "ip/128,24"} {
 			key := mustKey(t, spec, false)
-			id := string(key.AppendClientID(nil, h, addr))
+			id := string(key.AppendClientID(nil, h, addr, nil))
 			require.Equal(t, key.ClientID(addr.String()), id)
 			require.Equal(t, id, key.ClientID(id))
 		}
@@ -184,7 +184,7 @@ func TestOperatorsAndClientsAgree(t *testing.T) {
 func TestAppendClientIDKeepsWhatIsThere(t *testing.T) {
 	key := mustKey(t, "header:K", false)
 	h := http1test.Request(t, http1test.Get("K: a", "K: b"))
-	assert.Equal(t, "before"+hashed("a\x00b"), string(key.AppendClientID([]byte("before"), h, netip.Addr{})))
+	assert.Equal(t, "before"+hashed("a\x00b"), string(key.AppendClientID([]byte("before"), h, netip.Addr{}, nil)))
 }
 
 func TestAppendClientIDDoesNotAllocate(t *testing.T) {
@@ -192,7 +192,7 @@ func TestAppendClientIDDoesNotAllocate(t *testing.T) {
 	f := func(key Key, addr string, fields ...string) {
 		t.Helper()
 		h, peer := http1test.Request(t, http1test.Get(fields...)), netip.MustParseAddr(addr)
-		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = key.AppendClientID(dst[:0], h, peer) }))
+		assert.Zero(t, testing.AllocsPerRun(100, func() { dst = key.AppendClientID(dst[:0], h, peer, nil) }))
 	}
 	f(Key{}, "198.51.100.4")
 	f(Key{}, "2001:db8::1")
@@ -220,7 +220,7 @@ func FuzzAppendClientID(f *testing.F) {
 		if h == nil {
 			return
 		}
-		id := string(mustKey(t, "header:X-Api-Key", secret).AppendClientID(nil, h, addr))
+		id := string(mustKey(t, "header:X-Api-Key", secret).AppendClientID(nil, h, addr, nil))
 		require.True(t, utf8.ValidString(id))
 		require.True(t, 1 <= len(id) && len(id) <= MaxClientID)
 		require.Negative(t, strings.IndexFunc(id, unicode.IsControl))

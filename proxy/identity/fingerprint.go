@@ -15,7 +15,7 @@ func (k Key) PlainFingerprint() (fingerprint string, secret bool) { return k.pla
 
 // plain has a header's name in lower case, as clients may write it in any.
 func (k Key) plain() string {
-	if k.IsAddress() {
+	if k.header == "" {
 		return k.String()
 	}
 	return "header:" + k.lower

@@ -20,6 +20,8 @@ func TestFingerprint(t *testing.T) {
 	f("ip/48", false, "ip/48")
 	f("ip/64,24", false, "ip/64,24")
 	f("header:X-Api-Key", false, "header:x-api-key")
+	f("tls:spki", true, "tls:spki")
+	f("tls:san", false, "tls:san")
 	f("header:x-api-key", true, "header:x-api-key sha256")
 }
 

@@ -9,20 +9,22 @@ import (
 
 // Key is what identifies a client. It is immutable; the zero Key is the client's address.
 type Key struct {
-	// header is the name of the header whose value identifies a client; "" is the address.
-	header string
+	// header is the name of the header whose value identifies a client. part is the part of its
+	// certificate that does. If both are "", the address does.
+	header, part string
 	// lower is header in lower case.
 	lower string
-	// prefixes say how much of an address counts. A request without the header is identified by
-	// its address, with the default prefixes.
+	// prefixes say how much of an address counts. A request without the header or the certificate
+	// is identified by its address, with the default prefixes.
 	prefixes prefixes
 	// secret has a header's value hashed before it is kept anywhere.
 	secret bool
 }
 
-// ParseKey reads "ip", "ip/48" (the prefix length of IPv6), "ip/64,24" (and of IPv4) or
-// "header:NAME". With secret, a header's value is stored, listed and logged as sha256:<hex> only;
-// an address is no secret. Errors name spec and what was wanted.
+// ParseKey reads "ip", "ip/48" (the prefix length of IPv6), "ip/64,24" (and of IPv4),
+// "header:NAME", "tls:spki" or "tls:san". With secret, a header's value is stored, listed and
+// logged as sha256:<hex> only; addresses and certificates are no secrets. Errors name spec and what
+// was wanted.
 func ParseKey(spec string, secret bool) (Key, error) {
 	if lengths, ok := strings.CutPrefix(spec, "ip"); ok {
 		p, ok := parsePrefixes(lengths)
@@ -32,9 +34,12 @@ func ParseKey(spec string, secret bool) (Key, error) {
 		}
 		return Key{prefixes: p}, nil
 	}
+	if spec == partSPKI || spec == partSAN {
+		return Key{part: spec}, nil
+	}
 	name, ok := strings.CutPrefix(spec, "header:")
 	if !ok {
-		return Key{}, fmt.Errorf("unexpected key %q; want ip or header:NAME", spec)
+		return Key{}, fmt.Errorf("unexpected key %q; want ip, header:NAME, %s or %s", spec, partSPKI, partSAN)
 	}
 	if !http1.IsToken([]byte(name)) {
 		return Key{}, fmt.Errorf("unexpected key %q: %q is no header name; want one such as header:X-Api-Key", spec, name)
@@ -47,16 +52,23 @@ func ParseKey(spec string, secret bool) (Key, error) {
 
 // String writes the key as ParseKey reads it.
 func (k Key) String() string {
-	if k.IsAddress() {
+	switch {
+	case k.IsAddress():
 		return "ip" + k.prefixes.String()
+	case k.IsCertificate():
+		return k.part
 	}
 	return "header:" + k.header
 }
 
 // IsAddress reports whether clients are identified by their address alone.
-func (k Key) IsAddress() bool { return k.header == "" }
+func (k Key) IsAddress() bool { return k.header == "" && k.part == "" }
 
-// Header is the name of the header whose value identifies a client; "" for an address.
+// IsCertificate reports whether clients are identified by their certificates. Those without one are
+// by their address.
+func (k Key) IsCertificate() bool { return k.part != "" }
+
+// Header is the name of the header whose value identifies a client; "" for other keys.
 func (k Key) Header() string { return k.header }
 
 // IPv6Bits is how many bits of an IPv6 address tell clients apart.

@@ -14,13 +14,14 @@ func mustKey(t require.TestingT, spec string, secret bool) Key {
 }
 
 func TestParseKey(t *testing.T) {
-	for _, spec := range []string{"ip", "ip/48", "ip/1", "ip/128", "ip/64,24", "ip/56,1", "header:X-Api-Key", "header:a", "header:X_odd.Name!"} {
+	for _, spec := range []string{"ip", "ip/48", "ip/1", "ip/128", "ip/64,24", "ip/56,1", "header:X-Api-Key", "header:a", "header:X_odd.Name!", "tls:spki", "tls:san"} {
 		for _, secret := range []bool{false, true} {
 			assert.Equal(t, spec, mustKey(t, spec, secret).String())
 		}
 	}
 	assert.Equal(t, "ip", Key{}.String())
 	assert.Equal(t, Key{}, mustKey(t, "ip", true), "an address is no secret")
+	assert.Equal(t, mustKey(t, "tls:san", false), mustKey(t, "tls:san", true), "nor is a certificate")
 	for _, same := range []string{"ip/64", "ip/64,32"} {
 		assert.Equal(t, Key{}, mustKey(t, same, false))
 	}
@@ -33,10 +34,11 @@ func TestParseKeyErrors(t *testing.T) {
 		_, err := ParseKey(spec, false)
 		assert.EqualError(t, err, want)
 	}
-	f("", `unexpected key ""; want ip or header:NAME`)
-	f("IP", `unexpected key "IP"; want ip or header:NAME`)
-	f("cookie:a", `unexpected key "cookie:a"; want ip or header:NAME`)
-	f("X-Api-Key", `unexpected key "X-Api-Key"; want ip or header:NAME`)
+	f("", `unexpected key ""; want ip, header:NAME, tls:spki or tls:san`)
+	f("IP", `unexpected key "IP"; want ip, header:NAME, tls:spki or tls:san`)
+	f("cookie:a", `unexpected key "cookie:a"; want ip, header:NAME, tls:spki or tls:san`)
+	f("tls:cn", `unexpected key "tls:cn"; want ip, header:NAME, tls:spki or tls:san`)
+	f("X-Api-Key", `unexpected key "X-Api-Key"; want ip, header:NAME, tls:spki or tls:san`)
 	for _, spec := range []string{
 		"ip/", "ip64", "ip/0", "ip/129", "ip/-1", "ip/+1", "ip/064", "ip/64,", "ip/64,0", "ip/64,33", "ip/,24", "ip/64, 24", "ip/64,24,8", "ip/a", "ip/ 64", "ip:1",
 	} {
@@ -55,6 +57,7 @@ func TestHeadersThatAreNoKey(t *testing.T) {
 	for _, name := range []string{
 		"Host", "Content-Length", "transfer-encoding", "Expect", "Trailer", "Connection", "TE", "Upgrade", "Keep-Alive", "Proxy-Connection",
 		"Proxy-Authenticate", "PROXY-AUTHORIZATION", "X-Request-ID", "Date", "Via", "Max-Forwards", "X-Real-IP", "Forwarded", "X-Forwarded-For", "X_Forwarded_For",
+		"X-Client-Cert-SPKI-SHA256", "X_Client_Cert_SAN", "Client-Cert", "Client-Cert-Chain",
 		"X-Forwarded-Anything", "content_length",
 	} {
 		_, err := ParseKey("header:"+name, false)

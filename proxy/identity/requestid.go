@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"net/netip"
 
 	"gopher-equalizer/proxy/http1"
 )
@@ -15,8 +16,8 @@ const MaxRequestID = 128
 // AppendRequestID appends the id that a request has in logs, to the backend and in the response.
 // That is the X-Request-ID of a trusted peer if it has 1 to MaxRequestID visible ASCII characters,
 // else 128 random bits in hexadecimal. It doesn't allocate if dst has room for MaxRequestID bytes.
-func AppendRequestID(dst []byte, h *http1.Request, trustedPeer bool) []byte {
-	if trustedPeer {
+func (t Trusted) AppendRequestID(dst []byte, h *http1.Request, peer netip.Addr) []byte {
+	if t.Contains(peer) {
 		if id := receivedID(h); id != nil {
 			return append(dst, id...)
 		}

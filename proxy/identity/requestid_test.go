@@ -1,19 +1,34 @@
 package identity
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/proxy/http1/http1test"
 )
 
+var peer = netip.MustParseAddr("192.0.2.1")
+
+func trustPeer(t *testing.T) Trusted {
+	t.Helper()
+	trusted, err := ParseTrusted([]string{peer.String()})
+	require.NoError(t, err)
+	return trusted
+}
+
 func TestAppendRequestID(t *testing.T) {
 	const made = `^[0-9a-f]{32}$`
-	f := func(want string, trusted bool, fields ...string) {
+	f := func(want string, trusting bool, fields ...string) {
 		t.Helper()
-		assert.Regexp(t, want, string(AppendRequestID(nil, http1test.Request(t, http1test.Get(fields...)), trusted)), "%q", fields)
+		var trusted Trusted
+		if trusting {
+			trusted = trustPeer(t)
+		}
+		assert.Regexp(t, want, string(trusted.AppendRequestID(nil, http1test.Request(t, http1test.Get(fields...)), peer)), "%q", fields)
 	}
 	f(made, false)
 	f(made, true)
@@ -33,14 +48,15 @@ func TestAppendRequestID(t *testing.T) {
 func TestRequestIDsDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
-		seen[string(AppendRequestID(nil, nil, false))] = true
+		seen[string(Trusted{}.AppendRequestID(nil, nil, peer))] = true
 	}
 	assert.Len(t, seen, 1000)
 }
 
 func TestAppendRequestIDDoesNotAllocate(t *testing.T) {
 	h := http1test.Request(t, http1test.Get("X-Request-ID: abc"))
+	trusting := trustPeer(t)
 	dst := make([]byte, 0, MaxRequestID)
-	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = AppendRequestID(dst[:0], h, false) }))
-	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = AppendRequestID(dst[:0], h, true) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = Trusted{}.AppendRequestID(dst[:0], h, peer) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { dst = trusting.AppendRequestID(dst[:0], h, peer) }))
 }

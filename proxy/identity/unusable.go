@@ -8,6 +8,8 @@ import (
 
 const forwardingHeader = "any client can send this header; with key = ip, X-Forwarded-For is believed of server.trusted_proxies"
 
+const certificateHeader = "any client can send this header, and tls:spki and tls:san are what the certificate itself says"
+
 // whyUnusable says why a header can't identify clients, in any spelling that backends take for its
 // own. It returns "" if the header can.
 func whyUnusable(name []byte) string {
@@ -25,9 +27,14 @@ func whyUnusable(name []byte) string {
 		return "this header is changed on the way"
 	case "x-real-ip", "forwarded":
 		return forwardingHeader
+	case "client-cert", "client-cert-chain", "x-client-cert":
+		return certificateHeader
 	default:
-		if strings.HasPrefix(lower, "x-forwarded-") {
+		switch {
+		case strings.HasPrefix(lower, "x-forwarded-"):
 			return forwardingHeader
+		case strings.HasPrefix(lower, "x-client-cert-"):
+			return certificateHeader
 		}
 	}
 	return ""

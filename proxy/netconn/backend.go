@@ -32,6 +32,11 @@ func (l *BackendLimits) exchange() ExchangeLimits {
 	return ExchangeLimits{l.Response, l.Idle, l.Total}
 }
 
+// timeouts are those that a registry looks after.
+func (l *BackendLimits) timeouts() []time.Duration {
+	return []time.Duration{l.Response, l.Idle, l.Total, l.Shortest}
+}
+
 // Target is what a Dialer connects to.
 type Target struct {
 	// Network is "tcp", over IPv6 or IPv4, or "unix".
@@ -46,7 +51,7 @@ type Target struct {
 // response. One goroutine may read while another writes.
 type Backend struct {
 	Conn
-	limits *BackendLimits
+	dialer *Dialer
 	target Target
 	// exchange are the limits of the exchange that runs.
 	exchange ExchangeLimits
@@ -58,8 +63,8 @@ type Backend struct {
 	// used reports whether an exchange has gone over the connection, reused whether the current one
 	// isn't its first.
 	used, reused bool
-	// client is the client that waits for the response; nil if none does.
-	client atomic.Pointer[Client]
+	// awaiter is who waits for the response; nil if nobody does.
+	awaiter atomic.Pointer[Awaiter]
 	// responseDue is when the response's header is overdue; 0 is never. relaying reports whether
 	// the header was read.
 	responseDue atomic.Int64
@@ -70,12 +75,15 @@ type Backend struct {
 // has reset its connection.
 var ErrAbandoned = errors.New("the client has reset its connection")
 
-// Begin starts an exchange for a client. If the client resets its connection, Reads fail with
-// ErrAbandoned; a nil client never does.
-func (b *Backend) Begin(client *Client) { b.BeginWithin(client, b.limits.exchange()) }
+// limits are those of what begins now.
+func (b *Backend) limits() *BackendLimits { return b.dialer.limits.Load() }
+
+// Begin starts an exchange. If who awaits the response leaves, Reads fail with ErrAbandoned; nil is
+// nobody who could leave.
+func (b *Backend) Begin(awaiter *Awaiter) { b.BeginWithin(awaiter, b.limits().exchange()) }
 
 // BeginWithin is Begin with limits of the exchange's own.
-func (b *Backend) BeginWithin(client *Client, limits ExchangeLimits) {
+func (b *Backend) BeginWithin(awaiter *Awaiter, limits ExchangeLimits) {
 	b.exchange, b.writing.limit = limits, limits.Idle
 	b.reading.n, b.writing.n = 0, 0
 	b.reading.err, b.writing.err = nil, nil
@@ -83,8 +91,20 @@ func (b *Backend) BeginWithin(client *Client, limits ExchangeLimits) {
 	b.responseDue.Store(0)
 	b.relaying = false
 	b.reused, b.used = b.used, true
-	b.client.Store(client)
+	b.awaiter.Store(awaiter)
+	if awaiter != nil {
+		awaiter.backend.Store(b)
+	}
 	b.Resume()
+}
+
+// Hurry has the response's header be due within that from the beginning of the connect, if the
+// exchange had to wait for one, and else from the end of the request.
+func (b *Backend) Hurry(limit time.Duration) {
+	limit = max(limit-b.Connecting(), time.Millisecond)
+	if r := &b.exchange.Response; *r == 0 || limit < *r {
+		*r = limit
+	}
 }
 
 // Connecting is how long the exchange had to wait for the connect; 0 if the connection was kept.
@@ -96,7 +116,11 @@ func (b *Backend) Connecting() time.Duration {
 }
 
 // End ends an exchange. The connection may wait for the next one, or become a tunnel.
-func (b *Backend) End() { b.client.Store(nil) }
+func (b *Backend) End() {
+	if a := b.awaiter.Swap(nil); a != nil {
+		a.backend.Store(nil)
+	}
+}
 
 // Stale reports whether the connection can't be used for the exchange: since the last one, the
 // backend has closed it or has sent something unasked. Ask checks that itself.
@@ -163,22 +187,24 @@ func (b *Backend) due() (int64, error) {
 func (b *Backend) responseOrEnd() int64 { return soonest(b.responseDue.Load(), b.end) }
 
 // over reads on after a wake-up, as RequestSent may have changed when the Read is overdue, unless
-// the client has left.
+// nobody waits for the response any more.
 func (b *Backend) over(_ int, err error) (again bool, _ error) {
 	if err != errWoken {
 		return false, err
 	}
-	if c := b.client.Load(); c != nil && c.left.Load() {
+	if a := b.awaiter.Load(); a != nil && a.Left() {
 		return false, ErrAbandoned
 	}
 	return true, nil
 }
 
-// stuck reports whether the client that waits for the response has reset its connection.
+// stuck reports whether nobody waits for the response any more.
 func (b *Backend) stuck(int64, int) (wake bool) {
-	c := b.client.Load()
-	return c != nil && c.hasLeft()
+	a := b.awaiter.Load()
+	return a != nil && a.hasLeft()
 }
+
+func (b *Backend) tick() {}
 
 // Close closes the connection, once.
 func (b *Backend) Close() (err error) {

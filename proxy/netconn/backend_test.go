@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/proxy/netconn/deadtest"
 )
 
 // dial is a connection to a backend and its other end.
@@ -32,10 +34,8 @@ func dial(t *testing.T, limits BackendLimits) (*Backend, *net.TCPConn) {
 }
 
 func TestDialFails(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	ln.Close()
-	_, err = NewDialer(BackendLimits{Connect: patience}, nil, nil).Dial(context.Background(), tcp(ln))
+	target := Target{Network: "tcp", Addr: deadtest.Address(t)}
+	_, err := NewDialer(BackendLimits{Connect: patience}, nil, nil).Dial(context.Background(), target)
 	assert.ErrorContains(t, err, "refused")
 }
 
@@ -105,10 +105,10 @@ func TestRenew(t *testing.T) {
 	require.NoError(t, err)
 	defer first.Close()
 
-	require.NoError(t, b.Renew(), "nothing was sent on it")
+	require.NoError(t, b.Renew(t.Context()), "nothing was sent on it")
 	b.Begin(nil)
 	send(t, b, "x")
-	require.NoError(t, b.Renew())
+	require.NoError(t, b.Renew(t.Context()))
 	got, err := io.ReadAll(first)
 	require.NoError(t, err)
 	assert.Equal(t, "x", string(got), "and then its end")
@@ -127,8 +127,8 @@ func TestRenew(t *testing.T) {
 	b.Begin(nil)
 	assert.True(t, b.Stale(), "it looks at the new one")
 
-	ln.Close()
-	assert.ErrorContains(t, b.Renew(), "refused")
+	deadtest.Close(t, ln)
+	assert.ErrorContains(t, b.Renew(t.Context()), "refused")
 }
 
 // The header's time counts from the end of the request, even while bytes keep coming.

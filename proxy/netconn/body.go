@@ -18,7 +18,7 @@ const (
 // body is the state of the bodies that a client sends and takes.
 type body struct {
 	// sends and takes are the least rates at which the client sends a body and takes a response.
-	sends, takes pace
+	sends, takes Pace
 	// moment is when ReadBy returns; 0 outside of it.
 	moment int64
 	// idle is when the client has sent nothing for too long; 0 while no Read runs.
@@ -32,7 +32,7 @@ type body struct {
 
 // hold holds a client to the least rate of its limits.
 func (b *body) hold(limits *ClientLimits) {
-	b.sends = pace{rate: limits.MinRate, grace: limits.RateGrace}
+	b.sends = limits.Pace()
 	b.takes = b.sends
 }
 
@@ -81,14 +81,14 @@ func (c *Client) ReadBy(p []byte, moment int64) (int, error) {
 func (c *Client) bodyDue() int64 {
 	b := &c.body
 	if b.idle == 0 {
-		b.idle = c.in(c.all.limits.Read)
+		b.idle = c.in(c.limits.Load().Read)
 	}
-	b.paced = b.moment == 0 && b.sends.holds() && b.owing.Load() == owes
+	b.paced = b.moment == 0 && b.sends.Holds() && b.owing.Load() == owes
 	if !b.paced {
 		return soonest(b.idle, b.moment)
 	}
 	b.began = c.now()
-	return soonest(b.idle, c.in(max(b.sends.left(), 1)))
+	return soonest(b.idle, c.in(max(b.sends.Left(), 1)))
 }
 
 // bodyOver is called when a Read of a body has ended: see over.
@@ -96,7 +96,7 @@ func (c *Client) bodyOver(n int, err error) (again bool, _ error) {
 	b := &c.body
 	if b.paced {
 		b.paced = false
-		b.sends.waited(time.Duration(c.now()-b.began), n)
+		b.sends.Waited(time.Duration(c.now()-b.began), n)
 	} else if n > 0 {
 		b.owing.CompareAndSwap(notYet, owes)
 	}

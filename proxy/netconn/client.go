@@ -10,6 +10,7 @@ import (
 )
 
 // ClientLimits bound how long a client may make us wait, and how much it may hold. 0 is no bound.
+// See Clients.Use.
 type ClientLimits struct {
 	// Header is from a request's first byte to the end of its header, and from the connect to the
 	// first byte of the first request.
@@ -26,6 +27,9 @@ type ClientLimits struct {
 	Connections int
 	// Pipes is how many responses may be spliced at once, at two descriptors each.
 	Pipes int
+	// Handshakes is how many TLS handshakes may compute at a time, and ClientHandshakes how many of
+	// one address, or of one /64, may have begun. Others wait, up to Header.
+	Handshakes, ClientHandshakes int
 }
 
 // Clients are the connections of clients.
@@ -33,21 +37,29 @@ type Clients struct {
 	*Registry
 	room
 	stopping
-	limits ClientLimits
+	// limits are those of what begins now: see Use.
+	limits atomic.Pointer[ClientLimits]
 	pipes  pipes
 	rests  rests
+	shakes handshakes
 }
 
 // NewClients makes a registry for the connections of clients.
 func NewClients(limits ClientLimits) *Clients {
-	timeouts := []time.Duration{limits.Header, limits.Idle, limits.Read, limits.Write, limits.RateGrace}
-	return &Clients{
-		Registry: newRegistry(timeouts...),
-		room:     room{max: limits.Connections},
-		stopping: stopping{changed: make(chan struct{}, 1)},
-		limits:   limits,
-		pipes:    pipes{max: int64(limits.Pipes)},
-	}
+	all := &Clients{Registry: newRegistry(), stopping: stopping{changed: make(chan struct{}, 1)}}
+	all.Use(limits)
+	return all
+}
+
+// Use has these limits bound what begins from now on: each wait for a request, and each request.
+// What has begun keeps those that it began with. No connection is closed because there are more
+// than the new bound: connections are only accepted again once there are fewer.
+func (all *Clients) Use(limits ClientLimits) {
+	all.limits.Store(&limits)
+	all.retime([]time.Duration{limits.Header, limits.Idle, limits.Read, limits.Write, limits.RateGrace})
+	all.pipes.max.Store(int64(limits.Pipes))
+	all.shakes.use(limits.Handshakes, limits.ClientHandshakes)
+	all.bound(limits.Connections)
 }
 
 // each goes through the clients. The registry is locked by the caller.
@@ -70,17 +82,28 @@ type Client struct {
 	all       *Clients
 	peer      netip.Addr
 	connected time.Time
-	wait      wait
+	// limits are those that its wait, or its request, began with.
+	limits atomic.Pointer[ClientLimits]
+	wait   wait
 	// headDue is when the header that is being read is overdue, or the TLS handshake.
 	headDue int64
 	body    body
 	looked  looked
-	// left reports whether the client has reset the connection.
-	left atomic.Bool
+	awaiter Awaiter
+	// several serves the client if it sends several requests at a time; else it is nil. The
+	// registry's mu guards its change. idleSince is since when it has no requests.
+	several   Several
+	idleSince atomic.Int64
 	// stage is how far the client is with a request: see stage.go.
 	stage  atomic.Int32
 	phase  phase
 	ending ending
+	// shaking is the TLS handshake while it is made or awaited; else nil.
+	shaking atomic.Pointer[shaking]
+	// preface is what the connection has to begin with; nil once that was read.
+	preface Preface
+	// secured is what TLS agreed on; nil in clear.
+	secured *Secured
 }
 
 // phase is what a client's connection is expected to bring next.
@@ -112,9 +135,10 @@ const (
 func (all *Clients) Add(conn net.Conn, config *tls.Config) *Client {
 	c := &Client{all: all, peer: addrOf(conn.RemoteAddr()), connected: time.Now()}
 	c.owner, c.reader = c, c
+	c.awaiter.client = c
 	c.wait.arrived = c.arrivedInWait
-	c.body.hold(&all.limits)
-	c.writing.limit, c.writing.pace = all.limits.Write, &c.body.takes
+	c.writing.pace = &c.body.takes
+	c.adopt()
 	var secure *secure
 	if config != nil {
 		secure = secureClient(conn, config)
@@ -122,6 +146,17 @@ func (all *Clients) Add(conn net.Conn, config *tls.Config) *Client {
 	c.goOver(conn, secure)
 	all.add(&c.Conn)
 	return c
+}
+
+// adopt takes the limits of what begins now.
+func (c *Client) adopt() {
+	limits := c.all.limits.Load()
+	if limits == c.limits.Load() {
+		return
+	}
+	c.limits.Store(limits)
+	c.body.hold(limits)
+	c.writing.limit = limits.Write
 }
 
 // addrOf is the IP address of addr, with IPv4 as such; the zero Addr if it has none.
@@ -132,20 +167,26 @@ func addrOf(addr net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// Peer is the address of the other end, unmapped; the zero Addr if it isn't an IP address.
+// Peer is the address of the other end, or the one that a Preface named, unmapped; the zero Addr if
+// it isn't an IP address.
 func (c *Client) Peer() netip.Addr { return c.peer }
+
+// Secured is what TLS agreed on with the client; nil if it speaks in clear.
+func (c *Client) Secured() *Secured { return c.secured }
 
 // Begin notes that the first bytes of a request are here. Serve calls it before Handler.Arrived.
 func (c *Client) Begin() {
 	c.phase = inHead
 	c.stage.Store(asking)
-	c.headDue = c.in(c.all.limits.Header)
+	c.adopt()
+	c.headDue = c.in(c.limits.Load().Header)
 	c.body.begin()
 }
 
 // Idle notes that a request was read to its end and served, and that the next one may come.
 func (c *Client) Idle() {
 	c.phase = inWait
+	c.adopt()
 	c.wait.due = 0
 	c.wait.served = true
 	c.ending = orderly
@@ -180,14 +221,8 @@ func (c *Client) over(n int, err error) (again bool, _ error) {
 // HasMore reports whether the client has sent more than was read, or ended its side.
 func (c *Client) HasMore() bool { return !c.quiet() }
 
-// hasLeft looks whether the client has reset the connection. A client that has only ended its side
-// may still read. Nothing tells it from one that is gone until something is sent to it.
-func (c *Client) hasLeft() bool {
-	if c.isReset() {
-		c.left.Store(true)
-	}
-	return c.left.Load()
-}
+// Awaiter is the client as it waits for a response. It leaves by a reset.
+func (c *Client) Awaiter() *Awaiter { return &c.awaiter }
 
 // LeaveUnread notes that some of what the client sends will not be read: the rest of a request's
 // body, or another request. Close then lets the client finish sending, within bounds. Closing with

@@ -304,12 +304,14 @@ func TestLinger(t *testing.T) {
 	assert.NoError(t, <-closed)
 }
 
-// Once the response has arrived, lingering is bounded in bytes.
+// Once the response has arrived, and the client has had time to read it, lingering is bounded in
+// bytes.
 func TestLingerEnds(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{})
 	begin(t, c, theirs, "POST")
 	send(t, c, "413")
 	c.LeaveUnread()
+	began := c.now()
 	closed := make(chan error)
 	go func() { closed <- c.Close() }()
 	var err error
@@ -318,6 +320,7 @@ func TestLingerEnds(t *testing.T) {
 	}
 	assert.NotErrorIs(t, err, os.ErrDeadlineExceeded)
 	assert.NoError(t, <-closed)
+	assert.GreaterOrEqual(t, c.now()-began, int64(lingerLeast))
 }
 
 // A request that was read to its end after all needs no lingering.

@@ -31,19 +31,28 @@ func configs(t *testing.T) (server, client *tls.Config) {
 // takes long on a busy machine, so limits.Header counts from its end.
 func (of kind) clientByTLS(t *testing.T, limits ClientLimits) (*Client, *tls.Conn) {
 	t.Helper()
+	return of.clientByTLSOver(t, limits, func(theirs net.Conn) net.Conn { return theirs })
+}
+
+// clientByTLSOver is clientByTLS over what wrap makes of the other end.
+func (of kind) clientByTLSOver(t *testing.T, limits ClientLimits, wrap func(net.Conn) net.Conn) (*Client, *tls.Conn) {
+	t.Helper()
 	server, client := configs(t)
 	ours, theirs := pair(t)
-	all := NewClients(limits)
-	all.limits.Header = 0
+	unhurried := limits
+	unhurried.Header = 0
+	all := NewClients(unhurried)
 	c := all.Add(ours, server)
 	t.Cleanup(func() { c.Close() })
 	of.take(t, &c.Conn)
-	secure := tls.Client(theirs, client)
+	secure := tls.Client(wrap(theirs), client)
 	opened := make(chan error, 1)
-	go func() { opened <- c.open() }()
+	go func() { opened <- c.Open() }()
 	require.NoError(t, secure.Handshake())
 	require.NoError(t, <-opened)
-	all.limits.Header, c.wait.due = limits.Header, 0
+	all.Use(limits)
+	c.adopt()
+	c.wait.due = 0
 	return c, secure
 }
 
@@ -53,7 +62,7 @@ func TestServeByTLS(t *testing.T) {
 		c, theirs := of.clientByTLS(t, ClientLimits{Header: patience, Idle: patience, Read: patience})
 		s := &spoken{client: c}
 		done := make(chan struct{})
-		go func() { c.Serve(s); close(done) }()
+		go func() { s.serve(); close(done) }()
 		for _, message := range []string{"w", "w", "i", "a", "a", "w", "i", "w", "e"} {
 			send(t, theirs, message)
 			expect(t, theirs, message)
@@ -76,7 +85,7 @@ func TestRequestsInOneRecord(t *testing.T) {
 		c, theirs := of.clientByTLS(t, ClientLimits{})
 		s := &spoken{client: c}
 		done := make(chan struct{})
-		go func() { c.Serve(s); close(done) }()
+		go func() { s.serve(); close(done) }()
 		send(t, theirs, "wwwiawe")
 		got, err := io.ReadAll(theirs)
 		require.NoError(t, err)
@@ -156,7 +165,9 @@ func TestReadsAfterTimeoutsByTLS(t *testing.T) {
 func TestTimeoutsByTLS(t *testing.T) {
 	onBothKinds(t, func(t *testing.T, of kind) {
 		c, theirs := of.clientByTLS(t, ClientLimits{Header: patience, Write: brief})
-		c.all.limits.Header, c.wait.due = brief, 0 // The handshake could take longer.
+		c.all.Use(ClientLimits{Header: brief, Write: brief}) // The handshake could take longer.
+		c.adopt()
+		c.wait.due = 0
 		_, err := read(c)
 		assert.Equal(t, io.EOF, err, "nothing was sent")
 		c.wait.due = 0
@@ -179,7 +190,7 @@ func TestHandshakeThatStalls(t *testing.T) {
 		ours, theirs := pair(t)
 		all := NewClients(limits)
 		c, done := all.Add(ours, server), make(chan struct{})
-		go func() { c.Serve(&spoken{client: c}); close(done) }()
+		go func() { (&spoken{client: c}).serve(); close(done) }()
 		return all, theirs, done
 	}
 	all, theirs, done := serve(ClientLimits{Header: brief})
@@ -192,6 +203,84 @@ func TestHandshakeThatStalls(t *testing.T) {
 	all, _, done = serve(ClientLimits{Header: time.Hour})
 	require.NoError(t, all.Close(t.Context(), time.Millisecond))
 	<-done
+}
+
+// A client that doesn't speak TLS is told so in clear, if the handler knows how, and all that it
+// sends is dropped first.
+func TestClientInClear(t *testing.T) {
+	onBothKinds(t, func(t *testing.T, of kind) {
+		server, _ := configs(t)
+		for _, farewell := range []string{"use TLS", ""} {
+			ours, theirs := pair(t)
+			all := NewClients(ClientLimits{Header: patience, Write: patience})
+			c := all.Add(ours, server)
+			of.take(t, &c.Conn)
+			s, done := &spoken{client: c, farewell: farewell}, make(chan struct{})
+			go func() { s.serve(); close(done) }()
+			send(t, theirs, "GET / HTTP/1.1\r\n"+text(1, 100_000))
+			if farewell != "" {
+				require.NoError(t, theirs.CloseWrite())
+				got, err := io.ReadAll(theirs)
+				require.NoError(t, err)
+				assert.Equal(t, farewell, string(got))
+			}
+			<-done
+			assert.EqualError(t, s.unopened, "tls: first record does not look like a TLS handshake")
+			assert.Empty(t, s.calls)
+			assert.Nil(t, c.Secured())
+			assert.Zero(t, all.Len())
+		}
+	})
+}
+
+// A client that is refused in its handshake gets the alert that says why, and no reset, whatever it
+// has sent behind it. A stop doesn't wait for it.
+func TestRefusedByTLS(t *testing.T) {
+	onBothKinds(t, func(t *testing.T, of kind) {
+		server, client := configs(t)
+		server.ClientAuth = tls.RequireAnyClientCert
+		ours, theirs := pair(t)
+		all := NewClients(ClientLimits{Header: patience})
+		c := all.Add(ours, server)
+		of.take(t, &c.Conn)
+		s, done := &spoken{client: c}, make(chan struct{})
+		go func() { s.serve(); close(done) }()
+		secure := tls.Client(theirs, client)
+		require.NoError(t, secure.Handshake(), "in TLS 1.3 it learns of it later")
+		send(t, secure, text(1, 100_000))
+		_, err := secure.Read(make([]byte, 1))
+		require.EqualError(t, err, "remote error: tls: certificate required")
+		n, err := theirs.Read(make([]byte, 1))
+		assert.Zero(t, n)
+		require.Equal(t, io.EOF, err)
+		require.NoError(t, all.Close(t.Context(), time.Millisecond))
+		assert.Equal(t, 1, all.Len(), "it may still send")
+		require.NoError(t, theirs.Close())
+		<-done
+		assert.ErrorContains(t, s.unopened, "didn't provide a certificate")
+	})
+}
+
+// What TLS agreed on is known, with the certificate of the client.
+func TestSecured(t *testing.T) {
+	server, client := configs(t)
+	ca := tlstest.NewCA(t)
+	server.ClientAuth, server.ClientCAs = tls.VerifyClientCertIfGiven, ca.Roots()
+	f := func(certs ...tls.Certificate) *Secured {
+		ours, theirs := pair(t)
+		c := NewClients(ClientLimits{Header: patience}).Add(ours, server)
+		config := client.Clone()
+		config.Certificates = certs
+		shaken := make(chan error, 1)
+		go func() { shaken <- tls.Client(theirs, config).Handshake() }()
+		require.NoError(t, c.Open())
+		require.NoError(t, <-shaken)
+		require.NoError(t, c.Close())
+		return c.Secured()
+	}
+	assert.Equal(t, &Secured{Name: "proxy.test", Version: tls.VersionTLS13}, f())
+	cert := ca.Issue("client")
+	assert.True(t, f(cert).Certificate.Equal(cert.Leaf))
 }
 
 // dripping writes byte by byte, with pauses.
@@ -222,7 +311,7 @@ func TestRecordsThatDrip(t *testing.T) {
 			secure := tls.Client(drip, client)
 			shaken := make(chan error, 1)
 			go func() { shaken <- secure.Handshake() }()
-			require.NoError(t, c.open())
+			require.NoError(t, c.Open())
 			require.NoError(t, <-shaken)
 			c.Begin()
 			c.Body(false)
@@ -346,7 +435,7 @@ func TestTunnelByTLS(t *testing.T) {
 	},
 	) {
 		t.Helper()
-		b.Begin(c)
+		b.Begin(c.Awaiter())
 		b.End()
 		ended := make(chan error, 1)
 		go func() {
@@ -399,5 +488,41 @@ func TestCutByTLS(t *testing.T) {
 		theirs.NetConn().Close()
 		_, err = c.Read(make([]byte, 1))
 		assert.True(t, errors.Is(err, errClientCut), "%v", err)
+	})
+}
+
+// A client by TLS that rests is served like others. One that leaves meanwhile is noticed.
+func TestRestByTLS(t *testing.T) {
+	onBothKinds(t, func(t *testing.T, of kind) {
+		rested := func() (*Client, *tls.Conn, *spoken, chan struct{}) {
+			c, theirs := of.clientByTLS(t, ClientLimits{Header: patience, Idle: patience, Read: brief})
+			send(t, theirs, "w")
+			_, err := read(c)
+			require.NoError(t, err)
+			require.True(t, c.Next())
+			c.Idle()
+			require.Equal(t, rest, awaits(c, &first{lent: make([]byte, 1)}))
+			s, done := &spoken{client: c}, make(chan struct{})
+			c.wait.handler, c.wait.verdict = s, Wait
+			c.wait.arrived = c.arrivedInWait
+			go func() { c.serve(); close(done) }()
+			return c, theirs, s, done
+		}
+		_, theirs, _, done := rested()
+		for _, message := range []string{"w", "w", "a", "w", "e"} {
+			send(t, theirs, message)
+			expect(t, theirs, message)
+		}
+		<-done
+
+		c, theirs, s, done := rested()
+		require.NoError(t, theirs.Close())
+		<-done
+		assert.Empty(t, s.calls)
+		assert.Zero(t, c.all.Len())
+
+		_, theirs, _, done = rested()
+		require.NoError(t, theirs.NetConn().Close())
+		<-done
 	})
 }

@@ -37,6 +37,8 @@ type owner interface {
 	// locked. The Read is overdue at due, and ticks counts the earlier ticks that saw it. stuck
 	// reports whether the Read should be woken.
 	stuck(due int64, ticks int) (wake bool)
+	// tick is called by each tick, with the registry locked.
+	tick()
 }
 
 // reader decides how long a connection's Reads may take.
@@ -66,7 +68,7 @@ type writing struct {
 	// limit is how long a Write may go without sending a byte; 0 is for ever.
 	limit time.Duration
 	// pace is the least rate that Writes are held to; nil or without a rate if there is none.
-	pace *pace
+	pace *Pace
 	// err is the error of the last Write that failed, n the number of bytes written.
 	err error
 	n   int64
@@ -320,9 +322,9 @@ func (c *Conn) push(some func(n int) (int, error), size int) (n int, err error) 
 // socket is full.
 func (w *writing) notePace(took time.Duration, n int) {
 	if took > 0 {
-		w.pace.waited(took, n)
+		w.pace.Waited(took, n)
 	} else {
-		w.pace.passed(n)
+		w.pace.Passed(n)
 	}
 }
 
@@ -330,17 +332,19 @@ func (w *writing) notePace(took time.Duration, n int) {
 func (c *Conn) now() int64 { return c.registry.now.Load() }
 
 // in is when something that may take limit from now is overdue; 0, never, if limit is 0. The clock
-// may be a tick behind, so a tick is added: what is overdue by then took limit at least.
+// may be a tick behind, so a tick is added: what is overdue by then took limit at least. The tick
+// is read first: the clock is moved before a tick changes.
 func (c *Conn) in(limit time.Duration) int64 {
 	if limit == 0 {
 		return 0
 	}
-	return c.now() + int64(limit+c.registry.tick)
+	tick := c.registry.tick.Load()
+	return c.now() + int64(limit) + tick
 }
 
 // Soon returns the moment at that distance from now, or up to a tick earlier, for Client.ReadBy.
 // Half a tick is taken off so that the tick nearest to the moment notices it.
-func (c *Conn) Soon(d time.Duration) int64 { return c.now() + int64(d-c.registry.tick/2) }
+func (c *Conn) Soon(d time.Duration) int64 { return c.now() + int64(d) - c.registry.tick.Load()/2 }
 
 // late reports whether due has passed.
 func (c *Conn) late(due int64) bool { return overdue(due, c.now()) }

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Dialer connects to backends. It remembers the addresses of their names: see name.
 type Dialer struct {
 	registry *Registry
-	limits   BackendLimits
+	limits   atomic.Pointer[BackendLimits]
 	resolver Resolver
 	onLookup func(host string, err error)
 
@@ -26,15 +27,30 @@ func NewDialer(limits BackendLimits, resolver Resolver, onLookup func(host strin
 	if resolver == nil {
 		resolver = net.DefaultResolver
 	}
-	return &Dialer{
-		registry: newRegistry(limits.Response, limits.Idle, limits.Total, limits.Shortest), limits: limits,
-		resolver: resolver, onLookup: onLookup, names: make(map[string]*name),
-	}
+	return newDialer(newRegistry(limits.timeouts()...), limits, resolver, onLookup)
+}
+
+func newDialer(r *Registry, limits BackendLimits, resolver Resolver, onLookup func(host string, err error)) *Dialer {
+	d := &Dialer{registry: r, resolver: resolver, onLookup: onLookup, names: make(map[string]*name)}
+	d.limits.Store(&limits)
+	return d
+}
+
+// Beside makes a dialer with limits and names of its own. Its connections are in the registry of d.
+func (d *Dialer) Beside(limits BackendLimits) *Dialer {
+	return newDialer(d.registry, limits, d.resolver, d.onLookup)
+}
+
+// Limit changes the limits for the connects and the exchanges that begin from now on, and the age
+// of all connections. Those that share the registry should get the same limits.
+func (d *Dialer) Limit(limits BackendLimits) {
+	d.limits.Store(&limits)
+	d.registry.retime(limits.timeouts())
 }
 
 // Dial connects to a target within the limit for connects, and before ctx ends.
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Backend, error) {
-	b := &Backend{limits: &d.limits, target: t}
+	b := &Backend{dialer: d, target: t}
 	b.owner, b.reader = b, b
 	if t.Network != "unix" {
 		n, err := d.name(t.Addr)
@@ -54,12 +70,13 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Backend, error) {
 }
 
 // Renew replaces the connection by a new one, which can't turn out to be closing, unless no
-// exchange has gone over it. The Backend stays the same, so a pool of them keeps its number.
-func (b *Backend) Renew() error {
+// exchange has gone over it, before ctx ends. The Backend stays the same, so a pool of them keeps
+// its number.
+func (b *Backend) Renew(ctx context.Context) error {
 	if !b.used {
 		return nil
 	}
-	conn, secure, err := b.connect(context.Background())
+	conn, secure, err := b.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,7 +105,7 @@ func (d *Dialer) name(addr string) (*name, error) {
 func (b *Backend) connect(ctx context.Context) (net.Conn, *secure, error) {
 	began := time.Now()
 	defer func() { b.connecting = time.Since(began) }()
-	if limit := b.limits.Connect; limit > 0 {
+	if limit := b.limits().Connect; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/balancer/tlstest"
+	"gopher-equalizer/proxy/netconn/deadtest"
 )
 
 // secured is a connection to a backend by TLS, and its other end, which has served the handshake.
@@ -293,7 +294,7 @@ func TestTLSWriteGoesOn(t *testing.T) {
 		wrote <- err
 	}()
 	require.Eventually(t, func() bool {
-		return s.registry.now.Load() > began+int64(5*s.registry.tick) && s.writing.due.Load() != 0
+		return s.registry.now.Load() > began+5*s.registry.tick.Load() && s.writing.due.Load() != 0
 	},
 		patience, time.Millisecond)
 	got := make([]byte, len(sent))
@@ -343,7 +344,7 @@ func TestTLSRenew(t *testing.T) {
 	defer c.Close()
 	s := secured{c, <-accepted, d}
 	s.exchange(t)
-	require.NoError(t, s.Renew())
+	require.NoError(t, s.Renew(t.Context()))
 	_, err = s.theirs.Read(make([]byte, 1))
 	assert.Equal(t, io.EOF, err)
 	s.theirs.Close()
@@ -352,8 +353,8 @@ func TestTLSRenew(t *testing.T) {
 	s.exchange(t)
 	assert.True(t, s.quiet())
 
-	require.NoError(t, ln.Close())
-	require.Error(t, s.Renew())
+	deadtest.Close(t, ln)
+	require.Error(t, s.Renew(t.Context()))
 	s.exchange(t)
 }
 
@@ -402,10 +403,10 @@ func TestTLSTunnel(t *testing.T) {
 	ticks := func(n int64, and func() bool) {
 		t.Helper()
 		began := s.registry.now.Load()
-		require.Eventually(t, func() bool { return s.registry.now.Load() > began+n*int64(s.registry.tick) && and() }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return s.registry.now.Load() > began+n*s.registry.tick.Load() && and() }, patience, time.Millisecond)
 	}
 	// The times of an exchange pass. They do not bound the tunnel.
-	ticks(2*int64(brief/s.registry.tick), func() bool { return true })
+	ticks(2*int64(brief)/s.registry.tick.Load(), func() bool { return true })
 	sent := make([]byte, 16<<20)
 	_, _ = rand.Read(sent) // never fails
 	for _, way := range []struct{ from, to net.Conn }{{theirs, s.theirs}, {s.theirs, theirs}} {

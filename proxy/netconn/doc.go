@@ -21,10 +21,11 @@
 // connection already does something else, does no harm.
 //
 // The same ticks serve three more purposes. If a client has reset its connection while its response
-// is awaited, the Read from the backend fails with ErrAbandoned. A client that has only ended its
-// side behind a whole request gets its response, since it may still read. A connection that has
-// waited long for another request, some 2 s by default, goes on in a new goroutine with a small
-// stack. And an end that a Read may have missed is found: see the hazards.
+// is awaited, the Read from the backend fails with ErrAbandoned, as it does at once if a client has
+// reset only the request (Awaiter.Leave). A client that has only ended its side behind a whole
+// request gets its response, since it may still read. A connection that has waited long for another
+// request, some 2 s by default, goes on in a new goroutine with a small stack. And an end that a
+// Read may have missed is found: see the hazards.
 //
 // # A least rate
 //
@@ -47,6 +48,15 @@
 // says what comes next: wait for the next request; ignore what came, which was no request; attend
 // to a request outside of the wait, where more of it can be read; or end the connection. A
 // connection that waits holds no buffer: the handler lends one when bytes have come.
+//
+// A client that sends several requests at a time is served by a Several. Its connection is read
+// within the same wait all the while, and the requests run elsewhere. It says by Stands what they
+// are up to together, and has its own timeouts, at each tick. Who waits for a backend's response is
+// an Awaiter, of a connection or of one of its requests.
+//
+// A connection may have to begin with a Preface, in which a proxy in front names its client. It is
+// read before anything else, by the goroutine of the connection, and not a byte more than it has.
+// So the socket is left to the link, and to TLS, as if the preface had never been there.
 //
 // A Clients registry knows the stage of each client (stage.go). So a stop waits only for those
 // whose request isn't admitted yet and may still spend a token, and closes those that wait for a
@@ -93,12 +103,32 @@
 // without the alert is an error of its own, not io.EOF. Close sends the alert, except after Abort:
 // a response that is cut must not look complete.
 //
-// A connection by TLS is always read the plain way. TLS's own Read calls that of the link, and
-// RawConn.Read isn't reentrant, so to read within its callback TLS would have to be driven record
-// by record. That would save one system call a request, which is little beside what the
-// cryptography costs. Requests by TLS are served by the same loop and the same Handler, when the
-// Read that brought them has returned. Several that came in one record are served from TLS's
-// buffer. Nothing by TLS is spliced.
+// A system call costs more than the cryptography of a record, so the records of one Write are
+// gathered and sent at once (gather.go).
+//
+// TLS's buffer for what comes in never shrinks. So that it doesn't grow beyond one record, large
+// ones are read one by one (records.go). After a handshake and in a long wait, it is given up
+// (slim.go).
+//
+// A handshake that fails ends in good order, too. In TLS 1.3 a client may already have sent a
+// request when its certificate is refused, and a reset because of that would take the alert away.
+//
+// Handshakes are bounded in two ways (turns.go): how many of one address may have begun, and how
+// many compute at a time, which each does from when a Read has brought something until its next
+// Read. So a client that is silent in its handshake keeps only its own address waiting.
+//
+// Requests by TLS are served by the same loop and the same Handler, and from within the call that
+// waits for the next one, too. There, the link reads what came, and TLS opens it from memory
+// (sealed.go). TLS's own Read would call that of the link, and RawConn.Read isn't reentrant. A
+// goroutine that waits in it also needs twice the stack, since it has many callers. Several
+// requests that came in one record are served from TLS's buffer. Nothing by TLS is spliced.
+//
+// # Limits that change
+//
+// Clients.Use replaces the limits of clients while they are connected. Each wait for a request, and
+// each request, adopts the limits of its beginning (Client.adopt), which costs two loads where
+// nothing has changed. So what has begun isn't cut short, and a connection that is kept needs no
+// notice. The tick follows the new limits at once.
 //
 // # Hazards
 //

@@ -12,9 +12,10 @@ import (
 type keeping struct {
 	phase  atomic.Int32
 	closed sync.Once
-	// ageEnd is when the connection is too old for another exchange by the registry's clock; 0 is
-	// never.
-	ageEnd int64
+	// born is when the connection was made, by the registry's clock. young is the part of a fifth
+	// of the limit of its age that is taken off, from 0 to 1.
+	born  int64
+	young float64
 	// idleLimit is how long the backend said that it keeps an idle connection, less a margin; 0 if
 	// it didn't say. idleEnd is when that time has passed.
 	idleLimit time.Duration
@@ -35,13 +36,17 @@ const (
 // at the last moment arrives before the backend closes.
 const idleMargin = time.Second
 
-// startAge begins the life of a connection. A random part of up to a fifth is taken off, so that
-// connections that were made together don't end together.
+// startAge begins the life of a connection. A random part of up to a fifth is taken off its limit,
+// so that connections that were made together don't end together.
 func (b *Backend) startAge() {
-	b.ageEnd, b.idleLimit = 0, 0
-	if age := b.limits.Age; age > 0 {
-		b.ageEnd = b.in(age - rand.N(age/5+1))
-	}
+	b.idleLimit = 0
+	b.born, b.young = b.now(), rand.Float64()
+}
+
+// tooOld reports whether the connection is too old for another exchange.
+func (b *Backend) tooOld() bool {
+	age := b.limits().Age
+	return age > 0 && b.late(b.born+int64(age-time.Duration(b.young*float64(age/5))))
 }
 
 // KeptFor notes how long the backend keeps the connection while it is idle, as it said. Of a limit
@@ -53,7 +58,7 @@ func (b *Backend) KeptFor(limit time.Duration) {
 // Keep ends the use of a connection, and reports whether it may be kept for another exchange. If
 // not, the caller must close it.
 func (b *Backend) Keep() bool {
-	if b.late(b.ageEnd) {
+	if b.tooOld() {
 		return false
 	}
 	if b.idleLimit > 0 {
@@ -68,7 +73,7 @@ func (b *Backend) Take() bool {
 	if !b.phase.CompareAndSwap(connKept, connUsed) {
 		return b.phase.Load() == connUsed
 	}
-	return !b.late(b.ageEnd) && (b.idleLimit == 0 || time.Now().Before(b.idleEnd))
+	return !b.tooOld() && (b.idleLimit == 0 || time.Now().Before(b.idleEnd))
 }
 
 // retire ends the connection: at once if it is kept, else after its exchange.

@@ -6,9 +6,10 @@ import (
 )
 
 // The bounds of lingering. The bytes are enough for what the buffers between a client and us may
-// hold.
+// hold. A fast client sends them before it comes to read, so they count only after lingerLeast.
 const (
 	lingerTime  = 5 * time.Second
+	lingerLeast = time.Second
 	lingerBytes = 16 << 20
 )
 
@@ -19,11 +20,11 @@ func (c *Conn) linger() {
 	if closeWrite(c.link) != nil {
 		return
 	}
-	rest := leftover{c, c.in(lingerTime)}
+	rest, least := leftover{c, c.in(lingerTime)}, c.in(lingerLeast)
 	c.reader = rest
 	for ended := false; !ended; {
 		n, err := io.Copy(io.Discard, io.LimitReader(rest, lingerBytes))
-		ended = err != nil || n < lingerBytes || !hasUnsent(c.inner())
+		ended = err != nil || n < lingerBytes || c.now() >= least && !hasUnsent(c.inner())
 	}
 }
 

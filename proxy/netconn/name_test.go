@@ -392,17 +392,17 @@ func TestConnectionsAge(t *testing.T) {
 		b, err := d.Dial(t.Context(), tcp(ln))
 		require.NoError(t, err)
 		defer b.Close()
-		ages = append(ages, time.Duration(b.ageEnd-b.registry.now.Load()))
+		ages = append(ages, age-time.Duration(b.young*float64(age/5)))
 		require.True(t, b.Keep())
 		require.True(t, b.Take())
 
-		b.ageEnd = b.registry.now.Load()
+		b.born = b.registry.now.Load() - int64(age)
 		assert.False(t, b.Keep(), "it is too old to be kept")
 		b.phase.Store(connKept)
 		assert.False(t, b.Take(), "or to be taken")
 	}
 	assert.GreaterOrEqual(t, slices.Min(ages), age*4/5)
-	assert.LessOrEqual(t, slices.Max(ages), age+2*maxTick)
+	assert.LessOrEqual(t, slices.Max(ages), age)
 	assert.Greater(t, slices.Max(ages)-slices.Min(ages), age/50, "they don't end together")
 
 	b, err := NewDialer(BackendLimits{Connect: patience}, nil, nil).Dial(t.Context(), tcp(ln))
@@ -417,7 +417,7 @@ func TestConnectionsAreGivenUpBeforeTheirBackends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := func(said, kept time.Duration) {
 			t.Helper()
-			b := &Backend{}
+			b := &Backend{dialer: NewDialer(BackendLimits{}, nil, nil)}
 			b.registry = newRegistry()
 			b.KeptFor(said)
 			for range 2 {

@@ -13,10 +13,10 @@ import (
 
 func TestPace(t *testing.T) {
 	const kb = 1000
-	p := pace{rate: kb, grace: 10 * time.Second}
+	p := Pace{rate: kb, grace: 10 * time.Second}
 	step := func(took time.Duration, n int, behind time.Duration) {
 		t.Helper()
-		p.waited(took, n)
+		p.Waited(took, n)
 		require.Equal(t, behind, p.behind)
 		require.Equal(t, behind >= p.grace, p.exceeded())
 	}
@@ -28,15 +28,15 @@ func TestPace(t *testing.T) {
 	step(20*time.Second, 0, 10*time.Second)
 
 	p.behind = 5 * time.Second
-	p.passed(3 * kb)
+	p.Passed(3 * kb)
 	require.Equal(t, 2*time.Second, p.behind)
-	p.passed(1 << 30)
+	p.Passed(1 << 30)
 	require.Zero(t, p.behind, "the system's buffers earn nobody anything")
 
-	for _, none := range []*pace{nil, {}} {
-		assert.False(t, none.holds())
-		none.waited(time.Hour, 0)
-		none.passed(1)
+	for _, none := range []*Pace{nil, {}} {
+		assert.False(t, none.Holds())
+		none.Waited(time.Hour, 0)
+		none.Passed(1)
 		assert.False(t, none.exceeded())
 	}
 }

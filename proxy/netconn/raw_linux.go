@@ -41,7 +41,11 @@ type raw struct {
 		try     func(fd uintptr) bool
 		lent    func(fd uintptr) bool
 		each    func(fd uintptr) bool
-		now     func(fd uintptr)
+	}
+	// now is readNow's. It has a call of its own, since TLS may look for more from within readEach.
+	now struct {
+		call
+		try func(fd uintptr)
 	}
 	out struct {
 		call
@@ -93,7 +97,7 @@ func newLink(conn net.Conn) link {
 	r := &raw{Conn: conn, rc: rc}
 	// Made once: a closure for each call would be an allocation.
 	r.in.try, r.in.lent, r.in.each, r.out.try, r.asking.try = r.tryRead, r.tryLent, r.tryEach, r.tryWrite, r.tryAsk
-	r.in.now = func(fd uintptr) { r.tryRead(fd) }
+	r.now.try = func(fd uintptr) { r.now.n, r.now.errno = sysRead(fd, r.now.buf) }
 	r.looking.peer, r.looking.peek = r.lookForPeer, r.lookForBytes
 	return r
 }
@@ -130,13 +134,13 @@ func (r *raw) readNow(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, errNothing
 	}
-	r.in.begin(p)
-	err := r.rc.Control(r.in.now)
-	r.in.end()
-	if err == nil && r.in.errno == syscall.EAGAIN {
+	r.now.begin(p)
+	err := r.rc.Control(r.now.try)
+	r.now.end()
+	if err == nil && r.now.errno == syscall.EAGAIN {
 		return 0, errNothing
 	}
-	return r.in.received(err)
+	return r.now.received(err)
 }
 
 func (r *raw) readLent(l Lender) (int, error) {

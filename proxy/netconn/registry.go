@@ -19,13 +19,15 @@ const (
 // Registry keeps the connections of one side of a proxy, and wakes those that are overdue. Its
 // methods may be called concurrently. It runs one goroutine while it has connections, else none.
 type Registry struct {
-	tick  time.Duration
 	epoch time.Time
-	// now is the coarse clock: nanoseconds since epoch at the last tick.
-	now atomic.Int64
+	// now is the coarse clock: nanoseconds since epoch at the last tick. tick is the time between
+	// two ticks, in nanoseconds.
+	now, tick atomic.Int64
 
 	mu    sync.Mutex
 	conns map[*Conn]struct{}
+	// ticker ticks while there are connections; else it is nil.
+	ticker *time.Ticker
 	// empty is closed when the last connection leaves; nil while there are no connections.
 	empty chan struct{}
 }
@@ -34,14 +36,36 @@ type Registry struct {
 // early. It is late by a quarter of the shortest one at most, or by 20 ms if that is more, and that
 // of a Write by twice as much.
 func newRegistry(timeouts ...time.Duration) *Registry {
+	r := &Registry{epoch: time.Now(), conns: make(map[*Conn]struct{})}
+	r.retime(timeouts)
+	return r
+}
+
+// tickFor is the time between two ticks that these timeouts want.
+func tickFor(timeouts []time.Duration) time.Duration {
 	tick := maxTick
 	for _, t := range timeouts {
 		if t > 0 {
 			tick = min(tick, max(t/ticksPerTimeout, minTick))
 		}
 	}
-	return &Registry{tick: tick, epoch: time.Now(), conns: make(map[*Conn]struct{})}
+	return tick
 }
+
+// retime has the registry tick for connections with these timeouts from now on.
+func (r *Registry) retime(timeouts []time.Duration) {
+	tick := tickFor(timeouts)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.moveClock() // Before the tick changes: see Conn.in.
+	r.tick.Store(int64(tick))
+	if r.ticker != nil {
+		r.ticker.Reset(tick)
+	}
+}
+
+// moveClock sets the clock. The caller holds mu.
+func (r *Registry) moveClock() { r.now.Store(int64(time.Since(r.epoch))) }
 
 // Len is how many connections there are.
 func (r *Registry) Len() int {
@@ -85,8 +109,9 @@ func (r *Registry) add(c *Conn) {
 	r.conns[c] = struct{}{}
 	if r.empty == nil {
 		r.empty = make(chan struct{})
-		r.now.Store(int64(time.Since(r.epoch)))
-		go r.sweep(r.empty)
+		r.ticker = time.NewTicker(time.Duration(r.tick.Load()))
+		r.moveClock()
+		go r.sweep(r.ticker, r.empty)
 	}
 }
 
@@ -97,30 +122,31 @@ func (r *Registry) remove(c *Conn) {
 	delete(r.conns, c)
 	if len(r.conns) == 0 && r.empty != nil {
 		close(r.empty)
-		r.empty = nil
+		r.empty, r.ticker = nil, nil
 	}
 }
 
 // sweep moves the clock and wakes what is overdue at each tick, until the registry is empty.
-func (r *Registry) sweep(empty <-chan struct{}) {
-	ticker := time.NewTicker(r.tick)
+func (r *Registry) sweep(ticker *time.Ticker, empty <-chan struct{}) {
 	defer ticker.Stop()
 	for {
 		select {
 		case <-empty:
 			return
 		case <-ticker.C:
-			r.now.Store(int64(time.Since(r.epoch)))
 			r.wakeOverdue()
 		}
 	}
 }
 
+// wakeOverdue moves the clock and wakes what is overdue by it.
 func (r *Registry) wakeOverdue() {
-	now := r.now.Load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.moveClock()
+	now := r.now.Load()
 	for c := range r.conns {
+		c.owner.tick()
 		due := c.reading.due.Load()
 		ticks := c.seen.by(due)
 		if overdue(due, now) || ticks > 0 && c.owner.stuck(due, ticks) {

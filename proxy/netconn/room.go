@@ -12,8 +12,8 @@ const evictedShare = 64
 
 // room bounds how many clients there are.
 type room struct {
-	// max is the bound; 0 is none.
-	max int
+	// max is the bound; 0 is none. It changes with the registry's mu held.
+	max atomic.Int64
 	// crowded reports whether somebody waits for room, or did when room was last asked for.
 	crowded atomic.Bool
 	// waits counts how often somebody had to wait.
@@ -25,9 +25,9 @@ type room struct {
 }
 
 // AwaitRoom returns when there are fewer connections than the bound, or when stop is closed. While
-// somebody waits here, the connections that have waited longest for a request are closed.
+// somebody waits here, connections that wait for a request are closed: see evict.
 func (all *Clients) AwaitRoom(stop <-chan struct{}) {
-	if all.max == 0 {
+	if all.max.Load() == 0 {
 		return
 	}
 	for first := true; ; first = false {
@@ -45,7 +45,25 @@ func (all *Clients) AwaitRoom(stop <-chan struct{}) {
 }
 
 // HasRoom reports whether there are fewer connections than the bound.
-func (all *Clients) HasRoom() bool { return all.max == 0 || all.Len() < all.max }
+func (all *Clients) HasRoom() bool {
+	most := all.Most()
+	return most == 0 || all.Len() < most
+}
+
+// Most is how many connections there may be; 0 is no bound.
+func (all *Clients) Most() int { return int(all.max.Load()) }
+
+// bound sets the bound, and has those who wait for room ask again.
+func (all *Clients) bound(most int) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.max.Store(int64(most))
+	if most == 0 {
+		all.crowded.Store(false) // Nobody asks for room any more, who would see that there is.
+	}
+	all.searched = false
+	all.free()
+}
 
 // Crowded reports whether somebody waits for room, so that connections should end with their
 // request.
@@ -59,7 +77,7 @@ func (all *Clients) Waits() int64 { return all.waits.Load() }
 func (all *Clients) enter(first bool) (freed <-chan struct{}, idle []idler) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	if len(all.conns) < all.max {
+	if most := all.Most(); most == 0 || len(all.conns) < most {
 		if first {
 			all.crowded.Store(false)
 		}
@@ -91,32 +109,57 @@ type idler struct {
 	// since is when the wait began by the registry's clock, stage the connection's stage in it.
 	since int64
 	stage int32
+	// queue is how many wait to shake hands, if it is one of them, at its address.
+	queue int
 }
 
 func (all *Clients) idlers() (idle []idler) {
-	limits := map[int32]int64{fresh: int64(all.limits.Header), kept: int64(all.limits.Idle)}
 	for c := range all.each() {
-		stage := c.stage.Load()
-		limit, waits := limits[stage]
-		if !waits {
+		stage, limits := c.stage.Load(), c.limits.Load()
+		limit := int64(limits.Header)
+		switch stage {
+		case fresh:
+		case kept:
+			limit = int64(limits.Idle)
+		default:
 			continue
 		}
-		since := c.reading.due.Load() - limit
-		if since+limit == 0 {
+		since, queue := c.reading.due.Load()-limit, 0
+		if s := c.shaking.Load(); s != nil {
+			since = s.due - limit
+			if a := s.awaits.Load(); a != nil {
+				queue = a.queue()
+			}
+		}
+		switch {
+		case c.several != nil:
+			since = c.idleSince.Load()
+		case since+limit == 0:
 			since = all.now.Load() // It is about to wait.
 		}
-		idle = append(idle, idler{c, since, stage})
+		idle = append(idle, idler{c, since, stage, queue})
 	}
 	return idle
 }
 
-// evict closes the connections that have waited longest, unless a request is on its way.
+// evict closes the connections that have waited longest, unless a request is on its way. Those that
+// wait for their turn to shake hands are closed first, where most wait at one address.
 func (all *Clients) evict(idle []idler) {
-	slices.SortFunc(idle, func(a, b idler) int { return cmp.Compare(a.since, b.since) })
+	slices.SortFunc(idle, func(a, b idler) int {
+		return cmp.Or(cmp.Compare(b.queue, a.queue), cmp.Compare(a.since, b.since))
+	})
 	for _, i := range idle[:evicted(len(idle))] {
 		if i.conn.stage.CompareAndSwap(i.stage, leaving) {
-			i.conn.wakeRead()
+			i.conn.leaveWait()
 		}
+	}
+}
+
+// leaveWait ends the wait of a client whose stage has become leaving.
+func (c *Client) leaveWait() {
+	c.wakeRead()
+	if s := c.shaking.Load(); s != nil {
+		close(s.evicted) // A stage becomes leaving once within a handshake.
 	}
 }
 

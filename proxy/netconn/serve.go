@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"cmp"
 	"sync/atomic"
 	"time"
 )
@@ -50,20 +51,104 @@ type wait struct {
 }
 
 // Serve waits for requests, has h serve them, and closes the connection when no more may follow. It
-// may return earlier, and the connection go on in another goroutine.
+// may return earlier, and the connection go on in another goroutine. Open comes before it.
 func (c *Client) Serve(h Handler) {
 	c.wait.handler = h
-	if c.open() != nil {
+	if c.secured.isOver() {
 		c.wait.verdict = End
 	}
 	c.serve()
 }
 
-// open makes the TLS handshake, within the time that the first request has.
+// HandOver has another handler serve the connection from now on, beginning with what has come. A
+// handler that has found out that the requests aren't for it calls it from Attend, and returns the
+// verdict.
+func (c *Client) HandOver(h Handler, came []byte) Verdict {
+	if several, ok := h.(Several); ok {
+		c.become(several)
+	}
+	c.wait.handler = h
+	n := copy(h.Lend(), came)
+	return c.arrived(n)
+}
+
+// Dismiss closes a connection that Open has failed on. If the client has sent something that isn't
+// TLS, it may be told a farewell in clear. What else it sends isn't read.
+func (c *Client) Dismiss(farewell []byte) {
+	if len(farewell) > 0 {
+		c.layer = cleartext{&c.Conn}
+		_, _ = c.Write(farewell) // A client that is gone has no use for it.
+		c.LeaveUnread()
+	}
+	_ = c.Close()
+}
+
+// Open reads the preface and makes the TLS handshake, within the time that the first request has.
+// Serve comes next, or Dismiss after an error: a *PrefaceError, or that of the handshake. If the
+// client has sent something that isn't TLS, it is in a tls.RecordHeaderError.
+func (c *Client) Open() error {
+	err := c.open()
+	if err != nil {
+		c.Admitted() // No request comes of it that a stop would have to wait for.
+	}
+	return err
+}
+
 func (c *Client) open() error {
 	c.phase, c.headDue = inHead, c.waitDue()
 	defer func() { c.phase = inWait }()
-	return c.Conn.open()
+	if err := c.readPreface(); err != nil {
+		return err
+	}
+	if s, ok := c.layer.(*secure); ok {
+		return c.shake(s)
+	}
+	return nil
+}
+
+// shake makes the TLS handshake, when its turn has come.
+func (c *Client) shake(s *secure) error {
+	shaking := &shaking{due: c.headDue, evicted: make(chan struct{})}
+	c.shaking.Store(shaking)
+	defer c.shaking.Store(nil)
+	if c.stage.Load() == leaving {
+		return ErrTimeout // It was evicted before it could be woken.
+	}
+	done, err := c.all.shakes.begin(c.peer, shaking, c.headLeft())
+	if err != nil {
+		return err
+	}
+	defer done()
+	turn := &computing{turns: &c.all.shakes.computing, left: c.headLeft, evicted: shaking.evicted}
+	s.carrier.computing = turn
+	// A handshake needs a large stack, and this goroutine will wait for requests with what it has.
+	opened := make(chan error, 1)
+	go func() { opened <- s.open() }()
+	err = <-opened
+	turn.rest()
+	s.carrier.computing = nil
+	switch {
+	case err == nil:
+		c.secured = s.agreed()
+		s.slim()
+		return nil
+	case err == ErrTimeout:
+	case s.carrier.records.none():
+		return ErrNothingSent
+	case s.carrier.told:
+		// What the client sent behind its handshake, in TLS 1.3 perhaps a request, is never read. A
+		// reset because of it would take away the alert that says why.
+		c.LeaveUnread()
+	}
+	return cmp.Or(turn.reason, err)
+}
+
+// headLeft is how long the handshake may still take; 0 is for ever.
+func (c *Client) headLeft() time.Duration {
+	if c.limits.Load().Header == 0 {
+		return 0
+	}
+	return time.Duration(max(1, c.headDue-c.now()))
 }
 
 // serve is the loop of Serve. After a long wait it goes on in a new goroutine: one that has served
@@ -80,6 +165,9 @@ func (c *Client) serve() {
 	w.handler.GiveBack()
 	if w.verdict == rest {
 		w.verdict = Wait
+		if s, ok := c.layer.(*secure); ok {
+			s.slim()
+		}
 		go c.serve()
 		return
 	}
@@ -89,10 +177,14 @@ func (c *Client) serve() {
 // await waits for a request. It returns the handler's verdict, or Wait if the wait was woken. A
 // client that sends nothing in time gets no response, so a timeout is just an end.
 func (c *Client) await() Verdict {
-	if c.mustLeave() {
+	switch {
+	case c.several != nil:
+		return c.awaitSeveral()
+	case c.mustLeave():
 		return c.lastAwait()
 	}
-	switch _, err := c.readEach(c.wait.handler, c.wait.arrived); {
+	_, err := c.readEach(c.wait.handler, c.wait.arrived)
+	switch {
 	case err == nil:
 		return c.wait.verdict
 	case err != errWoken:
@@ -109,12 +201,17 @@ func (c *Client) mustLeave() bool { return c.all.closing.Load() || c.stage.Load(
 // waitDue is when the current wait for a request is overdue. A wait begins if there is none.
 func (c *Client) waitDue() int64 {
 	w := &c.wait
-	if w.due != 0 {
+	switch {
+	case c.several != nil:
+		w.endless++
+		return unlimited - w.endless
+	case w.due != 0:
 		return w.due
 	}
-	limit := c.all.limits.Header
+	limits := c.limits.Load()
+	limit := limits.Header
 	if w.served {
-		limit = c.all.limits.Idle
+		limit = limits.Idle
 	}
 	if w.due = c.in(limit); w.due == 0 {
 		w.endless++
@@ -127,7 +224,7 @@ func (c *Client) waitDue() int64 {
 // for more.
 func (c *Client) arrivedInWait(n int) (wait bool) {
 	c.reading.due.Store(0)
-	if c.arrived(n) != Wait || c.mustLeave() {
+	if c.arrived(n) != Wait || c.several == nil && c.mustLeave() {
 		return false
 	}
 	c.beginRead(c.waitDue())
@@ -136,7 +233,9 @@ func (c *Client) arrivedInWait(n int) (wait bool) {
 
 // arrived hands n bytes to the handler.
 func (c *Client) arrived(n int) Verdict {
-	c.Begin()
+	if c.several == nil {
+		c.Begin()
+	}
 	v := c.wait.handler.Arrived(n)
 	if v == Ignore {
 		c.ignore()

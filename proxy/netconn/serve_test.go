@@ -14,6 +14,9 @@ type spoken struct {
 	client *Client
 	calls  []string
 	lent   bool
+	// unopened is why nothing came of the connection, and farewell what its client is told.
+	unopened error
+	farewell string
 }
 
 func (s *spoken) Lend() []byte {
@@ -37,6 +40,15 @@ func (s *spoken) Attend() Verdict {
 	return s.verdict()
 }
 
+// serve opens the client and serves it.
+func (s *spoken) serve() {
+	if s.unopened = s.client.Open(); s.unopened != nil {
+		s.client.Dismiss([]byte(s.farewell))
+		return
+	}
+	s.client.Serve(s)
+}
+
 func (s *spoken) verdict() Verdict {
 	v := map[byte]Verdict{'w': Wait, 'i': Ignore, 'a': Attend, 'e': End}[s.buf[0]]
 	if v == Wait {
@@ -52,7 +64,7 @@ func TestServe(t *testing.T) {
 		c, theirs := of.client(t, ClientLimits{})
 		s := &spoken{client: c}
 		done := make(chan struct{})
-		go func() { c.Serve(s); close(done) }()
+		go func() { s.serve(); close(done) }()
 		for _, message := range []string{"w", "w", "i", "a", "a", "w", "i", "w", "e"} {
 			send(t, theirs, message)
 			expect(t, theirs, message)
@@ -73,7 +85,7 @@ func TestServe(t *testing.T) {
 func TestIgnoredBytesDontProlongTheWait(t *testing.T) {
 	_, c, theirs := client(t, ClientLimits{Header: patience, Idle: patience})
 	s := &spoken{client: c}
-	go c.Serve(s)
+	go s.serve()
 	send(t, theirs, "w")
 	expect(t, theirs, "w")
 	waits := func() int64 {

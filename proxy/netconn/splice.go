@@ -45,13 +45,12 @@ func newSplice(from, to *Conn, pipes *pipes) *Splice {
 // pipes bounds how many pipes there are.
 type pipes struct {
 	// max is the bound; 0 is none.
-	max int64
-	n   atomic.Int64
+	max, n atomic.Int64
 }
 
 // take reports whether there may be one more pipe. give must give it back.
 func (p *pipes) take() bool {
-	if n := p.n.Add(1); p.max > 0 && n > p.max {
+	if n, most := p.n.Add(1), p.max.Load(); most > 0 && n > most {
 		p.give()
 		return false
 	}

@@ -19,7 +19,7 @@ func spliced(t *testing.T, from BackendLimits, to ClientLimits) (s *Splice, back
 	t.Helper()
 	b, backend := newBackend(t, from)
 	c, client := kind(newLink).client(t, to)
-	b.Begin(c)
+	b.Begin(c.Awaiter())
 	b.Relay()
 	s = c.Splice(&b.Conn)
 	require.NotNil(t, s)

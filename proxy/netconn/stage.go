@@ -134,7 +134,10 @@ func (all *Clients) CutLasting() (n int) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	for c := range all.each() {
-		if c.stage.Load() == lasting {
+		switch {
+		case c.several != nil:
+			n += c.several.CutLasting()
+		case c.stage.Load() == lasting:
 			c.breakOff()
 			n++
 		}

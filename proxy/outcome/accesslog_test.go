@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
@@ -15,6 +14,7 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/http1/http1test"
+	"gopher-equalizer/proxy/mask"
 )
 
 // Control characters can't break a line of the log.
@@ -23,7 +23,7 @@ func TestAccessLogIsJSON(t *testing.T) {
 	record := NewRecorder(zerolog.New(&out))
 	o := Outcome{Head: new(http1.Request), Status: 200, Why: Why{Cause: assert.AnError}}
 	require.NotNil(t, o.Head.Parse([]byte("GET /\x80 HTTP/1.1\r\nHost: a\x80\"b\tc\r\n\r\n")))
-	record.Record(&o, true)
+	record.Record(&o, &Log{Access: true})
 	assert.True(t, json.Valid([]byte(out.String())), out.String())
 	assert.Equal(t, 1, strings.Count(out.String(), "\n"))
 }
@@ -36,13 +36,16 @@ func BenchmarkLog(b *testing.B) {
 		From:   Sender{Peer: addr, Addr: addr, RequestID: []byte("0123456789abcdef0123456789abcdef")},
 		Limits: []Limit{{Name: "default", ClientID: []byte("client-1234567"), Allowed: true}},
 		Sent:   Forwarding{Backend: new(balancer.Backend), Waited: 123456},
-		Began:  time.Now(), Status: 200, Size: 12345,
+		Status: 200, Size: 12345,
 	}
+	o.Times.Begin()
 	if o.Head.Parse([]byte(http1test.Browser)) != nil {
 		b.Fatal("refused")
 	}
+	all := &Log{Access: true, Masked: mask.New(mask.Default)}
 	b.ReportAllocs()
 	for b.Loop() {
-		o.write(log)
+		o.Times.End()
+		all.write(&o, log)
 	}
 }

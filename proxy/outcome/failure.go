@@ -22,6 +22,18 @@ type Failure struct {
 	Allow string
 	// Closes reports that the client's connection can't be used for another request.
 	Closes bool
+
+	// number is one more than its place in numbered; 0 isn't counted.
+	number uint32
+}
+
+// numbered are the failures that are counted by their reason: all that have one.
+var numbered []*Failure
+
+func number(f *Failure) *Failure {
+	numbered = append(numbered, f)
+	f.number = uint32(len(numbered))
+	return f
 }
 
 // statusClientGone is nginx's status, for logs only, of a request whose client didn't wait for the
@@ -39,6 +51,8 @@ var (
 	NoBackend   = unavailable("no-backend", "No backend is available", "no backend is healthy", 5)
 	BackendBusy = unavailable("backend-busy", "The backend is busy", "all connections to the backend are taken", 1)
 	ClientShare = unavailable("client-share", "Too many requests at once", "this client's share of the connections is taken", 1)
+	QueueFull   = unavailable("queue-full", "Too many requests wait", "as many requests as may wait for a backend do", 1)
+	QueueLate   = unavailable("queue-late", "No backend had room in time", "all backends were busy for too long", 1)
 	BackendBad  = failed(502, "backend-broken", "The backend broke", "the backend gave no valid response")
 	BackendLate = failed(504, "backend-late", "The backend was late", "the backend did not respond in time")
 	Looping     = failed(508, "loop", "The request is in a loop", "the request was forwarded by this very server before")
@@ -48,6 +62,16 @@ var (
 	// WrongMethod is a request for which there is a route by another method. The pipeline knows by
 	// which.
 	WrongMethod = unserved(fasthttp.StatusMethodNotAllowed, "method", "the method is not allowed here")
+
+	// Misdirected is a request for another host than the one that the client's TLS was made for.
+	Misdirected = unserved(fasthttp.StatusMisdirectedRequest, "misdirected", "this connection was made for another host")
+	// InClear is a request in clear for a host that requires a certificate of its clients.
+	InClear = unserved(fasthttp.StatusMisdirectedRequest, "in-clear", "this host wants a certificate of the client, and so https")
+	// Outdated is a request over a connection that couldn't begin any more as it did, since TLS
+	// wants more of clients now.
+	Outdated = closing(fasthttp.StatusMisdirectedRequest, "outdated", "this connection was made before TLS wanted more of its clients: make another one")
+	// NotTLS is what came from a client that doesn't speak TLS where it must.
+	NotTLS = closing(fasthttp.StatusBadRequest, "not-tls", "this address is served by TLS: the URL begins with https://")
 
 	HeaderLate   = closing(fasthttp.StatusRequestTimeout, "header-late", "the request's header did not arrive in time")
 	BadBody      = closing(fasthttp.StatusBadRequest, "body-malformed", "the request's body is malformed")
@@ -68,12 +92,12 @@ var (
 
 // failed is a failure on the backends' side.
 func failed(status int, name, title, detail string) *Failure {
-	return &Failure{Status: status, Reason: name, Problem: problem.Encode(problem.Problem{
+	return number(&Failure{Status: status, Reason: name, Problem: problem.Encode(problem.Problem{
 		Type:   problem.Namespace + name,
 		Title:  title,
 		Status: status,
 		Detail: detail,
-	})}
+	})})
 }
 
 // unavailable is a 503, which may pass in some seconds.
@@ -85,12 +109,14 @@ func unavailable(name, title, detail string, retryAfter int64) *Failure {
 
 // closing is a failure after which the begin of the client's next request is unknown.
 func closing(status int, reason, detail string) *Failure {
-	return &Failure{Status: status, Reason: reason, Problem: problem.Encode(problem.Of(status, detail)), Closes: true}
+	f := unserved(status, reason, detail)
+	f.Closes = true
+	return f
 }
 
 // unserved is a request that nobody is there for.
 func unserved(status int, reason, detail string) *Failure {
-	return &Failure{Status: status, Reason: reason, Problem: problem.Encode(problem.Of(status, detail))}
+	return number(&Failure{Status: status, Reason: reason, Problem: problem.Encode(problem.Of(status, detail))})
 }
 
 // notAllowed is a 405 that is the same for all requests.
@@ -171,9 +197,6 @@ func Recipient(h *http1.Request) error {
 	}
 	return FinalRecipient
 }
-
-// ByBackend reports whether the backend is to blame.
-func (f *Failure) ByBackend() bool { return f == BackendBad || f == BackendLate }
 
 // ours reports whether the failure is not the client's fault.
 func (f *Failure) ours() bool { return f != nil && f.Status >= 500 }

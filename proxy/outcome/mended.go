@@ -1,9 +1,8 @@
 package outcome
 
 import (
-	"sync"
+	"sync/atomic"
 
-	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/http1"
 )
 
@@ -24,24 +23,17 @@ var mendings = [...]struct {
 	},
 }
 
-// knownFaults holds the faults that were logged, by backend. The zero value is ready.
-type knownFaults struct {
-	mu    sync.Mutex
-	known map[*balancer.Backend]http1.Mended
-}
+// KnownFaults are the faults of a backend's responses that were logged. The zero value knows none.
+// It lives with what reaches the backend, and all its methods may be called at the same time.
+type KnownFaults struct{ known atomic.Uint32 }
 
-// learn returns the words for those faults of a backend that weren't known.
-func (k *knownFaults) learn(b *balancer.Backend, faults http1.Mended) (texts []string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	fresh := faults &^ k.known[b]
-	if fresh == 0 {
-		return nil
+// learn returns the words for those faults that weren't known.
+func (k *KnownFaults) learn(faults http1.Mended) (texts []string) {
+	all := uint32(faults)
+	if k.known.Load()&all == all {
+		return nil // Most often, so it is asked without a write.
 	}
-	if k.known == nil {
-		k.known = map[*balancer.Backend]http1.Mended{}
-	}
-	k.known[b] |= fresh
+	fresh := http1.Mended(all &^ k.known.Or(all))
 	for _, m := range mendings {
 		if fresh&m.fault != 0 {
 			texts = append(texts, m.text)

@@ -1,6 +1,14 @@
 package outcome
 
-import "sync/atomic"
+import (
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"gopher-equalizer/proxy/meter"
+)
 
 // Stats counts what happened to requests. Each figure has the same name here, among the counters
 // and in the admin API's GET /status. The counters are read one after the other, not at one moment.
@@ -27,6 +35,11 @@ type Stats struct {
 	Cut int64
 	// Panics counts the bugs that were contained.
 	Panics int64
+	// FailedHandshakes counts the clients whose TLS handshake failed.
+	FailedHandshakes int64
+	// Unintroduced counts the connections that were closed because their peer named no client by
+	// the PROXY protocol, where it must, or isn't one that may.
+	Unintroduced int64
 }
 
 // Responses counts responses by the class of their status.
@@ -38,13 +51,8 @@ type Responses struct {
 	Successful, Redirection, ClientError, ServerError int64
 }
 
-// cacheLines keeps what every request writes to away from what it reads: two lines, because
-// processors fetch them in pairs.
-const cacheLines = 128
-
-// counters are what Stats is made from. A request that succeeds changes two of them.
+// counters are what Stats is made from, as one processor has counted it.
 type counters struct {
-	_     [cacheLines]byte
 	total atomic.Int64
 	// ended counts the requests that ended, by status / 100. informational counts the 1xx
 	// responses, which end no request; but a 101 does, later.
@@ -52,13 +60,21 @@ type counters struct {
 	informational                                     atomic.Int64
 	limited, badGateway, unavailable, gatewayTimeout  atomic.Int64
 	clientGone, tooSlow, mended, retries, cut, panics atomic.Int64
-	_                                                 [cacheLines]byte
+	failedHandshakes, unintroduced                    atomic.Int64
+	// failures counts by Failure.number.
+	failures meter.Tally
 }
 
 // finished counts a request that ended with a status, and with f if it is not nil.
 func (c *counters) finished(status int, f *Failure) {
 	c.ended[status/100%len(c.ended)].Add(1)
-	if f == nil || status != f.Status {
+	if f == nil {
+		return
+	}
+	if f.number > 0 {
+		c.failures.Add(f.number)
+	}
+	if status != f.Status {
 		return
 	}
 	if n := c.of(f); n != nil {
@@ -83,32 +99,65 @@ func (c *counters) of(f *Failure) *atomic.Int64 {
 	return nil
 }
 
-// stats reads the counters. Ends are read before beginnings, so that what happens in between can't
-// make the difference negative.
-func (c *counters) stats() Stats {
-	var all int64
-	var ended [len(c.ended)]int64
-	for i := range ended {
-		ended[i] = c.ended[i].Load()
-		all += ended[i]
+// statsOf adds up the counters. Ends are read before beginnings, so that what happens in between
+// can't make the difference negative.
+func statsOf(all *meter.Each[counters]) Stats {
+	sum := func(of func(*counters) *atomic.Int64) (n int64) {
+		for c := range all.All() {
+			n += of(c).Load()
+		}
+		return n
 	}
-	total := c.total.Load()
+	var ended [10]int64
+	inFlight := int64(0)
+	for class := range ended {
+		ended[class] = sum(func(c *counters) *atomic.Int64 { return &c.ended[class] })
+		inFlight -= ended[class]
+	}
+	total := sum(func(c *counters) *atomic.Int64 { return &c.total })
 	return Stats{
 		Total:    total,
-		InFlight: total - all,
-		Limited:  c.limited.Load(),
+		InFlight: inFlight + total,
+		Limited:  sum(func(c *counters) *atomic.Int64 { return &c.limited }),
 		Responses: Responses{
-			Informational: c.informational.Load(),
+			Informational: sum(func(c *counters) *atomic.Int64 { return &c.informational }),
 			Successful:    ended[2], Redirection: ended[3], ClientError: ended[4], ServerError: ended[5],
 		},
-		BadGateway:     c.badGateway.Load(),
-		Unavailable:    c.unavailable.Load(),
-		GatewayTimeout: c.gatewayTimeout.Load(),
-		ClientGone:     c.clientGone.Load(),
-		TooSlow:        c.tooSlow.Load(),
-		Mended:         c.mended.Load(),
-		Retries:        c.retries.Load(),
-		Cut:            c.cut.Load(),
-		Panics:         c.panics.Load(),
+		BadGateway:       sum(func(c *counters) *atomic.Int64 { return &c.badGateway }),
+		Unavailable:      sum(func(c *counters) *atomic.Int64 { return &c.unavailable }),
+		GatewayTimeout:   sum(func(c *counters) *atomic.Int64 { return &c.gatewayTimeout }),
+		ClientGone:       sum(func(c *counters) *atomic.Int64 { return &c.clientGone }),
+		TooSlow:          sum(func(c *counters) *atomic.Int64 { return &c.tooSlow }),
+		Mended:           sum(func(c *counters) *atomic.Int64 { return &c.mended }),
+		Retries:          sum(func(c *counters) *atomic.Int64 { return &c.retries }),
+		Cut:              sum(func(c *counters) *atomic.Int64 { return &c.cut }),
+		Panics:           sum(func(c *counters) *atomic.Int64 { return &c.panics }),
+		FailedHandshakes: sum(func(c *counters) *atomic.Int64 { return &c.failedHandshakes }),
+		Unintroduced:     sum(func(c *counters) *atomic.Int64 { return &c.unintroduced }),
 	}
+}
+
+// ReasonCount is how often there was a reason to fail or to refuse.
+type ReasonCount struct {
+	Reason string
+	Count  int64
+}
+
+// failuresOf are how often requests failed, by the reason, in the order of its name.
+func failuresOf(all *meter.Each[counters]) []ReasonCount {
+	counts := map[string]int64{}
+	for c := range all.All() {
+		for number, n := range c.failures.All() {
+			counts[numbered[number-1].Reason] += n
+		}
+	}
+	return reasonCounts(maps.All(counts))
+}
+
+func reasonCounts(counts iter.Seq2[string, int64]) (all []ReasonCount) {
+	for reason, n := range counts {
+		all = append(all, ReasonCount{reason, n})
+	}
+	slices.SortFunc(all, func(a, b ReasonCount) int { return strings.Compare(a.Reason, b.Reason) })
+	return all
 }

@@ -7,6 +7,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/identity"
 )
 
 // Outcome is what happened to one request. Its memory serves the next one: see Reset.
@@ -15,14 +16,16 @@ type Outcome struct {
 	Head *http1.Request
 	// From is who sent it.
 	From Sender
-	// Route is the name of its route; "" if it has none.
-	Route string
+	// Route is the name of its route; "" if it has none. Traffic counts the requests that go the
+	// same way; nil is those that have no route.
+	Route   string
+	Traffic *Traffic
 	// Limits are those that counted it.
 	Limits []Limit
 	// Sent is where the request went; its Backend is nil if it went nowhere.
 	Sent Forwarding
-	// Began is when its first bytes came; the zero time if nobody will log it.
-	Began time.Time
+	// Times are how long it took, from when its first bytes came.
+	Times Times
 	// Status is the response's, or what stands for one that couldn't be given (499).
 	Status int
 	// Size is how many bytes of the response's body the client was sent.
@@ -67,6 +70,8 @@ type Sender struct {
 	Peer, Addr netip.Addr
 	// RequestID is the value of X-Request-ID; empty before it is known.
 	RequestID []byte
+	// Trace is the trace that the request belongs to; empty if that isn't known.
+	Trace identity.Trace
 }
 
 // Limit is a limit that counted a request.
@@ -75,6 +80,12 @@ type Limit struct {
 	ClientID []byte
 	// Allowed reports whether the limit is no reason to refuse.
 	Allowed bool
+	// Shared reports whether the client shared a bucket, as there was no room for one of its own.
+	Shared bool
+	// Near reports whether the limit let the request pass and left less than a fifth of the bucket.
+	Near bool
+
+	takes *Takes
 }
 
 // Text is the ClientID, for a callee that keeps nothing of it.
@@ -84,10 +95,12 @@ func (l *Limit) Text() string { return http1.Text(l.ClientID) }
 type Forwarding struct {
 	// Backend is the last that was tried.
 	Backend *balancer.Backend
-	// Waited is from the beginning of the last attempt to the response's head.
+	// Waited is from the beginning of the last attempt, with the connect, to the response's head.
 	Waited time.Duration
-	// Before are the attempts that a retry followed.
-	Before []Attempt
+	// Before are the attempts that a retry followed, and NoRetry is why none followed the last one,
+	// if there could have been one.
+	Before  []Attempt
+	NoRetry error
 }
 
 // Attempt is one try at a backend, and why it was not enough.
@@ -98,14 +111,15 @@ type Attempt struct {
 
 // Reset readies o for another request, and keeps its memory.
 func (o *Outcome) Reset() {
-	before, limits, id := o.Sent.Before, o.Limits, o.From.RequestID
+	before, limits, id, trace := o.Sent.Before, o.Limits, o.From.RequestID, o.From.Trace
 	clear(before)
 	*o = Outcome{}
-	o.Sent.Before, o.Limits, o.From.RequestID = before[:0], limits[:0], id[:0]
+	o.Sent.Before, o.Limits, o.From.RequestID, o.From.Trace = before[:0], limits[:0], id[:0], trace[:0]
 }
 
-// AddLimit adds a limit that counts the request, with the memory of another one's ClientID.
-func (o *Outcome) AddLimit(name string) *Limit {
+// AddLimit adds a limit that counts the request, and what counts its takes. It has the memory of
+// another one's ClientID.
+func (o *Outcome) AddLimit(name string, takes *Takes) *Limit {
 	n := len(o.Limits)
 	if n < cap(o.Limits) {
 		o.Limits = o.Limits[:n+1]
@@ -113,7 +127,7 @@ func (o *Outcome) AddLimit(name string) *Limit {
 		o.Limits = append(o.Limits, Limit{})
 	}
 	l := &o.Limits[n]
-	*l = Limit{Name: name, ClientID: l.ClientID[:0]}
+	*l = Limit{Name: name, ClientID: l.ClientID[:0], takes: takes}
 	return l
 }
 
@@ -135,4 +149,21 @@ func (o *Outcome) Closes() bool { return o.Failure != nil && o.Failure.Closes }
 // connection that we cut.
 func (o *Outcome) atStop() bool {
 	return o.WasCut && (o.Failure == ClientGone || o.Status == http1.StatusSwitching)
+}
+
+// limited is the reason of a request that is over its limits.
+const limited = "limited"
+
+// Reason is why the request failed or was refused, and the name of the field that is at fault; both
+// are "" if it was served.
+func (o *Outcome) Reason() (reason, field string) {
+	switch f := o.Failure; {
+	case o.Refusal != nil:
+		return o.Refusal.Reason, o.Refusal.Field
+	case f == Limited:
+		return limited, ""
+	case f != nil:
+		return f.Reason, ""
+	}
+	return "", ""
 }

@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type refusals struct {
 	mu   sync.Mutex
 	ring []Refused // empty until the first one, which takes the memory for all
 	next int
+	// counts are how many there were for each reason. Our own code chooses reasons from few.
+	counts map[string]int64
 }
 
 // add keeps why a request or the response to it was refused.
@@ -42,8 +45,9 @@ func (l *refusals) put(r Refused) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ring == nil {
-		l.ring = make([]Refused, 0, keptRefusals)
+		l.ring, l.counts = make([]Refused, 0, keptRefusals), map[string]int64{}
 	}
+	l.counts[r.Reason]++
 	if len(l.ring) < keptRefusals {
 		l.ring = append(l.ring, r)
 		return
@@ -61,6 +65,13 @@ func (l *refusals) all() []Refused {
 		all = append(all, l.ring[(l.next+len(l.ring)-1-i)%len(l.ring)])
 	}
 	return all
+}
+
+// reasons are how many there were for each reason.
+func (l *refusals) reasons() []ReasonCount {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return reasonCounts(maps.All(l.counts))
 }
 
 // isUsualMethod reports whether b has the form of the registered methods. Where messages have come

@@ -75,7 +75,7 @@ func FuzzRefusedMessages(f *testing.F) {
 		why.See([]byte(text[:n]))
 		o.Fail(why)
 		o.Head = &head
-		record.Record(&o, false)
+		record.Record(&o, &Log{})
 		kept := record.Refused()[0]
 		require.Regexp(t, "^[A-Z-]{0,17}$", kept.Method)
 		for _, c := range kept.Excerpt {

@@ -7,6 +7,7 @@ const (
 	headerContentType      = "Content-Type"
 	headerLocation         = "Location"
 	headerRequestID        = "X-Request-ID"
+	headerTraceparent      = "Traceparent"
 	headerHost             = "Host"
 	headerTransferEncoding = "Transfer-Encoding"
 	headerDate             = "Date"
@@ -20,4 +21,5 @@ const (
 	headerMaxForwards      = "Max-Forwards"
 	headerVia              = "Via"
 	headerRealIP           = "X-Real-IP"
+	headerHSTS             = "Strict-Transport-Security"
 )

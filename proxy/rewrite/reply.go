@@ -13,10 +13,12 @@ type Reply struct {
 	Status int
 	// Body is all of the body; a response to HEAD has the fields for it without it.
 	Body []byte
-	// RequestID is what identity.AppendRequestID made; empty if the request had no head.
+	// RequestID is what identity.Trusted.AppendRequestID made; empty if the request had no head.
 	RequestID []byte
 	// Lines are further fields, each with its CRLF.
 	Lines []byte
+	// HSTS is the value of Strict-Transport-Security; "" writes none.
+	HSTS string
 	// Rules are the route's changes of the fields; nil if there are none.
 	Rules *FieldRules
 
@@ -80,6 +82,9 @@ func (r *Reply) AppendHead(dst []byte) []byte {
 		begin = f.end
 	}
 	dst = append(dst, r.Lines...)
+	if r.HSTS != "" {
+		dst = AppendField(dst, headerHSTS, r.HSTS)
+	}
 	if len(r.RequestID) > 0 {
 		dst = AppendField(dst, headerRequestID, r.RequestID)
 	}

@@ -24,10 +24,15 @@ type Request struct {
 	Host string
 	// Authority is the backend's: the Host of an HTTP/1.0 request that named none.
 	Authority string
-	// RequestID is what identity.AppendRequestID made.
+	// RequestID is what identity.Trusted.AppendRequestID made.
 	RequestID []byte
+	// Traceparent is that of a trace that begins here, which takes the place of what came with the
+	// request; empty passes that on.
+	Traceparent []byte
 	// Via is our name in Via, as ViaName made it; "" writes no Via.
 	Via string
+	// ClientCert is what ClientCertLines made of the client's certificate; nil if it has none.
+	ClientCert []byte
 	// Upgrade reports whether the request's Upgrade goes on to the backend.
 	Upgrade bool
 }
@@ -43,6 +48,10 @@ func (r *Request) AppendHead(dst []byte) []byte {
 	dst, f := r.appendFields(dst)
 	dst = r.appendForwarded(dst, &f)
 	dst = AppendField(dst, headerRequestID, r.RequestID)
+	if len(r.Traceparent) > 0 {
+		dst = AppendField(dst, headerTraceparent, r.Traceparent)
+	}
+	dst = append(dst, r.ClientCert...)
 	dst = r.appendVia(dst)
 	dst = r.Rules.Request.Apply(dst, fields)
 	dst = r.appendHops(dst)
@@ -96,6 +105,8 @@ func (r *Request) appendFields(dst []byte) (_ []byte, f forwarded) {
 			keep = r.Received.Size == http1.SizeChunked
 		case requestUpgrade:
 			keep = r.Upgrade
+		case requestTrace:
+			keep = len(r.Traceparent) == 0 && r.passes(line.Name)
 		case requestHost:
 			keep = r.Host == "" && r.Received.HostStands
 		case requestForwardedFor, requestForwardedProto, requestForwardedHost, requestForwardedPort:

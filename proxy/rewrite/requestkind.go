@@ -26,6 +26,8 @@ const (
 	requestForwardedMore
 	// requestMaxForwards is counted down where it means something.
 	requestMaxForwards
+	// requestTrace is traceparent or tracestate.
+	requestTrace
 )
 
 // longestRequestName is the length of the longest name that requestKindOf knows whole.
@@ -72,18 +74,28 @@ func requestKindOfFolded(start []byte, length int) requestKind {
 			return requestForwardedPort
 		case "max-forwards":
 			return requestMaxForwards
+		case "traceparent", "tracestate":
+			return requestTrace
 		case "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
 			// These are written anew.
 			"transfer-encoding", "expect", "content-length", "x-real-ip", "x-request-id",
+			// Backends believe what these say of a client's certificate (RFC 9440).
+			"client-cert", "client-cert-chain", "x-client-cert",
 			// Nobody vouches for Forwarded: it isn't read here, and a trusted proxy may have let
 			// its client's pass.
 			"forwarded":
 			return requestDropped
 		}
 	}
-	const prefix = "x-forwarded-"
-	if len(start) >= len(prefix) && string(start[:len(prefix)]) == prefix {
+	if hasPrefix(start, "x-forwarded-") {
 		return requestForwardedMore
 	}
+	if hasPrefix(start, "x-client-cert-") {
+		return requestDropped // We say ourselves what certificate a client has.
+	}
 	return requestEndToEnd
+}
+
+func hasPrefix(name []byte, prefix string) bool {
+	return len(name) >= len(prefix) && string(name[:len(prefix)]) == prefix
 }

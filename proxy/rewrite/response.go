@@ -18,12 +18,14 @@ type Response struct {
 	// that of the backend that responded.
 	Hidden    []string
 	Authority string
-	// RequestID is what identity.AppendRequestID made.
+	// RequestID is what identity.Trusted.AppendRequestID made.
 	RequestID []byte
 	// Rules are the route's changes of the fields.
 	Rules *FieldRules
 	// Lines are fields of ours, each with its CRLF, that a final response has besides.
 	Lines []byte
+	// HSTS is the value of Strict-Transport-Security, in place of the backend's; "" leaves that.
+	HSTS string
 	// Chunked reports whether the body goes out in chunks.
 	Chunked bool
 }
@@ -44,7 +46,11 @@ func (r *Response) AppendHead(dst []byte) []byte {
 	if r.Received.Interim() {
 		return r.Rules.strip(dst, fields)
 	}
-	dst = r.Rules.Apply(append(dst, r.Lines...), fields)
+	dst = append(dst, r.Lines...)
+	if r.HSTS != "" {
+		dst = AppendField(dst, headerHSTS, r.HSTS)
+	}
+	dst = r.Rules.Apply(dst, fields)
 	if r.Received.Status < 200 {
 		return dst
 	}
@@ -90,6 +96,10 @@ func (r *Response) appendFields(dst []byte) (_ []byte, has written) {
 			has.date = true
 		case responseID:
 			has.id = true
+		case responseHSTS:
+			if r.HSTS != "" && !r.Received.Interim() || r.Received.Named.Contains(f.Name) {
+				continue
+			}
 		case responseEndToEnd:
 			if r.Received.Named.Contains(f.Name) {
 				continue

@@ -15,6 +15,8 @@ const (
 	responseReference
 	responseDate
 	responseID
+	// responseHSTS is Strict-Transport-Security. A client heeds only the first.
+	responseHSTS
 )
 
 // responseKindOf sorts a field by its name, in any case. The length of a name comes first, since it
@@ -48,6 +50,8 @@ func responseKindOf(name []byte) responseKind {
 		kind, is = responseHop, "transfer-encoding"
 	case len("proxy-authenticate"):
 		kind, is = responseHop, "proxy-authenticate"
+	case len("strict-transport-security"):
+		kind, is = responseHSTS, "strict-transport-security"
 	}
 	if is != "" && http1.Is(name, is) {
 		return kind

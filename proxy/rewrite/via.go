@@ -8,16 +8,24 @@ import (
 	"gopher-equalizer/proxy/http1"
 )
 
-// ViaName returns our name in Via: the operator's, and a suffix that no other process has. So only
-// a request that this very process forwarded before is in a loop. It returns "", for no Via, if
-// name is "".
-func ViaName(name string) string {
+// ViaSuffix is what a process adds to its name in Via. No other process has it, so only a request
+// that this very process forwarded before is in a loop.
+type ViaSuffix string
+
+// NewViaSuffix makes a suffix.
+func NewViaSuffix() ViaSuffix {
+	var suffix [4]byte
+	_, _ = rand.Read(suffix[:]) // It never fails.
+	return ViaSuffix(hex.EncodeToString(suffix[:]))
+}
+
+// ViaName returns our name in Via: the operator's, and the process's suffix. It returns "", for no
+// Via, if name is "".
+func ViaName(name string, suffix ViaSuffix) string {
 	if name == "" {
 		return ""
 	}
-	var suffix [4]byte
-	_, _ = rand.Read(suffix[:]) // It never fails.
-	return name + "-" + hex.EncodeToString(suffix[:])
+	return name + "-" + string(suffix)
 }
 
 // appendVia writes our line of Via, behind those of others: the version that the request came in,

@@ -26,7 +26,9 @@ func TestVia(t *testing.T) {
 		r.Via = "edge-1234"
 		assert.True(t, r.Loops(), via)
 	}
-	assert.Empty(t, ViaName(""))
-	assert.Regexp(t, "^edge-[0-9a-f]{8}$", ViaName("edge"))
-	assert.NotEqual(t, ViaName("edge"), ViaName("edge"))
+	one, other := NewViaSuffix(), NewViaSuffix()
+	assert.Empty(t, ViaName("", one))
+	assert.Regexp(t, "^edge-[0-9a-f]{8}$", ViaName("edge", one))
+	assert.Equal(t, ViaName("edge", one), ViaName("edge", one))
+	assert.NotEqual(t, ViaName("edge", one), ViaName("edge", other))
 }

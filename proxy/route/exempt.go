@@ -74,6 +74,15 @@ func (n *node) cover() {
 // path what Match has seen. ambiguous reports that readers of the path differ about it: such a
 // request is to be refused (400).
 func (e *Exemptions) Cover(client netip.Addr, method []byte, path *Path) (exempt, ambiguous bool) {
+	by, ambiguous := e.Find(client, method, path)
+	return by != None, ambiguous
+}
+
+// None is what Find returns if nothing exempts the request.
+const None = -1
+
+// Find is Cover that returns which exemption it is by, from 0, or None.
+func (e *Exemptions) Find(client netip.Addr, method []byte, path *Path) (by int, ambiguous bool) {
 	for i := range e.entries {
 		entry := &e.entries[i]
 		if !entry.methods.Contain(method) || !entry.networks.IsEmpty() && !entry.networks.Contains(client) {
@@ -81,12 +90,12 @@ func (e *Exemptions) Cover(client netip.Addr, method []byte, path *Path) (exempt
 		}
 		switch covered, sure := entry.coversPath(path); {
 		case sure && covered:
-			return true, false
+			return i, false
 		case !sure:
 			ambiguous = true
 		}
 	}
-	return false, ambiguous && path.mode == Refuse
+	return None, ambiguous && path.mode == Refuse
 }
 
 // coversPath reports whether the path is covered, and whether all readers say so.

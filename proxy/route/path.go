@@ -26,6 +26,14 @@ func ParseAmbiguity(text string) (Ambiguity, error) {
 	return Refuse, fmt.Errorf("unexpected ambiguous_paths %q; want refuse or pass", text)
 }
 
+// String writes it so that ParseAmbiguity reads the same one back.
+func (a Ambiguity) String() string {
+	if a == Pass {
+		return "pass"
+	}
+	return "refuse"
+}
+
 // Path is a request's path, read for a Table and for Exemptions. It aliases the request. Its memory
 // serves the next one, so it is made to be kept; the zero value is ready for Read.
 type Path struct {

@@ -38,7 +38,7 @@ import (
 type Options struct {
 	// Path is the file. It is created if it is missing, and so is its directory.
 	Path string
-	// ConnectTimeout is how long Open waits for another process to release the file.
+	// ConnectTimeout is how long Open waits for another process to release the file; 0 has no end.
 	ConnectTimeout time.Duration
 	// Timeout is how long opening the file may take once it is free, and how long Close waits for a
 	// call that hangs in the disk.
@@ -79,8 +79,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 const pollInterval = 50 * time.Millisecond
 
 func (s *Store) acquire(ctx context.Context) error {
-	patience := time.NewTimer(s.o.ConnectTimeout)
-	defer patience.Stop()
+	patience := make(<-chan time.Time)
+	if s.o.ConnectTimeout > 0 {
+		timer := time.NewTimer(s.o.ConnectTimeout)
+		defer timer.Stop()
+		patience = timer.C
+	}
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	var held error
@@ -99,7 +103,7 @@ func (s *Store) acquire(ctx context.Context) error {
 		held = err
 		select {
 		case <-poll.C:
-		case <-patience.C:
+		case <-patience:
 			return held
 		case <-ctx.Done():
 			return held

@@ -48,13 +48,25 @@ func cutKey(row []byte) (limiter.Key, error) {
 //	fingerprint  likewise
 //	stopped      varint, Unix time in microseconds; 0 is the zero time
 //	left         likewise
+//	strict       varint, 0 or 1; a value of an earlier version ends before it
+//	renumbered   as limit: JSON
 const namespacesName = "namespaces"
 
 func putNamespace(b *bbolt.Bucket, n limiter.Namespace) error {
-	value := append(binary.AppendUvarint(nil, uint64(len(n.Limit))), n.Limit...)
+	value := append(binary.AppendUvarint(nil, uint64(len(n.LimitName))), n.LimitName...)
 	value = append(binary.AppendUvarint(value, uint64(len(n.Fingerprint))), n.Fingerprint...)
 	value = binary.AppendVarint(value, microsOf(n.Stopped))
 	value = binary.AppendVarint(value, microsOf(n.Left))
+	strict := int64(0)
+	if n.Strict {
+		strict = 1
+	}
+	renumbered, err := n.MarshalRenumbered()
+	if err != nil {
+		return err
+	}
+	value = binary.AppendVarint(value, strict)
+	value = append(binary.AppendUvarint(value, uint64(len(renumbered))), renumbered...)
 	return b.Put(binary.BigEndian.AppendUint32(nil, n.ID), value)
 }
 
@@ -65,9 +77,14 @@ func namespacesIn(b *bbolt.Bucket) (all []limiter.Namespace, err error) {
 			return fmt.Errorf("a namespace without a number: %w: %x", errValue, key)
 		}
 		d := decoder{rest: value}
-		n := limiter.Namespace{ID: binary.BigEndian.Uint32(key), Limit: d.text(), Fingerprint: d.text()}
+		n := limiter.Namespace{ID: binary.BigEndian.Uint32(key), LimitName: d.text(), Fingerprint: d.text()}
 		n.Stopped, n.Left = timeOf(d.varint()), timeOf(d.varint())
-		if d.failed || len(d.rest) > 0 {
+		var err error
+		if !d.failed && len(d.rest) > 0 {
+			n.Strict = d.varint() == 1
+			err = n.UnmarshalRenumbered([]byte(d.text()))
+		}
+		if d.failed || err != nil || len(d.rest) > 0 {
 			return fmt.Errorf("namespace %d: %w: %x", n.ID, errValue, value)
 		}
 		all = append(all, n)

@@ -18,6 +18,7 @@ import (
 // Blobs implements store.Blobs with tables beside those of the buckets, over its own connection. It
 // needs no claim to the schema, since revisions and locks order the writers.
 type Blobs struct {
+	password
 	o    Options
 	gate *gate.Gate
 
@@ -66,7 +67,7 @@ const makeTables = `
 
 // connect makes a connection, and the tables if they are missing.
 func (b *Blobs) connect(ctx context.Context) error {
-	config, err := b.o.config()
+	config, err := b.config(b.o)
 	if err != nil {
 		return err
 	}

@@ -29,8 +29,11 @@ type session struct {
 // Connect returns once the store is connected and has claimed the schema. It retries for up to
 // Options.ConnectTimeout, unless IsFinal reports that this can't help.
 func (s *Store) Connect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.o.ConnectTimeout)
-	defer cancel()
+	if s.o.ConnectTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.o.ConnectTimeout)
+		defer cancel()
+	}
 	var last error
 	for attempt := 0; ; attempt++ {
 		err := s.call(ctx, func(context.Context, *session) error { return nil })
@@ -45,6 +48,9 @@ func (s *Store) Connect(ctx context.Context) error {
 			s.o.Logger.Warn().Err(err).Stringer("connect_timeout", s.o.ConnectTimeout).Msg("waiting for PostgreSQL")
 		}
 		last = err
+		if errors.Is(err, store.ErrHeld) {
+			continue // The attempt has waited for the other process, and does so again.
+		}
 		select {
 		case <-time.After(backoff(attempt)):
 		case <-ctx.Done():
@@ -92,7 +98,7 @@ func rawConn(conn net.Conn) net.Conn {
 
 // connect makes a connection, and claims the schema.
 func (s *Store) connect(ctx context.Context) (*session, error) {
-	config, err := s.o.config()
+	config, err := s.config(s.o)
 	if err != nil {
 		return nil, err
 	}

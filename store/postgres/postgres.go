@@ -43,7 +43,7 @@ type Options struct {
 	// Schema is where the tables are. It has one writer at a time. It is created if it is missing.
 	Schema string
 	// ConnectTimeout is how long Connect waits for a server that is down, or for another process to
-	// release the schema.
+	// release the schema; 0 has no end.
 	ConnectTimeout time.Duration
 	// Timeout is how long the server lets a statement run, or a transaction that was left behind,
 	// and how long Close waits.
@@ -57,6 +57,7 @@ type Options struct {
 
 // Store is a limiter.Store in a schema of a database.
 type Store struct {
+	password
 	o        Options
 	gate     *gate.Gate
 	instance string // unique among all Stores, ever

@@ -38,7 +38,7 @@ func (s *Store) Get(ctx context.Context, key limiter.Key) (r limiter.Record, ok 
 // Namespaces implements limiter.Store.
 func (s *Store) Namespaces(ctx context.Context) (all []limiter.Namespace, err error) {
 	err = s.call(ctx, func(ctx context.Context, c *session) error {
-		rows, err := c.conn.Query(ctx, "SELECT id, limit_name, fingerprint, stopped, left_at FROM namespaces ORDER BY id")
+		rows, err := c.conn.Query(ctx, "SELECT id, limit_name, fingerprint, stopped, left_at, strict, renumbered FROM namespaces ORDER BY id")
 		if err != nil {
 			return wrapf(err, "read the namespaces")
 		}
@@ -50,9 +50,12 @@ func (s *Store) Namespaces(ctx context.Context) (all []limiter.Namespace, err er
 
 func toNamespace(row pgx.CollectableRow) (n limiter.Namespace, err error) {
 	var stopped, left *time.Time
-	err = row.Scan(&n.ID, &n.Limit, &n.Fingerprint, &stopped, &left)
+	var renumbered string
+	if err = row.Scan(&n.ID, &n.LimitName, &n.Fingerprint, &stopped, &left, &n.Strict, &renumbered); err != nil {
+		return n, err
+	}
 	n.Stopped, n.Left = orZero(stopped), orZero(left)
-	return n, err
+	return n, n.UnmarshalRenumbered([]byte(renumbered))
 }
 
 // orZero is the zero time for NULL.

@@ -40,8 +40,9 @@ WHEN NOT MATCHED THEN INSERT (client_id, managed, settings_id, tokens, counted_a
 	VALUES (put.client_id, put.managed, put.settings_id, put.tokens, put.counted_at, put.reserved, put.namespace, put.tier)`
 
 	namespaceSQL = `
-INSERT INTO namespaces (id, limit_name, fingerprint, stopped, left_at) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (id) DO UPDATE SET limit_name = $2, fingerprint = $3, stopped = $4, left_at = $5`
+INSERT INTO namespaces (id, limit_name, fingerprint, stopped, left_at, strict, renumbered)
+	VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (id) DO UPDATE SET limit_name = $2, fingerprint = $3, stopped = $4, left_at = $5, strict = $6, renumbered = $7`
 
 	deleteSQL = `
 DELETE FROM buckets b USING unnest($1::integer[], $2::text[]) AS gone (namespace, client_id)
@@ -74,7 +75,11 @@ func (c *session) write(ctx context.Context, batch limiter.Batch) error {
 		return nil
 	})
 	for _, n := range batch.Namespaces {
-		work.Queue(namespaceSQL, int32(n.ID), n.Limit, n.Fingerprint, orNull(n.Stopped), orNull(n.Left))
+		renumbered, err := n.MarshalRenumbered()
+		if err != nil {
+			return err
+		}
+		work.Queue(namespaceSQL, int32(n.ID), n.LimitName, n.Fingerprint, orNull(n.Stopped), orNull(n.Left), n.Strict, string(renumbered))
 	}
 	if len(batch.Puts) > 0 {
 		c.queuePuts(work, batch.Puts)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -77,17 +78,22 @@ func namespacesComeBack(t *testing.T, place Place) {
 	require.Empty(t, Namespaces(t, s))
 	at := Record("", 0).At
 	all := []limiter.Namespace{
-		{ID: 1, Limit: "default", Fingerprint: "ip"},
-		{ID: 2, Limit: "default", Fingerprint: "header:x-api-key sha256", Stopped: time.UnixMicro(1).UTC()},
-		{ID: 3, Limit: "日本語", Fingerprint: "'; DROP TABLE namespaces; --", Stopped: at, Left: at.Add(time.Hour)},
-		{ID: math.MaxInt32, Limit: strings.Repeat("x", 256), Left: at},
+		{ID: 1, LimitName: "default", Fingerprint: "ip"},
+		{ID: 2, LimitName: "default", Fingerprint: "header:x-api-key sha256", Stopped: time.UnixMicro(1).UTC()},
+		{ID: 3, LimitName: "日本語", Fingerprint: "'; DROP TABLE namespaces; --", Stopped: at, Left: at.Add(time.Hour)},
+		{ID: math.MaxInt32, LimitName: strings.Repeat("x", 256), Left: at},
+		{ID: 7, LimitName: "changed", Strict: true, Renumbered: []limiter.Renumbered{
+			{Was: Record("", 0).Settings, Is: Record("", 1).Settings, From: at, Until: at.Add(time.Second)},
+			{Tier: "'gold\"日", Was: Record("", 0).Settings, Is: Record("", 1).Settings, From: at, Unknown: true},
+		}},
 	}
+	slices.SortFunc(all, func(a, b limiter.Namespace) int { return cmp.Compare(a.ID, b.ID) })
 	Write(t, s, limiter.Batch{Namespaces: all})
 	require.Equal(t, all, Namespaces(t, s))
 	s = Reopen(t, place, s)
 	require.Equal(t, all, Namespaces(t, s))
 	all[1].Stopped, all[1].Left = time.Time{}, at
-	all[2].Limit, all[2].Fingerprint, all[2].Stopped, all[2].Left = "other", "", at.Add(1000), time.Time{}
+	all[2].LimitName, all[2].Fingerprint, all[2].Stopped, all[2].Left = "other", "", at.Add(1000), time.Time{}
 	Write(t, s, limiter.Batch{Namespaces: all[1:3]})
 	Write(t, s, puts(Record("alice", 1)))
 	require.Equal(t, all, Namespaces(t, s), "rows change no namespace")
@@ -99,7 +105,7 @@ func namespacesAreWrittenWithTheirRows(t *testing.T, place Place) {
 	s := Open(t, place)
 	Write(t, s, puts(Record("alice", 1), Record("bob", 2)))
 	batch := limiter.Batch{
-		Namespaces: []limiter.Namespace{{ID: 1, Limit: "default", Fingerprint: "secret"}},
+		Namespaces: []limiter.Namespace{{ID: 1, LimitName: "default", Fingerprint: "secret"}},
 		Puts:       puts(Record("sha256:1", 1), Record("sha256:2", 2)).Puts,
 		Deletes:    Keys("alice", "bob"),
 	}

@@ -73,11 +73,11 @@ func extremes() []limiter.Record {
 		vary(func(r *limiter.Record) { r.Namespace = math.MaxInt32 }),
 		vary(func(r *limiter.Record) { r.Settings = gcra.Settings{Capacity: 1, Refill: second(1)}; r.Tokens = 0 }),
 		vary(func(r *limiter.Record) {
-			r.Settings = gcra.Settings{Capacity: 1 << 51, Refill: second(gcra.MaxRate)}
-			r.Tokens = 1<<51 - 0.25
+			r.Settings = gcra.Settings{Capacity: 1 << 50, Refill: second(gcra.MaxRate)}
+			r.Tokens = 1<<50 - 0.25
 		}),
 		vary(func(r *limiter.Record) {
-			r.Settings = gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 7, Per: math.MaxInt64}}
+			r.Settings = gcra.Settings{Capacity: 1, Refill: gcra.Refill{Amount: 11, Per: math.MaxInt64}}
 		}),
 		vary(func(r *limiter.Record) { r.Settings.Refill = gcra.Refill{Amount: 3, Per: 100_000_000_000_001} }),
 		vary(func(r *limiter.Record) { r.Tokens = math.Nextafter(1, 0) }),
@@ -110,7 +110,7 @@ func anyRecord(keys []limiter.Key) *rapid.Generator[limiter.Record] {
 			Amount: rapid.Int64Range(1, 1000).Draw(t, "amount"),
 			Per:    time.Duration(rapid.Int64Range(int64(time.Second), int64(10*365*24*time.Hour)).Draw(t, "per")),
 		}
-		capacity := rapid.Int64Range(1, (1<<61)/refill.Interval()).Draw(t, "capacity")
+		capacity := rapid.Int64Range(1, (1<<60)/refill.Interval()).Draw(t, "capacity")
 		return limiter.Record{
 			Key:      rapid.SampledFrom(keys).Draw(t, "bucket"),
 			Managed:  rapid.Bool().Draw(t, "managed"),

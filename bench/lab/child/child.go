@@ -137,6 +137,12 @@ func (c *Process) LastWords() string {
 	return strings.Join(last, " | ")
 }
 
+// Output is all that the program has printed.
+func (c *Process) Output() (string, error) {
+	text, err := os.ReadFile(c.log)
+	return string(text), err
+}
+
 // Signal sends the program a signal.
 func (c *Process) Signal(s syscall.Signal) error { return c.cmd.Process.Signal(s) }
 

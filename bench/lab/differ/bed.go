@@ -106,7 +106,7 @@ func (b *bed) startProxy(ctx context.Context, p peers.Peer, patience time.Durati
 		Proxy: play.Proxy{Client: client, Backend: backend},
 		name:  p.Name, version: p.Version, log: filepath.Join(dir, "output.log"),
 	}
-	program, err := p.Prepare(dir, addresses[0], addresses[1], []string{backend.Addr()}, false)
+	program, err := p.Prepare(peers.Place{Dir: dir, Listen: addresses[0], Admin: addresses[1]}, []string{backend.Addr()}, false)
 	if err != nil {
 		return nil, err
 	}

@@ -42,20 +42,20 @@ func serveProxy(backend, buckets string, in io.Reader, out io.Writer) error {
 		Name: "bench", Strategy: balancer.RoundRobin,
 		Backends:  []balancer.BackendSettings{{URL: "http://" + backend, Addr: backend, Weight: 1, State: balancer.Ready}},
 		Health:    balancer.HealthSettings{Type: balancer.HealthTCP, Timeout: time.Second},
-		NewProber: proxy.NewBackends(proxy.ConnectionSettings{MaxResponseHeader: 64 << 10}),
+		NewProber: proxy.NewBackends(proxy.ConnectionSettings{MaxResponseHeader: 64 << 10}).New,
 	})
 	pool.Probe(context.Background())
 	route := proxy.Route{
 		Destination: proxy.Destination{Pool: pool},
 		Limits:      []proxy.LimitUse{proxy.NewLimitUse("bench", key, limit)},
 	}
-	p := proxy.New(proxy.Settings{MaxHeader: 16 << 10}, &proxy.Snapshot{Routes: proxy.OneRoute(&route)}, zerolog.New(io.Discard))
+	p := proxy.New(&proxy.Snapshot{Routes: proxy.OneRoute(&route), MaxHeader: 16 << 10}, zerolog.New(io.Discard))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- p.Serve(ln) }()
+	go func() { served <- p.Serve(ln, proxy.Listener{}) }()
 	runtime.GC()
 	err = respond(ln.Addr().String(), in, out, func(string) time.Duration {
 		start := time.Now()

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package load puts load on a server: a closed loop with wrk, a constant rate with vegeta, and open
-// connections that do nothing.
+// Package load puts load on a server: a closed loop with wrk, or by HTTP/2 with h2load, a constant
+// rate with vegeta, full TLS handshakes, and open connections that do nothing.
 package load
 
 import (
@@ -34,21 +34,31 @@ const (
 	Small Size = "small"
 	Ten   Size = "10k"
 	Mega  Size = "1m"
+
+	megaBytes = 1 << 20
 )
 
 // Shape is a load's, independent of the target. Either Rate or Connections is set.
 type Shape struct {
 	Rate        int  `json:"rate,omitempty"`        // requests a second, whatever their outcome
 	Connections int  `json:"connections,omitempty"` // each sends its next request once it has its response
+	Streams     int  `json:"streams,omitempty"`     // requests at a time on each connection, by HTTP/2; 0 is HTTP/1
 	Size        Size `json:"size"`
 	New         bool `json:"new,omitempty"` // a new connection for every request
+	TLS         bool `json:"tls,omitempty"` // by TLS 1.3; with New, each request has a full handshake
 }
 
 // String returns "c = 64, small" or "2,000/s, 10k, new connections", for example.
 func (s Shape) String() string {
 	text := fmt.Sprintf("c = %d, %s", s.Connections, s.Size)
+	if s.Streams > 0 {
+		text = fmt.Sprintf("c = %d x %d streams, %s", s.Connections, s.Streams, s.Size)
+	}
 	if s.Rate > 0 {
 		text = Thousands(int64(s.Rate)) + "/s, " + string(s.Size)
+	}
+	if s.TLS {
+		text += ", TLS"
 	}
 	if s.New {
 		text += ", new connections"
@@ -59,8 +69,14 @@ func (s Shape) String() string {
 // Slug is String for file names: "c64-small", "2000s-10k-new".
 func (s Shape) Slug() string {
 	text := fmt.Sprintf("c%d-%s", s.Connections, s.Size)
+	if s.Streams > 0 {
+		text = fmt.Sprintf("c%dx%d-%s", s.Connections, s.Streams, s.Size)
+	}
 	if s.Rate > 0 {
 		text = fmt.Sprintf("%ds-%s", s.Rate, s.Size)
+	}
+	if s.TLS {
+		text += "-tls"
 	}
 	if s.New {
 		text += "-new"
@@ -86,7 +102,13 @@ type Order struct {
 	Seed   uint32 // for wrk's random keys
 }
 
-func (o Order) url() string { return "http://" + o.Target + "/" + string(o.Size) }
+func (o Order) url() string {
+	scheme := "http://"
+	if o.TLS {
+		scheme = "https://"
+	}
+	return scheme + o.Target + "/" + string(o.Size)
+}
 
 // Quantiles are the points at which latencies are reported, in percent.
 func Quantiles() []float64 {
@@ -99,14 +121,27 @@ type Outcome struct {
 	// was 400 or more: refusals, and a proxy's own errors.
 	Answered int64 `json:"answered"`
 	Refused  int64 `json:"refused"`
+	// Bodies is how many whole bodies the bytes would make that came, those of requests that were
+	// open at the end too. Only h2load tells; it is 0 with the others.
+	Bodies float64 `json:"bodies,omitempty"`
 	// Broken counts the requests, connects and waits that failed.
 	Broken int64 `json:"broken"`
 	// Open is how many requests may have been sent without being counted, since the run ended
-	// before their response: at most one a connection with wrk, none with vegeta.
+	// before their response: at most one a connection with wrk, one a stream with h2load, none with
+	// the others.
 	Open    int64         `json:"open"`
 	Elapsed time.Duration `json:"elapsed"`
 	// Latency is in milliseconds, by the Quantiles.
 	Latency []float64 `json:"latency"`
+}
+
+// Work is what CPU time is divided by: responses, or bodies where responses are so large that many
+// are open at the end.
+func (o Outcome) Work() float64 {
+	if o.Bodies > 0 {
+		return o.Bodies
+	}
+	return float64(o.Answered)
 }
 
 // Failures are all that did not go well.

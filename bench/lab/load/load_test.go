@@ -20,6 +20,9 @@ func TestShapesAreToldApart(t *testing.T) {
 	f(Shape{Connections: 64, Size: Small}, "c = 64, small", "c64-small")
 	f(Shape{Rate: 2000, Size: Ten}, "2,000/s, 10k", "2000s-10k")
 	f(Shape{Connections: 1, Size: Mega, New: true}, "c = 1, 1m, new connections", "c1-1m-new")
+	f(Shape{Connections: 64, Size: Small, TLS: true}, "c = 64, small, TLS", "c64-small-tls")
+	f(Shape{Connections: 64, Size: Small, TLS: true, New: true}, "c = 64, small, TLS, new connections", "c64-small-tls-new")
+	f(Shape{Connections: 100, Streams: 10, Size: Small, TLS: true}, "c = 100 x 10 streams, small, TLS", "c100x10-small-tls")
 }
 
 func TestThousands(t *testing.T) {
@@ -89,6 +92,12 @@ func TestWrksCommandLine(t *testing.T) {
 	shape.New = true
 	f(Order{Shape: shape, Key: RandomKeys, Target: "h:1", Time: time.Second, Seed: 7},
 		"-c8", "-d3s", "--timeout", "5s", "-s", "wrk.lua", "-H", "Connection: close", "http://h:1/10k", "--", "random", "X-Api-Key", "1000000", "7")
+}
+
+func TestWrkByTLS(t *testing.T) {
+	w := &Wrk{program: "/bin/wrk", script: "/tmp/wrk.lua"}
+	args := w.Command(Order{Shape: Shape{Connections: 8, Size: Small, TLS: true}, Key: NoKey, Target: "h:1", Time: time.Second})
+	assert.Equal(t, "https://h:1/small", args[len(args)-1])
 }
 
 // fakeWrk is a script in place of wrk.

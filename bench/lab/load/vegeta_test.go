@@ -84,7 +84,7 @@ func TestKeys(t *testing.T) {
 func TestIdleConnectionsStayOpen(t *testing.T) {
 	var answered atomic.Int64
 	address := server(t, func(http.ResponseWriter, *http.Request) { answered.Add(1) })
-	idle, err := OpenIdle(t.Context(), address, 3)
+	idle, err := OpenIdle(t.Context(), address, Clear, 3)
 	require.NoError(t, err)
 	defer idle.Close()
 	assert.Len(t, idle, 3)
@@ -93,6 +93,6 @@ func TestIdleConnectionsStayOpen(t *testing.T) {
 
 func TestIdleConnectionsThatAreNotKept(t *testing.T) {
 	address := server(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") })
-	_, err := OpenIdle(t.Context(), address, 3)
+	_, err := OpenIdle(t.Context(), address, Clear, 3)
 	assert.ErrorContains(t, err, "connection 1 of 3: status 200, closing: true; want 200, kept open")
 }

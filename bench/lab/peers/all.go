@@ -29,7 +29,7 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 	off := every[:1]
 	ends := []load.Key{load.NoKey, load.RandomKeys} // without a limiter, and with a busy one
 	equalizer := Peer{
-		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every, Log: printed(), Behind: flushInterval,
+		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every, TLS: true, Log: printed(), Behind: flushInterval,
 		config: "equalizer.toml", args: func(s site) []string { return []string{"-c", s.config} },
 	}
 	noLog, bare := equalizer, equalizer
@@ -70,10 +70,10 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 // installed are the peers that come from the system's packages.
 func installed(keys []load.Key) []Peer {
 	return []Peer{
-		{Name: "nginx", Program: "nginx", Keys: keys, Log: &Log{File: "access.log", Flush: syscall.SIGUSR1}, config: "nginx.conf", args: func(s site) []string {
+		{Name: "nginx", Program: "nginx", Keys: keys, TLS: true, Log: &Log{File: "access.log", Flush: syscall.SIGUSR1}, config: "nginx.conf", args: func(s site) []string {
 			return []string{"-p", s.Dir, "-e", s.Dir + "/error.log", "-c", s.config}
 		}},
-		{Name: "haproxy", Program: "haproxy", Keys: keys, Log: printed(), config: "haproxy.cfg", args: func(s site) []string {
+		{Name: "haproxy", Program: "haproxy", Keys: keys, TLS: true, Log: printed(), config: "haproxy.cfg", args: func(s site) []string {
 			return []string{"-db", "-f", s.config}
 		}},
 	}

@@ -47,6 +47,7 @@ type Peer struct {
 	Program string // the executable; none for Base
 	Version string
 	Keys    []load.Key // what its limiter can be asked to do; NoKey: it is off
+	TLS     bool       // also speaks TLS
 	Variant bool       // with settings that its users don't have, to show what those cost
 	Log     *Log       // where it writes a line for each request; nil if it doesn't
 	// Behind is how long it may put off the work of a request, such as storing what a client spent.
@@ -66,25 +67,32 @@ type Log struct {
 // Can reports whether the peer's limiter has a mode.
 func (p Peer) Can(key load.Key) bool { return slices.Contains(p.Keys, key) }
 
-// site is what a configuration is made from.
-type site struct {
-	Dir           string
-	Listen, Admin string
-	Backends      []string
-	Limited       bool
-	Root          bool   // nginx gives up root unless it is told to keep it, and then can't access Dir
-	Access        string // the access log's path; empty: none
-	Bare          bool
-	config        string
+// Place is where a peer runs.
+type Place struct {
+	Dir    string // an empty folder
+	Listen string
+	Admin  string // for peers that need another address
+	// Secure is where it speaks TLS, if it can; empty: nowhere. Certificate is the file of
+	// NewCertificate.
+	Secure, Certificate string
 }
 
-// Prepare writes the peer's files for these backends into an empty folder, and returns the program
-// to run. It listens on listen. admin is an address for peers that need another.
-func (p Peer) Prepare(dir, listen, admin string, backends []string, limited bool) (child.Program, error) {
-	s := site{
-		Dir: dir, Listen: listen, Admin: admin, Backends: backends, Limited: limited,
-		Root: os.Geteuid() == 0, Bare: p.bare,
-	}
+// site is what a configuration is made from.
+type site struct {
+	Place
+	Backends []string
+	Limited  bool
+	Root     bool   // nginx gives up root unless it is told to keep it, and then can't access Dir
+	Access   string // the access log's path; empty: none
+	Bare     bool
+	config   string
+}
+
+// Prepare writes the peer's files for these backends into the place's folder, and returns the
+// program to run.
+func (p Peer) Prepare(at Place, backends []string, limited bool) (child.Program, error) {
+	dir := at.Dir
+	s := site{Place: at, Backends: backends, Limited: limited, Root: os.Geteuid() == 0, Bare: p.bare}
 	if p.Log != nil {
 		s.Access = filepath.Join(dir, p.Log.File)
 	}

@@ -3,6 +3,7 @@
 package peers
 
 import (
+	"crypto/tls"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,7 +64,7 @@ func TestWhatIsNotInstalledIsNamed(t *testing.T) {
 func prepared(t *testing.T, p Peer, limited bool) (command, configuration string) {
 	t.Helper()
 	dir := t.TempDir()
-	program, err := p.Prepare(dir, "127.0.0.1:80", "127.0.0.1:81", []string{"127.0.0.1:1", "127.0.0.1:2"}, limited)
+	program, err := p.Prepare(Place{Dir: dir, Listen: "127.0.0.1:80", Admin: "127.0.0.1:81"}, []string{"127.0.0.1:1", "127.0.0.1:2"}, limited)
 	require.NoError(t, err)
 	assert.Equal(t, dir, program.Dir)
 	if p.config != "" {
@@ -118,8 +119,9 @@ func TestOursIsAValidConfiguration(t *testing.T) {
 		}
 		bare := p.Name == Bare
 		_, text := prepared(t, p, true)
-		c, _, err := config.Parse(p.config, []byte(text), config.Options{})
+		loaded, err := config.Parse(p.config, []byte(text), config.Options{})
 		require.NoError(t, err)
+		c := loaded.Config
 		limit := c.Limits["default"]
 		assert.Equal(t, "header:"+load.KeyHeader, limit.Key)
 		assert.Equal(t, p.Name != Equalizer, p.Variant)
@@ -138,8 +140,38 @@ func TestOursIsAValidConfiguration(t *testing.T) {
 		assert.Equal(t, want.Log, c.Log)
 
 		_, text = prepared(t, p, false)
-		c, _, err = config.Parse(p.config, []byte(text), config.Options{})
+		loaded, err = config.Parse(p.config, []byte(text), config.Options{})
 		require.NoError(t, err)
-		assert.Empty(t, c.Limits)
+		assert.Empty(t, loaded.Config.Limits)
+	}
+}
+
+// By TLS, each has the other address besides the first, with the certificate.
+func TestConfigurationsWithTLS(t *testing.T) {
+	certificate, err := NewCertificate(t.TempDir())
+	require.NoError(t, err)
+	pair, err := tls.LoadX509KeyPair(certificate, certificate)
+	require.NoError(t, err)
+	assert.NoError(t, pair.Leaf.VerifyHostname("localhost"))
+	for _, p := range all(t) {
+		if !p.TLS {
+			continue
+		}
+		at := Place{Dir: t.TempDir(), Listen: "127.0.0.1:80", Admin: "127.0.0.1:81", Secure: "127.0.0.1:443", Certificate: certificate}
+		_, err := p.Prepare(at, []string{"127.0.0.1:1"}, true)
+		require.NoError(t, err)
+		text, err := os.ReadFile(filepath.Join(at.Dir, p.config))
+		require.NoError(t, err)
+		for _, want := range []string{at.Listen, at.Secure, certificate} {
+			assert.Contains(t, string(text), want, p.Name)
+		}
+		if p.Role != Ours {
+			assert.Contains(t, string(text), "ssl", p.Name)
+			continue
+		}
+		loaded, err := config.Parse(p.config, text, config.Options{})
+		require.NoError(t, err)
+		require.Len(t, loaded.Config.Listeners, 2)
+		assert.Equal(t, []bool{false, true}, []bool{loaded.Config.Listeners[0].TLS, loaded.Config.Listeners[1].TLS})
 	}
 }

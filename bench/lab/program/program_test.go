@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 	"testing"
 
@@ -35,6 +36,10 @@ func TestMain(m *testing.M) {
 }
 
 func TestSignals(t *testing.T) {
+	// Signals that are ignored stay ignored in children, such as SIGHUP under nohup. Those that are
+	// caught here aren't.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	t.Cleanup(func() { signal.Reset(syscall.SIGHUP) })
 	f := func(want, command string, signals ...os.Signal) {
 		t.Helper()
 		cmd := exec.Command("/bin/sh", "-c", command, os.Args[0])

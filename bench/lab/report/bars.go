@@ -28,7 +28,7 @@ type limit struct{ bar, aim float64 }
 // bars are the figures of this run that have a bar.
 func (r *Report) bars() []Bar {
 	var bars []Bar
-	for _, figure := range []func(load.Shape) []Bar{r.cpuBars, r.p99Bar, r.logBars} {
+	for _, figure := range []func(load.Shape) []Bar{r.cpuBars, r.streamBar, r.shakeBar, r.p99Bar, r.logBars} {
 		for _, shape := range r.Loads() {
 			bars = append(bars, figure(shape)...)
 		}
@@ -38,12 +38,16 @@ func (r *Report) bars() []Bar {
 
 // cpuBars are our CPU per request over that of the cheaper of the other proxies: as shipped, over
 // those that also log, and bare, over those that don't. A single connection has no bar, since most
-// of its cost is waking up. New connections have none either.
+// of its cost is waking up. New connections have none either, and those by TLS have shakeBar.
+// HTTP/2 has streamBar.
 func (r *Report) cpuBars(shape load.Shape) (bars []Bar) {
-	if shape.New || shape.Connections == 1 {
+	if shape.New || shape.Connections == 1 || shape.Streams > 0 {
 		return nil
 	}
 	most := map[load.Size]limit{load.Small: {1, 0.9}, load.Ten: {1.05, 0.95}, load.Mega: {0.6, 0.5}}[shape.Size]
+	if shape.TLS {
+		most = map[load.Size]limit{load.Small: {1.1, 0.95}, load.Ten: {1.1, 0.95}, load.Mega: {1.15, 1}}[shape.Size]
+	}
 	for _, figure := range []struct{ name, proxy string }{{shipped, peers.Equalizer}, {bare, peers.Bare}} {
 		ours := r.cell(figure.proxy, load.RandomKeys, shape)
 		if ours != nil && ours.Summary.Ratio != nil {
@@ -61,6 +65,20 @@ const (
 	bare    = "CPU per request, bare"
 )
 
+// streamBar is our CPU per request by HTTP/2 over that of the cheaper of the other proxies, with
+// one client, as h2load can't be several.
+func (r *Report) streamBar(shape load.Shape) []Bar {
+	ours := r.cell(peers.Equalizer, load.OneKey, shape)
+	if shape.Streams == 0 || ours == nil || ours.Summary.Ratio == nil {
+		return nil
+	}
+	most := map[load.Size]limit{load.Small: {1, 0.85}, load.Ten: {1, 0.9}, load.Mega: {1.15, 1}}[shape.Size]
+	if shape.Connections*shape.Streams == 1 {
+		most = limit{1.1, 1}
+	}
+	return []Bar{most.hold(Bar{Figure: shipped, Under: under(ours), Against: r.cheapest(ours).Proxy, Ratio: *ours.Summary.Ratio})}
+}
+
 // p99Bar is our 99th percentile over nginx's, where the load is the same for both.
 func (r *Report) p99Bar(shape load.Shape) []Bar {
 	ours, nginx := r.cell(peers.Equalizer, load.RandomKeys, shape), r.cell("nginx", load.RandomKeys, shape)
@@ -68,6 +86,15 @@ func (r *Report) p99Bar(shape load.Shape) []Bar {
 		return nil
 	}
 	return limit{1, 0.8}.ratio("p99", ours, nginx, Run.p99)
+}
+
+// shakeBar is our CPU per request with a full handshake over nginx's.
+func (r *Report) shakeBar(shape load.Shape) []Bar {
+	ours, nginx := r.cell(peers.Equalizer, load.RandomKeys, shape), r.cell("nginx", load.RandomKeys, shape)
+	if !shape.TLS || !shape.New {
+		return nil
+	}
+	return limit{1.6, 1.2}.ratio("CPU per full handshake and request", ours, nginx, Run.micros)
 }
 
 // logBars are what the access log adds to our CPU per request, with the limiter off and on.
@@ -85,9 +112,13 @@ func (r *Report) idleBars() (bars []Bar) {
 		if idle.Proxy != peers.Equalizer {
 			continue
 		}
-		bytes := idle.Bytes
-		bars = append(bars, limit{16, 6}.hold(Bar{
-			Figure: "memory per idle connection", Under: load.Thousands(int64(idle.Connections)) + " connections", Unit: "KiB",
+		bytes, under := idle.Bytes, load.Thousands(int64(idle.Connections))+" connections"
+		most := map[load.Wire]limit{load.Clear: {16, 6}, load.Secure: {14, 10}, load.HTTP2: {24, 16}}[idle.Wire]
+		if idle.Wire != load.Clear {
+			under += ", " + string(idle.Wire)
+		}
+		bars = append(bars, most.hold(Bar{
+			Figure: "memory per idle connection", Under: under, Unit: "KiB",
 			Ratio: Ratio{Value: bytes.Median / 1024, Min: bytes.Min / 1024, Max: bytes.Max / 1024},
 		}))
 	}

@@ -48,6 +48,44 @@ func TestTheBarOfEachLoad(t *testing.T) {
 	f(load.Shape{Rate: 2000, Size: load.Small}, 1, 0.9)
 	f(load.Shape{Connections: 64, Size: load.Ten}, 1.05, 0.95)
 	f(load.Shape{Connections: 512, Size: load.Mega}, 0.6, 0.5)
+	f(load.Shape{Connections: 64, Size: load.Small, TLS: true}, 1.1, 0.95)
+	f(load.Shape{Connections: 64, Size: load.Ten, TLS: true}, 1.1, 0.95)
+	f(load.Shape{Connections: 8, Size: load.Mega, TLS: true}, 1.15, 1)
+}
+
+// The bar of handshakes is over nginx's, also where HAProxy's cost less.
+func TestTheBarsOfTLS(t *testing.T) {
+	cells := held(load.Shape{Connections: 64, Size: load.Small, New: true, TLS: true})
+	cells[2] = under1M(cells[0].Load, made("haproxy", peers.Other, 5, 5, 5))
+	r := Report{Cells: cells, Idle: []Idle{{Proxy: peers.Equalizer, Connections: 1000, Wire: load.Secure, Bytes: Spread{15 << 10, 14 << 10, 16 << 10}}}}
+	r.Summarise()
+	require.Len(t, r.Bars, 2)
+	shake, idle := r.Bars[0], r.Bars[1]
+	assert.Equal(t, []any{"CPU per full handshake and request", "nginx"}, []any{shake.Figure, shake.Against})
+	assert.Equal(t, []float64{1, 1.6, 1.2}, []float64{shake.Value, shake.Most, shake.Aim})
+	assert.Equal(t, []any{"1,000 connections, TLS", 14.0, false}, []any{idle.Under, idle.Most, idle.Held})
+}
+
+// By HTTP/2 there is one client only, and other bars.
+func TestTheBarsOfStreams(t *testing.T) {
+	f := func(connections, streams int, size load.Size, bar, aim float64) {
+		t.Helper()
+		shape := load.Shape{Connections: connections, Streams: streams, Size: size, TLS: true}
+		cells := held(shape)
+		for _, c := range cells {
+			c.Limiter = load.OneKey
+		}
+		r := Report{Cells: cells}
+		r.Summarise()
+		require.Len(t, r.Bars, 1)
+		assert.Equal(t, []any{shipped, shape.String() + "; limiter 1 key", "nginx"}, []any{r.Bars[0].Figure, r.Bars[0].Under, r.Bars[0].Against})
+		assert.Equal(t, []float64{1, bar, aim}, []float64{r.Bars[0].Value, r.Bars[0].Most, r.Bars[0].Aim})
+		assert.Contains(t, string(r.Overview()), "nginx")
+	}
+	f(100, 10, load.Small, 1, 0.85)
+	f(100, 10, load.Ten, 1, 0.9)
+	f(100, 10, load.Mega, 1.15, 1)
+	f(1, 1, load.Small, 1.1, 1)
 }
 
 func TestLoadsWithoutABar(t *testing.T) {
@@ -78,7 +116,7 @@ func TestTheOtherBars(t *testing.T) {
 			under1M(shape, made(peers.Bare, peers.Ours, 9, 9, 9)), under1M(shape, made("nginx, no log", peers.Other, 12, 9, 9))),
 		Idle: []Idle{
 			{Proxy: "nginx"},
-			{Proxy: peers.Equalizer, Connections: 5000, Bytes: Spread{10240, 5120, 20480}},
+			{Proxy: peers.Equalizer, Connections: 5000, Wire: load.Clear, Bytes: Spread{10240, 5120, 20480}},
 		},
 	}
 	r.Summarise()

@@ -17,20 +17,20 @@ func CPUPlot(s load.Shape) string { return "cpu-" + s.Slug() + ".svg" }
 // LatencyPlot is the load's plot of latencies.
 func LatencyPlot(s load.Shape) string { return "latency-" + s.Slug() + ".svg" }
 
-// OverviewPlot has all loads that proxies did with a million clients.
+// OverviewPlot has all loads that proxies did with a million clients, and those by HTTP/2.
 const OverviewPlot = "cpu.svg"
 
 // Overview is that plot.
 func (r *Report) Overview() []byte {
 	b := plot.Bars{
-		Title:    "CPU per request, 1,000,000 clients with a limit",
+		Title:    "CPU per request, clients with a limit: 1,000,000, or one by HTTP/2",
 		Subtitle: "Median of the rounds, whiskers to least and most; x: over the cheaper of nginx and HAProxy; all log, except the bare one",
 		Unit:     "us",
 	}
 	for _, shape := range r.Loads() {
 		group := plot.Group{Name: shape.String()}
 		for _, c := range r.Under(shape) {
-			if c.Limiter == load.RandomKeys && (!c.Variant || c.Proxy == peers.Bare) {
+			if (c.Limiter == load.RandomKeys || shape.Streams > 0) && (!c.Variant || c.Proxy == peers.Bare) {
 				group.Bars = append(group.Bars, c.bar()...)
 			}
 		}

@@ -76,10 +76,11 @@ type Summary struct {
 
 // Idle is what open connections cost a proxy.
 type Idle struct {
-	Proxy       string  `json:"proxy"`
-	Connections int     `json:"connections"`
-	Bytes       Spread  `json:"bytes"` // of resident memory, per connection, of some processes one after the other
-	Base        float64 `json:"base"`  // bytes resident without them: the median
+	Proxy       string    `json:"proxy"`
+	Connections int       `json:"connections"`
+	Wire        load.Wire `json:"wire"`
+	Bytes       Spread    `json:"bytes"` // of resident memory, per connection, of some processes one after the other
+	Base        float64   `json:"base"`  // bytes resident without them: the median
 }
 
 // Summarise fills in the cells' summaries, and the bars.
@@ -117,9 +118,9 @@ func (c *Cell) sum() *Summary {
 	return s
 }
 
-// micros are microseconds of CPU time per request.
+// micros are microseconds of CPU time per request, or per body.
 func (r Run) micros() float64 {
-	return float64(r.CPU) / float64(time.Microsecond) / float64(r.Answered)
+	return float64(r.CPU) / float64(time.Microsecond) / r.Work()
 }
 
 // p99 is in milliseconds.

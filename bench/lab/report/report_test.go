@@ -41,7 +41,7 @@ func compared() *Report {
 	r := &Report{Command: "make bench", Rounds: 3, Machine: []machine.Fact{{Name: "CPU", Value: "fast"}}, Notes: []string{"caddy is missing"}, Cells: []*Cell{
 		made("direct", peers.Base, 0, 0, 0), made("equalizer", peers.Ours, 10, 30, 45), made("nginx", peers.Other, 20, 10, 30),
 		failing, made("gone", peers.Other),
-	}, Idle: []Idle{{Proxy: "nginx", Connections: 10, Bytes: Spread{512.4, 500, 600}, Base: 3e6}}}
+	}, Idle: []Idle{{Proxy: "nginx", Connections: 10, Wire: load.Clear, Bytes: Spread{512.4, 500, 600}, Base: 3e6}}}
 	r.Summarise()
 	return r
 }
@@ -102,7 +102,7 @@ func TestMarkdown(t *testing.T) {
 		"    make bench\n", "| CPU | fast |", "- caddy is missing\n", "## c = 8, small\n", "](cpu-c8-small.svg)", "](latency-c8-small.svg)",
 		"| off | **equalizer** | 30.0 (10.0-45.0) | 1.50 (0.50-3.00) | 1,000 (1,000-1,000) | 8.000 (7.000-9.000) |",
 		"| off | direct | - | - | 1,000 ", "| 5 | 5.0 (5.0-5.0) | 5.2 |", "| off | gone | did not run |",
-		"\nLoad by\n\n- `wrk -c8`, limiter off\n\n", "| nginx | 10 | 512 (500-600) | 3.0 |", "12,000 requests were answered, 2 of them with an error status; 3 broke.",
+		"\nLoad by\n\n- `wrk -c8`, limiter off\n\n", "| nginx, in clear | 10 | 512 (500-600) | 3.0 |", "12,000 requests were answered, 2 of them with an error status; 3 broke.",
 		"In every single run these agree", "None of the loads that have one ran",
 	} {
 		assert.Contains(t, text, want)
@@ -170,7 +170,7 @@ func TestSummary(t *testing.T) {
 	for _, want := range []string{
 		"    make bench\n", "| revision | abc |", "](cpu.svg)\n",
 		"| c = 8, small | 1M keys | **equalizer** | 30.0 (10.0-45.0) | 1.50 (0.50-3.00) | 3 | 17.000 (16.000-18.000) |\n",
-		"| nginx | 10 | 512 (500-600) |\n", "In every single run these agree",
+		"| nginx, in clear | 10 | 512 (500-600) |\n", "In every single run these agree",
 	} {
 		assert.Contains(t, page.String(), want)
 	}

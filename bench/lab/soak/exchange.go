@@ -10,12 +10,14 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // do sends a request, and checks the response with check, which reads the body to its end or closes
 // it.
 func (c *client) do(ctx context.Context, method, path, clientID string, body io.Reader, check func(*http.Response) error) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, body)
 	if err != nil {
 		return err
 	}
@@ -121,9 +123,34 @@ func chunkedBothWays(ctx context.Context, c *client) error {
 func cutResponse(ctx context.Context, c *client) error {
 	return c.do(ctx, http.MethodGet, "/cut", c.id(), nil, func(response *http.Response) error {
 		got, err := io.ReadAll(response.Body)
-		if !errors.Is(err, io.ErrUnexpectedEOF) || string(got) != pattern {
-			return fmt.Errorf("a response cut by the backend came as %q, %v; want %q, %w", got, err, pattern, io.ErrUnexpectedEOF)
+		if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, new(http2.StreamError)) || string(got) != pattern {
+			return fmt.Errorf("a response cut by the backend came as %q, %v; want %q, and that it is cut", got, err, pattern)
 		}
 		return nil
 	})
+}
+
+// cancel begins an exchange by HTTP/2 and cancels it at some moment. Others on the connection go
+// on.
+func cancel(ctx context.Context, c *client) error {
+	ctx, leave := context.WithTimeout(ctx, time.Duration(c.rng.IntN(20))*time.Millisecond)
+	defer leave()
+	var err error
+	switch c.rng.IntN(3) {
+	case 0:
+		err = slowResponse(ctx, c)
+	case 1:
+		body, sending := io.Pipe() // nothing comes
+		defer sending.Close()
+		err = c.do(ctx, http.MethodPost, "/echo", c.id(), body, has(nil))
+	case 2:
+		err = c.do(ctx, http.MethodGet, "/large", c.id(), nil, func(response *http.Response) error {
+			_, err := io.CopyN(io.Discard, response.Body, 10_000)
+			return err
+		})
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
 }

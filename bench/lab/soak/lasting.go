@@ -53,7 +53,7 @@ func steadyUpload(ctx context.Context, c *client) error {
 		}))
 	}()
 	size := pieces * len(piece)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.address+"/count", body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/count", body)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -22,28 +23,57 @@ type kind struct {
 	exchange func(ctx context.Context, c *client) error
 	// lasting means that an exchange takes as long as the client's lasts.
 	lasting bool
+	// h2 means that it is by HTTP/2 over TLS, and all clients are on one connection.
+	h2 bool
 }
 
-// kinds is the mix of some 900 exchanges a second. They test the program by time, not by load.
+// kinds is the mix of some 1,300 exchanges a second. They test the program by time, not by load.
 func kinds() []kind {
+	all := byH1()
+	for _, k := range byH2() {
+		k.name, k.h2 = "h2-"+k.name, true
+		all = append(all, k)
+	}
+	return all
+}
+
+func byH1() []kind {
 	return []kind{
-		{"small", "16 bytes, over connections that are kept", 8, 20 * time.Millisecond, small, false},
-		{"new", "16 bytes, each over a new connection", 2, 20 * time.Millisecond, onNewConnection, false},
-		{"large", "1 MiB, every byte of it checked", 2, 200 * time.Millisecond, largeAnswer, false},
-		{"slow", "responses that come in pieces over half a second", 8, time.Second, slowResponse, false},
-		{"reader", "1 MiB to clients that read it in small pieces, with pauses", 4, time.Second, slowReader, false},
-		{"limited", "clients that send more than they may, and get 200 or 429", limitedClients, 10 * time.Millisecond, limitedClient, false},
-		{"upload", "256 KiB up and back, with a length", 2, 200 * time.Millisecond, upload, false},
-		{"chunked", "256 KiB up and back at the same time, in chunks", 2, 200 * time.Millisecond, chunkedBothWays, false},
-		{"aborted", "clients that go away: in the head, in a body that they send or get, and while they wait", 4, 50 * time.Millisecond, abort, false},
-		{"cut", "responses that the backend cuts in the middle", 1, 100 * time.Millisecond, cutResponse, false},
-		{"upgraded", "upgraded connections with some lines each, which either side ends", 20, 500 * time.Millisecond, upgraded, false},
-		{"steady", "uploads at 2 KiB a second for five minutes", 4, time.Second, steadyUpload, true},
-		{"heartbeat", "event streams with a heartbeat a minute, for five minutes", 4, time.Second, heartbeats, true},
-		{"idle", "upgraded connections that are silent for five minutes", 20, time.Second, idleUpgrade, true},
-		{"duplex", "bodies both ways for five minutes, where each piece awaits the one before it", 4, time.Second, duplex, true},
-		{"sender", "from another address, uploads of a byte each 25 s, which must be broken off", 50, time.Second, slowSender, true},
-		{"sipper", "from there, too, readers of 32 bytes each 5 s, which must be cut", 20, time.Second, sipper, true},
+		{name: "small", about: "16 bytes, over connections that are kept", clients: 8, every: 20 * time.Millisecond, exchange: small},
+		{name: "new", about: "16 bytes, each over a new connection", clients: 2, every: 20 * time.Millisecond, exchange: onNewConnection},
+		{name: "large", about: "1 MiB, every byte of it checked", clients: 2, every: 200 * time.Millisecond, exchange: largeAnswer},
+		{name: "slow", about: "responses that come in pieces over half a second", clients: 8, every: time.Second, exchange: slowResponse},
+		{name: "reader", about: "1 MiB to clients that read it in small pieces, with pauses", clients: 4, every: time.Second, exchange: slowReader},
+		{name: "limited", about: "clients that send more than they may, and get 200 or 429", clients: limitedClients, every: 10 * time.Millisecond, exchange: limitedClient},
+		{name: "upload", about: "256 KiB up and back, with a length", clients: 2, every: 200 * time.Millisecond, exchange: upload},
+		{name: "chunked", about: "256 KiB up and back at the same time, in chunks", clients: 2, every: 200 * time.Millisecond, exchange: chunkedBothWays},
+		{name: "aborted", about: "clients that go away: in the head, in a body that they send or get, and while they wait", clients: 4, every: 50 * time.Millisecond, exchange: abort},
+		{name: "cut", about: "responses that the backend cuts in the middle", clients: 1, every: 100 * time.Millisecond, exchange: cutResponse},
+		{name: "upgraded", about: "upgraded connections with some lines each, which either side ends", clients: 20, every: 500 * time.Millisecond, exchange: upgraded},
+		{name: "steady", about: "uploads at 2 KiB a second for five minutes", clients: 4, every: time.Second, exchange: steadyUpload, lasting: true},
+		{name: "heartbeat", about: "event streams with a heartbeat a minute, for five minutes", clients: 4, every: time.Second, exchange: heartbeats, lasting: true},
+		{name: "idle", about: "upgraded connections that are silent for five minutes", clients: 20, every: time.Second, exchange: idleUpgrade, lasting: true},
+		{name: "duplex", about: "bodies both ways for five minutes, where each piece awaits the one before it", clients: 4, every: time.Second, exchange: duplex, lasting: true},
+		{name: "sender", about: "from another address, uploads of a byte each 25 s, which must be broken off", clients: 50, every: time.Second, exchange: slowSender, lasting: true},
+		{name: "sipper", about: "from there, too, readers of 32 bytes each 5 s, which must be cut", clients: 20, every: time.Second, exchange: sipper, lasting: true},
+	}
+}
+
+// byH2 are those by HTTP/2, without their "h2-".
+func byH2() []kind {
+	return []kind{
+		{name: "small", about: "16 bytes by HTTP/2, as are all of these", clients: 8, every: 25 * time.Millisecond, exchange: small},
+		{name: "new", about: "16 bytes, each over a new connection", clients: 1, every: 50 * time.Millisecond, exchange: onNewConnection},
+		{name: "large", about: "1 MiB, every byte of it checked", clients: 2, every: 200 * time.Millisecond, exchange: largeAnswer},
+		{name: "slow", about: "responses that come in pieces over half a second", clients: 8, every: time.Second, exchange: slowResponse},
+		{name: "reader", about: "1 MiB to clients that read it in small pieces, with pauses", clients: 4, every: time.Second, exchange: slowReader},
+		{name: "upload", about: "256 KiB up and back, with a length", clients: 2, every: 200 * time.Millisecond, exchange: upload},
+		{name: "unsized", about: "256 KiB up and back at the same time, without a length", clients: 2, every: 200 * time.Millisecond, exchange: chunkedBothWays},
+		{name: "cancelled", about: "clients that cancel: while they wait, in a body that they send or get", clients: 4, every: 200 * time.Millisecond, exchange: cancel},
+		{name: "cut", about: "responses that the backend cuts in the middle", clients: 1, every: 100 * time.Millisecond, exchange: cutResponse},
+		{name: "steady", about: "uploads at 2 KiB a second for five minutes", clients: 4, every: time.Second, exchange: steadyUpload, lasting: true},
+		{name: "heartbeat", about: "event streams with a heartbeat a minute, for five minutes", clients: 4, every: time.Second, exchange: heartbeats, lasting: true},
+		{name: "duplex", about: "bodies both ways for five minutes, where each piece awaits the one before it", clients: 4, every: time.Second, exchange: duplex, lasting: true},
 	}
 }
 
@@ -58,6 +88,7 @@ type client struct {
 	rng     *rand.Rand
 	n       int // of its kind, from 0
 	address string
+	url     string // where its http client finds the proxy
 	http    *http.Client
 	// lasts is how long the exchange of a kind that is lasting takes.
 	lasts time.Duration
@@ -82,17 +113,20 @@ type tally struct {
 
 // mix is the load: every kind at once.
 type mix struct {
-	address string
+	proxied
 	lasts   time.Duration
 	tallies []*tally
 }
+
+// proxied is where clients find the proxy, HOST:PORT: in clear, and by TLS.
+type proxied struct{ address, secure string }
 
 // longest is how long lasting exchanges take, if the load lasts long enough.
 const longest = 5 * time.Minute
 
 // newMix makes a load of this duration. A lasting exchange takes a third of it at most.
-func newMix(address string, kinds []kind, d time.Duration) *mix {
-	m := &mix{address: address, lasts: min(longest, d/3)}
+func newMix(to proxied, kinds []kind, d time.Duration) *mix {
+	m := &mix{proxied: to, lasts: min(longest, d/3)}
 	for _, k := range kinds {
 		m.tallies = append(m.tallies, &tally{kind: k})
 	}
@@ -106,19 +140,34 @@ func (m *mix) run(ctx context.Context, d time.Duration) {
 	defer cancel()
 	var clients sync.WaitGroup
 	for _, t := range m.tallies {
+		shared := multiplexed()
+		defer shared.CloseIdleConnections()
 		for n := range t.clients {
-			clients.Go(func() { m.client(ctx, over, t, n) })
+			clients.Go(func() { m.client(ctx, over, t, n, shared) })
 		}
 	}
 	clients.Wait()
 }
 
+// multiplexed is a transport by HTTP/2, whose buffers are no larger than those of sockets.
+func multiplexed() *http.Transport {
+	transport := &http.Transport{
+		DisableCompression: true, Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10, MaxReceiveBufferPerConnection: 1 << 20},
+	}
+	transport.Protocols.SetHTTP2(true)
+	return transport
+}
+
 // client repeats the exchange of its kind until over ends.
-func (m *mix) client(ctx, over context.Context, t *tally, n int) {
-	transport := &http.Transport{DisableCompression: true}
+func (m *mix) client(ctx, over context.Context, t *tally, n int, shared *http.Transport) {
+	transport, url := &http.Transport{DisableCompression: true}, "http://"+m.address
 	defer transport.CloseIdleConnections()
+	if t.h2 {
+		transport, url = shared, "https://"+m.secure
+	}
 	c := &client{
-		rng: rand.New(rand.NewPCG(uint64(n), rand.Uint64())), n: n, address: m.address, lasts: m.lasts,
+		rng: rand.New(rand.NewPCG(uint64(n), rand.Uint64())), n: n, address: m.address, url: url, lasts: m.lasts,
 		http: &http.Client{Transport: transport}, admitted: &t.admitted, limited: &t.limited,
 	}
 	tick := time.NewTicker(t.every)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gopher-equalizer/bench/lab/child"
+	"gopher-equalizer/bench/lab/peers"
 	"gopher-equalizer/bench/lab/testbed"
 	"gopher-equalizer/bench/machine"
 )
@@ -28,8 +29,9 @@ const settlePatience = 3 * time.Minute
 // bed is what the load goes to.
 type bed struct {
 	*testbed.Bed
-	proxy            *child.Process
-	address, backing string // of the proxy and of the backend, HOST:PORT
+	proxy *child.Process
+	proxied
+	backing string // the backend's address
 	*sampler
 }
 
@@ -55,12 +57,12 @@ func (b *bed) play(ctx context.Context, s settings, r *report, say func(string, 
 		return err
 	}
 	say("warming up for %v", s.warmUp)
-	newMix(b.address, s.mix, s.warmUp).run(ctx, s.warmUp)
+	newMix(b.proxied, s.mix, s.warmUp).run(ctx, s.warmUp)
 	if r.Warm, err = b.quiet(ctx); err != nil {
 		return err
 	}
 	say("%v of %s", s.time, strings.Join(names(s.mix), ", "))
-	load := newMix(b.address, s.mix, s.time)
+	load := newMix(b.proxied, s.mix, s.time)
 	if r.Samples, err = b.under(ctx, load, s.time); err != nil {
 		return err
 	}
@@ -132,6 +134,9 @@ func (b *bed) start(ctx context.Context) error {
 	return b.startProxy(ctx)
 }
 
+// listeners are where the proxy listens, in clear and by TLS.
+const listeners = "[[listeners]]\nlisten = %q\n[[listeners]]\nlisten = %q\ntls = true\n[[tls.certificates]]\ncert = %q\ndefault = true\n[log]\naccess = false\n"
+
 // startProxy starts the proxy with everything on: health checks, a limit by header, and its store
 // on disk.
 func (b *bed) startProxy(ctx context.Context) error {
@@ -139,17 +144,21 @@ func (b *bed) startProxy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	addresses, err := child.FreeAddresses(2)
+	addresses, err := child.FreeAddresses(3)
+	if err != nil {
+		return err
+	}
+	b.proxied = proxied{address: addresses[0], secure: addresses[2]}
+	certificate, err := peers.NewCertificate(dir)
 	if err != nil {
 		return err
 	}
 	file := filepath.Join(dir, "equalizer.toml")
-	if err := os.WriteFile(file, []byte("[log]\naccess = false\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, listeners, b.address, b.secure, certificate), 0o600); err != nil {
 		return err
 	}
-	b.address = addresses[0]
 	b.proxy, err = b.Start(child.Program{Path: b.Program(testbed.Equalizer), Dir: dir, Args: []string{
-		"-c", file, "--backend", "http://" + b.backing, "--listen", b.address, "--admin", addresses[1],
+		"-c", file, "--backend", "http://" + b.backing, "--admin", addresses[1],
 		"--key", "header:" + keyHeader, "--secret=false", "--capacity", "100", "--refill", "100/s", "--store", filepath.Join(dir, "buckets.db"),
 	}})
 	if err != nil {
@@ -168,7 +177,7 @@ func (b *bed) startProxy(ctx context.Context) error {
 // limit gives the limited clients buckets that are too small for them.
 func (b *bed) limit(ctx context.Context) error {
 	for n := range limitedClients {
-		body := strings.NewReader(`{"capacity":20,"refill":"20/s"}`)
+		body := strings.NewReader(`{"capacity":20,"refill":"1/s"}`)
 		if err := b.call(ctx, http.MethodPut, "/buckets/"+limitedID(n), body, new(any)); err != nil {
 			return err
 		}

@@ -14,12 +14,13 @@ import (
 	"gopher-equalizer/bench/lab/child"
 )
 
-// logger prints two lines, and one more each time that it gets SIGUSR1.
+// logger prints two lines of requests, one that is none, and one more of a request each time that
+// it gets SIGUSR1.
 func logger(t *testing.T) (path string, process *child.Process) {
 	t.Helper()
 	dir := t.TempDir()
 	process, err := child.Start(child.Program{Path: "/bin/sh", Args: []string{
-		"-c", "trap 'echo three' USR1; echo one; echo two; while :; do sleep 0.01; done",
+		"-c", `trap 'echo "three \"GET /\""' USR1; echo 'one "GET /"'; echo none; echo 'two "GET"'; while :; do sleep 0.01; done`,
 	}, Dir: dir})
 	require.NoError(t, err)
 	t.Cleanup(process.Stop)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"gopher-equalizer/bench/lab/load"
 	"gopher-equalizer/bench/lab/peers"
@@ -14,14 +15,17 @@ import (
 type bed struct {
 	*testbed.Bed
 	*testbed.Backends
-	built   peers.Built
-	wrk     *load.Wrk // nil if there is none
-	lacking []string
+	built  peers.Built
+	wrk    *load.Wrk    // nil if there is none
+	h2load *load.H2load // nil if there is none, or no load for it
+	// certificate is the file of the one by which peers speak TLS; empty if no load is by TLS.
+	certificate string
+	lacking     []string
 }
 
-// open builds and starts what all runs share. What it needs of its own accord must work; what is A
-// missing wrk or Caddy is a line in lacking.
-func open(ctx context.Context, caddy bool, say func(string)) (*bed, error) {
+// open builds and starts what all runs share. What can't be built or started is an error. wrk,
+// h2load and Caddy may be missing: then there is a line in lacking.
+func open(ctx context.Context, s settings, say func(string)) (*bed, error) {
 	shared, err := testbed.Open("bench")
 	if err != nil {
 		return nil, err
@@ -32,10 +36,21 @@ func open(ctx context.Context, caddy bool, say func(string)) (*bed, error) {
 		b.Close()
 		return nil, err
 	}
+	if s.byTLS() {
+		if b.certificate, err = peers.NewCertificate(b.Dir); err != nil {
+			b.Close()
+			return nil, err
+		}
+	}
 	if b.wrk, err = load.FindWrk(b.Dir); err != nil {
 		b.lacking = append(b.lacking, err.Error())
 	}
-	if caddy {
+	if slices.ContainsFunc(s.shapes, shape.multiplexes) {
+		if b.h2load, err = load.FindH2load(b.Dir); err != nil {
+			b.lacking = append(b.lacking, err.Error())
+		}
+	}
+	if s.caddy {
 		say("building Caddy, which can take minutes")
 		if b.built.Caddy, err = buildCaddy(ctx); err != nil {
 			b.lacking = append(b.lacking, err.Error())

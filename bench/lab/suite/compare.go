@@ -44,7 +44,7 @@ func compare(ctx context.Context, s settings, stderr io.Writer) error {
 	}}
 	defer c.done()
 	var err error
-	if c.bed, err = open(ctx, s.caddy, c.say); err != nil {
+	if c.bed, err = open(ctx, s, c.say); err != nil {
 		return err
 	}
 	defer c.Close()
@@ -63,7 +63,7 @@ func (c *comparison) measureAll(ctx context.Context) error {
 	for _, line := range append(c.lacking, lacking...) {
 		c.note(ctx, line)
 	}
-	c.report.Machine, c.report.Versions = machine.Facts(), versions(ctx, found, c.wrk)
+	c.report.Machine, c.report.Versions = machine.Facts(), c.versions(ctx, found)
 	for _, step := range []func(context.Context, []peers.Peer) error{c.openAll, c.idleAll, c.fillAll, c.roundsAll, c.syscallsAll} {
 		if err := step(ctx, found); err != nil {
 			return err
@@ -121,15 +121,26 @@ func (c *comparison) variants() bool {
 // planAll plans the cells: each load with each target that it is for.
 func (c *comparison) planAll() {
 	for _, s := range c.shapes {
-		if s.Rate == 0 && c.wrk == nil {
+		if !c.has(s) {
 			continue // noted
 		}
 		for _, t := range c.targets {
-			if slices.Contains(s.keys, t.key) && (!t.Variant || s.variants) {
+			if slices.Contains(s.keys, t.key) && (!t.Variant || s.variants) && (!s.TLS || t.TLS) {
 				c.plan(s, t)
 			}
 		}
 	}
+}
+
+// has reports whether there is what makes a load.
+func (c *comparison) has(s shape) bool {
+	switch {
+	case s.multiplexes():
+		return c.h2load != nil
+	case s.Rate > 0 || s.shakes():
+		return true
+	}
+	return c.wrk != nil
 }
 
 func (c *comparison) plan(s shape, t *target) {
@@ -218,13 +229,22 @@ func still(l load.Shape) int {
 }
 
 func (c *comparison) order(cell cell, d time.Duration) load.Order {
-	return load.Order{Shape: cell.Load, Key: cell.Limiter, Target: cell.target.address, Time: d, Seed: rand.Uint32()}
+	address := cell.target.address
+	if cell.Load.TLS {
+		address = cell.target.secure
+	}
+	return load.Order{Shape: cell.Load, Key: cell.Limiter, Target: address, Time: d, Seed: rand.Uint32()}
 }
 
 // put puts one load on one target.
 func (c *comparison) put(ctx context.Context, o load.Order) (load.Outcome, error) {
-	if o.Rate > 0 {
+	switch {
+	case o.Rate > 0:
 		return load.Constant(ctx, o)
+	case o.TLS && o.New:
+		return load.Handshakes(ctx, o)
+	case o.Streams > 0:
+		return c.h2load.Run(ctx, o)
 	}
 	return c.wrk.Run(ctx, o)
 }
@@ -244,14 +264,25 @@ func (c *comparison) describe(s load.Shape, key load.Key) string {
 		}
 		return fmt.Sprintf("vegeta attack -rate=%d/s -duration=%v -keepalive=%t%s, as a library", s.Rate, c.time, !s.New, from)
 	}
+	if s.TLS && s.New {
+		return fmt.Sprintf("%d clients in Go for %v: TLS 1.3 with X25519 and no session on a new connection, one request to /%s", s.Connections, c.time, s.Size)
+	}
+	if s.Streams > 0 {
+		return quoted(c.h2load.Command(load.Order{Shape: s, Key: key, Target: "PROXY", Time: c.time}))
+	}
 	args := c.wrk.Command(load.Order{Shape: s, Key: key, Target: "PROXY", Time: c.time})
 	if key == load.RandomKeys {
 		args[len(args)-1] = "SEED" // another one for each run
 	}
+	return quoted(args) + fmt.Sprintf(", interrupted after %v", c.time)
+}
+
+// quoted is a command line.
+func quoted(args []string) string {
 	for i, arg := range args {
 		if strings.Contains(arg, " ") {
 			args[i] = "'" + arg + "'"
 		}
 	}
-	return strings.Join(args, " ") + fmt.Sprintf(", interrupted after %v", c.time)
+	return strings.Join(args, " ")
 }

@@ -19,8 +19,12 @@ import (
 // requests, but their calls hardly differ.
 func (c *comparison) callsTime() time.Duration { return min(c.time, 500*time.Millisecond) }
 
-// idleTimes is how often the cost of idle connections is measured.
-const idleTimes = 3
+const (
+	// idleTimes is how often the cost of idle connections is measured.
+	idleTimes = 3
+	// idleFor is for how long they are idle before that. Some proxies give memory back meanwhile.
+	idleFor = 3 * time.Second
+)
 
 // What a run takes in addition to its time, for starting wrk and settling, and what opening a
 // connection takes, with one response. Both are from a run of the suite on two cores.
@@ -45,7 +49,8 @@ func (c *comparison) expected() time.Duration {
 			d += c.fill
 		}
 		if t.key == c.modes()[0] && idles(t.Peer) {
-			d += idleTimes * (time.Duration(c.idle)*connecting + overhead)
+			kinds := time.Duration(len(c.idleKinds(t.Peer)))
+			d += kinds * idleTimes * (time.Duration(c.idle)*connecting + idleFor + overhead)
 		}
 	}
 	for _, cell := range c.cells {
@@ -73,31 +78,38 @@ func (c *comparison) idleAll(ctx context.Context, found []peers.Peer) error {
 		if !idles(p) || !c.opened(p) || ctx.Err() != nil {
 			continue
 		}
-		c.say(fmt.Sprintf("%d idle connections: %s", c.idle, p.Name))
-		idle, err := c.idlePeer(ctx, p)
-		if err != nil {
-			c.note(ctx, fmt.Sprintf("%s, idle connections: %v", p.Name, err))
-			continue
+		for _, wire := range c.idleKinds(p) {
+			c.say(fmt.Sprintf("%d idle connections, %s: %s", c.idle, wire, p.Name))
+			idle, err := c.idlePeer(ctx, p, wire)
+			if err != nil {
+				c.note(ctx, fmt.Sprintf("%s, idle connections, %s: %v", p.Name, wire, err))
+				continue
+			}
+			c.report.Idle = append(c.report.Idle, idle)
 		}
-		c.report.Idle = append(c.report.Idle, idle)
 	}
 	return nil
 }
 
-func (c *comparison) idlePeer(ctx context.Context, p peers.Peer) (report.Idle, error) {
+// idleKinds are the kinds of a peer's idle connections that are measured.
+func (c *comparison) idleKinds(p peers.Peer) []load.Wire {
+	return slices.DeleteFunc(c.wires(), func(w load.Wire) bool { return w != load.Clear && !p.TLS })
+}
+
+func (c *comparison) idlePeer(ctx context.Context, p peers.Peer, wire load.Wire) (report.Idle, error) {
 	var bases, each []float64
 	for range idleTimes {
-		before, after, err := c.idleOne(ctx, p)
+		before, after, err := c.idleOne(ctx, p, wire)
 		if err != nil {
 			return report.Idle{}, err
 		}
 		bases, each = append(bases, float64(before)), append(each, float64(after-before)/float64(c.idle))
 	}
-	return report.Idle{Proxy: p.Name, Connections: c.idle, Base: report.Over(bases).Median, Bytes: report.Over(each)}, nil
+	return report.Idle{Proxy: p.Name, Wire: wire, Connections: c.idle, Base: report.Over(bases).Median, Bytes: report.Over(each)}, nil
 }
 
 // idleOne is what is resident in a process before and after its connections.
-func (c *comparison) idleOne(ctx context.Context, p peers.Peer) (before, after int64, err error) {
+func (c *comparison) idleOne(ctx context.Context, p peers.Peer, wire load.Wire) (before, after int64, err error) {
 	t, err := c.start(ctx, p, load.NoKey)
 	if err != nil {
 		return 0, 0, err
@@ -110,11 +122,20 @@ func (c *comparison) idleOne(ctx context.Context, p peers.Peer) (before, after i
 	if before, err = tree.Resident(); err != nil {
 		return 0, 0, err
 	}
-	open, err := load.OpenIdle(ctx, t.address, c.idle)
+	address := t.address
+	if wire != load.Clear {
+		address = t.secure
+	}
+	open, err := load.OpenIdle(ctx, address, wire, c.idle)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer open.Close()
+	select {
+	case <-time.After(idleFor):
+	case <-ctx.Done():
+		return 0, 0, context.Cause(ctx)
+	}
 	after, err = tree.Resident()
 	return before, after, err
 }

@@ -24,7 +24,7 @@ type settings struct {
 	time    time.Duration // of a run
 	warmUp  time.Duration // before each
 	fill    time.Duration // of requests from random clients, once, so that tables are large
-	idle    int           // connections whose cost is measured
+	idle    int           // connections whose cost is measured, for each of the loads' wires
 	shapes  []shape
 	// variantsEvery is the distance of rounds in which variants take part: 1 is all rounds.
 	variantsEvery int
@@ -38,6 +38,38 @@ type shape struct {
 	calls    bool       // also under strace
 }
 
+// multiplexes reports whether the load is by HTTP/2.
+func (s shape) multiplexes() bool { return s.Streams > 0 }
+
+// shakes reports whether the load is full handshakes.
+func (s shape) shakes() bool { return s.TLS && s.New }
+
+// wire is what the load's connections speak.
+func (s shape) wire() load.Wire {
+	switch {
+	case s.multiplexes():
+		return load.HTTP2
+	case s.TLS:
+		return load.Secure
+	}
+	return load.Clear
+}
+
+// wires are what the loads' connections speak, each once.
+func (s settings) wires() (wires []load.Wire) {
+	for _, one := range s.shapes {
+		if !slices.Contains(wires, one.wire()) {
+			wires = append(wires, one.wire())
+		}
+	}
+	return wires
+}
+
+// byTLS reports whether some load is by TLS.
+func (s settings) byTLS() bool {
+	return slices.ContainsFunc(s.shapes, func(s shape) bool { return s.TLS })
+}
+
 // every is all modes of the limiter.
 func every() []load.Key { return []load.Key{load.NoKey, load.OneKey, load.RandomKeys} }
 
@@ -46,12 +78,18 @@ const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, 
   --full      the whole matrix; says first how long that takes
   --claim     what README.md says: 30 rounds of small responses at c = 64, c = 8,
               2,000/s and 8,000/s, each client with a limit; about 12 minutes
+  --tls       by TLS 1.3: 30 rounds of small, 10 KiB and 1 MiB responses on kept
+              connections, and of full handshakes; about 12 minutes
+  --h2        by HTTP/2 over TLS 1.3: 30 rounds of small, 10 KiB and 1 MiB responses
+              on 100 connections of 10 streams each, and of small ones on a single
+              stream; about 20 minutes
   --caddy     Caddy too: go builds it first, which takes minutes the first time
-  --rounds N  rounds, 1 to 100 (default 5; 7 with --full, 30 with --claim)
+  --rounds N  rounds, 1 to 100 (default 5; 7 with --full, 30 with --claim,
+              --tls and --h2)
   --time D    the time of a run, 100ms to 1m (default 1s)
   --results   keep a page, its bars and a plot in bench/results/DATE-KIND; the whole
-              report is in bench/out/KIND until the next run, KIND being quick, full
-              or claim
+              report is in bench/out/KIND until the next run, KIND being quick, full,
+              claim, tls or h2
 
 What is not installed, and what doesn't start, is named and left out.
 `
@@ -62,6 +100,8 @@ func parse(args []string) (settings, error) {
 	flags.SetOutput(io.Discard) // run prints the error, and the help
 	full := flags.Bool("full", false, "")
 	claim := flags.Bool("claim", false, "")
+	byTLS := flags.Bool("tls", false, "")
+	byH2 := flags.Bool("h2", false, "")
 	caddy := flags.Bool("caddy", false, "")
 	rounds := flags.Int("rounds", 0, "")
 	each := flags.Duration("time", 0, "")
@@ -72,14 +112,18 @@ func parse(args []string) (settings, error) {
 	if flags.NArg() > 0 {
 		return settings{}, fmt.Errorf("unexpected argument %q; want flags only", flags.Arg(0))
 	}
-	s, kind := quick(), "quick"
-	switch {
-	case *full && *claim:
-		return settings{}, errors.New("unexpected --claim with --full; want one of them")
-	case *full:
-		s, kind = whole(), "full"
-	case *claim:
-		s, kind = claimed(), "claim"
+	s, kind, chosen := quick(), "quick", 0
+	for _, one := range []struct {
+		is   bool
+		make func() settings
+		kind string
+	}{{*full, whole, "full"}, {*claim, claimed, "claim"}, {*byTLS, secured, "tls"}, {*byH2, multiplexed, "h2"}} {
+		if one.is {
+			s, kind, chosen = one.make(), one.kind, chosen+1
+		}
+	}
+	if chosen > 1 {
+		return settings{}, errors.New("unexpected --full, --claim, --tls and --h2 together; want one of them")
 	}
 	s.command, s.caddy, s.folders = typed(args, *full), *caddy, report.FoldersOf(kind, *results)
 	flags.Visit(func(f *flag.Flag) {
@@ -128,11 +172,48 @@ func claimed() settings {
 	return s
 }
 
+// secured is for the figures by TLS, each client with a limit.
+func secured() settings {
+	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 5000, variantsEvery: 1}
+	for _, one := range securedShapes() {
+		s.shapes = append(s.shapes, shape{Shape: one, keys: []load.Key{load.RandomKeys}})
+	}
+	return s
+}
+
+// securedShapes are the loads by TLS. The largest responses come last, as in whole.
+func securedShapes() []load.Shape {
+	shapes := append(closed(load.Small, 64), closed(load.Ten, 64)...)
+	shapes = append(shapes, load.Shape{Connections: 64, Size: load.Small, New: true})
+	shapes = append(shapes, closed(load.Mega, 8)...)
+	for i := range shapes {
+		shapes[i].TLS = true
+	}
+	return shapes
+}
+
+// multiplexed is for the figures by HTTP/2, with one client that has a limit. Runs and warm-ups are
+// longer than those of others, as they begin with the handshakes of all connections: h2load hangs
+// if it is to stop before those are over.
+func multiplexed() settings {
+	s := settings{rounds: 30, time: 2 * time.Second, warmUp: time.Second, idle: 5000, variantsEvery: 1}
+	for _, one := range []load.Shape{
+		{Connections: 100, Streams: 10, Size: load.Small},
+		{Connections: 100, Streams: 10, Size: load.Ten},
+		{Connections: 1, Streams: 1, Size: load.Small},
+		{Connections: 8, Streams: 10, Size: load.Mega},
+	} {
+		one.TLS = true
+		s.shapes = append(s.shapes, shape{Shape: one, keys: []load.Key{load.OneKey}})
+	}
+	return s
+}
+
 // whole is the matrix in half an hour: every number of connections and rate, every size, kept and
 // new connections. Combinations that tell little are left out. Larger responses run without the
 // limiter and with its most expensive mode. 1 MiB has no single connection and, since it is more
 // than loopback carries, no rate. New connections are 64 at a time. Variants and system calls are
-// measured under quick's loads.
+// measured under quick's loads. TLS is measured with the limiter's most expensive mode.
 //
 // The largest responses come last, since the memory that they take stays.
 func whole() settings {
@@ -155,6 +236,7 @@ func whole() settings {
 	for _, size := range []load.Size{load.Small, load.Ten} {
 		add(off, load.Shape{Connections: 64, Size: size, New: true})
 	}
+	add([]load.Key{load.RandomKeys}, securedShapes()...)
 	add(costly, closed(load.Mega, 8, 64, 512)...)
 	return s
 }

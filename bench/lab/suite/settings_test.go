@@ -38,6 +38,19 @@ func TestFlags(t *testing.T) {
 	assert.Equal(t, report.FoldersOf("claim", true), s.folders)
 	assert.Equal(t, `make bench ARGS="--claim --results"`, s.command)
 	assert.Equal(t, 30, s.rounds)
+
+	s, err = parse([]string{"--tls", "--rounds", "15"})
+	require.NoError(t, err)
+	assert.Equal(t, report.FoldersOf("tls", false), s.folders)
+	assert.Equal(t, `make bench ARGS="--tls --rounds 15"`, s.command)
+	assert.Equal(t, 15, s.rounds)
+	assert.Equal(t, []load.Wire{load.Secure}, s.wires())
+
+	s, err = parse([]string{"--h2"})
+	require.NoError(t, err)
+	assert.Equal(t, report.FoldersOf("h2", false), s.folders)
+	assert.Equal(t, []any{30, 2 * time.Second}, []any{s.rounds, s.time})
+	assert.Equal(t, []load.Wire{load.HTTP2}, s.wires())
 }
 
 func TestBadFlags(t *testing.T) {
@@ -49,7 +62,8 @@ func TestBadFlags(t *testing.T) {
 		assert.Empty(t, stdout.String())
 	}
 	f("unexpected --rounds 0; want 1 to 100", "--rounds", "0")
-	f("unexpected --claim with --full; want one of them", "--full", "--claim")
+	f("unexpected --full, --claim, --tls and --h2 together; want one of them", "--full", "--claim")
+	f("unexpected --full, --claim, --tls and --h2 together; want one of them", "--tls", "--h2")
 	f("unexpected --rounds 101", "--rounds", "101")
 	f("unexpected --time 99ms; want 100ms to 1m", "--time", "99ms")
 	f("unexpected --time 1h0m0s", "--time", "1h")
@@ -65,7 +79,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	code, err := os.ReadFile("settings.go")
 	require.NoError(t, err)
 	flags := regexp.MustCompile(`flags\.\w+\("(\w+)"`).FindAllSubmatch(code, -1)
-	require.Len(t, flags, 6)
+	require.Len(t, flags, 8)
 	for _, f := range flags {
 		assert.Contains(t, stdout.String(), "--"+string(f[1])+" ")
 	}
@@ -75,10 +89,10 @@ func TestTheWholeMatrix(t *testing.T) {
 	seen := map[load.Shape]shape{}
 	for _, s := range whole().shapes {
 		assert.NotContains(t, seen, s.Shape)
-		assert.Contains(t, s.keys, load.NoKey)
+		assert.Equal(t, !s.TLS, slices.Contains(s.keys, load.NoKey))
 		seen[s.Shape] = s
 	}
-	assert.Len(t, seen, 4+2+4+2+2+3)
+	assert.Len(t, seen, 4+2+4+2+2+4+3)
 	for _, s := range quick().shapes {
 		s.variants = true
 		assert.Equal(t, s, seen[s.Shape])
@@ -91,7 +105,10 @@ func TestTheWholeMatrix(t *testing.T) {
 			assert.Contains(t, seen[load.Shape{Rate: rate, Size: size}].keys, load.RandomKeys)
 		}
 		assert.Contains(t, seen, load.Shape{Connections: 64, Size: size, New: true})
+		assert.Contains(t, seen, load.Shape{Connections: 64, Size: size, TLS: true})
 	}
+	assert.Contains(t, seen, load.Shape{Connections: 8, Size: load.Mega, TLS: true})
+	assert.Contains(t, seen, load.Shape{Connections: 64, Size: load.Small, New: true, TLS: true})
 }
 
 // stations are the targets that a machine with nginx and HAProxy has, without starting them.
@@ -100,12 +117,12 @@ func stations() (targets []*target) {
 	others := []peers.Peer{
 		{Name: "direct", Role: peers.Base, Keys: off},
 		{Name: "byte pump", Role: peers.Floor, Keys: off},
-		{Name: peers.Equalizer, Role: peers.Ours, Keys: every(), Behind: time.Second},
+		{Name: peers.Equalizer, Role: peers.Ours, TLS: true, Keys: every(), Behind: time.Second},
 		{Name: peers.NoLog, Role: peers.Ours, Variant: true, Keys: ends, Behind: time.Second},
 		{Name: peers.Bare, Role: peers.Ours, Variant: true, Keys: ends},
-		{Name: "nginx", Role: peers.Other, Keys: every()},
+		{Name: "nginx", Role: peers.Other, TLS: true, Keys: every()},
 		{Name: "nginx, no log", Role: peers.Other, Variant: true, Keys: ends},
-		{Name: "haproxy", Role: peers.Other, Keys: every()},
+		{Name: "haproxy", Role: peers.Other, TLS: true, Keys: every()},
 		{Name: "haproxy, no log", Role: peers.Other, Variant: true, Keys: ends},
 	}
 	for _, key := range every() {
@@ -119,7 +136,7 @@ func stations() (targets []*target) {
 }
 
 func planned(s settings) *comparison {
-	c := &comparison{settings: s, bed: &bed{wrk: &load.Wrk{}}, targets: stations()}
+	c := &comparison{settings: s, bed: &bed{wrk: &load.Wrk{}, h2load: &load.H2load{}}, targets: stations()}
 	c.planAll()
 	return c
 }
@@ -146,11 +163,48 @@ func TestHowALoadIsMadeIsWrittenDown(t *testing.T) {
 	}, commands[load.Shape{Rate: 2000, Size: load.Small}])
 }
 
+// Loads by TLS are for whoever speaks it, as shipped, with a limit for each client. They take no
+// wrk for handshakes.
+func TestByTLS(t *testing.T) {
+	of := map[string]int{}
+	for _, cell := range planned(secured()).cells {
+		of[cell.Proxy]++
+		require.True(t, cell.Load.TLS)
+		require.Equal(t, load.RandomKeys, cell.Limiter)
+		cell.target.address, cell.target.secure = "h:80", "h:443"
+		assert.Equal(t, "h:443", planned(secured()).order(cell, time.Second).Target)
+	}
+	assert.Equal(t, map[string]int{peers.Equalizer: 4, "nginx": 4, "haproxy": 4}, of)
+
+	without := &comparison{settings: secured(), bed: &bed{}, targets: stations()}
+	without.planAll()
+	require.Len(t, without.cells, 3)
+	assert.Equal(t, "64 clients in Go for 1s: TLS 1.3 with X25519 and no session on a new connection, one request to /small", without.cells[0].Command)
+}
+
+// Loads by HTTP/2 are for whoever speaks TLS, and need h2load, not wrk.
+func TestByHTTP2(t *testing.T) {
+	of := map[string]int{}
+	for _, cell := range planned(multiplexed()).cells {
+		of[cell.Proxy]++
+		require.True(t, cell.Load.TLS && cell.shape.multiplexes())
+		require.Equal(t, load.OneKey, cell.Limiter)
+		assert.Contains(t, cell.Command, "-D2000ms --npn-list=h2 --groups=X25519 --tls13-ciphers=TLS_AES_128_GCM_SHA256 --log-file=requests.tsv '-HX-Api-Key: client-1' -B https://PROXY -i ")
+	}
+	assert.Equal(t, map[string]int{peers.Equalizer: 4, "nginx": 4, "haproxy": 4}, of)
+
+	without := &comparison{settings: multiplexed(), bed: &bed{wrk: &load.Wrk{}}, targets: stations()}
+	without.planAll()
+	assert.Empty(t, without.cells)
+}
+
 func TestHowLongItTakes(t *testing.T) {
 	assert.Less(t, planned(quick()).expected(), 6*time.Minute) // and then there is building
 	assert.Less(t, planned(claimed()).expected(), 13*time.Minute)
-	assert.Less(t, planned(whole()).expected(), 35*time.Minute)
-	t.Log(planned(quick()).expected(), planned(claimed()).expected(), planned(whole()).expected())
+	assert.Less(t, planned(secured()).expected(), 12*time.Minute)
+	assert.Less(t, planned(multiplexed()).expected(), 22*time.Minute)
+	assert.Less(t, planned(whole()).expected(), 36*time.Minute)
+	t.Log(planned(quick()).expected(), planned(claimed()).expected(), planned(secured()).expected(), planned(whole()).expected())
 }
 
 func TestTurns(t *testing.T) {

@@ -43,7 +43,7 @@ func TestTheSuite(t *testing.T) {
 	for _, i := range r.Idle {
 		assert.Positive(t, i.Base, i.Proxy)
 	}
-	assert.Len(t, r.Idle, len(has("nginx", "haproxy"))+2) // with us and the byte pump
+	assert.Len(t, r.Idle, 3*len(has("nginx", "haproxy"))+4) // with us, and the byte pump without TLS
 	bars(t, r)
 	page(t, s.folders.All, r)
 	kept(t, s.folders.Kept)
@@ -67,11 +67,12 @@ func cells(t *testing.T) int {
 	t.Helper()
 	others := len(has("nginx", "haproxy"))
 	off, one, random := 5+2*others, 1+others, 3+2*others // variants included, the base line in off
-	rate := off + random
+	rate, shakes, streams := off+random, 1+others, len(has("h2load"))*(1+others)
 	if len(has("wrk")) == 0 {
-		return rate
+		return rate + shakes + streams
 	}
-	return off + one + random + rate + 3 + others // the last load has no variants
+	// New connections and TLS have no variants.
+	return off + one + random + rate + (3 + others) + (1 + others) + shakes + streams
 }
 
 // filled checks that a cell has all its figures, and that they add up.
@@ -84,7 +85,7 @@ func filled(t *testing.T, s settings, r report.Report, c *report.Cell) {
 	for _, run := range c.Runs {
 		assert.Positive(t, run.Answered)
 		assert.Zero(t, run.Failures())
-		if c.Load.Rate > 0 { // nothing is left open, so they must be equal
+		if c.Load.Rate > 0 || c.Load.TLS && c.Load.New { // nothing is left open, so they must be equal
 			assert.Equal(t, run.Answered, run.Counted)
 		}
 		assert.Equal(t, c.Logs, run.Logged > 0)
@@ -124,11 +125,11 @@ func within(t *testing.T, r report.Ratio) {
 func bars(t *testing.T, r report.Report) {
 	t.Helper()
 	closed := len(has("wrk"))
-	want := 2*(closed+1) + 1 // the access log's, and the idle connections'
+	want := 2*(closed+1) + 3 // the access log's, and the idle connections', by each wire
 	if len(has("nginx", "haproxy")) > 0 {
-		want += 2 * (closed + 1)
+		want += 2*(closed+1) + closed + len(has("h2load")) // by TLS there is no bare one
 	}
-	want += len(has("nginx")) // p99 at the rate
+	want += 2 * len(has("nginx")) // p99 at the rate, and handshakes
 	assert.Len(t, r.Bars, want)
 	for _, b := range r.Bars {
 		assert.Equal(t, []bool{b.Value <= b.Most, b.Value <= b.Aim}, []bool{b.Held, b.Reached}, b.Figure)

@@ -31,6 +31,9 @@ func tiny(t *testing.T) settings {
 			{Shape: load.Shape{Connections: 8, Size: load.Small}, keys: every(), variants: true, calls: true},
 			{Shape: load.Shape{Rate: 300, Size: load.Small}, keys: []load.Key{load.NoKey, load.RandomKeys}, variants: true},
 			{Shape: load.Shape{Connections: 2, Size: load.Ten, New: true}, keys: []load.Key{load.NoKey}},
+			{Shape: load.Shape{Connections: 2, Size: load.Small, TLS: true}, keys: []load.Key{load.RandomKeys}},
+			{Shape: load.Shape{Connections: 2, Size: load.Small, TLS: true, New: true}, keys: []load.Key{load.RandomKeys}},
+			{Shape: load.Shape{Connections: 2, Streams: 2, Size: load.Small, TLS: true}, keys: []load.Key{load.OneKey}},
 		},
 	}
 }

@@ -22,6 +22,7 @@ type target struct {
 	peers.Peer
 	key     load.Key
 	address string
+	secure  string // its address by TLS; empty if it has none
 	admin   string
 	log     *accessLog     // nil if it keeps none
 	process *child.Process // nil where there is no proxy
@@ -46,12 +47,16 @@ func (b *bed) launch(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	addresses, err := child.FreeAddresses(2)
+	addresses, err := child.FreeAddresses(3)
 	if err != nil {
 		return err
 	}
 	t.address, t.admin = addresses[0], addresses[1]
-	program, err := t.Prepare(dir, t.address, addresses[1], b.Addresses, t.key != load.NoKey)
+	if b.certificate != "" && t.TLS {
+		t.secure = addresses[2]
+	}
+	at := peers.Place{Dir: dir, Listen: t.address, Admin: t.admin, Secure: t.secure, Certificate: b.certificate}
+	program, err := t.Prepare(at, b.Addresses, t.key != load.NoKey)
 	if err != nil {
 		return err
 	}
@@ -69,7 +74,27 @@ func (b *bed) launch(ctx context.Context, t *target) error {
 	if t.Role == peers.Floor {
 		return nil
 	}
+	if err := b.proveTLS(ctx, t); err != nil {
+		return err
+	}
 	return b.prove(ctx, t)
+}
+
+// proveTLS checks that a proxy that has TLS responds by it, and keeps the connection. Where there
+// are loads by HTTP/2 it must speak that, too.
+func (b *bed) proveTLS(ctx context.Context, t *target) error {
+	if t.secure == "" {
+		return nil
+	}
+	open, err := load.OpenIdle(ctx, t.secure, load.Secure, 1)
+	if err != nil {
+		return fmt.Errorf("by TLS: %w", err)
+	}
+	open.Close()
+	if b.h2load == nil {
+		return nil
+	}
+	return b.h2load.Prove(ctx, t.secure)
 }
 
 // prove checks that a proxy adds the client's address, passes on the host, and takes the backends

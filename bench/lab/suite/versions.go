@@ -12,15 +12,18 @@ import (
 )
 
 // versions are those of everything that took part.
-func versions(ctx context.Context, found []peers.Peer, wrk *load.Wrk) []machine.Fact {
+func (b *bed) versions(ctx context.Context, found []peers.Peer) []machine.Fact {
 	facts := []machine.Fact{{Name: "revision", Value: machine.Revision(ctx)}, {Name: "Go", Value: runtime.Version()}}
 	for _, p := range found {
 		if p.Version != "" && !p.Variant {
 			facts = append(facts, machine.Fact{Name: p.Name, Value: p.Version})
 		}
 	}
-	if wrk != nil {
-		facts = append(facts, machine.Fact{Name: "wrk", Value: wrk.Version(ctx)})
+	if b.wrk != nil {
+		facts = append(facts, machine.Fact{Name: "wrk", Value: b.wrk.Version(ctx)})
+	}
+	if b.h2load != nil {
+		facts = append(facts, machine.Fact{Name: "h2load", Value: b.h2load.Version(ctx)})
 	}
 	return append(facts, machine.Fact{Name: "vegeta", Value: load.VegetaVersion()})
 }

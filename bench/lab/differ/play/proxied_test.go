@@ -17,6 +17,7 @@ import (
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/proxy"
 	"gopher-equalizer/proxy/netconn"
+	"gopher-equalizer/proxy/outcome"
 )
 
 // patience bounds what must happen soon; nothing waits for it to pass.
@@ -38,24 +39,25 @@ func inProcess(t testing.TB) (*Proxy, *accessLog) {
 			Timeouts:          netconn.BackendLimits{Connect: patience, Response: patience, Idle: patience},
 			MaxResponseHeader: 64 << 10,
 			KeepAlive:         time.Minute,
-		}),
+		}).New,
 		Logger: zerolog.Nop(),
 	})
 	pool.Probe(t.Context())
 	log := newAccessLog()
-	route := proxy.Route{Destination: proxy.Destination{Pool: pool}, Retry: balancer.Retry{Most: 1}}
+	route := proxy.Route{Destination: proxy.Destination{Pool: pool, Retry: proxy.Retry{Retry: balancer.Retry{Most: 1}}}}
 	p := proxy.New(
-		proxy.Settings{
+		&proxy.Snapshot{
+			Routes:    proxy.OneRoute(&route),
 			Clients:   netconn.ClientLimits{Header: patience, Idle: patience, Read: patience, Write: patience},
 			MaxHeader: 16 << 10,
+			Log:       outcome.Log{Access: true},
 		},
-		&proxy.Snapshot{Routes: proxy.OneRoute(&route), AccessLog: true},
 		zerolog.New(log),
 	)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)
-	go func() { served <- p.Serve(ln) }()
+	go func() { served <- p.Serve(ln, proxy.Listener{}) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

@@ -37,8 +37,7 @@ const (
 // Lines for which there is no room, or that can't be written, are dropped and counted. Once the log
 // can be written again, a line has their number.
 type Writer struct {
-	out    io.Writer
-	render Renderer
+	render atomic.Pointer[Renderer]
 	wake   chan struct{} // holds a value while the lines should be written at once
 	stop   chan struct{}
 	ended  chan struct{}
@@ -46,12 +45,14 @@ type Writer struct {
 	mu    sync.Mutex
 	lines []byte
 	spare []byte
-	full  int64 // lines for which there was no room since the last take
+	full  int64       // lines for which there was no room since the last take
+	next  []io.Writer // outputs that take the place of out, in turn
 
 	dropped atomic.Int64
 	failure atomic.Pointer[error] // of the last write; nil if there was none
 
 	// Only the goroutine uses the rest.
+	out      io.Writer
 	untold   int64 // dropped lines that the log doesn't report yet
 	torn     bool  // the last write ended within a line
 	rendered bytes.Buffer
@@ -64,11 +65,24 @@ type Renderer func(to io.Writer, line []byte)
 // caller must call Close.
 func New(out io.Writer, render Renderer) *Writer {
 	w := &Writer{
-		out: out, render: render,
+		out:  out,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
+	w.Render(render)
 	go w.run()
 	return w
+}
+
+// Render has lines that aren't written yet be written as New describes.
+func (w *Writer) Render(render Renderer) { w.render.Store(&render) }
+
+// To has lines that aren't written yet be written to another output. If the former one is an
+// io.Closer, it is closed once nothing is written to it any more.
+func (w *Writer) To(out io.Writer) {
+	w.mu.Lock()
+	w.next = append(w.next, out)
+	w.mu.Unlock()
+	w.hurry()
 }
 
 // Write takes a line. It never fails, and never waits for the reader.
@@ -78,12 +92,17 @@ func (w *Writer) Write(line []byte) (int, error) { return w.WriteLevel(zerolog.I
 func (w *Writer) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	urgent := level > zerolog.InfoLevel && level != zerolog.NoLevel
 	if w.add(line, urgent) {
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
+		w.hurry()
 	}
 	return len(line), nil
+}
+
+// hurry has the goroutine look for what there is to do.
+func (w *Writer) hurry() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
 }
 
 // add adds a line, and reports whether the lines should be written now.
@@ -136,6 +155,7 @@ func (w *Writer) run() {
 		case <-w.stop:
 			w.flush()
 			w.tell()
+			closeOutput(w.out)
 			return
 		case <-ticker.C:
 		case <-w.wake:
@@ -146,6 +166,7 @@ func (w *Writer) run() {
 
 // flush writes the waiting lines, and before them a line about those that were dropped.
 func (w *Writer) flush() {
+	w.turn()
 	if !w.tell() {
 		w.giveUp()
 		return
@@ -161,6 +182,24 @@ func (w *Writer) flush() {
 	}
 	w.untold += full // They came after all these lines.
 	w.giveBack(lines)
+}
+
+// turn turns to the output that is the last to have taken the place of another.
+func (w *Writer) turn() {
+	w.mu.Lock()
+	next := w.next
+	w.next = nil
+	w.mu.Unlock()
+	for _, out := range next {
+		closeOutput(w.out)
+		w.out, w.torn = out, false
+	}
+}
+
+func closeOutput(out io.Writer) {
+	if c, ok := out.(io.Closer); ok {
+		_ = c.Close() // Each write to it has told of its errors.
+	}
 }
 
 // giveUp drops the waiting lines, since nothing can be written.

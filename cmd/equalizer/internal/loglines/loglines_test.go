@@ -250,7 +250,11 @@ func TestEachLineIsWrittenOrCounted(t *testing.T) {
 		r, calls := &reader{}, 0
 		r.fail = func(p []byte) (int, error) {
 			if calls++; calls%3 == 0 {
-				return calls % (len(p) + 1), errEnded
+				n := calls % (len(p) + 1)
+				if n > 0 && n < len(p) && p[n] == '\n' {
+					n-- // A line that lacks only its end is lost, and would look whole.
+				}
+				return n, errEnded
 			}
 			return len(p), nil
 		}

@@ -51,19 +51,20 @@ func (w *Writer) put(lines []byte) (lost int64, err error) {
 
 // text is how the lines are written. After half a line it begins with a newline.
 func (w *Writer) text(lines []byte) []byte {
-	if w.render == nil && !w.torn {
+	render := *w.render.Load()
+	if render == nil && !w.torn {
 		return lines
 	}
 	w.rendered.Reset()
 	if w.torn {
 		w.rendered.Write(newline)
 	}
-	if w.render == nil {
+	if render == nil {
 		w.rendered.Write(lines)
 		return w.rendered.Bytes()
 	}
 	for line := range bytes.Lines(lines) {
-		w.render(&w.rendered, line)
+		render(&w.rendered, line)
 	}
 	return w.rendered.Bytes()
 }

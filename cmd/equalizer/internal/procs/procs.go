@@ -45,16 +45,17 @@ func (g *governor) next(used float64, passed time.Duration) (all bool) {
 	return g.all
 }
 
-// Govern gives Go as many processors as the load needs, but no fewer than few, until ctx ends. It
-// does nothing if it can't measure the load, or if there are no more than few.
-func Govern(ctx context.Context, few int) {
-	if _, ok := cpuTime(); !ok || runtime.GOMAXPROCS(0) <= few {
+// Govern gives Go as many processors as the load needs, but no fewer than few, until ctx ends. few
+// may change. Govern does nothing if it can't measure the load, or if there is only one processor.
+func Govern(ctx context.Context, few func() int) {
+	processors := runtime.GOMAXPROCS(0)
+	if _, ok := cpuTime(); !ok || processors == 1 {
 		return
 	}
 	defer runtime.SetDefaultGOMAXPROCS()
 	ticker := time.NewTicker(loadInterval)
 	defer ticker.Stop()
-	g := governor{few: few, all: true}
+	g := governor{all: true}
 	last, _ := cpuTime()
 	for at := time.Now(); ; {
 		select {
@@ -65,13 +66,13 @@ func Govern(ctx context.Context, few int) {
 		now := time.Now()
 		used, _ := cpuTime()
 		passed := now.Sub(at)
-		was := g.all
-		switch g.next(float64(used-last)/float64(passed), passed) {
-		case was:
-		case true:
+		was := g
+		g.few = few()
+		switch all := g.next(float64(used-last)/float64(passed), passed); {
+		case all && !was.all:
 			runtime.SetDefaultGOMAXPROCS()
-		case false:
-			runtime.GOMAXPROCS(few)
+		case !all && (was.all || was.few != g.few):
+			runtime.GOMAXPROCS(min(g.few, processors))
 		}
 		at, last = now, used
 	}

@@ -3,6 +3,7 @@ package procs
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,11 +37,19 @@ func TestGovern(t *testing.T) {
 	defer runtime.SetDefaultGOMAXPROCS()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
+	var few atomic.Int64
+	few.Store(2)
 	go func() {
 		defer close(done)
-		Govern(ctx, 1)
+		Govern(ctx, func() int { return int(few.Load()) })
 	}()
-	require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == 1 }, time.Minute, time.Millisecond)
+	given := func(processors int) {
+		t.Helper()
+		require.Eventually(t, func() bool { return runtime.GOMAXPROCS(0) == processors }, time.Minute, time.Millisecond)
+	}
+	given(2)
+	few.Store(1)
+	given(1)
 	for begin := time.Now(); runtime.GOMAXPROCS(0) == 1; {
 		require.Less(t, time.Since(begin), time.Minute)
 	}

@@ -1,0 +1,21 @@
+//go:build e2e
+
+package balancer
+
+import (
+	"fmt"
+	"testing"
+)
+
+// The simulation catches every mutant.
+func TestSimulationCatchesMutants(t *testing.T) {
+	for _, name := range mutants {
+		t.Run(name, func(t *testing.T) { catch(t, name) })
+	}
+}
+
+// More worlds than TestSimulation has.
+func TestLongSimulation(t *testing.T) {
+	t.Setenv(simEnv, fmt.Sprint(6*simWorlds, ",", 1+simWorlds))
+	TestSimulation(t)
+}

@@ -1,0 +1,27 @@
+package balancer
+
+// sticky has a client come back to the backend that its ticket is for. Those without a ticket, or
+// with one for a backend that isn't available, go elsewhere, and get that one's.
+type sticky struct {
+	chooser
+	issuers map[Ticket]*Backend
+}
+
+// newSticky is the builder of Sticky.
+func newSticky() builder {
+	others := newRoundRobin()
+	return func(f *field) chooser {
+		s := &sticky{others(f), make(map[Ticket]*Backend, len(f.backends))}
+		for _, b := range f.backends {
+			s.issuers[*b.Ticket()] = b
+		}
+		return s
+	}
+}
+
+func (s *sticky) choose(c Client, tried tried) *Backend {
+	if b := s.issuers[c.Ticket]; b != nil && !tried.has(b) {
+		return b
+	}
+	return s.chooser.choose(c, tried)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gopher-equalizer/config"
+	"gopher-equalizer/limiter"
+)
+
+// limiting is the limiter with its store. Both are there once anything was limited, and stay until
+// the process ends.
+type limiting struct {
+	store  limiter.Store
+	limits *limiter.Service
+}
+
+// limitsChange is what the limits are to be. It is published or discarded.
+type limitsChange struct {
+	p *process
+	// is is what there will be; nil if nothing is limited, and nothing was.
+	is *limiting
+	// opened reports whether it is new. If it isn't, reload is how its limits change.
+	opened bool
+	reload *limiter.Reload
+}
+
+// prepareLimits makes the limits that are new. If anything is limited for the first time, it opens
+// the store and loads the buckets.
+func (p *process) prepareLimits(ctx context.Context, c config.Config) (*limitsChange, error) {
+	options, err := limiterOptions(c, p.log.Logger)
+	if err != nil {
+		return nil, err
+	}
+	before := p.limiting.Load()
+	switch {
+	case before == nil && len(c.Limits) == 0:
+		if p.current.Load() == nil {
+			p.log.Info().Msg("nothing is limited: there is no [limits] section and no limit flag, so no buckets are stored")
+		}
+		return &limitsChange{p: p}, nil
+	case before == nil:
+		return p.openLimits(ctx, c.Store, options)
+	}
+	reload, err := before.limits.Prepare(ctx, options)
+	if err != nil {
+		return nil, ofLimit(c, err)
+	}
+	return &limitsChange{p: p, is: before, reload: reload}, nil
+}
+
+// ofLimit gives an error of the limiter the key of the limit that it names.
+func ofLimit(c config.Config, err error) error {
+	for name := range c.Limits {
+		if text, ok := strings.CutPrefix(err.Error(), fmt.Sprintf("limit %q: ", name)); ok {
+			return problem("limits."+name, "%s", text)
+		}
+	}
+	return err
+}
+
+// openLimits opens the store and loads the buckets.
+func (p *process) openLimits(ctx context.Context, c config.Store, options limiter.Options) (*limitsChange, error) {
+	_, heirless := options.Heir()
+	if c.Standby && p.current.Load() == nil {
+		c.ConnectTimeout = 0
+	}
+	buckets, late, err := openStore(ctx, c, heirless, p.log.Logger)
+	if err != nil {
+		return nil, p.ofStore(ctx, c, err)
+	}
+	options.LoadLater = late
+	l := &limiting{store: buckets}
+	l.limits, err = limiter.Open(ctx, options, buckets)
+	if err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	if !late {
+		nameStore(ctx, c, buckets, p.log.Logger)
+	}
+	return &limitsChange{p: p, is: l, opened: true}, nil
+}
+
+// limit is the one of a name as it will be.
+func (c *limitsChange) limit(name string) *limiter.Limit {
+	if c.reload != nil {
+		return c.reload.Limit(name)
+	}
+	return c.is.limits.Limit(name)
+}
+
+// publish has the limits be what they are to be. If there were none, flushes begin.
+func (c *limitsChange) publish() {
+	if c.reload != nil {
+		c.reload.Apply()
+	}
+	if c.opened {
+		c.p.limiting.Store(c.is)
+		c.p.flusher.run(c.is.limits.Run)
+	}
+}
+
+// discard undoes what was prepared. It closes a store that was opened: nothing was spent, so there
+// is nothing to store. But if a limit is strict, the next start would otherwise take this for a
+// crash.
+func (c *limitsChange) discard(ctx context.Context) {
+	if c.reload != nil {
+		c.reload.Discard()
+	}
+	if !c.opened {
+		return
+	}
+	if c.is.limits.IsStrict() {
+		if err := c.is.limits.Close(ctx); err != nil {
+			c.p.log.Warn().Err(err).Msg("the next start will count what is reserved as spent")
+		}
+	}
+	c.p.warn("closing the store", c.is.close())
+}
+
+// close closes the store.
+func (l *limiting) close() error { return l.store.Close() }

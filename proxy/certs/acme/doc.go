@@ -1,0 +1,27 @@
+// Package acme gets the certificates of domains from an authority by ACME (RFC 8555), and renews
+// them. certmagic does the protocol, knows when a renewal is due, and has several processes on one
+// store obtain a certificate once. What is here gives it storage, has it do one thing at a time,
+// and takes from it what handshakes need.
+//
+// # Certificates
+//
+// A Manager has a goroutine for each domain. It loads the domain's certificate from the store,
+// where another process may have put a newer one, and publishes it to handshakes, which only read a
+// map. Then it has certmagic obtain one if there is none, ask the authority when it should be
+// renewed (ARI), and renew it if it is time, which is after two thirds of its life if the authority
+// doesn't say. It does so every 10 minutes, and more often if the certificate's life is short.
+// While the store or the authority is away, it tries again, ever more seldom, and the certificate
+// that there is stays published. Over a change of settings the domains that stay keep their
+// certificates.
+//
+// # Challenges
+//
+// The authority checks a domain by a request on port 80 (HTTP-01) or by a handshake on port 443
+// (TLS-ALPN-01). Answer and Proof know what to reply: from memory if this process asked, else
+// from the store, since the authority may reach another process than the one that asked. Lookups in
+// the store are few in a second, as anybody may provoke them. With a Hook, the domain is checked by
+// a record in the DNS (DNS-01), and wildcards are possible.
+//
+// certmagic would listen on ports 80 and 443 itself where nobody else does. It is given a socket
+// that is taken, so that it leaves the ports to the listeners of the configuration (plug.go).
+package acme

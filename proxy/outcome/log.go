@@ -1,0 +1,81 @@
+package outcome
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gopher-equalizer/proxy/http1"
+	"gopher-equalizer/proxy/mask"
+)
+
+// Log is which requests get a line in the log, and what is in it. It is immutable.
+type Log struct {
+	// Access has requests be logged. Without it, only those are that we failed to serve.
+	Access bool
+	// LeastStatus is the lowest status of those that are logged, and Slow has those be logged, too,
+	// that take so long; 0 has none.
+	LeastStatus int
+	Slow        time.Duration
+	// Sample has one in so many be logged, except those that are slow, and that we failed to serve.
+	// 0 and 1 have all.
+	Sample uint32
+	// Headers are the fields of a request that its line has.
+	Headers []string
+	// Masked are the parameters of targets whose values are hidden.
+	Masked *mask.Names
+	// Combined, unless it is nil, gets the lines in the combined log format, instead of JSON. Those
+	// that we failed to serve are logged as JSON nevertheless, since only that has the reason.
+	Combined Lines
+}
+
+// Lines takes lines that end in a newline.
+type Lines interface {
+	WriteLevel(level zerolog.Level, line []byte) (int, error)
+}
+
+// wants reports whether a request that has ended gets a line, and for how many requests that
+// stands.
+func (l *Log) wants(o *Outcome) (wanted bool, oneIn uint32) {
+	switch {
+	case !l.Access:
+		return false, 0
+	case o.Failure.ours(), l.Slow > 0 && o.Times.Total() >= l.Slow:
+		return true, 1
+	case o.Status < l.LeastStatus:
+		return false, 0
+	case l.Sample <= 1:
+		return true, 1
+	}
+	return rand.Uint32N(l.Sample) == 0, l.Sample
+}
+
+// write writes what the log is to have of a request.
+func (l *Log) write(o *Outcome, to zerolog.Logger) {
+	wanted, oneIn := l.wants(o)
+	if wanted && l.Combined != nil {
+		l.writeCombined(o)
+	}
+	if o.Failure.ours() || wanted && l.Combined == nil {
+		l.writeJSON(o, to, oneIn)
+	}
+}
+
+// target appends a request's target as it may be shown.
+func (l *Log) target(dst []byte, h *http1.Request) []byte { return l.Masked.Append(dst, h.Target) }
+
+// header appends the value of a field as it may be shown: URLs are masked as targets are.
+func (l *Log) header(dst []byte, f http1.Field) []byte {
+	if http1.Is(f.Name, "referer") || looksLikeTarget(f.Value) {
+		return l.Masked.Append(dst, f.Value)
+	}
+	return append(dst, f.Value...)
+}
+
+// looksLikeTarget reports whether a value begins as a target does: with a path, or a URL.
+func looksLikeTarget(value []byte) bool {
+	scheme, _, isURL := bytes.Cut(value, []byte("://"))
+	return bytes.HasPrefix(value, []byte("/")) || isURL && len(scheme) <= len("https")
+}
