@@ -5,12 +5,18 @@ package balancer
 import (
 	"fmt"
 	"testing"
+
+	"gopher-equalizer/bench/mutanttest"
 )
 
 // The simulation catches every mutant.
 func TestSimulationCatchesMutants(t *testing.T) {
+	program := mutanttest.Build(t, mutants, nil)
 	for _, name := range mutants {
-		t.Run(name, func(t *testing.T) { catch(t, name) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			catch(t, program, name)
+		})
 	}
 }
 

@@ -6,11 +6,11 @@ import "testing"
 
 // The simulation catches every mutant.
 func TestSimulationCatchesMutants(t *testing.T) {
-	without := buildSimulation(t, nil)
-	for name := range mutants(t) {
+	program := buildSimulation(t)
+	for name := range names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			catch(t, without, name)
+			catch(t, program, name)
 		})
 	}
 }

@@ -4,7 +4,9 @@ package limiter
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -21,11 +23,11 @@ const simulationEnv = "EQUALIZER_TEST_SIMULATION"
 const mutantSteps = 20_000_000
 
 func TestSimulation(t *testing.T) {
-	program := buildSimulation(t, nil)
+	program := buildSimulation(t)
 	for _, test := range []string{"TestWorldsOfOldFindings", "TestSimulation", "TestSteppedSimulation"} {
 		t.Run(test, func(t *testing.T) {
 			t.Parallel()
-			out, err := mutanttest.Run(program, test)
+			out, err := program.Run("", test)
 			require.NoError(t, err, out)
 			t.Log(out)
 		})
@@ -40,13 +42,12 @@ func TestSimulation(t *testing.T) {
 // catch runs the simulation on a mutant, and demands that it fails where it passes without the
 // mutant. Where it fails without the mutant, too, it shows nothing, and the search goes on behind.
 // It begins with the world that names says.
-func catch(t *testing.T, without, mutant string) {
+func catch(t *testing.T, program mutanttest.Program, mutant string) {
 	t.Helper()
-	program := buildSimulation(t, mutants(t)[mutant])
-	if seed := names()[mutant]; seed > 0 && catchesIn(t, program, without, 1, &seed) {
+	if seed := names()[mutant]; seed > 0 && catchesIn(t, program, mutant, 1, &seed) {
 		return
 	}
-	for seed := uint64(1); !catchesIn(t, program, without, mutantSteps, &seed); seed++ {
+	for seed := uint64(1); !catchesIn(t, program, mutant, mutantSteps, &seed); seed++ {
 		require.NotZero(t, seed, "the simulation found nothing that is wrong with the mutant alone")
 	}
 }
@@ -54,9 +55,9 @@ func catch(t *testing.T, without, mutant string) {
 // catchesIn reports whether the simulation finds something that is wrong with the mutant alone, in
 // so many steps from a seed on. It leaves the seed of the world in which it found anything; 0: it
 // found nothing.
-func catchesIn(t *testing.T, program, without string, steps int, seed *uint64) bool {
+func catchesIn(t *testing.T, program mutanttest.Program, mutant string, steps int, seed *uint64) bool {
 	t.Helper()
-	out, err := mutanttest.Run(program, "TestSteppedSimulation", fmt.Sprintf("%s=%d,%d", simulationEnv, steps, *seed))
+	out, err := program.Run(mutant, "TestSteppedSimulation", fmt.Sprintf("%s=%d,%d", simulationEnv, steps, *seed))
 	if err == nil {
 		*seed = 0
 		return false
@@ -66,15 +67,15 @@ func catchesIn(t *testing.T, program, without string, steps int, seed *uint64) b
 	*seed, err = strconv.ParseUint(found[2], 10, 64)
 	require.NoError(t, err)
 	t.Logf("with seed %d: %s", *seed, found[1])
-	if out, err = mutanttest.Run(without, "TestSteppedSimulation", fmt.Sprintf("%s=1,%d", simulationEnv, *seed)); err == nil {
+	if out, err = program.Run("", "TestSteppedSimulation", fmt.Sprintf("%s=1,%d", simulationEnv, *seed)); err == nil {
 		return true
 	}
 	t.Log("it finds something without the mutant, too:", out)
 	return false
 }
 
-// buildSimulation compiles the simulation, of a mutant or of nil.
-func buildSimulation(t *testing.T, m mutanttest.Mutant) (program string) {
+// buildSimulation compiles the simulation, with all mutants.
+func buildSimulation(t *testing.T) mutanttest.Program {
 	t.Helper()
-	return mutanttest.Build(t, m, "-tags", "simulation")
+	return mutanttest.Build(t, slices.Collect(maps.Keys(names())), []string{"./gcra", "./table"}, "-tags", "simulation")
 }

@@ -1,40 +1,19 @@
-// Package mutanttest breaks packages where comments in them say how, so that their simulations can
-// show that they notice.
 package mutanttest
 
 import (
-	"encoding/json"
 	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"go/types"
 	"slices"
-	"strconv"
 	"strings"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
-// Mutant is a package with one thing wrong in it, which its simulation must find. Comments in the
-// source say where and how:
-//
-//	//mutant:OPERATION NAME...
-//
-// stands right above the statement that is changed. A statement may have several of them. The
-// operations below don't name what they change, so that renaming breaks no mutant. A mutant whose
-// name stands in several places makes all these changes at once.
-//
-// A Mutant has the edits by the path of the file. The nil one is the package as it is.
-type Mutant map[string][]edit
-
-// operations return, for the statement under a comment, the text to replace and its replacement.
+// operations return, for the statement under a comment, what is replaced, which is the statement or
+// an expression in it, and what it is replaced with.
 var operations = map[string]func(m *mutator) (ast.Node, string){
 	// The statement isn't executed.
-	"drop": func(m *mutator) (ast.Node, string) { return m.at, "if false { " + m.text(m.at) + " }" },
+	"drop": func(m *mutator) (ast.Node, string) { return m.at, "" },
 	// The condition, or the value that is assigned, is always so.
 	"true":  func(m *mutator) (ast.Node, string) { return m.value(), "((" + m.text(m.value()) + ") || true)" },
 	"false": func(m *mutator) (ast.Node, string) { return m.value(), "((" + m.text(m.value()) + ") && false)" },
@@ -90,7 +69,7 @@ var operations = map[string]func(m *mutator) (ast.Node, string){
 	"third": func(m *mutator) (ast.Node, string) { return m.value(), m.text(m.value().(*ast.CallExpr).Args[2]) },
 	// The statement "copy" also comes before the statement "here".
 	"here": func(m *mutator) (ast.Node, string) { return m.at, m.copied + "\n" + m.text(m.at) },
-	"copy": func(m *mutator) (ast.Node, string) { return m.at, m.text(m.at) },
+	"copy": func(m *mutator) (ast.Node, string) { return nil, m.text(m.at) },
 }
 
 // mutator is a place that an operation is applied to.
@@ -162,67 +141,50 @@ func (m *mutator) parameters() (names []string) {
 	return names
 }
 
-// edit replaces a part of a file.
+// edit replaces a part of a file, in one mutant. kind is the type of the expression that it replaces;
+// nil: it replaces a statement.
 type edit struct {
+	mutant   string
 	from, to int
 	text     string
+	kind     types.Type
 }
 
-// Find returns the mutants of the files that match patterns, by name.
-func Find(t *testing.T, patterns ...string) map[string]Mutant {
-	t.Helper()
-	all := map[string]Mutant{}
-	for _, pattern := range patterns {
-		paths, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		for _, path := range paths {
-			if !strings.HasSuffix(path, "_test.go") {
-				addMutants(t, all, path)
-			}
-		}
-	}
-	return all
-}
-
-func addMutants(t *testing.T, all map[string]Mutant, path string) {
-	t.Helper()
-	source, err := os.ReadFile(path)
-	require.NoError(t, err)
-	files := token.NewFileSet()
-	parsed, err := parser.ParseFile(files, path, source, parser.ParseComments)
-	require.NoError(t, err)
+// edits returns those that the comments in a file ask for.
+func (p *pkg) edits(f *source) (all []edit, err error) {
 	copies := map[string]string{}
 	for _, pass := range []bool{true, false} { // what is copied first
-		for _, group := range parsed.Comments {
+		for _, group := range f.parsed.Comments {
 			for _, comment := range group.List {
 				rest, ok := strings.CutPrefix(comment.Text, "//mutant:")
 				if !ok {
 					continue
 				}
 				words := strings.Fields(rest)
-				require.Contains(t, operations, words[0], "%s: %s", path, rest)
-				require.Greater(t, len(words), 1, "%s: %s", path, rest)
-				m := &mutator{source: source, file: files.File(parsed.Pos())}
-				m.at, m.inside = statementAt(parsed, m.file, m.file.Line(group.End())+1)
-				require.NotNil(t, m.at, "%s: %s stands above no statement", path, rest)
+				operate, ok := operations[words[0]]
+				m := &mutator{source: f.text, file: f.file}
+				m.at, m.inside = statementAt(f.parsed, f.file, f.file.Line(group.End())+1)
+				if !ok || len(words) < 2 || m.at == nil {
+					return nil, fmt.Errorf("%s: %s: want an operation and a mutant's name, above a statement", f.path, comment.Text)
+				}
 				for _, name := range words[1:] {
 					m.copied = copies[name]
-					node, text := operations[words[0]](m)
-					if pass {
-						if words[0] == "copy" {
-							copies[name] = text
+					node, text := operate(m)
+					switch {
+					case node == nil && pass:
+						copies[name] = text
+					case node != nil && !pass:
+						e := edit{name, f.file.Offset(node.Pos()), f.file.Offset(node.End()), text, nil}
+						if x, ok := node.(ast.Expr); ok {
+							e.kind = types.Default(p.info.TypeOf(x))
 						}
-						continue
+						all = append(all, e)
 					}
-					if all[name] == nil {
-						all[name] = Mutant{}
-					}
-					e := edit{m.file.Offset(node.Pos()), m.file.Offset(node.End()), text}
-					all[name][path] = append(all[name][path], e)
 				}
 			}
 		}
 	}
+	return all, nil
 }
 
 // statementAt is the statement that begins in a line, and the function that it is in.
@@ -240,71 +202,47 @@ func statementAt(in *ast.File, file *token.File, line int) (at ast.Node, inside 
 	return nil, nil
 }
 
-// mutated is the file with these edits.
-func mutated(t *testing.T, path string, edits []edit) string {
-	t.Helper()
-	source, err := os.ReadFile(path)
-	require.NoError(t, err)
-	slices.SortFunc(edits, func(a, b edit) int { return b.from - a.from })
-	text := string(source)
-	for _, e := range edits {
-		text = text[:e.from] + e.text + text[e.to:]
-	}
-	require.NotEqual(t, string(source), text, path)
-	return text
+// mutated returns a file in which chosenMutant says which edits hold.
+func (p *pkg) mutated(f *source, edits []edit) string {
+	edits = slices.Clone(edits)
+	slices.SortStableFunc(edits, func(a, b edit) int { return (b.to - b.from) - (a.to - a.from) })
+	return p.part(f, 0, len(f.text), edits)
 }
 
-// Check demands that the mutants have these names, so that a lost comment is noticed, and that each
-// is Go.
-func Check(t *testing.T, all map[string]Mutant, names ...string) {
-	t.Helper()
-	var found []string
-	for name, mutant := range all {
-		found = append(found, name)
-		for path, edits := range mutant {
-			text := mutated(t, path, edits)
-			_, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
-			require.NoError(t, err, "%s\n%s", name, numbered(text))
+// part returns a part of a file, with the edits in it, of which the largest come first.
+func (p *pkg) part(f *source, from, to int, edits []edit) string {
+	var out strings.Builder
+	for at := from; at < to; {
+		next := slices.IndexFunc(edits, func(e edit) bool { return e.from >= at && e.to <= to })
+		for i, e := range edits {
+			if next >= 0 && e.from >= at && e.to <= to && e.from < edits[next].from {
+				next = i
+			}
 		}
+		if next < 0 {
+			out.Write(f.text[at:to])
+			break
+		}
+		e := edits[next]
+		out.Write(f.text[at:e.from])
+		others := slices.Delete(slices.Clone(edits), next, next+1)
+		out.WriteString(p.choice(e, p.part(f, e.from, e.to, others)))
+		edits = slices.DeleteFunc(others, func(o edit) bool { return o.from >= e.from && o.to <= e.to })
+		at = e.to
 	}
-	require.ElementsMatch(t, names, found)
+	return out.String()
 }
 
-func numbered(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = strconv.Itoa(i+1) + "\t" + lines[i]
+// choice is what an edit leaves of a statement or expression: both, and a condition.
+func (p *pkg) choice(e edit, was string) string {
+	if e.kind == nil {
+		return fmt.Sprintf("if chosenMutant == %q { %s } else { %s }", e.mutant, e.text, was)
 	}
-	return strings.Join(lines, "\n")
-}
-
-// Build compiles the tests of the package in the current folder over a mutant of it, with flags of
-// go test.
-func Build(t *testing.T, m Mutant, flags ...string) (program string) {
-	t.Helper()
-	dir, replace := t.TempDir(), map[string]string{}
-	for path, edits := range m {
-		from, err := filepath.Abs(path)
-		require.NoError(t, err)
-		replace[from] = filepath.Join(dir, filepath.Base(path))
-		require.NoError(t, os.WriteFile(replace[from], []byte(mutated(t, path, edits)), 0o600))
-	}
-	text, err := json.Marshal(map[string]any{"Replace": replace})
-	require.NoError(t, err)
-	overlay := filepath.Join(dir, "overlay.json")
-	require.NoError(t, os.WriteFile(overlay, text, 0o600))
-	program = filepath.Join(dir, "simulation.test")
-	args := append([]string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", program}, flags...)
-	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
-}
-
-// Run runs a test of a program that Build made, with more of an environment, and returns its
-// output.
-func Run(program, test string, env ...string) (out string, err error) {
-	run := exec.Command(program, "-test.run", "^"+test+"$", "-test.v")
-	run.Env = append(os.Environ(), env...)
-	text, err := run.CombinedOutput()
-	return string(text), err
+	kind := types.TypeString(e.kind, func(of *types.Package) string {
+		if of == p.checked {
+			return ""
+		}
+		return of.Name()
+	})
+	return fmt.Sprintf("func() %s { if chosenMutant == %q { return %s }; return %s }()", kind, e.mutant, e.text, was)
 }
