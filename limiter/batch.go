@@ -41,6 +41,7 @@ func (s *Service) collect(g group, horizon time.Duration) *collected {
 	for _, part := range g {
 		p := &collectedPart{collected: c, Limit: part.limit}
 		c.parts = append(c.parts, p)
+		p.planBy(c.wall)
 		until := horizon
 		if part.limit.leaving.Load() != 0 {
 			until = 0 // Otherwise it would have to wait until all of its buckets are full.

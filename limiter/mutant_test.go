@@ -41,6 +41,7 @@ const known = `
 	a-new-limit-comes-to-a-bucket-that-takers-have
 	a-new-limit-goes-in-doubt 2
 	a-page-that-dirty-buckets-move-to-is-not-queued
+	a-plan-is-left-where-the-clock-stepped-back 1001903
 	a-reaped-bucket-keeps-its-row 30
 	a-reload-does-not-cut-the-capacity
 	a-reload-is-not-noted

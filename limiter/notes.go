@@ -55,6 +55,26 @@ func (l *Limit) noteChanges(list []Renumbered) {
 	l.service.noted.Store(true)
 }
 
+// planBy has what is planned begin by a moment at which rows are counted under the former numbers, and
+// notes it with them. If the wall clock has stepped back since the plan, the rows would otherwise seem
+// to be counted long before the change, and be credited at the former refill for all of that time.
+// The caller holds the write lock.
+func (l *Limit) planBy(wall time.Time) {
+	at := wall.UTC().Truncate(time.Microsecond)
+	isLate := func(c Renumbered) bool { return c.isPlanned() && c.From.After(at) }
+	//mutant:true a-plan-is-left-where-the-clock-stepped-back
+	if !slices.ContainsFunc(l.namespace.Renumbered, isLate) {
+		return
+	}
+	l.namespace.Renumbered = slices.Clone(l.namespace.Renumbered)
+	for i := range l.namespace.Renumbered {
+		if c := &l.namespace.Renumbered[i]; isLate(*c) {
+			c.From = at
+		}
+	}
+	l.service.noteLater(l.namespace)
+}
+
 // endPlans notes of changes that were planned that they came before now, or never.
 func (n *Namespace) endPlans(now time.Time) {
 	n.Renumbered = slices.Clone(n.Renumbered)

@@ -59,6 +59,8 @@ func TestWorldsOfOldFindings(t *testing.T) {
 		{3001187, false, "the wall clock stepped back between changes that cancel each other"},
 		{3002039, true, "the wall clock stepped back before a row, between changes that cancel each other"},
 		{3003857, true, "the wall clock stepped back since a limit left"},
+		{1001903, true, "the wall clock stepped back while a change was planned"},
+		{1002458, true, "the wall clock stepped back before a row, while a change was planned"},
 	} {
 		w := newSimWorld(world.seed)
 		w.stepped = world.stepped
