@@ -22,22 +22,23 @@ type simLoad struct {
 // Both are at an end of the time in which it was loaded, or at a moment at which what it earns by
 // changes.
 func (w *simWorld) noted(c *simClient, row simRow, load simLoad) (least, most int64) {
-	first, isFilled, full := w.notedAt(c, row, load, load.from, !row.Managed)
-	last, willBeFilled, _ := w.notedAt(c, row, load, load.until, !row.Managed)
+	first, isFilled, full, _ := w.notedAt(c, row, load, load.from, !row.Managed)
+	last, willBeFilled, _, paid := w.notedAt(c, row, load, load.until, !row.Managed)
 	least, most = min(first, last), max(first, last)
-	// Until it is full it earns at its own refill. The others come again if the clock stepped back.
+	// Until it is full it earns at its own refill, and until it is paid what it owes isn't counted.
+	// The others come again if the clock stepped back.
 	moments := []int64{full}
-	for _, at := range append(w.store.loaded[c.key().Namespace].moments(), row.At) {
+	for _, at := range slices.Concat(w.store.loaded[c.key().Namespace].moments(), paid, []time.Time{row.At}) {
 		moments = append(moments, int64(at.Sub(simDawn))-load.wall.skew)
 	}
 	for _, at := range moments {
 		if at > load.from && at < load.until {
-			credit, filled, _ := w.notedAt(c, row, load, at, !row.Managed)
+			credit, filled, _, _ := w.notedAt(c, row, load, at, !row.Managed)
 			least, most, willBeFilled = min(least, credit), max(most, credit), willBeFilled || filled
 		}
 	}
 	if willBeFilled != isFilled { // It was loaded before that.
-		notFilled, _, _ := w.notedAt(c, row, load, load.until, false)
+		notFilled, _, _, _ := w.notedAt(c, row, load, load.until, false)
 		least = min(least, notFilled)
 	}
 	return least, most
@@ -51,9 +52,11 @@ func (s simSpace) moments() (all []time.Time) {
 	return all
 }
 
-// notedAt is what the row comes to if it is loaded at a moment, whether a change filled it, and
-// when it would have been full without being loaded.
-func (w *simWorld) notedAt(c *simClient, row simRow, load simLoad, moment int64, fills bool) (credit int64, isFilled bool, full int64) {
+// notedAt is what the row comes to if it is loaded at a moment, whether a change filled it, when it
+// would have been full without being loaded, and when it may have paid what it owed.
+func (w *simWorld) notedAt(
+	c *simClient, row simRow, load simLoad, moment int64, fills bool,
+) (credit int64, isFilled bool, full int64, paid []time.Time) {
 	space := w.store.loaded[c.key().Namespace]
 	present := gcra.NewRate(row.Settings)
 	if row.Tier != "" || !row.Managed {
@@ -61,7 +64,7 @@ func (w *simWorld) notedAt(c *simClient, row simRow, load simLoad, moment int64,
 	}
 	crashed, since := space.Stopped.IsZero(), w.now-moment
 	if crashed && reservesAll(row, space) {
-		return min(present.Span, since), false, w.now
+		return min(present.Span, since), false, w.now, nil
 	}
 	n := noted{rate: gcra.NewRate(row.Settings), at: row.At, wall: simDawn.Add(time.Duration(moment + load.wall.skew)), fills: fills}
 	n.credit = n.rate.FromTokens(row.Tokens)
@@ -72,7 +75,7 @@ func (w *simWorld) notedAt(c *simClient, row simRow, load simLoad, moment int64,
 	n.earn(n.wall)
 	full = moment + n.rate.Span - n.credit
 	n.turn(present)
-	return min(present.Span, max(0, n.credit)+since), n.filled, full
+	return min(present.Span, max(0, n.credit)+since), n.filled, full, n.paid
 }
 
 // reservesAll reports whether a strict limit may have admitted all that a row has.
@@ -93,12 +96,16 @@ type noted struct {
 	at, wall time.Time
 	fills    bool // a full bucket is full after a change
 	filled   bool
+	paid     []time.Time // when credit may have come to 0
 }
 
 func (n *noted) isFull() bool { return n.credit >= n.rate.Span }
 
 func (n *noted) earn(until time.Time) {
 	if d := until.Sub(n.at); d > 0 {
+		if n.credit < 0 {
+			n.paid = append(slices.Clip(n.paid), n.at.Add(time.Duration(-n.credit)))
+		}
 		n.credit, n.at = min(n.rate.Span, n.credit+int64(d)), until
 	}
 }
@@ -169,8 +176,9 @@ func (n *noted) passes(change Renumbered) {
 	fills := n.fills && (!change.Unknown || early.isFull() && late.isFull())
 	late.fills = n.fills && fullAtFirst
 	late.turn(is)
+	paid := slices.Concat(early.paid, late.paid)
 	if *n = early; late.credit < early.credit {
 		*n = late
 	}
-	n.fills = fills
+	n.fills, n.paid = fills, paid
 }

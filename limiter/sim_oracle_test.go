@@ -469,6 +469,9 @@ func (w *simWorld) writes(b Batch) {
 	if p.is.Settings != row.Settings || p.is.Tier != row.Tier {
 		w.fail("an operator's write of %q, %v, came to %+v", c, p.change, row)
 	}
+	for _, then := range op.former { // The row may have been counted before that reload.
+		p.was = append(p.was, then.is)
+	}
 	for _, at := range []int64{p.at, max(p.at, c.since), c.is.Holding(c.tat, p.at).At} {
 		p.tats = append(p.tats, p.is.TAT(p.tokens*p.is.Interval, at))
 	}

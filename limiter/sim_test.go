@@ -60,6 +60,8 @@ func TestWorldsOfOldFindings(t *testing.T) {
 		{3002039, true, "the wall clock stepped back before a row, between changes that cancel each other"},
 		{3003857, true, "the wall clock stepped back since a limit left"},
 		{1001903, true, "the wall clock stepped back while a change was planned"},
+		{1003082, true, "a strict start comes while a row's debt is being paid"},
+		{4002340, true, "a reload comes between an operator's plan and its write"},
 		{1002458, true, "the wall clock stepped back before a row, while a change was planned"},
 	} {
 		w := newSimWorld(world.seed)

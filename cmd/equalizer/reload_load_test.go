@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,12 +72,19 @@ const fullBucket = 400_000
 
 // reloadedSite makes configurations that differ in much, and serve the same, in clear and by TLS.
 type reloadedSite struct {
-	urls []string
-	cert pair
+	urls  []string
+	cert  pair
+	store string
+	moves [2]string // the addresses of a listener
 }
 
 func newReloadedSite(t *testing.T) *reloadedSite {
-	return &reloadedSite{urls: []string{lasting(t).URL, lasting(t).URL, lasting(t).URL}, cert: newPair(t, tlstest.NewCA(t).Issue("a.test"))}
+	return &reloadedSite{
+		urls:  []string{lasting(t).URL, lasting(t).URL, lasting(t).URL},
+		cert:  newPair(t, tlstest.NewCA(t).Issue("a.test")),
+		store: filepath.Join(t.TempDir(), "buckets.db"),
+		moves: [2]string{freeAddress(t), freeAddress(t)},
+	}
 }
 
 // addresses are the URLs of its listeners.
@@ -87,8 +95,8 @@ func (*reloadedSite) addresses(r reloadable) (clear, secure string) {
 }
 
 // config is the nth configuration. Which of the backends there are changes, and so does the rest
-// about pools, limits, routes and clients. The routes of tunnels and event streams are there every
-// other time.
+// about pools, limits, routes and clients. One of the listeners moves. The routes of tunnels and
+// event streams are there every other time.
 func (s *reloadedSite) config(n int) string {
 	gone := n % 4 // All are there every fourth time.
 	var backends []string
@@ -104,6 +112,8 @@ listen = "127.0.0.1:0"
 [[listeners]]
 listen = "localhost:0"
 tls = true
+[[listeners]]
+listen = %q
 [server]
 max_header = "%dKiB"
 idle_timeout = "%dm"
@@ -116,7 +126,8 @@ listen = "127.0.0.1:0"
 [log]
 access = %v
 [store]
-driver = "memory"
+driver = "bolt"
+path = %q
 flush_interval = "%dms"
 [limits.site]
 key = "header:X-Client"
@@ -135,7 +146,7 @@ health = { interval = "%dms", timeout = "100ms" }
 pool = "web"
 limits = ["site"]
 response_headers = { set = { X-Nth = "%d" } }
-`, s.cert.table(), 8+n%3*4, 5+n%2, 60+n%5, 64+n%2, 1000+n, n%2 == 0, 500+n%7, fullBucket+n%3*10_000, 60+n%5,
+`, s.cert.table(), s.moves[n%2], 8+n%3*4, 5+n%2, 60+n%5, 64+n%2, 1000+n, n%2 == 0, s.store, 500+n%7, fullBucket+n%3*10_000, 60+n%5,
 		strings.Join(backends, ", "), []string{"round_robin", "random"}[n%2], 30+n%4, 500+n%6, 300+n%3*100, n)
 	if n%2 == 0 {
 		text += "[[routes]]\npath_prefix = \"/ws\"\npool = \"lasting\"\n[[routes]]\npath_prefix = \"/events\"\npool = \"lasting\"\n" +
