@@ -26,6 +26,7 @@ const known = `
 	a-bucket-that-moved-is-not-written 48
 	a-bucket-that-moves-is-clean
 	a-bucket-that-moves-loses-its-marks
+	a-change-within-a-round-is-forgotten-after-it 8001289
 	a-clock-that-stepped-back-costs-what-was-earned 5
 	a-dead-bucket-is-written
 	a-full-bucket-is-killed-by-a-store

@@ -106,16 +106,31 @@ func (l *Limit) changes(to *LimitOptions, at span) (list []Renumbered) {
 	return list
 }
 
+// renewedLimit is a limit whose buckets all follow the numbers of its options.
+type renewedLimit struct {
+	*Limit
+	by *LimitOptions
+}
+
 // renewed are the limits whose buckets follow the present numbers, so that the next round has the
 // rows of all tiers.
-func (s *Service) renewed() []*Limit {
-	return slices.DeleteFunc(s.inOrder(), func(l *Limit) bool { return !l.table.IsRenewed() })
+func (s *Service) renewed() (all []renewedLimit) {
+	for _, l := range s.inOrder() {
+		if by := l.options(); l.table.IsRenewed() {
+			all = append(all, renewedLimit{l, by})
+		}
+	}
+	return all
 }
 
 // forget drops changes that no row needs any more once a round has written those of renewed limits.
 // The caller holds the write lock.
-func (s *Service) forget(renewed []*Limit) {
+func (s *Service) forget(renewed []renewedLimit) {
 	for _, l := range renewed {
+		//mutant:false a-change-within-a-round-is-forgotten-after-it
+		if l.options() != l.by { // The round may have begun before a reload, whose rows the next one has.
+			continue
+		}
 		if list := needed(l.namespace.Renumbered, s.clock.Wall(), l.reserve); len(list) < len(l.namespace.Renumbered) {
 			l.namespace.Renumbered = list
 			s.noteLater(l.namespace)
@@ -126,7 +141,7 @@ func (s *Service) forget(renewed []*Limit) {
 
 // noteReload notes in the store what a reload has changed, and lets go of limits that have left. A
 // round has written what was dirty, also of the renewed ones.
-func (s *Service) noteReload(ctx context.Context, renewed []*Limit) error {
+func (s *Service) noteReload(ctx context.Context, renewed []renewedLimit) error {
 	present := s.present.Load()
 	if len(present.leaving) == 0 && !s.due.Load() && !s.noted.Load() {
 		return nil
@@ -144,7 +159,7 @@ func (s *Service) noteReload(ctx context.Context, renewed []*Limit) error {
 	}
 	s.forget(renewed)
 	for _, l := range present.leaving {
-		if !slices.Contains(renewed, l) {
+		if !slices.ContainsFunc(renewed, func(r renewedLimit) bool { return r.Limit == l }) {
 			continue
 		}
 		if err := s.letLeave(ctx, l); err != nil {
