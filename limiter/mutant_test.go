@@ -72,7 +72,7 @@ const known = `
 	what-failed-is-not-dirty-again 1
 	what-is-reserved-is-owed
 	what-was-earned-counts-at-the-new-rate 1
-	what-was-reserved-before-a-limit-became-strict-counts 1085
+	what-was-reserved-before-a-limit-became-strict-counts 3505
 	what-was-earned-since-is-given-back-too 4
 	who-has-no-row-starts-full-after-a-crash
 	who-has-no-row-starts-full-after-a-stop-that-follows-a-crash
