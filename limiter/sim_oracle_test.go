@@ -742,7 +742,8 @@ func (w *simWorld) mayLose(c *simClient, clean bool, load simLoad) int64 {
 		return c.is.Span
 	}
 	least, _ := w.noted(c, row, load)
-	if c.pending != nil && c.pending.written { // The row may be the operator's.
+	// The row may be the operator's, or a crash may take all that it has.
+	if c.pending != nil && c.pending.written || !clean && reservesAll(row, w.store.loaded[c.key().Namespace]) {
 		return max(0, c.is.Credit(c.tat, w.now)-least+p.rounding)
 	}
 	return max(0, p.credit-least) + c.late + c.given + c.slack + p.rounding

@@ -87,11 +87,11 @@ func newReloadedSite(t *testing.T) *reloadedSite {
 	}
 }
 
-// addresses are the URLs of its listeners.
+// addresses are the URLs of the listeners that stay.
 func (*reloadedSite) addresses(r reloadable) (clear, secure string) {
 	r.t.Helper()
-	clear, secure, _ = strings.Cut(r.logs.await(r.t, "ready")["proxy"].(string), ", ")
-	return "http://" + clear, "https://" + secure
+	all := strings.Split(r.logs.await(r.t, "ready")["proxy"].(string), ", ")
+	return "http://" + all[0], "https://" + all[1]
 }
 
 // config is the nth configuration. Which of the backends there are changes, and so does the rest
