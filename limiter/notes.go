@@ -55,10 +55,10 @@ func (l *Limit) noteChanges(list []Renumbered) {
 	l.service.noted.Store(true)
 }
 
-// planBy has what is planned begin by a moment at which rows are counted under the former numbers, and
-// notes it with them. If the wall clock has stepped back since the plan, the rows would otherwise seem
-// to be counted long before the change, and be credited at the former refill for all of that time.
-// The caller holds the write lock.
+// planBy has what is planned begin by a moment at which rows are counted under the former numbers,
+// and notes it with them. If the wall clock has stepped back since the plan, the rows would
+// otherwise seem to be counted long before the change, and be credited at the former refill for all
+// of that time. The caller holds the write lock.
 func (l *Limit) planBy(wall time.Time) {
 	at := wall.UTC().Truncate(time.Microsecond)
 	isLate := func(c Renumbered) bool { return c.isPlanned() && c.From.After(at) }

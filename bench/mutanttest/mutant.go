@@ -141,8 +141,8 @@ func (m *mutator) parameters() (names []string) {
 	return names
 }
 
-// edit replaces a part of a file, in one mutant. kind is the type of the expression that it replaces;
-// nil: it replaces a statement.
+// edit replaces a part of a file, in one mutant. kind is the type of the expression that it
+// replaces; nil: it replaces a statement.
 type edit struct {
 	mutant   string
 	from, to int
@@ -209,7 +209,7 @@ func (p *pkg) mutated(f *source, edits []edit) string {
 	return p.part(f, 0, len(f.text), edits)
 }
 
-// part returns a part of a file, with the edits in it, of which the largest come first.
+// part returns a part of a file, with the edits in it. The largest edits come first.
 func (p *pkg) part(f *source, from, to int, edits []edit) string {
 	var out strings.Builder
 	for at := from; at < to; {

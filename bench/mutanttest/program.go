@@ -55,9 +55,9 @@ type source struct {
 	parsed *ast.File
 }
 
-// Build compiles the tests of the package in the current folder, with the mutants in it and in other
-// packages, and with flags of go test. It demands that the mutants have these names, so that a lost
-// comment is noticed.
+// Build compiles the tests of the package in the current folder, with the mutants in it and in
+// other packages, and with flags of go test. It demands that the mutants have these names, so that
+// a lost comment is noticed.
 func Build(t *testing.T, names, packages []string, flags ...string) Program {
 	t.Helper()
 	dir, replace := t.TempDir(), map[string]string{}

@@ -59,9 +59,9 @@
 // A second signal exits at once, with 130.
 //
 // A successor that is started at the end of 1 serves as soon as it has loaded the buckets, beside a
-// predecessor whose tunnels go on. It waits for the store (store.connect_timeout), which a predecessor holds for
-// drain_delay, half a second, and a flush, which takes shutdown_timeout + store.timeout at worst;
-// and it waits two seconds at most for an address that is taken.
+// predecessor whose tunnels go on. It waits for the store (store.connect_timeout), which a
+// predecessor holds for drain_delay, half a second, and a flush, which takes shutdown_timeout +
+// store.timeout at worst; and it waits two seconds at most for an address that is taken.
 //
 // The request under way on a connection gets its response with "Connection: close". What its client
 // pipelined behind it is not processed. That response is the connection's last, so the client knows

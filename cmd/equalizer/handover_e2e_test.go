@@ -41,9 +41,9 @@ func fillStore(t *testing.T, url string, buckets int) {
 	}
 }
 
-// A successor that is started at the end of drain_delay takes over 100,000 buckets and serves, beside
-// what its predecessor relays. The log of the test has how long it took, which is about a second on
-// a machine with nothing else to do.
+// A successor that is started at the end of drain_delay takes over 100,000 buckets and serves,
+// beside what its predecessor relays. The test logs how long that took: about a second on a machine
+// with nothing else to do.
 func TestSuccessorWithManyBuckets(t *testing.T) {
 	server := newCluster(t)
 	for name, store := range map[string]string{"bolt": t.TempDir() + "/buckets.db", "postgres": server.URL("equalizer")} {
