@@ -164,8 +164,12 @@ type Pool struct {
 	// SlowStart is how long a backend that becomes available takes to get its whole share of the
 	// requests, relative to those that are available for longer. 0 is no time.
 	SlowStart time.Duration `toml:"slow_start" or:"0s for none"`
-	// Backends are what it picks from, at least one. In TOML each is a URL or a table.
+	// Backends are what it picks from, at least one. In TOML each is a URL or a table. The last
+	// ones are those of BackendsFile.
 	Backends []Backend `toml:"backends"`
+	// BackendsFile is a file with a backend on each line. It is read again when it changes, which
+	// [Loaded.RereadBackends] does. "" is none.
+	BackendsFile string `toml:"backends_file"`
 	// ResolveInterval is how often the names of backends are looked up, so that each address of a
 	// name is a backend of its own. 0 leaves names to connects. Resolver is the DNS server to ask,
 	// HOST:PORT; "" stands for the system's resolver.

@@ -25,12 +25,14 @@ func FuzzParse(f *testing.F) {
 	f.Add("[[routes]]\nerror_pages.502 = \"a.html\"\nrespond = { status = 204 }\n[[limits.a.exempt]]\nnetworks = [\"::1\"]\n")
 	f.Add("a = 1\n[b.c]\nd = [1, {e = 'f'}]\n[[g]]\n")
 	f.Add("include = [\"*.toml\", \"${F}\"]\n" + pool + "health.path = \"${P}/${file:path}\"\n[admin]\ntoken_file = \"path\"\n")
+	f.Add("[pools.a]\nbackends_file = \"servers\"\nbackends = [\"http://${P}\"]\n")
 	const secret = "hunter2-hunter2-hunter2"
 	getenv := env(map[string]string{EnvAdminToken: secret + "\n", EnvPostgresPassword: secret})
 	d := fstest.MapFS{
 		"a.toml":   {Data: []byte("[server]\nvia = \"${P}\"\n[[routes]]\npath_prefix = \"/a\"\nlimits = [\"a\"]\n")},
 		"b/c.toml": {Data: []byte("[limits.a]\nrefill = \"${file:refill}\"\n[[routes]]\n")},
 		"path":     {Data: []byte("planted-planted-planted\n")},
+		"servers":  {Data: []byte("http://a weight=2\nhttp://b backup # far\n")},
 		"refill":   {Data: []byte("3/7s\n")},
 	}
 	planted := env(map[string]string{"P": "planted", "F": "b/c.toml"})

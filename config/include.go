@@ -51,6 +51,7 @@ func (r *reader) all(data []byte) bool {
 		}
 		good = r.parse(file.name, data) && good
 	}
+	r.backendsFiles()
 	return good
 }
 

@@ -38,7 +38,8 @@ type Loaded struct {
 	Sources Sources
 	// Files are those that were read, the main one first, and the folders that the patterns of
 	// include look into. What is loaded next can differ only if one of them changes, or the
-	// environment. They are known also if there is a mistake in one.
+	// environment, or one of [Config.BackendsFiles], which aren't among them. They are known also
+	// if there is a mistake in one.
 	Files []string
 	// contents are what was in the files that the Config names.
 	contents map[string]content

@@ -186,7 +186,7 @@ X-Version = ""
 		`c.toml:5: routes[0].limits[0]: "x" is no limit, as there is none; want [limits.x], or none here`,
 	)
 	refused(t, pool+"[routes]\nhost = \"a\"\n", "c.toml:3: routes: a table; want an array of tables, [[routes]]")
-	refused(t, pool+"routes = \"a\"\n", "c.toml:3: pools.default.routes: unknown key; want backends, client_share, connect_timeout, ejection, hash_by, health, host, idle_timeout, "+
+	refused(t, pool+"routes = \"a\"\n", "c.toml:3: pools.default.routes: unknown key; want backends, backends_file, client_share, connect_timeout, ejection, hash_by, health, host, idle_timeout, "+
 		"keep_alive, max_connection_age, max_connections, max_in_flight, max_response_header, queue, queue_timeout, resolve_interval, resolver, response_timeout, retry, retry_budget, slow_start, sticky_cookie, strategy, tls or total_timeout")
 }
 
@@ -351,7 +351,7 @@ exempt = [{ networks = ["10.0.0.0/8",
 func TestNoValueBeginsAnotherLine(t *testing.T) {
 	harmless := []string{ // They are in no header, or are sent as a body.
 		"Include", "Admin.TokenFile", "Admin.ReadTokenFile", "Admin.Cert", "Admin.Key", "Store.Path", "Store.Postgres.Password", "Store.Postgres.PasswordFile", "Store.Postgres.Host",
-		"Pools.TLS.CA", "Pools.TLS.Cert", "Pools.TLS.Key", "Pools.Health.MatchBody", "Routes.ErrorPages", "Routes.Respond.Body",
+		"Pools.BackendsFile", "Pools.TLS.CA", "Pools.TLS.Cert", "Pools.TLS.Key", "Pools.Health.MatchBody", "Routes.ErrorPages", "Routes.Respond.Body",
 		"TLS.ACME.CARoots", "TLS.ACME.Folder", "TLS.ACME.DNSHook", "Store.KeyFile", "Log.Output", "Log.Mask",
 	}
 	full := full(t)

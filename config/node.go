@@ -27,6 +27,8 @@ type node struct {
 	// what set a value.
 	set  bool
 	from Source
+	// elsewhere reports whether it is in a file that another key names.
+	elsewhere bool
 	// nodes are what is in a table or a list.
 	nodes []node
 }
@@ -164,6 +166,11 @@ func (l Loaded) list(n node, v, byDefault reflect.Value) node {
 		}
 		inner = l.table(inner, v.Index(i), newElement(v.Type().Elem()))
 		inner.set = true
+		if inner.elsewhere = l.Sources.isInFile(n.key, i); inner.elsewhere {
+			for j := range inner.nodes {
+				inner.nodes[j].elsewhere = true
+			}
+		}
 		n.nodes = append(n.nodes, inner)
 	}
 	return n

@@ -11,12 +11,13 @@ import (
 )
 
 const printed = `# The configuration in force. A key behind a "#" has its default, or comes from outside of the
-# files, which its line then says. Secrets are ***.
+# files, such as from a backends_file, which its line then says. Secrets are ***.
 `
 
 // Print writes the configuration in force as TOML, with every key. As in config.toml, one that
-// nothing sets is behind a "#". A value that isn't from the main file has its source in a comment.
-// Secrets are "***", and a value that came from ${...} is its reference.
+// nothing sets is behind a "#". So are the backends of a BackendsFile, as that is named, too. A
+// value that isn't from the main file has its source in a comment. Secrets are "***", and a value
+// that came from ${...} is its reference.
 //
 // What it writes is the same configuration when it is loaded, if no secret stands in a file as it
 // is: those are refused until they are filled in.
@@ -66,9 +67,9 @@ func (p *printer) header(text string, n node) {
 	p.WriteString("\n" + p.mark(n) + text + "\n")
 }
 
-// mark is what stands before a key or a table that nothing sets.
+// mark is what stands before a key or a table that nothing sets, or that is elsewhere.
 func (p *printer) mark(n node) string {
-	if n.set {
+	if n.set && !n.elsewhere {
 		return ""
 	}
 	return "#"

@@ -31,6 +31,7 @@ func newReport(document string) *report {
 	return &report{
 		Sources: Sources{
 			document: document, lines: map[string]Source{}, set: map[string]string{}, references: map[string]reference{},
+			inFile: map[string]int{},
 		},
 		former: map[string]string{},
 	}

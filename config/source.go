@@ -39,6 +39,9 @@ type Sources struct {
 	set      map[string]string // key path to the flag or variable that set it
 	// references are the values that came from ${...}, by key path.
 	references map[string]reference
+	// inFile has the lists whose last elements are in a file that another key names, each with how
+	// many come before those.
+	inFile map[string]int
 }
 
 // Of is what set a key, or a table that it is in. A flag or variable hides everything that the

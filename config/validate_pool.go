@@ -25,11 +25,11 @@ func (r *report) pools(pools map[string]Pool) {
 
 func (r *report) pool(key string, p Pool) {
 	r.strategy(key, p)
-	r.backends(key, p.Backends)
+	r.backends(key, p)
 	r.resolver(key+".resolver", p)
 	r.capacity(key, p)
 	r.hostHeader(key+".host", p.Host)
-	r.tls(key+".tls", p.TLS, p.Backends)
+	r.tls(key+".tls", p)
 	r.health(key+".health", p.Health)
 	r.probedPort(key+".health.port", p)
 	r.ejection(key+".ejection", p.Ejection)
@@ -131,8 +131,9 @@ func (r *report) atLeast(key string, d time.Duration, other string, least time.D
 func lastOf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
 // backends checks a pool's backends, each by itself and against those before it.
-func (r *report) backends(pool string, backends []Backend) {
-	if len(backends) == 0 {
+func (r *report) backends(pool string, p Pool) {
+	backends := p.Backends
+	if len(backends) == 0 && !r.anyFailed(pool, "backends_file") {
 		r.add(pool+".backends", `there is none; want backends = ["http://HOST:PORT"]`)
 	}
 	first := map[string]string{}

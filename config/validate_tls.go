@@ -5,10 +5,11 @@ import (
 	"slices"
 )
 
-// tls checks a pool's TLS settings, which only backends by https use.
-func (r *report) tls(key string, t TLS, backends []Backend) {
+// tls checks a pool's TLS settings, which only backends by https use. One may come to a file.
+func (r *report) tls(key string, p Pool) {
+	t := p.TLS
 	given := r.given(key) || t != DefaultPool().TLS
-	if given && len(backends) > 0 && !slices.ContainsFunc(backends, mayBeSecure) {
+	if given && len(p.Backends) > 0 && p.BackendsFile == "" && !slices.ContainsFunc(p.Backends, mayBeSecure) {
 		r.add(key, "means nothing without a backend by https; want one, or no %s", key)
 		return
 	}

@@ -399,7 +399,7 @@ func TestLocation(t *testing.T) {
 	f := func(backends []string, location, contentLocation string) {
 		t.Helper()
 		s := settings()
-		s.Route.Hidden = backends
+		s.Route.Hidden = func() []string { return backends }
 		p := startProxy(t, s, poolOf(t, connectionSettings(), b.addr), nil)
 		a := p.dial().do("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
 		assert.Equal(t, location, a.Header.Get("Location"))

@@ -115,7 +115,7 @@ func (r *request) beginResponse() {
 		Received:  &r.exchange.Response,
 		Scheme:    r.head.Scheme,
 		Host:      r.head.Received.Host,
-		Hidden:    r.to.Hidden,
+		Hidden:    r.to.hidden(),
 		Authority: r.head.Authority,
 		RequestID: r.head.RequestID,
 		Rules:     &r.chosen.Rules.Response,

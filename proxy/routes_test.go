@@ -303,7 +303,7 @@ func TestFallbackPool(t *testing.T) {
 	l.left.Store(100)
 	p := startRoutes(t, settings(), []*fakePool{first, second}, spec{Route: Route{
 		Destination: Destination{Pool: first, Host: "first.example"},
-		Fallback:    &Destination{Pool: second, Host: "second.example", Hidden: []string{"hidden.example"}},
+		Fallback:    &Destination{Pool: second, Host: "second.example", Hidden: func() []string { return []string{"hidden.example"} }},
 		Limits:      []LimitUse{NewLimitUse("default", ipKey(t), nil)},
 		Take:        l.Take,
 	}})

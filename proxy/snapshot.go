@@ -87,9 +87,9 @@ type Destination struct {
 	Pool Pool
 	// Host is sent to backends as Host; "" passes the client's.
 	Host string
-	// Hidden are the authorities, such as "host:port", that a response's Location must not show.
-	// With none, it is that of the backend that responded.
-	Hidden []string
+	// Hidden returns the authorities, such as "host:port", that a response's Location must not
+	// show, beside that of the backend that responded. nil stands for none.
+	Hidden func() []string
 	// Timeouts are how long a backend may keep us waiting; nil is as long as its pool says.
 	Timeouts *netconn.ExchangeLimits
 	// HashBy is what identifies clients for a pool whose strategy is hash; nil with others.
@@ -141,6 +141,14 @@ func OneRoute(r *Route) *Routes {
 
 // respondsItself reports whether requests go no further.
 func (r *Route) respondsItself() bool { return r.Redirect != nil || r.Respond != nil }
+
+// hidden are the authorities that a response's Location must not show.
+func (d *Destination) hidden() []string {
+	if d.Hidden == nil {
+		return nil
+	}
+	return d.Hidden()
+}
 
 // destination is where a request goes now that should go to d; nil if nobody who is healthy is
 // anywhere.

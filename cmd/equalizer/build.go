@@ -167,6 +167,8 @@ func (c *change) publishRest() {
 	c.p.names.Retain(allHosts(c.to.Config))
 	c.edge.issuing.publish(c.p)
 	c.p.watcher.watch(c.to.Config.Server.ReloadOnChange == config.ReloadAll)
+	c.p.unusable = nil
+	c.p.listed.watch(len(c.to.Config.BackendsFiles()) > 0)
 	c.p.certified.watch(c.to.Config.Server.ReloadOnChange == config.ReloadCertificates)
 	for _, l := range c.listening {
 		l.publish()

@@ -41,6 +41,14 @@
 // reload_on_change says (watch.go). A changed certificate goes the same way, with the configuration
 // that is in force.
 //
+// # Backends without a reload
+//
+// The backends of a pool may change while its configuration stays: the addresses of their names
+// (names.go), and those that are in a file (backendsfile.go), which is watched in any case. Such a
+// change prepares, probes and applies one pool's balancer.Change. It touches nothing else, so that
+// neither a certificate of a listener's that can't be read nor a store that is away is in its way.
+// Reloads and these changes wait for each other.
+//
 // # Stop (SIGTERM, SIGINT)
 //
 //  1. /readyz is 503, and every response says "Connection: close". Connections are accepted as

@@ -145,6 +145,7 @@ func (o *options) override(c *config.Config) map[string]string {
 	if o.given["backend"] {
 		name := only(c.Pools)
 		apply("backend", "pools."+name+".backends", func() { o.overridePool(c, name) })
+		apply("backend", "pools."+name+".backends_file", func() {})
 	}
 	if o.limits() {
 		name := only(c.Limits)
@@ -198,7 +199,7 @@ func (o *options) overridePool(c *config.Config, name string) {
 	if !ok {
 		pool = config.DefaultPool()
 	}
-	pool.Backends = nil
+	pool.Backends, pool.BackendsFile = nil, ""
 	for _, url := range o.backends {
 		pool.Backends = append(pool.Backends, config.DefaultBackend(url))
 	}

@@ -88,7 +88,7 @@ func (p *process) resolveNames(ctx context.Context) {
 // later. A pool that is new is due: it may have been looked up by a reload that had to wait.
 func (p *process) dueNames(due map[string]time.Time, now time.Time) (all []*pool) {
 	for _, pool := range p.poolsInForce().sorted() {
-		interval, name := pool.config.ResolveInterval, pool.settings.Name
+		interval, name := pool.config.ResolveInterval, pool.name
 		if interval > 0 && !now.Before(due[name]) {
 			all = append(all, pool)
 			due[name] = now.Add(interval - rand.N(interval/5+1)) // Proxies aren't in step.
@@ -101,11 +101,11 @@ func (p *process) dueNames(due map[string]time.Time, now time.Time) (all []*pool
 func (p *process) resolve(ctx context.Context, pools []*pool) {
 	var hosts []names.Host
 	for _, pool := range pools {
-		hosts = slices.AppendSeq(hosts, maps.Values(pool.hosts))
+		hosts = slices.AppendSeq(hosts, maps.Values(pool.listed.Load().hosts))
 	}
 	p.names.Look(ctx, hosts...)
 	for _, pool := range pools {
-		p.follow(ctx, pool.settings.Name)
+		p.follow(ctx, pool.name)
 	}
 }
 
@@ -117,8 +117,7 @@ func (p *process) follow(ctx context.Context, name string) {
 	if of == nil || ctx.Err() != nil {
 		return
 	}
-	settings := of.settings
-	settings.Backends = expand(settings.Backends, of.hosts, p.names)
+	settings := of.listed.Load().addressed(p.names)
 	if of.Has(settings.Backends) {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -23,17 +24,44 @@ type pools map[string]*pool
 // same balancer.Pool and the same connections.
 type pool struct {
 	*balancer.Pool
+	name string
+	// config is as it was when the configuration came in force. listed has the backends of now.
 	config config.Pool
-	// settings are the balancer's, with the backends as they are configured.
-	settings balancer.Settings
-	// hosts are the names of backends that are looked up, by the backends' URLs, in names.
-	hosts map[string]names.Host
+	listed atomic.Pointer[listedBackends]
+	// names has the addresses of the backends' names.
 	names *names.Names
 	// connections reach the backends.
 	connections *proxy.Backends
+}
+
+// listedBackends are the backends of a pool as they are configured. It is immutable.
+type listedBackends struct {
+	// settings are the balancer's.
+	settings balancer.Settings
+	// hosts are the names of backends that are looked up, by the backends' URLs.
+	hosts map[string]names.Host
 	// hidden are the backends' authorities.
 	hidden []string
 }
+
+// newListed are backends by a pool's configuration, and the rest of the balancer's settings.
+func newListed(c config.Pool, s balancer.Settings) *listedBackends {
+	l := &listedBackends{settings: s, hosts: hostsOf(c)}
+	for _, b := range s.Backends {
+		l.hidden = append(l.hidden, b.Authorities()...)
+	}
+	return l
+}
+
+// addressed are the settings with each address of a name that is known as a backend of its own.
+func (l *listedBackends) addressed(known *names.Names) balancer.Settings {
+	s := l.settings
+	s.Backends = expand(s.Backends, l.hosts, known)
+	return s
+}
+
+// hidden are the authorities of the backends.
+func (p *pool) hidden() []string { return p.listed.Load().hidden }
 
 // poolsChange is a change of all pools that is prepared. It is applied or discarded. Discard after
 // apply ends the pools that were added.
@@ -91,10 +119,7 @@ func preparePools(c config.Config, previous pools, shared sharedByPools, log zer
 
 // prepare prepares one pool, in place of a previous one with the same name; nil if there is none.
 func (change *poolsChange) prepare(previous *pool, c config.Pool, s balancer.Settings, connections proxy.ConnectionSettings, known *names.Names) {
-	p := &pool{config: c, hosts: hostsOf(c), names: known}
-	for _, b := range s.Backends {
-		p.hidden = append(p.hidden, b.Authorities()...)
-	}
+	p := &pool{name: s.Name, config: c, names: known}
 	if previous != nil {
 		p.Pool, p.connections = previous.Pool, previous.connections
 	} else {
@@ -103,9 +128,9 @@ func (change *poolsChange) prepare(previous *pool, c config.Pool, s balancer.Set
 		change.added = append(change.added, p)
 	}
 	s.NewProber = p.connections.New
-	p.settings = s
+	p.listed.Store(newListed(c, s))
+	s = p.listed.Load().addressed(known)
 	s.NewProber = p.connections.With(connections)
-	s.Backends = expand(s.Backends, p.hosts, known)
 	change.pools[s.Name] = p
 	change.parts = append(change.parts, poolChange{p.Prepare(s), p, connections})
 }
@@ -125,8 +150,8 @@ func (p pools) warnings(to config.Config) (all []string, err error) {
 	var dropped []string
 	for _, one := range p.sorted() {
 		var backends []balancer.BackendSettings // none if the pool goes
-		if configured, stays := to.Pools[one.settings.Name]; stays {
-			if backends, err = backendSettings(one.settings.Name, configured); err != nil {
+		if configured, stays := to.Pools[one.name]; stays {
+			if backends, err = backendSettings(one.name, configured); err != nil {
 				return nil, err
 			}
 		}
@@ -188,7 +213,7 @@ func (p pools) probe(ctx context.Context) {
 func (p pools) status() (all []balancer.BackendStatus) {
 	for _, one := range p.sorted() {
 		for _, status := range one.Status() {
-			if host, resolves := one.hosts[status.URL]; resolves {
+			if host, resolves := one.listed.Load().hosts[status.URL]; resolves {
 				if err := one.names.Err(host); err != nil {
 					status.LookupError = err.Error()
 				}

@@ -44,9 +44,9 @@ func TestPreparePools(t *testing.T) {
 
 	second = prepared(t, to, first.pools)
 	second.apply()
-	assert.Equal(t, []string{"127.0.0.1:1", "127.0.0.1", "127.0.0.1:80"}, first.pools["default"].hidden)
-	assert.Equal(t, []string{"127.0.0.1:2"}, second.pools["default"].hidden)
-	assert.Equal(t, []string{"127.0.0.1:2"}, second.pools["other"].hidden)
+	assert.Equal(t, []string{"127.0.0.1:1", "127.0.0.1", "127.0.0.1:80"}, first.pools["default"].hidden())
+	assert.Equal(t, []string{"127.0.0.1:2"}, second.pools["default"].hidden())
+	assert.Equal(t, []string{"127.0.0.1:2"}, second.pools["other"].hidden())
 	assert.Len(t, second.pools.status(), 2)
 
 	third := prepared(t, c, second.pools)

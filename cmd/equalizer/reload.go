@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"gopher-equalizer/api"
 	"gopher-equalizer/config"
 )
@@ -103,9 +105,9 @@ func (p *process) reloadFrom(trigger string, read func() (config.Loaded, error))
 
 // replace has the configuration that read returns be in force in place of the one before.
 func (p *process) replace(ctx context.Context, read func() (config.Loaded, error)) (api.Reloaded, error) {
-	var certificates map[string]os.FileInfo
+	var certificates, listed map[string]os.FileInfo
 	loaded, err := unlessEnded(ctx, func() (config.Loaded, error) {
-		certificates = p.certified.look()
+		certificates, listed = p.certified.look(), p.listed.look()
 		return read()
 	})
 	if err != nil {
@@ -128,6 +130,7 @@ func (p *process) replace(ctx context.Context, read func() (config.Loaded, error
 		return api.Reloaded{}, p.failure(loaded, err)
 	}
 	p.certified.read(loaded.CertificateFiles(), certificates)
+	p.listed.readSince(backendsFiles(loaded), listed)
 	if !isSameStore(before.Config.Store, loaded.Config.Store) {
 		p.loadOverrides(ctx)
 	}
@@ -217,9 +220,7 @@ func mistakes(loaded config.Loaded, err error) error {
 
 // reloadedTo is what a reload changes, and what it warns of.
 func (f *inForce) reloadedTo(now config.Loaded) (r api.Reloaded, err error) {
-	for _, d := range config.Diff(f.Loaded, now) {
-		r.Changes = append(r.Changes, api.Difference{Key: d.Key, Kind: string(d.Kind), Old: d.Old, New: d.New})
-	}
+	r.Changes = differences(f.Loaded, now)
 	for _, w := range now.Warnings {
 		r.Warnings = append(r.Warnings, w.String())
 	}
@@ -230,6 +231,14 @@ func (f *inForce) reloadedTo(now config.Loaded) (r api.Reloaded, err error) {
 	return r, err
 }
 
+// differences are what changes from one configuration to another.
+func differences(from, to config.Loaded) (all []api.Difference) {
+	for _, d := range config.Diff(from, to) {
+		all = append(all, api.Difference{Key: d.Key, Kind: string(d.Kind), Old: d.Old, New: d.New})
+	}
+	return all
+}
+
 // shownKeys is how many of the changed keys the log shows.
 const shownKeys = 20
 
@@ -238,13 +247,18 @@ func (p *process) logReload(trigger string, r api.Reloaded, took time.Duration) 
 	for _, w := range r.Warnings {
 		p.log.Warn().Msg(w)
 	}
+	withChanges(p.log.Info().Str("trigger", trigger), r.Changes).Dur("took", took).Msg("reloaded")
+}
+
+// withChanges adds how many keys have changed to a line of the log, and the first of them.
+func withChanges(line *zerolog.Event, changes []api.Difference) *zerolog.Event {
 	kinds, keys := map[string]int{}, []string{}
-	for i, d := range r.Changes {
+	for i, d := range changes {
 		kinds[d.Kind]++
 		if i < shownKeys {
 			keys = append(keys, d.Key)
 		}
 	}
-	p.log.Info().Str("trigger", trigger).Int("added", kinds[string(config.Added)]).Int("removed", kinds[string(config.Removed)]).
-		Int("changed", kinds[string(config.Changed)]+kinds[string(config.Content)]).Strs("keys", keys).Dur("took", took).Msg("reloaded")
+	return line.Int("added", kinds[string(config.Added)]).Int("removed", kinds[string(config.Removed)]).
+		Int("changed", kinds[string(config.Changed)]+kinds[string(config.Content)]).Strs("keys", keys)
 }

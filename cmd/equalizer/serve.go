@@ -77,8 +77,10 @@ type process struct {
 	tickets   *balancer.Tickets
 	// names are looked up where each address is a backend.
 	names *names.Names
-	// changing is held while pools or the log's output are changed.
+	// changing is held while pools or the log's output are changed, and guards unusable: what was
+	// logged of files of backends that can't be used, by the pools' names.
 	changing sync.Mutex
+	unusable map[string]string
 	// certs has the certificates in force.
 	certs *certs.Server
 	proxy *proxy.Proxy
@@ -91,6 +93,7 @@ type process struct {
 	reloaded  reloadHistory  // of reloads
 	watcher   *watcher       // of the configuration's files, with those that it names
 	certified *watcher       // of the files of certificates that the configuration in force names
+	listed    *watcher       // of the files of backends that the configuration in force names
 	failed    chan error     // the error of a listener that broke
 	tasks     *tasks         // run until the end
 	flusher   *tasks         // those that store, which end before the last flush
@@ -110,6 +113,8 @@ func newProcess(from configured, log runLog, listen listening) *process {
 	p.watcher.read(from.first.Files, nil)
 	p.certified = newWatcher(rereadAgain, p.rereadCertificates)
 	p.certified.read(from.first.CertificateFiles(), nil)
+	p.listed = newWatcher(rereadAgain, p.rereadBackends)
+	p.listed.readSince(backendsFiles(from.first), nil)
 	p.proxyListeners = &listeners{open: p.openListener, passed: listen.passed, serve: p.serveProxy}
 	p.adminListeners = &listeners{open: p.openListener, passed: listen.passed, serve: p.serveAdmin}
 	p.adminListeners.change = func(net.Listener, proxy.Listener) {} // The API is configured as a whole.
@@ -141,6 +146,7 @@ func serve(ctx context.Context, from configured, t terminal, log runLog, listen 
 	p.tasks.run(func(ctx context.Context) { p.reloadAtSignals(ctx, hangups) })
 	p.tasks.run(p.watcher.run)
 	p.tasks.run(p.certified.run)
+	p.tasks.run(p.listed.run)
 	p.tasks.run(p.resolveNames)
 	ready(at)
 	select {

@@ -64,6 +64,19 @@ func (w *watcher) read(files []string, before map[string]os.FileInfo) {
 	w.seen = nil
 }
 
+// readSince is read of files that were read at some time after a look. Those that weren't known
+// then are read once more, as they may have changed since.
+func (w *watcher) readSince(files []string, before map[string]os.FileInfo) {
+	all := maps.Clone(before)
+	if all == nil {
+		all = map[string]os.FileInfo{}
+	}
+	for _, file := range files {
+		all[file] = before[file]
+	}
+	w.read(files, all)
+}
+
 // run watches until ctx ends.
 func (w *watcher) run(ctx context.Context) {
 	ticker := time.NewTicker(lookEvery)

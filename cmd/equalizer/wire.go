@@ -134,7 +134,7 @@ func (p *process) apiSettings(f *inForce, limiting *limiting) (api.Settings, api
 		Tail:        func(f api.TailFilter) api.Tail { return p.proxy.Tail(outcome.Filter(f)) },
 		RefusedMost: func(most int) []api.RefusedClient { return refusedClients(p.proxy.DeniedMost(most)) },
 		Errors:      func() []api.RefusedMessage { return refusedMessages(p.proxy.Refused()) },
-		Config:      func() any { return f.View() },
+		Config:      func() any { return p.latest(f).View() },
 		Pending:     p.pending,
 		Reloader:    p,
 		Status:      func() api.Status { return p.status(f.Config.Store.Driver, limiting) },

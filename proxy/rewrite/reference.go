@@ -42,8 +42,8 @@ func splitReference(ref []byte) (authority, path []byte) {
 
 // isHidden reports whether an authority is a backend's.
 func (r *Response) isHidden(authority []byte) bool {
-	if len(r.Hidden) == 0 {
-		return isOf(r.Authority, authority)
+	if isOf(r.Authority, authority) {
+		return true
 	}
 	for _, b := range r.Hidden {
 		if isOf(b, authority) {

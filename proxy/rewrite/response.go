@@ -14,8 +14,8 @@ type Response struct {
 	Scheme string
 	// Host is the host that the client named; it may be empty.
 	Host []byte
-	// Hidden are the authorities (host:port) that clients must not see. With none, it is Authority,
-	// that of the backend that responded.
+	// Hidden are the authorities (host:port) that clients must not see, beside Authority, that of
+	// the backend that responded.
 	Hidden    []string
 	Authority string
 	// RequestID is what identity.Trusted.AppendRequestID made.

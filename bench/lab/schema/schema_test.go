@@ -74,6 +74,7 @@ func TestBothAcceptTheSame(t *testing.T) {
 		pool + "[store]\ndriver = \"postgres\"\nflush_interval = \"10ms\"\nlimits_kept = \"87600h\"\n[store.postgres]\nport = 65535\nsslmode = \"verify-full\"\n",
 		pool + "[log]\nlevel = \"debug\"\nformat = \"console\"\naccess = false\n",
 		"include = [\"none/*.toml\"]\n" + pool,
+		"[pools.a]\nbackends_file = \"testdata/backends.txt\"\nbackends = []\n",
 	} {
 		require.NoError(t, parse(document), document)
 		require.NoError(t, judge(t, s, document), document)
@@ -102,6 +103,7 @@ func TestBothRefuseTheSame(t *testing.T) {
 		"limits.a.durability = \"none\"", "pools.b = { backends = [\"http://b\"], strategy = \"least\" }", "routes = [{ ambiguous_paths = \"allow\" }]",
 		"pools.b = { backends = [{ url = \"http://b\", state = \"up\" }] }", "routes = [{ redirect = { to = \"/\", status = 300 } }]",
 		"pools.b = { backends = [\"http://b\"], health = { type = \"icmp\" } }",
+		"pools.b = { backends = [\"http://b\"], backends_file = 5 }", "pools.b = { backends = [\"http://b\"], backends_file = [\"x\"] }",
 		// Bounds of numbers.
 		"server.max_header = 1023", "server.max_header = 1048577", "server.max_connections = -1", "server.max_connections = 10000001", "server.min_rate = -1",
 		"limits.a.capacity = 0", "limits.a.max_buckets = 0", "limits.a.max_buckets = 1000000001", "limits.a.tiers.b.capacity = -1", "store.postgres.port = 0",
@@ -122,6 +124,7 @@ func TestOnlyParseRefuses(t *testing.T) {
 		"server.idle_timeout = \"25h\"", "server.max_header = \"2MiB\"", "limits.a.refill = \"9999999/s\"", // bounds in strings
 		"server.listen = \"x\"", "server.via = \"a b\"", "limits.a.key = \"cookie:x\"", "routes = [{ host = \"a:80\" }]", // texts of other forms
 		"admin.listen = \":8000\"", "limits.a.trusted_header = true", "routes = [{ pool = \"none\" }]", // what depends on other keys
+		"pools.b = { backends = [\"http://b\"], backends_file = \"/none\" }",                                // what is in files
 		"server.via = \"${NOT_SET}\"", "log.level = \"${NOT_SET}\"", "server.idle_timeout = \"${NOT_SET}\"", // what references stand for
 	} {
 		document := mistake + "\n" + pool
