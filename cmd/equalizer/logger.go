@@ -183,7 +183,17 @@ type lowest struct{ level atomic.Int32 }
 func (l *lowest) Sample(level zerolog.Level) bool { return int32(level) >= l.level.Load() }
 
 // stamp adds the time to lines, as text or in seconds since 1970, which may change.
-type stamp struct{ unix atomic.Bool }
+type stamp struct {
+	unix atomic.Bool
+	// second is the last one that was written as text.
+	second atomic.Pointer[second]
+}
+
+// second is a second as text, up to its point.
+type second struct {
+	unix int64
+	text [len("2006-01-02T15:04:05.")]byte
+}
 
 // Run is zerolog.Hook's.
 func (s *stamp) Run(line *zerolog.Event, _ zerolog.Level, _ string) {
@@ -191,8 +201,21 @@ func (s *stamp) Run(line *zerolog.Event, _ zerolog.Level, _ string) {
 		line.Float64("ts", float64(now.UnixMicro())/1e6)
 	} else {
 		var buf [len(logTime)]byte
-		line.Bytes("ts", now.UTC().AppendFormat(buf[:0], logTime))
+		line.Bytes("ts", s.append(buf[:0], now))
 	}
+}
+
+// append appends a time as logTime has it, in UTC. Many lines are of the same second, and most of
+// the work is in that.
+func (s *stamp) append(dst []byte, at time.Time) []byte {
+	in := s.second.Load()
+	if unix := at.Unix(); in == nil || in.unix != unix {
+		in = &second{unix: unix}
+		at.UTC().AppendFormat(in.text[:0], "2006-01-02T15:04:05.")
+		s.second.Store(in)
+	}
+	millis := at.Nanosecond() / int(time.Millisecond)
+	return append(append(dst, in.text[:]...), byte('0'+millis/100), byte('0'+millis/10%10), byte('0'+millis%10), 'Z')
 }
 
 // fatal logs why the run ended, in the log's format, and returns an error that isn't printed again;

@@ -6,7 +6,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/proxy/http1"
-	"gopher-equalizer/proxy/identity"
 )
 
 // writeJSON writes the request's line: what it was, how it ended, and why. It has no header's value
@@ -22,125 +21,141 @@ func (l *Log) writeJSON(o *Outcome, log zerolog.Logger, oneIn uint32) {
 	if line == nil {
 		return
 	}
-	line.Dict("request", l.describe(o, line.CreateDict())).
-		Int("status", o.Status).
-		Int64("size", o.Size)
-	if took := o.Times.Total(); took > 0 {
-		line.Float64("duration", took.Seconds())
-	}
-	if waited := o.Times.Of(QueuePart); waited > 0 {
-		line.Float64("queue_duration", waited.Seconds())
-	}
-	o.Sent.write(line, o.Cause)
+	buf := lineBuffers.Get().(*[]byte)
+	*buf = l.appendMembers((*buf)[:0], o, oneIn)
+	line.RawJSON("request", *buf).Msg("request")
+	lineBuffers.Put(buf)
+}
+
+// appendMembers appends the value of the member request, and all members behind it. zerolog would
+// check each byte of each by itself, which costs twice as much.
+func (l *Log) appendMembers(dst []byte, o *Outcome, oneIn uint32) []byte {
+	dst = l.appendRequest(append(dst, '{'), o)
+	dst = appendNumber(append(dst, '}'), `,"status":`, int64(o.Status))
+	dst = appendNumber(dst, `,"size":`, o.Size)
+	dst = appendDuration(dst, `,"duration":`, o.Times.Total())
+	dst = appendDuration(dst, `,"queue_duration":`, o.Times.Of(QueuePart))
+	dst = o.Sent.append(dst, o.Cause)
 	if o.Route != "" {
-		line.Str("route", o.Route)
+		dst = appendText(dst, `,"route":`, o.Route)
 	}
-	o.writeLimits(line)
+	dst = o.appendLimits(dst)
 	if len(o.From.RequestID) > 0 {
-		line.Bytes("request_id", o.From.RequestID)
+		dst = appendText(dst, `,"request_id":`, http1.Text(o.From.RequestID))
 	}
 	if trace := o.From.Trace; len(trace) > 0 {
-		line.Bytes("trace_id", trace.ID()).Bytes("span_id", trace.Parent())
+		dst = appendText(dst, `,"trace_id":`, http1.Text(trace.ID()))
+		dst = appendText(dst, `,"span_id":`, http1.Text(trace.Parent()))
 	}
-	o.writeReason(line)
+	dst = o.appendReason(dst)
 	if !o.atStop() {
-		line.AnErr("error", o.cause())
+		dst = appendError(dst, `,"error":`, o.cause())
 	}
 	if oneIn > 1 {
-		line.Uint32("sample", oneIn)
+		dst = appendNumber(dst, `,"sample":`, int64(oneIn))
 	}
-	line.Msg("request")
+	return dst
 }
 
-// describe adds what came in; of a request line that could not be read, only who sent it.
-func (l *Log) describe(o *Outcome, dict *zerolog.Event) *zerolog.Event {
+// appendRequest appends what came in; of a request line that could not be read, only who sent it.
+func (l *Log) appendRequest(dst []byte, o *Outcome) []byte {
 	if h := o.Head; h != nil && h.Version != nil {
 		var buf [512]byte
-		dict.Bytes("method", h.Method).
-			Bytes("host", http1.WithoutUserinfo(h.Host)).
-			Bytes("uri", l.target(buf[:0], h)).
-			Bytes("proto", h.Version)
+		dst = appendText(dst, `"method":`, http1.Text(h.Method))
+		dst = appendText(dst, `,"host":`, http1.Text(http1.WithoutUserinfo(h.Host)))
+		dst = appendText(dst, `,"uri":`, http1.Text(l.target(buf[:0], h)))
+		dst = appendText(dst, `,"proto":`, http1.Text(h.Version))
 		if len(l.Headers) > 0 {
-			dict.Dict("headers", l.headers(h, dict.CreateDict()))
+			dst = l.appendHeaders(append(dst, `,"headers":{`...), h)
+			dst = append(dst, '}')
 		}
+		dst = append(dst, ',')
 	}
-	var buf [64]byte
-	return dict.Bytes("client_ip", identity.AppendAddr(buf[:0], o.From.Addr)).
-		Bytes("remote_ip", identity.AppendAddr(buf[:0], o.From.Peer))
+	dst = appendAddr(dst, `"client_ip":`, o.From.Addr)
+	return appendAddr(dst, `,"remote_ip":`, o.From.Peer)
 }
 
-// headers adds the fields that are asked for, as far as the request has them: an array of values
-// for each, as Caddy writes them.
-func (l *Log) headers(h *http1.Request, dict *zerolog.Event) *zerolog.Event {
+// appendHeaders appends the fields that are asked for, as far as the request has them: an array of
+// values for each, as Caddy writes them.
+func (l *Log) appendHeaders(dst []byte, h *http1.Request) []byte {
+	some := false
 	for _, name := range l.Headers {
-		var values *zerolog.Array
+		found := false
 		for _, f := range h.Fields {
 			if !strings.EqualFold(http1.Text(f.Name), name) {
 				continue
 			}
-			if values == nil {
-				values = dict.CreateArray()
-			}
 			var buf [512]byte
-			values.Bytes(l.header(buf[:0], f))
+			value := http1.Text(l.header(buf[:0], f))
+			switch {
+			case found:
+				dst = appendText(dst, ",", value)
+				continue
+			case some:
+				dst = append(dst, ',')
+			}
+			dst = appendText(appendText(dst, "", name), ":[", value)
+			found, some = true, true
 		}
-		if values != nil {
-			dict.Array(name, values)
+		if found {
+			dst = append(dst, ']')
 		}
 	}
-	return dict
+	return dst
 }
 
-// write adds where the request went, and the reason why the last attempt failed.
-func (f *Forwarding) write(line *zerolog.Event, cause error) {
+// append appends where the request went, and the reason why the last attempt failed.
+func (f *Forwarding) append(dst []byte, cause error) []byte {
 	if f.Backend == nil {
-		return
+		return dst
 	}
-	line.Str("backend", f.Backend.Name()).Int("retries", len(f.Before))
-	if f.Waited > 0 {
-		line.Float64("backend_duration", f.Waited.Seconds())
-	}
-	line.AnErr("no_retry", f.NoRetry)
+	dst = appendText(dst, `,"backend":`, f.Backend.Name())
+	dst = appendNumber(dst, `,"retries":`, int64(len(f.Before)))
+	dst = appendDuration(dst, `,"backend_duration":`, f.Waited)
+	dst = appendError(dst, `,"no_retry":`, f.NoRetry)
 	if len(f.Before) > 0 {
-		line.Array("attempts", f.attempts(line.CreateArray(), cause))
+		dst = f.appendAttempts(dst, cause)
 	}
+	return dst
 }
 
-// attempts names the backends that were tried in turn, each with the reason why that was not
+// appendAttempts names the backends that were tried in turn, each with the reason why that was not
 // enough.
-func (f *Forwarding) attempts(all *zerolog.Array, cause error) *zerolog.Array {
+func (f *Forwarding) appendAttempts(dst []byte, cause error) []byte {
+	open := `,"attempts":[{"backend":`
 	for _, a := range append(f.Before, Attempt{f.Backend, cause}) {
-		one := zerolog.Dict().Str("backend", a.Backend.Name())
-		if a.Cause != nil {
-			one.Str("reason", a.Cause.Error())
-		}
-		all.Dict(one)
+		dst = appendText(dst, open, a.Backend.Name())
+		dst = append(appendError(dst, `,"reason":`, a.Cause), '}')
+		open = `,{"backend":`
 	}
-	return all
+	return append(dst, ']')
 }
 
-// writeLimits adds the limit that counted the request, or an array of several.
-func (o *Outcome) writeLimits(line *zerolog.Event) {
+// appendLimits appends the limit that counted the request, or an array of several.
+func (o *Outcome) appendLimits(dst []byte) []byte {
 	switch len(o.Limits) {
 	case 0:
+		return dst
 	case 1:
-		o.Limits[0].write(line)
-	default:
-		all := line.CreateArray()
-		for i := range o.Limits {
-			all.Dict(o.Limits[i].write(line.CreateDict()))
-		}
-		line.Array("limits", all)
+		return o.Limits[0].append(append(dst, ','))
 	}
+	open := `,"limits":[{`
+	for i := range o.Limits {
+		dst = append(o.Limits[i].append(append(dst, open...)), '}')
+		open = ",{"
+	}
+	return append(dst, ']')
 }
 
-// write adds a limit, whether it would let the request pass, and whom it counts.
-func (l *Limit) write(to *zerolog.Event) *zerolog.Event {
-	result := "limited"
+// append appends a limit, whether it would let the request pass, and whom it counts.
+func (l *Limit) append(dst []byte) []byte {
+	dst = appendText(dst, `"limit":`, l.Name)
 	if l.Allowed {
-		result = "allowed"
+		dst = append(dst, `,"limit_result":"allowed"`...)
+	} else {
+		dst = append(dst, `,"limit_result":"limited"`...)
 	}
-	return to.Str("limit", l.Name).Str("limit_result", result).Bytes("client_id", l.ClientID)
+	return appendText(dst, `,"client_id":`, l.Text())
 }
 
 // cause is what is logged in words: a refusal's are its own.
@@ -151,19 +166,22 @@ func (o *Outcome) cause() error {
 	return o.Cause
 }
 
-// writeReason adds why the request failed or was refused, and where in its head the fault is: the
-// field's name, never a value.
-func (o *Outcome) writeReason(line *zerolog.Event) {
+// appendReason appends why the request failed or was refused, and where in its head the fault is:
+// the field's name, never a value.
+func (o *Outcome) appendReason(dst []byte) []byte {
 	if why := o.Refusal; why != nil {
-		line.Str("refused", why.Message()).Str("reason", why.Reason).Int("offset", why.Offset)
+		dst = appendText(dst, `,"refused":`, why.Message())
+		dst = appendText(dst, `,"reason":`, why.Reason)
+		dst = appendNumber(dst, `,"offset":`, int64(why.Offset))
 		if why.Field != "" {
-			line.Str("field", why.Field)
+			dst = appendText(dst, `,"field":`, why.Field)
 		}
-		return
+		return dst
 	}
 	if reason := o.shownReason(); reason != "" {
-		line.Str("reason", reason)
+		dst = appendText(dst, `,"reason":`, reason)
 	}
+	return dst
 }
 
 // shownReason is the reason that a request's line has; "" if it has none.
