@@ -4,8 +4,6 @@ import (
 	"io"
 	"sync"
 
-	"golang.org/x/net/http2/hpack"
-
 	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/h2/message"
 	"gopher-equalizer/proxy/netconn"
@@ -52,8 +50,7 @@ type connection struct {
 	// mostFrame how much in a frame.
 	sendWindow, firstSend, mostFrame int
 
-	out     outbox
-	encoder *hpack.Encoder
+	out outbox
 	message.Responses
 
 	account account
@@ -79,7 +76,6 @@ func newConnection(s *Server, client *netconn.Client, intake any) *connection {
 	}
 	c.line.most = limits.MaxStreams
 	c.decoder = newDecoder(2*limits.MaxHeader, c.takeField)
-	c.encoder = hpack.NewEncoder(&c.out)
 	now := client.Now()
 	c.account.since = now
 	c.idleDue = client.Due(client.Limits().Header)

@@ -36,9 +36,10 @@
 //
 // # Fields
 //
-// Package hpack's Encoder and its Huffman code are used, but not its Decoder: that makes a string
-// of each name and value, so a request whose path and API key are new would cost some allocations.
-// decoder.go keeps them all in one piece of memory. Tests hold it against package hpack's.
+// Of package hpack only Huffman's code is used. Its Decoder makes a string of each name and value,
+// so a request whose path and API key are new would cost some allocations: decoder.go keeps them
+// all in one piece of memory. Its Encoder looks each field up in maps: package message knows those
+// that come again and again by a hash. Tests hold both against package hpack's.
 //
 // # Its end
 //

@@ -64,12 +64,6 @@ func (o *outbox) room() int {
 	return 0
 }
 
-// Write appends what the encoder of fields writes.
-func (o *outbox) Write(p []byte) (int, error) {
-	o.b = append(o.b, p...)
-	return len(p), nil
-}
-
 func (o *outbox) settings(all ...setting) {
 	o.lend()
 	o.b = appendSettings(o.b, all...)
@@ -110,8 +104,8 @@ func (o *outbox) data(stream uint32, data []byte, flags uint8) {
 	o.b = append(o.b, data...)
 }
 
-// beginHeaders begins a field section, which the encoder writes next, and endHeaders ends what
-// began at start: it is split where a frame has more than mostFrame bytes.
+// beginHeaders begins a field section, whose fields are appended to b next, and endHeaders ends
+// what began at start: it is split where a frame has more than mostFrame bytes.
 func (o *outbox) beginHeaders() (start int) {
 	o.lend()
 	start = len(o.b)

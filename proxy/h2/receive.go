@@ -318,7 +318,7 @@ func (c *connection) takeSetting(setting uint16, value uint32) *Fault {
 	defer c.mu.Unlock()
 	switch setting {
 	case settingTableSize:
-		c.encoder.SetMaxDynamicTableSize(value) // tableSize at most.
+		c.BoundTable(value)
 	case settingEnablePush:
 		if value > 1 {
 			return &Fault{ProtocolError, "SETTINGS_ENABLE_PUSH is neither 0 nor 1"}

@@ -7,14 +7,16 @@ import "gopher-equalizer/proxy/http1"
 // sendHead appends a response's head, with which the stream may end.
 func (c *connection) sendHead(s *stream, text []byte, ends bool) {
 	start := c.out.beginHeaders()
-	c.AppendResponse(c.encoder, text)
+	c.out.b = c.AppendResponse(c.out.b, text)
 	c.endHeaders(s, start, ends)
 }
 
 // sendTrailers appends the end of a stream, with the trailers that keep says yes to.
 func (c *connection) sendTrailers(s *stream, trailers []http1.Field, keep func(http1.Field) bool) {
 	start := c.out.beginHeaders()
-	if !c.AppendTrailers(c.encoder, trailers, keep) {
+	fields := len(c.out.b)
+	c.out.b = c.AppendTrailers(c.out.b, trailers, keep)
+	if len(c.out.b) == fields {
 		c.out.b = c.out.b[:start]
 		c.sendFrame(s, nil, true)
 		return

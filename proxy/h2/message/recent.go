@@ -1,12 +1,6 @@
 package message
 
-import (
-	"hash/maphash"
-
-	"golang.org/x/net/http2/hpack"
-
-	"gopher-equalizer/proxy/http1"
-)
+import "hash/maphash"
 
 const (
 	// recentSets is how many pairs of fields recent holds.
@@ -16,29 +10,32 @@ const (
 	maxIndexed = 512
 )
 
-// recent tells which fields have come before. hpack's encoder keeps the strings of what it indexes,
-// so that these must be copies: a field is copied, and indexed, when it comes for the second time.
-// One that never comes again costs neither memory nor its place in the table.
+// recent tells which fields have come before: a field is copied, and may enter the table, when it
+// comes for the second time. One that never comes again costs neither memory nor its place in the
+// table.
 //
 // A field has two places. In the first stays one that has come twice, until another such one; those
-// that came once take turns in the second.
+// that came once take turns in the second, once the first is taken.
 type recent struct {
 	sets [recentSets][2]sighting
 }
 
-// sighting is a field that came: its hash, and its copy if it came twice. The zero value is none.
+// sighting is a field that came: its hash, and if it came twice its copy, and the number of its
+// entry in the table, which it may have left. The zero value is none.
 type sighting struct {
 	hash  uint64
-	field *hpack.HeaderField
+	field *field
+	entry uint64
 }
 
 // seed makes hashes that nobody can foresee: those who choose values can't choose their places.
 var seed = maphash.MakeSeed()
 
-// field returns a field for the encoder. The name is in lower case.
-func (r *recent) field(name, value []byte) hpack.HeaderField {
+// find returns a field that has come before; nil if it hasn't, or isn't to be indexed. It stays
+// good until the next call. The name is in lower case.
+func (r *recent) find(name, value []byte) *sighting {
 	if len(name)+len(value) > maxIndexed {
-		return passing(name, value)
+		return nil
 	}
 	hash := maphash.Bytes(seed, value) ^ 3*maphash.Bytes(seed, name) | 1
 	set := &r.sets[hash>>1%recentSets]
@@ -47,21 +44,19 @@ func (r *recent) field(name, value []byte) hpack.HeaderField {
 	case set[1].hash:
 		set[0], set[1] = set[1], set[0]
 	default:
-		set[1] = sighting{hash: hash}
-		return passing(name, value)
+		at := 1
+		if set[0].hash == 0 {
+			at = 0
+		}
+		set[at] = sighting{hash: hash}
+		return nil
 	}
 	known := &set[0]
 	if known.field == nil {
-		known.field = &hpack.HeaderField{Name: string(name), Value: string(value)}
+		known.field = &field{name: string(name), value: string(value)}
 	}
-	if known.field.Name != string(name) || known.field.Value != string(value) {
-		return passing(name, value) // Another field of the same hash.
+	if known.field.name != string(name) || known.field.value != string(value) {
+		return nil // Another field of the same hash.
 	}
-	return *known.field
-}
-
-// passing returns a field that isn't indexed, so that the encoder keeps nothing of its strings,
-// which are views of the memory of name and value.
-func passing(name, value []byte) hpack.HeaderField {
-	return hpack.HeaderField{Name: http1.Text(name), Value: http1.Text(value), Sensitive: true}
+	return known
 }

@@ -1,13 +1,13 @@
 package message
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2/hpack"
+	"pgregory.net/rapid"
 
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/http1/http1test"
@@ -17,29 +17,26 @@ import (
 // wire is an encoder and the decoder of its peer.
 type wire struct {
 	Responses
-	buf     bytes.Buffer
-	encoder *hpack.Encoder
+	buf     []byte
 	decoder *hpack.Decoder
 }
 
 func newWire() *wire {
-	w := &wire{decoder: hpack.NewDecoder(4096, nil)}
-	w.encoder = hpack.NewEncoder(&w.buf)
-	return w
+	return &wire{decoder: hpack.NewDecoder(4096, nil)}
 }
 
 // block takes the header block that was written, and decodes it.
 func (w *wire) block(t require.TestingT) (fields []hpack.HeaderField, size int) {
-	size = w.buf.Len()
-	fields, err := w.decoder.DecodeFull(w.buf.Bytes())
+	size = len(w.buf)
+	fields, err := w.decoder.DecodeFull(w.buf)
 	require.NoError(t, err)
-	w.buf.Reset()
+	w.buf = w.buf[:0]
 	return fields, size
 }
 
 func (w *wire) respond(t require.TestingT, head string) (fields []hpack.HeaderField, size int) {
 	b := []byte(head)
-	w.AppendResponse(w.encoder, b)
+	w.buf = w.AppendResponse(w.buf, b)
 	for i := range b {
 		b[i] = '!' // The caller's memory serves something else.
 	}
@@ -81,7 +78,7 @@ func TestResponseIsEncoded(t *testing.T) {
 func TestSwitchIsNeverEncoded(t *testing.T) {
 	w := newWire()
 	require.Panics(t, func() { w.respond(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n") })
-	require.Zero(t, w.buf.Len())
+	require.Empty(t, w.buf)
 }
 
 // TestResponsesOfTheProxyAreEncoded takes what the proxy writes.
@@ -146,7 +143,7 @@ func TestSecretsAreNeverIndexed(t *testing.T) {
 
 func TestTableOfThePeerMayBeEmpty(t *testing.T) {
 	w := newWire()
-	w.encoder.SetMaxDynamicTableSize(0)
+	w.BoundTable(0)
 	for range 4 {
 		got, _ := w.respond(t, "HTTP/1.1 429 X\r\nServer: a\r\n")
 		require.Equal(t, []string{":status: 429", "server: a"}, pairs(got))
@@ -161,13 +158,12 @@ func TestTrailersAreEncoded(t *testing.T) {
 		{Name: []byte("Connection"), Value: []byte("close")},
 	}
 	keep := func(f http1.Field) bool { return !http1.Is(f.Name, "x-hidden") }
-	require.True(t, w.AppendTrailers(w.encoder, trailers, keep))
+	w.buf = w.AppendTrailers(nil, trailers, keep)
 	got, _ := w.block(t)
 	require.Equal(t, []string{"grpc-status: 0"}, pairs(got))
 
-	require.False(t, w.AppendTrailers(w.encoder, trailers[1:], keep))
-	require.False(t, w.AppendTrailers(w.encoder, nil, keep))
-	require.Zero(t, w.buf.Len())
+	require.Empty(t, w.AppendTrailers(nil, trailers[1:], keep))
+	require.Empty(t, w.AppendTrailers(nil, nil, keep))
 }
 
 // TestRecentTakesCollisions has two fields in one place, one of another's hash.
@@ -175,17 +171,82 @@ func TestRecentTakesCollisions(t *testing.T) {
 	var r recent
 	name := []byte("x")
 	for range 3 {
-		r.field(name, []byte("a"))
+		r.find(name, []byte("a"))
 	}
 	for i := range r.sets {
 		for j := range r.sets[i] {
 			if known := r.sets[i][j].field; known != nil {
-				known.Value = "b"
+				known.value = "b"
 			}
 		}
 	}
-	got := r.field(name, []byte("a"))
-	require.Equal(t, hpack.HeaderField{Name: "x", Value: "a", Sensitive: true}, got)
+	require.Nil(t, r.find(name, []byte("a")))
+}
+
+// TestTableIsTheDecoders has fields come and go while the peer's bound changes. Its table must stay
+// the same as ours, and within the bound.
+func TestTableIsTheDecoders(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWire()
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("ab~ ")), 0, 6, -1)
+		for range rapid.IntRange(1, 60).Draw(t, "blocks") {
+			for range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "bounds") {
+				most := rapid.SampledFrom([]int{0, 31, 33, 40, 100, 300, 4095, 4096, 4097, 1 << 30}).Draw(t, "most")
+				w.BoundTable(uint32(most))
+				w.decoder.SetAllowedMaxDynamicTableSize(uint32(min(most, tableSize)))
+			}
+			head, want := "HTTP/1.1 418 X\r\n", []string{":status: 418"}
+			for range rapid.IntRange(0, 6).Draw(t, "fields") {
+				name := rapid.SampledFrom([]string{"vary", "x-a", "via", "x-long", "date", "set-cookie"}).Draw(t, "name")
+				value := strings.TrimSpace(text.Draw(t, "value"))
+				if name == "x-long" {
+					value += strings.Repeat("z", 100*rapid.IntRange(0, 5).Draw(t, "long"))
+				}
+				head += name + ": " + value + "\r\n"
+				want = append(want, name+": "+value)
+			}
+			got, _ := w.respond(t, head)
+			require.Equal(t, want, pairs(got))
+			require.LessOrEqual(t, w.table.size, tableSize-w.table.less)
+		}
+	})
+}
+
+// TestOldEntriesLeave has more fields than the table has room for, each twice or more.
+func TestOldEntriesLeave(t *testing.T) {
+	w := newWire()
+	for i := range 3000 {
+		head := fmt.Sprintf("HTTP/1.1 200 OK\r\nX-A: %d\r\nServer: a\r\n", i/3)
+		got, size := w.respond(t, head)
+		require.Equal(t, []string{":status: 200", fmt.Sprint("x-a: ", i/3), "server: a"}, pairs(got))
+		if i%3 == 2 {
+			require.LessOrEqual(t, size, 3+2)
+		}
+	}
+}
+
+func TestIntegersAreThoseOfHPACK(t *testing.T) {
+	require.Equal(t, []byte{0x2a}, appendInteger(nil, 0x20, 5, 10))
+	require.Equal(t, []byte{0x3f, 0x9a, 0x0a}, appendInteger(nil, 0x20, 5, 1337)) // RFC 7541, C.1
+	require.Equal(t, []byte{42}, appendInteger(nil, 0, 8, 42))
+	require.Equal(t, []byte{0x7f, 0}, appendInteger(nil, 0, 7, 127))
+}
+
+// TestStaticNames holds the names to package hpack's table.
+func TestStaticNames(t *testing.T) {
+	d := hpack.NewDecoder(0, nil)
+	known := 0
+	for i := 1; i <= staticLength; i++ {
+		fields, err := d.DecodeFull([]byte{indexed | byte(i)})
+		require.NoError(t, err)
+		if at := staticIndex([]byte(fields[0].Name)); at != 0 {
+			known++
+			first, err := d.DecodeFull([]byte{indexed | byte(at)})
+			require.NoError(t, err)
+			require.Equal(t, fields[0].Name, first[0].Name)
+		}
+	}
+	require.Equal(t, 34, known) // :status comes seven times.
 }
 
 func TestResponsesDoNotAllocate(t *testing.T) {
@@ -197,8 +258,7 @@ func TestResponsesDoNotAllocate(t *testing.T) {
 	}
 	i := 0
 	n := testing.AllocsPerRun(10_000, func() {
-		w.AppendResponse(w.encoder, heads[i%len(heads)])
-		w.buf.Reset()
+		w.buf = w.AppendResponse(w.buf[:0], heads[i%len(heads)])
 		i++
 	})
 	require.Zero(t, n)
@@ -208,7 +268,6 @@ func BenchmarkResponse(b *testing.B) {
 	w := newWire()
 	b.ReportAllocs()
 	for b.Loop() {
-		w.AppendResponse(w.encoder, []byte(http1test.Nginx))
-		w.buf.Reset()
+		w.buf = w.AppendResponse(w.buf[:0], []byte(http1test.Nginx))
 	}
 }
