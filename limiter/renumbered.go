@@ -143,17 +143,18 @@ func (a account) turn(is *gcra.Rate) account {
 //
 // Its settings say which it has seen, since each change puts others in their place. If they went
 // and came back, its moment says between which changes it is. If a clock that stepped contradicts
-// that, it is the least of what it may be. If the settings are none of the changes', because those
-// of their time aren't known any more, the moment alone counts.
+// that, or the changes' own moments aren't in order, it is the least of what it may be. If the
+// settings are none of the changes', because those of their time aren't known any more, the moment
+// alone counts.
 func (a account) through(h history, wall time.Time) (account, bool) {
 	var least account
-	found := false
+	found, inOrder := false, h.isInOrder()
 	for i := range len(h) + 1 {
 		//mutant:false an-old-row-is-placed-by-the-clock
 		if !h.has(i, a.rate.Settings) || h.forgets(a) {
 			continue
 		}
-		if h.isIn(i, a.at, wall) {
+		if inOrder && h.isIn(i, a.at, wall) {
 			return a.throughAll(h[i:], wall)
 		}
 		is, _ := a.throughAll(h[i:], wall)
@@ -180,6 +181,12 @@ func (a account) throughAll(h history, wall time.Time) (account, bool) {
 		a = a.past(c.by(wall))
 	}
 	return a, changed
+}
+
+// isInOrder reports whether no clock that stepped back lets a change seem to come before one that
+// came before it.
+func (h history) isInOrder() bool {
+	return slices.IsSortedFunc(h, func(a, b renumbering) int { return a.From.Compare(b.From) })
 }
 
 // forgets reports whether an account may be of before changes that aren't known any more.

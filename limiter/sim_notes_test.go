@@ -136,9 +136,11 @@ func (n *noted) changes(all []Renumbered, row simRow) (own []Renumbered) {
 
 // passAll makes it what it is after the changes that the row has not seen: those that its settings
 // don't say it has, and where they came back, those of later moments. If the wall clock contradicts
-// that, it is the least that it may be.
+// that, or puts the changes in another order, it is the least that it may be. If no change knows
+// its settings, later moments alone count.
 func (n *noted) passAll(changes []Renumbered, row simRow) {
 	var fit, all []noted
+	inOrder := slices.IsSortedFunc(changes, func(a, b Renumbered) int { return a.From.Compare(b.From) })
 	for i := range len(changes) + 1 {
 		has := i < len(changes) && changes[i].Was == row.Settings || i > 0 && changes[i-1].Is == row.Settings
 		if !has && len(changes) > 0 {
@@ -152,12 +154,17 @@ func (n *noted) passAll(changes []Renumbered, row simRow) {
 		all = append(all, after)
 		early := slices.ContainsFunc(changes[:i], func(c Renumbered) bool { return row.At.Before(c.From) })
 		late := slices.ContainsFunc(changes[i:], func(c Renumbered) bool { return row.At.After(earlier(c.Until, n.wall)) })
-		if !early && !late {
+		if inOrder && !early && !late {
 			fit = append(fit, after)
 		}
 	}
 	if len(fit) > 0 {
 		all = fit[:1]
+	}
+	if i := slices.IndexFunc(changes, func(c Renumbered) bool { return row.At.Before(c.From) }); len(all) == 0 && i >= 0 {
+		for _, change := range changes[i:] {
+			n.passes(change)
+		}
 	}
 	if len(all) > 0 {
 		*n = slices.MinFunc(all, func(a, b noted) int { return cmp.Compare(a.credit, b.credit) })
