@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,17 +32,29 @@ func TestExamplesOfTheReadmeCheck(t *testing.T) {
 	require.NotNil(t, command)
 	checksClean(t, strings.Fields(strings.ReplaceAll(command[1], "\\\n", " "))...)
 
-	files := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(page, -1)
-	require.Len(t, files, 7)
-	checksClean(t, "-c", writeFile(t, files[0][1]))
+	files := map[string]string{} // what each shows, and its text
+	for _, file := range regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(page, -1) {
+		shows := exampleOf(t, file[1])
+		require.NotContains(t, files, shows)
+		files[shows] = file[1]
+	}
+	require.Len(t, files, len(readmeShows))
+	pool := poolOf("default", "http://127.0.0.1:3000")
+	checksClean(t, "-c", writeFile(t, files["capacity = "]))
+	checksClean(t, "-c", writeFile(t, files["[tls.acme]"]))
+	checksClean(t, "-c", writeFile(t, files["h2c"]+pool))
+	checksClean(t, "-c", writeFile(t, strings.ReplaceAll(files["combined"], "/var/log/equalizer", t.TempDir())+pool))
+
+	ofBackends := filepath.Join(t.TempDir(), "backends.txt")
+	require.NoError(t, os.WriteFile(ofBackends, []byte("http://10.0.0.1:8080 weight=2\n"), 0o600))
+	checksClean(t, "-c", writeFile(t, strings.ReplaceAll(files["backends_file"], "backends.txt", ofBackends)))
 
 	// A check opens certificates, so those of the example must exist.
-	checked, _, _ := strings.Cut(files[1][1], "[pools.default.tls]")
+	checked, _, _ := strings.Cut(files["[pools.default.tls]"], "[pools.default.tls]")
 	checksClean(t, "-c", writeFile(t, checked))
 
-	// The third one reads other files.
 	secrets := t.TempDir()
-	several := writeFile(t, strings.ReplaceAll(files[2][1], "/run/secrets", secrets))
+	several := writeFile(t, strings.ReplaceAll(files["include"], "/run/secrets", secrets))
 	sites := filepath.Join(filepath.Dir(several), "sites")
 	require.NoError(t, os.Mkdir(sites, 0o700))
 	for file, text := range map[string]string{
@@ -52,18 +65,25 @@ func TestExamplesOfTheReadmeCheck(t *testing.T) {
 	}
 	checksClean(t, "-c", several)
 
-	checksClean(t, "-c", writeFile(t, files[4][1]))
-	pool := poolOf("default", "http://127.0.0.1:3000")
-	checksClean(t, "-c", writeFile(t, files[5][1]+pool))
-	checksClean(t, "-c", writeFile(t, strings.ReplaceAll(files[6][1], "/var/log/equalizer", t.TempDir())+pool))
-
-	// The fourth one has a certificate.
 	ca := tlstest.NewCA(t)
 	cert := ca.IssueFor(newKey(t), func(c *x509.Certificate) { c.NotAfter = time.Now().Add(60 * 24 * time.Hour) }, "example.com")
 	cert.Certificate = append(cert.Certificate, ca.Certificate().Raw)
 	site := newPair(t, cert)
 	checksClean(t, "-c", writeFile(t, strings.NewReplacer(
-		"/etc/equalizer/site.pem", site.cert, "/etc/equalizer/site.key", site.key).Replace(files[3][1])))
+		"/etc/equalizer/site.pem", site.cert, "/etc/equalizer/site.key", site.key).Replace(files["hsts"])))
+}
+
+// readmeShows tell the README's examples apart.
+var readmeShows = []string{
+	"capacity = ", "backends_file", "[pools.default.tls]", "include", "hsts", "[tls.acme]", "h2c", "combined",
+}
+
+// exampleOf is which of readmeShows an example shows.
+func exampleOf(t *testing.T, file string) string {
+	t.Helper()
+	i := slices.IndexFunc(readmeShows, func(s string) bool { return strings.Contains(file, s) })
+	require.GreaterOrEqual(t, i, 0, file)
+	return readmeShows[i]
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
