@@ -37,8 +37,8 @@ const (
 // user[password] and password[] each part is a name, too.
 func (n *Names) Append(dst, target []byte) []byte {
 	target = http1.WithoutUserinfo(target)
-	start := bytes.IndexAny(target, "?#")
-	if start < 0 || n == nil {
+	start := queryIn(target)
+	if start == len(target) || n == nil {
 		return append(dst, target...)
 	}
 	dst = append(dst, target[:start]...)
@@ -59,7 +59,7 @@ func (n *Names) Append(dst, target []byte) []byte {
 // before it, and the value. Servers differ in what separates parameters, so a name may begin behind
 // any separator, but a value that is hidden ends where all servers end it.
 func (n *Names) next(query []byte) (front, value []byte, hides bool) {
-	end := 1 + indexOrEnd(query[1:], "?&;#")
+	end := 1 + separatorIn(query[1:])
 	equals := bytes.IndexByte(query[:end], '=')
 	if equals < 0 {
 		return query[:end], nil, false
@@ -69,6 +69,27 @@ func (n *Names) next(query []byte) (front, value []byte, hides bool) {
 		return query[:equals+1], query[equals+1 : end], true
 	}
 	return query[:equals+1], query[equals+1 : end], false
+}
+
+// queryIn is where a target's query or fragment begins, and separatorIn where a parameter ends for
+// some server; the length if that is nowhere. The text is short, as a rule: bytes.IndexAny would
+// prepare itself for longer than it takes.
+func queryIn(target []byte) int {
+	for i, c := range target {
+		if c == '?' || c == '#' {
+			return i
+		}
+	}
+	return len(target)
+}
+
+func separatorIn(query []byte) int {
+	for i, c := range query {
+		if c == '?' || c == '&' || c == ';' || c == '#' {
+			return i
+		}
+	}
+	return len(query)
 }
 
 func indexOrEnd(b []byte, any string) int {
@@ -87,6 +108,9 @@ func (n *Names) has(name []byte) bool {
 	decoded := appendDecoded(buf[:0], name)
 	if len(decoded) > len(buf) || n.knows(decoded) {
 		return true
+	}
+	if bytes.IndexByte(decoded, '[') < 0 && bytes.IndexByte(decoded, ']') < 0 {
+		return false // It has one part, which is all of it.
 	}
 	for len(decoded) > 0 {
 		end := indexOrEnd(decoded, "[]")
