@@ -231,6 +231,7 @@ func (c *connection) breakAll(why error) {
 
 // Tick looks whether something takes too long.
 func (c *connection) Tick() {
+	c.server.runner.trim(c.client.Now())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed != nil || c.lost {

@@ -1,6 +1,10 @@
 package h2
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 // runner has streams run, each in a goroutine, and bounds how many do at a time. Those beyond the
 // bound wait: the connections that have such take turns, and each has its most urgent one run
@@ -14,14 +18,21 @@ type runner struct {
 	// first and last are of the connections that have streams that may run.
 	first, last *connection
 	// idle are the goroutines that wait for a stream, the last one on top: its stack was used last.
-	// They stay while there are connections.
-	idle        *worker
-	idles       int
-	connections int
+	// leastIdle is the fewest that there were since trim looked.
+	idle             *worker
+	idles, leastIdle int
+	connections      int
+	// trimmed is when trim looked.
+	trimmed atomic.Int64
 }
 
-// mostIdle is how many goroutines wait for a stream at most. One costs as much as its stack.
-const mostIdle = 256
+const (
+	// mostIdle is how many goroutines wait for a stream at most. One costs as much as its stack.
+	mostIdle = 4096
+	// trimEvery is after how long without a stream to run they end. A new one costs more than to
+	// wake one, since its stack has to grow again.
+	trimEvery = int64(time.Second)
+)
 
 // worker is a goroutine that runs streams, one after the other.
 type worker struct {
@@ -71,7 +82,31 @@ func (r *runner) leave() {
 	for w := r.idle; w != nil; w = w.below {
 		w.next <- nil
 	}
-	r.idle, r.idles = nil, 0
+	r.idle, r.idles, r.leastIdle = nil, 0, 0
+}
+
+// trim ends the goroutines that there was no stream for since the last time, if that is long enough
+// ago. now is the registry's clock.
+func (r *runner) trim(now int64) {
+	before := r.trimmed.Load()
+	if now-before < trimEvery || !r.trimmed.CompareAndSwap(before, now) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for range r.leastIdle {
+		r.pop().next <- nil
+	}
+	r.leastIdle = r.idles
+}
+
+// pop takes the goroutine that has waited for the shortest time. The caller holds mu.
+func (r *runner) pop() *worker {
+	w := r.idle
+	r.idle, w.below = w.below, nil
+	r.idles--
+	r.leastIdle = min(r.leastIdle, r.idles)
+	return w
 }
 
 // submit has a stream run, now or when its turn comes.
@@ -94,14 +129,11 @@ func (r *runner) full() bool { return r.most > 0 && r.running >= r.most }
 
 // start has a goroutine run a stream. The caller holds mu.
 func (r *runner) start(s *stream) {
-	w := r.idle
-	if w == nil {
+	if r.idle == nil {
 		go r.work(&worker{next: make(chan *stream, 1)}, s)
 		return
 	}
-	r.idle, w.below = w.below, nil
-	r.idles--
-	w.next <- s
+	r.pop().next <- s
 }
 
 // work runs a stream, and those that follow.
