@@ -95,6 +95,8 @@ func TestMistakesOfAFileOfBackends(t *testing.T) {
 		`b:1: pools.web.backends[1].url: "http://A:80" is the address of pools.web.backends[0] too; want each once, with a weight for a larger share`,
 		`b:2: pools.web.backends[2].url: "http://127.0.0.1:8000" is this proxy's own server.listen; want another address`)
 	f("http://a backup\n", "", "b: pools.web.backends: all of them are backups; want one that isn't, or none that is")
+	f("http://a\nunix:///a\n", "health.port = 81\n",
+		`b:2: pools.web.backends[1].url: "unix:///a" is a unix socket, which has no port for health.port; want such backends in a pool of their own`)
 	f("http://a\n", "backends = 5\n", "c.toml:3: pools.web.backends: 5 is an integer; want an array, [...]")
 	var many bytes.Buffer
 	for i := range maxListed + 1 {

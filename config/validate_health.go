@@ -55,11 +55,17 @@ func (r *report) probeFields(key string, fields map[string]Secret) {
 	}
 }
 
-// probedPort refuses a port where there are none.
-func (r *report) probedPort(key string, p Pool) {
-	for _, b := range p.Backends {
-		if at, err := parseBackend(b.URL); err == nil && at.socket != "" && p.Health.Port != 0 {
-			r.add(key, "%d: %s is a unix socket, which has no ports; want such backends in a pool of their own", p.Health.Port, show(b.URL))
+// probedPort refuses a port where there are none. The problem is at the port, or at the backend if
+// that is in a file.
+func (r *report) probedPort(pool string, p Pool) {
+	for i, b := range p.Backends {
+		at, err := parseBackend(b.URL)
+		switch {
+		case err != nil || at.socket == "" || p.Health.Port == 0:
+		case r.isInFile(pool+".backends", i):
+			r.add(Element(pool+".backends", i)+".url", "%s is a unix socket, which has no port for health.port; want such backends in a pool of their own", show(b.URL))
+		default:
+			r.add(pool+".health.port", "%d: %s is a unix socket, which has no ports; want such backends in a pool of their own", p.Health.Port, show(b.URL))
 			return
 		}
 	}

@@ -31,7 +31,7 @@ func (r *report) pool(key string, p Pool) {
 	r.hostHeader(key+".host", p.Host)
 	r.tls(key+".tls", p)
 	r.health(key+".health", p.Health)
-	r.probedPort(key+".health.port", p)
+	r.probedPort(key, p)
 	r.ejection(key+".ejection", p.Ejection)
 	r.retry(key+".retry", p.Retry)
 	r.perTry(key, p)

@@ -124,14 +124,18 @@ func (p *process) followFiles(ctx context.Context, from *inForce, now reread) er
 	return nil
 }
 
-// publishListed has the pools and the configuration in force have other backends, at once.
+// publishListed has the pools and the configuration in force have other backends, at once. With
+// other connections to backends, the limit of open files has room for others of clients.
 func (p *process) publishListed(from *inForce, now config.Loaded, changes []listedChange) {
 	for _, c := range changes {
 		c.of.listed.Store(c.to)
 		c.Apply()
 	}
-	to := *from
-	to.Loaded = now
+	to, snapshot, files := *from, *from.snapshot, newDescriptors(now.Config, openFiles())
+	snapshot.Clients = clientLimits(now.Config, files, p.log.Logger)
+	snapshot.HTTP2 = http2Limits(now.Config.Server, files)
+	to.Loaded, to.snapshot = now, &snapshot
+	p.proxy.Use(&snapshot)
 	p.current.Store(&to)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"gopher-equalizer/balancer"
 	"gopher-equalizer/config"
+	"gopher-equalizer/proxy"
 	"gopher-equalizer/proxy/names"
 )
 
@@ -41,8 +42,11 @@ func listing(t *testing.T, text string) *process {
 	change, err := preparePools(l.Config, nil, sharedByPools{p.overrides.Overrides, p.tickets, p.names}, zerolog.Nop())
 	require.NoError(t, err)
 	change.apply()
-	t.Cleanup(change.retire)
-	p.current.Store(&inForce{Loaded: l, pools: change.pools})
+	t.Cleanup(change.discard)
+	snapshot, err := p.newSnapshot(l.Config, change.pools, nil)
+	require.NoError(t, err)
+	p.proxy = proxy.New(snapshot, zerolog.Nop())
+	p.current.Store(&inForce{Loaded: l, pools: change.pools, snapshot: snapshot})
 	p.reloads.open()
 	return p
 }
