@@ -30,7 +30,13 @@ type secureBackend struct {
 // startSecure starts one on a host's address, with a certificate and the rest of config.
 func startSecure(t *testing.T, host string, cert tls.Certificate, config *tls.Config) *secureBackend {
 	t.Helper()
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	return startSecureAt(t, net.JoinHostPort(host, "0"), cert, config)
+}
+
+// startSecureAt is startSecure with a port.
+func startSecureAt(t *testing.T, address string, cert tls.Certificate, config *tls.Config) *secureBackend {
+	t.Helper()
+	ln, err := net.Listen("tcp", address)
 	require.NoError(t, err)
 	b := &secureBackend{host: ln.Addr().String(), url: "https://" + ln.Addr().String()}
 	b.cert.Store(&cert)

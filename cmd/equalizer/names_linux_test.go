@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
+
+	"gopher-equalizer/balancer/tlstest"
 )
 
 // dnsServer is a DNS server that knows app.test.
@@ -248,4 +251,37 @@ func TestAddressesComeAndGoUnderLoad(t *testing.T) {
 	assert.Zero(t, at.odd.Load(), "no request before a probe, and the name is the Host of probes")
 	r.stop()
 	assert.Equal(t, 2, r.logs.count("a backend's name can't be looked up: the addresses stay that it had"), "once each")
+}
+
+// Each address of a name is asked for the name's certificate. One that is for the address isn't
+// taken.
+func TestAddressesByTLS(t *testing.T) {
+	ca, dns := tlstest.NewCA(t), startDNS(t)
+	first := startSecure(t, "127.0.0.2", ca.Issue("app.test"), &tls.Config{})
+	_, port, err := net.SplitHostPort(first.host)
+	require.NoError(t, err)
+	startSecureAt(t, "127.0.0.3:"+port, ca.Issue("127.0.0.3"), &tls.Config{})
+	startSecureAt(t, "127.0.0.4:"+port, ca.Issue("app.test"), &tls.Config{})
+	dns.says(dnsmessage.RCodeSuccess, "127.0.0.2", "127.0.0.3", "127.0.0.4")
+	url := "https://app.test:" + port
+	r := launchWith(t, local0+fmt.Sprintf("[pools.web]\nbackends = [%q]\nresolve_interval = \"1h\"\nresolver = %q\n"+
+		"health = { interval = \"24h\", timeout = \"10s\" }\ntls.ca = %q\n", url, dns.conn.LocalAddr(), ca.File()))
+	var all []struct {
+		ID        string
+		Requests  int64
+		LastProbe string `json:"last_probe"`
+	}
+	for range 4 {
+		a := r.get("/")
+		require.Equal(t, 200, a.status)
+		assert.Contains(t, a.body, " sni=app.test ")
+	}
+	require.NoError(t, json.Unmarshal([]byte(r.call("GET", "/backends", "").body), &all))
+	require.Len(t, all, 3)
+	for i, want := range []string{"200 in ", "certificate is not valid for any names, but wanted to match app.test", "200 in "} {
+		assert.Equal(t, fmt.Sprintf("web/%s@127.0.0.%d", url, i+2), all[i].ID)
+		assert.Contains(t, all[i].LastProbe, want)
+		assert.EqualValues(t, []int{2, 0, 2}[i], all[i].Requests)
+	}
+	r.stop()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -42,4 +43,42 @@ func TestExpand(t *testing.T) {
 		listed[2],
 	}, got)
 	assert.Equal(t, listed, expand(listed, nil, known))
+}
+
+// A pool's names are due once an interval, less up to a fifth. Those of a pool that is new are due
+// at once, and those of one without an interval never.
+func TestDueNames(t *testing.T) {
+	const text = "[pools.a]\nbackends = [\"http://127.0.0.1:1\"]\nresolve_interval = \"10s\"\n[pools.b]\nbackends = [\"http://127.0.0.1:2\"]\n" +
+		"[pools.c]\nbackends = [\"http://127.0.0.1:3\"]\nresolve_interval = \"1h\"\n[[routes]]\npools = [{ pool = \"a\", weight = 1 }, { pool = \"b\", weight = 1 }]\nfallback_pool = \"c\"\n"
+	p := listing(t, text)
+	due := map[string]time.Time{}
+	names := func(now time.Time) (all []string) {
+		for _, of := range p.dueNames(due, now) {
+			all = append(all, of.name)
+		}
+		return all
+	}
+	began := time.Now()
+	assert.Equal(t, []string{"a", "c"}, names(began))
+	assert.Empty(t, names(began))
+	assert.Empty(t, names(began.Add(8*time.Second-1)))
+	now, rhythm := began, map[time.Duration]bool{}
+	for range 20 {
+		took := due["a"].Sub(now)
+		assert.LessOrEqual(t, 8*time.Second, took)
+		assert.LessOrEqual(t, took, 10*time.Second)
+		rhythm[took] = true
+		assert.Empty(t, names(due["a"].Add(-1)))
+		now = due["a"]
+		assert.Equal(t, []string{"a"}, names(now))
+	}
+	assert.Greater(t, len(rhythm), 1, "proxies aren't in step")
+	assert.Equal(t, []string{"a", "c"}, names(began.Add(time.Hour)))
+
+	after := *p.current.Load()
+	after.pools = maps.Clone(after.pools)
+	after.pools["d"] = listing(t, "[pools.d]\nbackends = [\"http://127.0.0.1:1\"]\nresolve_interval = \"1h\"\n").poolsInForce()["d"]
+	delete(after.pools, "a")
+	p.current.Store(&after)
+	assert.Equal(t, []string{"d"}, names(began.Add(time.Hour)))
 }
