@@ -144,8 +144,10 @@ func (o *options) override(c *config.Config) map[string]string {
 	apply("domain", "tls.acme.agree_to_terms", func() { c.TLS.ACME.AgreeToTerms = true })
 	if o.given["backend"] {
 		name := only(c.Pools)
+		if c.Pools[name].BackendsFile != "" {
+			set["pools."+name+".backends_file"] = "--backend"
+		}
 		apply("backend", "pools."+name+".backends", func() { o.overridePool(c, name) })
-		apply("backend", "pools."+name+".backends_file", func() {})
 	}
 	if o.limits() {
 		name := only(c.Limits)

@@ -54,3 +54,15 @@ func TestDomainFlag(t *testing.T) {
 	_, err = load("--backend", "http://127.0.0.1:3000", "--domain", "*.example.com")
 	require.ErrorContains(t, err, "--domain: tls.acme.domains")
 }
+
+// --backend is in place of all backends of the file, also of those in a file of their own.
+func TestBackendFlag(t *testing.T) {
+	listed := newBackendsFile(t, "http://b\n")
+	file := writeFile(t, "[pools.a]\nbackends = [\"http://a\"]\nbackends_file = \""+listed.path+"\"\n")
+	var out strings.Builder
+	require.NoError(t, runCheck([]string{"--print", "-c", file, "--backend", "http://c"}, terminal{stdout: &out, stderr: &out, getenv: func(string) string { return "" }}))
+	assert.Contains(t, out.String(), "\nbackends_file = \"\" # --backend\n")
+	assert.Contains(t, out.String(), "\n[[pools.a.backends]]\nurl = \"http://c\" # --backend\n")
+	assert.NotContains(t, out.String(), "http://a")
+	assert.NotContains(t, out.String(), "http://b")
+}

@@ -149,3 +149,19 @@ func TestWatcherIsSwitched(t *testing.T) {
 		assert.Equal(t, 1, w.after(2))
 	}, "a")
 }
+
+// A file that wasn't looked at before it was read is read once more, as it may have changed since.
+func TestWatchedFilesThatAreNew(t *testing.T) {
+	watching(t, func(w *watched) {
+		before := w.look()
+		w.write("new", "first")
+		w.files = append(w.files, filepath.Join(w.dir, "new"))
+		w.readSince(w.files, before)
+		assert.Equal(t, 1, w.after(2))
+		assert.Equal(t, 1, w.after(10))
+		w.readSince(w.files, w.look())
+		assert.Equal(t, 1, w.after(10), "nothing is new")
+		w.readSince(w.files, nil)
+		assert.Equal(t, 2, w.after(10))
+	}, "a")
+}
