@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"gopher-equalizer/cmd/equalizer/internal/adminclient"
 )
@@ -30,7 +32,7 @@ func (t table) String() string {
 	columns := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	for _, row := range t {
 		for i, cell := range row {
-			if row[i] = cell; cell == "" {
+			if row[i] = printable(cell); cell == "" {
 				row[i] = "-"
 			}
 		}
@@ -42,6 +44,28 @@ func (t table) String() string {
 		trimmed.WriteString(strings.TrimRight(line, " \n") + "\n")
 	}
 	return trimmed.String()
+}
+
+// printable is text of others that does nothing to a terminal, and stays in its column: what isn't
+// printable is \xHH, byte by byte.
+func printable(text string) string {
+	isPlain := func(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }
+	if strings.IndexFunc(text, func(r rune) bool { return !isPlain(r) }) < 0 {
+		return text
+	}
+	var out strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if isPlain(r) {
+			out.WriteString(text[:size])
+		} else {
+			for i := range size {
+				fmt.Fprintf(&out, `\x%02X`, text[i])
+			}
+		}
+		text = text[size:]
+	}
+	return out.String()
 }
 
 // print writes the API's JSON if --json is given, or else what it is for people.
