@@ -81,7 +81,8 @@ complete -o default -F _equalizer equalizer
 }
 
 func zshCompletion() string {
-	return "autoload -Uz bashcompinit && bashcompinit\n" + bashCompletion()
+	return "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }\n" +
+		"autoload -Uz bashcompinit && bashcompinit\n" + bashCompletion()
 }
 
 func fishCompletion() string {

@@ -39,6 +39,7 @@ func TestCompletionInBash(t *testing.T) {
 func TestCompletionForOtherShells(t *testing.T) {
 	zsh := inShell(t, nil, "completion", "zsh").stdout.String()
 	assert.Contains(t, zsh, "bashcompinit\n_equalizer() {")
+	assert.True(t, strings.HasPrefix(zsh, "(( $+functions[compdef] )) ||"), "it works without a ~/.zshrc that has completion")
 	fish := inShell(t, nil, "completion", "fish").stdout.String()
 	assert.Contains(t, fish, "complete -c equalizer -n '__fish_use_subcommand' -a 'demo check schema reload ")
 	assert.Contains(t, fish, "complete -c equalizer -n '__fish_seen_subcommand_from backends' -a 'list ready drain maint weight reset ")
