@@ -16,14 +16,7 @@ import (
 )
 
 // crowded is a pool that serves one request at a time, and has two wait.
-const crowded = `
-[admin]
-listen = "127.0.0.1:0"
-[[listeners]]
-listen = "127.0.0.1:0"
-[[listeners]]
-listen = "localhost:0"
-tls = true
+const crowded = clearAndSecure + `
 [pools.default]
 backends = [%s]
 max_in_flight = 1

@@ -50,6 +50,17 @@ const twoListeners = "[admin]\nlisten = \"127.0.0.1:0\"\n" +
 	"[[listeners]]\nlisten = \"127.0.0.1:0\"\nredirect_https = true\nredirect_port = 8443\n" +
 	"[[listeners]]\nlisten = \"localhost:0\"\ntls = true\nhsts = \"max-age=60\"\n"
 
+// clearAndSecure are one in clear, and one by TLS.
+const clearAndSecure = `
+[admin]
+listen = "127.0.0.1:0"
+[[listeners]]
+listen = "127.0.0.1:0"
+[[listeners]]
+listen = "localhost:0"
+tls = true
+`
+
 // byReload has changed files wait for a reload.
 const byReload = "[server]\nreload_on_change = \"off\"\n"
 

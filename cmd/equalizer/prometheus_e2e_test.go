@@ -33,17 +33,10 @@ import (
 
 // watchable is a configuration in which each alert's fault can be made. Its first %s are the
 // backends.
-const watchable = `
+const watchable = clearAndSecure + `
 [server]
 reload_on_change = "off"
 max_connections = 60
-[admin]
-listen = "127.0.0.1:0"
-[[listeners]]
-listen = "127.0.0.1:0"
-[[listeners]]
-listen = "localhost:0"
-tls = true
 [pools.www]
 backends = [%s]
 health = { path = "/health", interval = "1s", timeout = "1s", rise = 1, fall = 1 }

@@ -112,7 +112,7 @@ func TestSticky(t *testing.T) {
 		one, count := polled(t)
 		urls, sessions = append(urls, one), append(sessions, count)
 	}
-	text := byReload + "[admin]\nlisten = \"127.0.0.1:0\"\n[[listeners]]\nlisten = \"127.0.0.1:0\"\n[[listeners]]\nlisten = \"localhost:0\"\ntls = true\n" +
+	text := byReload + clearAndSecure +
 		newPair(t, ca.Issue("localhost")).table() + fmt.Sprintf("[store]\npath = %q\n", filepath.Join(t.TempDir(), "equalizer.db")) +
 		"[pools.web]\nstrategy = \"sticky\"\nbackends = [" + quoted(urls) + "]\n"
 	p, clear, secure := launchEdge(t, text)
