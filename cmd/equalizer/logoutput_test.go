@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -91,19 +93,47 @@ func TestSecretsInTargetsAreMaskedEverywhere(t *testing.T) {
 		p := spawn(t, "-c", writeFile(t, local0+poolOf("www", flags[1])+"[log]\n"+log))
 		ready := p.logs.awaitText(t, regexp.MustCompile(`ready.*proxy=(\S+).*admin=(\S+)|"proxy":"([^"]+)","admin":"([^"]+)".*"ready"`))
 		p.proxy, p.admin = "http://"+ready[1]+ready[3], "http://"+ready[2]+ready[4]
+		tail := p.stream("/tail")
 		for _, target := range []string{"/?token=" + secret, "/?a=b&%74oken=" + secret, "/?Access_Token=" + secret, "/?user[password]=" + secret + "&c=d"} {
 			require.Equal(t, 200, p.get(target, "Referer", "https://x/?sig="+secret+"#key="+secret, "Authorization", "Bearer "+secret, "Cookie", "a="+secret).status)
 		}
 		assert.Contains(t, p.refused("GET /?token="+secret+" HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), " 400 ")
-		for _, path := range []string{"/errors", "/status", "/metrics", "/config", "/backends", "/routes"} {
+		for _, path := range []string{"/errors", "/refusals", "/status", "/metrics", "/config", "/backends", "/routes", "/limits"} {
 			a := p.call("GET", path, "")
 			require.Equal(t, 200, a.status)
 			assert.NotContains(t, a.body, secret, path)
 		}
+		explained := p.call("POST", "/explain", `{"host":"a","path":"/?a=b&%74oken=`+secret+`","headers":["Referer: https://x/?sig=`+secret+`"]}`)
+		require.Equal(t, 200, explained.status)
+		assert.NotContains(t, explained.body, secret)
+		lines := tail(5, "event: line")
+		assert.Contains(t, lines, "oken=***")
+		assert.NotContains(t, lines, secret)
+		assert.NotContains(t, p.stream("/events")(1, "event: change"), secret)
 		p.stop()
 		written := p.logs.text()
 		assert.Contains(t, written, "token=***")
 		assert.NotContains(t, written, secret, log)
+	}
+}
+
+// stream begins to read a stream of the admin API. What it returns reads on until a text has come
+// so often, and returns all that came.
+func (p *proxied) stream(path string) (until func(times int, text string) string) {
+	p.t.Helper()
+	response, err := (&http.Client{Timeout: deadline}).Get(p.admin + path)
+	require.NoError(p.t, err)
+	p.t.Cleanup(func() { response.Body.Close() })
+	require.Equal(p.t, 200, response.StatusCode)
+	lines, came := bufio.NewReader(response.Body), ""
+	return func(times int, text string) string {
+		p.t.Helper()
+		for end := false; !end; end = strings.Count(came, text) >= times && strings.HasSuffix(came, "\n\n") {
+			line, err := lines.ReadString('\n')
+			require.NoError(p.t, err, came)
+			came += line
+		}
+		return came
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/balancer/tlstest"
 )
 
 // metrics are the samples of GET /metrics, by their names with labels.
@@ -120,6 +122,57 @@ limits = ["address"]
 	assert.Zero(t, sum(got, `equalizer.*route="shop".*`), "it left")
 	assert.EqualValues(t, 1, got[`equalizer_config_reloads_total{result="done"}`])
 	p.stop()
+}
+
+// What leaves the configuration has no series any more: routes, pools, backends, limits and
+// certificates.
+func TestSeriesEnd(t *testing.T) {
+	ca := tlstest.NewCA(t)
+	_, flags := startBackends(t, 3)
+	stays, goes, other := flags[1], flags[3], flags[5]
+	text := byReload + clearAndSecure + "[store]\ndriver = \"memory\"\n" + limitOf("stays", 100)
+	pair := newPair(t, ca.Issue("stays.test"))
+	before := text + limitOf("goes", 100) + poolOf("www", stays, goes) + poolOf("goes", other) + pair.table() + newPair(t, ca.Issue("goes.test")).table() + `
+[[routes]]
+pool = "www"
+limits = ["stays"]
+[[routes]]
+name = "goes"
+path_prefix = "/goes"
+pool = "goes"
+limits = ["goes"]
+`
+	r, clear, _ := launchEdge(t, before)
+	r.proxy = "http://" + clear
+	for range 4 {
+		require.Equal(t, 200, r.get("/").status)
+		require.Equal(t, 200, r.get("/goes").status)
+	}
+	gone := `.*"(goes|goes\.test|` + regexp.QuoteMeta(goes) + "|" + regexp.QuoteMeta(other) + `)".*`
+	names := func() map[string]bool {
+		of := map[string]bool{}
+		for name := range r.metrics() {
+			if name, labels, _ := strings.Cut(name, "{"); regexp.MustCompile(gone).MatchString(labels) {
+				of[name] = true
+			}
+		}
+		return of
+	}
+	r.await("all to be counted", func() bool { return names()["equalizer_request_duration_seconds_count"] })
+	for _, name := range []string{
+		"equalizer_requests_total", "equalizer_proxy_overhead_seconds_sum", "equalizer_backend_up", "equalizer_backend_response_seconds_bucket",
+		"equalizer_pool_available", "equalizer_limit_takes_total", "equalizer_buckets", "equalizer_tls_certs_not_after",
+	} {
+		assert.Contains(t, names(), name)
+	}
+
+	r.reloads(text + poolOf("www", stays) + pair.table() + "[[routes]]\npool = \"www\"\nlimits = [\"stays\"]\n")
+	r.await("their end", func() bool { return len(names()) == 0 })
+	got := r.metrics()
+	assert.EqualValues(t, 4, got[`equalizer_requests_total{route="/",pool="www",code="200",method="GET"}`])
+	assert.EqualValues(t, 4, got[`equalizer_limit_takes_total{limit="stays",result="allowed"}`])
+	assert.Positive(t, got[`equalizer_backend_requests_total{pool="www",backend="`+stays+`"}`])
+	r.stop()
 }
 
 // Scrapes in a row cost no request anything but time.
