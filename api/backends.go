@@ -95,6 +95,15 @@ type BackendOverride struct {
 	Weight int `json:"weight,omitempty"`
 }
 
+// Name is what tells it apart in its pool: the URL, and which address of its host it is if each of
+// them is a backend of its own.
+func (b Backend) Name() string {
+	if b.Address == "" {
+		return b.URL
+	}
+	return b.URL + "@" + b.Address
+}
+
 // BackendPath is the path of the backend of an id.
 func BackendPath(id string) string { return "/backends/" + url.PathEscape(id) }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/api/live"
+	"gopher-equalizer/balancer"
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/proxy/meter"
 )
@@ -44,6 +45,8 @@ func TestSamples(t *testing.T) {
 	status := Status{}
 	sources.Counts = func() Counts { return counted }
 	sources.Status = func() Status { return status }
+	backend := balancer.BackendStatus{Pool: "web", URL: "http://b", Measured: balancer.Measured{Latency: durations(1000, time.Second)}}
+	sources.Backends = func() []balancer.BackendStatus { return []balancer.BackendStatus{backend} }
 	pool := "web"
 	sources.Routes = func() []Route { return []Route{{Name: "shop", Host: "shop.example", Pool: &pool}} }
 	s := New(Settings{}, sources, zerolog.Nop())
@@ -80,11 +83,26 @@ func TestSamples(t *testing.T) {
 	assert.Equal(t, "shop.example", route["host"])
 	assert.Equal(t, []any{"web"}, route["pools"])
 
+	of := first.Patch["backends"].(live.State)["web/http://b"].(live.State)
+	assert.Equal(t, json.Number("0"), of["p50"], "before it was watched is no news")
+
+	slower := durations(5, 20*time.Millisecond)
+	backend.Latency.Add(&slower)
+	take(time.Second)
+	fresh, err := w.Next(t.Context())
+	require.NoError(t, err)
+	p99, err := fresh.Patch["backends"].(live.State)["web/http://b"].(live.State)["p99"].(json.Number).Float64()
+	require.NoError(t, err)
+	assert.InDelta(t, 0.0175, p99, 0.0075)
+
+	assert.Equal(t, live.State{"p50": json.Number("0"), "p99": json.Number("0")}, fresh.Patch["routes"].(live.State)["shop"])
+	take(time.Second) // It was slow no more.
+	_, err = w.Next(t.Context())
+	require.NoError(t, err)
 	take(time.Second) // Nothing has happened.
 	second, err := w.Next(t.Context())
 	require.NoError(t, err)
 	assert.NotContains(t, second.Patch, "backends")
-	assert.Equal(t, live.State{"p50": json.Number("0"), "p99": json.Number("0")}, second.Patch["routes"].(live.State)["shop"])
 	assert.Empty(t, second.Point.Responses)
 }
 

@@ -51,7 +51,7 @@ type Explanation struct {
 	Pools []ExplainedPool `json:"pools"`
 	// Listeners are what each listener does before, with any request for its host. What is above
 	// holds for those that it serves.
-	Listeners []ExplainedListener `json:"listeners"`
+	Listeners []Listener `json:"listeners"`
 }
 
 // The results of an Explanation.
@@ -92,22 +92,6 @@ type ExplainedLimit struct {
 	// Tier is the tier that the bucket follows, and Managed reports whether an operator wrote it.
 	Tier    string `json:"tier,omitempty"`
 	Managed bool   `json:"managed"`
-}
-
-// ExplainedListener is what a listener does with requests for a host.
-type ExplainedListener struct {
-	// Listen is its address.
-	Listen string `json:"listen"`
-	TLS    bool   `json:"tls"`
-	// RedirectPort is the port by https that it redirects to; 0: it serves.
-	RedirectPort int `json:"redirect_port,omitempty"`
-	// MinVersion is the least version of TLS, "1.2" or "1.3", and ClientAuth is "off", "request" or
-	// "require": whether it asks clients for certificates. Both are "" in clear.
-	MinVersion string `json:"min_version,omitempty"`
-	ClientAuth string `json:"client_auth,omitempty"`
-	// ProxyProtocol are those whose connections it takes, if they name their client by the PROXY
-	// protocol; if there are none it takes all.
-	ProxyProtocol []string `json:"proxy_protocol,omitempty"`
 }
 
 // ExplainedPool is a pool, and which of its backends get requests.

@@ -23,7 +23,9 @@ func TestExplain(t *testing.T) {
 			return Explanation{
 				ClientIP: "192.0.2.1", Path: "/x", Result: RefusedIt, Status: 429, Reason: "limited", Route: &route, Pool: &pool,
 				OtherRoutes: []MissedRoute{{Route: "b", Host: "b.example"}}, MoreRoutes: 7, Pools: []ExplainedPool{{Pool: "web"}},
-				Listeners: []ExplainedListener{{Listen: ":80", RedirectPort: 443}, {Listen: ":443", TLS: true, MinVersion: "1.2", ClientAuth: "off"}},
+				Listeners: []Listener{
+					{Listen: ":80", Protocols: []string{"http/1.1"}, RedirectPort: 443}, {Listen: ":443", TLS: true, Protocols: []string{"h2"}, MinVersion: "1.2", ClientAuth: "off"},
+				},
 				Limits: []ExplainedLimit{
 					{Limit: "default", Result: "limited", ClientID: "k", Cost: 1, Capacity: 10, Refill: &gcra.Refill{Amount: 1, Per: time.Minute}, RetryAfter: 3},
 					{Limit: "other", Result: "exempt", ExemptBy: "limits.other.exempt[0]"},
@@ -72,7 +74,7 @@ func TestExplain(t *testing.T) {
 			{"backend":"down","available":false,"why":"down: connect: refused, at 2026-11-29T07:00:00Z"},
 			{"backend":"ejected","available":false,"why":"ejected until 2026-11-29T07:00:00Z: 5 failures"},
 			{"backend":"backup","available":false,"why":"a backup: it gets requests only while no other backend is available"}]}],
-		"listeners":[{"listen":":80","tls":false,"redirect_port":443},{"listen":":443","tls":true,"min_version":"1.2","client_auth":"off"}]}`, got.body)
+		"listeners":[{"listen":":80","tls":false,"protocols":["http/1.1"],"redirect_port":443},{"listen":":443","tls":true,"protocols":["h2"],"min_version":"1.2","client_auth":"off"}]}`, got.body)
 
 	// What is asked is checked before.
 	for body, wanted := range map[string]string{

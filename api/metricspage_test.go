@@ -93,6 +93,7 @@ func TestMetricsAndStatusAgree(t *testing.T) {
 		"reloads.failed":       `equalizer_config_reloads_total{result="failed"}`,
 		"log.dropped":          "equalizer_log_dropped_total",
 		"requests.responses":   "",
+		"reloads.more_changes": "",
 		"runtime.goroutines":   "equalizer_goroutines",
 		"runtime.heap_bytes":   "equalizer_heap_bytes",
 		"store.dirty":          "equalizer_store_dirty",

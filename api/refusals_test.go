@@ -32,7 +32,7 @@ func TestRefusals(t *testing.T) {
 	for _, query := range []string{"?", "?top", "?top=", "?top=0", "?top=101", "?top=1&top=2", "?n=1"} {
 		r.do(t, request{method: "GET", target: "/refusals" + query}).problem(t, 400, "bad-request")
 	}
-	sample := r.server.current.Load().sample(passed{})
+	sample := r.server.current.Load().sample(passed{}, nil)
 	assert.Equal(t, map[string][]RefusedClient{"key": {{Limit: "key", ClientID: "<script>", Requests: 7, Last: at}}}, sample.RefusedMost)
 }
 

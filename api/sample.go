@@ -7,11 +7,12 @@ type Sample struct {
 	Ready  Readiness `json:"ready"`
 	// Routes, Backends, Limits and Takes are by name, the backends by id. Requests of no route are
 	// those of the route "".
-	Routes       map[string]RouteSample `json:"routes"`
-	Backends     map[string]Backend     `json:"backends"`
-	Limits       map[string]LimitView   `json:"limits"`
-	Takes        map[string]TakesStatus `json:"takes"`
-	Certificates []Certificate          `json:"certificates"`
+	Routes       map[string]RouteSample   `json:"routes"`
+	Backends     map[string]BackendSample `json:"backends"`
+	Limits       map[string]LimitView     `json:"limits"`
+	Takes        map[string]TakesStatus   `json:"takes"`
+	Listeners    []Listener               `json:"listeners"`
+	Certificates []Certificate            `json:"certificates"`
 	// RefusedMost has the clients that each limit refuses most, the first of them first.
 	RefusedMost map[string][]RefusedClient `json:"refused_most"`
 	// Refused are the last messages that were refused, newest first.
@@ -35,20 +36,26 @@ type RouteSample struct {
 	P99 float64 `json:"p99"`
 }
 
+// BackendSample is what a backend is, and how fast it is now.
+type BackendSample struct {
+	Backend
+	// P50 and P99 are how long it took until the heads of those responses were there that came
+	// since the last sample, in seconds; 0 if there were none.
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
 // refusedInSample is how many refused messages a sample has at most.
 const refusedInSample = 50
 
 // sample is what there is to see now. passed is what was counted of routes until now, and since the
-// last sample.
-func (s *snapshot) sample(passed passed) Sample {
+// last sample, and backends are those that there are.
+func (s *snapshot) sample(passed passed, backends map[string]BackendSample) Sample {
 	status := s.currentStatus()
 	sample := Sample{
 		Status: status, Ready: s.sources.Ready(),
-		Routes: s.sampleRoutes(passed), Backends: map[string]Backend{}, Limits: map[string]LimitView{},
-		Takes: map[string]TakesStatus{}, Certificates: s.certificates(), Refused: s.refused(),
-	}
-	for _, b := range s.sources.Backends() {
-		sample.Backends[b.ID()] = viewBackend(b)
+		Routes: s.sampleRoutes(passed), Backends: backends, Limits: map[string]LimitView{},
+		Takes: map[string]TakesStatus{}, Listeners: s.listeners(), Certificates: s.certificates(), Refused: s.refused(),
 	}
 	for _, l := range s.limits() {
 		sample.Limits[l.Name] = l

@@ -20,6 +20,8 @@ type sampler struct {
 	at      time.Time
 	before  map[string]traffic
 	limited int64
+	// latencies are those of the backends until the last sample, by id; nil while nobody watches.
+	latencies map[string]meter.Distribution
 }
 
 // traffic is what was counted of the requests of a route.
@@ -64,15 +66,33 @@ func (m *sampler) take(s *snapshot, now time.Time) (err error) {
 	}
 	var state live.State
 	if m.feed.Watched() {
-		if state, err = live.StateOf(s.sample(passed)); err != nil {
+		if state, err = live.StateOf(s.sample(passed, m.backends(s))); err != nil {
 			err = fmt.Errorf("GET /events: %w", err)
 		}
+	} else {
+		m.latencies = nil
 	}
 	if point.Seconds > 0 { // The first one has no time that it counts for.
 		m.feed.Add(point, state)
 	}
 	m.at, m.before, m.limited = now, passed.now, limited
 	return err
+}
+
+// backends are those that there are, by id. In the first sample after nobody has watched nothing is
+// known of how fast they are.
+func (m *sampler) backends(s *snapshot) map[string]BackendSample {
+	all, latencies := map[string]BackendSample{}, map[string]meter.Distribution{}
+	for _, b := range s.sources.Backends() {
+		id, view := b.ID(), BackendSample{Backend: viewBackend(b)}
+		if before, known := m.latencies[id]; known {
+			since := b.Latency.Since(&before)
+			view.P50, view.P99 = since.Quantile(0.5).Seconds(), since.Quantile(0.99).Seconds()
+		}
+		all[id], latencies[id] = view, b.Latency
+	}
+	m.latencies = latencies
+	return all
 }
 
 // trafficOf is what was counted, by route.

@@ -55,6 +55,8 @@ type Sources struct {
 	BackendWriter BackendWriter
 	// Routes returns the proxy's, in their order. nil stands for none.
 	Routes func() []Route
+	// Listeners returns the proxy's, in their order. nil stands for none.
+	Listeners func() []Listener
 	// Certificates returns those that clients are shown, in their order. nil stands for none.
 	Certificates func() []Certificate
 	// Explain tells what would become of a request, except what the Server fills in: the tiers of

@@ -163,6 +163,10 @@ type ReloadsStatus struct {
 	LastAt Moment `json:"last_at"`
 	// Mistakes are why the last one failed, a line each; none if it didn't.
 	Mistakes []string `json:"mistakes"`
+	// Changes are what the last of Done changed, as many as there is room for, and MoreChanges how
+	// many there are besides.
+	Changes     []Difference `json:"changes"`
+	MoreChanges int          `json:"more_changes"`
 }
 
 // LogStatus tells whether the log reaches its reader.
@@ -203,6 +207,9 @@ func (s *snapshot) currentStatus() Status {
 	}
 	if status.Reloads.Mistakes == nil {
 		status.Reloads.Mistakes = []string{}
+	}
+	if status.Reloads.Changes == nil {
+		status.Reloads.Changes = []Difference{}
 	}
 	return status
 }

@@ -25,7 +25,7 @@ func TestStatus(t *testing.T) {
 				HTTP2: HTTP2Status{
 					Connections: 1, Running: 2, Waiting: 3, MaxRunning: 4, Reset: 5, Refused: 6, Oddities: map[string]int64{"ping": 7}, Calmed: 8, Faulty: 9,
 				},
-				Reloads: ReloadsStatus{Done: 2, Failed: 1, LastAt: Moment{time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC)}, Mistakes: []string{"c.toml:1: a: bad"}},
+				Reloads: ReloadsStatus{Done: 2, Failed: 1, LastAt: Moment{time.Date(2026, 11, 23, 7, 21, 2, 0, time.UTC)}, Mistakes: []string{"c.toml:1: a: bad"}, Changes: []Difference{{Key: "limits.a.capacity", Kind: "changed", Old: "1", New: "2"}}, MoreChanges: 3},
 				Log:     LogStatus{Dropped: 8, Error: "broken pipe"},
 				Runtime: RuntimeStatus{Goroutines: 12, HeapBytes: 3456},
 			}
@@ -53,7 +53,8 @@ func TestStatus(t *testing.T) {
 			"mended": 0, "retries": 0, "cut": 0, "panics": 0, "failed_handshakes": 0, "unintroduced": 0},
 		"http2": {"connections": 1, "running": 2, "waiting": 3, "max_running": 4, "reset": 5, "refused": 6,
 			"oddities": {"ping": 7}, "calmed": 8, "faulty": 9},
-		"reloads": {"done": 2, "failed": 1, "last_at": "2026-11-23T07:21:02.000Z", "mistakes": ["c.toml:1: a: bad"]},
+		"reloads": {"done": 2, "failed": 1, "last_at": "2026-11-23T07:21:02.000Z", "mistakes": ["c.toml:1: a: bad"],
+			"changes": [{"key": "limits.a.capacity", "kind": "changed", "old": "1", "new": "2"}], "more_changes": 3},
 		"pools": [{"name": "www", "strategy": "p2c", "backends": 3, "available": 2, "in_flight": 4, "max_in_flight": 5,
 			"queue": {"waiting": 1, "max": 2, "waited": 1, "wait": {"p50": 0.875, "p90": 0.975, "p99": 0.9975}, "refused": 6, "timed_out": 7, "left": 8}}],
 		"log": {"dropped": 8, "error": "broken pipe"},
@@ -88,6 +89,7 @@ func TestStatusWhereNothingIsLimited(t *testing.T) {
 	assert.Equal(t, []any{}, status["pools"])
 	assert.Equal(t, map[string]any{}, status["http2"].(map[string]any)["oddities"])
 	assert.Equal(t, []any{}, status["reloads"].(map[string]any)["mistakes"])
+	assert.Equal(t, []any{}, status["reloads"].(map[string]any)["changes"])
 }
 
 func TestHealth(t *testing.T) {

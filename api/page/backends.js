@@ -1,5 +1,5 @@
 // The backends, by pool: what they are, why, and what can be said of them.
-import { ago, count, Few, h, number, once, rate, setClass, setText, Table, text } from "./dom.js";
+import { ago, count, duration, Few, h, number, once, rate, setClass, setText, Table, text } from "./dom.js";
 import { attempt, confirmed, curlButton } from "./calls.js";
 import { isDown } from "./faults.js";
 
@@ -13,12 +13,21 @@ const columns = [
   { title: "Last 2 minutes", cell: strip, narrow: true },
   number("Share", (row) => (row.share === undefined ? "-" : `${Math.round(100 * row.share)} %`)),
   number("Requests/s", (row) => rate(row.rate)),
+  number("p50, p99", (row) => (row.p99 ? `${duration(row.p50)}, ${duration(row.p99)}` : "-")),
   number("In flight", (row) => count(row.in_flight)),
-  number("Failures", (row) => count(row.failures)),
+  text("Trouble", trouble),
   { title: "State", cell: stateOf },
   { title: "Weight", cell: weightOf },
-  { title: "", cell: clearing },
+  { title: "", cell: clearing, bare: true },
 ];
+
+// trouble is what went wrong since the start; a few words, so that there are none where nothing did.
+function trouble(row) {
+  const all = [
+    [row.failures, "failed"], [row.responses["5xx"], "with 5xx"], [row.retries, "retried"], [row.ejections, row.ejections === 1 ? "ejection" : "ejections"],
+  ];
+  return all.filter(([n]) => n > 0).map(([n, what]) => `${count(n)} ${what}`).join(", ") || "-";
+}
 
 // why is the last probe's words, and when that was, and why a backend is ejected.
 function why(row) {
@@ -36,12 +45,18 @@ function health(row, td) {
   setText(td, word);
 }
 
-// strip is one mark for each of the last samples.
+// kept is of how many samples there is a history.
 const kept = 120;
-function strip(row, td) {
-  td.history ??= [];
-  td.history.push(row.state !== "ready" ? "o" : isDown(row) ? "x" : "u");
-  if (td.history.length > kept) td.history.shift();
+
+// note adds what a backend is now to its history.
+function note(history, backend) {
+  history.push(backend.state !== "ready" ? "o" : isDown(backend) ? "x" : "u");
+  if (history.length > kept) history.shift();
+  return history;
+}
+
+// strip is one mark for each of the last samples.
+function strip({ history }, td) {
   const svg = once(td, (cell) => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     element.setAttribute("viewBox", `0 0 ${kept} 10`);
@@ -56,13 +71,13 @@ function strip(row, td) {
     }
     return element;
   });
-  const offset = kept - td.history.length;
+  const offset = kept - history.length;
   for (const path of svg.children) {
     const kind = path.getAttribute("class");
-    path.setAttribute("d", td.history.map((is, i) => (is === kind ? `M${offset + i}.5,0V10` : "")).join(""));
+    path.setAttribute("d", history.map((is, i) => (is === kind ? `M${offset + i}.5,0V10` : "")).join(""));
   }
-  const down = td.history.filter((is) => is === "x").length;
-  svg.setAttribute("aria-label", `down in ${down} of the last ${td.history.length} seconds`);
+  const down = history.filter((is) => is === "x").length;
+  svg.setAttribute("aria-label", `down in ${down} of the last ${history.length} seconds`);
 }
 
 function stateOf(row, td) {
@@ -133,6 +148,7 @@ export class Backends {
   constructor(section) {
     this.section = section;
     this.pools = new Map();
+    this.histories = new Map();
     section.querySelector("h2").append(" ", curlButton(() => ["GET", "/backends"], "list backends"));
     this.filter = h("input", { type: "search", placeholder: "filter, or: down", "aria-label": "filter backends" });
     this.list = h("div");
@@ -147,6 +163,8 @@ export class Backends {
     const all = Object.values(state.backends ?? {});
     this.tools.hidden = all.length <= few;
     for (const backend of all) backend.rate = rates.of(`backend/${backend.id}`, backend.requests);
+    if (this.noted !== now) this.histories = new Map(all.map((one) => [one.id, note(this.histories.get(one.id) ?? [], one)]));
+    this.noted = now;
     const pools = Map.groupBy(all, (backend) => backend.pool);
     for (const [name, view] of this.pools) {
       if (!pools.has(name)) {
@@ -169,7 +187,7 @@ export class Backends {
     setClass(view.title, down ? "bad" : "good");
     const rows = backends
       .filter((backend) => !wanted || (wanted === "down" ? isDown(backend) : backend.id.toLowerCase().includes(wanted)))
-      .map((backend) => ({ ...backend, now, share: sum ? backend.rate / sum : undefined }))
+      .map((backend) => ({ ...backend, now, history: this.histories.get(backend.id), share: sum ? backend.rate / sum : undefined }))
       .sort((a, b) => isDown(b) - isDown(a) || a.url.localeCompare(b.url, "en", { numeric: true }));
     view.element.hidden = wanted !== "" && rows.length === 0;
     view.table.show(view.few.of(rows).map((row) => [row.id, row]));

@@ -23,7 +23,7 @@ export function setClass(element, name) {
   if (element.className !== name) element.className = name;
 }
 
-// Table shows rows, each by a key. columns are {title, cell, number, narrow, name}: cell(row, td) fills a
+// Table shows rows, each by a key. columns are {title, cell, number, narrow, name, bare}: cell(row, td) fills a
 // td, and is called for a row whenever there is a sample. Those that are narrow are left out on
 // narrow screens, where the rows of a table of cards are one below the other.
 export class Table {
@@ -63,7 +63,7 @@ export class Table {
 }
 
 function kind(column) {
-  return ["number", "narrow", "name"].filter((of) => column[of]).join(" ");
+  return ["number", "narrow", "name", "bare"].filter((of) => column[of]).join(" ");
 }
 
 // text makes a column of text.

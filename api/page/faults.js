@@ -113,7 +113,12 @@ export function showFaults(section, view) {
   setText(section.querySelector("h2"), text);
   document.title = grave ? `(!) ${text} - equalizer` : "equalizer";
   const list = section.querySelector("ul");
-  if (list.made === JSON.stringify(faults)) return;
-  list.made = JSON.stringify(faults);
-  list.replaceChildren(...faults.map((fault) => h("li", { class: fault.grave ? "grave" : "mild" }, h("a", { href: `#${fault.at}` }, fault.text))));
+  while (list.children.length > faults.length) list.lastChild.remove();
+  faults.forEach((fault, i) => {
+    // What is there is changed, not replaced: the keyboard may be at it.
+    const item = list.children[i] ?? list.appendChild(h("li", {}, h("a")));
+    setClass(item, fault.grave ? "grave" : "mild");
+    item.firstChild.setAttribute("href", `#${fault.at}`);
+    setText(item.firstChild, fault.text);
+  });
 }

@@ -29,7 +29,7 @@ const refusedColumns = (open) => [
       td.row = row;
       once(td, () => td.appendChild(h("button", {
         type: "button", "aria-label": `bucket of ${row.client_id} under ${row.limit}`, onclick: () => open(td.row),
-      }, "Bucket")));
+      }, "Open")));
     },
   },
 ];
@@ -39,7 +39,7 @@ export class Limits {
   constructor(section, open) {
     this.table = new Table("limits", columns, true);
     section.querySelector("h2").append(" ", curlButton(() => ["GET", "/limits"], "list limits"));
-    this.refused = new Table("clients that are refused most", refusedColumns(open));
+    this.refused = new Table("clients that are refused most", refusedColumns(open), true);
     this.most = h("div", { hidden: true },
       h("h3", {}, "Who is refused most ", curlButton(() => ["GET", "/refusals"], "list who is refused most")),
       this.refused.element);

@@ -1,6 +1,7 @@
 // Puts the page together: the stream's state goes to each section once a second.
 import { duration, rate, setClass, setText } from "./dom.js";
 import { follow, token } from "./stream.js";
+import { curlButton } from "./calls.js";
 import { Chart } from "./chart.js";
 import { showFaults } from "./faults.js";
 import { Backends } from "./backends.js";
@@ -42,6 +43,8 @@ const rateChart = new Chart($("rate-chart"), $("rate-legend"), "requests a secon
 const latencyChart = new Chart($("latency-chart"), $("latency-legend"), "latency of requests, median and 99th percentile, over the last minutes",
   [{ name: "p50", class: "p50", of: (point) => point.p50 || undefined }, { name: "p99", class: "p99", of: (point) => point.p99 || undefined }],
   { format: duration });
+
+document.querySelector("#traffic h2").append(" ", curlButton(() => ["GET", "/status"], "show the counters"));
 
 const buckets = new Buckets($("buckets"));
 const sections = [

@@ -3,7 +3,7 @@ import { duration, Few, h, number, rate, Table, text } from "./dom.js";
 import { curlButton } from "./calls.js";
 
 const columns = [
-  text("Route", (row) => row.name || "(none)"),
+  text("Route", (row) => row.name || "(none)", { name: true }),
   text("Matches", (row) => `${row.methods?.length ? `${row.methods.join(" ")} ` : ""}${row.host || "*"}${row.path_prefix || "/"}`),
   text("Pool", (row) => row.pools?.join(", ") || "-"),
   text("Limits", (row) => row.limits?.join(", ") || "-", { narrow: true }),
@@ -24,7 +24,7 @@ const few = 25;
 // Routes is the section.
 export class Routes {
   constructor(section) {
-    this.table = new Table("routes", columns);
+    this.table = new Table("routes", columns, true);
     this.filter = h("input", { type: "search", placeholder: "filter", "aria-label": "filter routes" });
     this.few = new Few(few, () => this.show(this.view));
     section.querySelector("h2").append(" ", curlButton(() => ["GET", "/routes"], "list routes"));

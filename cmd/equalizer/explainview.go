@@ -46,27 +46,38 @@ func explained(e proxy.Explanation, host string, loaded config.Loaded) api.Expla
 	for i := range e.Limits {
 		view.Limits = append(view.Limits, explainedLimit(&e.Limits[i], loaded))
 	}
-	for _, l := range loaded.Config.ListenersInForce() {
-		view.Listeners = append(view.Listeners, explainedListener(l, host, loaded.Config.TLS.Hosts))
+	view.Listeners = viewListeners(loaded)
+	for i := range view.Listeners {
+		forHost(&view.Listeners[i], host, loaded.Config.TLS.Hosts)
 	}
 	return view
 }
 
-// explainedListener is what a listener does with requests for a host, which may have settings of
-// its own.
-func explainedListener(l config.Listener, host string, hosts []config.TLSHost) api.ExplainedListener {
-	view := api.ExplainedListener{Listen: l.Listen, TLS: l.TLS, ProxyProtocol: l.ProxyProtocol}
-	switch {
-	case l.TLS:
-		view.MinVersion, view.ClientAuth = l.MinVersion, l.ClientAuth
-		if i := hostIndex(host, hosts); i >= 0 {
-			view.MinVersion = cmp.Or(hosts[i].MinVersion, view.MinVersion)
-			view.ClientAuth = cmp.Or(hosts[i].ClientAuth, view.ClientAuth)
+// viewListeners are the proxy's listeners as the admin API shows them. What came from references is
+// shown as those.
+func viewListeners(l config.Loaded) (all []api.Listener) {
+	for i, c := range l.Config.ListenersInForce() {
+		view := api.Listener{
+			Listen: l.Sources.Shown(l.Config.ListenKey(i), c.Listen), TLS: c.TLS, Protocols: c.Protocols,
+			ProxyProtocol: shownList(l, config.Element("listeners", i)+".proxy_protocol", c.ProxyProtocol),
 		}
-	case l.RedirectHTTPS:
-		view.RedirectPort = l.RedirectPort
+		switch {
+		case c.TLS:
+			view.MinVersion, view.ClientAuth = c.MinVersion, c.ClientAuth
+		case c.RedirectHTTPS:
+			view.RedirectPort = c.RedirectPort
+		}
+		all = append(all, view)
 	}
-	return view
+	return all
+}
+
+// forHost has a listener be as it is for a host, which may have settings of its own.
+func forHost(l *api.Listener, host string, hosts []config.TLSHost) {
+	if i := hostIndex(host, hosts); l.TLS && i >= 0 {
+		l.MinVersion = cmp.Or(hosts[i].MinVersion, l.MinVersion)
+		l.ClientAuth = cmp.Or(hosts[i].ClientAuth, l.ClientAuth)
+	}
 }
 
 // hostIndex is which of the hosts' settings a host has; -1 if none. Its own come before those for

@@ -163,7 +163,7 @@ func refusedText(e api.Explanation) string {
 }
 
 // explainedListeners tells what each listener does before a request has the result above.
-func explainedListeners(all []api.ExplainedListener) table {
+func explainedListeners(all []api.Listener) table {
 	rows := table{{"LISTENER", "TLS", "WHAT IT DOES", "CLIENT CERTIFICATE", "PROXY HEADER FROM"}}
 	for _, l := range all {
 		does, least, from := "serves", "", strings.Join(l.ProxyProtocol, " ")
@@ -179,22 +179,27 @@ func explainedListeners(all []api.ExplainedListener) table {
 }
 
 func explainedLimits(all []api.ExplainedLimit) table {
-	rows := table{{"LIMIT", "RESULT", "CLIENT", "KEY", "COST", "TOKENS", "OF", "REFILL", "ENOUGH IN", "TIER", "SET BY"}}
+	rows := table{{"LIMIT", "RESULT", "CLIENT", "KEY", "COST", "TOKENS", "OF", "REFILL", "NEXT IN", "ENOUGH IN", "TIER", "SET BY"}}
 	for _, l := range all {
 		if l.ExemptBy != "" {
-			rows.add(l.Limit, l.Result+" by "+l.ExemptBy, "", l.Key, l.Cost, "", "", "", "", "", "")
+			rows.add(l.Limit, l.Result+" by "+l.ExemptBy, "", l.Key, l.Cost, "", "", "", "", "", "", "")
 			continue
 		}
-		by, enough := "default", ""
+		by := "default"
 		if l.Managed {
 			by = "operator"
 		}
-		if l.RetryAfter > 0 {
-			enough = brief(time.Duration(l.RetryAfter * float64(time.Second)))
-		}
-		rows.add(l.Limit, l.Result, l.ClientID, l.Key, l.Cost, l.Tokens, l.Capacity, l.Refill, enough, l.Tier, by)
+		rows.add(l.Limit, l.Result, l.ClientID, l.Key, l.Cost, l.Tokens, l.Capacity, l.Refill, within(l.NextToken), within(l.RetryAfter), l.Tier, by)
 	}
 	return rows
+}
+
+// within is a wait of so many seconds; "" for none.
+func within(seconds float64) string {
+	if seconds <= 0 {
+		return ""
+	}
+	return brief(time.Duration(seconds * float64(time.Second)))
 }
 
 func explainedPool(pool api.ExplainedPool) string {

@@ -19,7 +19,7 @@ func TestExplainText(t *testing.T) {
 	const body = `{"client_ip":"192.0.2.1","path":"/cart","result":"refused","status":429,"reason":"limited","route":"shop",
 		"other_routes":[{"route":"beta","match_headers":["X-Beta: 1"]},{"route":"www","host":"www.example","path_prefix":"/p","methods":"POST"},{"route":"all"}],
 		"more_routes":990,"limits":[
-			{"limit":"address","limit_result":"limited","key":"ip","client_id":"192.0.2.1","cost":1,"tokens":0,"capacity":10,"refill":"1/1m","retry_after_seconds":3.25,"managed":false},
+			{"limit":"address","limit_result":"limited","key":"ip","client_id":"192.0.2.1","cost":1,"tokens":0,"capacity":10,"refill":"1/1m","retry_after_seconds":3.25,"next_token_seconds":1.25,"managed":false},
 			{"limit":"key","limit_result":"exempt","exempt_by":"limits.key.exempt[1]","key":"header:X-Api-Key","cost":1}],
 		"pool":"web","pools":[{"pool":"web","backends":[{"backend":"http://a:1","available":true},{"backend":"http://b:1","available":false,"why":"down: refused"}]}],
 		"listeners":[{"listen":":80","tls":false,"redirect_port":443},{"listen":":443","tls":true,"min_version":"1.2","client_auth":"require","proxy_protocol":["10.0.0.0/8"]}]}`
@@ -33,9 +33,9 @@ LISTENER  TLS       WHAT IT DOES                  CLIENT CERTIFICATE  PROXY HEAD
 :80       -         redirects to https, port 443  -                   -
 :443      from 1.2  serves                        require             10.0.0.0/8
 
-LIMIT    RESULT                          CLIENT     KEY               COST  TOKENS  OF  REFILL  ENOUGH IN  TIER  SET BY
-address  limited                         192.0.2.1  ip                1     0       10  1/1m    3.3s       -     default
-key      exempt by limits.key.exempt[1]  -          header:X-Api-Key  1     -       -   -       -          -     -
+LIMIT    RESULT                          CLIENT     KEY               COST  TOKENS  OF  REFILL  NEXT IN  ENOUGH IN  TIER  SET BY
+address  limited                         192.0.2.1  ip                1     0       10  1/1m    1.3s     3.3s       -     default
+key      exempt by limits.key.exempt[1]  -          header:X-Api-Key  1     -       -   -       -        -          -     -
 
 POOL  BACKEND     AVAILABLE  WHY NOT
 web   http://a:1  yes        -

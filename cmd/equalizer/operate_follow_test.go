@@ -80,10 +80,12 @@ func sampled(from int64) string {
 			"last_probe": "connection \x1b[31m refused", "last_probe_at": "2026-11-29T07:00:00.000Z",
 		}
 	}
+	addressed := backend("http://a", true, 10)
+	addressed["id"], addressed["address"], addressed["lookup_error"] = "web/http://a@10.0.0.7", "10.0.0.7", "no such host"
 	first := live.Change{Point: live.Point{At: from}, Patch: live.State{
 		"ready":    "ready",
 		"status":   map[string]any{"version": "v1", "uptime_seconds": 61, "requests": map[string]any{"connections": 2}},
-		"backends": map[string]any{"web/http://a": backend("http://a", true, 10), "web/http://b": backend("http://b", false, 0)},
+		"backends": map[string]any{"web/http://a@10.0.0.7": addressed, "web/http://b": backend("http://b", false, 0)},
 		"limits":   map[string]any{"client": map[string]any{"name": "client", "capacity": 5, "refill": "1/1m", "buckets": 3}},
 		"takes":    map[string]any{"client": map[string]any{"allowed": 10, "limited": 0}},
 		"routes":   map[string]any{"shop": map[string]any{"place": 0, "path_prefix": "/shop", "responses": map[string]int{"2xx": 10}}},
@@ -94,7 +96,7 @@ func sampled(from int64) string {
 	second := live.Change{
 		Point: live.Point{At: from + 2000, Seconds: 2, Responses: map[string]int64{"2xx": 40, "4xx": 8}, P50: 0.001, P99: 0.02},
 		Patch: live.State{
-			"backends": map[string]any{"web/http://a": map[string]any{"requests": 50}},
+			"backends": map[string]any{"web/http://a@10.0.0.7": map[string]any{"requests": 50, "p99": 0.02}},
 			"takes":    map[string]any{"client": map[string]any{"allowed": 50, "limited": 8}},
 			"routes":   map[string]any{"shop": map[string]any{"responses": map[string]int{"2xx": 50, "4xx": 8}, "p99": 0.02}},
 		},
@@ -114,9 +116,9 @@ func TestTopOnce(t *testing.T) {
 1 of 2 backends down, limit client refuses 4.0/s
 24 requests/s  2xx 20  4xx 4.0  half within 1ms, 99 % within 20ms  0 in flight  2 connections
 
-BACKEND   POOL  HEALTH  REQ/S  IN FLIGHT  FAILED  WHY
-http://b  web   DOWN    0      0          0       connection \x1B[31m refused, 2s ago
-http://a  web   up      20     0          0       connection \x1B[31m refused, 2s ago
+BACKEND            POOL  HEALTH  REQ/S  P99   IN FLIGHT  FAILED  WHY
+http://b           web   DOWN    0      -     0          0       connection \x1B[31m refused, 2s ago
+http://a@10.0.0.7  web   up      20     20ms  0          0       connection \x1B[31m refused, 2s ago; lookup: no such host
 
 LIMIT   ALLOWED/S  REFUSED/S  NEARLY/S  BUCKETS  CAPACITY  REFILL
 client  20         4.0        0         3        5         1/1m

@@ -187,7 +187,7 @@ func TestStatusOfReloads(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(r.call("GET", "/status", "").body), &s))
 		return s.Reloads
 	}
-	assert.Equal(t, api.ReloadsStatus{Mistakes: []string{}}, reloads())
+	assert.Equal(t, api.ReloadsStatus{Mistakes: []string{}, Changes: []api.Difference{}}, reloads())
 	r.write(text + "[log]\nlevel = \"loud\"\n")
 	r.signal(syscall.SIGHUP)
 	r.await("a reload that failed", func() bool { return reloads().Failed == 1 })

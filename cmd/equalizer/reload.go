@@ -89,7 +89,7 @@ func (p *process) reloadFrom(trigger string, read func() (config.Loaded, error))
 	took := time.Since(began)
 	reloaded.DurationSeconds = took.Seconds()
 	if !errors.Is(err, api.ErrStopping) {
-		p.reloaded.note(began.Add(took), err)
+		p.reloaded.note(began.Add(took), reloaded, err)
 	}
 	switch {
 	case errors.Is(err, api.ErrStopping):

@@ -12,7 +12,6 @@ import (
 	"gopher-equalizer/api"
 	"gopher-equalizer/api/live"
 	"gopher-equalizer/balancer"
-	"gopher-equalizer/proxy/outcome"
 )
 
 // topView is what `equalizer top` shows of two samples, which are so many seconds apart.
@@ -138,14 +137,14 @@ func (v *topView) verdict() coloured {
 		grave = append(grave, fmt.Sprintf("%d of %s down", down, count(len(v.now.Backends), "backend")))
 	}
 	if s := v.now.Status.Store; s != nil && !s.Up {
-		grave = append(grave, "the store is away: "+s.Error)
+		grave = append(grave, "the store is away: "+printable(s.Error))
 	}
 	if len(v.now.Status.Reloads.Mistakes) > 0 {
 		grave = append(grave, "the last reload failed")
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.now.Takes)) {
 		if n := v.rate(v.now.Takes[name].Limited, v.before.Takes[name].Limited); n > 0 {
-			mild = append(mild, fmt.Sprintf("limit %s refuses %s/s", shown(name), perSecond(n)))
+			mild = append(mild, fmt.Sprintf("limit %s refuses %s/s", printable(name), perSecond(n)))
 		}
 	}
 	switch {
@@ -158,7 +157,7 @@ func (v *topView) verdict() coloured {
 }
 
 // isDown reports whether a backend gets no requests although it should.
-func isDown(b api.Backend) bool {
+func isDown(b api.BackendSample) bool {
 	return b.State == balancer.Ready && (!b.Healthy || b.Ejected)
 }
 
@@ -178,9 +177,6 @@ func perSecond(rate float64) string {
 	return fmt.Sprintf("%.0f", rate)
 }
 
-// shown is a text of others that can do nothing to a terminal.
-func shown(text string) string { return string(outcome.AppendEscaped(nil, []byte(text))) }
-
 // took is a duration in seconds for people.
 func took(seconds float64) string {
 	if seconds == 0 {
@@ -196,16 +192,18 @@ func (v *topView) traffic() string {
 		all += n
 		by += fmt.Sprintf("  %s %s", class, perSecond(float64(n)/v.point.Seconds))
 	}
-	return fmt.Sprintf("%s requests/s%s  half within %s, 99 %% within %s  %d in flight  %s", perSecond(float64(all)/v.point.Seconds), by,
-		took(v.point.P50), took(v.point.P99), v.now.Status.Requests.InFlight, count(int(v.now.Status.Requests.Connections), "connection"))
+	if all > 0 {
+		by += fmt.Sprintf("  half within %s, 99 %% within %s", took(v.point.P50), took(v.point.P99))
+	}
+	return fmt.Sprintf("%s requests/s%s  %d in flight  %s", perSecond(float64(all)/v.point.Seconds), by, v.now.Status.Requests.InFlight, count(int(v.now.Status.Requests.Connections), "connection"))
 }
 
 // when is when the sample was taken.
 func (v *topView) when() time.Time { return time.UnixMilli(v.point.At) }
 
 func (v *topView) backends() (s topTable) {
-	s.rows.add("BACKEND", "POOL", "HEALTH", "REQ/S", "IN FLIGHT", "FAILED", "WHY")
-	all := slices.SortedFunc(maps.Values(v.now.Backends), func(a, b api.Backend) int {
+	s.rows.add("BACKEND", "POOL", "HEALTH", "REQ/S", "P99", "IN FLIGHT", "FAILED", "WHY")
+	all := slices.SortedFunc(maps.Values(v.now.Backends), func(a, b api.BackendSample) int {
 		return cmp.Or(order(isDown(b), isDown(a)), cmp.Compare(a.ID, b.ID))
 	})
 	for _, b := range all {
@@ -218,8 +216,15 @@ func (v *topView) backends() (s topTable) {
 		case !b.Healthy:
 			colour, health = redText, "DOWN"
 		}
-		s.add(colour, b.URL, b.Pool, health, perSecond(v.rate(b.Requests, v.before.Backends[b.ID].Requests)), b.InFlight, b.Failures,
-			shown(why)+", "+ago(b.LastProbeAt.Time, v.when()))
+		if b.LastProbeAt.IsZero() {
+			why += "not probed yet"
+		} else {
+			why += ", " + ago(b.LastProbeAt.Time, v.when())
+		}
+		if b.LookupError != "" {
+			why += "; lookup: " + b.LookupError
+		}
+		s.add(colour, b.Name(), b.Pool, health, perSecond(v.rate(b.Requests, v.before.Backends[b.ID].Requests)), took(b.P99), b.InFlight, b.Failures, why)
 	}
 	return s
 }
@@ -255,7 +260,7 @@ func (v *topView) refused() (s topTable) {
 		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.ClientID, b.ClientID))
 	})
 	for _, c := range all {
-		s.add(plainText, shown(c.ClientID), c.Limit, c.Requests, ago(c.Last.Time, v.when()))
+		s.add(plainText, c.ClientID, c.Limit, c.Requests, ago(c.Last.Time, v.when()))
 	}
 	return s
 }

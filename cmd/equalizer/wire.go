@@ -126,6 +126,7 @@ func (p *process) apiSettings(f *inForce, limiting *limiting) (api.Settings, api
 		Pools:         f.pools.poolStatus,
 		BackendWriter: backends{f.pools, p.overrides},
 		Routes:        func() []api.Route { return viewRoutes(f.Loaded) },
+		Listeners:     func() []api.Listener { return viewListeners(f.Loaded) },
 		Certificates:  func() []api.Certificate { return p.certificates(f) },
 		Explain: func(q api.Question) api.Explanation {
 			return explained(p.proxy.Explain(questionOf(q)), q.Host, f.Loaded)
