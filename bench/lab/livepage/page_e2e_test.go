@@ -32,6 +32,7 @@ func TestLivePage(t *testing.T) {
 		{"a bucket", bucket},
 		{"a reload", reload},
 		{"curl", curl},
+		{"by keys", keyboard},
 		{"much to see", much},
 		{"widths", widths},
 		{"a restart", restart},
@@ -80,6 +81,8 @@ func wrong(t *testing.T, s *site, v visitor) {
 	assert.Equal(t, "7", v.text("#limits div div td.number"))
 	assert.Equal(t, "1", v.js("document.scripts.length"))
 	v.sees("document.querySelector('#rate-chart path.client').getAttribute('d').length > 100")
+	v.sees("[...document.querySelectorAll('#process th')].some((th) => th.textContent === 'Listener')")
+	v.sees("[...document.querySelectorAll('#process td.name')].some((td) => td.textContent === '" + s.proxy + "')")
 }
 
 // A backend's state and weight can be changed, and that undone.
@@ -198,6 +201,7 @@ func reload(t *testing.T, s *site, v visitor) {
 	v.click("#confirm-yes")
 	v.sees("document.querySelector('#notice').textContent === 'Reloaded'")
 	v.sees("[...document.querySelectorAll('#limits td')].some((td) => td.textContent === '6, 1/1m')")
+	v.sees("document.querySelector('#last-reload').textContent === 'changed limits.client.capacity: 5 -> 6'")
 
 	s.change("capacity = 6\n", "capacity = -1\n")
 	v.click(do)
@@ -225,7 +229,7 @@ func curl(t *testing.T, s *site, v visitor) {
 		.filter((b, i, all) => all.findIndex((o) => o.ariaLabel.replace(/ of .*/, "") === b.ariaLabel.replace(/ of .*/, "")) === i); return "" })()`)
 	count, err := strconv.Atoi(v.js("window.kinds.length"))
 	require.NoError(t, err)
-	assert.Equal(t, 13, count)
+	assert.Equal(t, 16, count)
 	for i := range count {
 		v.js(fmt.Sprintf("window.kinds[%d].click()", i))
 		v.sees("document.querySelector('#curl').open")
