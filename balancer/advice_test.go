@@ -72,7 +72,7 @@ func (p *advisedPool) hears(t *testing.T, url, says string) {
 func (p *advisedPool) picks(t *testing.T, n int) map[string]int {
 	got := map[string]int{}
 	for range n {
-		b, err := p.pick(Client{}, tried{})
+		b, err := p.pickOnce(Client{}, tried{})
 		require.NoError(t, err)
 		got[b.URL()]++
 		b.end(0, Result{Status: 200})

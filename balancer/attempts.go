@@ -159,7 +159,7 @@ func (a *Attempts) pick() (next Attempt, err error) {
 			return Attempt{}, p.busy()
 		}
 	}
-	next.Backend, err = p.pick(a.client, a.tried)
+	next.Backend, err = p.pick(&a.client, &a.tried)
 	if err != nil && a.isRetry() && !a.again && !a.tried.last().removed.Load() {
 		next.Backend, next.Fresh = a.tried.last(), true
 		err = next.Backend.begin(a.client.Holder)

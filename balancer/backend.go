@@ -3,6 +3,7 @@ package balancer
 import (
 	"cmp"
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -39,17 +40,18 @@ type Backend struct {
 	// removed reports whether it isn't in its pool any more.
 	removed atomic.Bool
 
-	// What picks read: share is the weight relative to the mean of those that are available, and
-	// since when it may get requests; 0 if it may not.
-	share atomicFloat
+	// What picks read: since when it may get requests; 0 if it may not.
 	since atomic.Int64
 	// ticket is what Sticky gives to clients that were here; nil with other strategies.
 	ticket atomic.Pointer[Ticket]
 
-	_       [cacheLines]byte
-	places  places
-	latency latency
-	live    live
+	_      [cacheLines]byte
+	places places
+	// share is the weight relative to the mean of those that are available, and perHalf the load of
+	// half a request. They are beside what picks read with them.
+	share, perHalf atomicFloat
+	latency        latency
+	live           live
 	// retried counts the attempts that followed one at this backend.
 	retried atomic.Int64
 	// passed counts the requests that went elsewhere after this backend.
@@ -108,6 +110,17 @@ func (b *Backend) end(holder uint64, r Result) {
 	b.latency.observe(r)
 	b.places.giveBack(holder)
 }
+
+// load is how much the backend has to do for its share; 0 if it has nothing. The half is that of
+// Sainte-Lague's method, which gives seats by votes without favouring the large or the small.
+func (b *Backend) load() float64 {
+	n := b.places.inFlight()
+	return float64(int64(2*n+min(n, 1))) * b.perHalf.Load()
+}
+
+// rank is a number that is the less, the less the backend has to do. Its last two bits are a slot's
+// number.
+func (b *Backend) rank(slot uint64) uint64 { return math.Float64bits(b.load())&^3 | slot }
 
 // weight is the backend's share of the requests. The caller holds Pool.mu.
 func (b *Backend) weight() int { return cmp.Or(b.override.Weight, b.settings.Weight) }

@@ -363,7 +363,7 @@ func TestChangeOfStrategy(t *testing.T) {
 		s := w.changed(ready("a"), ready("b"), ready("c"))
 		s.Strategy = LeastInFlight
 		w.change(t, s)
-		assert.IsType(t, leastInFlight{}, w.picker.Load().chooser)
+		assert.IsType(t, &leastInFlight{}, w.picker.Load().chooser)
 	})
 }
 

@@ -1,10 +1,18 @@
 package balancer
 
+import "math/bits"
+
 // dice are random bits, 64 at a time.
 type dice func() uint64
 
 // below is a number from 0 to n-1.
 func (d dice) below(n int) int { return scale(d(), n) }
+
+// pair are two numbers from 0 to n-1, of one throw: what the first leaves of the bits has the other.
+func (d dice) pair(n int) (i, j int) {
+	first, rest := bits.Mul64(d(), uint64(n))
+	return int(first), scale(rest, n)
+}
 
 // chance is true as often as a probability from 0 to 1 says.
 func (d dice) chance(p float64) bool { return float64(d()) < p*(1<<64) }

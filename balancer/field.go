@@ -16,7 +16,9 @@ func newField(available []*Backend, d dice) *field {
 		total += part
 	}
 	for i, b := range available {
-		b.share.Store(float64(parts[i]*len(available)) / float64(total))
+		share := float64(parts[i]*len(available)) / float64(total)
+		b.share.Store(share)
+		b.perHalf.Store(0.5 / share)
 	}
 	return &field{backends: available, cycle: newSchedule(available), dice: d}
 }
@@ -35,9 +37,33 @@ func (f *field) draw(tried *tried, at moment) (b *Backend) {
 	return b
 }
 
+// two draws two backends, each as likely as its weight says; nil stands for one that there isn't.
+func (f *field) two(at moment) (b, other *Backend) {
+	if at != 0 {
+		return f.twoOthers(&tried{}, at)
+	}
+	i, j := f.pair(len(f.cycle))
+	if b, other = f.cycle[i], f.cycle[j]; other == b {
+		only := tried{}.with(b)
+		other = f.untried(j, &only)
+	}
+	return b, other
+}
+
+// twoOthers draws two backends that weren't tried; nil stands for one that there isn't.
+func (f *field) twoOthers(tried *tried, at moment) (b, other *Backend) {
+	if b = f.draw(tried, at); b == nil {
+		return nil, nil
+	}
+	more := tried.with(b)
+	return b, f.draw(&more, at)
+}
+
 // isSpared reports whether a request that drew a backend is to draw again, since that one starts
 // slowly.
-func (f *field) isSpared(b *Backend, at moment) bool { return at != 0 && !f.chance(f.warmth(b, at)) }
+func (f *field) isSpared(b *Backend, at moment) bool { return at != 0 && f.isSparedWhileCold(b, at) }
+
+func (f *field) isSparedWhileCold(b *Backend, at moment) bool { return !f.chance(f.warmth(b, at)) }
 
 // untried is the first backend that wasn't tried, from an index of the cycle on; nil if all were.
 func (f *field) untried(first int, tried *tried) *Backend {
@@ -55,11 +81,26 @@ func (f *field) weight(b *Backend, at moment) float64 { return b.share.Load() * 
 // load is how much a backend has to do for its weight; 0 if it has nothing. The half is that of
 // Sainte-Lague's method, which gives seats by votes without favouring the large or the small.
 func (f *field) load(b *Backend, at moment) float64 {
-	n := b.places.inFlight()
-	if n == 0 {
-		return 0
+	if at != 0 {
+		return b.load() / f.warmth(b, at)
 	}
-	return (float64(n) + 0.5) / f.weight(b, at)
+	return b.load()
+}
+
+// freer is the one of two that has less to do for its weight, and the first if both have as much;
+// other may be nil.
+func (f *field) freer(b, other *Backend, at moment) *Backend {
+	if other == nil {
+		return b
+	}
+	load, others := b.load(), other.load()
+	if at != 0 {
+		load, others = f.load(b, at), f.load(other, at)
+	}
+	if others < load {
+		b = other
+	}
+	return b
 }
 
 // other returns the backend that gets a request in place of the one that was tried last; nil if all

@@ -35,12 +35,16 @@ func newHash() builder {
 	}
 }
 
-func (h *byHash) choose(c Client, tried tried) *Backend {
+func (h *byHash) choose(c Client) *Backend { return h.find(c.Key, &tried{}) }
+
+func (h *byHash) another(c Client, tried tried) *Backend { return h.find(c.Key, &tried) }
+
+// find is a client's backend, or where it goes in place of that; nil if all were tried.
+func (h *byHash) find(key uint64, tried *tried) *Backend {
 	n, at := len(h.backends), h.now()
 	if h.below(n) == 0 { // This is often enough: n requests make a difference of one at each.
 		h.bound(at)
 	}
-	key := c.Key
 	if key == 0 {
 		key = h.dice()
 	}

@@ -1,55 +1,112 @@
 package balancer
 
+import "math"
+
 const (
 	// exactUpTo is up to how many backends all of them are compared. Each that is looked at costs
 	// a cache line that others write.
 	exactUpTo = 16
 	// samples is how many are compared where there are more.
-	samples = 4
+	samples = 4 // what rank has bits for
 )
 
-// leastInFlight chooses the backend with the fewest requests in flight for its weight. Of those
-// that have as few it is the one whose turn it is, so weights are kept exactly where all have as
-// much to do. Where only some are compared, they are drawn by weight.
-type leastInFlight struct{ scheduled }
+// leastInFlight chooses the backend with the fewest requests in flight for its weight. If all have
+// as few it is the one whose turn it is, so weights are kept exactly where nobody has much to do.
+// Of some it is one that is drawn by weight. Where only some are compared, they are drawn, too.
+type leastInFlight struct {
+	*field
+	*turn
+}
 
 // newLeastInFlight is the builder of LeastInFlight. The turn goes on when a backend's health flips.
 func newLeastInFlight() builder {
 	t := &turn{}
-	return func(f *field) chooser { return leastInFlight{inTurn(f, t)} }
+	return func(f *field) chooser { return &leastInFlight{f, t} }
 }
 
-func (l leastInFlight) choose(c Client, tried tried) *Backend {
+func (l *leastInFlight) choose(Client) *Backend {
+	at := l.now()
 	if len(l.backends) > exactUpTo {
-		return l.sample(&tried)
+		return l.sample(at)
 	}
-	best := l.scheduled.choose(c, tried)
-	if best == nil {
-		return nil
+	var loads [exactUpTo]float64
+	for i, b := range l.backends { // Without branches, so that the processor waits for all at once.
+		loads[i] = b.load()
 	}
-	at := l.now()
-	least := l.load(best, at)
-	for _, b := range l.backends {
-		if load := l.load(b, at); load < least && !tried.has(b) {
-			best, least = b, load
+	if at != 0 {
+		for i, b := range l.backends {
+			loads[i] /= l.warmth(b, at)
 		}
 	}
-	return best
+	return l.oneOf(loads[:len(l.backends)], at)
 }
 
-// sample is the best of some that are drawn.
-func (l leastInFlight) sample(tried *tried) *Backend {
+func (l *leastInFlight) another(_ Client, tried tried) *Backend {
 	at := l.now()
-	best := l.draw(tried, at)
-	if best == nil {
-		return nil
+	if len(l.backends) > exactUpTo {
+		b, other := l.twoOthers(&tried, at)
+		third, fourth := l.twoOthers(&tried, at)
+		return l.freer(l.freer(b, other, at), l.freer(third, fourth, at), at)
 	}
-	least := l.load(best, at)
-	for range samples - 1 {
-		b := l.draw(tried, at)
-		if load := l.load(b, at); load < least {
-			best, least = b, load
+	var loads [exactUpTo]float64
+	for i, b := range l.backends {
+		if loads[i] = math.Inf(1); !tried.has(b) {
+			loads[i] = l.load(b, at)
 		}
 	}
-	return best
+	return l.oneOf(loads[:len(l.backends)], at)
+}
+
+// oneOf is one of those that have the least load; nil if all loads are infinite.
+func (l *leastInFlight) oneOf(loads []float64, at moment) *Backend {
+	least, found, first := loads[0], 1, 0
+	for i := 1; i < len(loads); i++ {
+		switch load := loads[i]; {
+		case load < least:
+			least, found, first = load, 1, i
+		case load == least:
+			found++
+		}
+	}
+	switch {
+	case math.IsInf(least, 1):
+		return nil
+	case found == 1:
+		return l.backends[first]
+	case found == len(loads):
+		return l.inTurn(l.turn, at)
+	}
+	return l.drawOf(loads, least, at)
+}
+
+// drawOf draws one of those that have the least load, each as likely as its weight says.
+func (l *leastInFlight) drawOf(loads []float64, least float64, at moment) (b *Backend) {
+	weight := 0.0
+	for i, c := range l.backends {
+		if loads[i] == least {
+			weight += l.weight(c, at)
+		}
+	}
+	part := float64(l.dice()) / (1 << 64) * weight
+	for i, c := range l.backends {
+		if loads[i] != least {
+			continue
+		}
+		if b, part = c, part-l.weight(c, at); part < 0 {
+			break
+		}
+	}
+	return b
+}
+
+// sample is the best of some that are drawn. It has no branch that depends on what they have to do,
+// since a processor can't predict those.
+func (l *leastInFlight) sample(at moment) *Backend {
+	b, other := l.two(at)
+	third, fourth := l.two(at)
+	if at != 0 {
+		return l.freer(l.freer(b, other, at), l.freer(third, fourth, at), at)
+	}
+	four := [samples]*Backend{b, other, third, fourth}
+	return four[min(b.rank(0), other.rank(1), third.rank(2), fourth.rank(3))%samples]
 }

@@ -30,7 +30,7 @@ func TestAddressesOfANameAreBackends(t *testing.T) {
 	assert.False(t, w.Has([]BackendSettings{b, at("http://app", "10.0.0.3"), ready("b")}))
 	got := map[string]int{}
 	for range 30 {
-		picked, err := w.pick(Client{}, tried{})
+		picked, err := w.pickOnce(Client{}, tried{})
 		require.NoError(t, err)
 		got[picked.Name()]++
 	}

@@ -10,20 +10,14 @@ func newP2C() builder {
 	return func(f *field) chooser { return p2c{f} }
 }
 
-func (p p2c) choose(_ Client, tried tried) *Backend {
+func (p p2c) choose(Client) *Backend {
 	at := p.now()
-	b, other := p.two(tried, at)
-	if other != nil && p.load(other, at) < p.load(b, at) {
-		return other
-	}
-	return b
+	b, other := p.two(at)
+	return p.freer(b, other, at)
 }
 
-// two draws two backends that weren't tried; nil stands for one that there isn't.
-func (f *field) two(tried tried, at moment) (b, other *Backend) {
-	if b = f.draw(&tried, at); b == nil {
-		return nil, nil
-	}
-	tried = tried.with(b)
-	return b, f.draw(&tried, at)
+func (p p2c) another(_ Client, tried tried) *Backend {
+	at := p.now()
+	b, other := p.twoOthers(&tried, at)
+	return p.freer(b, other, at)
 }

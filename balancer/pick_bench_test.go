@@ -25,6 +25,7 @@ func BenchmarkPick(b *testing.B) {
 				b.ResetTimer()
 				times := onAll(b.N, func() (turn func() [3]time.Duration) {
 					client := Client{Key: rand.Uint64()}
+					var first tried
 					var held [batch]*Backend
 					return func() [3]time.Duration {
 						began := time.Now()
@@ -34,7 +35,7 @@ func BenchmarkPick(b *testing.B) {
 						added := time.Now()
 						for i := range held {
 							client.Key += 1 << 48
-							held[i], _ = p.pick(client, tried{})
+							held[i], _ = p.pick(&client, &first)
 						}
 						picked := time.Now()
 						for _, b := range held {

@@ -28,11 +28,14 @@ func poolOf(strategy Strategy, weights ...int) *Pool {
 	return p
 }
 
+// pickOnce is pick, for a client and what it tried.
+func (p *Pool) pickOnce(c Client, tried tried) (*Backend, error) { return p.pick(&c, &tried) }
+
 // first is a first pick of nobody's, which ends at once; nil if there is none.
-func (p *Pool) first() *Backend { return ended(p.pick(Client{}, tried{})) }
+func (p *Pool) first() *Backend { return ended(p.pickOnce(Client{}, tried{})) }
 
 // other is the pick after an attempt at a backend.
-func (p *Pool) other(than *Backend) *Backend { return ended(p.pick(Client{}, tried{}.with(than))) }
+func (p *Pool) other(than *Backend) *Backend { return ended(p.pickOnce(Client{}, tried{}.with(than))) }
 
 func ended(b *Backend, err error) *Backend {
 	if err == nil {

@@ -4,11 +4,13 @@ import "slices"
 
 // chooser is a strategy, built for the backends that are available. It takes no lock.
 type chooser interface {
-	// choose returns the backend that a client's request should go to; nil if all were tried. It
-	// may have no place for the request.
+	// choose returns the backend that a client's first attempt should go to. It may have no place
+	// for the request.
+	choose(c Client) *Backend
+	// another is choose for a further attempt, at a backend that wasn't tried; nil if all were.
 	//
 	// tried is a value because Go allocates what is passed to an interface by pointer.
-	choose(c Client, tried tried) *Backend
+	another(c Client, tried tried) *Backend
 }
 
 // builder builds a chooser for the backends that are available. A pool has one builder for as long
@@ -35,17 +37,17 @@ type picker struct {
 // pick takes a place for a client's request at a backend that wasn't tried. What the one that is
 // chosen has no place for goes to the others, by weight. The error is ErrNoneHealthy if all were
 // tried, else ErrBusy or ErrClientShare.
-func (p *picker) pick(c Client, tried tried) (*Backend, error) {
-	b := p.choose(c, tried)
-	if b == nil {
+func (p *picker) pick(c *Client, tried *tried) (b *Backend, err error) {
+	if tried.n == 0 {
+		b = p.choose(*c)
+	} else if b = p.another(*c, *tried); b == nil {
 		return nil, ErrNoneHealthy
 	}
-	err := b.begin(c.Holder)
-	if err == nil {
+	if err = b.begin(c.Holder); err == nil {
 		return b, nil
 	}
-	tried = tried.with(b)
-	return p.spill(c.Holder, &tried, err)
+	full := tried.with(b)
+	return p.spill(c.Holder, &full, err)
 }
 
 // maxTried is how many backends a request can try.

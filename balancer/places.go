@@ -28,6 +28,8 @@ const (
 	inFlightMask = 1<<inFlightBits - 1
 	// oneRequest is a request that begins: one more in all, and one more in flight.
 	oneRequest = 1<<inFlightBits | 1
+	// unbounded is how many there may be where there is no bound.
+	unbounded = inFlightMask / 2
 )
 
 // places are what requests hold at a backend, or in a pool that bounds all of its requests, one
@@ -51,23 +53,40 @@ func (p *places) bound(most int, share float64) {
 // take takes a place for a client. The error is ErrBusy or ErrClientShare. One that it doesn't get
 // was never taken, not even for a moment: another request could have found none for that.
 func (p *places) take(client uint64) error {
-	most := p.most.Load()
-	word := p.word.Load()
-	if most == 0 {
-		most = inFlightMask
+	most, shares := p.most.Load(), p.shares.Load()
+	if most == 0 && shares == nil {
+		return p.takeUnbounded()
 	}
+	if most == 0 {
+		most = unbounded
+	}
+	return p.takeBounded(client, most, shares)
+}
+
+func (p *places) takeBounded(client, most uint64, shares *shares) error {
+	word := p.word.Load()
 	//mutant:false more-are-in-flight-than-may-be
 	if word&inFlightMask >= most {
 		return ErrBusy
 	}
-	if !p.shares.Load().take(client) {
+	if !shares.take(client) {
 		return ErrClientShare
 	}
 	for !p.word.CompareAndSwap(word, word+oneRequest) {
 		if word = p.word.Load(); word&inFlightMask >= most {
-			p.shares.Load().giveBack(client)
+			shares.giveBack(client)
 			return ErrBusy
 		}
+	}
+	return nil
+}
+
+// takeUnbounded is take where nothing is bounded. It writes without a look first, because another
+// processor may have the word, and would have to send it twice.
+func (p *places) takeUnbounded() error {
+	if p.word.Add(oneRequest)&inFlightMask > unbounded {
+		p.word.Add(^uint64(oneRequest - 1))
+		return ErrBusy
 	}
 	return nil
 }

@@ -25,14 +25,14 @@ func TestPickPassesFullBackendsOver(t *testing.T) {
 	seen := map[string]bool{}
 	for range 3 {
 		assert.False(t, p.Full())
-		b, err := p.pick(Client{}, tried{})
+		b, err := p.pickOnce(Client{}, tried{})
 		require.NoError(t, err)
 		seen[b.URL()] = true
 	}
 	assert.Len(t, seen, 3)
-	_, err := p.pick(Client{}, tried{})
+	_, err := p.pickOnce(Client{}, tried{})
 	assert.Equal(t, ErrBusy, err)
-	_, err = p.pick(Client{}, tried{}.with(p.backends[0]))
+	_, err = p.pickOnce(Client{}, tried{}.with(p.backends[0]))
 	assert.Equal(t, ErrBusy, err)
 	assert.True(t, p.Healthy(), "busy is not unhealthy")
 	assert.True(t, p.Full())
@@ -40,7 +40,7 @@ func TestPickPassesFullBackendsOver(t *testing.T) {
 	assert.False(t, bounded(0, 1, 1).Full(), "there is no bound")
 
 	p.backends[1].end(0, Result{})
-	b, err := p.pick(Client{}, tried{})
+	b, err := p.pickOnce(Client{}, tried{})
 	require.NoError(t, err)
 	assert.Equal(t, p.backends[1], b)
 	for _, b := range p.backends {
@@ -58,7 +58,7 @@ func TestPickPassesFullBackendsOver(t *testing.T) {
 func TestPickTellsWhyThereIsNone(t *testing.T) {
 	f := func(want error, p *Pool) {
 		t.Helper()
-		_, err := p.pick(Client{Holder: 7}, tried{})
+		_, err := p.pickOnce(Client{Holder: 7}, tried{})
 		assert.Equal(t, want, err)
 	}
 	f(ErrNoneHealthy, poolOf(RoundRobin))

@@ -93,7 +93,7 @@ func (p *Pool) busy() error {
 }
 
 // pick takes a place for a client's request at a backend that wasn't tried.
-func (p *Pool) pick(c Client, tried tried) (*Backend, error) {
+func (p *Pool) pick(c *Client, tried *tried) (*Backend, error) {
 	picker := p.picker.Load()
 	if picker == nil {
 		return nil, ErrNoneHealthy

@@ -10,19 +10,31 @@ type turn struct {
 	_     [cacheLines]byte
 }
 
+// roundRobin goes through the cycle by a turn, whatever the backends have to do.
+type roundRobin struct {
+	*field
+	*turn
+}
+
 // newRoundRobin is the builder of RoundRobin. The turn goes on when a backend's health flips.
 func newRoundRobin() builder {
 	t := &turn{}
-	return func(f *field) chooser {
-		s := inTurn(f, t)
-		return &s
-	}
+	return func(f *field) chooser { return &roundRobin{f, t} }
 }
 
-// inTurn goes through the cycle by a turn.
-func inTurn(f *field, t *turn) scheduled {
-	n := uint64(len(f.cycle))
-	return scheduled{f, func() int { return int(next(&t.count) % n) }}
+func (r *roundRobin) choose(Client) *Backend { return r.inTurn(r.turn, r.now()) }
+
+func (r *roundRobin) another(_ Client, tried tried) *Backend { return r.other(&tried) }
+
+// inTurn is the next of the cycle.
+func (f *field) inTurn(t *turn, at moment) (b *Backend) {
+	for range maxDraws {
+		b = f.cycle[next(&t.count)%uint64(len(f.cycle))]
+		if !f.isSpared(b, at) {
+			break
+		}
+	}
+	return b
 }
 
 // next counts from 0.

@@ -39,6 +39,11 @@ func (s *slowStart) now() moment {
 	if s.over.Load() {
 		return 0
 	}
+	return s.look()
+}
+
+// look is now while some may not be warm.
+func (s *slowStart) look() moment {
 	at := now()
 	if at >= s.until {
 		s.over.Store(true)

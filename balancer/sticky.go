@@ -19,9 +19,18 @@ func newSticky() builder {
 	}
 }
 
-func (s *sticky) choose(c Client, tried tried) *Backend {
+func (s *sticky) choose(c Client) *Backend {
+	if c.Ticket != (Ticket{}) {
+		if b := s.issuers[c.Ticket]; b != nil {
+			return b
+		}
+	}
+	return s.chooser.choose(c)
+}
+
+func (s *sticky) another(c Client, tried tried) *Backend {
 	if b := s.issuers[c.Ticket]; b != nil && !tried.has(b) {
 		return b
 	}
-	return s.chooser.choose(c, tried)
+	return s.chooser.another(c, tried)
 }

@@ -52,7 +52,7 @@ func TestStrategiesKeepWeights(t *testing.T) {
 			for range users {
 				all.Go(func() {
 					for range requests / users {
-						b, err := p.pick(keys.next(), tried{})
+						b, err := p.pickOnce(keys.next(), tried{})
 						if !assert.NoError(t, err) {
 							return
 						}
@@ -96,7 +96,7 @@ func TestHashMovesFewClients(t *testing.T) {
 	where := func() (all []*Backend) {
 		var keys clientKeys
 		for range clients {
-			all = append(all, ended(p.pick(keys.next(), tried{})))
+			all = append(all, ended(p.pickOnce(keys.next(), tried{})))
 		}
 		return all
 	}
@@ -150,7 +150,7 @@ func TestHashBoundsLoads(t *testing.T) {
 	client := Client{Key: 7}
 	var got []*Backend
 	for range 40 {
-		b, err := p.pick(client, tried{})
+		b, err := p.pickOnce(client, tried{})
 		require.NoError(t, err)
 		got = append(got, b)
 	}
@@ -162,7 +162,7 @@ func TestHashBoundsLoads(t *testing.T) {
 	for _, b := range got {
 		b.end(0, Result{})
 	}
-	assert.Same(t, home, ended(p.pick(client, tried{})))
+	assert.Same(t, home, ended(p.pickOnce(client, tried{})))
 }
 
 // Retries of a client go to backends that weren't tried, always the same ones.
@@ -194,19 +194,19 @@ func TestLeastInFlightIsExact(t *testing.T) {
 		}
 	}
 	for range 15 * 16 / 2 {
-		_, err := p.pick(Client{}, tried{})
+		_, err := p.pickOnce(Client{}, tried{})
 		require.NoError(t, err)
 	}
 	for _, b := range p.backends {
 		assert.EqualValues(t, 16, b.places.inFlight())
 	}
-	b, err := p.pick(Client{}, tried{}.with(p.backends[0]).with(p.backends[1]))
+	b, err := p.pickOnce(Client{}, tried{}.with(p.backends[0]).with(p.backends[1]))
 	require.NoError(t, err)
 	assert.NotContains(t, p.backends[:2], b)
 
 	p = named(poolOf(LeastInFlight, equal(1000)...))
 	for range 1000 {
-		_, err := p.pick(Client{}, tried{})
+		_, err := p.pickOnce(Client{}, tried{})
 		require.NoError(t, err)
 	}
 	most := slices.MaxFunc(p.backends, func(a, b *Backend) int { return int(a.places.inFlight()) - int(b.places.inFlight()) })
@@ -266,7 +266,7 @@ func testSlowStart(t *testing.T, strategy Strategy) {
 		before := p.Status()[0].Requests
 		held := make([]*Backend, 0, n)
 		for range n {
-			b, err := p.pick(keys.next(), tried{})
+			b, err := p.pickOnce(keys.next(), tried{})
 			require.NoError(t, err)
 			held = append(held, b)
 		}
@@ -299,14 +299,14 @@ func TestSticky(t *testing.T) {
 	p := poolOf(Sticky, 1, 1, 1)
 	first := p.first()
 	for range 9 {
-		assert.Same(t, first, ended(p.pick(Client{Ticket: *first.Ticket()}, tried{})))
+		assert.Same(t, first, ended(p.pickOnce(Client{Ticket: *first.Ticket()}, tried{})))
 	}
-	assert.NotSame(t, first, ended(p.pick(Client{Ticket: *first.Ticket()}, tried{}.with(first))))
-	assert.Len(t, tally(9, func() *Backend { return ended(p.pick(Client{Ticket: Ticket{1}}, tried{})) }), 3, "made up")
+	assert.NotSame(t, first, ended(p.pickOnce(Client{Ticket: *first.Ticket()}, tried{}.with(first))))
+	assert.Len(t, tally(9, func() *Backend { return ended(p.pickOnce(Client{Ticket: Ticket{1}}, tried{})) }), 3, "made up")
 	first.settings.State = Drain
 	p.publish()
 	for range 9 {
-		assert.NotSame(t, first, ended(p.pick(Client{Ticket: *first.Ticket()}, tried{})))
+		assert.NotSame(t, first, ended(p.pickOnce(Client{Ticket: *first.Ticket()}, tried{})))
 	}
 }
 

@@ -131,7 +131,7 @@ const nobody = "error no backend is healthy: requests get 503"
 func TestFirstRoundDecidesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(ready("a"), ready("b"), ready("c"))
-		_, err := w.pick(Client{}, tried{})
+		_, err := w.pickOnce(Client{}, tried{})
 		assert.Equal(t, ErrNoneHealthy, err, "no backend is available before it was probed")
 		assert.False(t, w.Healthy())
 		w.set("b", errRefused)
