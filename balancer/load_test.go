@@ -188,12 +188,17 @@ func (l *loaded) p99() time.Duration {
 	return l.took[len(l.took)*99/100]
 }
 
-// eachLoad runs a scenario in a bubble for each strategy.
+// loadSeeds is how many times each scenario is run, with another seed each time.
+const loadSeeds = 2
+
+// eachLoad runs a scenario in a bubble for each strategy and seed.
 func eachLoad(t *testing.T, of []Strategy, scenario func(t *testing.T, s Strategy, seed uint64)) {
 	t.Helper()
 	for _, s := range of {
 		t.Run(string(s), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { scenario(t, s, 1) })
+			for seed := range uint64(loadSeeds) {
+				synctest.Test(t, func(t *testing.T) { scenario(t, s, 1+seed) })
+			}
 		})
 	}
 }
@@ -205,6 +210,7 @@ func TestLoad(t *testing.T) {
 	t.Run("nobody starves", testNobodyStarves)
 	t.Run("weights", testWeightsUnderLoad)
 	t.Run("one is slow", testOneIsSlow)
+	t.Run("one is slow, beside HAProxy's leastconn", testBesideLeastConn)
 	t.Run("what was slow is tried again", testWasSlow)
 	t.Run("one finds out", testOneFindsOut)
 	t.Run("one fails at once", testOneFails)
@@ -232,7 +238,7 @@ func testNobodyStarves(t *testing.T) {
 func testWeightsUnderLoad(t *testing.T) {
 	eachLoad(t, notByClient, func(t *testing.T, s Strategy, seed uint64) {
 		l := load(t, seed, s, []int{5, 3, 1},
-			serves(50, 100*time.Millisecond), serves(30, 100*time.Millisecond), serves(10, 100*time.Millisecond)).send(10_000, 600)
+			serves(50, 100*time.Millisecond), serves(30, 100*time.Millisecond), serves(10, 100*time.Millisecond)).send(4_000, 600)
 		within := 0.12
 		if s == PeakEWMA {
 			within = 0.25 // It goes by what it has seen of each.
@@ -246,7 +252,7 @@ func testWeightsUnderLoad(t *testing.T) {
 // oneSlow is the load on five backends, one ten times slower than the others.
 func oneSlow(t *testing.T, s Strategy, seed uint64) *loaded {
 	return load(t, seed, s, nil, serves(16, 10*time.Millisecond), serves(16, 10*time.Millisecond),
-		serves(16, 100*time.Millisecond), serves(16, 10*time.Millisecond), serves(16, 10*time.Millisecond)).send(8_000, 400)
+		serves(16, 100*time.Millisecond), serves(16, 10*time.Millisecond), serves(16, 10*time.Millisecond)).send(2_500, 400)
 }
 
 func testOneIsSlow(t *testing.T) {
@@ -262,15 +268,78 @@ func testOneIsSlow(t *testing.T) {
 	})
 }
 
+// The load of make strategies, without the noise of a machine: what the bars are about. The median
+// of several runs is compared, as 10 requests of each are beyond its p99.
+func testBesideLeastConn(t *testing.T) {
+	const runs = 5
+	p99 := func(s Strategy) float64 {
+		var each []float64
+		for seed := range uint64(runs) {
+			synctest.Test(t, func(t *testing.T) {
+				usual, slow := 50*time.Millisecond, 500*time.Millisecond
+				l := load(t, 1+seed, RoundRobin, nil, serves(16, usual), serves(16, usual), serves(16, slow), serves(16, usual), serves(16, usual))
+				if s == "leastconn" {
+					f := l.picker.Load().field
+					l.picker.Store(&picker{&leastConn{field: f, since: map[*Backend]int{}, had: map[*Backend]uint64{}}, f})
+				} else {
+					l.setStrategy(s)
+					l.publish()
+				}
+				l.send(200, 100)
+				l.took = nil
+				each = append(each, l.send(1000, 100).p99().Seconds())
+			})
+		}
+		slices.Sort(each)
+		return each[runs/2]
+	}
+	turn, leastConn := p99(RoundRobin), p99("leastconn")
+	for s, most := range map[Strategy]float64{LeastInFlight: 1, P2C: 1, PeakEWMA: 0.3} {
+		own := p99(s)
+		t.Logf("%s: p99 %.0f ms; %.2f of round_robin's, %.2f of leastconn's", s, own*1000, own/turn, own/leastConn)
+		assert.LessOrEqual(t, own/turn, most, s)
+		assert.LessOrEqual(t, own/leastConn, 1.1, s)
+	}
+}
+
+// leastConn is a model of HAProxy's leastconn: the fewest in flight, and of those that have as few
+// the one that has had them for the longest.
+type leastConn struct {
+	*field
+	had   map[*Backend]uint64
+	since map[*Backend]int
+	ticks int
+}
+
+func (l *leastConn) choose(Client) (best *Backend) {
+	for _, b := range l.backends {
+		if n := b.places.inFlight(); n != l.had[b] {
+			l.note(b, n)
+		}
+		if best == nil || l.had[b] < l.had[best] || l.had[b] == l.had[best] && l.since[b] < l.since[best] {
+			best = b
+		}
+	}
+	l.note(best, l.had[best]+1)
+	return best
+}
+
+func (l *leastConn) note(b *Backend, n uint64) {
+	l.ticks++
+	l.had[b], l.since[b] = n, l.ticks
+}
+
+func (l *leastConn) another(Client, tried) *Backend { return nil }
+
 // What was slow for a while gets its part again soon after.
 func testWasSlow(t *testing.T) {
-	eachLoad(t, notByClient, func(t *testing.T, s Strategy, seed uint64) {
+	eachLoad(t, []Strategy{LeastInFlight, P2C, PeakEWMA}, func(t *testing.T, s Strategy, seed uint64) {
 		l := oneSlow(t, s, seed)
-		time.Sleep(memory)
+		time.Sleep(idleMemory)
 		was := l.models[2]
 		was.takes, was.got = serves(1, 10*time.Millisecond).takes, 0
 		l.took = nil
-		l.send(5_000, 400)
+		l.send(4_000, 400)
 		assert.Greater(t, l.share(2), 0.1)
 	})
 }
@@ -287,7 +356,7 @@ func testOneFindsOut(t *testing.T) {
 // One that fails at once, and so has nothing in flight, doesn't draw what the others would get.
 func testOneFails(t *testing.T) {
 	eachLoad(t, []Strategy{PeakEWMA}, func(t *testing.T, s Strategy, seed uint64) {
-		l := load(t, seed, s, nil, serves(100, 10*time.Millisecond), serves(100, 10*time.Millisecond), fails(200*time.Microsecond)).send(10_000, 200)
+		l := load(t, seed, s, nil, serves(100, 10*time.Millisecond), serves(100, 10*time.Millisecond), fails(200*time.Microsecond)).send(3_000, 200)
 		assert.Less(t, l.share(2), 0.02, "%d", l.models[2].got)
 	})
 }
@@ -295,7 +364,7 @@ func testOneFails(t *testing.T) {
 // One that doesn't respond gets few requests.
 func testOneHangs(t *testing.T) {
 	eachLoad(t, []Strategy{LeastInFlight, P2C, PeakEWMA}, func(t *testing.T, s Strategy, seed uint64) {
-		l := load(t, seed, s, nil, serves(100, 10*time.Millisecond), serves(100, 10*time.Millisecond), fails(5*time.Second)).send(10_000, 200)
+		l := load(t, seed, s, nil, serves(100, 10*time.Millisecond), serves(100, 10*time.Millisecond), fails(5*time.Second)).send(4_000, 200)
 		assert.Less(t, l.share(2), 0.03, "%d", l.models[2].got)
 	})
 }
@@ -308,7 +377,7 @@ func testFewClients(t *testing.T) {
 			serves(100, 100*time.Millisecond), serves(100, 100*time.Millisecond), serves(100, 100*time.Millisecond))
 		few := rand.NewZipf(l.dice, 1.5, 1, 1000)
 		l.clients = func() Client { return Client{Key: 1 + mix(few.Uint64()+1)} }
-		l.send(20_000, 1500)
+		l.send(6_000, 1500)
 		for i := range l.models {
 			assert.Greater(t, l.share(i), 0.03)
 		}
