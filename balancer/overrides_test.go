@@ -241,16 +241,17 @@ func TestOverrideIsStoredBehind(t *testing.T) {
 		blobs.away = errAway
 		w := overridden(blobs, ready("a"), ready("b"))
 		w.Probe(t.Context())
-		w.runAll(t)
 		w.logged(t)
+		w.runAll(t)
+		synctest.Wait()
 
 		s := w.say(t, "a", Override{State: Drain})
 		assert.Equal(t, []string{"b"}, w.available())
 		assert.False(t, s.Stored)
 		pass(10 * time.Minute)
 		assert.Equal(t, []string{
-			"info an operator's override is in force: a, drain, 0: ",
 			"warn overrides of backends can't be loaded or stored: those of this run count, and it is tried again",
+			"info an operator's override is in force: a, drain, 0: ",
 		}, w.logged(t))
 		assert.False(t, w.Status()[0].Stored)
 		assert.False(t, w.Status()[1].Stored, "it is unknown what is stored")
