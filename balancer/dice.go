@@ -8,7 +8,8 @@ type dice func() uint64
 // below is a number from 0 to n-1.
 func (d dice) below(n int) int { return scale(d(), n) }
 
-// pair are two numbers from 0 to n-1, of one throw: what the first leaves of the bits has the other.
+// pair are two numbers from 0 to n-1, of one throw: the second is made of the bits that the first
+// leaves.
 func (d dice) pair(n int) (i, j int) {
 	first, rest := bits.Mul64(d(), uint64(n))
 	return int(first), scale(rest, n)
