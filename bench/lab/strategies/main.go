@@ -14,41 +14,56 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"gopher-equalizer/bench/lab/child"
 	"gopher-equalizer/bench/lab/load"
-	"gopher-equalizer/bench/lab/plot"
 	"gopher-equalizer/bench/lab/program"
 	"gopher-equalizer/bench/lab/testbed"
 )
 
 const usage = `strategies measures each strategy over five backends, one of them slow.
 
-  --rate N    requests a second (default 100)
-  --time D    how long each is measured (default 10s)
+  --rate N    requests a second, 10 to 10000 (default 100)
+  --rounds N  how often each is measured, 1 to 100 (default 3)
+  --time D    the time of a run, 1s to 10m (default 10s)
   --into DIR  where the plots go (default docs/strategies)
 `
 
 type settings struct {
-	rate int
-	time time.Duration
-	into string
+	rate, rounds int
+	time         time.Duration
+	into         string
 }
 
-func main() {
-	program.Program[settings]{Name: "strategies", Usage: usage, Parse: parse, Do: compare}.Main()
+func main() { strategies().Main() }
+
+func strategies() program.Program[settings] {
+	return program.Program[settings]{Name: "strategies", Usage: usage, Parse: parse, Do: compare}
 }
 
 func parse(args []string) (s settings, err error) {
 	flags := flag.NewFlagSet("strategies", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.IntVar(&s.rate, "rate", 100, "")
+	flags.IntVar(&s.rounds, "rounds", 3, "")
 	flags.DurationVar(&s.time, "time", 10*time.Second, "")
 	flags.StringVar(&s.into, "into", "docs/strategies", "")
-	return s, flags.Parse(args)
+	if err := flags.Parse(args); err != nil {
+		return settings{}, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return settings{}, fmt.Errorf("unexpected argument %q; want flags only", flags.Arg(0))
+	case s.rate < 10 || s.rate > 10_000:
+		return settings{}, fmt.Errorf("unexpected --rate %d; want 10 to 10000", s.rate)
+	case s.rounds < 1 || s.rounds > 100:
+		return settings{}, fmt.Errorf("unexpected --rounds %d; want 1 to 100", s.rounds)
+	case s.time < time.Second || s.time > 10*time.Minute:
+		return settings{}, fmt.Errorf("unexpected --time %v; want 1s to 10m", s.time)
+	}
+	return s, nil
 }
 
 // way is a proxy with a strategy.
@@ -67,14 +82,6 @@ var ways = []way{
 
 const haproxy = "HAProxy leastconn"
 
-// result is what a way did.
-type result struct {
-	way
-	p99      float64 // in milliseconds
-	failures int64
-	backends []seen
-}
-
 func compare(ctx context.Context, s settings, stderr io.Writer) error {
 	bed, err := testbed.Open("strategies")
 	if err != nil {
@@ -85,14 +92,18 @@ func compare(ctx context.Context, s settings, stderr io.Writer) error {
 	if err := bed.Build(ctx, testbed.Equalizer); err != nil {
 		return err
 	}
-	var results []result
-	for _, w := range ways {
-		fmt.Fprintf(stderr, "strategies: %s, for %v\n", w.name, s.time+warmUp)
-		r, err := measure(ctx, bed, w, s)
-		if err != nil {
-			return fmt.Errorf("%s: %w", w.name, err)
+	results := newResults()
+	for round := range s.rounds {
+		for _, r := range results { // In turn, so that what else goes on meets all of them.
+			fmt.Fprintf(stderr, "strategies: round %d, %s, for %v\n", round+1, r.name, s.time+warmUp)
+			run, err := measure(ctx, bed, r.way, s)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+			r.runs = append(r.runs, run)
 		}
-		results = append(results, r)
+	}
+	for _, r := range results {
 		if err := draw(r, s); err != nil {
 			return err
 		}
@@ -107,73 +118,30 @@ const usual = 50 * time.Millisecond
 // warmUp is for how long there is load before it counts.
 const warmUp = 2 * time.Second
 
-func measure(ctx context.Context, bed *testbed.Bed, w way, s settings) (result, error) {
+func measure(ctx context.Context, bed *testbed.Bed, w way, s settings) (run, error) {
 	backends := startBackends(usual, usual, 10*usual, usual, usual)
 	defer backends.close()
 	addresses, err := child.FreeAddresses(2)
 	if err != nil {
-		return result{}, err
+		return run{}, err
 	}
 	p, err := start(bed, w, addresses[0], addresses[1], backends.addresses())
 	if err != nil {
-		return result{}, err
+		return run{}, err
 	}
 	defer p.Stop()
 	if err := p.Await(ctx, func() error { return ready(addresses[0]) }); err != nil {
-		return result{}, err
+		return run{}, err
 	}
 	order := load.Order{Shape: load.Shape{Rate: s.rate, Size: load.Small}, Target: addresses[0], Key: load.RandomKeys, Time: warmUp}
 	if _, err := load.Constant(ctx, order); err != nil {
-		return result{}, err
+		return run{}, err
 	}
 	backends.forget()
 	order.Time = s.time
 	out, err := load.Constant(ctx, order)
 	if err != nil {
-		return result{}, err
+		return run{}, err
 	}
-	return result{w, out.Latency[slices.Index(load.Quantiles(), 99)], out.Failures(), backends.seen()}, nil
-}
-
-// draw writes the plot of a result.
-func draw(r result, s settings) error {
-	bars := plot.Bars{
-		Title:    r.name,
-		Subtitle: fmt.Sprintf("five backends, the third ten times slower, %d requests a second; 99 in 100 within %.0f ms", s.rate, r.p99),
-		Unit:     "requests a second",
-	}
-	group := plot.Group{Name: "load, with the backend's mean and 99th percentile of latency"}
-	for i, b := range r.backends {
-		rate := float64(b.requests) / s.time.Seconds()
-		group.Bars = append(group.Bars, plot.Bar{
-			Name: fmt.Sprintf("backend %d", i+1), Value: rate, Min: rate, Max: rate,
-			Note:  fmt.Sprintf("%.0f, %.0f ms", b.mean, b.p99),
-			Style: plot.Style{Colour: []string{"#0969da", "#0969da", "#cf222e", "#0969da", "#0969da"}[i]},
-		})
-	}
-	bars.Groups = []plot.Group{group}
-	if err := os.MkdirAll(s.into, 0o755); err != nil {
-		return err
-	}
-	file := filepath.Join(s.into, fileName(r.name))
-	return os.WriteFile(file, bars.SVG(), 0o644)
-}
-
-func fileName(way string) string {
-	if way == haproxy {
-		way = "haproxy"
-	}
-	return way + ".svg"
-}
-
-func printTable(to io.Writer, results []result) {
-	byTurn := results[0].p99
-	fmt.Fprintln(to, "| strategy | p99 | / round_robin | requests by backend | failures |\n|---|---|---|---|---|")
-	for _, r := range results {
-		var counts []int
-		for _, b := range r.backends {
-			counts = append(counts, b.requests)
-		}
-		fmt.Fprintf(to, "| %s | %.0f ms | %.2f | %v | %d |\n", r.name, r.p99, r.p99/byTurn, counts, r.failures)
-	}
+	return run{out.Latency[slices.Index(load.Quantiles(), 99)], out.Failures(), backends.seen()}, nil
 }
