@@ -44,9 +44,7 @@ func (l *leastInFlight) choose(Client) *Backend {
 func (l *leastInFlight) another(_ Client, tried tried) *Backend {
 	at := l.now()
 	if len(l.backends) > exactUpTo {
-		b, other := l.twoOthers(&tried, at)
-		third, fourth := l.twoOthers(&tried, at)
-		return l.freer(l.freer(b, other, at), l.freer(third, fourth, at), at)
+		return l.sampleOthers(&tried, at)
 	}
 	var loads [exactUpTo]float64
 	for i, b := range l.backends {
@@ -102,11 +100,17 @@ func (l *leastInFlight) drawOf(loads []float64, least float64, at moment) (b *Ba
 // sample is the best of some that are drawn. It has no branch that depends on what they have to do,
 // since a processor can't predict those.
 func (l *leastInFlight) sample(at moment) *Backend {
-	b, other := l.two(at)
-	third, fourth := l.two(at)
 	if at != 0 {
-		return l.freer(l.freer(b, other, at), l.freer(third, fourth, at), at)
+		return l.sampleOthers(&tried{}, at)
 	}
-	four := [samples]*Backend{b, other, third, fourth}
-	return four[min(b.rank(0), other.rank(1), third.rank(2), fourth.rank(3))%samples]
+	i, j, k, m := l.four(len(l.cycle))
+	four := [samples]*Backend{l.cycle[i], l.cycle[j], l.cycle[k], l.cycle[m]}
+	return four[min(four[0].rank(0), four[1].rank(1), four[2].rank(2), four[3].rank(3))%samples]
+}
+
+// sampleOthers is sample of those that weren't tried.
+func (l *leastInFlight) sampleOthers(tried *tried, at moment) *Backend {
+	b, other := l.twoOthers(tried, at)
+	third, fourth := l.twoOthers(tried, at)
+	return l.freer(l.freer(b, other, at), l.freer(third, fourth, at), at)
 }

@@ -77,6 +77,8 @@ const (
 	// idleMemory is how long it takes until what is known of one that gets no requests is worth a
 	// third. It trades how soon a slow one is tried again against how many requests that takes.
 	idleMemory = 5 * time.Second
+	// fresh is for how long nothing of it fades, which saves the arithmetic where there is load.
+	fresh = moment(idleMemory / 256)
 	// unheard is the latency of a backend that has requests and never responded, in nanoseconds. So
 	// a new one gets a single request first.
 	unheard = float64(time.Second)
@@ -102,6 +104,13 @@ type latency struct {
 // while nobody goes there, so that what has once been slow is tried again. Then it is what it was
 // until the response comes, so only one request finds out.
 func (l *latency) expected(at moment) float64 {
+	if at-moment(l.heard.Load()) < fresh {
+		return l.estimate.Load()
+	}
+	return l.faded(at)
+}
+
+func (l *latency) faded(at moment) float64 {
 	return l.estimate.Load() * fading(at-moment(max(l.heard.Load(), l.picked.Load())), idleMemory)
 }
 
