@@ -180,8 +180,8 @@
 //     clock. If the client's numbers have changed since its row was written, and all steps ahead
 //     since then come to D: min(C, r*D) by the fastest refill meanwhile. It is C if its capacity
 //     grew, since its bucket may seem to have been full by then. It is C, too, if the clock stepped
-//     back and the client's numbers went and came back: a row has its place among changes by its
-//     settings, and by the clock only if they were there more than once.
+//     back and the client's numbers went and came back, or were planned to go: a row has its place
+//     among changes by its settings, and by the clock only if they were there more than once.
 //   - After an orderly stop, or a reload: 0.
 //   - After a crash before the end of the first round behind a reload that changed the numbers:
 //     what a row comes to more if it is credited at the former settings until the start, since the

@@ -66,7 +66,10 @@ func (w *simWorld) notedAt(
 	if crashed && reservesAll(row, space) {
 		return min(present.Span, since), false, w.now, nil
 	}
-	n := noted{rate: gcra.NewRate(row.Settings), at: row.At, wall: simDawn.Add(time.Duration(moment + load.wall.skew)), fills: fills}
+	n := noted{
+		rate: gcra.NewRate(row.Settings), at: row.At, wall: simDawn.Add(time.Duration(moment + load.wall.skew)),
+		fills: fills, unnoted: c.unnoted && w.wall.ahead != w.wall.skew,
+	}
 	n.credit = n.rate.FromTokens(row.Tokens)
 	if crashed {
 		n.credit -= n.rate.Reserved(row.Reserved)
@@ -96,6 +99,7 @@ type noted struct {
 	at, wall time.Time
 	fills    bool // a full bucket is full after a change
 	filled   bool
+	unnoted  bool        // its settings may be newer than what is noted, and the clock stepped back
 	paid     []time.Time // when credit may have come to 0
 }
 
@@ -136,8 +140,8 @@ func (n *noted) changes(all []Renumbered, row simRow) (own []Renumbered) {
 
 // passAll makes it what it is after the changes that the row has not seen: those that its settings
 // don't say it has, and where they came back, those of later moments. If the wall clock contradicts
-// that, or puts the changes in another order, it is the least that it may be. If no change knows
-// its settings, later moments alone count.
+// that, or puts the changes in another order, it is the least that it may be. If its settings may
+// be newer than what is noted, and the clock stepped back, later moments alone count.
 func (n *noted) passAll(changes []Renumbered, row simRow) {
 	var fit, all []noted
 	inOrder := slices.IsSortedFunc(changes, func(a, b Renumbered) int { return a.From.Compare(b.From) })
@@ -161,7 +165,7 @@ func (n *noted) passAll(changes []Renumbered, row simRow) {
 	if len(fit) > 0 {
 		all = fit[:1]
 	}
-	if i := slices.IndexFunc(changes, func(c Renumbered) bool { return row.At.Before(c.From) }); len(all) == 0 && i >= 0 {
+	if i := slices.IndexFunc(changes, func(c Renumbered) bool { return row.At.Before(c.From) }); n.unnoted && len(all) == 0 && i >= 0 {
 		for _, change := range changes[i:] {
 			n.passes(change)
 		}

@@ -619,13 +619,16 @@ func (w *simWorld) startedOne(c *simClient, clean bool, load simLoad) {
 	w.compareStart(c, clean, is, isManaged, at, load)
 	// A strict crash takes this. It gives it back if the limit isn't strict any more at the next
 	// one, and no row was written in between.
+	row, ok := w.store.rows[c.key()]
 	if took := is.Credit(c.tat, w.now) - is.Credit(at, w.now); clean {
 		c.taken = 0
+	} else if p := c.pending; p != nil && p.written && !p.deletes && ok { // The row may be the operator's.
+		c.taken += max(0, max(took, w.path(c, row, 0).credit-is.Credit(at, w.now))+(c.spent-c.covered)*is.Interval)
 	} else if took > 0 {
 		c.taken += took + (c.spent-c.covered)*is.Interval
 	}
 	w.store.read(c.key(), simAccount{is, is.Credit(at, w.now), w.now}, load.wall.skew)
-	row, ok := w.store.rows[c.key()]
+	row, ok = w.store.rows[c.key()]
 	c.late, c.soon, c.given, c.slack, c.unnoted = 0, 0, 0, 0, ok && row.Settings != is.Settings
 	c.is, c.managed, c.tat, c.known, c.covered, c.pending, c.former = is, isManaged, at, seen.Bucket, c.spent, nil, nil
 	clear(c.untold)
@@ -693,8 +696,8 @@ func (w *simWorld) mayRegain(c *simClient, clean bool, load simLoad) (bound int6
 
 // ahead is what a client may be given because the wall clock has stepped ahead since its row was
 // counted. Where its numbers have changed since, all steps ahead count, at the fastest refill. If
-// its capacity grew, a bucket that seems to have been full by then is full. If its settings went
-// and came back, the wall clock may have the row between the wrong changes.
+// its capacity grew, a bucket that seems to have been full by then is full. If its settings went,
+// or were planned to go, and came back, the wall clock may have the row between the wrong changes.
 func (w *simWorld) ahead(c *simClient, load simLoad) int64 {
 	row, ok := w.store.rows[c.key()]
 	least, _ := w.store.skewOf(c.key())
@@ -705,13 +708,8 @@ func (w *simWorld) ahead(c *simClient, load simLoad) int64 {
 		since, wall, rate = row.at(), row.wall, gcra.NewRate(row.Settings)
 	}
 	stepped := load.wall.ahead - wall.ahead
-	most, places := plain, 0
-	for _, change := range w.limits[c.limit].changes {
-		if change.tier == row.Tier && (!row.Managed || row.Tier != "") && change.is.Settings == rate.Settings {
-			places++
-		}
-	}
-	if places > 1 && w.wall.ahead != w.wall.skew { // It has stepped back.
+	most := plain
+	if w.places(c, row) > 1 && w.wall.ahead != w.wall.skew { // It has stepped back.
 		return c.is.Span
 	}
 	for _, change := range w.limits[c.limit].changes {
@@ -725,6 +723,21 @@ func (w *simWorld) ahead(c *simClient, load simLoad) int64 {
 		rate = change.is
 	}
 	return most
+}
+
+// places is between how many of the changes that there were, or were planned, a row's settings have
+// been there.
+func (w *simWorld) places(c *simClient, row simRow) (n int) {
+	var changes history
+	for _, change := range (&noted{}).changes(w.store.loaded[c.key().Namespace].Renumbered, row) {
+		changes = append(changes, renumbering{Renumbered: change})
+	}
+	for i := range len(changes) + 1 {
+		if changes.has(i, row.Settings) {
+			n++
+		}
+	}
+	return n
 }
 
 // mayLose is what a start may take.
@@ -742,8 +755,8 @@ func (w *simWorld) mayLose(c *simClient, clean bool, load simLoad) int64 {
 		return c.is.Span
 	}
 	least, _ := w.noted(c, row, load)
-	// The row may be the operator's, or a crash may take all that it has.
-	if c.pending != nil && c.pending.written || !clean && reservesAll(row, w.store.loaded[c.key().Namespace]) {
+	// The row is an operator's, or may be: a crash may take all that it has.
+	if c.pending != nil && c.pending.written || !clean && math.IsInf(row.Reserved, 1) {
 		return max(0, c.is.Credit(c.tat, w.now)-least+p.rounding)
 	}
 	return max(0, p.credit-least) + c.late + c.given + c.slack + p.rounding

@@ -64,6 +64,8 @@ func TestWorldsOfOldFindings(t *testing.T) {
 		{9004030, true, "a strict crash takes what an operator's write has filled by newer numbers"},
 		{9008345, true, "the wall clock stepped back between a change that was planned and one that came"},
 		{20001638, true, "a row has numbers that no note knows, and the wall clock stepped back"},
+		{30001166, true, "a strict crash takes an operator's write, and the limit isn't strict any more"},
+		{40001702, true, "the wall clock stepped back over a change that was planned and never came"},
 		{1003082, true, "a strict start comes while a row's debt is being paid"},
 		{4002340, true, "a reload comes between an operator's plan and its write"},
 		{1002458, true, "the wall clock stepped back before a row, while a change was planned"},
