@@ -20,20 +20,26 @@ type recent struct {
 	sets [recentSets][2]sighting
 }
 
-// sighting is a field that came: its hash, and if it came twice its copy, and the number of its
-// entry in the table, which it may have left. The zero value is none.
+// sighting is a field that came: its hash, and what is known of it if it came twice. The zero value
+// is none.
 type sighting struct {
 	hash  uint64
-	field *field
+	field *repeated
+}
+
+// repeated is a copy of a field that came twice, and the number of its entry in the table, which it
+// may have left.
+type repeated struct {
+	field
 	entry uint64
 }
 
 // seed makes hashes that nobody can foresee: those who choose values can't choose their places.
 var seed = maphash.MakeSeed()
 
-// find returns a field that has come before; nil if it hasn't, or isn't to be indexed. It stays
-// good until the next call. The name is in lower case.
-func (r *recent) find(name, value []byte) *sighting {
+// find returns a field that has come before; nil if it hasn't, or isn't to be indexed. The
+// name is in lower case.
+func (r *recent) find(name, value []byte) *repeated {
 	if len(name)+len(value) > maxIndexed {
 		return nil
 	}
@@ -51,11 +57,11 @@ func (r *recent) find(name, value []byte) *sighting {
 		set[at] = sighting{hash: hash}
 		return nil
 	}
-	known := &set[0]
-	if known.field == nil {
-		known.field = &field{name: string(name), value: string(value)}
+	if set[0].field == nil {
+		set[0].field = &repeated{field: field{name: string(name), value: string(value)}}
 	}
-	if known.field.name != string(name) || known.field.value != string(value) {
+	known := set[0].field
+	if known.name != string(name) || known.value != string(value) {
 		return nil // Another field of the same hash.
 	}
 	return known
