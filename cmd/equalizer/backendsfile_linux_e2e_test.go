@@ -1,3 +1,5 @@
+//go:build e2e && linux
+
 package main
 
 import (
@@ -80,6 +82,7 @@ func TestBackendsOfAFileUnderLoad(t *testing.T) {
 
 	load.stop()
 	assert.Empty(t, load.failures)
+	t.Logf("%d requests", load.requests.Load())
 	assert.Zero(t, at.odd.Load(), "no request before a probe")
 	r.stop()
 	assert.Equal(t, 5, r.logs.count(unusable), "once each")
