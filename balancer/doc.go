@@ -10,9 +10,9 @@
 //	                   those that aren't ejected by the pool's judge,
 //	                   or all, if too few are left
 //	                        |
-//	       picker: a strategy's chooser over the field, which
-//	       are the available backends; built anew when they
-//	       change, swapped whole
+//	       picker: a strategy's chooser over the candidates,
+//	       which are the available backends; built anew when
+//	       they change, swapped whole
 //	                        |
 //	       Attempts: those of one request, each at another
 //	       backend; no lock, no allocation

@@ -12,7 +12,7 @@ import (
 // Loads are bounded: a client goes elsewhere while its backend has far more to do than the mean
 // (Mirrokni and others, "Consistent Hashing with Bounded Loads").
 type byHash struct {
-	*field
+	*candidates
 	// owners are the backends of the slots that clients are hashed to.
 	owners []uint16
 	// most is how many requests in flight a backend with a weight of 1 may have.
@@ -28,8 +28,8 @@ const (
 
 // newHash is the builder of Hash.
 func newHash() builder {
-	return func(f *field) chooser {
-		h := &byHash{field: f, owners: owners(f.backends)}
+	return func(c *candidates) chooser {
+		h := &byHash{candidates: c, owners: owners(c.backends)}
 		h.bound(h.now())
 		return h
 	}

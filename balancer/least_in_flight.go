@@ -14,14 +14,14 @@ const (
 // as few it is the one whose turn it is, so weights are kept exactly where nobody has much to do.
 // Of some it is one that is drawn by weight. Where only some are compared, they are drawn, too.
 type leastInFlight struct {
-	*field
+	*candidates
 	*turn
 }
 
 // newLeastInFlight is the builder of LeastInFlight. The turn goes on when a backend's health flips.
 func newLeastInFlight() builder {
 	t := &turn{}
-	return func(f *field) chooser { return &leastInFlight{f, t} }
+	return func(c *candidates) chooser { return &leastInFlight{c, t} }
 }
 
 func (l *leastInFlight) choose(Client) *Backend {

@@ -279,8 +279,8 @@ func testBesideLeastConn(t *testing.T) {
 				usual, slow := 50*time.Millisecond, 500*time.Millisecond
 				l := load(t, 1+seed, RoundRobin, nil, serves(16, usual), serves(16, usual), serves(16, slow), serves(16, usual), serves(16, usual))
 				if s == "leastconn" {
-					f := l.picker.Load().field
-					l.picker.Store(&picker{&leastConn{field: f, since: map[*Backend]int{}, had: map[*Backend]uint64{}}, f})
+					f := l.picker.Load().candidates
+					l.picker.Store(&picker{&leastConn{candidates: f, since: map[*Backend]int{}, had: map[*Backend]uint64{}}, f})
 				} else {
 					l.setStrategy(s)
 					l.publish()
@@ -305,7 +305,7 @@ func testBesideLeastConn(t *testing.T) {
 // leastConn is a model of HAProxy's leastconn: the fewest in flight, and of those that have as few
 // the one that has had them for the longest.
 type leastConn struct {
-	*field
+	*candidates
 	had   map[*Backend]uint64
 	since map[*Backend]int
 	ticks int

@@ -3,11 +3,11 @@ package balancer
 // p2c draws two backends by weight, and chooses the one with fewer requests in flight for its
 // weight: "the power of two choices". However many backends there are, it looks at two. Proxies
 // that share backends don't all choose the same one.
-type p2c struct{ *field }
+type p2c struct{ *candidates }
 
 // newP2C is the builder of P2C.
 func newP2C() builder {
-	return func(f *field) chooser { return p2c{f} }
+	return func(c *candidates) chooser { return p2c{c} }
 }
 
 func (p p2c) choose(Client) *Backend {

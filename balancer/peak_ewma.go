@@ -9,7 +9,7 @@ import (
 // peakEWMA draws two backends by weight, and chooses the one that would be done sooner: with the
 // lower latency times the requests that it would have (Finagle's "peak EWMA").
 type peakEWMA struct {
-	*field
+	*candidates
 	*lastResponse
 }
 
@@ -24,11 +24,11 @@ type lastResponse struct {
 // newPeakEWMA is the builder of PeakEWMA.
 func newPeakEWMA() builder {
 	last := &lastResponse{}
-	return func(f *field) chooser {
-		for _, b := range f.backends {
+	return func(c *candidates) chooser {
+		for _, b := range c.backends {
 			b.latency.tells.Store(last)
 		}
-		return &peakEWMA{f, last}
+		return &peakEWMA{c, last}
 	}
 }
 

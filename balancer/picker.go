@@ -15,7 +15,7 @@ type chooser interface {
 
 // builder builds a chooser for the backends that are available. A pool has one builder for as long
 // as it has the strategy. It holds what the strategy must remember when a backend's health flips.
-type builder func(*field) chooser
+type builder func(*candidates) chooser
 
 // builders are the strategies by name. A new one is a file with a chooser, and a line here.
 var builders = map[Strategy]func() builder{
@@ -31,7 +31,7 @@ var builders = map[Strategy]func() builder{
 // picker takes places where a strategy chooses.
 type picker struct {
 	chooser
-	*field
+	*candidates
 }
 
 // pick takes a place for a client's request at a backend that wasn't tried. What the one that is

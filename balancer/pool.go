@@ -129,9 +129,9 @@ func (p *Pool) publish() {
 	for _, b := range available {
 		p.ready(b)
 	}
-	f := newField(available, p.dice)
-	f.slowStart.begin(available, p.slowStart)
-	p.picker.Store(&picker{p.build(f), f})
+	c := newCandidates(available, p.dice)
+	c.slowStart.begin(available, p.slowStart)
+	p.picker.Store(&picker{p.build(c), c})
 }
 
 // ready readies a backend for what the strategy needs of it. The caller holds p.mu.

@@ -1,11 +1,11 @@
 package balancer
 
 // random draws a backend by weight, whatever the backends have to do.
-type random struct{ *field }
+type random struct{ *candidates }
 
 // newRandom is the builder of Random.
 func newRandom() builder {
-	return func(f *field) chooser { return random{f} }
+	return func(c *candidates) chooser { return random{c} }
 }
 
 func (r random) choose(Client) *Backend { return r.draw(&tried{}, r.now()) }

@@ -12,14 +12,14 @@ type turn struct {
 
 // roundRobin goes through the cycle by a turn, whatever the backends have to do.
 type roundRobin struct {
-	*field
+	*candidates
 	*turn
 }
 
 // newRoundRobin is the builder of RoundRobin. The turn goes on when a backend's health flips.
 func newRoundRobin() builder {
 	t := &turn{}
-	return func(f *field) chooser { return &roundRobin{f, t} }
+	return func(c *candidates) chooser { return &roundRobin{c, t} }
 }
 
 func (r *roundRobin) choose(Client) *Backend { return r.inTurn(r.turn, r.now()) }
@@ -27,10 +27,10 @@ func (r *roundRobin) choose(Client) *Backend { return r.inTurn(r.turn, r.now()) 
 func (r *roundRobin) another(_ Client, tried tried) *Backend { return r.other(&tried) }
 
 // inTurn is the next of the cycle.
-func (f *field) inTurn(t *turn, at moment) (b *Backend) {
+func (c *candidates) inTurn(t *turn, at moment) (b *Backend) {
 	for range maxDraws {
-		b = f.cycle[next(&t.count)%uint64(len(f.cycle))]
-		if !f.isSpared(b, at) {
+		b = c.cycle[next(&t.count)%uint64(len(c.cycle))]
+		if !c.isSpared(b, at) {
 			break
 		}
 	}

@@ -10,9 +10,9 @@ type sticky struct {
 // newSticky is the builder of Sticky.
 func newSticky() builder {
 	others := newRoundRobin()
-	return func(f *field) chooser {
-		s := &sticky{others(f), make(map[Ticket]*Backend, len(f.backends))}
-		for _, b := range f.backends {
+	return func(c *candidates) chooser {
+		s := &sticky{others(c), make(map[Ticket]*Backend, len(c.backends))}
+		for _, b := range c.backends {
 			s.issuers[*b.Ticket()] = b
 		}
 		return s
