@@ -43,7 +43,7 @@ func listing(t *testing.T, text string) *process {
 	require.NoError(t, err)
 	change.apply()
 	t.Cleanup(change.discard)
-	snapshot, err := p.newSnapshot(l.Config, change.pools, nil)
+	snapshot, err := p.newSnapshot(l, change.pools, nil)
 	require.NoError(t, err)
 	p.proxy = proxy.New(snapshot, zerolog.Nop())
 	p.current.Store(&inForce{Loaded: l, pools: change.pools, snapshot: snapshot})

@@ -80,7 +80,7 @@ func (c *change) make(ctx context.Context) (err error) {
 	if c.log, err = openLog(c.to.Config.Log); err != nil {
 		return err
 	}
-	if c.to.snapshot, err = c.p.newSnapshot(c.to.Config, c.to.pools, c.limits.limit); err != nil {
+	if c.to.snapshot, err = c.p.newSnapshot(c.to.Loaded, c.to.pools, c.limits.limit); err != nil {
 		return err
 	}
 	if c.to.issuing = c.edge.issuing.manager; c.to.issuing != nil {

@@ -23,8 +23,9 @@ const bodyWait = time.Second
 
 // routing makes the routes of a configuration.
 type routing struct {
-	config config.Config
-	pools  pools
+	config  config.Config
+	sources config.Sources
+	pools   pools
 	// limit is the limit of a name.
 	limit func(name string) *limiter.Limit
 }
@@ -41,6 +42,9 @@ func (m routing) routes() (*proxy.Routes, error) {
 			continue
 		}
 		made.ErrorPages = pages
+		if shown := m.sources.RouteName(config.Element("routes", i), r); shown != pattern.DisplayName() {
+			pattern.Name = shown // A name that came from a reference is shown nowhere.
+		}
 		if len(m.config.Routes) > 0 {
 			made.Name = pattern.DisplayName()
 		}

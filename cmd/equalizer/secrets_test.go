@@ -98,8 +98,10 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 	require.Contains(t, call("GET", "/config", "", 200), `"X-Also":{"value":"${PLANTED}","from":"`+file)
 	require.Contains(t, call("GET", "/routes", "", 200), `"X-Edge":"${file:`+dir+`/edge}"`)
 	require.Contains(t, call("GET", "/limits", "", 200), `"key":"header:${PLANTED}"`)
-	call("GET", "/status", "", 200)
-	call("GET", "/backends", "", 200)
+	require.Contains(t, call("POST", "/explain", `{"host":"x.test","path":"/open"}`, 200), `"${PLANTED}"`)
+	for _, path := range []string{"/status", "/backends", "/metrics", "/listeners", "/config/changes"} {
+		call("GET", path, "", 200)
+	}
 
 	// Changed, by a reload, and refused.
 	write("edge", "hunter2-other")

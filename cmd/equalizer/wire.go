@@ -59,7 +59,8 @@ const (
 )
 
 // newSnapshot makes what requests are served by. limit is the limit of a name.
-func (p *process) newSnapshot(c config.Config, pools pools, limit func(name string) *limiter.Limit) (*proxy.Snapshot, error) {
+func (p *process) newSnapshot(loaded config.Loaded, pools pools, limit func(name string) *limiter.Limit) (*proxy.Snapshot, error) {
+	c := loaded.Config
 	trusted, err := identity.ParseTrusted(c.Server.TrustedProxies)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func (p *process) newSnapshot(c config.Config, pools pools, limit func(name stri
 		Clients: clientLimits(c, files, p.log.Logger),
 		HTTP2:   http2Limits(c.Server, files),
 	}
-	s.Routes, err = routing{c, pools, limit}.routes()
+	s.Routes, err = routing{c, loaded.Sources, pools, limit}.routes()
 	return s, err
 }
 
