@@ -20,8 +20,8 @@ run: ## run the demo: the proxy in front of three sample backends
 
 test: ## run the tests with the race detector, in some 10 minutes; installs what they need first
 	@echo "make test: unit, property and fast end-to-end tests, with the race detector: some 10 minutes on two cores, with the compiling"
-	.ci/equip go test -race -timeout 10m $(PACKAGES)
-	cd $(LAB) && ../../.ci/equip go test -race -timeout 10m ./...
+	.ci/equip go test -race -timeout 20m $(PACKAGES)
+	cd $(LAB) && ../../.ci/equip go test -race -timeout 20m ./...
 
 e2e: ## run the slow tests, of the real binary: some 30 minutes
 	@echo "make e2e: what make test leaves out, files with the build tag e2e: some 30 minutes on two cores"

@@ -22,6 +22,6 @@ func TestSimulationCatchesMutants(t *testing.T) {
 
 // More worlds than TestSimulation has.
 func TestLongSimulation(t *testing.T) {
-	t.Setenv(simEnv, fmt.Sprint(6*simWorlds, ",", 1+simWorlds))
+	t.Setenv(simEnv, fmt.Sprint(20*simWorlds, ",", 1+simWorlds))
 	TestSimulation(t)
 }

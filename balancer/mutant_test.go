@@ -48,7 +48,7 @@ func TestSimulationCatchesAMutant(t *testing.T) {
 func catch(t *testing.T, program mutanttest.Program, mutant string) {
 	t.Helper()
 	require.Empty(t, os.Getenv(simEnv))
-	out, err := program.Run(mutant, "TestSimulation", fmt.Sprint(simEnv, "=", 10*simWorlds, ",1"))
+	out, err := program.Run(mutant, "TestSimulation", fmt.Sprint(simEnv, "=", 30*simWorlds, ",1"))
 	require.Error(t, err, "the simulation found nothing that is wrong with the mutant")
 	require.Contains(t, out, "simulation: ")
 }

@@ -19,7 +19,7 @@ import (
 // breaks the code to see that it notices.
 
 const (
-	simWorlds = 100
+	simWorlds = 30
 	// simSteps is how many steps one world takes.
 	simSteps = 2_000
 )
