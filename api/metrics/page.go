@@ -2,6 +2,11 @@
 // (https://prometheus.io/docs/instrumenting/exposition_formats) and in OpenMetrics 1.0
 // (https://prometheus.io/docs/specs/om/open_metrics_spec). It keeps nothing: what is counted is
 // read for each page where it is counted.
+//
+// The libraries for it, client_golang and VictoriaMetrics/metrics, keep series of their own. Each
+// request would write those beside the counters that /status and the live page read, and what
+// leaves the configuration would have to be taken out of them. Here a series ends with what it
+// counts.
 package metrics
 
 import (
