@@ -101,6 +101,7 @@ func (s *shipped) start(web, secure, store string, env []string, domains ...stri
 	require.NoError(s.t, os.WriteFile(p.file, []byte(p.config(store, domains...)), 0o600))
 	p.run(env)
 	s.t.Cleanup(func() {
+		p.Stop() // Before the folder that its store is in goes.
 		if s.t.Failed() {
 			text, _ := p.Output()
 			s.t.Log(text)
