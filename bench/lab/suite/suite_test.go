@@ -26,7 +26,7 @@ import (
 func tiny(t *testing.T) settings {
 	return settings{
 		command: "make bench", folders: report.Folders{All: filepath.Join(t.TempDir(), "out"), Kept: filepath.Join(t.TempDir(), "kept")}, variantsEvery: 1,
-		rounds: 2, time: 100 * time.Millisecond, warmUp: 10 * time.Millisecond, fill: 100 * time.Millisecond, idle: 20,
+		rounds: 2, time: 100 * time.Millisecond, warmUp: 100 * time.Millisecond, fill: 100 * time.Millisecond, idle: 20,
 		shapes: []shape{
 			{Shape: load.Shape{Connections: 8, Size: load.Small}, keys: every(), variants: true, calls: true},
 			{Shape: load.Shape{Rate: 300, Size: load.Small}, keys: []load.Key{load.NoKey, load.RandomKeys}, variants: true},
