@@ -37,13 +37,18 @@ type repeated struct {
 // seed makes hashes that nobody can foresee: those who choose values can't choose their places.
 var seed = maphash.MakeSeed()
 
+// hashOf is a field's hash, which is never 0.
+func hashOf(name, value []byte) uint64 {
+	return maphash.Bytes(seed, value) ^ 3*maphash.Bytes(seed, name) | 1
+}
+
 // find returns a field that has come before; nil if it hasn't, or isn't to be indexed. The
 // name is in lower case.
 func (r *recent) find(name, value []byte) *repeated {
 	if len(name)+len(value) > maxIndexed {
 		return nil
 	}
-	hash := maphash.Bytes(seed, value) ^ 3*maphash.Bytes(seed, name) | 1
+	hash := hashOf(name, value)
 	set := &r.sets[hash>>1%recentSets]
 	switch hash {
 	case set[0].hash:
