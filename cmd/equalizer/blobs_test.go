@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -25,5 +27,6 @@ func TestBlobsFollowTheTimeout(t *testing.T) {
 	c.Timeout = time.Millisecond
 	blobs.follow(c)
 	_, _, err = blobs.Get(t.Context(), "a")
-	assert.ErrorIs(t, err, store.ErrHeld)
+	isOver := errors.Is(err, store.ErrHeld) || errors.Is(err, context.DeadlineExceeded) // in the middle of an attempt
+	assert.True(t, isOver, err)
 }
