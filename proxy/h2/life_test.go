@@ -46,17 +46,21 @@ func TestResetsGainNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, limits(), func(b *bed) {
-				most := int64(0)
+				running, most := int64(0), int64(0)
 				for stream := uint32(1); ; stream += 2 {
 					b.get(stream, "/hold")
 					reset(b, stream)
-					most = max(most, b.Stats().Streams)
+					now := b.Stats()
+					running, most = max(running, now.Running), max(most, now.Streams)
 					if b.ended() {
 						break
 					}
 					require.Less(t, stream, uint32(20_000))
 				}
-				assert.LessOrEqual(t, most, int64(2*limits().MaxStreams))
+				assert.LessOrEqual(t, running, int64(limits().MaxStreams))
+				// The connection has 2 * MaxStreams. It may have forgotten some whose goroutines, which
+				// still count, are about to end: no more than run.
+				assert.LessOrEqual(t, most, int64(3*limits().MaxStreams))
 				assert.Contains(t, b.faults()[0], "ENHANCE_YOUR_CALM")
 				assert.EqualValues(t, 1, b.Stats().Calmed)
 			})
