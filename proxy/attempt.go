@@ -46,9 +46,10 @@ func (r *request) await(attempts *balancer.Attempts) (balancer.Attempt, error) {
 func (r *request) ended() bool { return r.stream.Awaiter().Ended() }
 
 // prepare takes what has come of the request's body: see upload.prepare. The time that it waits is
-// the client's.
+// the client's. By HTTP/2 a body that is said to be empty hasn't ended with the head, and may turn
+// out to be none.
 func (r *request) prepare() error {
-	if !r.head.Received.HasBody() {
+	if !r.head.Received.HasBody() && r.stream.Complete() {
 		return nil
 	}
 	r.result.Times.Enter(outcome.ClientPart)
