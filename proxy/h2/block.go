@@ -61,7 +61,7 @@ func (c *connection) beginHeaders(h *header) (need int, why *Fault) {
 	c.headDue = c.client.Due(c.client.Limits().Header)
 	s := c.streams.find(h.stream)
 	switch {
-	case s != nil && s.broken == nil:
+	case s != nil && s.broken == nil && s.open: // Its goroutine may come back later than its end.
 		why = c.beginTrailers(s)
 	case h.stream <= c.lastID:
 		why = c.strayHeaders(h)
