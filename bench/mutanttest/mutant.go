@@ -1,6 +1,7 @@
 package mutanttest
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -205,31 +206,25 @@ func statementAt(in *ast.File, file *token.File, line int) (at ast.Node, inside 
 // mutated returns a file in which chosenMutant says which edits hold.
 func (p *pkg) mutated(f *source, edits []edit) string {
 	edits = slices.Clone(edits)
-	slices.SortStableFunc(edits, func(a, b edit) int { return (b.to - b.from) - (a.to - a.from) })
+	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Or(a.from-b.from, b.to-a.to) })
 	return p.part(f, 0, len(f.text), edits)
 }
 
-// part returns a part of a file, with the edits in it. The largest edits come first.
+// part returns a part of a file, with the edits in it. They are in their order, an outer one before
+// those within it.
 func (p *pkg) part(f *source, from, to int, edits []edit) string {
 	var out strings.Builder
-	for at := from; at < to; {
-		next := slices.IndexFunc(edits, func(e edit) bool { return e.from >= at && e.to <= to })
-		for i, e := range edits {
-			if next >= 0 && e.from >= at && e.to <= to && e.from < edits[next].from {
-				next = i
-			}
+	for len(edits) > 0 {
+		e, rest := edits[0], edits[1:]
+		within := 0
+		for within < len(rest) && rest[within].from < e.to {
+			within++
 		}
-		if next < 0 {
-			out.Write(f.text[at:to])
-			break
-		}
-		e := edits[next]
-		out.Write(f.text[at:e.from])
-		others := slices.Delete(slices.Clone(edits), next, next+1)
-		out.WriteString(p.choice(e, p.part(f, e.from, e.to, others)))
-		edits = slices.DeleteFunc(others, func(o edit) bool { return o.from >= e.from && o.to <= e.to })
-		at = e.to
+		out.Write(f.text[from:e.from])
+		out.WriteString(p.choice(e, p.part(f, e.from, e.to, rest[:within])))
+		from, edits = e.to, rest[within:]
 	}
+	out.Write(f.text[from:to])
 	return out.String()
 }
 
