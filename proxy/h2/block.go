@@ -261,6 +261,7 @@ func (c *connection) takeRequest() (why *Fault) {
 	}
 	s.sendWindow = c.firstSend
 	c.streams.add(s)
+	c.server.counters.streams.Add(1)
 	c.open++
 	c.asking++
 	c.taken = s.id

@@ -318,6 +318,7 @@ func (c *connection) end(s *stream) (idle bool) {
 		c.reset(s, InternalError, errCut)
 	}
 	c.streams.remove(s)
+	c.server.counters.streams.Add(-1)
 	if s.asks {
 		c.asking--
 	}

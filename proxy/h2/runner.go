@@ -14,7 +14,7 @@ type runner struct {
 
 	mu sync.Mutex
 	// most bounds those that run; 0 doesn't.
-	most, running, waiting int
+	most, running int
 	// first and last are of the connections that have streams that may run.
 	first, last *connection
 	// idle are the goroutines that wait for a stream, the last one on top: its stack was used last.
@@ -115,7 +115,6 @@ func (r *runner) submit(s *stream) {
 	defer r.mu.Unlock()
 	l := &s.conn.line
 	if l.running >= l.most || r.full() {
-		r.waiting++
 		l.enqueue(s)
 		r.lineUp(s.conn)
 		return
@@ -177,7 +176,6 @@ func (r *runner) take() *stream {
 	}
 	c.line.next, c.line.inTurn = nil, false
 	s := c.line.dequeue()
-	r.waiting--
 	r.running++
 	c.line.running++
 	r.lineUp(c)
@@ -215,8 +213,8 @@ func (l *line) dequeue() *stream {
 }
 
 // stats returns how many streams run, and how many wait.
-func (r *runner) stats() (running, waiting, most int) {
+func (r *runner) stats() (running, most int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.running, r.waiting, r.most
+	return r.running, r.most
 }

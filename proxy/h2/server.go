@@ -19,8 +19,8 @@ type Server struct {
 
 // counters are what the connections count.
 type counters struct {
-	connections, refused, reset, calmed, faulty atomic.Int64
-	oddities                                    tally
+	connections, streams, refused, reset, calmed, faulty atomic.Int64
+	oddities                                             tally
 }
 
 // NewServer makes a server. newHandler makes what serves the requests of a Turn.
@@ -68,11 +68,11 @@ func (s *Server) run(of *stream) {
 
 // Stats is what the server has done and is doing.
 func (s *Server) Stats() Stats {
-	running, waiting, most := s.runner.stats()
+	running, most := s.runner.stats()
 	n := &s.counters
 	return Stats{
 		Connections: n.connections.Load(),
-		Streams:     int64(running + waiting),
+		Streams:     n.streams.Load(),
 		Running:     int64(running),
 		MaxRunning:  int64(most),
 		Refused:     n.refused.Load(),
