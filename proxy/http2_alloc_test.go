@@ -35,6 +35,12 @@ func dialHTTP2(t testing.TB, addr string) *leanHTTP2 {
 	c, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
+	return speakHTTP2(t, c)
+}
+
+// speakHTTP2 begins to speak it on a connection.
+func speakHTTP2(t testing.TB, c net.Conn) *leanHTTP2 {
+	t.Helper()
 	l := &leanHTTP2{Conn: c, t: t, stream: 1, in: make([]byte, 64<<10)}
 	l.fields, l.frames = hpack.NewEncoder(&l.block), http2.NewFramer(&l.out, nil)
 	l.out.WriteString(h2.Preface)
@@ -109,4 +115,27 @@ func TestRequestsOverHTTP2DoNotAllocate(t *testing.T) {
 		many = append(many, fields("/path/"+strconv.Itoa(i), hpack.HeaderField{Name: "x-api-key", Value: "key-" + strconv.Itoa(i), Sensitive: true}))
 	}
 	f("many paths and keys", allowAll{}, true, many)
+}
+
+// By TLS, it costs no more than what crypto/tls does.
+func TestRequestsOverHTTP2ByTLSAllocateLittle(t *testing.T) {
+	s := settings()
+	s.HTTP2 = http2Limits()
+	pool := boundedPoolOf(t, connectionSettings(), 100, 0.5, lean(t, ok))
+	a := serves(t, "a.test")
+	how := Listener{TLS: a.server.Listener(tls12, nil, h2.ALPN), HTTP2: true}
+	p := &proxied{t: t, addr: runAs(t, s.proxy(pool, nil, zerolog.New(io.Discard)), pool, how)}
+	config := a.client("a.test")
+	config.NextProtos = []string{h2.ALPN}
+	c := speakHTTP2(t, p.dialTLS(config).Conn)
+	do := func() {
+		c.get(
+			hpack.HeaderField{Name: ":method", Value: "GET"}, hpack.HeaderField{Name: ":scheme", Value: "https"},
+			hpack.HeaderField{Name: ":authority", Value: "a.test"}, hpack.HeaderField{Name: ":path", Value: "/"},
+		)
+	}
+	for range 100 {
+		do()
+	}
+	assert.LessOrEqual(t, testing.AllocsPerRun(1000, do), float64(mostAllocs+ofCryptoTLS))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gopher-equalizer/proxy/h2"
 	"gopher-equalizer/proxy/outcome"
 )
 
@@ -109,6 +110,55 @@ func TestResetStreamEndsTheExchange(t *testing.T) {
 		assert.Zero(t, p.pool.balancers[0].Status()[0].Failures)
 		assert.EqualValues(t, 1, p.http2.Stats().Connections)
 	}
+}
+
+// A connection whose requests have come one at a time goes on to be read while one takes long: a
+// request that comes meanwhile is served, and a reset ends the exchange.
+func TestLoneRequestsOverHTTP2(t *testing.T) {
+	asked, ended := make(chan struct{}, 1), make(chan struct{}, 1)
+	b := startBackend(t, func(c *conn, _ int) {
+		for head := c.readHead(); head != ""; head = c.readHead() {
+			if strings.HasPrefix(head, "GET /long ") {
+				asked <- struct{}{}
+				c.untilEnd()
+				ended <- struct{}{}
+				return
+			}
+			c.send(ok)
+		}
+	})
+	f := func(p *proxied, tr *http.Transport, scheme string) {
+		to := func(path string) *http.Request {
+			req := p.request("GET", path, nil)
+			req.URL.Scheme = scheme
+			return req
+		}
+		for range 20 {
+			assert.Equal(t, "ok", p.roundTrip(tr, to("/")).body)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _, _ = tr.RoundTrip(to("/long").WithContext(ctx)) }()
+		await(t, asked)
+		a := p.roundTrip(tr, to("/"))
+		assert.Equal(t, "ok", a.body)
+		assert.Equal(t, 2, a.ProtoMajor)
+		cancel()
+		await(t, ended)
+		for range 100 {
+			assert.Equal(t, "ok", p.roundTrip(tr, to("/")).body)
+		}
+		assert.EqualValues(t, 1, p.http2.Stats().Connections)
+		tr.CloseIdleConnections()
+		require.Eventually(t, func() bool { return p.http2.Stats().Connections == 0 }, patience, time.Millisecond)
+	}
+	p := overHTTP2.proxyTo(t, b.addr)
+	f(p, overHTTP2.transport(t), "http")
+	a := serves(t, "a.test")
+	secured, _ := p.on(Listener{TLS: a.server.Listener(tls12, nil, h2.ALPN), HTTP2: true})
+	tr := newTransport(t)
+	tr.TLSClientConfig, tr.ForceAttemptHTTP2 = a.client("a.test"), true
+	f(secured, tr, "https")
 }
 
 // A backend that breaks in mid-body has the stream reset.

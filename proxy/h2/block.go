@@ -275,8 +275,13 @@ func (c *connection) takeRequest() (why *Fault) {
 	if c.server.settings.WantsClose(c.intake) {
 		c.leave()
 	}
+	lone := c.isLone(s)
 	c.mu.Unlock()
-	c.server.runner.submit(s)
+	if lone {
+		c.lone = s
+	} else {
+		c.server.runner.submit(s)
+	}
 	return why
 }
 

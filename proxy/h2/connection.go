@@ -24,6 +24,8 @@ type connection struct {
 	parser  parser
 	decoder *decoder
 	block   block
+	// lone is a request that came alone, and that the reader may serve itself: see lead.
+	lone *stream
 	// greeted reports whether the client's first SETTINGS have come, dropping that the DATA of the
 	// current frame are dropped.
 	greeted, dropping bool
@@ -55,6 +57,10 @@ type connection struct {
 
 	account account
 	leaving leaving
+	// leads is the stream that the reader serves itself; 0 if it reads. loneliness is how many
+	// requests in turn have come alone; less than 0 after one that took long.
+	leads      uint32
+	loneliness int
 	// settingsDue is when the client must have acknowledged our SETTINGS, headDue when the rest of
 	// a head must have come, and idleDue when the connection has had no stream for too long; 0 is
 	// never.
@@ -118,9 +124,24 @@ func (c *connection) GiveBack() {
 // Arrived takes the frames that have come.
 func (c *connection) Arrived(n int) netconn.Verdict {
 	why := c.parser.parse(c.lent[:n], c)
-	if n < len(c.lent) { // Else there is likely more.
+	all := n < len(c.lent) // Else there is likely more.
+	if all {
 		c.GiveBack()
 	}
+	if !all || !c.parser.isBetween() || !c.client.Drained() {
+		c.submitLone()
+	}
+	v := c.judge(why)
+	if v != netconn.Wait {
+		c.submitLone()
+	} else if c.lone != nil {
+		return netconn.Attend
+	}
+	return v
+}
+
+// judge looks what comes next after frames with that fault; nil if there was none.
+func (c *connection) judge(why *Fault) netconn.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if why == nil && c.out.owed > mostOwed {
@@ -172,8 +193,17 @@ func (c *connection) Lost(err error) netconn.Verdict {
 	return netconn.Attend
 }
 
-// Attend ends the connection: it sends what is left to be said, and awaits the end of all streams.
+// Attend serves a request that came alone, or ends the connection.
 func (c *connection) Attend() netconn.Verdict {
+	if s := c.lone; s != nil {
+		c.lone = nil
+		return c.lead(s)
+	}
+	return c.finish()
+}
+
+// finish ends the connection: it sends what is left to be said, and awaits the end of all streams.
+func (c *connection) finish() netconn.Verdict {
 	c.closeBlock()
 	c.mu.Lock()
 	lingers := !c.lost && (!c.leaving.quietly() || len(c.remnants) > 0)
@@ -323,6 +353,7 @@ func (c *connection) end(s *stream) (idle bool) {
 		c.asking--
 	}
 	if c.streams.n == 0 {
+		c.loneliness++
 		c.idleDue = c.client.Due(c.client.Limits().Idle)
 	}
 	if c.server.settings.WantsClose(c.intake) {

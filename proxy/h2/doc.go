@@ -6,12 +6,17 @@
 //
 // One goroutine reads it, within the wait for more (see package netconn). A parser cuts what comes
 // into frames, wherever it was cut before, and keeps no more of one than its header and a few
-// fields. So a connection that waits holds no buffer. The reader never waits for anything else:
-// what it has to say is written by others.
+// fields. So a connection that waits holds no buffer. The reader waits for nothing else, with one
+// exception: what it has to say is written by others.
 //
 // A stream whose head has come whole becomes a request, which a runner has run in a goroutine. A
 // stream that has to wait for its turn to run is small: the text of its head, and what has come of
 // its body. A Turn, with its buffers and its Handler, is taken from a pool when it runs.
+//
+// The exception is a request without a body that comes alone, as those before it did. The reader
+// serves that itself, since to wake another goroutine costs more than all the rest (lone.go). If it
+// takes longer than some 10 ms, lacks window, or something has come right behind it, another
+// goroutine reads.
 //
 // A client may have MaxStreams streams open. A stream that it has reset counts no more for it, but
 // the exchange with the backend may still run: as many streams again may wait for the end of those

@@ -206,6 +206,7 @@ func (t *Turn) awaitGrant(forClient bool) error {
 		t.writable.wait(&c.mu, 0)
 		return nil
 	}
+	c.handOn() // So that whoever opens the window is heard.
 	begin := c.client.Now()
 	t.writable.wait(&c.mu, t.takesDue())
 	t.takes.Waited(time.Duration(c.client.Now()-begin), 0)

@@ -45,6 +45,9 @@ type frames interface {
 	endFrame(h *header) *Fault
 }
 
+// isBetween reports whether a frame has ended and the next one hasn't begun.
+func (in *parser) isBetween() bool { return in.stage == inHeader && in.have == 0 }
+
 // parse parses what came.
 func (in *parser) parse(p []byte, to frames) (why *Fault) {
 	for why == nil && len(p) > 0 {

@@ -11,6 +11,7 @@ import (
 
 // begin takes a frame's header.
 func (c *connection) begin(h *header) (need int, why *Fault) {
+	c.submitLone()
 	if !c.greeted && (h.kind != kindSettings || h.has(flagAck)) {
 		return 0, &Fault{ProtocolError, "the first frame is not SETTINGS"}
 	}

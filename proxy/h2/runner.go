@@ -22,6 +22,7 @@ type runner struct {
 	idle             *worker
 	idles, leastIdle int
 	connections      int
+	leaders          leaders
 	// trimmed is when trim looked.
 	trimmed atomic.Int64
 }
@@ -50,6 +51,7 @@ type line struct {
 	// inTurn reports whether the connection is among those that take turns, next is the next one.
 	inTurn bool
 	next   *connection
+	leader
 }
 
 // bound sets how many may run at a time.

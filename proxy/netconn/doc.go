@@ -50,9 +50,10 @@
 // connection that waits holds no buffer: the handler lends one when bytes have come.
 //
 // A client that sends several requests at a time is served by a Several. Its connection is read
-// within the same wait all the while, and the requests run elsewhere. It says by Stands what they
-// are up to together, and has its own timeouts, at each tick. Who waits for a backend's response is
-// an Awaiter, of a connection or of one of its requests.
+// within the same wait all the while, and the requests run elsewhere. One of them may also run in
+// Attend, as long as another goroutine reads on once that takes long (Client.GoOn). A Several says
+// by Stands what the requests are up to together, and has its own timeouts, at each tick. Who waits
+// for a backend's response is an Awaiter, of a connection or of one of its requests.
 //
 // A connection may have to begin with a Preface, in which a proxy in front names its client. It is
 // read before anything else, by the goroutine of the connection, and not a byte more than it has.

@@ -11,6 +11,8 @@ type layer interface {
 	readEach(l Lender, arrived func(n int) (wait bool)) (int, error)
 	ask(out, in []byte, reused bool) (sent, n int, err error)
 	quiet() bool
+	// drained reports, within readEach, whether nothing was read behind what arrived.
+	drained() bool
 	// CloseWrite ends our side for whoever reads at the other.
 	CloseWrite() error
 	// leave is called before the connection is closed in good order.
@@ -43,6 +45,8 @@ func (t cleartext) ask(out, in []byte, reused bool) (sent, n int, err error) {
 }
 
 func (t cleartext) quiet() bool { return t.conn.link.quiet() }
+
+func (t cleartext) drained() bool { return true }
 
 func (t cleartext) CloseWrite() error { return closeWrite(t.conn.link) }
 

@@ -122,12 +122,10 @@ func (s *secure) handOver() (wait bool) {
 			return s.carrier.dry
 		}
 		s.each.n = n
-		if !s.each.arrived(n) {
-			return false
-		}
-		if n < len(room) && s.carrier.drained { // TLS has read nothing else, also not for arrived.
-			s.carrier.dry = true
-			return true
+		wait = s.each.arrived(n)
+		s.carrier.dry = n < len(room) && s.drained() // TLS has read nothing else, also not for arrived.
+		if !wait || s.carrier.dry {
+			return wait
 		}
 	}
 }

@@ -31,6 +31,8 @@ const (
 	Attend
 	// End the connection: no request may follow.
 	End
+	// WentOn: another goroutine has the connection, after Client.GoOn.
+	WentOn
 	// rest: wait on in another goroutine.
 	rest
 )
@@ -156,11 +158,15 @@ func (c *Client) headLeft() time.Duration {
 func (c *Client) serve() {
 	w := &c.wait
 	for w.verdict != End && w.verdict != rest {
-		if w.verdict == Attend {
-			w.verdict = w.handler.Attend()
-		} else {
+		if w.verdict != Attend {
 			w.verdict = c.await()
+			continue
 		}
+		v := w.handler.Attend()
+		if v == WentOn {
+			return
+		}
+		w.verdict = v
 	}
 	w.handler.GiveBack()
 	if w.verdict == rest {

@@ -53,6 +53,18 @@ func (c *Client) awaitSeveral() Verdict {
 	return v
 }
 
+// GoOn has another goroutine read the connection, while this one, within Attend, serves one of the
+// requests. Attend returns WentOn then. Any goroutine may call it, once for each Attend, if it
+// keeps Attend from returning meanwhile.
+func (c *Client) GoOn() {
+	c.wait.verdict = Wait
+	go c.serve()
+}
+
+// Drained reports, within Arrived, whether all that was read came with that call. Only TLS may have
+// more: a Lend that wasn't filled shows the same of the socket.
+func (c *Client) Drained() bool { return c.layer.drained() }
+
 // Wake has Woken be called.
 func (c *Client) Wake() { c.wakeRead() }
 

@@ -183,6 +183,8 @@ func (s *secure) leave() {
 	_ = s.Conn.Close()
 }
 
+func (s *secure) drained() bool { return s.carrier.drained }
+
 func (s *secure) bare() link { return nil }
 
 // An end without TLS's closing alert. An attacker on the way could have made it, so a message that
