@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/balancer"
+	"gopher-equalizer/limiter/gcra"
 )
 
 // example is what config.toml sets: the defaults, one pool with nothing set except its backends,
@@ -157,7 +158,9 @@ func TestAConfigMadeInGoIsValidatedInFull(t *testing.T) {
 	p.Health.Type = "icmp"
 	p.Health.Statuses = []balancer.StatusRange{{First: 200, Last: 299}, {}}
 	c.Pools["default"] = p
-	c.Limits["default"] = Limit{Key: "ip", Secret: true, Capacity: 1, MaxBuckets: 1}
+	l := DefaultLimit()
+	l.Refill = gcra.Refill{}
+	c.Limits["default"] = l
 	require.EqualError(t, Problems(c.Validate()), `server.max_body: -1 is out of range; want at least 0
 pools.default.strategy: unexpected ""; want round_robin, random, least_in_flight, p2c, peak_ewma, hash or sticky
 pools.default.backends[0].state: unexpected "up"; want ready, drain or maint

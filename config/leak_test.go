@@ -106,6 +106,8 @@ func beside(in reflect.Type, name string) string {
 		return `to = "/", `
 	case in == reflect.TypeFor[Respond]() && name == "content_type":
 		return `body = "a", `
+	case in == reflect.TypeFor[Store]() && name == "replica_name":
+		return `driver = "postgres", shared = true, `
 	case in == reflect.TypeFor[Limit]() && name == "exempt_preflights":
 		return `key = "header:A", `
 	}

@@ -1,6 +1,30 @@
 package config
 
-import "gopher-equalizer/limiter/gcra"
+import (
+	"time"
+
+	"gopher-equalizer/limiter/gcra"
+)
+
+// Who shares a limit's buckets, if the store is shared.
+const (
+	ScopeGlobal  = "global"  // all replicas
+	ScopeReplica = "replica" // nobody: each replica has its own
+)
+
+// How replicas get the tokens of a limit.
+const (
+	LeasingAhead   = "ahead"   // each holds some that were earned
+	LeasingTrickle = "trickle" // each may also hold what is earned in the next lease_interval
+	LeasingEach    = "each"    // each request asks the store
+)
+
+// What a replica does once it may not spend what it holds, as the store is away.
+const (
+	OnLossLocal  = "local"  // it counts by itself, at its share of the refill
+	OnLossRefuse = "refuse" // it refuses
+	OnLossAllow  = "allow"  // it doesn't limit
+)
 
 // Limit is a named rule that gives every client a token bucket.
 type Limit struct {
@@ -26,6 +50,19 @@ type Limit struct {
 	ExemptPreflights bool `toml:"exempt_preflights"`
 	// Durability is as in Store, for this limit; "" is the store's.
 	Durability string `toml:"durability" else:"the store's" enum:"interval,strict"`
+	// Scope is ScopeGlobal or ScopeReplica: who shares the buckets, if the store is shared.
+	Scope string `toml:"scope" default:"global" enum:"global,replica"`
+	// Leasing is how replicas get tokens. LeasingAhead never admits more than one bucket would.
+	// LeasingTrickle uses more of the budget, and admits up to refill * lease_interval more.
+	// LeasingEach is for budgets that are too small to be split, and costs each request a round
+	// trip.
+	Leasing string `toml:"leasing" default:"ahead" enum:"ahead,trickle,each"`
+	// LeaseWait is how long a request may wait for the store: one of a client that is new to the
+	// replica, or each one with LeasingEach.
+	LeaseWait time.Duration `toml:"lease_wait" default:"100ms" min:"1ms" max:"5s"`
+	// OnStoreLoss is what becomes of requests once a replica may not spend what it holds, as the
+	// store is away. OnLossLocal admits the refill, divided by the replicas that there were last.
+	OnStoreLoss string `toml:"on_store_loss" default:"local" enum:"local,refuse,allow"`
 	// Tiers are numbers that operators can give to clients, by name.
 	Tiers map[string]Tier `toml:"tiers"`
 }

@@ -39,6 +39,19 @@ type Store struct {
 	// Standby has the start wait, with no end, while another process holds the store or the store
 	// is away. /readyz is 503 meanwhile.
 	Standby bool `toml:"standby" default:"false"`
+	// Shared has several processes use the schema, the replicas, and share each client's bucket by
+	// leases: what a replica may spend, it has taken from the bucket before.
+	Shared bool `toml:"shared" default:"false"`
+	// ReplicaName is what this process is called among them: 1 to 64 visible ASCII characters. No
+	// two that run have the same.
+	ReplicaName string `toml:"replica_name" else:"HOST-PID"`
+	// LeaseInterval is the time between two rounds, in which a replica asks for what it needs and
+	// gives back what it doesn't. A shorter one follows clients from replica to replica sooner, and
+	// costs the database more.
+	LeaseInterval time.Duration `toml:"lease_interval" default:"1s" min:"50ms" max:"1m"`
+	// LeaseTTL is for how long a replica without the store may spend what it holds, and for how
+	// long the tokens of one that crashed are out of reach. It is 3 intervals at least.
+	LeaseTTL time.Duration `toml:"lease_ttl" default:"10s" min:"150ms" max:"10m"`
 	// MigrateTo is the limit that gets the buckets of a store that knew of one limit only. Without
 	// it the only limit gets them, otherwise the one named default.
 	MigrateTo string `toml:"migrate_to"`
@@ -72,6 +85,7 @@ type Postgres struct {
 	// SSLMode is one of libpq's: disable, allow, prefer, require, verify-ca, verify-full. Only the
 	// last authenticates the server.
 	SSLMode string `toml:"sslmode" default:"disable" enum:"disable,allow,prefer,require,verify-ca,verify-full"`
-	// Schema holds our tables, and is made if it doesn't exist. One process at a time may use it.
+	// Schema holds our tables, and is made if it doesn't exist. One process at a time may use it,
+	// unless it is shared.
 	Schema string `toml:"schema" default:"gopher_equalizer"`
 }

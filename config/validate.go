@@ -27,6 +27,7 @@ func (c Config) validate(r *report) {
 	r.routes(c)
 	r.store(c.Store)
 	r.standby(c)
+	r.shared(c)
 	r.log(c)
 }
 

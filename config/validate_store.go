@@ -19,6 +19,8 @@ func (r *report) standby(c Config) {
 	const key = "store.standby"
 	switch {
 	case !c.Store.Standby:
+	case c.Store.Shared:
+		r.add(key, "true with shared = true, where no process holds the store; want one of them")
 	case c.Store.Driver == StoreMemory:
 		r.add(key, `true with driver = "memory", which no other process can hold; want bolt or postgres, or false`)
 	case len(c.Limits) == 0:
@@ -46,6 +48,8 @@ func (r *report) durability(key, d string, s Store) {
 	case d != DurabilityStrict:
 	case s.Driver == StoreMemory:
 		r.add(key, `"strict" with driver = "memory", which forgets what was spent at every start; want bolt or postgres, or "interval"`)
+	case s.Shared:
+		r.add(key, `"strict" with shared = true, where a crash gives nothing back in any case; want "interval"`)
 	case !s.RequiredAtStart:
 		r.add(key, `"strict" with required_at_start = false, which spends before it is known what is reserved; want true, or "interval"`)
 	}

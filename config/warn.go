@@ -139,7 +139,7 @@ func (r *report) warnClear(s Store) {
 // and so holds the store.
 func (r *report) warnSuccessor(c Config) {
 	held := c.Server.DrainDelay + c.Server.ShutdownTimeout + c.Store.Timeout
-	if len(c.Limits) > 0 && c.Store.Driver != StoreMemory && !c.Store.Standby && c.Store.ConnectTimeout <= held {
+	if len(c.Limits) > 0 && c.Store.Driver != StoreMemory && !c.Store.Standby && !c.Store.Shared && c.Store.ConnectTimeout <= held {
 		r.add("store.connect_timeout", "%s may not outlast a predecessor's stop, which holds the store for up to drain_delay + shutdown_timeout + store.timeout, %s",
 			gcra.ShortDuration(c.Store.ConnectTimeout), r.shownSum(held, "server.drain_delay", "server.shutdown_timeout", "store.timeout"))
 	}

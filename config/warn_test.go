@@ -51,6 +51,7 @@ func TestWarnings(t *testing.T) {
 	f(pool+"[limits.default]\n[server]\ndrain_delay = \"10s\"\n", "c.toml: store.connect_timeout: 30s"+held+"35s")
 	f(pool+"[limits.default]\n[server]\ndrain_delay = \"10s\"\n[store]\ndriver = \"memory\"\n", none...)
 	f(pool+"[server]\ndrain_delay = \"10s\"\n", none...)
+	f(shared+"connect_timeout = \"1s\"\n[limits.default]\n", none...)
 
 	const clear = `: the password and the buckets may cross the network to db in the clear; verify-full is safe`
 	f("[limits.default]\n[store]\ndriver = \"postgres\"\n[store.postgres]\nhost = \"db\"\nsslmode = \"prefer\"\n"+pool,

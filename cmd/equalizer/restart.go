@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ func needsNoRestart(from *inForce, to config.Loaded, storeIsOpen bool) error {
 		}
 	}
 	problems = append(problems, turnedSecret(from.Config, to.Config)...)
+	problems = append(problems, rescoped(from.Config, to.Config)...)
 	if len(problems) > 0 {
 		return problems
 	}
@@ -45,6 +47,21 @@ func turnedSecret(from, to config.Config) (problems config.Problems) {
 		if errWas == nil && errIs == nil && secret && was.Fingerprint() == plain {
 			problems = append(problems, config.Problem{
 				Key: "limits." + name + ".secret", Text: "turning it on takes a restart, which keeps the buckets: restart, or put it back to false",
+			})
+		}
+	}
+	return problems
+}
+
+// rescoped are the limits whose buckets are to be shared from now on, or not any more. They are
+// counted by other means then, which don't know what was spent.
+func rescoped(from, to config.Config) (problems config.Problems) {
+	for _, name := range slices.Sorted(maps.Keys(to.Limits)) {
+		before, existed := from.Limits[name]
+		if is := to.Limits[name].Scope; existed && before.Scope != is {
+			problems = append(problems, config.Problem{
+				Key:  "limits." + name + ".scope",
+				Text: fmt.Sprintf("changing it takes a restart, behind which buckets are full: restart, or put it back to %q", before.Scope),
 			})
 		}
 	}

@@ -72,6 +72,7 @@ func TestBothAcceptTheSame(t *testing.T) {
 		pool + "[[routes]]\nredirect = { to = \"/a\", status = 301 }\nresponse_headers = { set = { A = \"b\" }, remove = [\"C\"] }\nambiguous_paths = \"pass\"\n",
 		pool + "[[routes]]\nrespond = { status = 599, body = \"x\" }\n",
 		pool + "[store]\ndriver = \"postgres\"\nflush_interval = \"10ms\"\nlimits_kept = \"87600h\"\n[store.postgres]\nport = 65535\nsslmode = \"verify-full\"\n",
+		pool + "[store]\ndriver = \"postgres\"\nshared = true\nreplica_name = \"a\"\nlease_ttl = \"3s\"\n[limits.a]\nleasing = \"each\"\n[limits.b]\nscope = \"replica\"\n[[routes]]\n",
 		pool + "[log]\nlevel = \"debug\"\nformat = \"console\"\naccess = false\n",
 		"include = [\"none/*.toml\"]\n" + pool,
 		"[pools.a]\nbackends_file = \"testdata/backends.txt\"\nbackends = []\n",
@@ -100,7 +101,7 @@ func TestBothRefuseTheSame(t *testing.T) {
 		"pools.b = { backends = [\"http://b\"], health = { statuses = [\"600\"] } }", "pools.b = { backends = [\"http://b\"], health = { statuses = [200] } }",
 		// Choices.
 		"log.level = \"trace\"", "log.format = \"JSON\"", "store.driver = \"redis\"", "store.durability = \"\"", "store.postgres.sslmode = \"on\"",
-		"limits.a.durability = \"none\"", "pools.b = { backends = [\"http://b\"], strategy = \"least\" }", "routes = [{ ambiguous_paths = \"allow\" }]",
+		"limits.a.durability = \"none\"", "limits.a.scope = \"none\"", "store.shared = \"yes\"", "pools.b = { backends = [\"http://b\"], strategy = \"least\" }", "routes = [{ ambiguous_paths = \"allow\" }]",
 		"pools.b = { backends = [{ url = \"http://b\", state = \"up\" }] }", "routes = [{ redirect = { to = \"/\", status = 300 } }]",
 		"pools.b = { backends = [\"http://b\"], health = { type = \"icmp\" } }",
 		"pools.b = { backends = [\"http://b\"], backends_file = 5 }", "pools.b = { backends = [\"http://b\"], backends_file = [\"x\"] }",
@@ -123,7 +124,7 @@ func TestOnlyParseRefuses(t *testing.T) {
 	for _, mistake := range []string{
 		"server.idle_timeout = \"25h\"", "server.max_header = \"2MiB\"", "limits.a.refill = \"9999999/s\"", // bounds in strings
 		"server.listen = \"x\"", "server.via = \"a b\"", "limits.a.key = \"cookie:x\"", "routes = [{ host = \"a:80\" }]", // texts of other forms
-		"admin.listen = \":8000\"", "limits.a.trusted_header = true", "routes = [{ pool = \"none\" }]", // what depends on other keys
+		"admin.listen = \":8000\"", "limits.a.trusted_header = true", "store.shared = true", "routes = [{ pool = \"none\" }]", // what depends on other keys
 		"pools.b = { backends = [\"http://b\"], backends_file = \"/none\" }",                                // what is in files
 		"server.via = \"${NOT_SET}\"", "log.level = \"${NOT_SET}\"", "server.idle_timeout = \"${NOT_SET}\"", // what references stand for
 	} {
