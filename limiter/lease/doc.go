@@ -1,13 +1,14 @@
 // Package lease has several processes, called replicas, share each client's bucket.
 //
 // A Ledger, which is a database, has the buckets. A replica spends only tokens that the ledger has
-// granted to it before, which are its lease. It asks for more in the background (a round), and gives
-// back what it doesn't need. So requests wait for the ledger only when a client is new to a replica.
+// granted to it before, which are its lease. It asks for more in the background (a round), and
+// gives back what it doesn't need. So requests wait for the ledger only when a client is new to a
+// replica.
 //
 // # Why no more is admitted than one bucket would
 //
-// A bucket is a pair: what nobody holds (Tokens), and what replicas hold (the leases). The rules are
-// in rule.go, and these are all of them:
+// A bucket is a pair: what nobody holds (Tokens), and what replicas hold (the leases). The rules
+// are in rule.go, and these are all of them:
 //
 //   - Tokens are earned at the refill, as long as they and all leases come to less than the
 //     capacity. A lease counts as held until its holder tells otherwise.

@@ -95,12 +95,13 @@ type Member struct {
 	Name string
 	Host string
 	PID  int
-	// Since is when it joined, and Expires until when the others wait for it, by the ledger's clock.
+	// Since is when it joined, and Expires until when the others wait for it, by the ledger's
+	// clock.
 	Since, Expires time.Time
 }
 
 // Ledger is the book of all shared buckets. It alone refills them, by its own clock. It holds a
-// lease for each bucket of which a replica holds anything.
+// lease for each bucket that a replica holds anything of.
 //
 // What ledgers promise, and the conformance suite in leasetest checks:
 //   - At any moment Tokens, with what has been earned since At, and all that is leased come to the
@@ -137,7 +138,8 @@ type Ledger interface {
 var (
 	// ErrInDoubt is wrapped by an error after which nobody knows whether the call had its effect.
 	ErrInDoubt = errors.New("unknown whether it was stored")
-	// ErrExpelled: the replica was silent for longer than its TTL, and others may have what it held.
+	// ErrExpelled: the replica was silent for longer than its TTL, and others may have what it
+	// held.
 	ErrExpelled = errors.New("others have declared this replica dead")
 	// ErrNameTaken: another replica of that name is alive.
 	ErrNameTaken = errors.New("another replica of that name is alive")
