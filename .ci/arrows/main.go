@@ -11,7 +11,7 @@
 //	                   which counts and imports none
 //	config             the parsers: limiter/gcra, balancer, proxy/identity, proxy/rewrite, proxy/route;
 //	                   and proxy/regular, which reads files
-//	store              limiter: its record type
+//	store              limiter: its record type, and limiter/lease: the ledger of shared buckets
 //	proxy              limiter, balancer; of its packages outcome imports balancer, certs and
 //	                   certs/acme store/blob, and the others none outside of proxy
 //	api                limiter, balancer, of proxy only proxy/problem and proxy/meter; never store

@@ -14,7 +14,9 @@ func TestArrowsOfTheDesignAreAllowed(t *testing.T) {
 	}
 	f("limiter/gcra")
 	f("limiter/table", "limiter/gcra")
-	f("limiter", "limiter/table", "limiter/gcra")
+	f("limiter", "limiter/table", "limiter/gcra", "limiter/lease")
+	f("limiter/lease", "limiter/table", "limiter/gcra")
+	f("limiter/lease/leasetest", "limiter/lease", "limiter/gcra")
 	f("balancer", "store/blob")
 	f("store/blob")
 	f("config", "limiter/gcra", "balancer", "proxy/identity", "proxy/rewrite")
@@ -40,15 +42,16 @@ func TestBrokenArrowIsOneLine(t *testing.T) {
 		got := check([]Package{{Path: "limiter"}, {Path: from, Imports: []string{to}}})
 		require.Equal(t, []string{from + " imports " + to + ": " + why}, got)
 	}
-	f("limiter", "balancer", "limiter may import only limiter/gcra, limiter/table")
-	f("limiter", "store", "limiter may import only limiter/gcra, limiter/table")
+	f("limiter", "balancer", "limiter may import only limiter/gcra, limiter/table, limiter/lease")
+	f("limiter", "store", "limiter may import only limiter/gcra, limiter/table, limiter/lease")
 	f("limiter/table", "limiter", "limiter/table may import only limiter/gcra")
+	f("limiter/lease", "limiter", "limiter/lease may import only limiter/gcra, limiter/table")
 	f("limiter/gcra", "limiter/table", "limiter/gcra may import nothing of ours")
 	f("balancer", "limiter", "balancer/... may import only balancer/..., store/blob, proxy/meter")
 	f("config", "limiter", "config/... may import only config/..., limiter/gcra, balancer/..., proxy/identity, proxy/rewrite, proxy/route, proxy/regular")
 	f("config", "proxy", "config/... may import only config/..., limiter/gcra, balancer/..., proxy/identity, proxy/rewrite, proxy/route, proxy/regular")
-	f("store/bolt", "balancer", "store/... may import only store/..., limiter, limiter/gcra")
-	f("store/bolt", "config", "store/... may import only store/..., limiter, limiter/gcra")
+	f("store/bolt", "balancer", "store/... may import only store/..., limiter, limiter/gcra, limiter/lease")
+	f("store/bolt", "config", "store/... may import only store/..., limiter, limiter/gcra, limiter/lease")
 	f("store/blob", "store", "store/blob may import nothing of ours")
 	f("proxy/problem", "limiter", "proxy/problem may import nothing of ours")
 	f("proxy/problem", "proxy", "proxy/problem may import nothing of ours")
@@ -63,9 +66,9 @@ func TestBrokenArrowIsOneLine(t *testing.T) {
 	f("proxy/identity", "limiter", "proxy/identity may import only proxy/http1")
 	f("proxy/rewrite", "proxy", "proxy/rewrite may import only proxy/http1, proxy/identity, proxy/route")
 	f("proxy/rewrite", "limiter", "proxy/rewrite may import only proxy/http1, proxy/identity, proxy/route")
-	f("api", "store", "api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem, proxy/meter")
-	f("api", "proxy", "api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem, proxy/meter")
-	f("api", "proxy/problems", "api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem, proxy/meter")
+	f("api", "store", "api/... may import only api/..., limiter, limiter/gcra, limiter/lease, balancer/..., proxy/problem, proxy/meter")
+	f("api", "proxy", "api/... may import only api/..., limiter, limiter/gcra, limiter/lease, balancer/..., proxy/problem, proxy/meter")
+	f("api", "proxy/problems", "api/... may import only api/..., limiter, limiter/gcra, limiter/lease, balancer/..., proxy/problem, proxy/meter")
 	f("deploy", "config", "deploy/... may import nothing of ours")
 	f("store/bolt", "store/storetest", "only tests may import it")
 	f("cmd/equalizer", "store/postgres/pgtest", "only tests may import it")
@@ -101,9 +104,9 @@ func TestFoldersAreTheDesigns(t *testing.T) {
 
 func TestEachBrokenArrowIsReported(t *testing.T) {
 	require.Equal(t, []string{
-		"api imports store: api/... may import only api/..., limiter, limiter/gcra, balancer/..., proxy/problem, proxy/meter",
-		"limiter imports balancer: limiter may import only limiter/gcra, limiter/table",
-		"limiter imports config: limiter may import only limiter/gcra, limiter/table",
+		"api imports store: api/... may import only api/..., limiter, limiter/gcra, limiter/lease, balancer/..., proxy/problem, proxy/meter",
+		"limiter imports balancer: limiter may import only limiter/gcra, limiter/table, limiter/lease",
+		"limiter imports config: limiter may import only limiter/gcra, limiter/table, limiter/lease",
 	}, check([]Package{
 		{Path: "api", Imports: []string{"limiter", "store"}},
 		{Path: "balancer"},

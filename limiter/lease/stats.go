@@ -2,25 +2,20 @@ package lease
 
 import "time"
 
-// Stats are what a replica says of itself. Counts are since the process began.
+// Stats is what a replica is doing.
 type Stats struct {
-	// Replica is its name.
+	// Replica is the replica's name, Alive how many there were at its last round.
 	Replica string
-	// Alive is how many replicas the ledger knew of in the last round, this one included.
-	Alive int
-	// CutOff reports whether it may not spend what it holds, as no round has succeeded for a TTL.
+	Alive   int
+	// CutOff reports whether it may not spend what it holds. Until is for how long it may.
 	CutOff bool
-	// Until is how much longer it may spend if no further round succeeds; 0 if it is cut off.
-	Until time.Duration
-	// Rounds are those that succeeded, FailedRounds those that didn't, and LateRounds those of both
-	// that ended behind the time at which the next one was due.
-	Rounds, FailedRounds, LateRounds int64
-	// Expulsions is how often others declared it dead, and it joined anew.
-	Expulsions int64
-	// Held is how many tokens it holds, and Leases of how many buckets.
-	Held   int64
-	Leases int64
-	// Waits is how many requests waited for the ledger, and WaitsInVain how many of them got no
-	// answer in time.
+	Until  time.Duration
+	// Rounds counts those that succeeded, FailedRounds those that didn't, LateRounds those of the
+	// former that began an interval late or more. Expulsions counts how often others have given the
+	// replica up.
+	Rounds, FailedRounds, LateRounds, Expulsions int64
+	// Held is how many tokens it held after the last round, of so many clients as Leases.
+	Held, Leases int64
+	// Waits counts takes that waited for the ledger, WaitsInVain those of them that were refused.
 	Waits, WaitsInVain int64
 }
