@@ -79,7 +79,8 @@ func (n *Numbers) Of(managed bool, tier string, own gcra.Settings) gcra.Settings
 // Round is what a replica asks at once. It is one transaction.
 type Round struct {
 	// Member is what Join returned, and Seq counts its rounds from 1. A round that is asked again
-	// under the same Seq, with the same Asks, has the effect and the grants of the first one.
+	// under the same Seq, with the same Asks, has the effect and the grants of the first one, and
+	// keeps the replica alive. One that comes after a later one has no effect, and is refused.
 	Member, Seq int64
 	// TTL is for how long, from before the call, the replica may spend what it holds.
 	TTL time.Duration
@@ -106,6 +107,7 @@ type Member struct {
 // What ledgers promise, and the conformance suite in leasetest checks:
 //   - At any moment Tokens, with what has been earned since At, and all that is leased come to the
 //     capacity at most. A lease counts until its holder says that it has spent it, or has expired.
+//   - An unmanaged bucket that lacks nothing is none, if nobody holds any of its tokens.
 //   - An error that wraps ErrInDoubt: the call may have had its effect, now or until the next one
 //     succeeds. Any other error: it had none and never will.
 //   - Calls may come from several goroutines.
@@ -120,6 +122,7 @@ type Ledger interface {
 	// that have expired are expelled. ErrExpelled: the replica is, and holds nothing any more.
 	Renew(ctx context.Context, r Round) (replies []Reply, alive int, err error)
 	// Leave is the end of a replica that has given back what it held. What is left counts as spent.
+	// It is no error if the replica is gone already.
 	Leave(ctx context.Context, member int64) error
 	// Members are the replicas that are alive, in the order of their names.
 	Members(ctx context.Context) ([]Member, error)
@@ -130,8 +133,9 @@ type Ledger interface {
 	// error, which it returns as it is.
 	Each(ctx context.Context, namespace uint32, numbers *Numbers, yield func(clientID string, s State) error) error
 	// Change calls change with a bucket, or nil if there is none, while nobody else can change it,
-	// and stores what it returns: nil deletes the bucket. Leased is not stored. Tokens that are
-	// held by replicas stay with them. An error of change ends it, and is returned as it is.
+	// and stores what it returns, as of now: nil deletes the bucket. Leased and At are not stored.
+	// Tokens that are held by replicas stay with them, and a bucket that is deleted lacks only
+	// those. An error of change ends it, and is returned as it is.
 	Change(ctx context.Context, key Key, numbers *Numbers, change func(present *State) (*State, error)) error
 }
 

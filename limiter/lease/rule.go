@@ -7,6 +7,10 @@ import (
 	"gopher-equalizer/limiter/gcra"
 )
 
+// Expires is until when the ledger waits for a replica that it heard of at now, by its own clock.
+// The replica may spend for ttl from before that, by another clock. Each may be wrong by 1 %.
+func Expires(now time.Time, ttl time.Duration) time.Time { return now.Add(ttl + ttl/32) }
+
 // Entry is what the rules look at: a bucket, and the asker's lease.
 type Entry struct {
 	Settings gcra.Settings
@@ -32,19 +36,41 @@ func (e *Entry) Earn(now time.Time) {
 	e.earn(now, e.Mine+e.Others)
 }
 
+// Renumber is Earn for a bucket that is to have other settings from now on. The asker may have had
+// them for long, and others not yet. So until now the bucket has the smaller capacity of both, and
+// the slower refill.
+func (e *Entry) Renumber(now time.Time, s gcra.Settings) {
+	e.Settings.Capacity = min(e.Settings.Capacity, s.Capacity)
+	if s.Refill.Interval() > e.Settings.Refill.Interval() {
+		e.Settings.Refill = s.Refill
+	}
+	e.Earn(now)
+	e.Settings = s
+}
+
 // earn credits an entry until a moment. A clock that went back credits nothing, and nothing is
 // credited twice.
 func (e *Entry) earn(until time.Time, leased int64) {
 	if passed := until.Sub(e.At); passed > 0 {
-		e.Tokens += earned(passed, e.Settings)
+		e.Tokens = sum(e.Tokens, earned(passed, e.Settings))
 		e.At = until
 	}
-	e.Tokens = min(e.Tokens, float64(e.Settings.Capacity-leased))
+	room := e.Settings.Capacity - leased
+	e.Tokens = min(e.Tokens, float64(room))
 }
 
-// earned is what a bucket earns in a time, rounded down, so that sums of many stay below the truth.
+// earned is what a bucket earns in a time, rounded down.
 func earned(d time.Duration, s gcra.Settings) float64 {
 	return float64(d) / float64(s.Refill.Interval()) * (1 - 1e-12)
+}
+
+// sum is rounded down, so that however often a bucket earns, it has no more than the truth.
+func sum(tokens, more float64) float64 {
+	both := tokens + more
+	if both-tokens > more {
+		return math.Nextafter(both, math.Inf(-1))
+	}
+	return both
 }
 
 // Settle takes what the asker says into account, and returns what it is granted.
