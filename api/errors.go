@@ -21,6 +21,7 @@ var (
 	errStandby      = errors.New("the process stands by")
 	errMethod       = errors.New("method not allowed")
 	errTimeout      = errors.New("request timeout")
+	errUnshared     = errors.New("nothing is shared")
 	errUnlimited    = errors.New("nothing is limited")
 	errTooLarge     = errors.New("body too large")
 	errMediaType    = errors.New("unsupported media type")
@@ -94,6 +95,7 @@ func faults() []fault {
 		{errMethod, fasthttp.StatusMethodNotAllowed, "method-not-allowed", "Method not allowed", ""},
 		{errPrecondition, fasthttp.StatusPreconditionFailed, "precondition-failed", "The precondition failed", ""},
 		{errTimeout, fasthttp.StatusRequestTimeout, "request-timeout", "Request timeout", ""},
+		{errUnshared, fasthttp.StatusNotFound, "not-shared", "Nothing is shared", ""},
 		{errUnlimited, fasthttp.StatusConflict, "nothing-limited", "Nothing is limited", ""},
 		{errTooLarge, fasthttp.StatusRequestEntityTooLarge, "body-too-large", "The body is too large", ""},
 		{errMediaType, fasthttp.StatusUnsupportedMediaType, "unsupported-media-type", "Unsupported media type", ""},

@@ -46,6 +46,7 @@ func (s *snapshot) metricsPage(format metrics.Format) []byte {
 	p.pools(s.balancerPools())
 	p.limits(status.Limits)
 	p.store(status.Store)
+	p.shared(status.Shared)
 	p.certificates(s.certificates())
 	body := p.Bytes()
 	s.pageSize.Store(int64(len(body)))
@@ -298,6 +299,27 @@ func (p *metricsPage) store(s *StoreStatus) {
 	p.gauge("equalizer_store_dirty", "Buckets with spending that is not stored yet.", s.Dirty)
 	p.Begin("equalizer_store_lag_seconds", metrics.Gauge, "How long the oldest of that spending has waited.")
 	p.Float(none, s.LagSeconds)
+}
+
+func (p *metricsPage) shared(s *SharedStatus) {
+	if s == nil {
+		return
+	}
+	p.gauge("equalizer_replicas_alive", "Processes that shared the buckets at the last round, this one included.", int64(s.Alive))
+	p.Begin("equalizer_lease_cut_off", metrics.Gauge, "Whether this process may not spend what it holds, as it has been without the store for too long.")
+	p.Bool(none, s.CutOff)
+	p.Begin("equalizer_lease_spend_seconds", metrics.Gauge, "For how long it may, if no other round succeeds.")
+	p.Float(none, s.SpendSeconds)
+	p.Begin("equalizer_lease_rounds", metrics.Counter, "Rounds in which this process asked for tokens, by whether the store took part.")
+	p.Int(none.With("result", "done"), s.Rounds)
+	p.Int(none.With("result", "failed"), s.FailedRounds)
+	p.counter("equalizer_lease_late_rounds", "Those that were done, and began an interval late or more.", s.LateRounds)
+	p.counter("equalizer_lease_expulsions", "How often the others gave this process up.", s.Expulsions)
+	p.gauge("equalizer_lease_tokens_held", "Tokens that this process may spend.", s.Held)
+	p.gauge("equalizer_leases", "Clients whose tokens those are.", s.Leases)
+	p.Begin("equalizer_lease_waits", metrics.Counter, "Requests that waited for the store, by whether they got a token.")
+	p.Int(none.With("result", "granted"), max(0, s.Waits-s.WaitsInVain))
+	p.Int(none.With("result", "in_vain"), s.WaitsInVain)
 }
 
 // certificates writes until when those are good that there are. A renewed one keeps its labels.

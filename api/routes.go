@@ -45,6 +45,7 @@ func (s *snapshot) routes() map[string]map[string]call {
 			fasthttp.MethodPatch:  noQuery(unconditional(s.patchBackend)),
 			fasthttp.MethodDelete: noQuery(unconditional(s.clearOverride)),
 		},
+		"/replicas":              {fasthttp.MethodGet: noQuery(s.listReplicas)},
 		"/listeners":             {fasthttp.MethodGet: noQuery(s.listListeners)},
 		"/certificates":          {fasthttp.MethodGet: noQuery(s.listCertificates)},
 		"/config":                {fasthttp.MethodGet: noQuery(s.showConfig)},
@@ -141,7 +142,7 @@ func (s *snapshot) noCall(ctx *fasthttp.RequestCtx) error {
 	if strings.HasPrefix(string(ctx.URI().PathOriginal()), "/buckets/") {
 		return refuse(errNoCall, "want /buckets/CLIENT_ID; in the client_id %%2F stands for a slash")
 	}
-	return refuse(errNoCall, "want /buckets, /limits, /routes, /backends, /listeners, /certificates, /config, /reload, /explain, /refusals, /errors, /tail, /status, /metrics, /healthz or /readyz")
+	return refuse(errNoCall, "want /buckets, /limits, /routes, /backends, /replicas, /listeners, /certificates, /config, /reload, /explain, /refusals, /errors, /tail, /status, /metrics, /healthz or /readyz")
 }
 
 func wrongMethod(allowed []string) call {

@@ -44,6 +44,8 @@ type Sources struct {
 	Writer BucketWriter
 	// Limits are those that the Reader and the Writer know, by name; none if nothing is limited.
 	Limits []Limit
+	// Replicas are the processes that share the buckets; nil if this one shares them with nobody.
+	Replicas Replicas
 	// Backends returns those of all pools.
 	Backends func() []balancer.BackendStatus
 	// Probes returns the last results of a backend's probes, the last one first. nil stands for

@@ -8,14 +8,16 @@ import (
 
 // Status is the response to GET /status. Counters count from the start of the process.
 type Status struct {
-	// The Server fills in Version, UptimeSeconds, Limit and Pools. Limit is the name of the only
-	// limit, null if there is none, or several.
+	// The Server fills in Version, UptimeSeconds, Limit, Shared and Pools. Limit is the name of the
+	// only limit, null if there is none, or several.
 	Version       string  `json:"version"`
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	Limit         *string `json:"limit"`
 	// Store and Buckets are null if nothing is limited.
 	Store   *StoreStatus   `json:"store"`
 	Buckets *BucketsStatus `json:"buckets"`
+	// Shared is null if this process shares its buckets with no other one.
+	Shared *SharedStatus `json:"shared"`
 	// Limits are what Buckets has, by limit. GET /limits has their settings.
 	Limits []LimitStatus `json:"limits"`
 	// Pools are in the order of their names.
@@ -201,6 +203,7 @@ func (s *snapshot) currentStatus() Status {
 	if status.Limits == nil {
 		status.Limits = []LimitStatus{} // [] in JSON, and not null
 	}
+	status.Shared = s.shared()
 	status.Pools = s.pools()
 	if status.HTTP2.Oddities == nil {
 		status.HTTP2.Oddities = map[string]int64{}

@@ -55,6 +55,7 @@ func TestStatus(t *testing.T) {
 			"oddities": {"ping": 7}, "calmed": 8, "faulty": 9},
 		"reloads": {"done": 2, "failed": 1, "last_at": "2026-11-23T07:21:02.000Z", "mistakes": ["c.toml:1: a: bad"],
 			"changes": [{"key": "limits.a.capacity", "kind": "changed", "old": "1", "new": "2"}], "more_changes": 3},
+		"shared": null,
 		"pools": [{"name": "www", "strategy": "p2c", "backends": 3, "available": 2, "in_flight": 4, "max_in_flight": 5,
 			"queue": {"waiting": 1, "max": 2, "waited": 1, "wait": {"p50": 0.875, "p90": 0.975, "p99": 0.9975}, "refused": 6, "timed_out": 7, "left": 8}}],
 		"log": {"dropped": 8, "error": "broken pipe"},

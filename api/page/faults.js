@@ -5,7 +5,7 @@ import { ago, count, duration, h, rate, setClass, setText } from "./dom.js";
 // look at.
 export function faultsOf(view) {
   const { state, now } = view;
-  return [...ofProcess(state), ...ofBackends(state, now), ...ofLimits(view), ...ofStore(state), ...ofRest(state)]
+  return [...ofProcess(state), ...ofBackends(state, now), ...ofLimits(view), ...ofStore(state), ...ofShared(state), ...ofRest(state)]
     .sort((a, b) => b.grave - a.grave);
 }
 
@@ -71,6 +71,15 @@ function* ofStore(state) {
   if (!store) return;
   if (!store.up) yield { grave: true, brief: "the store is away", text: `The store is away: ${store.error}. Requests go on, admin writes don't.`, at: "process" };
   else if (store.lag_seconds > 60) yield { grave: false, brief: "the store is slow", text: `Spending waits for ${duration(store.lag_seconds)} to be stored.`, at: "process" };
+}
+
+function* ofShared(state) {
+  const shared = state.status.shared;
+  if (!shared?.cut_off) return;
+  yield {
+    grave: true, brief: "it is cut off from the other replicas", at: "replicas",
+    text: "This process may not spend the tokens that it shares, as it has been without the store for too long: each limit's on_store_loss counts.",
+  };
 }
 
 function* ofRest(state) {

@@ -9,7 +9,7 @@
 //	dom.js       elements, and tables that change only where the state has
 //	chart.js     the charts of the last 15 minutes
 //	faults.js    what is wrong now, in words
-//	routes.js, backends.js, limits.js, buckets.js, rest.js   the sections
+//	routes.js, backends.js, limits.js, buckets.js, replicas.js, rest.js   the sections
 //
 // Text from the state is only ever set as text, never as markup.
 package page

@@ -7,6 +7,7 @@ import { showFaults } from "./faults.js";
 import { Backends } from "./backends.js";
 import { Limits } from "./limits.js";
 import { Buckets } from "./buckets.js";
+import { Replicas } from "./replicas.js";
 import { Routes } from "./routes.js";
 import { Process, Refused } from "./rest.js";
 
@@ -48,7 +49,7 @@ document.querySelector("#traffic h2").append(" ", curlButton(() => ["GET", "/sta
 
 const buckets = new Buckets($("buckets"));
 const sections = [
-  new Backends($("backends")), new Limits($("limits"), (of) => buckets.open(of)), buckets, new Routes($("routes")),
+  new Backends($("backends")), new Limits($("limits"), (of) => buckets.open(of)), buckets, new Replicas($("replicas")), new Routes($("routes")),
   new Refused($("refused")), new Process($("process")),
 ];
 

@@ -26,6 +26,7 @@ func commands() []command {
 		{name: "schema", run: untimed(runSchema), help: usage},
 		{name: "reload", run: runReload, help: reloadUsage},
 		{name: "status", run: runStatus, help: statusUsage},
+		{name: "replicas", run: runReplicas, help: replicasUsage},
 		{name: "backends", run: runBackends, help: backendsUsage, verbs: []string{"list", "ready", "drain", "maint", "weight", "reset"}},
 		{name: "buckets", run: runBuckets, help: bucketsUsage, verbs: []string{"list", "get", "set", "reset", "purge"}},
 		{name: "explain", run: runExplain, help: explainUsage},

@@ -30,6 +30,8 @@ func TestCompletionInBash(t *testing.T) {
 	f("equalizer bench --th", "--through")
 	f("equalizer completion ", "bash zsh fish")
 	f("equalizer help relo", "reload")
+	f("equalizer rep", "replicas")
+	f("equalizer replicas --j", "--json")
 	f("equalizer version x", "")
 	f("equalizer check --p", "--print")
 	f("equalizer check --li", "--listen")

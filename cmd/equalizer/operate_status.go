@@ -134,6 +134,9 @@ func (s screen) totals() table {
 	if store := s.status.Store; store != nil {
 		rows.add("store", storeText(*store, s.now))
 	}
+	if shared := s.status.Shared; shared != nil {
+		rows.add("shared", sharedText(*shared))
+	}
 	r := s.status.Requests
 	rows.add("requests", fmt.Sprintf("%d, %d in flight, on %d connections; %d limited, %d retried", r.Total, r.InFlight, r.Connections, r.Limited, r.Retries))
 	rows.add("responses", fmt.Sprintf("2xx: %d, 3xx: %d, 4xx: %d, 5xx: %d; of its own, 502: %d, 503: %d, 504: %d",

@@ -63,6 +63,7 @@ Other commands:
                                           operate a running one; each has a --help
   equalizer explain URL | REQUEST_ID      say what would become of a request, and why;
                                           or why one was refused
+  equalizer replicas                      list the processes that share the buckets
   equalizer errors                        list the last messages that were malformed
   equalizer top                           watch a running one: backends, routes, limits
   equalizer tail [--status 5xx ...]       show its requests as they end
