@@ -19,6 +19,9 @@ func (s *Service) Get(limit, clientID string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
+	if l.lease != nil {
+		return s.getShared(l, clientID)
+	}
 	if d := s.doubt.Load(); d != nil && d.covers(l.table, clientID) {
 		return Snapshot{}, fmt.Errorf("%w: the last write of this bucket broke off, "+
 			"and the store has not responded since", ErrInDoubt)
@@ -51,8 +54,8 @@ type Condition func(present *Snapshot) error
 // these, ErrStore, ErrClosed and the errors of the conditions nothing was changed. After
 // ErrInDoubt, Get returns what is there once that is known.
 func (s *Service) Create(ctx context.Context, limit, clientID string, c Change, only ...Condition) (Written, error) {
-	return s.put(ctx, limit, clientID, func(l *Limit, present *table.Observation) (plan, error) {
-		if present != nil && present.Bucket.Has(table.Managed) {
+	return s.put(ctx, limit, clientID, func(l *Limit, present *standing) (plan, error) {
+		if present != nil && present.managed {
 			return plan{}, ErrManaged
 		}
 		p, err := l.plan(nil, c)
@@ -67,7 +70,7 @@ func (s *Service) Create(ctx context.Context, limit, clientID string, c Change, 
 // it is. If the client has no bucket, it is as in Create. Errors are those of Create, without
 // ErrManaged.
 func (s *Service) Put(ctx context.Context, limit, clientID string, c Change, only ...Condition) (Written, error) {
-	return s.put(ctx, limit, clientID, func(l *Limit, present *table.Observation) (plan, error) {
+	return s.put(ctx, limit, clientID, func(l *Limit, present *standing) (plan, error) {
 		return l.plan(present, c)
 	}, only...)
 }
@@ -75,7 +78,7 @@ func (s *Service) Put(ctx context.Context, limit, clientID string, c Change, onl
 // Patch changes a bucket that exists, managed or not; it is managed from then on.
 // ErrNotFound: it doesn't. Other errors are those of Put.
 func (s *Service) Patch(ctx context.Context, limit, clientID string, c Change, only ...Condition) (Written, error) {
-	return s.put(ctx, limit, clientID, func(l *Limit, present *table.Observation) (plan, error) {
+	return s.put(ctx, limit, clientID, func(l *Limit, present *standing) (plan, error) {
 		if present == nil {
 			return plan{}, ErrNotFound
 		}
@@ -89,6 +92,9 @@ func (s *Service) Delete(ctx context.Context, limit, clientID string, only ...Co
 	l, err := s.limit(limit)
 	if err != nil {
 		return Snapshot{}, err
+	}
+	if l.lease != nil {
+		return s.deleteShared(ctx, l, clientID, only)
 	}
 	if err := s.lockForAdmin(ctx, l); err != nil {
 		return Snapshot{}, err
@@ -147,12 +153,15 @@ func (s *Service) deleteRows(ctx context.Context, l *Limit, keys []Key) error {
 // put is how operators change a bucket: under the write lock, first in the store and then in
 // memory. planFor gets the bucket that exists now; nil if none does.
 func (s *Service) put(
-	ctx context.Context, limit, clientID string, planFor func(l *Limit, present *table.Observation) (plan, error),
+	ctx context.Context, limit, clientID string, planFor func(l *Limit, present *standing) (plan, error),
 	only ...Condition,
 ) (w Written, err error) {
 	l, err := s.limit(limit)
 	if err != nil {
 		return Written{}, err
+	}
+	if l.lease != nil {
+		return s.putShared(ctx, l, clientID, planFor, only)
 	}
 	if err := s.lockForAdmin(ctx, l); err != nil {
 		return Written{}, err
@@ -163,9 +172,9 @@ func (s *Service) put(
 	seen, ok := l.table.Find(clientID, now)
 	full := seen.Bucket == nil && l.table.Stats().Buckets >= l.options().MaxBuckets
 	// A full bucket doesn't exist, but may still be there if nobody has reaped it.
-	was, present := gcra.Holding{At: now}, (*table.Observation)(nil)
+	was, present := gcra.Holding{At: now}, (*standing)(nil)
 	if ok {
-		was, present = seen.Holding(now), &seen
+		was, present = seen.Holding(now), &standing{seen.Rate, seen.Bucket.Has(table.Managed)}
 		before := l.snapshotOf(seen, now, wall)
 		w.Before = &before
 	}
@@ -209,7 +218,7 @@ func (s *Service) carryOut(ctx context.Context, l *Limit, p plan, record Record)
 }
 
 // plan checks the change of a bucket; nil if there is none.
-func (l *Limit) plan(present *table.Observation, c Change) (plan, error) {
+func (l *Limit) plan(present *standing, c Change) (plan, error) {
 	rate, err := l.rateAfter(present, c)
 	if err != nil {
 		return plan{}, err
@@ -223,10 +232,10 @@ func (l *Limit) plan(present *table.Observation, c Change) (plan, error) {
 
 // rateAfter is the rate that the change gives a bucket. A bucket that is in a tier stays in it
 // unless the change says a number of its own.
-func (l *Limit) rateAfter(present *table.Observation, c Change) (*gcra.Rate, error) {
+func (l *Limit) rateAfter(present *standing, c Change) (*gcra.Rate, error) {
 	rate := l.table.Defaults()
 	if present != nil {
-		rate = present.Rate
+		rate = present.rate
 	}
 	switch {
 	case c.Tier != nil && (c.Capacity != nil || c.Refill != nil):

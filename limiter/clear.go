@@ -19,6 +19,9 @@ import (
 // Each call to the store has a deadline, so ctx needs none.
 func (s *Service) DeleteManaged(ctx context.Context, limit string) (n int, err error) {
 	l := s.Limit(limit)
+	if l != nil && l.lease != nil {
+		return s.clearShared(ctx, l)
+	}
 	live, stored, err := s.managedKeys(ctx, limit, l)
 	if err != nil {
 		return 0, err

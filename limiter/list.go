@@ -2,9 +2,11 @@ package limiter
 
 import (
 	"container/heap"
+	"context"
 	"slices"
 	"strings"
 
+	"gopher-equalizer/limiter/lease"
 	"gopher-equalizer/limiter/table"
 )
 
@@ -30,13 +32,20 @@ func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 	defer s.listing.Unlock()
 
 	window := min(q.Offset+q.Limit, MaxWindow)
-	first, more := s.first(limits, q, window)
+	first, more, err := s.first(limits, q, window)
+	if err != nil {
+		return nil, false, err
+	}
 	first = first[min(q.Offset, len(first)):]
 	now, wall := s.clock.Monotonic(), s.clock.Wall()
 	page = make([]Snapshot, 0, len(first))
 	for _, b := range first {
+		if b.shared != nil {
+			page = append(page, b.limit.sharedSnapshot(b.clientID(), b.shared.state))
+			continue
+		}
 		// It may have gone, or changed, since the pass.
-		if seen, ok := b.limit.table.Find(b.ClientID(), now); ok && q.selects(listed{b.limit, seen.Bucket}) {
+		if seen, ok := b.limit.table.Find(b.clientID(), now); ok && q.selects(listed{limit: b.limit, own: seen.Bucket}) {
 			page = append(page, b.limit.snapshotOf(seen, now, wall))
 		}
 	}
@@ -45,41 +54,70 @@ func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 
 // first returns the first n buckets that the query selects, in order. more reports whether there
 // are others.
-func (s *Service) first(limits []*Limit, q Query, n int) (buckets []listed, more bool) {
+func (s *Service) first(limits []*Limit, q Query, n int) (buckets []listed, more bool, err error) {
 	kept := make(lastFirst, 0, n)
-	for _, l := range limits {
-		l.table.Each(s.clock.Monotonic(), func(bucket *table.Bucket) {
-			b := listed{l, bucket}
-			switch {
-			case !q.selects(b):
-			case len(kept) < n:
-				heap.Push(&kept, b)
-			default:
-				more = true
-				if n > 0 && b.place().Compare(kept[0].place()) < 0 {
-					kept[0] = b
-					heap.Fix(&kept, 0)
-				}
+	add := func(b listed) {
+		switch {
+		case !q.selects(b):
+		case len(kept) < n:
+			heap.Push(&kept, b)
+		default:
+			more = true
+			if n > 0 && b.place().Compare(kept[0].place()) < 0 {
+				kept[0] = b
+				heap.Fix(&kept, 0)
 			}
+		}
+	}
+	for _, l := range limits {
+		if l.lease == nil {
+			l.table.Each(s.clock.Monotonic(), func(bucket *table.Bucket) { add(listed{limit: l, own: bucket}) })
+			continue
+		}
+		err := s.eachShared(context.Background(), l, func(clientID string, state *lease.State) {
+			add(listed{limit: l, shared: &sharedBucket{clientID, state}})
 		})
+		if err != nil {
+			return nil, false, err
+		}
 	}
 	slices.SortFunc(kept, func(a, b listed) int { return a.place().Compare(b.place()) })
-	return kept, more
+	return kept, more, nil
 }
 
 func (q *Query) selects(b listed) bool {
 	at := b.place()
 	return at.Compare(q.After) > 0 && strings.HasPrefix(at.ClientID, q.Prefix) &&
-		(q.Managed == nil || *q.Managed == b.Has(table.Managed))
+		(q.Managed == nil || *q.Managed == b.isManaged())
 }
 
-// listed is a bucket with its limit.
+// listed is a bucket with its limit: one of this process's own, or one of the ledger.
 type listed struct {
-	limit *Limit
-	*table.Bucket
+	limit  *Limit
+	own    *table.Bucket
+	shared *sharedBucket
 }
 
-func (b listed) place() Place { return Place{b.ClientID(), b.limit.Name()} }
+type sharedBucket struct {
+	clientID string
+	state    *lease.State
+}
+
+func (b listed) clientID() string {
+	if b.shared != nil {
+		return b.shared.clientID
+	}
+	return b.own.ClientID()
+}
+
+func (b listed) isManaged() bool {
+	if b.shared != nil {
+		return b.shared.state.Managed
+	}
+	return b.own.Has(table.Managed)
+}
+
+func (b listed) place() Place { return Place{b.clientID(), b.limit.Name()} }
 
 // lastFirst is a heap with the last place on top, which an earlier one displaces.
 type lastFirst []listed

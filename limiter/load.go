@@ -19,6 +19,9 @@ func Open(ctx context.Context, o Options, s Store) (*Service, error) {
 		service.failure.Store(&why)
 		return service, nil
 	}
+	if err := service.join(ctx); err != nil {
+		return nil, err
+	}
 	if err := service.load(ctx); err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (s *Service) adopt(ctx context.Context, known []Namespace) error {
 	present := s.present.Load()
 	name, err := present.Heir()
 	if errors.Is(err, ErrMigrateTo) && s.isEmpty(ctx, known[i].ID) {
-		name, err = present.limits[0].Name(), nil
+		name, err = s.Limits()[0].Name(), nil
 	}
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/lease"
 )
 
 // Options are the settings of a Service. Limits, FlushInterval and StoreTimeout are needed.
@@ -35,6 +36,8 @@ type Options struct {
 	// Until then clients have what they have spent in memory only, and admin writes return
 	// ErrStore.
 	LoadLater bool
+	// Replica shares the limits that have Sharing; nil: none has. The Service runs and closes it.
+	Replica *lease.Replica
 	// Clock is the system's if it is nil.
 	Clock Clock
 	// Logger gets the store's outages and recoveries.
@@ -43,6 +46,11 @@ type Options struct {
 
 var errStrictLater = errors.New("strict: what is reserved must be read before anything is spent, " +
 	"so the store must be there at the start")
+
+var (
+	errNoReplica    = errors.New("shared: there is no replica to share it")
+	errStrictShared = errors.New("strict and shared: a crash gives nothing back of what is shared, so want either")
+)
 
 // validate returns an error that names the limit.
 func (o *Options) validate() error {
@@ -54,6 +62,10 @@ func (o *Options) validate() error {
 		case err != nil:
 		case o.LoadLater && limit.Strict:
 			err = errStrictLater
+		case limit.Sharing != nil && o.Replica == nil:
+			err = errNoReplica
+		case limit.Sharing != nil && limit.Strict:
+			err = errStrictShared
 		case names[limit.Name]:
 			err = errors.New("there are two of that name")
 		}
@@ -97,6 +109,17 @@ type LimitOptions struct {
 	MaxBuckets int64
 	// Strict makes a crash give back nothing: see ledger.go. It excludes Options.LoadLater.
 	Strict bool
+	// Sharing is how Options.Replica shares the limit's buckets with others; nil: they are this
+	// process's own. It excludes Strict.
+	Sharing *Sharing
+}
+
+// Sharing is how a limit's buckets are shared: see package lease.
+type Sharing struct {
+	Leasing lease.Leasing
+	// Wait is how long a request waits for the ledger where it has to.
+	Wait   time.Duration
+	OnLoss lease.OnLoss
 }
 
 func (o *LimitOptions) validate() error {

@@ -11,6 +11,12 @@ type plan struct {
 	stored int64      // the arrival time of what goes to the store
 }
 
+// standing is what an admin write finds.
+type standing struct {
+	rate    *gcra.Rate
+	managed bool
+}
+
 // content is the credit of the new bucket, under its rate, if the old one held was.
 func (p plan) content(is *gcra.Rate, was gcra.Holding) int64 {
 	switch {

@@ -28,7 +28,7 @@ type keptLimit struct {
 // with every token spent. Prepare waits for the end of another Reload.
 //
 // If the store is away, a new limit begins without its rows, which are loaded later. A strict one
-// is refused then. Options.Clock, Volatile, LoadLater, Logger and MigrateTo stay as they are.
+// is refused then. Options.Clock, Volatile, LoadLater, Logger, MigrateTo and Replica stay.
 // ErrClosed: the Service is stopping. Other errors name the limit and what can't be changed.
 func (s *Service) Prepare(ctx context.Context, o Options) (*Reload, error) {
 	select {
@@ -46,7 +46,7 @@ func (s *Service) Prepare(ctx context.Context, o Options) (*Reload, error) {
 
 func (s *Service) prepare(ctx context.Context, o Options) (*Reload, error) {
 	is := s.options()
-	o.Clock, o.Volatile, o.Logger, o.MigrateTo = is.Clock, is.Volatile, is.Logger, is.MigrateTo
+	o.Clock, o.Volatile, o.Logger, o.MigrateTo, o.Replica = is.Clock, is.Volatile, is.Logger, is.MigrateTo, is.Replica
 	o.LoadLater, o.Limits = false, slices.Clone(o.Limits)
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -76,14 +76,16 @@ func (s *Service) compare(was *setup, o Options) *Reload {
 	for i := range r.to.Limits {
 		limit := &r.to.Limits[i]
 		l := was.find(limit)
-		if l == nil {
+		switch {
+		case l != nil:
+			r.kept = append(r.kept, keptLimit{Limit: l, to: limit})
+		case limit.Sharing != nil: // It is found in the ledger by the next round.
+			l = newLimit(s, &r.to.Options, limit)
+		default:
 			l = newLimit(s, &r.to.Options, limit)
 			r.added = append(r.added, addedLimit{Limit: l})
-		} else {
-			r.kept = append(r.kept, keptLimit{Limit: l, to: limit})
 		}
-		r.to.limits = append(r.to.limits, l)
-		r.to.named[limit.Name] = l
+		r.to.add(l)
 	}
 	return r
 }
@@ -131,6 +133,7 @@ func (r *Reload) Apply() {
 	s.leave(r.to.leaving)
 	s.present.Store(r.to)
 	s.changing.Unlock()
+	s.share(r.to)
 	signal(s.renew)
 	if r.to.FlushInterval != r.was.FlushInterval {
 		signal(s.retimed)
@@ -142,6 +145,10 @@ func (r *Reload) Apply() {
 // change has a limit work by its new options.
 func (r *Reload) change(k *keptLimit) {
 	s, is := r.service, k.options()
+	if k.lease != nil {
+		k.changeShared(is)
+		return
+	}
 	k.table.SetMax(k.to.MaxBuckets)
 	if is.sameNumbers(k.to) && is.Strict == k.to.Strict {
 		k.o.Store(k.to)

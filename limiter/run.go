@@ -28,6 +28,9 @@ func (s *Service) Run(ctx context.Context) {
 	var others sync.WaitGroup
 	others.Go(func() { s.reapLoop(ctx) })
 	others.Go(func() { s.renewLoop(ctx) })
+	if replica := s.options().Replica; replica != nil {
+		others.Go(func() { replica.Run(ctx) })
+	}
 	s.flushLoop(ctx)
 	others.Wait()
 }
@@ -142,7 +145,7 @@ func (s *Service) Close(ctx context.Context) error {
 	for retry := closeRetry; ; retry = min(2*retry, maxCloseRetry) {
 		err := s.flushLast(ctx)
 		if err == nil {
-			return nil
+			return s.part(ctx)
 		}
 		select {
 		case <-ctx.Done():

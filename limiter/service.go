@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/lease"
 	"gopher-equalizer/limiter/table"
 )
 
@@ -46,12 +47,13 @@ type Service struct {
 // setup is what the Service works with from one reload to the next.
 type setup struct {
 	Options
-	limits  []*Limit // in the order of Options
+	limits  []*Limit // that are this process's own, in the order of Options
+	shared  []*Limit // the others, likewise
 	named   map[string]*Limit
 	leaving []*Limit // which are flushed before they go
 }
 
-// all are those at work, and those that are leaving.
+// all are this process's own: those at work, and those that are leaving.
 func (u *setup) all() []*Limit { return slices.Concat(u.limits, u.leaving) }
 
 func (s *Service) options() *Options { return &s.present.Load().Options }
@@ -93,11 +95,10 @@ func newService(o Options, s Store) (*Service, error) {
 	}
 	first := &setup{Options: o, named: map[string]*Limit{}}
 	for i := range o.Limits {
-		l := newLimit(service, &first.Options, &o.Limits[i])
-		first.limits = append(first.limits, l)
-		first.named[l.Name()] = l
+		first.add(newLimit(service, &first.Options, &o.Limits[i]))
 	}
 	service.present.Store(first)
+	service.share(first)
 	return service, nil
 }
 
@@ -105,11 +106,17 @@ func newService(o Options, s Store) (*Service, error) {
 func (s *Service) Limit(name string) *Limit { return s.present.Load().named[name] }
 
 // Limits are all limits, in the order of Options.
-func (s *Service) Limits() []*Limit { return s.present.Load().limits }
+func (s *Service) Limits() (all []*Limit) {
+	present := s.present.Load()
+	for i := range present.Limits {
+		all = append(all, present.named[present.Limits[i].Name])
+	}
+	return all
+}
 
 // IsStrict reports whether any limit is strict.
 func (s *Service) IsStrict() bool {
-	return slices.ContainsFunc(s.Limits(), func(l *Limit) bool { return l.options().Strict })
+	return slices.ContainsFunc(s.present.Load().limits, func(l *Limit) bool { return l.options().Strict })
 }
 
 // limit is the one of that name.
@@ -156,8 +163,10 @@ type Limit struct {
 	o       atomic.Pointer[LimitOptions] // a reload changes all but what makes client_ids
 	service *Service
 	clock   Clock
-	table   *table.Table
-	loaded  atomic.Bool // set once
+	// lease has the buckets that are shared; nil: they are in table.
+	lease  *lease.Limit
+	table  *table.Table
+	loaded atomic.Bool // set once
 	// leaving is since when there is no such limit any more; 0: there is.
 	leaving atomic.Int64
 	// doubted is set while the store may have it that the limit has left. If it comes back, a crash
@@ -174,7 +183,20 @@ func newLimit(s *Service, all *Options, o *LimitOptions) *Limit {
 		Defaults: o.Settings, Tiers: o.Tiers, MaxBuckets: o.MaxBuckets, Volatile: all.Volatile && !o.Strict,
 	})}
 	l.o.Store(o)
+	if o.Sharing != nil {
+		l.lease = all.Replica.NewLimit(o.leasing())
+	}
 	return l
+}
+
+// add adds a limit.
+func (u *setup) add(l *Limit) {
+	if l.lease != nil {
+		u.shared = append(u.shared, l)
+	} else {
+		u.limits = append(u.limits, l)
+	}
+	u.named[l.Name()] = l
 }
 
 func (l *Limit) options() *LimitOptions { return l.o.Load() }
@@ -207,8 +229,9 @@ func (l *Limit) wantedTiers() string {
 // find is the limit that makes the same client_ids, of those at work and those that are leaving;
 // nil if there is none.
 func (u *setup) find(o *LimitOptions) *Limit {
-	for _, l := range u.all() {
-		if has := l.options(); has.Name == o.Name && has.Fingerprint == o.Fingerprint {
+	for _, l := range slices.Concat(u.all(), u.shared) {
+		has := l.options()
+		if has.Name == o.Name && has.Fingerprint == o.Fingerprint && (has.Sharing == nil) == (o.Sharing == nil) {
 			return l
 		}
 	}

@@ -347,7 +347,7 @@ func TestALostRaceGivesBack(t *testing.T) {
 	require.False(t, spend(uses, 0))
 	require.Equal(t, []int64{10, 0, 10}, remaining(s, "alice"))
 	for i := range uses {
-		uses[i].decide(0)
+		uses[i].decide()
 	}
 	require.True(t, uses[0].Decision.Allowed)
 	require.Equal(t, int64(10), uses[0].Decision.Remaining)

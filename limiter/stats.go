@@ -3,6 +3,7 @@ package limiter
 import (
 	"time"
 
+	"gopher-equalizer/limiter/lease"
 	"gopher-equalizer/limiter/table"
 )
 
@@ -24,6 +25,8 @@ type Stats struct {
 	// StoreUp reports whether the last call to the store succeeded; StoreError is its error if not.
 	StoreUp    bool
 	StoreError string
+	// Shared is what the replica does; nil if there is none.
+	Shared *lease.Stats
 }
 
 // LimitStats is what one limit holds.
@@ -63,11 +66,15 @@ func (s *Service) Stats() Stats {
 		t := l.table.Stats()
 		stats.Dirty += t.Dirty
 		since = min(since, t.DirtySince)
-		if l.leaving.Load() != 0 {
-			continue
-		}
+	}
+	for _, l := range s.Limits() {
+		t := l.buckets().Stats()
 		counts := Counts{t.Buckets, t.Managed, l.options().MaxBuckets, t.OverflowTakes}
-		stats.Limits = append(stats.Limits, LimitStats{l.Name(), counts, t.Dirty})
+		one := LimitStats{l.Name(), counts, t.Dirty}
+		if l.lease != nil {
+			one.Dirty = 0 // Others needn't know what the replica has spent of its own.
+		}
+		stats.Limits = append(stats.Limits, one)
 		stats.add(counts)
 	}
 	if since != table.Never {
@@ -79,5 +86,6 @@ func (s *Service) Stats() Stats {
 	if why := s.failure.Load(); why != nil {
 		stats.StoreUp, stats.StoreError = false, *why
 	}
+	s.addShared(&stats)
 	return stats
 }

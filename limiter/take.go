@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/lease"
 	"gopher-equalizer/limiter/table"
 )
 
@@ -33,6 +34,9 @@ type Decision struct {
 // 0 is never refused.
 func (l *Limit) Take(clientID string, cost int64) Decision {
 	now := l.clock.Monotonic()
+	if l.lease != nil {
+		return l.takeShared(clientID, cost, now)
+	}
 	if cost == 0 {
 		return l.look(clientID, now)
 	}
@@ -105,7 +109,8 @@ type Use struct {
 	// no reason to refuse. The tokens are only spent if no limit is one.
 	Decision Decision
 
-	seen table.Sight
+	place lease.Place
+	seen  table.Sight
 }
 
 // Take takes from several limits of one Service, or from none of them. It reports whether it took;
@@ -123,24 +128,31 @@ func Take(uses []Use) (allowed bool) {
 		u.Decision = u.Limit.Take(u.ClientID, u.Cost)
 		return u.Decision.Allowed
 	}
-	return takeAll(uses, uses[0].Limit.clock.Monotonic())
+	var w waiting
+	for more := true; more; {
+		now := uses[0].Limit.clock.Monotonic()
+		allowed = takeAll(uses, now)
+		more = !allowed && w.forAny(uses, now)
+	}
+	w.end(allowed)
+	return allowed
 }
 
 func takeAll(uses []Use, now int64) (allowed bool) {
-	allowed = see(uses, now) && spend(uses, now)
+	allowed = see(uses, now) && spend(uses)
 	for i := range uses {
-		uses[i].decide(now)
+		uses[i].decide()
 	}
 	return allowed
 }
 
 // see looks at all buckets, and reports whether each has what it is asked for.
 func see(uses []Use, now int64) (allowed bool) {
-	fetch(uses)
+	fetch(uses, now)
 	allowed = true
 	for i := range uses {
 		u := &uses[i]
-		u.Limit.table.Look(&u.seen, now)
+		u.look()
 		//mutant:true several-are-taken-although-one-refuses
 		allowed = allowed && u.seen.Outcome == table.Allowed
 	}
@@ -149,21 +161,38 @@ func see(uses []Use, now int64) (allowed bool) {
 
 // fetch has the processor load all buckets at once. Those of many clients are in no cache, and
 // looking at them one by one would wait for memory once for each.
-func fetch(uses []Use) {
+func fetch(uses []Use, now int64) {
 	for i := range uses {
 		u := &uses[i]
-		u.Limit.table.Seek(&u.seen, u.ClientID, u.Cost)
+		if u.find(now); u.place.Table != nil {
+			u.place.Table.Seek(&u.seen, u.ClientID, u.Cost)
+		}
 	}
 	for i := range uses {
-		uses[i].seen.Fetch()
+		if u := &uses[i]; u.place.Table != nil {
+			u.seen.Fetch()
+		}
+	}
+}
+
+// look sees what the use's bucket has.
+func (u *Use) look() {
+	switch {
+	case u.place.Table != nil:
+		u.place.Table.Look(&u.seen, u.place.Now)
+	case u.place.Allowed:
+		u.seen.Outcome = table.Allowed
 	}
 }
 
 // spend takes from all, or gives back what it took.
-func spend(uses []Use, now int64) bool {
+func spend(uses []Use) bool {
 	for i := range uses {
 		u := &uses[i]
-		u.Limit.table.Spend(&u.seen, now)
+		if u.place.Table == nil {
+			continue
+		}
+		u.place.Table.Spend(&u.seen, u.place.Now)
 		if u.seen.Outcome != table.Allowed {
 			//mutant:drop a-lost-race-keeps-what-was-taken
 			giveBack(uses[:i])
@@ -177,16 +206,23 @@ func spend(uses []Use, now int64) bool {
 func giveBack(uses []Use) {
 	for i := range uses {
 		u := &uses[i]
-		u.Limit.table.GiveBack(&u.seen, u.Limit.clock)
-		u.Limit.table.Look(&u.seen, u.Limit.clock.Monotonic())
+		if u.place.Table == nil {
+			continue
+		}
+		u.place.Table.GiveBack(&u.seen, u.place.Clock)
+		u.place.Table.Look(&u.seen, u.place.Clock.Monotonic())
 	}
 }
 
 // decide writes the Decision, and lets go of what was seen.
-func (u *Use) decide(now int64) {
+func (u *Use) decide() {
 	if u.seen.Outcome == table.Unreserved {
-		u.Limit.table.Reserve(&u.seen, now)
+		u.Limit.table.Reserve(&u.seen, u.place.Now)
 	}
-	u.Decision = u.Limit.decide(u.seen.Taken, u.Cost, now)
+	if u.place.Table == nil {
+		u.Decision = u.Limit.withoutTable(u.place, u.Cost)
+	} else {
+		u.Decision = u.Limit.decide(u.seen.Taken, u.Cost, u.place.Now)
+	}
 	u.seen = table.Sight{}
 }

@@ -158,15 +158,7 @@ func (t *Table) Find(clientID string, now int64) (seen Observation, ok bool) {
 // Each calls f with every bucket that exists at now, once, in no order. The bucket's page is locked
 // meanwhile, and no bucket moves to another page, so it misses none that is there throughout.
 func (t *Table) Each(now int64, f func(*Bucket)) {
-	for i := range t.shards {
-		t.shards[i].each(func(e entry) {
-			for b := range e.live {
-				if b.exists(t.observe(e, b).TAT, now) {
-					f(b)
-				}
-			}
-		})
-	}
+	t.Observations(now, func(seen Observation) { f(seen.Bucket) })
 }
 
 // Remove kills the client's bucket, if there is one, under a Claim.

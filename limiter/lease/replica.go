@@ -1,0 +1,270 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gopher-equalizer/limiter/table"
+)
+
+// Replica is this process among those that share buckets. Its rounds ask the ledger for tokens, and
+// takers spend them from memory.
+type Replica struct {
+	o      Options
+	ledger Ledger
+
+	// until is the moment after which nothing that is held may be spent; 0 before there is one.
+	until atomic.Int64
+	// alive is how many replicas there were at the last round.
+	alive  atomic.Int64
+	limits atomic.Pointer[[]*Limit]
+	wake   chan struct{} // has a round begin for those who wait
+	counts counts
+
+	changing sync.Mutex // held while limits are replaced
+	turn     sync.Mutex // held during a round
+	rounds   rounds     // under turn
+}
+
+// New makes a replica that hasn't joined yet.
+func New(o Options, l Ledger) *Replica {
+	r := &Replica{o: o, ledger: l, wake: make(chan struct{}, 1)}
+	r.alive.Store(1)
+	r.limits.Store(&[]*Limit{})
+	return r
+}
+
+// Ledger is that of the replica.
+func (r *Replica) Ledger() Ledger { return r.ledger }
+
+// maySpend reports whether the replica may spend what it holds.
+func (r *Replica) maySpend(now int64) bool { return now <= r.until.Load() }
+
+// IsCutOff reports whether the replica may not spend what it holds, since it couldn't reach the
+// ledger for too long.
+func (r *Replica) IsCutOff() bool { return !r.maySpend(r.o.Clock.Monotonic()) }
+
+// NewLimit makes a limit that takers can use at once. It takes part in rounds from Use on.
+func (r *Replica) NewLimit(o LimitOptions) *Limit {
+	l := &Limit{replica: r, leases: map[string]*lease{}}
+	l.o.Store(&o)
+	l.held.Store(newHeld(&o))
+	return l
+}
+
+// Use makes these the limits that there are. Others give back what they hold, and go then.
+func (r *Replica) Use(limits []*Limit) {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	all := append([]*Limit{}, limits...)
+	for _, l := range limits {
+		l.leaving.Store(false)
+	}
+	for _, l := range *r.limits.Load() {
+		if !slices.Contains(limits, l) {
+			l.leaving.Store(true)
+			all = append(all, l)
+		}
+	}
+	r.limits.Store(&all)
+}
+
+// forget lets go of limits that are leaving and hold nothing.
+func (r *Replica) forget() {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	var stay []*Limit
+	for _, l := range *r.limits.Load() {
+		if !l.leaving.Load() || len(l.leases) > 0 || l.held.Load().Stats().Dirty > 0 {
+			stay = append(stay, l)
+		}
+	}
+	r.limits.Store(&stay)
+}
+
+// Join registers the replica, and finds the namespaces of its limits. Run does both itself if they
+// fail here.
+func (r *Replica) Join(ctx context.Context) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	return r.join(ctx)
+}
+
+func (r *Replica) join(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	asked := r.o.Clock.Monotonic()
+	member, err := r.ledger.Join(ctx, r.o.As, r.o.TTL)
+	if err != nil {
+		return fmt.Errorf("join the replicas as %q: %w", r.o.As.Name, err)
+	}
+	r.rounds = rounds{member: member}
+	for _, l := range *r.limits.Load() {
+		l.letGo()
+	}
+	r.reached(asked)
+	return nil
+}
+
+// reached notes that the ledger has heard of the replica since asked.
+func (r *Replica) reached(asked int64) {
+	now := r.o.Clock.Monotonic()
+	wasCutOff := !r.maySpend(now)
+	r.until.Store(asked + int64(r.o.TTL))
+	if !wasCutOff {
+		return
+	}
+	for _, l := range *r.limits.Load() {
+		l.alone.Store(nil)
+	}
+	if r.counts.cutOff.Swap(false) {
+		r.o.Logger.Info().Msg("the shared buckets are there again")
+	}
+}
+
+// Run settles rounds until ctx ends.
+func (r *Replica) Run(ctx context.Context) {
+	next := r.o.Clock.Monotonic()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	failures := 0
+	for {
+		early := false
+		wake := r.wake
+		if failures > 0 {
+			wake = nil // A ledger that is away isn't asked more often.
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+			early = true
+		case <-timer.C:
+		}
+		if err := r.Round(ctx, early); err != nil {
+			failures++
+			timer.Reset(r.backoff(failures))
+			continue
+		}
+		now := r.o.Clock.Monotonic()
+		if !early || failures > 0 {
+			if late := now - next; late > int64(r.o.Interval) {
+				r.counts.late.Add(1)
+			}
+			next = max(next+int64(r.o.Interval), now)
+		}
+		failures = 0
+		timer.Reset(time.Duration(next - now))
+	}
+}
+
+// backoff is the pause after some failures: the tenth of an interval, doubled, up to the interval or
+// two seconds.
+func (r *Replica) backoff(failures int) time.Duration {
+	return min(r.o.Interval/10<<min(failures-1, 8), max(r.o.Interval, 2*time.Second))
+}
+
+// Round settles what the replica holds with the ledger. Early leaves out those for whom it can
+// wait. It joins first if the replica hasn't, or was expelled.
+func (r *Replica) Round(ctx context.Context, early bool) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	err := r.round(ctx, early)
+	if errors.Is(err, ErrExpelled) {
+		r.counts.expulsions.Add(1)
+		r.o.Logger.Warn().Msg("the other replicas have given this one up, as it was silent for too long: " +
+			"what it held counts as spent, and it joins again")
+		r.rounds = rounds{}
+		err = r.round(ctx, early)
+	}
+	r.note(err)
+	return err
+}
+
+func (r *Replica) round(ctx context.Context, early bool) error {
+	if r.rounds.member == 0 {
+		if err := r.join(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.enter(ctx); err != nil {
+		return err
+	}
+	if err := r.settlePending(ctx); err != nil {
+		return err
+	}
+	return r.settleAll(ctx, early)
+}
+
+// enter finds the namespaces of limits that have none yet.
+func (r *Replica) enter(ctx context.Context) error {
+	for _, l := range *r.limits.Load() {
+		if l.namespace.Load() != 0 {
+			continue
+		}
+		o := l.o.Load()
+		calling, cancel := context.WithTimeout(ctx, r.o.Timeout)
+		namespace, err := r.ledger.Enter(calling, o.Name, o.Fingerprint)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("limit %q: %w", o.Name, err)
+		}
+		l.namespace.Store(namespace)
+	}
+	return nil
+}
+
+// note counts a round, and logs when the replica is cut off.
+func (r *Replica) note(err error) {
+	if err == nil {
+		r.counts.rounds.Add(1)
+		r.counts.failure.Store(nil)
+		return
+	}
+	r.counts.failed.Add(1)
+	text := err.Error()
+	r.counts.failure.Store(&text)
+	if r.IsCutOff() && !r.counts.cutOff.Swap(true) {
+		r.o.Logger.Error().Err(err).Msg("cut off from the shared buckets: each limit does as its on_store_loss says")
+	}
+}
+
+// Close gives back what the replica holds, and leaves. Takers must be done, and Run must have
+// returned.
+func (r *Replica) Close(ctx context.Context) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	if r.rounds.member == 0 {
+		return nil
+	}
+	for _, l := range *r.limits.Load() {
+		l.leaving.Store(true)
+	}
+	if err := r.settlePending(ctx); err != nil {
+		return err
+	}
+	if err := r.settleAll(ctx, false); err != nil {
+		return err
+	}
+	r.until.Store(0)
+	calling, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	return r.ledger.Leave(calling, r.rounds.member)
+}
+
+// frozen is the clock of tables that hold what was granted: they earn nothing.
+type frozen struct{}
+
+func (frozen) Monotonic() int64 { return 0 }
+
+// newHeld is a table in which every client holds nothing.
+func newHeld(o *LimitOptions) *table.Table {
+	t := table.New(table.Options{Defaults: o.Settings, Tiers: o.Tiers, MaxBuckets: o.MaxBuckets})
+	t.StartEmpty(t.Defaults().Span)
+	return t
+}

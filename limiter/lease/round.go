@@ -1,0 +1,281 @@
+package lease
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/table"
+)
+
+// MaxAsks is how many buckets one transaction settles.
+const MaxAsks = 10_000
+
+// rounds are what a replica knows of its rounds.
+type rounds struct {
+	member, seq int64
+	// pending is a transaction of which nobody knows whether the ledger has it. It is asked again
+	// before any other.
+	pending *batch
+}
+
+// batch is what one transaction settles. Its parts are in the order of its asks.
+type batch struct {
+	Round
+	parts []part
+}
+
+type part struct {
+	limit *Limit
+	*lease
+	clientID string
+}
+
+// lease is what a round knows of a client of whom the replica holds tokens, or has just asked.
+type lease struct {
+	held int64 // after the last round
+	// asked is what was wanted last, and demand how many tokens were spent in an interval, averaged.
+	asked  int64
+	demand float64
+	spent  int64 // since demand was counted
+	idle   int   // rounds in which nobody came
+}
+
+// idleRounds is after how many rounds in which nobody came a client's tokens are given back.
+const idleRounds = 2
+
+// settlePending asks again what nobody knows about.
+func (r *Replica) settlePending(ctx context.Context) error {
+	if r.rounds.pending == nil {
+		return nil
+	}
+	return r.settle(ctx, r.rounds.pending)
+}
+
+// settleAll settles everything, or, early, only those who wait. The ledger hears of the replica in
+// any case.
+func (r *Replica) settleAll(ctx context.Context, early bool) error {
+	all := *r.limits.Load()
+	b := r.newBatch()
+	former := map[*Limit][]*table.Table{}
+	for _, l := range all {
+		if l.namespace.Load() == 0 {
+			continue // It came since this round began.
+		}
+		_, former[l] = l.tables()
+		for _, clientID := range l.clients(early) {
+			if len(b.Asks) == MaxAsks {
+				if err := r.settle(ctx, b); err != nil {
+					return err
+				}
+				b = r.newBatch()
+			}
+			b.ask(l, clientID, early)
+		}
+	}
+	if err := r.settle(ctx, b); err != nil {
+		return err
+	}
+	if early {
+		return nil
+	}
+	for _, l := range all {
+		l.forget(former[l])
+	}
+	r.count(all)
+	r.forget()
+	return nil
+}
+
+// clients are those that a round asks about.
+func (l *Limit) clients(early bool) []string {
+	if early {
+		return l.waiting()
+	}
+	return l.active()
+}
+
+func (r *Replica) newBatch() *batch {
+	return &batch{Round: Round{Member: r.rounds.member, TTL: r.o.TTL, Numbers: map[uint32]*Numbers{}}}
+}
+
+// waiting are the clients whose takers wait.
+func (l *Limit) waiting() (clients []string) {
+	for _, clientID := range l.waits.clients() {
+		if l.leases[clientID] == nil {
+			l.leases[clientID] = &lease{}
+		}
+		l.leases[clientID].idle = -1 // Somebody came.
+		clients = append(clients, clientID)
+	}
+	return clients
+}
+
+// active are the clients of whom tokens are held, or who came since the last round that settled
+// everything.
+func (l *Limit) active() []string {
+	held := l.held.Load()
+	for _, b := range held.TakeDirty().Rest() {
+		clientID := b.ClientID()
+		held.Update(clientID, func(c *table.Claim, b *table.Bucket) { c.Clean(b) })
+		one := l.leases[clientID]
+		if one == nil {
+			one = &lease{}
+			l.leases[strings.Clone(clientID)] = one
+		}
+		one.idle = -1
+	}
+	clients := make([]string, 0, len(l.leases))
+	for clientID, one := range l.leases {
+		one.idle++
+		clients = append(clients, clientID)
+	}
+	slices.Sort(clients)
+	return clients
+}
+
+// ask adds what is to be asked about a client.
+func (b *batch) ask(l *Limit, clientID string, early bool) {
+	one, namespace := l.leases[clientID], l.namespace.Load()
+	ask := Ask{Key: Key{namespace, clientID}}
+	held, former := l.tables()
+	for _, t := range former {
+		t.Update(clientID, func(c *table.Claim, b *table.Bucket) { ask.Back += c.Drain(b, 0) })
+	}
+	c := held.Claim(clientID)
+	bucket := bucketOf(&c)
+	rate := c.Observe(bucket).Rate
+	ask.Want = l.wanted(one, rate.Settings, c.Tokens(bucket), l.waits.need(clientID), early)
+	ask.Back += c.Drain(bucket, ask.Want)
+	ask.Held = c.Tokens(bucket)
+	c.Release()
+	o := l.o.Load()
+	ask.Ahead = o.ahead(rate.Settings, l.replica.o.Interval)
+	one.asked = ask.Want
+	if b.Numbers[namespace] == nil {
+		b.Numbers[namespace] = &o.Numbers
+	}
+	b.Asks, b.parts = append(b.Asks, ask), append(b.parts, part{l, one, clientID})
+}
+
+// bucketOf is the client's bucket, which is made if there is none.
+func bucketOf(c *table.Claim) *table.Bucket {
+	if b := c.Live(); b != nil {
+		return b
+	}
+	return c.Replace(nil, 0, 0, func(is *gcra.Rate, _ gcra.Holding) int64 { return is.TAT(0, 0) }).Bucket
+}
+
+// wanted is how many tokens the replica would like to hold for a client.
+func (l *Limit) wanted(one *lease, s gcra.Settings, holds, need int64, early bool) int64 {
+	one.spent += max(0, one.held-holds)
+	one.held = holds
+	expected := max(one.demand, float64(one.spent))
+	if !early {
+		one.demand, one.spent = one.demand/2+float64(one.spent)/2, 0
+	}
+	switch {
+	case l.leaving.Load():
+		return need
+	case l.o.Load().Leasing == Each:
+		return need
+	case one.idle >= idleRounds && need == 0:
+		return 0
+	}
+	want := int64(1.5*expected) + 1
+	if holds == 0 { // It was too little.
+		want = max(want, 2*one.asked)
+	}
+	share := max(1, s.Capacity/max(1, l.replica.alive.Load()))
+	return max(min(want, share), need)
+}
+
+// settle asks the ledger, and does what it replies. If it doesn't reply, the batch is asked again
+// by the next round.
+func (r *Replica) settle(ctx context.Context, b *batch) error {
+	if b != r.rounds.pending {
+		r.rounds.seq++
+		b.Seq = r.rounds.seq
+		b.sort()
+	}
+	r.rounds.pending = b
+	calling, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	asked := r.o.Clock.Monotonic()
+	replies, alive, err := r.ledger.Renew(calling, b.Round)
+	if err != nil {
+		if errors.Is(err, ErrExpelled) {
+			r.rounds.pending = nil
+		}
+		return err
+	}
+	r.rounds.pending = nil
+	r.alive.Store(int64(max(1, alive)))
+	for i := range replies {
+		b.parts[i].follow(&b.Asks[i], &replies[i])
+	}
+	r.reached(asked)
+	for i := range b.parts {
+		b.parts[i].limit.waits.reply(b.parts[i].clientID)
+	}
+	return nil
+}
+
+// sort puts the asks in the order of their keys.
+func (b *batch) sort() {
+	slices.SortFunc(b.parts, func(x, y part) int {
+		return cmp.Or(cmp.Compare(x.limit.namespace.Load(), y.limit.namespace.Load()), strings.Compare(x.clientID, y.clientID))
+	})
+	slices.SortFunc(b.Asks, func(x, y Ask) int {
+		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), strings.Compare(x.ClientID, y.ClientID))
+	})
+}
+
+// follow does in memory what the ledger replied.
+func (p *part) follow(a *Ask, reply *Reply) {
+	p.held = a.Held + reply.Granted
+	c := p.limit.held.Load().Claim(p.clientID)
+	defer c.Release()
+	b := p.renumber(&c, bucketOf(&c), reply)
+	c.Add(b, reply.Granted)
+	if reply.Left == 0 && p.held < p.asked {
+		b.Set(Exhausted)
+	} else {
+		b.Clear(Exhausted)
+	}
+	if p.held == 0 && p.idle >= idleRounds && !b.IsDirty() {
+		c.Remove()
+		delete(p.limit.leases, p.clientID)
+	}
+}
+
+// renumber gives the bucket the numbers that the ledger has of it.
+func (p *part) renumber(c *table.Claim, b *table.Bucket, reply *Reply) *table.Bucket {
+	is := c.Observe(b).Rate
+	if b.Has(table.Managed) == reply.Managed && (!reply.Managed || is.Settings == reply.Settings && is.Tier == reply.Tier) {
+		return b
+	}
+	marks, rate := table.Mark(0), (*gcra.Rate)(nil)
+	if reply.Managed {
+		marks, rate = table.Managed, gcra.NewRate(reply.Settings).In(reply.Tier)
+	}
+	return c.Replace(rate, marks, 0, func(is *gcra.Rate, was gcra.Holding) int64 {
+		return is.TAT(min(was.Credit/was.Rate.Interval, is.Capacity)*is.Interval, 0)
+	}).Bucket
+}
+
+// count counts what is held after a round.
+func (r *Replica) count(limits []*Limit) {
+	held, leases := int64(0), 0
+	for _, l := range limits {
+		leases += len(l.leases)
+		for _, one := range l.leases {
+			held += one.held
+		}
+	}
+	r.counts.held.Store(held)
+	r.counts.leases.Store(int64(leases))
+}

@@ -1,0 +1,159 @@
+package limiter
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gopher-equalizer/limiter/lease"
+	"gopher-equalizer/limiter/table"
+)
+
+// A limit with Sharing has its buckets in a ledger that several processes share. What this one may
+// spend of them was granted to it before: see package lease. Such a limit's own table stays empty.
+
+// leasing is what package lease has to know of the limit.
+func (o *LimitOptions) leasing() lease.LimitOptions {
+	return lease.LimitOptions{
+		Name: o.Name, Fingerprint: o.Fingerprint,
+		Numbers:    lease.Numbers{Settings: o.Settings, Tiers: o.Tiers},
+		MaxBuckets: o.MaxBuckets,
+		Leasing:    o.Sharing.Leasing, Wait: o.Sharing.Wait, OnLoss: o.Sharing.OnLoss,
+	}
+}
+
+// share has the replica share the limits that are shared.
+func (s *Service) share(u *setup) {
+	if u.Replica == nil {
+		return
+	}
+	leases := make([]*lease.Limit, len(u.shared))
+	for i, l := range u.shared {
+		leases[i] = l.lease
+	}
+	u.Replica.Use(leases)
+}
+
+// join has the replica join the others, if there is one.
+func (s *Service) join(ctx context.Context) error {
+	if replica := s.options().Replica; replica != nil {
+		return replica.Join(ctx)
+	}
+	return nil
+}
+
+// part has the replica give back what it holds.
+func (s *Service) part(ctx context.Context) error {
+	replica := s.options().Replica
+	if replica == nil {
+		return nil
+	}
+	if err := replica.Close(ctx); err != nil {
+		return fmt.Errorf("give back what this replica holds of the shared buckets, which counts as spent now: %w", err)
+	}
+	return nil
+}
+
+// changeShared has a shared limit work by its new options.
+func (k *keptLimit) changeShared(was *LimitOptions) {
+	if !was.sameNumbers(k.to) {
+		k.table.Renew(nil)
+		k.table.Renumber(k.to.Settings, k.to.Tiers, k.clock)
+	}
+	k.o.Store(k.to)
+	k.lease.Change(k.to.leasing())
+}
+
+// buckets are those of which this process may spend.
+func (l *Limit) buckets() *table.Table {
+	if l.lease != nil {
+		return l.lease.Held()
+	}
+	return l.table
+}
+
+// takeShared is Take from a limit that is shared. It waits for the ledger if the replica has too
+// little and doesn't know whether there is more.
+func (l *Limit) takeShared(clientID string, cost, now int64) (d Decision) {
+	var w waiting
+	for more := true; more; now = l.clock.Monotonic() {
+		p := l.lease.At(now)
+		d = l.takeAt(p, clientID, cost)
+		more = !d.Allowed && w.forMore(l, p, clientID, cost, now)
+	}
+	w.end(d.Allowed)
+	return d
+}
+
+// waiting is a taker's wait for the ledger, over several of its replies.
+type waiting struct {
+	on       *lease.Limit // nil: it hasn't waited
+	deadline time.Time
+}
+
+// forMore waits until the ledger has replied about a client who had too little at a place. It
+// reports false at once where that isn't worth it, and at the end of the limit's wait.
+func (w *waiting) forMore(l *Limit, p lease.Place, clientID string, cost, now int64) bool {
+	if !p.Held {
+		return false
+	}
+	exhausted, full := l.lease.Want(clientID, now)
+	asksEach := w.on == nil && l.options().Sharing.Leasing == lease.Each
+	if full || exhausted && !asksEach {
+		return false
+	}
+	if w.on == nil {
+		w.on, w.deadline = l.lease, l.lease.Deadline()
+	}
+	return l.lease.Wait(clientID, cost, w.deadline)
+}
+
+// forAny is forMore of the first use that was refused.
+func (w *waiting) forAny(uses []Use, now int64) bool {
+	for i := range uses {
+		if u := &uses[i]; !u.Decision.Allowed {
+			return u.Limit.lease != nil && w.forMore(u.Limit, u.place, u.ClientID, u.Cost, now)
+		}
+	}
+	return false
+}
+
+// end counts the wait, if there was one.
+func (w *waiting) end(allowed bool) {
+	if w.on != nil {
+		w.on.Waited(allowed)
+	}
+}
+
+// takeAt takes where the client's tokens are.
+func (l *Limit) takeAt(p lease.Place, clientID string, cost int64) Decision {
+	switch {
+	case p.Table == nil:
+		return l.withoutTable(p, cost)
+	case cost == 0:
+		var seen table.Sight
+		p.Table.Seek(&seen, clientID, 0)
+		p.Table.Look(&seen, p.Now)
+		return decisionOf(&seen.Taken, 0, p.Now)
+	}
+	t := p.Table.Take(clientID, cost, p.Now)
+	return decisionOf(&t, cost, p.Now)
+}
+
+// withoutTable is the Decision while the replica is cut off and all is allowed, or refused.
+func (l *Limit) withoutTable(p lease.Place, cost int64) Decision {
+	rate := l.table.Defaults()
+	if p.Allowed || cost == 0 {
+		return Decision{Allowed: true, Remaining: rate.Capacity, Settings: &rate.Settings}
+	}
+	return Decision{Settings: &rate.Settings, RetryAfter: time.Second}
+}
+
+// find finds where the use's tokens are.
+func (u *Use) find(now int64) {
+	if u.Limit.lease == nil {
+		u.place = lease.Place{Table: u.Limit.table, Now: now, Clock: u.Limit.clock}
+		return
+	}
+	u.place = u.Limit.lease.At(now)
+}

@@ -1,0 +1,73 @@
+package table
+
+// Package lease keeps what a replica holds for its clients in tables whose clock stands still: all
+// readings are 0, and a bucket's credit is what is held. These are the calls that only it needs.
+
+// Want makes the client's bucket dirty, so that the next TakeDirty finds it, and returns its marks.
+// It reports false if the client has none.
+func (t *Table) Want(clientID string, now int64) (Mark, bool) {
+	hash, s := t.locate(clientID)
+	for {
+		e := s.entry(hash)
+		b := e.find(hash, clientID)
+		if b == nil {
+			return 0, false
+		}
+		was, marks := b.arrival.Load(), b.marks.Load()
+		if was < 0 {
+			t.bringUp(e, b, hash, clientID)
+			continue
+		}
+		if _, ok := s.refuse(e.page, b, true, was, now); ok {
+			return Mark(marks) & (Stored | Managed | Limited), true
+		}
+	}
+}
+
+// Tokens are the whole tokens in the client's bucket as of the moment 0.
+func (c *Claim) Tokens(b *Bucket) int64 {
+	seen := c.Observe(b)
+	return seen.Rate.Credit(seen.TAT, 0) / seen.Rate.Interval
+}
+
+// Add adds whole tokens to the client's bucket, which has room for them. The bucket is alive.
+func (c *Claim) Add(b *Bucket, tokens int64) {
+	interval := c.Observe(b).Rate.Interval
+	for {
+		was := b.arrival.Load()
+		tat := max(0, was>>tatShift-tokens*interval)
+		if b.arrival.CompareAndSwap(was, tat<<tatShift|was&(dirtyBit|eraBit)) {
+			return
+		}
+	}
+}
+
+// Drain takes all whole tokens above some from the client's bucket, as of the moment 0, and returns
+// how many it has taken.
+func (c *Claim) Drain(b *Bucket, above int64) (taken int64) {
+	r := c.Observe(b).Rate
+	for {
+		was := b.arrival.Load()
+		taken = r.Credit(was>>tatShift, 0)/r.Interval - above
+		if taken <= 0 {
+			return 0
+		}
+		tat := was>>tatShift + taken*r.Interval
+		if b.arrival.CompareAndSwap(was, tat<<tatShift|was&(dirtyBit|eraBit)) {
+			return taken
+		}
+	}
+}
+
+// Observations calls f with every bucket that exists at now, as Each does.
+func (t *Table) Observations(now int64, f func(Observation)) {
+	for i := range t.shards {
+		t.shards[i].each(func(e entry) {
+			for b := range e.live {
+				if seen := t.observe(e, b); b.exists(seen.TAT, now) {
+					f(seen)
+				}
+			}
+		})
+	}
+}
