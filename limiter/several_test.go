@@ -339,12 +339,13 @@ func TestALostRaceGivesBack(t *testing.T) {
 	uses := usesOf(s, "alice", 4, 1, 1)
 	for i := range uses {
 		u := &uses[i]
-		u.Limit.table.Seek(&u.seen, u.ClientID, u.Cost)
-		u.Limit.table.Look(&u.seen, 0)
+		u.find(0)
+		u.place.Table.Seek(&u.seen, u.ClientID, u.Cost)
+		u.look()
 		require.Equal(t, table.Allowed, u.seen.Outcome)
 	}
 	require.True(t, s.Limits()[1].Take("alice", 1).Allowed)
-	require.False(t, spend(uses, 0))
+	require.False(t, spend(uses))
 	require.Equal(t, []int64{10, 0, 10}, remaining(s, "alice"))
 	for i := range uses {
 		uses[i].decide()
