@@ -64,7 +64,7 @@ func (k *keptLimit) changeShared(was *LimitOptions) {
 	k.lease.Change(k.to.leasing())
 }
 
-// buckets are those of which this process may spend.
+// buckets are those that this process may spend from.
 func (l *Limit) buckets() *table.Table {
 	if l.lease != nil {
 		return l.lease.Held()

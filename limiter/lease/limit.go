@@ -42,7 +42,7 @@ type alone struct {
 	until int64
 }
 
-// Exhausted marks a bucket of which the ledger had no more.
+// Exhausted marks a bucket if the ledger had no more for it.
 const Exhausted = table.Stored
 
 // Options are those that the limit has now.
@@ -69,7 +69,7 @@ func (l *Limit) tables() (held *table.Table, former []*table.Table) {
 	return l.held.Load(), l.former
 }
 
-// forget lets go of tables of before, of which nothing is left.
+// forget lets go of tables of before that hold nothing any more.
 func (l *Limit) forget(former []*table.Table) {
 	l.swapping.Lock()
 	defer l.swapping.Unlock()

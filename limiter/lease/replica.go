@@ -163,7 +163,7 @@ func (r *Replica) Run(ctx context.Context) {
 	}
 }
 
-// backoff is the pause after some failures: the tenth of an interval, doubled, up to the interval or
+// backoff is the pause after some failures: a tenth of an interval, doubled up to the interval, or
 // two seconds.
 func (r *Replica) backoff(failures int) time.Duration {
 	return min(r.o.Interval/10<<min(failures-1, 8), max(r.o.Interval, 2*time.Second))

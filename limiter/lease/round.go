@@ -17,8 +17,8 @@ const MaxAsks = 10_000
 // rounds are what a replica knows of its rounds.
 type rounds struct {
 	member, seq int64
-	// pending is a transaction of which nobody knows whether the ledger has it. It is asked again
-	// before any other.
+	// pending is a transaction that the ledger may have, or not. It is asked again before any
+	// other.
 	pending *batch
 }
 
@@ -34,10 +34,10 @@ type part struct {
 	clientID string
 }
 
-// lease is what a round knows of a client of whom the replica holds tokens, or has just asked.
+// lease is what rounds know of a client for whom the replica holds tokens, or has just asked.
 type lease struct {
 	held int64 // after the last round
-	// asked is what was wanted last, and demand how many tokens were spent in an interval, averaged.
+// lease is what rounds know of a client for whom the replica holds tokens or has just asked.
 	asked  int64
 	demand float64
 	spent  int64 // since demand was counted
