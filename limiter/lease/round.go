@@ -37,7 +37,7 @@ type part struct {
 // lease is what rounds know of a client for whom the replica holds tokens, or has just asked.
 type lease struct {
 	held int64 // after the last round
-// lease is what rounds know of a client for whom the replica holds tokens or has just asked.
+	// asked is what was wanted last, demand how many tokens an interval took, averaged.
 	asked  int64
 	demand float64
 	spent  int64 // since demand was counted
