@@ -14,7 +14,7 @@ func TestRecipesCheck(t *testing.T) {
 	text, err := os.ReadFile("recipes.md")
 	require.NoError(t, err)
 	found := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	require.Len(t, found, 3)
+	require.Len(t, found, 5)
 	for _, recipe := range found {
 		l, err := Parse("", []byte(recipe[1]), Options{})
 		warnings := l.Warnings

@@ -38,6 +38,7 @@ func (c Config) warn(r *report) {
 	}
 	r.warnClear(c.Store)
 	r.warnSuccessor(c)
+	r.warnHanging(c.Store)
 }
 
 func (r *report) warnTrust(proxies []string) {
@@ -142,6 +143,14 @@ func (r *report) warnSuccessor(c Config) {
 	if len(c.Limits) > 0 && c.Store.Driver != StoreMemory && !c.Store.Standby && !c.Store.Shared && c.Store.ConnectTimeout <= held {
 		r.add("store.connect_timeout", "%s may not outlast a predecessor's stop, which holds the store for up to drain_delay + shutdown_timeout + store.timeout, %s",
 			gcra.ShortDuration(c.Store.ConnectTimeout), r.shownSum(held, "server.drain_delay", "server.shutdown_timeout", "store.timeout"))
+	}
+}
+
+// warnHanging warns of leases that may end while one call to the store hangs.
+func (r *report) warnHanging(s Store) {
+	if longest := s.Timeout + s.LeaseInterval; s.Shared && s.LeaseTTL <= longest {
+		r.add("store.lease_ttl", "%s may be over when one call to the store hangs, which takes up to timeout + lease_interval, %s: this replica would be cut off by that alone",
+			gcra.ShortDuration(s.LeaseTTL), r.shownSum(longest, "store.timeout", "store.lease_interval"))
 	}
 }
 

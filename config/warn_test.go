@@ -53,6 +53,11 @@ func TestWarnings(t *testing.T) {
 	f(pool+"[server]\ndrain_delay = \"10s\"\n", none...)
 	f(shared+"connect_timeout = \"1s\"\n[limits.default]\n", none...)
 
+	const hangs = " may be over when one call to the store hangs, which takes up to timeout + lease_interval, 6s: this replica would be cut off by that alone"
+	f(shared+"lease_ttl = \"6s\"\n[limits.default]\n", "c.toml:6: store.lease_ttl: 6s"+hangs)
+	f(shared+"lease_ttl = \"6001ms\"\n[limits.default]\n", none...)
+	f(shared+"lease_ttl = \"4s\"\ntimeout = \"2s\"\n[limits.default]\n", none...)
+
 	const clear = `: the password and the buckets may cross the network to db in the clear; verify-full is safe`
 	f("[limits.default]\n[store]\ndriver = \"postgres\"\n[store.postgres]\nhost = \"db\"\nsslmode = \"prefer\"\n"+pool,
 		"c.toml:6: store.postgres.sslmode: prefer"+clear)

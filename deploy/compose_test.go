@@ -20,7 +20,12 @@ import (
 // compose is what these tests look at in a compose file.
 type compose struct {
 	Services map[string]service
-	Networks map[string]struct{ Internal bool }
+	Networks map[string]network
+}
+
+type network struct {
+	Internal bool
+	IPAM     struct{ Config []struct{ Subnet string } }
 }
 
 type service struct {
@@ -34,6 +39,7 @@ type service struct {
 	Networks    []string
 	DependsOn   map[string]struct{ Condition string } `yaml:"depends_on"`
 	Healthcheck *struct{ Test []string }
+	Extends     struct{ File, Service string }
 
 	ReadOnly        bool          `yaml:"read_only"`
 	CapDrop         []string      `yaml:"cap_drop"`
@@ -41,10 +47,11 @@ type service struct {
 	StopGracePeriod time.Duration `yaml:"stop_grace_period"`
 }
 
-// The compose files. The second is laid over the first.
+// The compose files. The second is laid over the first. The third takes services from there.
 const (
-	composeFile = "docker-compose.yml"
-	publicFile  = "docker-compose.acme.yml"
+	composeFile  = "docker-compose.yml"
+	publicFile   = "docker-compose.acme.yml"
+	replicasFile = "docker-compose.replicas.yml"
 )
 
 func loadComposeFile(t *testing.T, file string) (c compose) {
@@ -101,9 +108,11 @@ func valueOf(name string) string {
 }
 
 func TestComposePublishesOnLoopbackOnly(t *testing.T) {
-	for name, s := range loadCompose(t).Services {
-		for _, port := range s.Ports {
-			assert.Regexp(t, `^127\.0\.0\.1:\d+:\d+$`, port, name)
+	for _, file := range []string{composeFile, replicasFile} {
+		for name, s := range loadComposeFile(t, file).Services {
+			for _, port := range s.Ports {
+				assert.Regexp(t, `^127\.0\.0\.1:\d+:\d+$`, port, name)
+			}
 		}
 	}
 }
@@ -150,7 +159,7 @@ func TestComposeServicesAreHardened(t *testing.T) {
 func TestComposeHasNoSecrets(t *testing.T) {
 	secret := regexp.MustCompile(`TOKEN|PASSWORD|SECRET|KEY`)
 	required := regexp.MustCompile(`^\$\{[A-Z_]+:\?[^}]+\}$`)
-	for _, file := range []string{composeFile, publicFile} {
+	for _, file := range []string{composeFile, publicFile, replicasFile} {
 		for name, s := range loadComposeFile(t, file).Services {
 			for variable, value := range s.Environment {
 				if secret.MatchString(variable) {
@@ -159,7 +168,7 @@ func TestComposeHasNoSecrets(t *testing.T) {
 			}
 		}
 	}
-	for _, file := range []string{"config/compose.toml", "config/acme.toml"} {
+	for _, file := range []string{"config/compose.toml", "config/acme.toml", "config/replicas.toml"} {
 		var keys map[string]any
 		meta, err := toml.Decode(read(t, file), &keys)
 		require.NoError(t, err)
@@ -171,7 +180,7 @@ func TestComposeHasNoSecrets(t *testing.T) {
 
 func TestComposeVariablesAreInTheExample(t *testing.T) {
 	uses := map[string]string{}
-	for _, m := range regexp.MustCompile(`\$\{?([A-Za-z_]+)`).FindAllStringSubmatch(read(t, composeFile)+read(t, publicFile), -1) {
+	for _, m := range regexp.MustCompile(`\$\{?([A-Za-z_]+)`).FindAllStringSubmatch(read(t, composeFile)+read(t, publicFile)+read(t, replicasFile), -1) {
 		uses[m[1]] = ""
 	}
 	names := map[string]string{} // with their values, as none may have one
