@@ -46,7 +46,7 @@ func (b *Blobs) Close() error {
 
 func (b *Blobs) drop() {
 	if b.conn != nil {
-		_ = rawConn(b.conn.PgConn().Conn()).Close()
+		abandon(b.conn)
 		b.conn = nil
 	}
 }
@@ -71,9 +71,7 @@ func (b *Blobs) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dialed, cancel := context.WithTimeout(context.WithValue(ctx, dialing{}, true), b.o.Timeout)
-	defer cancel()
-	conn, err := pgx.ConnectConfig(dialed, config)
+	conn, err := b.o.dial(ctx, config)
 	if err != nil {
 		return err
 	}

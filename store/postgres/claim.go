@@ -24,7 +24,7 @@ type backend struct {
 //     done.
 //   - It brings the tables up to date, the first time.
 //   - It raises the epoch. That waits for every transaction that has seen the epoch before, and
-//     fences off later ones, even if the lock is lost.
+//     fences off later ones, even if the lock is lost. It waits for replicas (shared.go).
 func (s *Store) claim(ctx context.Context, c *session) error {
 	if err := s.introduce(ctx, c); err != nil {
 		return err
@@ -34,11 +34,11 @@ func (s *Store) claim(ctx context.Context, c *session) error {
 	}
 	s.own = s.own[len(s.own)-1:] // earlier ones can't have the lock any more
 	if !s.claimed {
-		if err := migrate(ctx, c.conn, s.o); err != nil {
+		if err := (migration{conn: c.conn, o: s.o}).migrate(ctx); err != nil {
 			return err
 		}
 	}
-	epoch, err := s.raiseEpoch(ctx, c)
+	epoch, err := s.awaitReplicas(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -84,11 +84,16 @@ const lockPoll = 50 * time.Millisecond
 
 // lock takes the advisory lock. It waits for another process until ctx ends.
 func (s *Store) lock(ctx context.Context, c *session) error {
+	return whileHeld(ctx, func() error { return s.tryLock(ctx, c) })
+}
+
+// whileHeld calls try again as long as another process holds what it wants, until ctx ends.
+func whileHeld(ctx context.Context, try func() error) error {
 	poll := time.NewTicker(lockPoll)
 	defer poll.Stop()
 	var held error
 	for {
-		err := s.tryLock(ctx, c)
+		err := try()
 		if ctx.Err() != nil && held != nil {
 			return held // this attempt's error is only that there was no time left
 		}
@@ -111,7 +116,7 @@ func (s *Store) tryLock(ctx context.Context, c *session) error {
 	if err := c.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", s.o.lockKey()).Scan(&got); err != nil || got {
 		return wrapf(err, "take the lock")
 	}
-	owner, found, err := s.findLockOwner(ctx, c)
+	owner, found, err := s.o.findLockOwner(ctx, c.conn)
 	switch {
 	case err != nil:
 		return err
@@ -136,7 +141,11 @@ func (s *Store) heldBy(ctx context.Context, c *session, owner lockOwner) error {
 	if s.claimed && w.instance != s.instance {
 		return w.superseded()
 	}
-	held := fmt.Errorf("%w: %s, on PostgreSQL's process %d (%s)", store.ErrHeld, w.describe(), owner.pid, owner.application)
+	return s.tell(fmt.Errorf("%w: %s, on PostgreSQL's process %d (%s)", store.ErrHeld, w.describe(), owner.pid, owner.application))
+}
+
+// tell logs, once, what a start waits for.
+func (s *Store) tell(held error) error {
 	if !s.told && !s.claimed {
 		s.told = true
 		s.o.Logger.Warn().Err(s.explain(held)).Stringer("connect_timeout", s.o.ConnectTimeout).Msg("waiting for the schema")
@@ -159,14 +168,14 @@ type lockOwner struct {
 	application string
 }
 
-func (s *Store) findLockOwner(ctx context.Context, c *session) (owner lockOwner, found bool, err error) {
+func (o Options) findLockOwner(ctx context.Context, conn querier) (owner lockOwner, found bool, err error) {
 	var start *time.Time // hidden from other roles
-	err = c.conn.QueryRow(ctx, `
+	err = conn.QueryRow(ctx, `
 		SELECT a.pid, a.backend_start, a.application_name
 		FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-			AND (l.classid::bigint << 32) | l.objid::bigint = $1`, s.o.lockKey()).Scan(&owner.pid, &start, &owner.application)
+			AND (l.classid::bigint << 32) | l.objid::bigint = $1`, o.lockKey()).Scan(&owner.pid, &start, &owner.application)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return lockOwner{}, false, nil
 	}

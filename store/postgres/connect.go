@@ -29,14 +29,22 @@ type session struct {
 // Connect returns once the store is connected and has claimed the schema. It retries for up to
 // Options.ConnectTimeout, unless IsFinal reports that this can't help.
 func (s *Store) Connect(ctx context.Context) error {
-	if s.o.ConnectTimeout > 0 {
+	return s.o.keepTrying(ctx, func(ctx context.Context) error {
+		return s.call(ctx, func(context.Context, *session) error { return nil })
+	})
+}
+
+// keepTrying calls try until it succeeds, fails for good, or ConnectTimeout is over. If another
+// process holds the schema, try has waited for it.
+func (o Options) keepTrying(ctx context.Context, try func(context.Context) error) error {
+	if o.ConnectTimeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.o.ConnectTimeout)
+		ctx, cancel = context.WithTimeout(ctx, o.ConnectTimeout)
 		defer cancel()
 	}
 	var last error
 	for attempt := 0; ; attempt++ {
-		err := s.call(ctx, func(context.Context, *session) error { return nil })
+		err := try(ctx)
 		switch {
 		case err == nil || IsFinal(err) || errors.Is(err, store.ErrClosed):
 			return err
@@ -45,11 +53,11 @@ func (s *Store) Connect(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return err
 		case last == nil:
-			s.o.Logger.Warn().Err(err).Stringer("connect_timeout", s.o.ConnectTimeout).Msg("waiting for PostgreSQL")
+			o.Logger.Warn().Err(err).Stringer("connect_timeout", o.ConnectTimeout).Msg("waiting for PostgreSQL")
 		}
 		last = err
 		if errors.Is(err, store.ErrHeld) {
-			continue // The attempt has waited for the other process, and does so again.
+			continue
 		}
 		select {
 		case <-time.After(backoff(attempt)):
@@ -102,7 +110,7 @@ func (s *Store) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := s.dial(ctx, config)
+	conn, err := s.o.dial(ctx, config)
 	if err != nil {
 		return nil, err
 	}
@@ -119,14 +127,16 @@ func (s *Store) connect(ctx context.Context) (*session, error) {
 }
 
 // dial makes a connection.
-func (s *Store) dial(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, dialing{}, true), s.o.Timeout)
+func (o Options) dial(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, dialing{}, true), o.Timeout)
 	defer cancel()
 	return pgx.ConnectConfig(ctx, config)
 }
 
 // abandon cuts the connection without telling the server.
-func (c *session) abandon() { _ = rawConn(c.conn.PgConn().Conn()).Close() }
+func (c *session) abandon() { abandon(c.conn) }
+
+func abandon(conn *pgx.Conn) { _ = rawConn(conn.PgConn().Conn()).Close() }
 
 // config is pgx's configuration. The password isn't in the text that pgx parses, since pgx may
 // quote that text in an error.

@@ -74,7 +74,7 @@ func TestErrorsThatTimeDoesNotMend(t *testing.T) {
 	require.NoError(t, s.Close())
 
 	run("INSERT INTO clerks.schema_version VALUES (99)")
-	f(func(*Options) {}, "newer version of this program: its schema is 99, and this one knows up to 4; upgrade")
+	f(func(*Options) {}, "newer version of this program: its schema is 99, and this one knows up to 5; upgrade")
 }
 
 func TestOldServersAreRefused(t *testing.T) {

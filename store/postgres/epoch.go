@@ -11,27 +11,29 @@ import (
 	"gopher-equalizer/store"
 )
 
-// raiseEpoch adds 1 to the epoch, and sets this store's name. It is a transaction of its own, which
-// waits for those that hold a share lock on the row. If the row has another name by now, it isn't
-// changed, and this writer is superseded.
-func (s *Store) raiseEpoch(ctx context.Context, c *session) (epoch int64, err error) {
+// raiseEpoch adds 1 to the epoch, and sets this store's name. It waits for those that hold a share
+// lock on the row. If the row has another name by now, it isn't changed, and this writer is
+// superseded. The caller ends the transaction.
+func (s *Store) raiseEpoch(ctx context.Context, tx querier) (epoch int64, err error) {
 	self := store.Self()
-	err = c.conn.QueryRow(ctx, `
-		UPDATE writer SET epoch = epoch + 1, instance = $1, host = $2, pid = $3, since = $4
+	err = tx.QueryRow(ctx, `
+		UPDATE writer SET epoch = epoch + 1, instance = $1, host = $2, pid = $3, since = $4, shared = false
 		WHERE instance = $1 OR NOT $5
 		RETURNING epoch`, s.instance, self.Host, self.PID, self.Since, s.claimed).Scan(&epoch)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return epoch, wrapf(err, "raise the writer's epoch")
 	}
 	if !s.claimed {
-		return 0, errFinal{errors.New("the table writer has lost its row: restore the schema, or drop it to start afresh")}
+		return 0, errNoWriter
 	}
-	w, err := readWriter(ctx, c.conn)
+	w, err := readWriter(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
 	return 0, w.superseded()
 }
+
+var errNoWriter = errFinal{errors.New("the table writer has lost its row: restore the schema, or drop it to start afresh")}
 
 // writer is the writer's row.
 type writer struct {
@@ -41,7 +43,7 @@ type writer struct {
 }
 
 // readWriter reads the row. If there are no tables yet, it returns a writer without a name.
-func readWriter(ctx context.Context, conn *pgx.Conn) (w writer, err error) {
+func readWriter(ctx context.Context, conn querier) (w writer, err error) {
 	err = conn.QueryRow(ctx, "SELECT epoch, instance, host, pid, since FROM writer").
 		Scan(&w.epoch, &w.instance, &w.Host, &w.PID, &w.Since)
 	var refused *pgconn.PgError

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/lease"
 	"gopher-equalizer/store"
 )
 
@@ -26,6 +27,10 @@ const (
 	readOnlyTransaction   = "25006"
 	serializationFailure  = "40001"
 	deadlockDetected      = "40P01"
+	uniqueViolation       = "23505"
+	duplicateSchema       = "42P06"
+	duplicateTable        = "42P07"
+	duplicateObject       = "42710"
 	completionUnknown     = "40003"
 
 	connectionClass    = "08"
@@ -67,7 +72,26 @@ func code(err error) string {
 // class is the class of a SQLSTATE, and "" for "".
 func class(code string) string { return code[:min(2, len(code))] }
 
-func isInDoubt(err error) bool { return errors.Is(err, limiter.ErrInDoubt) }
+// doubtIn is which of the errors an error wraps that say that nobody knows the outcome; nil: none.
+func doubtIn(err error) error {
+	for _, doubt := range []error{limiter.ErrInDoubt, lease.ErrInDoubt} {
+		if errors.Is(err, doubt) {
+			return doubt
+		}
+	}
+	return nil
+}
+
+func isInDoubt(err error) bool { return doubtIn(err) != nil }
+
+// isDuplicate reports whether another process made the same schema or table at the same moment.
+func isDuplicate(err error) bool {
+	switch code(err) {
+	case uniqueViolation, duplicateSchema, duplicateTable, duplicateObject:
+		return true
+	}
+	return false
+}
 
 // isRetryable reports whether a transaction was rolled back only because of other transactions.
 func isRetryable(err error) bool {

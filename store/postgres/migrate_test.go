@@ -114,6 +114,6 @@ func TestASchemaWithoutAnHeirIsLeftAsItIs(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "DELETE FROM buckets")
 	require.NoError(t, err)
 	require.NoError(t, open(t, o).Close())
-	require.Equal(t, 4, version())
+	require.Equal(t, 5, version())
 	open(t, o)
 }

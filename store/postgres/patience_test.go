@@ -75,7 +75,7 @@ func TestAMigrationTakesItsTime(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "SET statement_timeout = '"+brief+"'")
 	require.NoError(t, err)
 	migrated := make(chan error, 1)
-	go func() { migrated <- migrate(t.Context(), conn, o) }()
+	go func() { migrated <- migration{conn: conn, o: o}.migrate(t.Context()) }()
 	awaitTooLong(t, schema, conn.PgConn().PID())
 	require.NoError(t, tx.Rollback(t.Context()))
 	require.NoError(t, <-migrated)

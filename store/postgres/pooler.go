@@ -28,7 +28,7 @@ func (s *Store) checkPooler(ctx context.Context, c *session, config *pgx.ConnCon
 	if err != nil || pid == c.conn.PgConn().PID() {
 		return err
 	}
-	other, err := s.dial(ctx, config)
+	other, err := s.o.dial(ctx, config)
 	if err != nil {
 		return nil // a pool of sessions may have no second connection for us
 	}

@@ -23,7 +23,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"gopher-equalizer/limiter"
 	"gopher-equalizer/store"
 	"gopher-equalizer/store/internal/gate"
 )
@@ -152,7 +151,7 @@ func inTime(ctx context.Context, err error) error {
 	case err == nil || cause == nil || errors.Is(err, cause) || errors.Is(err, store.ErrHeld):
 		return err
 	case isInDoubt(err):
-		return fmt.Errorf("%w: %w", limiter.ErrInDoubt, cause)
+		return fmt.Errorf("%w: %w", doubtIn(err), cause)
 	case code(err) != "":
 		return fmt.Errorf("%w: %w", cause, err)
 	}

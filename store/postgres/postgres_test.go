@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 // at are the options for a URL of pgtest's.
-func at(t *testing.T, text string) Options {
+func at(t testing.TB, text string) Options {
 	t.Helper()
 	o, err := parse(text)
 	require.NoError(t, err)

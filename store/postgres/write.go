@@ -174,10 +174,13 @@ func (c *session) whoInstead(ctx context.Context, err error) error {
 	return w.superseded()
 }
 
-// commitError wraps the error of a COMMIT. It is in doubt unless the server reported a rollback.
+// commitError wraps the error of a COMMIT of the store.
+func commitError(err error) error { return outcome(err, limiter.ErrInDoubt) }
+
+// outcome is the error of a COMMIT. It wraps doubt unless the server reported a rollback.
 // pgconn.SafeToRetry doesn't help: if the response to a COMMIT was cut off, it reports that the
 // COMMIT was never sent.
-func commitError(err error) error {
+func outcome(err, doubt error) error {
 	var refused *pgconn.PgError
 	switch {
 	case err == nil, errors.Is(err, pgx.ErrTxCommitRollback):
@@ -185,7 +188,7 @@ func commitError(err error) error {
 	case errors.As(err, &refused) && rolledBack(refused):
 		return err
 	}
-	return fmt.Errorf("%w: %w", limiter.ErrInDoubt, err)
+	return fmt.Errorf("%w: %w", doubt, err)
 }
 
 // rolledBack reports whether a server's error to a COMMIT means that it did not commit: the server

@@ -1,0 +1,220 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"gopher-equalizer/limiter/lease"
+	"gopher-equalizer/store"
+)
+
+// Ledger is a lease.Ledger in a schema that several processes share. It has the tables of a Store,
+// and those of replicas and leases.
+//
+// Nothing here belongs to a session, so a connection pooler may give each transaction to another
+// server process: a transaction brings its settings, tables have the schema's name before theirs,
+// and no statement has a name in the server. Nobody takes advisory locks.
+//
+// Who changes a bucket, or a lease of it, holds a lock on the bucket's row. It reads leases in a
+// statement of its own behind that, which sees what all others have committed who had the lock.
+// Replicas expel each other by died_at, which a replica's round keeps them from while it lasts.
+type Ledger struct {
+	pool
+	known known
+	ready atomic.Bool // whether the tables are there
+}
+
+// NewLedger returns a ledger that connects when it is first used. Its errors are about the options.
+func NewLedger(o Options) (*Ledger, error) {
+	if err := o.check(); err != nil {
+		return nil, o.explain(err)
+	}
+	return &Ledger{pool: newPool(o), known: newKnown()}, nil
+}
+
+var _ lease.Ledger = (*Ledger)(nil)
+
+// Connect returns once the tables are there, and replicas have the schema. It retries for up to
+// Options.ConnectTimeout, unless IsFinal reports that this can't help. An error that wraps
+// store.ErrHeld names a process that doesn't share the schema.
+func (l *Ledger) Connect(ctx context.Context) error {
+	return l.o.keepTrying(ctx, func(ctx context.Context) error {
+		return whileHeld(ctx, func() error {
+			return l.call(ctx, func(context.Context, *pgx.Conn) error { return nil })
+		})
+	})
+}
+
+// Close ends the calls under way, and the connections. It fails only if a call doesn't end.
+func (l *Ledger) Close() error { return l.o.explain(l.close()) }
+
+// call lets f use a connection. It calls f again if the server rolled it back because of others, or
+// if the connection broke while it was idle. f must report what it leaves in doubt.
+func (l *Ledger) call(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	ctx, leave, err := l.enter(ctx)
+	if err != nil {
+		return l.o.explain(err)
+	}
+	defer leave()
+	for {
+		conn, isNew, err := l.take(ctx)
+		if err == nil {
+			err = l.use(ctx, conn, f)
+		}
+		wasIdle := conn != nil && conn.IsClosed() && !isNew && !isInDoubt(err)
+		if err == nil || ctx.Err() != nil || !wasIdle && !isRetryable(err) {
+			return l.o.explain(inTime(ctx, err))
+		}
+	}
+}
+
+// use calls f, and gives the connection back.
+func (l *Ledger) use(ctx context.Context, conn *pgx.Conn, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	defer func() { l.giveBack(ctx, conn) }()
+	if !l.ready.Load() {
+		if err := l.prepare(ctx, conn); err != nil {
+			return err
+		}
+		l.ready.Store(true)
+	}
+	return f(ctx, conn)
+}
+
+// prepare brings the schema up to date, and makes it the replicas'.
+func (l *Ledger) prepare(ctx context.Context, conn *pgx.Conn) error {
+	var version int
+	var name string
+	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::integer, current_setting('server_version')").Scan(&version, &name)
+	if err != nil {
+		return wrapf(err, "look at the server")
+	}
+	if err := checkVersion(version, name); err != nil {
+		return err
+	}
+	if err := (migration{conn: conn, o: l.o, guard: l.guard}).migrate(ctx); err != nil {
+		return err
+	}
+	return l.transact(ctx, conn, func(tx pgx.Tx) error { return l.share(ctx, tx) })
+}
+
+// guard refuses to change tables that a process works with which doesn't share them.
+func (l *Ledger) guard(ctx context.Context, tx querier) error {
+	owner, found, err := l.o.findLockOwner(ctx, tx)
+	if err != nil || !found {
+		return err
+	}
+	return fmt.Errorf("%w: one that doesn't share it, on PostgreSQL's process %d (%s)", store.ErrHeld, owner.pid, owner.application)
+}
+
+// The settings of a transaction. plan_cache_mode is as in a Store's session. A process that was
+// stopped between two statements must not keep others waiting for long.
+const (
+	beginSQL = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+	setSQL   = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true),
+		set_config('idle_in_transaction_session_timeout', $2, true), set_config('plan_cache_mode', 'force_generic_plan', true),
+		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+			ELSE current_setting('synchronous_commit') END, true)`
+)
+
+// longestPause is how long a process may pause within a transaction.
+const longestPause = time.Second
+
+// transactSettings are the arguments of setSQL.
+func (l *Ledger) transactSettings() []any {
+	text := func(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }
+	return []any{text(l.o.Timeout), text(min(l.o.Timeout, longestPause))}
+}
+
+// transact calls f with a transaction, and commits it.
+func (l *Ledger) transact(ctx context.Context, conn *pgx.Conn, f func(tx pgx.Tx) error) error {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginSQL})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, setSQL, l.transactSettings()...)
+	if err == nil {
+		err = f(tx)
+	}
+	if err == nil {
+		err = context.Cause(ctx) // from here on it may be in doubt
+	}
+	if err != nil {
+		_ = tx.Rollback(ctx) // closes the connection if it can't
+		return err
+	}
+	return outcome(tx.Commit(ctx), lease.ErrInDoubt)
+}
+
+// batch is a transaction whose statements are sent together.
+type batch struct {
+	pgx.Batch
+	o Options
+}
+
+// begin returns a batch that begins a transaction.
+func (l *Ledger) begin() *batch {
+	b := &batch{o: l.o}
+	b.begin(l)
+	return b
+}
+
+func (b *batch) begin(l *Ledger) {
+	b.Queue(beginSQL)
+	b.Queue(setSQL, l.transactSettings()...)
+}
+
+// queue adds a statement that has tables as @.NAME.
+func (b *batch) queue(statement string, args ...any) *pgx.QueuedQuery {
+	return b.Queue(b.o.in(statement), args...)
+}
+
+// send sends a batch that leaves its transaction open. If it fails, the transaction is over.
+func (b *batch) send(ctx context.Context, conn *pgx.Conn) error {
+	err := conn.SendBatch(ctx, &b.Batch).Close()
+	if err != nil {
+		rollBack(ctx, conn)
+	}
+	return err
+}
+
+// rollBack ends a transaction, or the connection.
+func rollBack(ctx context.Context, conn *pgx.Conn) {
+	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
+		abandon(conn)
+	}
+}
+
+// commit sends a batch whose last statement is the COMMIT. A statement that fails keeps the server
+// from all behind it.
+func (b *batch) commit(ctx context.Context, conn *pgx.Conn) error {
+	b.Queue("COMMIT")
+	if err := context.Cause(ctx); err != nil { // from here on it may be in doubt
+		rollBack(ctx, conn)
+		return err
+	}
+	err := outcome(conn.SendBatch(ctx, &b.Batch).Close(), lease.ErrInDoubt)
+	if err != nil && !isInDoubt(err) {
+		rollBack(ctx, conn)
+	}
+	return err
+}
+
+// fence fails if the schema isn't the replicas' any more, and keeps it theirs until the end of the
+// transaction.
+func (b *batch) fence() {
+	b.queue("SELECT FROM @.writer WHERE shared FOR SHARE").QueryRow(func(row pgx.Row) error {
+		err := row.Scan()
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errNotShared
+		}
+		return err
+	})
+}
+
+var errNotShared = fmt.Errorf("%w: one that doesn't share the schema has taken it", store.ErrHeld)

@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"gopher-equalizer/store"
+)
+
+// poolSize is how many calls of a Ledger run at once. Rounds need one connection, and operators'
+// calls the others.
+const poolSize = 4
+
+// pool has a ledger's connections. A call takes one for as long as it needs it.
+type pool struct {
+	password
+	o      Options
+	places chan struct{} // has one for each call that is admitted
+	life   context.Context
+	end    context.CancelCauseFunc
+
+	mu   sync.Mutex
+	idle []*pgx.Conn
+}
+
+func newPool(o Options) pool {
+	life, end := context.WithCancelCause(context.Background())
+	return pool{o: o, places: make(chan struct{}, poolSize), life: life, end: end}
+}
+
+// enter waits until one of few calls may begin. The context that it returns ends with the pool,
+// too. The caller must call leave.
+func (p *pool) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unbind := context.AfterFunc(p.life, func() { cancel(context.Cause(p.life)) })
+	release := func() {
+		unbind()
+		cancel(nil)
+	}
+	select {
+	case p.places <- struct{}{}:
+	case <-ctx.Done():
+		release()
+		return nil, nil, fmt.Errorf("waiting for a connection: %w", context.Cause(ctx))
+	}
+	if p.life.Err() != nil {
+		<-p.places
+		release()
+		return nil, nil, store.ErrClosed
+	}
+	return ctx, func() { <-p.places; release() }, nil
+}
+
+// take returns an idle connection, or a new one.
+func (p *pool) take(ctx context.Context) (conn *pgx.Conn, isNew bool, err error) {
+	if conn := p.takeIdle(); conn != nil {
+		return conn, false, nil
+	}
+	config, err := p.config(p.o)
+	if err != nil {
+		return nil, true, err
+	}
+	// pgx describes a statement once, and then sends it with its arguments and without a name. A
+	// pooler doesn't mind that.
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	conn, err = p.o.dial(ctx, config)
+	return conn, true, err
+}
+
+func (p *pool) takeIdle() *pgx.Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	conn := p.idle[last]
+	p.idle = p.idle[:last]
+	return conn
+}
+
+// giveBack keeps a connection for the next call, unless that can't use it: its transaction hasn't
+// ended, or the context of its call has, which may have cut it at any moment.
+func (p *pool) giveBack(ctx context.Context, conn *pgx.Conn) {
+	const idle = 'I'
+	if ctx.Err() != nil || conn.IsClosed() || conn.PgConn().TxStatus() != idle {
+		abandon(conn)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, conn)
+}
+
+// close ends the calls under way, and then the connections.
+func (p *pool) close() error {
+	p.end(store.ErrClosed)
+	patience := time.NewTimer(p.o.Timeout)
+	defer patience.Stop()
+	for range poolSize {
+		select {
+		case p.places <- struct{}{}:
+		case <-patience.C:
+			return fmt.Errorf("a call under way did not end within %v", p.o.Timeout)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.o.Timeout)
+	defer cancel()
+	for _, conn := range p.idle {
+		_ = conn.Close(ctx) // the server finds out in any case
+	}
+	p.idle = nil
+	for range poolSize {
+		<-p.places
+	}
+	return nil
+}

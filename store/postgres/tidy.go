@@ -1,0 +1,120 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/lease"
+)
+
+// tidyBatch is how many buckets Tidy looks at, or how many rows it deletes, in one transaction.
+const tidyBatch = 1000
+
+// Tidy deletes what says nothing any more: unmanaged buckets that are full while nobody holds
+// anything of them, leases of replicas that are dead, and then those replicas. It looks at every
+// bucket, in small transactions. numbers are the caller's, by the namespace; it passes over others.
+// Several replicas may call it.
+func (l *Ledger) Tidy(ctx context.Context, numbers map[uint32]*lease.Numbers) error {
+	for from, more := (lease.Key{}), true; more; {
+		var err error
+		if from, more, err = l.tidyPage(ctx, from, numbers); err != nil {
+			return err
+		}
+	}
+	for more := true; more; {
+		var err error
+		if more, err = l.tidyLeases(ctx); err != nil {
+			return err
+		}
+	}
+	return l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		work := l.begin()
+		work.fence()
+		work.queue(`DELETE FROM @.replicas r WHERE r.died_at IS NOT NULL AND NOT EXISTS (SELECT FROM @.leases l WHERE l.replica = r.id)`)
+		return wrapf(work.commit(ctx, conn), "tidy")
+	})
+}
+
+// tidyPage looks at the buckets behind one, and returns the last of them.
+func (l *Ledger) tidyPage(ctx context.Context, from lease.Key, numbers map[uint32]*lease.Numbers) (last lease.Key, more bool, err error) {
+	var page []seen
+	err = l.read(ctx, func(work *batch) {
+		work.queue(stateSQL+` WHERE (b.namespace, b.client_id) > ($1, $2) ORDER BY b.namespace, b.client_id LIMIT $3`,
+			int32(from.Namespace), from.ClientID, tidyBatch).Query(func(rows pgx.Rows) (err error) {
+			page, err = pgx.CollectRows(rows, l.see)
+			return err
+		})
+	})
+	if err != nil || len(page) == 0 {
+		return lease.Key{}, false, err
+	}
+	var due keys
+	for i := range page {
+		s := &page[i]
+		n := numbers[s.key.Namespace]
+		if n == nil {
+			continue
+		}
+		if s.earn(s.now, n); s.ends > 0 || !s.managed && s.IsFull() {
+			due.add(s.key)
+		}
+	}
+	if due.len() > 0 {
+		err = l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			return wrapf(l.tidyBuckets(ctx, conn, due, numbers), "tidy")
+		})
+	}
+	return page[len(page)-1].key, len(page) == tidyBatch, err
+}
+
+// tidyBuckets looks again, with locks.
+func (l *Ledger) tidyBuckets(ctx context.Context, conn *pgx.Conn, due keys, numbers map[uint32]*lease.Numbers) error {
+	all := map[gcra.Settings]bool{}
+	for _, n := range numbers {
+		addSettings(all, n)
+	}
+	if err := l.intern(ctx, conn, all); err != nil {
+		return err
+	}
+	work := l.begin()
+	work.fence()
+	looked := work.lock(due, 0, 0)
+	if err := work.send(ctx, conn); err != nil {
+		return err
+	}
+	if err := looked.learn(ctx, l, conn); err != nil {
+		rollBack(ctx, conn)
+		return err
+	}
+	work, todo := &batch{o: l.o}, &changes{}
+	for i := range looked.buckets {
+		if b := &looked.buckets[i]; b.isThere {
+			changed := b.earn(looked.now, numbers[due.at(i).Namespace])
+			b.settingsID, _ = l.known.id(b.Settings)
+			todo.keep(due.at(i), b, changed)
+		}
+	}
+	work.change(todo, 0, 0)
+	return work.commit(ctx, conn)
+}
+
+// tidyLeases deletes some leases of dead replicas of buckets that there are no more.
+func (l *Ledger) tidyLeases(ctx context.Context) (more bool, err error) {
+	err = l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		work := l.begin()
+		work.fence()
+		work.queue(`DELETE FROM @.leases WHERE (namespace, client_id, replica) IN (
+			SELECT l.namespace, l.client_id, l.replica FROM @.leases l JOIN @.replicas r ON r.id = l.replica
+			WHERE r.died_at IS NOT NULL AND NOT EXISTS (
+				SELECT FROM @.buckets b WHERE b.namespace = l.namespace AND b.client_id = l.client_id)
+			LIMIT $1)`, tidyBatch).Exec(func(tag pgconn.CommandTag) error {
+			more = tag.RowsAffected() == tidyBatch
+			return nil
+		})
+		return wrapf(work.commit(ctx, conn), "tidy")
+	})
+	return more, err
+}
