@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/lease"
@@ -62,13 +61,13 @@ func (c *changing) run(ctx context.Context, conn *pgx.Conn) error {
 	b := &c.looked.buckets[0]
 	b.earn(c.looked.now, c.numbers)
 	var present *lease.State
-	if !c.isNew {
+	if b.exists() {
 		s := b.state()
 		present = &s
 	}
 	next, err := c.change(present)
-	c.refused = err
-	if err != nil || next == nil && c.isNew {
+	if err != nil {
+		c.refused = err
 		rollBack(ctx, conn)
 		return err
 	}
@@ -84,10 +83,7 @@ func (c *changing) look(ctx context.Context, conn *pgx.Conn) error {
 	id, _ := c.known.id(is)
 	work := c.begin()
 	work.fence()
-	work.queue(addBucketSQL, int32(c.key.Namespace), c.key.ClientID, id, float64(is.Capacity)).Exec(func(tag pgconn.CommandTag) error {
-		c.isNew = tag.RowsAffected() == 1
-		return nil
-	})
+	work.queue(addBucketSQL, int32(c.key.Namespace), c.key.ClientID, id, float64(is.Capacity))
 	var one keys
 	one.add(c.key)
 	c.looked = work.lock(one, 0, 0)
@@ -104,22 +100,22 @@ func (c *changing) look(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// store stores what change returned; nil deletes the bucket.
+// store stores what change returned. A bucket that is deleted lacks only what replicas hold of it.
 func (c *changing) store(ctx context.Context, conn *pgx.Conn, b *locked, next *lease.State) error {
-	if next != nil {
-		b.managed, b.tier, b.Settings, b.Tokens = next.Managed, next.Tier, next.Settings, next.Tokens
-		b.earn(c.looked.now, c.numbers) // cuts it to the capacity
+	if next == nil {
+		next = &lease.State{Tokens: float64(c.numbers.Settings.Capacity)}
 	}
+	b.managed, b.tier, b.Tokens = next.Managed, next.Tier, next.Tokens
+	b.Settings = c.numbers.Of(next.Managed, next.Tier, next.Settings)
+	b.Earn(c.looked.now) // cuts Tokens
 	work, todo := &batch{o: c.o}, &changes{}
-	for _, replica := range b.dead {
-		todo.endLease(c.key, replica)
-	}
-	if next == nil || !b.managed && b.IsFull() {
-		todo.deletes.add(c.key)
-	} else {
+	todo.endDead(c.key, b)
+	if b.exists() {
 		work.queue(addSettingsSQL, b.Settings.Capacity, b.Settings.Refill.String())
 		work.queue(putBucketSQL, int32(c.key.Namespace), c.key.ClientID, b.managed, b.tier, b.Tokens, b.At,
 			b.Settings.Capacity, b.Settings.Refill.String())
+	} else {
+		todo.deletes.add(c.key)
 	}
 	work.change(todo, 0, 0)
 	return work.commit(ctx, conn)

@@ -145,19 +145,13 @@ func (l *lockedKeys) learn(ctx context.Context, ledger *Ledger, conn *pgx.Conn) 
 	return nil
 }
 
-// earn credits a bucket until now at the settings that it had, and has it follow numbers from then
-// on. It reports whether that changed more than time does.
-func (b *locked) earn(now time.Time, numbers *lease.Numbers) (changed bool) {
-	changed = len(b.dead) > 0
-	b.Earn(now)
-	is := numbers.Of(b.managed, b.tier, b.Settings)
-	if is == b.Settings {
-		return changed
-	}
-	b.Settings = is
-	b.Earn(now) // cuts it to the capacity
-	return true
+// earn credits a bucket until now, and has it follow numbers from then on.
+func (b *locked) earn(now time.Time, numbers *lease.Numbers) {
+	b.Renumber(now, numbers.Of(b.managed, b.tier, b.Settings))
 }
+
+// exists reports whether there is a bucket: an unmanaged one that lacks nothing is none.
+func (b *locked) exists() bool { return b.managed || !b.IsFull() }
 
 // state is what others see of a bucket.
 func (b *locked) state() lease.State {
@@ -192,15 +186,18 @@ func (c *changes) endLease(key lease.Key, replica int64) {
 	c.endsReplicas = append(c.endsReplicas, replica)
 }
 
-// keep is what follows from a bucket that has been settled: an unmanaged one that is full needs no
-// row.
-func (c *changes) keep(key lease.Key, b *locked, changed bool) {
-	switch {
-	case !b.managed && b.IsFull():
-		c.deletes.add(key)
-	case changed:
+// keep is what follows from a bucket that has been settled.
+func (c *changes) keep(key lease.Key, b *locked) {
+	if b.exists() {
 		c.put(key, b)
+	} else {
+		c.deletes.add(key)
 	}
+	c.endDead(key, b)
+}
+
+// endDead ends the leases that have been counted as spent.
+func (c *changes) endDead(key lease.Key, b *locked) {
 	for _, replica := range b.dead {
 		c.endLease(key, replica)
 	}

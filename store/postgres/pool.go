@@ -47,10 +47,10 @@ func (p *pool) enter(ctx context.Context) (_ context.Context, leave func(), err 
 		release()
 		return nil, nil, fmt.Errorf("waiting for a connection: %w", context.Cause(ctx))
 	}
-	if p.life.Err() != nil {
+	if err := context.Cause(ctx); err != nil {
 		<-p.places
 		release()
-		return nil, nil, store.ErrClosed
+		return nil, nil, err
 	}
 	return ctx, func() { <-p.places; release() }, nil
 }

@@ -10,6 +10,9 @@
 // different server processes is refused (pooler.go). A session turns synchronous_commit on where it
 // is off (connect.go): what was reported as stored must survive a crash of the server.
 //
+// Several processes may share a schema instead: see Ledger. It keeps out a Store, and a Store keeps
+// out it (shared.go).
+//
 // A row has its settings at its side. Each distinct settings are stored once, and rows refer to
 // them by number (settings.go).
 package postgres
@@ -39,7 +42,8 @@ type Options struct {
 	DBName   string
 	// SSLMode is libpq's: disable, allow, prefer, require, verify-ca or verify-full.
 	SSLMode string
-	// Schema is where the tables are. It has one writer at a time. It is created if it is missing.
+	// Schema is where the tables are. It has one writer at a time, or replicas. It is created if it
+	// is missing.
 	Schema string
 	// ConnectTimeout is how long Connect waits for a server that is down, or for another process to
 	// release the schema; 0 has no end.

@@ -32,9 +32,11 @@ UPDATE @.replicas SET died_at = clock_timestamp() WHERE id = ANY (ARRAY (
 	keepAliveSQL = `UPDATE @.replicas SET seq = $2, expires = clock_timestamp() + $3 WHERE id = $1`
 )
 
-// patience is how long the ledger waits for a replica: its TTL, and a margin for clocks that run
-// differently.
-func patience(ttl time.Duration) time.Duration { return ttl + ttl/20 + 200*time.Millisecond }
+// patience is how long the ledger waits for a replica.
+func patience(ttl time.Duration) time.Duration {
+	var now time.Time
+	return lease.Expires(now, ttl).Sub(now)
+}
 
 // Renew implements lease.Ledger. It takes two round trips: one locks and reads the buckets, and one
 // stores and commits.
@@ -183,17 +185,16 @@ func (r *round) settle() ([]lease.Reply, *changes) {
 		a, b := &r.Asks[i], &r.buckets[i]
 		numbers := r.Numbers[a.Namespace]
 		if !b.isThere {
-			replies[i] = lease.Reply{Granted: b.granted, Settings: numbers.Settings}
+			replies[i] = lease.Reply{Granted: b.granted, Left: numbers.Settings.Capacity, Settings: numbers.Settings}
 			continue
 		}
-		changed := b.earn(r.now, numbers)
+		b.earn(r.now, numbers)
 		b.settingsID, _ = r.ledger.known.id(b.Settings)
 		if r.stored < r.Seq {
 			b.granted = b.Settle(*a)
-			changed = changed || b.Mine != b.had || a.Back > 0 || b.granted > 0
 			todo.lease(a.Key, b, r.Member, b.granted)
 		}
-		todo.keep(a.Key, b, changed)
+		todo.keep(a.Key, b)
 		replies[i] = lease.Reply{Granted: b.granted, Left: b.Left(), Managed: b.managed, Tier: b.tier, Settings: b.Settings}
 	}
 	return replies, todo

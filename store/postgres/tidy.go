@@ -58,7 +58,7 @@ func (l *Ledger) tidyPage(ctx context.Context, from lease.Key, numbers map[uint3
 		if n == nil {
 			continue
 		}
-		if s.earn(s.now, n); s.ends > 0 || !s.managed && s.IsFull() {
+		if s.earn(s.now, n); s.ends > 0 || !s.exists() {
 			due.add(s.key)
 		}
 	}
@@ -92,9 +92,9 @@ func (l *Ledger) tidyBuckets(ctx context.Context, conn *pgx.Conn, due keys, numb
 	work, todo := &batch{o: l.o}, &changes{}
 	for i := range looked.buckets {
 		if b := &looked.buckets[i]; b.isThere {
-			changed := b.earn(looked.now, numbers[due.at(i).Namespace])
+			b.earn(looked.now, numbers[due.at(i).Namespace])
 			b.settingsID, _ = l.known.id(b.Settings)
-			todo.keep(due.at(i), b, changed)
+			todo.keep(due.at(i), b)
 		}
 	}
 	work.change(todo, 0, 0)

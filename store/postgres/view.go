@@ -31,7 +31,7 @@ type seen struct {
 	now      time.Time
 }
 
-// read reads a row. Settings are parsed once.
+// see reads a row. Settings are parsed once.
 func (l *Ledger) see(row pgx.CollectableRow) (s seen, err error) {
 	err = row.Scan(&s.key.Namespace, &s.key.ClientID, &s.managed, &s.tier, &s.Tokens, &s.At,
 		&s.settings.id, &s.settings.capacity, &s.settings.refill, &s.settings.kind,
@@ -50,10 +50,10 @@ func (l *Ledger) see(row pgx.CollectableRow) (s seen, err error) {
 	return s, nil
 }
 
-// state is what a bucket has by now.
-func (s *seen) state(numbers *lease.Numbers) lease.State {
+// state is what a bucket has by now; false if there is none.
+func (s *seen) state(numbers *lease.Numbers) (lease.State, bool) {
 	s.earn(s.now, numbers)
-	return s.locked.state()
+	return s.locked.state(), s.exists()
 }
 
 // read runs statements that only read, in one transaction and one round trip.
@@ -75,7 +75,9 @@ func (l *Ledger) Get(ctx context.Context, key lease.Key, numbers *lease.Numbers)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return nil
 			}
-			state, ok = s.state(numbers), err == nil
+			if err == nil {
+				state, ok = s.state(numbers)
+			}
 			return err
 		})
 	})
@@ -141,7 +143,9 @@ func (e *each) row(rows pgx.Rows) error {
 	if err != nil {
 		return err
 	}
-	e.begun = true
-	e.refused = e.yield(s.key.ClientID, s.state(e.numbers))
+	if state, ok := s.state(e.numbers); ok {
+		e.begun = true
+		e.refused = e.yield(s.key.ClientID, state)
+	}
 	return e.refused
 }
