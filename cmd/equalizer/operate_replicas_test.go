@@ -36,6 +36,14 @@ edge-2*  b     8    5s ago    8s
 `, replicasText(v, time.Date(2026, 11, 30, 6, 0, 0, 0, time.UTC)))
 }
 
+func TestTopOfAReplica(t *testing.T) {
+	v := viewOf(t)
+	v.now.Status.Shared = &api.SharedStatus{}
+	assert.NotContains(t, v.text(0, 0, false), "cut off")
+	v.now.Status.Shared.CutOff = true
+	assert.Contains(t, v.text(0, 0, false), "\n1 of 2 backends down, it is cut off from the other replicas, limit client refuses 4.0/s\n")
+}
+
 func TestStatusOfAReplica(t *testing.T) {
 	const shared = `"shared":{"replica":"edge-2","alive":3,"cut_off":false,"spend_seconds":9.5,"rounds":30,"failed_rounds":4,"late_rounds":5,"expulsions":6,` +
 		`"held":70,"leases":8,"waits":9,"waits_in_vain":3}`

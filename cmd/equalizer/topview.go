@@ -139,6 +139,9 @@ func (v *topView) verdict() coloured {
 	if s := v.now.Status.Store; s != nil && !s.Up {
 		grave = append(grave, "the store is away: "+printable(s.Error))
 	}
+	if s := v.now.Status.Shared; s != nil && s.CutOff {
+		grave = append(grave, "it is cut off from the other replicas")
+	}
 	if len(v.now.Status.Reloads.Mistakes) > 0 {
 		grave = append(grave, "the last reload failed")
 	}
