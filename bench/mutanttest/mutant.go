@@ -36,6 +36,14 @@ var operations = map[string]func(m *mutator) (ast.Node, string){
 		call := m.call("max")
 		return call, m.text(call.Args[1])
 	},
+	// The value is 0 at least.
+	"clamp": func(m *mutator) (ast.Node, string) { return m.value(), "max(0, " + m.text(m.value()) + ")" },
+	// A number that is set to 0 is added to the Tokens beside it.
+	"credit": func(m *mutator) (ast.Node, string) {
+		number := m.at.(*ast.AssignStmt).Lhs[0].(*ast.SelectorExpr)
+		tokens := m.text(number.X) + ".Tokens"
+		return m.at, tokens + " += float64(" + m.text(number) + ")\n" + m.text(m.at)
+	},
 	// min(X, Y) is X.
 	"first": func(m *mutator) (ast.Node, string) {
 		call := m.call("min")

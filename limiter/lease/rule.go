@@ -30,7 +30,9 @@ type Entry struct {
 // less that.
 func (e *Entry) Earn(now time.Time) {
 	if e.Dead > 0 {
+		//mutant:drop a-dead-lease-is-forgotten-from-before-it-died
 		e.earn(e.DiedAt, e.Mine+e.Others+e.Dead)
+		//mutant:credit a-dead-lease-is-given-back
 		e.Dead = 0
 	}
 	e.earn(now, e.Mine+e.Others)
@@ -55,7 +57,9 @@ func (e *Entry) earn(until time.Time, leased int64) {
 		e.Tokens = sum(e.Tokens, earned(passed, e.Settings))
 		e.At = until
 	}
+	//mutant:left what-is-leased-is-room-to-earn
 	room := e.Settings.Capacity - leased
+	//mutant:clamp a-debt-is-forgiven
 	e.Tokens = min(e.Tokens, float64(room))
 }
 
@@ -71,6 +75,16 @@ func sum(tokens, more float64) float64 {
 		return math.Nextafter(both, math.Inf(-1))
 	}
 	return both
+}
+
+// Renew is Renumber and then Settle: what the asker says that it has spent was held until now.
+func (e *Entry) Renew(now time.Time, s gcra.Settings, a Ask) (granted int64) {
+	//mutant:here what-is-told-was-spent-before
+	e.Renumber(now, s)
+	//mutant:copy what-is-told-was-spent-before
+	//mutant:drop what-is-told-was-spent-before
+	granted = e.Settle(a)
+	return granted
 }
 
 // Settle takes what the asker says into account, and returns what it is granted.

@@ -103,9 +103,7 @@ func (b *Book) expel(now time.Time, except int64) {
 // bury has what a replica holds count as spent from now on.
 func (b *Book) bury(id int64, now time.Time) {
 	for _, k := range b.buckets {
-		//mutant:zero a-dead-lease-is-forgotten-from-before-it-died
-		held := k.leases[id]
-		if held > 0 {
+		if held := k.leases[id]; held > 0 {
 			k.Dead += held
 			k.DiedAt = now
 		}
@@ -137,9 +135,12 @@ func (b *Book) Renew(ctx context.Context, r lease.Round) ([]lease.Reply, int, er
 	}
 	replies := make([]lease.Reply, 0, len(r.Asks))
 	for _, a := range r.Asks {
-		k := b.open(a.Key, r.Numbers[a.Namespace], r.Member, now)
+		numbers := r.Numbers[a.Namespace]
+		k := b.open(a.Key, numbers, r.Member, now)
 		if isNew {
-			m.granted[a.Key] = k.Settle(a)
+			m.granted[a.Key] = k.Renew(now, k.follows(numbers), a)
+		} else {
+			k.Renumber(now, k.follows(numbers))
 		}
 		replies = append(replies, lease.Reply{
 			Granted: m.granted[a.Key], Left: k.Left(), Managed: k.managed, Tier: k.tier, Settings: k.Settings,
@@ -149,8 +150,8 @@ func (b *Book) Renew(ctx context.Context, r lease.Round) ([]lease.Reply, int, er
 	return replies, len(b.members), nil
 }
 
-// open returns a copy of a bucket, which is full if there is none, with what it has earned until
-// now, as the asker sees it. Asker 0 holds nothing.
+// open returns a copy of a bucket, which is full if there is none, as the asker sees it. Asker 0
+// holds nothing.
 func (b *Book) open(key lease.Key, numbers *lease.Numbers, asker int64, now time.Time) *bucket {
 	k := &bucket{Entry: full(numbers.Settings, now), leases: map[int64]int64{}}
 	if kept, ok := b.buckets[key]; ok {
@@ -162,8 +163,12 @@ func (b *Book) open(key lease.Key, numbers *lease.Numbers, asker int64, now time
 			k.Others += held
 		}
 	}
-	k.Renumber(now, numbers.Of(k.managed, k.tier, k.Settings))
 	return k
+}
+
+// follows are the settings that a bucket is to have.
+func (k *bucket) follows(numbers *lease.Numbers) gcra.Settings {
+	return numbers.Of(k.managed, k.tier, k.Settings)
 }
 
 func full(s gcra.Settings, now time.Time) lease.Entry {
@@ -229,7 +234,9 @@ func (b *Book) Get(ctx context.Context, key lease.Key, numbers *lease.Numbers) (
 }
 
 func (b *Book) get(key lease.Key, numbers *lease.Numbers) (lease.State, bool) {
-	k := b.open(key, numbers, 0, b.now())
+	now := b.now()
+	k := b.open(key, numbers, 0, now)
+	k.Renumber(now, k.follows(numbers))
 	if !k.exists() {
 		return lease.State{}, false
 	}
@@ -288,6 +295,7 @@ func (b *Book) Change(
 	}
 	now := b.now()
 	k := b.open(key, numbers, 0, now)
+	k.Renumber(now, k.follows(numbers))
 	if next == nil {
 		k.managed, k.tier, k.Settings, k.Tokens = false, "", numbers.Settings, float64(numbers.Settings.Capacity)
 	} else {
