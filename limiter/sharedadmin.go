@@ -216,13 +216,3 @@ func (s *Service) addShared(to *Stats) {
 		to.StoreUp, to.StoreError = false, why
 	}
 }
-
-// Members are the replicas that are alive; nil if nothing is shared.
-func (s *Service) Members(ctx context.Context) ([]lease.Member, error) {
-	replica := s.options().Replica
-	if replica == nil {
-		return nil, nil
-	}
-	members, err := replica.Ledger().Members(ctx)
-	return members, ofLedger(err)
-}

@@ -1,9 +1,183 @@
-package lease
+package lease_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/lease"
+	"gopher-equalizer/limiter/lease/leasetest"
+	"gopher-equalizer/limiter/table"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// clock is the time of all replicas of a test, and of their ledger.
+type clock struct{ now time.Duration }
+
+func (c *clock) Monotonic() int64 { return int64(c.now) }
+
+func (c *clock) wall() time.Time { return time.Unix(1_700_000_000, 0).Add(c.now).UTC() }
+
+// world is some replicas of one limit, in front of one ledger.
+type world struct {
+	*testing.T
+	clock
+	book     *leasetest.Book
+	replicas []*lease.Replica
+	limits   []*lease.Limit
+}
+
+func newWorld(t *testing.T, replicas int, o lease.LimitOptions) *world {
+	w := &world{T: t}
+	w.book = leasetest.NewBook(w.wall)
+	o.Name, o.Fingerprint, o.MaxBuckets = "api", "ip", 1000
+	for i := range replicas {
+		r := lease.New(lease.Options{
+			As:       lease.Member{Name: string(rune('a' + i)), Host: "host", PID: i},
+			Interval: time.Second, TTL: 10 * time.Second, Timeout: time.Second,
+			Clock: &w.clock, Logger: zerolog.Nop(),
+		}, w.book)
+		l := r.NewLimit(o)
+		r.Use([]*lease.Limit{l})
+		require.NoError(t, r.Join(t.Context()))
+		w.replicas, w.limits = append(w.replicas, r), append(w.limits, l)
+	}
+	return w
+}
+
+// take takes a token at a replica, and reports whether it was there.
+func (w *world) take(replica int) bool {
+	l := w.limits[replica]
+	p := l.At(w.Monotonic())
+	if p.Table == nil {
+		return p.Allowed
+	}
+	if p.Table.Take("alice", 1, p.Now).Outcome == table.Allowed {
+		return true
+	}
+	if p.Held {
+		l.Want("alice", w.Monotonic())
+	}
+	return false
+}
+
+func (w *world) round(replica int) {
+	w.Helper()
+	require.NoError(w, w.replicas[replica].Round(w.Context(), false))
+}
+
+// takeAll takes until there is nothing, with a round whenever there seems to be nothing.
+func (w *world) takeAll(replica int) (n int) {
+	for range 20 {
+		for w.take(replica) {
+			n++
+		}
+		w.round(replica)
+	}
+	return n
+}
+
+func settings(capacity int64, refill string) lease.Numbers {
+	r, err := gcra.ParseRefill(refill)
+	if err != nil {
+		panic(err)
+	}
+	return lease.Numbers{Settings: gcra.Settings{Capacity: capacity, Refill: r}}
+}
+
+func TestReplicasShareABucket(t *testing.T) {
+	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "1/s")})
+	require.False(t, w.take(0), "nothing was granted yet")
+	first := w.takeAll(0)
+	require.Equal(t, 10, first+w.takeAll(1))
+	require.Equal(t, 10, first, "the other one needs nothing")
+	w.now += 5100 * time.Millisecond
+	w.round(0)
+	w.round(1)
+	require.Equal(t, 5, w.takeAll(1)+w.takeAll(0))
+}
+
+func TestWhatNobodyNeedsGoesBack(t *testing.T) {
+	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "1/h")})
+	require.False(t, w.take(0))
+	w.round(0)
+	require.True(t, w.take(0))
+	w.round(0)
+	require.Positive(t, w.replicas[0].Stats().Held)
+	for range 4 {
+		w.round(0)
+	}
+	require.Zero(t, w.replicas[0].Stats().Held)
+	require.Zero(t, w.replicas[0].Stats().Leases)
+	require.Zero(t, w.limits[0].Held().Stats().Buckets)
+	require.Equal(t, 9, w.takeAll(1))
+}
+
+func TestAStopGivesBack(t *testing.T) {
+	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "1/h")})
+	w.take(0)
+	w.round(0)
+	require.True(t, w.take(0))
+	require.NoError(t, w.replicas[0].Close(t.Context()))
+	require.Equal(t, 9, w.takeAll(1))
+	require.Equal(t, 1, w.replicas[1].Stats().Alive)
+}
+
+func TestASilentReplicaMayNotSpend(t *testing.T) {
+	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "1/h"), OnLoss: lease.Refuse})
+	w.take(0)
+	w.round(0)
+	w.now += 11 * time.Second
+	require.False(t, w.take(0))
+	require.True(t, w.replicas[0].IsCutOff())
+	w.round(0)
+	require.True(t, w.take(0), "nobody had noticed")
+}
+
+func TestAnExpelledReplicaHoldsNothing(t *testing.T) {
+	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "1/h"), OnLoss: lease.Refuse})
+	w.take(0)
+	w.round(0)
+	w.now += 11 * time.Second
+	require.Equal(t, 9, w.takeAll(1), "one was granted to the other")
+	w.round(0)
+	require.False(t, w.take(0))
+	require.Equal(t, int64(1), w.replicas[0].Stats().Expulsions)
+}
+
+func TestAloneAClientHasItsShare(t *testing.T) {
+	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "2/s")})
+	w.round(0)
+	w.now += 11 * time.Second
+	require.False(t, w.take(0), "it begins empty")
+	w.now += 3 * time.Second
+	n := 0
+	for w.take(0) {
+		n++
+	}
+	require.Equal(t, 3, n, "half of the refill")
+	w.now += time.Minute
+	for w.take(0) {
+		n++
+	}
+	require.Equal(t, 8, n, "half of the capacity at once")
+}
+
+func TestAChangeOfNumbersGivesBackWhatWasHeld(t *testing.T) {
+	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "1/h")})
+	w.take(0)
+	w.round(0)
+	require.True(t, w.take(0))
+	w.round(0)
+	o := *w.limits[0].Options()
+	o.Numbers = settings(20, "1/h")
+	w.limits[0].Change(o)
+	require.False(t, w.take(0))
+	w.round(0)
+	require.Equal(t, 9, w.takeAll(0)+w.takeAll(1))
+}

@@ -42,6 +42,13 @@ func New(o Options, l Ledger) *Replica {
 // Ledger is that of the replica.
 func (r *Replica) Ledger() Ledger { return r.ledger }
 
+// Members are the replicas that are alive, in the order of their names.
+func (r *Replica) Members(ctx context.Context) ([]Member, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	return r.ledger.Members(ctx)
+}
+
 // maySpend reports whether the replica may spend what it holds.
 func (r *Replica) maySpend(now int64) bool { return now <= r.until.Load() }
 
