@@ -13,7 +13,8 @@ type Clock interface {
 
 type systemClock struct{ start time.Time }
 
-func newSystemClock() Clock { return &systemClock{time.Now()} }
+// SystemClock is the system's clock.
+func SystemClock() Clock { return &systemClock{time.Now()} }
 
 // Monotonic uses time.Since, which reads the monotonic clock alone: half of what time.Now costs.
 func (c *systemClock) Monotonic() int64 { return int64(time.Since(c.start)) }

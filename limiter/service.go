@@ -80,7 +80,7 @@ var errNotLoaded = errors.New("the stored buckets have not been read yet")
 
 func newService(o Options, s Store) (*Service, error) {
 	if o.Clock == nil {
-		o.Clock = newSystemClock()
+		o.Clock = SystemClock()
 	}
 	service := &Service{
 		clock: o.Clock, swept: map[uint32]bool{}, preparing: make(chan struct{}, 1),

@@ -118,6 +118,22 @@ func (w *waiting) forAny(uses []Use, now int64) bool {
 	return false
 }
 
+// excuse has shared limits be no reason for a refusal for which there is another one, where the
+// ledger may have had what the replica lacked.
+func excuse(uses []Use) {
+	unsure := func(u *Use) bool {
+		return !u.Decision.Allowed && u.place.Held && !u.Limit.lease.IsExhausted(u.ClientID)
+	}
+	for i := range uses {
+		if !uses[i].Decision.Allowed && !unsure(&uses[i]) {
+			for j := range uses {
+				uses[j].Decision.Allowed = uses[j].Decision.Allowed || unsure(&uses[j])
+			}
+			return
+		}
+	}
+}
+
 // end counts the wait, if there was one.
 func (w *waiting) end(allowed bool) {
 	if w.on != nil {

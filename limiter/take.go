@@ -135,6 +135,9 @@ func Take(uses []Use) (allowed bool) {
 		more = !allowed && w.forAny(uses, now)
 	}
 	w.end(allowed)
+	if !allowed {
+		excuse(uses)
+	}
 	return allowed
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"gopher-equalizer/config"
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/lease"
+	"gopher-equalizer/store/postgres"
 )
 
 // limiting is the limiter with its store. Both are there once anything was limited, and stay until
@@ -15,6 +17,11 @@ import (
 type limiting struct {
 	store  limiter.Store
 	limits *limiter.Service
+	// ledger and replica are there if the store is shared. isOwnKept reports whether store keeps
+	// the buckets of limits that each replica has for itself then.
+	ledger    *postgres.Ledger
+	replica   *lease.Replica
+	isOwnKept bool
 }
 
 // limitsChange is what the limits are to be. It is published or discarded.
@@ -42,7 +49,9 @@ func (p *process) prepareLimits(ctx context.Context, c config.Config) (*limitsCh
 		}
 		return &limitsChange{p: p}, nil
 	case before == nil:
-		return p.openLimits(ctx, c.Store, options)
+		return p.openLimits(ctx, c, options)
+	case before.replica != nil && !before.isOwnKept && hasReplicaScope(c):
+		return nil, problem("limits", `the first one with scope = "replica" needs a place to keep its buckets; want a restart`)
 	}
 	reload, err := before.limits.Prepare(ctx, options)
 	if err != nil {
@@ -62,25 +71,34 @@ func ofLimit(c config.Config, err error) error {
 }
 
 // openLimits opens the store and loads the buckets.
-func (p *process) openLimits(ctx context.Context, c config.Store, options limiter.Options) (*limitsChange, error) {
+func (p *process) openLimits(ctx context.Context, c config.Config, options limiter.Options) (*limitsChange, error) {
 	_, heirless := options.Heir()
-	if c.Standby && p.current.Load() == nil {
-		c.ConnectTimeout = 0
+	if c.Store.Standby && p.current.Load() == nil {
+		c.Store.ConnectTimeout = 0
 	}
-	buckets, late, err := openStore(ctx, c, heirless, p.log.Logger)
+	l, late, err := p.openBuckets(ctx, c, heirless)
 	if err != nil {
-		return nil, p.ofStore(ctx, c, err)
+		return nil, p.ofStore(ctx, c.Store, err)
 	}
-	options.LoadLater = late
-	l := &limiting{store: buckets}
-	l.limits, err = limiter.Open(ctx, options, buckets)
+	options.LoadLater, options.Replica = late, l.replica
+	options.Volatile = options.Volatile || l.replica != nil && !l.isOwnKept
+	l.limits, err = limiter.Open(ctx, options, l.store)
 	if err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	if !late {
-		nameStore(ctx, c, buckets, p.log.Logger)
+		nameStore(ctx, c.Store, l.store, p.log.Logger)
 	}
 	return &limitsChange{p: p, is: l, opened: true}, nil
+}
+
+// openBuckets opens what has the buckets.
+func (p *process) openBuckets(ctx context.Context, c config.Config, heirless error) (l *limiting, late bool, err error) {
+	if c.Store.Shared {
+		return openShared(ctx, c, p.log.Logger)
+	}
+	buckets, late, err := openStore(ctx, c.Store, heirless, p.log.Logger)
+	return &limiting{store: buckets}, late, err
 }
 
 // limit is the one of a name as it will be.
@@ -121,4 +139,10 @@ func (c *limitsChange) discard(ctx context.Context) {
 }
 
 // close closes the store.
-func (l *limiting) close() error { return l.store.Close() }
+func (l *limiting) close() error {
+	err := l.store.Close()
+	if l.ledger != nil {
+		err = errors.Join(err, l.ledger.Close())
+	}
+	return err
+}

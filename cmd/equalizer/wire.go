@@ -92,6 +92,7 @@ func limiterOptions(c config.Config, log zerolog.Logger) (limiter.Options, error
 			return limiter.Options{}, err
 		}
 		limit.Strict = c.DurabilityOf(name) == config.DurabilityStrict
+		limit.Sharing = sharing(c.Store, c.Limits[name])
 		o.Limits = append(o.Limits, limit)
 	}
 	return o, nil
@@ -147,6 +148,9 @@ func (p *process) apiSettings(f *inForce, limiting *limiting) (api.Settings, api
 		return settings, sources, nil
 	}
 	sources.Reader, sources.Writer = limiting.limits, limiting.limits
+	if limiting.replica != nil {
+		sources.Replicas = limiting.replica
+	}
 	for _, name := range slices.Sorted(maps.Keys(f.Config.Limits)) {
 		limit, err := apiLimit(name, f.Loaded)
 		if err != nil {

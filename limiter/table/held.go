@@ -4,14 +4,16 @@ package table
 // readings are 0, and a bucket's credit is what is held. These are the calls that only it needs.
 
 // Want makes the client's bucket dirty, so that the next TakeDirty finds it, and returns its marks.
-// It reports false if the client has none.
+// It makes the bucket if there is none, and reports false if there is no room for it.
 func (t *Table) Want(clientID string, now int64) (Mark, bool) {
 	hash, s := t.locate(clientID)
 	for {
 		e := s.entry(hash)
 		b := e.find(hash, clientID)
 		if b == nil {
-			return 0, false
+			if b, e = t.admit(clientID, 0); b == t.overflowOf(hash) {
+				return 0, false
+			}
 		}
 		was, marks := b.arrival.Load(), b.marks.Load()
 		if was < 0 {

@@ -1,0 +1,192 @@
+package limiter
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
+	"gopher-equalizer/limiter/lease"
+	"gopher-equalizer/limiter/lease/leasetest"
+)
+
+// sharedBy is how a limit is shared, with a wait that no test comes to the end of.
+func sharedBy(leasing lease.Leasing) *Sharing {
+	return &Sharing{Leasing: leasing, Wait: time.Minute, OnLoss: lease.Refuse}
+}
+
+// serveShared serves limits of a replica, whose rounds are under way.
+func serveShared(t *testing.T, book *leasetest.Book, name string, limits ...LimitOptions) *Service {
+	replica := lease.New(lease.Options{
+		As:       lease.Member{Name: name},
+		Interval: time.Hour, TTL: 3 * time.Hour, Timeout: time.Minute, // What is asked for early matters here.
+		Clock: SystemClock(), Logger: zerolog.Nop(),
+	}, book)
+	o := Options{Limits: limits, FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica}
+	s, err := Open(t.Context(), o, newFakeStore())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		require.NoError(t, s.Close(context.Background()))
+	})
+	return s
+}
+
+func sharedLimit(name string, s gcra.Settings, by *Sharing) LimitOptions {
+	return LimitOptions{Name: name, Fingerprint: "ip", Settings: s, MaxBuckets: 1000, Sharing: by}
+}
+
+func TestTakersWaitForWhatIsShared(t *testing.T) {
+	for name, leasing := range map[string]lease.Leasing{"ahead": lease.Ahead, "each": lease.Each} {
+		t.Run(name, func(t *testing.T) {
+			book := leasetest.NewBook(time.Now)
+			limit := sharedLimit("api", settingsOf(10, 1000*time.Hour), sharedBy(leasing))
+			a, b := serveShared(t, book, "a", limit), serveShared(t, book, "b", limit)
+			taken := 0
+			for range 6 {
+				for _, s := range []*Service{a, b} {
+					if s.Limit("api").Take("alice", 1).Allowed {
+						taken++
+					}
+				}
+			}
+			if leasing == lease.Each {
+				require.Equal(t, 10, taken)
+			} else { // Some of it may be held by the other one.
+				require.LessOrEqual(t, taken, 10)
+				require.GreaterOrEqual(t, taken, 7)
+			}
+			require.True(t, a.Limit("api").Take("bob", 10).Allowed || leasing == lease.Ahead)
+		})
+	}
+}
+
+// A burst of as much as the capacity passes, though the replica begins with nothing.
+func TestABurstPassesAtOneReplica(t *testing.T) {
+	book := leasetest.NewBook(time.Now)
+	limit := sharedLimit("api", settingsOf(100, 1000*time.Hour), sharedBy(lease.Ahead))
+	a := serveShared(t, book, "a", limit)
+	serveShared(t, book, "b", limit)
+	for i := range 100 {
+		require.True(t, a.Limit("api").Take("alice", 1).Allowed, "request %d", i)
+	}
+	require.False(t, a.Limit("api").Take("alice", 1).Allowed)
+}
+
+func TestSeveralTakersShareAReply(t *testing.T) {
+	book := leasetest.NewBook(time.Now)
+	a := serveShared(t, book, "a", sharedLimit("api", settingsOf(50, 1000*time.Hour), sharedBy(lease.Ahead)))
+	var takers sync.WaitGroup
+	allowed := make(chan bool, 60)
+	for range 60 {
+		takers.Go(func() { allowed <- a.Limit("api").Take("alice", 1).Allowed })
+	}
+	takers.Wait()
+	close(allowed)
+	n := 0
+	for ok := range allowed {
+		if ok {
+			n++
+		}
+	}
+	require.Equal(t, 50, n)
+}
+
+// Under several limits, of which one is this process's own, a request takes from all or from none.
+func TestSharedAndOwnLimitsTogether(t *testing.T) {
+	book := leasetest.NewBook(time.Now)
+	a := serveShared(t, book, "a",
+		LimitOptions{Name: "own", Fingerprint: "ip", Settings: settingsOf(3, 1000*time.Hour), MaxBuckets: 1000},
+		sharedLimit("shared", settingsOf(10, 1000*time.Hour), sharedBy(lease.Ahead)))
+	uses := []Use{
+		{Limit: a.Limit("own"), ClientID: "alice", Cost: 1},
+		{Limit: a.Limit("shared"), ClientID: "alice", Cost: 1},
+	}
+	for range 3 {
+		require.True(t, Take(uses))
+	}
+	require.False(t, Take(uses))
+	require.False(t, uses[0].Decision.Allowed)
+	require.True(t, uses[1].Decision.Allowed)
+	seen, err := a.Get("shared", "alice")
+	require.NoError(t, err)
+	held := a.Limit("shared").buckets()
+	require.Positive(t, held.Stats().Buckets)
+	require.LessOrEqual(t, seen.Tokens, int64(10))
+}
+
+func TestOperatorsChangeWhatIsShared(t *testing.T) {
+	book := leasetest.NewBook(time.Now)
+	limit := sharedLimit("api", settingsOf(10, 1000*time.Hour), sharedBy(lease.Each))
+	limit.Tiers = map[string]gcra.Settings{"gold": settingsOf(50, 1000*time.Hour)}
+	a, b := serveShared(t, book, "a", limit), serveShared(t, book, "b", limit)
+	ctx := t.Context()
+
+	gold := "gold"
+	written, err := a.Put(ctx, "api", "alice", Change{Tier: &gold})
+	require.NoError(t, err)
+	require.Equal(t, int64(50), written.Tokens)
+	require.Nil(t, written.Before)
+	require.True(t, b.Limit("api").Take("alice", 20).Allowed)
+	require.Equal(t, int64(50), b.Limit("api").Take("alice", 0).Settings.Capacity)
+
+	seen, err := a.Get("api", "alice")
+	require.NoError(t, err)
+	require.Equal(t, "gold", seen.Tier)
+	require.True(t, seen.Managed)
+
+	zero := int64(0)
+	_, err = a.Patch(ctx, "api", "alice", Change{Tokens: &zero})
+	require.NoError(t, err)
+	require.False(t, b.Limit("api").Take("alice", 1).Allowed)
+	_, err = a.Create(ctx, "api", "alice", Change{})
+	require.ErrorIs(t, err, ErrManaged)
+	_, err = a.Patch(ctx, "api", "nobody", Change{Tokens: &zero})
+	require.ErrorIs(t, err, ErrNotFound)
+	_, err = a.Put(ctx, "api", "alice", Change{}, func(*Snapshot) error { return errNotManaged })
+	require.ErrorIs(t, err, errNotManaged)
+	require.NotErrorIs(t, err, ErrStore)
+
+	for i := range 3 {
+		_, err = b.Put(ctx, "api", fmt.Sprint("client ", i), Change{})
+		require.NoError(t, err)
+	}
+	page, more, err := a.List(Query{Limit: 2})
+	require.NoError(t, err)
+	require.True(t, more)
+	require.Len(t, page, 2)
+	require.Equal(t, "alice", page[0].ClientID)
+	n, err := a.DeleteManaged(ctx, "api")
+	require.NoError(t, err)
+	require.Equal(t, 4, n)
+	_, err = b.Delete(ctx, "api", "alice")
+	require.ErrorIs(t, err, ErrNotFound)
+	require.True(t, b.Limit("api").Take("alice", 1).Allowed, "it starts over")
+}
+
+func TestAReloadChangesWhatIsShared(t *testing.T) {
+	book := leasetest.NewBook(time.Now)
+	a := serveShared(t, book, "a", sharedLimit("api", settingsOf(2, 1000*time.Hour), sharedBy(lease.Each)))
+	require.True(t, a.Limit("api").Take("alice", 2).Allowed)
+	require.False(t, a.Limit("api").Take("alice", 1).Allowed)
+	o := *a.options()
+	o.Limits = []LimitOptions{
+		sharedLimit("api", settingsOf(4, 1000*time.Hour), sharedBy(lease.Each)),
+		sharedLimit("login", settingsOf(1, 1000*time.Hour), sharedBy(lease.Each)),
+	}
+	r, err := a.Prepare(t.Context(), o)
+	require.NoError(t, err)
+	r.Apply()
+	require.False(t, a.Limit("api").Take("alice", 1).Allowed, "what was spent stays spent")
+	require.True(t, a.Limit("login").Take("alice", 1).Allowed)
+	require.Equal(t, int64(4), a.Limit("api").Take("bob", 4).Settings.Capacity)
+}
