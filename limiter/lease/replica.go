@@ -99,7 +99,10 @@ func (r *Replica) forget() {
 func (r *Replica) Join(ctx context.Context) error {
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	return r.join(ctx)
+	if err := r.join(ctx); err != nil {
+		return err
+	}
+	return r.enter(ctx)
 }
 
 func (r *Replica) join(ctx context.Context) error {
