@@ -59,7 +59,7 @@ type Limit struct {
 	Leasing string `toml:"leasing" default:"ahead" enum:"ahead,trickle,each"`
 	// LeaseWait is how long a request may wait for the store: one of a client that is new to the
 	// replica, or each one with LeasingEach.
-	LeaseWait time.Duration `toml:"lease_wait" default:"100ms" min:"1ms" max:"5s"`
+	LeaseWait time.Duration `toml:"lease_wait" default:"250ms" min:"1ms" max:"5s"`
 	// OnStoreLoss is what becomes of requests once a replica may not spend what it holds, as it
 	// hasn't reached the store for the Store's LeaseTTL. OnLossLocal admits the refill, divided by
 	// the replicas that there were last.

@@ -29,7 +29,7 @@ on_store_loss = "refuse"
 	require.Equal(t, ScopeReplica, accepted(t, shared+"replica_name = \"a\"\n[limits.default]\nscope = \"replica\"\n").Limits["default"].Scope)
 
 	// What is said is what there is in any case.
-	accepted(t, pool+"[limits.default]\nscope = \"global\"\nleasing = \"ahead\"\nlease_wait = \"100ms\"\non_store_loss = \"local\"\n[store]\nshared = false\nreplica_name = \"\"\n")
+	accepted(t, pool+"[limits.default]\nscope = \"global\"\nleasing = \"ahead\"\nlease_wait = \"250ms\"\non_store_loss = \"local\"\n[store]\nshared = false\nreplica_name = \"\"\n")
 }
 
 func TestSharedMistakes(t *testing.T) {

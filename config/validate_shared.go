@@ -28,14 +28,17 @@ func (r *report) shared(c Config) {
 	}
 }
 
+// MaxReplicaName is how many characters a replica's name may have.
+const MaxReplicaName = 64
+
 // replica checks what this process is called, and that others can reach its store.
 func (r *report) replica(c Config) {
 	if c.Store.Driver != StorePostgres {
 		r.add("store.shared", `true with driver = %q, which one process has to itself; want driver = "postgres", or false`, c.Store.Driver)
 	}
-	const key, most, visible = "store.replica_name", 64, "want 1 to 64 visible ASCII characters"
+	const key, visible = "store.replica_name", "want 1 to 64 visible ASCII characters"
 	name := c.Store.ReplicaName
-	if len(name) > most || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' }) {
+	if len(name) > MaxReplicaName || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		r.add(key, "%s; "+visible, show(name))
 	}
 	for _, limit := range slices.Sorted(maps.Keys(c.Limits)) {

@@ -126,6 +126,9 @@ type Ledger interface {
 	Leave(ctx context.Context, member int64) error
 	// Members are the replicas that are alive, in the order of their names.
 	Members(ctx context.Context) ([]Member, error)
+	// Tidy deletes what says nothing any more: unmanaged buckets of the namespaces of numbers that
+	// are full while nobody holds anything of them, and what there is of replicas that have gone.
+	Tidy(ctx context.Context, numbers map[uint32]*Numbers) error
 
 	// Get reads a bucket, with what it has earned by numbers; false if there is none.
 	Get(ctx context.Context, key Key, numbers *Numbers) (State, bool, error)

@@ -139,6 +139,40 @@ func (r *Replica) reached(asked int64) {
 
 // Run settles rounds until ctx ends.
 func (r *Replica) Run(ctx context.Context) {
+	var tidying sync.WaitGroup
+	tidying.Go(func() { r.tidy(ctx) })
+	r.run(ctx)
+	tidying.Wait()
+}
+
+// tidyPause is the time between two calls of Ledger.Tidy by a replica.
+const tidyPause = time.Minute
+
+// tidy has the ledger forget what says nothing any more.
+func (r *Replica) tidy(ctx context.Context) {
+	ticker := time.NewTicker(tidyPause)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		numbers := map[uint32]*Numbers{}
+		for _, l := range *r.limits.Load() {
+			if namespace := l.Namespace(); namespace != 0 {
+				numbers[namespace] = &l.o.Load().Numbers
+			}
+		}
+		calling, cancel := context.WithTimeout(ctx, tidyPause)
+		if err := r.ledger.Tidy(calling, numbers); err != nil && ctx.Err() == nil {
+			r.o.Logger.Warn().Err(err).Msg("what says nothing any more stays in the store for now")
+		}
+		cancel()
+	}
+}
+
+func (r *Replica) run(ctx context.Context) {
 	next := r.o.Clock.Monotonic()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

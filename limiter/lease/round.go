@@ -186,12 +186,15 @@ func (l *Limit) wanted(one *lease, s gcra.Settings, holds, need int64, early boo
 		return 0
 	}
 	want := int64(1.5*expected) + 1
-	if holds == 0 { // It was too little.
-		want = max(want, 2*one.asked)
+	if holds == 0 { // It was too little, or this is the first time.
+		want = max(want, 2*one.asked, firstWant)
 	}
 	share := max(1, s.Capacity/max(1, l.replica.alive.Load()))
 	return max(min(want, share), need)
 }
+
+// firstWant is how many tokens are wanted for a client that comes. Few come for one response only.
+const firstWant = 4
 
 // settle asks the ledger, and does what it replies. If it doesn't reply, the batch is asked again
 // by the next round.

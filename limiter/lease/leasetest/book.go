@@ -306,3 +306,18 @@ func (b *Book) Change(
 	b.close(key, k, 0)
 	return nil
 }
+
+// Tidy is lease.Ledger's.
+func (b *Book) Tidy(ctx context.Context, numbers map[uint32]*lease.Numbers) error {
+	if err := b.enter(ctx); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	b.expel(b.now(), 0)
+	for key := range b.buckets {
+		if n := numbers[key.Namespace]; n != nil {
+			b.close(key, b.open(key, n, 0, b.now()), 0)
+		}
+	}
+	return nil
+}
