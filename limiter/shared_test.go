@@ -101,7 +101,7 @@ func TestSeveralTakersShareAReply(t *testing.T) {
 	require.Equal(t, 50, n)
 }
 
-// Under several limits, of which one is this process's own, a request takes from all or from none.
+// Under a shared limit and one of this process's own, a request takes from both or from none.
 func TestSharedAndOwnLimitsTogether(t *testing.T) {
 	book := leasetest.NewBook(time.Now)
 	a := serveShared(t, book, "a",
