@@ -99,8 +99,8 @@ type Place struct {
 
 // At is where clients' tokens are at now.
 func (l *Limit) At(now int64) Place {
-	if l.replica.maySpend(now) {
-		return Place{Table: l.held.Load(), Clock: frozen{}, Held: true}
+	if held := l.Spendable(now); held != nil {
+		return Place{Table: held, Clock: frozen{}, Held: true}
 	}
 	switch l.o.Load().OnLoss {
 	case Allow:
@@ -176,6 +176,14 @@ func (l *Limit) Want(clientID string, now int64) (exhausted, full bool) {
 func (l *Limit) IsExhausted(clientID string) (exhausted bool) {
 	l.held.Load().Update(clientID, func(_ *table.Claim, b *table.Bucket) { exhausted = b.Has(Exhausted) })
 	return exhausted
+}
+
+// Spendable is Held, or nil if the replica may not spend it at now.
+func (l *Limit) Spendable(now int64) *table.Table {
+	if !l.replica.maySpend(now) {
+		return nil
+	}
+	return l.held.Load()
 }
 
 // Held is the table of what the replica holds.
