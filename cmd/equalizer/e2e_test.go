@@ -248,6 +248,10 @@ type status struct {
 		Flushes int64  `json:"flushes"`
 		Dirty   int64  `json:"dirty"`
 	} `json:"store"`
+	Shared struct {
+		CutOff bool  `json:"cut_off"`
+		Rounds int64 `json:"rounds"`
+	} `json:"shared"`
 	Buckets struct {
 		Count int64 `json:"count"`
 	} `json:"buckets"`
