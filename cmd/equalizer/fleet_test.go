@@ -258,3 +258,48 @@ func TestReplicasShareBudgets(t *testing.T) {
 func (f *fleet) await(what string, so func() bool) { await(f.t, what, so) }
 
 func (r *replicaProcess) isCutOff() bool { return r.status().Shared.CutOff }
+
+// TestReplicasAreReplaced is a rolling update through a pooler that gives each transaction another
+// connection: no request fails.
+func TestReplicasAreReplaced(t *testing.T) {
+	server := newCluster(t)
+	f := newFleet(t, server.Pooler(t, "transaction", "equalizer"), "refuse", 3)
+	l := f.load(2, 6, 10*time.Millisecond)
+	for range 3 {
+		old := f.at(0)
+		f.start()
+		f.remove(old)
+		before := old.status().Requests.Total
+		f.await("what was on its way to it", func() bool { return old.status().Requests.InFlight == 0 })
+		old.stop()
+		assert.Positive(t, before)
+		f.await("it has gone", func() bool { return !f.at(0).knows(old.name) })
+	}
+	l.end(t, 0)
+	assert.Zero(t, l.broken.Load(), "requests failed")
+}
+
+// TestReplicasAlone has the store away for some seconds. Each replica then admits its share of what
+// clients earn.
+func TestReplicasAlone(t *testing.T) {
+	server := newCluster(t)
+	f := newFleet(t, server.URL("equalizer"), "local", 3)
+	l := f.load(2, 6, 10*time.Millisecond)
+	f.await("some requests", func() bool { return f.at(0).status().Requests.Total > 50 })
+	require.NoError(t, server.Crash())
+	away := time.Now()
+	for i := range 3 {
+		f.await("it is cut off", func() bool { return f.at(i).isCutOff() })
+	}
+	alone := f.at(0).status().Requests
+	f.await("requests that are admitted", func() bool {
+		now := f.at(0).status().Requests
+		return now.Total-now.Limited > alone.Total-alone.Limited+20
+	})
+	require.NoError(t, server.Run())
+	for i := range 3 {
+		f.await("it is back", func() bool { return !f.at(i).isCutOff() })
+	}
+	l.end(t, fleetRate*time.Since(away).Seconds())
+	assert.Zero(t, l.broken.Load(), "requests failed")
+}
