@@ -19,7 +19,7 @@ func TestUsage(t *testing.T) {
 		assert.Contains(t, p.logs.text(), text, args)
 	}
 	code(2, "nothing to run: give -c FILE or --backend URL")
-	code(2, `unknown command "serve"; want demo, check, schema, reload, status, backends, buckets, explain, errors, top, tail, bench, healthcheck, completion, man, version`, "serve")
+	code(2, `unknown command "serve"; want demo, check, schema, reload, status, replicas, backends, buckets, explain, errors, top, tail, bench, healthcheck, completion, man, version`, "serve")
 	code(2, `unknown command "chekc"; did you mean check?`, "chekc")
 	code(2, `unknown command "site.toml"; did you mean -c site.toml?`, "site.toml")
 	code(2, "unknown flag --bogus\n", "--bogus")
