@@ -112,7 +112,7 @@ func TestLimitMistakes(t *testing.T) {
 	c := accepted(t, pool+"[limits.api]\nkey = \"header:X-API-Key\"\nsecret = false\ncapacity = 15\nrefill = \"100/s\"\n")
 	require.Equal(t, map[string]Limit{"api": {
 		Key: "header:X-API-Key", Capacity: 15, Refill: gcra.Refill{Amount: 100, Per: time.Second}, MaxBuckets: 10_000_000,
-		Scope: ScopeGlobal, Leasing: LeasingAhead, LeaseWait: 100 * time.Millisecond, OnStoreLoss: OnLossLocal,
+		Scope: ScopeGlobal, Leasing: LeasingAhead, LeaseWait: 250 * time.Millisecond, OnStoreLoss: OnLossLocal,
 	}}, c.Limits)
 	accepted(t, pool+"[limits.api]\nkey = \"header:X-API-Key\"\nsecret = true\n")
 	accepted(t, pool+"[limits.api]\nsecret = false\n")
