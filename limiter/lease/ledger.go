@@ -43,8 +43,9 @@ type Ask struct {
 	Back int64
 	// Want is how many it would like to hold: Held, and what is granted.
 	Want int64
-	// Ahead is how many tokens may be granted before they are earned: 0 under the lease scheme.
-	Ahead int64
+	// Ahead is how long before they are earned tokens may be granted, or one token if it takes
+	// longer. 0 under the lease scheme.
+	Ahead time.Duration
 }
 
 // Reply is what the ledger says of one bucket. Settings, Tier and Managed are the bucket's.

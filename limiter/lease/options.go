@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"gopher-equalizer/limiter/gcra"
 )
 
 // Options are the settings of a Replica. All are needed.
@@ -73,10 +71,10 @@ func (o *LimitOptions) sameNumbers(other *LimitOptions) bool {
 	return o.Settings == other.Settings && maps.Equal(o.Tiers, other.Tiers)
 }
 
-// ahead is how many tokens may be granted before they are earned.
-func (o *LimitOptions) ahead(s gcra.Settings, interval time.Duration) int64 {
+// ahead is how long before they are earned tokens may be granted.
+func (o *LimitOptions) ahead(interval time.Duration) time.Duration {
 	if o.Leasing != Trickle {
 		return 0
 	}
-	return max(1, int64(interval)/s.Refill.Interval())
+	return interval
 }

@@ -153,7 +153,7 @@ func (b *batch) ask(l *Limit, clientID string, early bool) {
 	ask.Held = c.Tokens(bucket)
 	c.Release()
 	o := l.o.Load()
-	ask.Ahead = o.ahead(rate.Settings, l.replica.o.Interval)
+	ask.Ahead = o.ahead(l.replica.o.Interval)
 	one.asked = ask.Want
 	if b.Numbers[namespace] == nil {
 		b.Numbers[namespace] = &o.Numbers

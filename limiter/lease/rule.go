@@ -91,11 +91,19 @@ func (e *Entry) Renew(now time.Time, s gcra.Settings, a Ask) (granted int64) {
 func (e *Entry) Settle(a Ask) (granted int64) {
 	e.Mine = a.Held
 	e.Tokens += float64(a.Back)
-	granted = min(a.Want-a.Held, int64(math.Floor(e.Tokens))+a.Ahead, e.Settings.Capacity-e.Others-e.Mine)
-	granted = max(0, granted)
+	there := int64(math.Floor(e.Tokens)) + e.ahead(a.Ahead)
+	granted = max(0, min(a.Want-a.Held, there, e.Settings.Capacity-e.Others-e.Mine))
 	e.Tokens -= float64(granted)
 	e.Mine += granted
 	return granted
+}
+
+// ahead is how many tokens are earned in a time, one at least.
+func (e *Entry) ahead(d time.Duration) int64 {
+	if d <= 0 {
+		return 0
+	}
+	return max(1, int64(d)/e.Settings.Refill.Interval())
 }
 
 // Left is how many whole tokens nobody holds.

@@ -83,7 +83,7 @@ func capacityBound(l *ledger) {
 	r, s := l.join("r"), l.join("it")
 	assert.Equal(l.t, int64(9), r.renew(0, 0, 9))
 	a := s.ask(0, 0, 10)
-	a.Ahead = 10
+	a.Ahead = 10 * hour
 	assert.Equal(l.t, int64(1), s.settle(s.round(a))[0].Granted, "also of what isn't earned")
 	l.pass(5)
 	l.demand(0, 10)
@@ -93,7 +93,7 @@ func ahead(l *ledger) {
 	r := l.join("r")
 	assert.Equal(l.t, int64(10), r.renew(0, 0, 10))
 	a := r.ask(0, 0, 5)
-	a.Ahead = 3
+	a.Ahead = 3 * hour
 	reply := r.settle(r.round(a))[0]
 	assert.Equal(l.t, int64(3), reply.Granted)
 	assert.Zero(l.t, reply.Left)
@@ -103,6 +103,9 @@ func ahead(l *ledger) {
 	assert.Zero(l.t, r.settle(r.round(a))[0].Granted, "it is owed already")
 	l.pass(4)
 	assert.Equal(l.t, int64(1), r.renew(3, 0, 10), "the debt comes first")
+	a = r.ask(4, 0, 10)
+	a.Ahead = hour / 2
+	assert.Equal(l.t, int64(1), r.settle(r.round(a))[0].Granted, "one at least")
 }
 
 func manyBuckets(l *ledger) {
