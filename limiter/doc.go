@@ -35,6 +35,14 @@
 // other ones. Its row has the tier's name, and the settings that its tokens were earned at. If the
 // tier is gone, the bucket has the limit's own settings until there is such a tier again.
 //
+// # Limits that replicas share
+//
+// The buckets of a limit with Sharing are in a ledger that several processes share, and package
+// lease has what this one may spend of them. Takers find that in memory (shared.go). They wait for
+// the ledger only if the replica has too little, and it isn't known whether there is more.
+// Operators' writes go to the ledger, which orders those of all replicas (sharedadmin.go). What
+// follows is about the others: rounds, rows, the write lock, and what can be lost.
+//
 // # Rounds
 //
 // A round (round.go) begins every flush interval. It takes the dirty buckets, in the order of their

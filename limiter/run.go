@@ -117,13 +117,15 @@ func (s *Service) reapLoop(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		limits := s.present.Load().all()
+		present := s.present.Load()
+		limits := slices.Concat(present.all(), present.shared)
 		maps.DeleteFunc(logs, func(l *Limit, _ *overflowLog) bool { return !slices.Contains(limits, l) })
 		for _, l := range limits {
 			if logs[l] == nil {
 				logs[l] = &overflowLog{}
 			}
 			logs[l].look(l)
+			// That of a shared limit is empty: what the replica holds goes with rounds.
 			l.table.Reap(i%table.Shards, s.clock.Monotonic())
 		}
 	}
@@ -175,7 +177,11 @@ type overflowLog struct {
 // look logs once that max_buckets are reached and clients share buckets, and once that there is
 // room again: a tenth of it, since a table at its brim would fill the log.
 func (o *overflowLog) look(l *Limit) {
-	stats, most := l.table.Stats(), l.options().MaxBuckets
+	stats, most := l.buckets().Stats(), l.options().MaxBuckets
+	without := "share some"
+	if l.lease != nil {
+		without = "are refused"
+	}
 	began := stats.OverflowTakes > o.takes
 	o.takes = stats.OverflowTakes
 	say := func(e *zerolog.Event) *zerolog.Event {
@@ -184,8 +190,8 @@ func (o *overflowLog) look(l *Limit) {
 	switch {
 	case !o.logged && began:
 		o.logged = true
-		say(l.service.logger.Warn()).Msg("max_buckets are reached: clients without a bucket share " +
-			"some from now on; raise it if they are no flood")
+		say(l.service.logger.Warn()).Msg("max_buckets are reached: clients without a bucket " + without +
+			" from now on; raise it if they are no flood")
 	case o.logged && !began && stats.Buckets < most-most/10:
 		o.logged = false
 		say(l.service.logger.Info()).Int64("buckets", stats.Buckets).
