@@ -123,6 +123,7 @@ func asks(t *testing.T, s *site, v visitor) {
 	}
 	assert.Equal(t, "ready", v.js("document.querySelector('"+state+"').value"))
 	assert.Equal(t, before, reloads())
+	v.js("document.querySelector('#notice').textContent = ''") // that of the reload before
 	v.focus(reload)
 	v.press(" ")
 	v.isAt("#confirm-yes")
