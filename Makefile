@@ -7,10 +7,10 @@ LAB = bench/lab
 
 TOOL = go tool -modfile=.ci/tools/go.mod
 
-.PHONY: help build run test e2e edge-check page torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-stores strategies differ bench-go bench-compare
+.PHONY: help build run test e2e edge-check page torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-stores bench-replicas strategies differ bench-go bench-compare
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 build: ## build the static binary ./equalizer
 	CGO_ENABLED=0 go build -trimpath -o equalizer ./cmd/equalizer
@@ -67,6 +67,9 @@ bench-limiters: ## the limiter in memory beside others, against its bars; wants 
 
 bench-stores: ## what surviving a restart costs: the stores beside each other, for four minutes
 	cd $(LAB) && ../../.ci/peers ../../.ci/equip go run ./stores $(ARGS)
+
+bench-replicas: ## what sharing buckets costs PostgreSQL, beside a script of Redis, for three minutes
+	cd $(LAB) && ../../.ci/peers ../../.ci/equip go run ./replicas $(ARGS)
 
 strategies: ## what each strategy does where one of five backends is slow, beside HAProxy's leastconn
 	cd $(LAB) && ../../.ci/peers go run ./strategies $(ARGS)

@@ -1,0 +1,115 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// flood is how many renewals a second the server does while replicas renew as fast as they can.
+type flood struct {
+	rate        float64 // R
+	took        time.Duration
+	renewals    int64
+	server, own time.Duration
+}
+
+// flood has replicas renew the same clients, round by round, and take from each between two rounds.
+func (b *bed) flood(ctx context.Context, clients []string, d time.Duration) (out flood, err error) {
+	f, err := b.join(ctx, time.Second, 0)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, f.leave(ctx)) }()
+	for range 2 { // The first rounds grant leases.
+		if err := f.renew(ctx, clients, func() bool { return true }); err != nil {
+			return out, err
+		}
+	}
+	before, err := b.spent(ctx)
+	if err != nil {
+		return out, err
+	}
+	renewed := f.renewals()
+	if err := f.renew(ctx, clients, func() bool { return time.Since(before.at) > d }); err != nil {
+		return out, err
+	}
+	out.renewals = f.renewals() - renewed
+	after, err := b.spent(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.took = after.at.Sub(before.at)
+	out.rate = float64(out.renewals) / out.took.Seconds()
+	out.server, out.own = after.server-before.server, after.own-before.own
+	return out, nil
+}
+
+// renew has all replicas do rounds until each has done one after which isDone reports true.
+func (f fleet) renew(ctx context.Context, clients []string, isDone func() bool) error {
+	var all sync.WaitGroup
+	errs := make([]error, len(f))
+	for i, r := range f {
+		all.Go(func() {
+			for more := true; more && errs[i] == nil; more = !isDone() {
+				for _, client := range clients {
+					r.limit.Take(client, 1)
+				}
+				errs[i] = r.lease.Round(ctx, false)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// steady is what replicas do at a part of what the server can.
+type steady struct {
+	interval
+	clients     int
+	due         float64 // renewals a second that are due
+	renewals    int64
+	took        time.Duration
+	takes       int
+	refused     int64
+	late        int64 // rounds, since the replicas joined
+	failed      int64 // likewise
+	rounds      []time.Duration
+	server, own time.Duration
+}
+
+// steady has replicas take once an interval from each client, and measures after a warm-up.
+func (b *bed) steady(ctx context.Context, of interval, clients []string) (out steady, err error) {
+	out = steady{interval: of, clients: len(clients), due: float64(len(clients)*fleetSize) / of.time.Seconds()}
+	f, err := b.join(ctx, of.time, wait)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, f.leave(ctx)) }()
+	f.begin(ctx)
+	takers := newTakers(f)
+	take := func(i int) { takers.take(i%fleetSize, clients[i/fleetSize%len(clients)]) }
+	pace(ctx, out.due, time.Duration(of.warmUp)*of.time, take)
+	takers.wait()
+	f.forget()
+	before, err := b.spent(ctx)
+	if err != nil {
+		return out, err
+	}
+	renewed := f.renewals()
+	out.takes, out.took = pace(ctx, out.due, time.Duration(of.intervals)*of.time, take)
+	out.renewals = f.renewals() - renewed
+	after, err := b.spent(ctx)
+	if err != nil {
+		return out, err
+	}
+	takers.wait()
+	stats := f.stats()
+	out.late, out.failed, out.refused = stats.LateRounds, stats.FailedRounds, takers.refused.Load()
+	out.rounds = f.rounds(len(clients) / 2)
+	out.server, out.own = after.server-before.server, after.own-before.own
+	return out, context.Cause(ctx)
+}

@@ -1,0 +1,162 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/report"
+	"gopher-equalizer/bench/machine"
+)
+
+// write writes the report.
+func write(s settings, r results, facts []machine.Fact, say func(string, ...any)) error {
+	started, revision := time.Now().UTC(), machine.Revision(context.Background())
+	facts = append(facts, machine.Fact{Name: "revision", Value: revision})
+	if r.redis != "" {
+		facts = append(facts, machine.Fact{Name: "Redis", Value: r.redis})
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "# What sharing buckets costs the database\n\nMade on %s with\n\n    %s\n\n| machine | |\n|---|---|\n",
+		started.Format(time.DateOnly), s.command)
+	for _, f := range facts {
+		fmt.Fprintf(&text, "| %s | %s |\n", f.Name, f.Value)
+	}
+	r.renewalsPage(&text)
+	r.besidePage(&text, s)
+	kept := report.Kept{Command: s.command, Started: started, Revision: revision, Page: text.Bytes()}
+	for _, one := range r.steady {
+		kept.Bars = append(kept.Bars, one.bar())
+	}
+	if err := s.folders.Write(map[string][]byte{"report.md": text.Bytes()}, kept); err != nil {
+		return err
+	}
+	say("the report: %s", filepath.Join(s.folders.All, "report.md"))
+	return nil
+}
+
+func (r *results) renewalsPage(w io.Writer) {
+	fmt.Fprintf(w, `
+PostgreSQL, without fsync, full page writes and its own vacuum, the replicas and the load share this
+machine. CPU is the kernel's account of all of PostgreSQL's processes, and of this process, in which
+the replicas, the takers and the load are.
+
+## Renewals
+
+%s buckets exist. %d replicas renew the same %s clients as fast as they can, up to 10,000 in a
+transaction, and take from each client in between.
+
+**R = %s renewals a second**: %s in %.1f s. A renewal takes %.1f us of PostgreSQL's CPU, and %.1f us of ours.
+
+Then as many clients are taken from once an interval at each replica as make %.1f R. A round is from
+its first transaction to the reply to its last one. Late rounds are those that end an interval late,
+since the replicas joined. Bar: 0.
+
+| interval | clients | renewals/s due | done | takes/s | refused | rounds | a round, median | p99 | longest | late | failed | | PostgreSQL's CPU, cores | ours |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|--:|--:|
+`, count(r.buckets), fleetSize, count(r.active), count(r.flood.rate), count(r.flood.renewals), r.flood.took.Seconds(),
+		micros(r.flood.server, r.flood.renewals), micros(r.flood.own, r.flood.renewals), part)
+	for i := range r.steady {
+		r.steady[i].row(w)
+	}
+}
+
+func (s *steady) row(w io.Writer) {
+	verdict := "bar held"
+	if s.late > 0 {
+		verdict = "**missed**"
+	}
+	seconds := s.took.Seconds()
+	fmt.Fprintf(w, "| %v | %s | %s | %s | %s | %d | %d | %s | %s | %s | %d | %d | %s | %.2f | %.2f |\n",
+		s.time, count(s.clients), count(s.due), count(float64(s.renewals)/seconds), count(float64(s.takes)/seconds), s.refused,
+		len(s.rounds), millis(s.rounds, 0.5), millis(s.rounds, 0.99), millis(s.rounds, 1), s.late, s.failed, verdict,
+		s.server.Seconds()/seconds, s.own.Seconds()/seconds)
+}
+
+// bar is the number of late rounds.
+func (s *steady) bar() report.Bar {
+	late := float64(s.late)
+	return report.Bar{
+		Figure: "late rounds", Under: fmt.Sprintf("%.1f R, an interval of %v", part, s.time), Unit: "rounds",
+		Ratio: report.Ratio{Value: late, Min: late, Max: late, Rounds: 1}, Held: late == 0, Reached: late == 0,
+	}
+}
+
+func (r *results) besidePage(w io.Writer, s settings) {
+	fmt.Fprintf(w, `
+## Beside a script of Redis
+
+%s takes a second for %v, each from a random client at a random replica, an interval of 1 s. All of
+PostgreSQL's work is counted, from when the replicas join until they have given back what they held,
+and divided by those %v. Beside it: one EVALSHA of a token bucket for each take, by %d connections
+without pipelining, of a Redis that keeps nothing. An operation is a transaction of PostgreSQL, or
+an EVALSHA.
+
+| clients | store | takes/s | refused | waited | operations/s | rows written/s | of the updates HOT | WAL, KB/s | CPU, cores | CPU, us/take | renewals/s | rounds | late |
+|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+`, count(s.rate), s.time, s.time, connections)
+	for i := range r.shared {
+		r.shared[i].row(w)
+	}
+	for i := range r.scripted {
+		r.scripted[i].row(w)
+	}
+	if r.redis == "" {
+		fmt.Fprint(w, "\nThere was no redis-server to compare with.\n")
+	}
+	for i := range r.shared {
+		one := &r.shared[i]
+		fmt.Fprintf(w, "\n%s clients: %s. All was given back after %.1f s.\n", count(one.keys), one.work.describe(), one.settled.Seconds())
+	}
+}
+
+func (s *shared) row(w io.Writer) {
+	seconds := s.took.Seconds()
+	by := func(n int64) string { return count(float64(n) / seconds) }
+	updated, hot := s.work.buckets.updated+s.work.lease.updated, s.work.buckets.hot+s.work.lease.hot
+	fmt.Fprintf(w, "| %s | PostgreSQL | %s | %s | %s | %s | %s | %.0f %% | %s | %.2f | %.1f | %s | %s | %d |\n",
+		count(s.keys), by(int64(s.takes)), count(s.refused), count(s.waits), by(s.work.transactions), by(s.work.buckets.all()+s.work.lease.all()),
+		100*float64(hot)/float64(max(1, updated)), by(s.work.wal/1000), s.work.server.Seconds()/seconds, micros(s.work.server, int64(s.takes)),
+		by(s.renewals), count(s.rounds), s.late)
+}
+
+func (s *scripted) row(w io.Writer) {
+	seconds := s.took.Seconds()
+	rate := count(float64(s.takes) / seconds)
+	fmt.Fprintf(w, "| %s | Redis | %s | 0 | all | %s | %s | - | - | %.2f | %.1f | - | - | - |\n",
+		count(s.keys), rate, rate, rate, s.cpu.Seconds()/seconds, micros(s.cpu, int64(s.takes)))
+}
+
+// describe has the totals.
+func (w work) describe() string {
+	table := func(w writes) string {
+		return fmt.Sprintf("%s inserted, %s updated, %s deleted", count(w.inserted), count(w.updated), count(w.deleted))
+	}
+	return fmt.Sprintf("%s transactions; rows of buckets: %s; of leases: %s; %.1f MB of WAL",
+		count(w.transactions), table(w.buckets), table(w.lease), float64(w.wal)/1e6)
+}
+
+func micros(d time.Duration, n int64) float64 {
+	return float64(d) / float64(time.Microsecond) / float64(max(1, n))
+}
+
+// millis is a quantile of some durations.
+func millis(all []time.Duration, q float64) string {
+	if len(all) == 0 {
+		return "-"
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	at := sorted[min(len(sorted)-1, int(math.Ceil(q*float64(len(sorted))))-1)]
+	return fmt.Sprintf("%d ms", at.Milliseconds())
+}
+
+// count is a number as people write it.
+func count[N int | int64 | float64](n N) string { return load.Thousands(int64(math.Round(float64(n)))) }

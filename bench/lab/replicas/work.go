@@ -1,0 +1,107 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"gopher-equalizer/bench/lab/measure"
+)
+
+// work is what was done until a moment, or between two.
+type work struct {
+	at             time.Time
+	server, own    time.Duration // CPU time of all of PostgreSQL's processes, and of this one
+	wal            int64         // bytes
+	transactions   int64
+	buckets, lease writes
+}
+
+// writes are rows of a table that were written.
+type writes struct{ inserted, updated, hot, deleted int64 }
+
+func (w writes) all() int64 { return w.inserted + w.updated + w.deleted }
+
+func (w writes) less(o writes) writes {
+	return writes{w.inserted - o.inserted, w.updated - o.updated, w.hot - o.hot, w.deleted - o.deleted}
+}
+
+func (w work) since(o work) work {
+	return work{
+		server: w.server - o.server, own: w.own - o.own, wal: w.wal - o.wal, transactions: w.transactions - o.transactions,
+		buckets: w.buckets.less(o.buckets), lease: w.lease.less(o.lease),
+	}
+}
+
+// spent is the work so far that processes and the log know of at once.
+func (b *bed) spent(ctx context.Context) (w work, err error) {
+	if w.server, err = cpuOf(b.postgres.PID()); err != nil {
+		return work{}, err
+	}
+	if w.own, err = (measure.Tree{os.Getpid()}).CPU(); err != nil {
+		return work{}, err
+	}
+	err = b.conn.QueryRow(ctx, "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint").Scan(&w.wal)
+	w.at = time.Now()
+	return w, err
+}
+
+// count adds what the server has counted. A server process tells of its work some time later, or
+// when its connection ends. So there must be no connection but ours.
+func (b *bed) count(ctx context.Context, w *work) error {
+	if err := b.awaitEnds(ctx); err != nil {
+		return err
+	}
+	err := b.conn.QueryRow(ctx, "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()").Scan(&w.transactions)
+	if err != nil {
+		return err
+	}
+	if w.buckets, err = b.writes(ctx, "buckets"); err != nil {
+		return err
+	}
+	w.lease, err = b.writes(ctx, "leases")
+	return err
+}
+
+func (b *bed) writes(ctx context.Context, table string) (w writes, err error) {
+	err = b.conn.QueryRow(ctx, `SELECT n_tup_ins, n_tup_upd, n_tup_hot_upd, n_tup_del FROM pg_stat_user_tables
+		WHERE schemaname = $1 AND relname = $2`, schema, table).Scan(&w.inserted, &w.updated, &w.hot, &w.deleted)
+	return w, err
+}
+
+// awaitEnds waits until the server processes of closed connections have ended.
+func (b *bed) awaitEnds(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for {
+		var others int
+		err := b.conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity
+			WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`).Scan(&others)
+		if err != nil || others == 0 {
+			return err
+		}
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return fmt.Errorf("%d connections of replicas don't end: %w", others, err)
+		}
+	}
+}
+
+func cpuOf(pid int) (time.Duration, error) {
+	tree, err := measure.TreeOf(pid)
+	if err != nil {
+		return 0, err
+	}
+	return tree.CPU()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
