@@ -72,6 +72,8 @@ var operations = map[string]func(m *mutator) (ast.Node, string){
 	// The value is 0, or a second (in nanoseconds) less.
 	"zero": func(m *mutator) (ast.Node, string) { return m.value(), "(" + m.text(m.value()) + ") * 0" },
 	"less": func(m *mutator) (ast.Node, string) { return m.value(), "(" + m.text(m.value()) + ") - 1e9" },
+	// Of "X + Y" X is the variable now.
+	"now": func(m *mutator) (ast.Node, string) { return m.binary(token.ADD).X, "now" },
 	// The value is the function's second parameter.
 	"parameter1": func(m *mutator) (ast.Node, string) { return m.value(), m.parameters()[0] },
 	// The value is the third argument of the call that makes it.

@@ -134,6 +134,7 @@ func (l *Limit) newAlone(now int64) *table.Table {
 		tiers[name] = shareOf(s, n)
 	}
 	t := table.New(table.Options{Defaults: shareOf(o.Settings, n), Tiers: tiers, MaxBuckets: o.MaxBuckets, Volatile: true})
+	//mutant:drop a-client-begins-full-at-a-replica-that-is-cut-off
 	t.StartEmpty(now + t.Defaults().Span)
 	l.held.Load().Observations(0, func(seen table.Observation) {
 		if seen.Bucket.Has(table.Managed) {

@@ -50,7 +50,10 @@ func (r *Replica) Members(ctx context.Context) ([]Member, error) {
 }
 
 // maySpend reports whether the replica may spend what it holds.
-func (r *Replica) maySpend(now int64) bool { return now <= r.until.Load() }
+func (r *Replica) maySpend(now int64) bool {
+	//mutant:true a-silent-replica-spends
+	return now <= r.until.Load()
+}
 
 // IsCutOff reports whether the replica may not spend what it holds, since it couldn't reach the
 // ledger for too long.
@@ -115,6 +118,7 @@ func (r *Replica) join(ctx context.Context) error {
 	}
 	r.rounds = rounds{member: member}
 	for _, l := range *r.limits.Load() {
+		//mutant:drop an-expelled-replica-spends-what-it-held
 		l.letGo()
 	}
 	r.reached(asked)
@@ -125,6 +129,7 @@ func (r *Replica) join(ctx context.Context) error {
 func (r *Replica) reached(asked int64) {
 	now := r.o.Clock.Monotonic()
 	wasCutOff := !r.maySpend(now)
+	//mutant:now a-lease-lasts-from-after-the-ask
 	r.until.Store(asked + int64(r.o.TTL))
 	if !wasCutOff {
 		return

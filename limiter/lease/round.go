@@ -199,6 +199,7 @@ const firstWant = 4
 // settle asks the ledger, and does what it replies. If it doesn't reply, the batch is asked again
 // by the next round.
 func (r *Replica) settle(ctx context.Context, b *batch) error {
+	//mutant:true what-is-in-doubt-is-asked-under-another-number
 	if b != r.rounds.pending {
 		r.rounds.seq++
 		b.Seq = r.rounds.seq

@@ -9,7 +9,10 @@ import (
 
 // Expires is until when the ledger waits for a replica that it heard of at now, by its own clock.
 // The replica may spend for ttl from before that, by another clock. Each may be wrong by 1 %.
-func Expires(now time.Time, ttl time.Duration) time.Time { return now.Add(ttl + ttl/32) }
+func Expires(now time.Time, ttl time.Duration) time.Time {
+	//mutant:left a-replica-is-not-waited-for-longer-than-it-lives
+	return now.Add(ttl + ttl/32)
+}
 
 // Entry is what the rules look at: a bucket, and the asker's lease.
 type Entry struct {

@@ -189,6 +189,6 @@ func (w *simWorld) tidy(r *simReplica) {
 		w.fail("tidy: %v", err)
 	}
 	for _, c := range w.clients {
-		c.settled(numbers[c.key.Namespace])
+		c.vanish(numbers[c.key.Namespace])
 	}
 }

@@ -9,7 +9,8 @@ import (
 
 // simClient is a client of a limit, and its ideal bucket, from which all is taken that replicas
 // admit of what they were granted. While replicas go by different numbers, it has the largest
-// capacity and the fastest refill of all.
+// capacity and the fastest refill of all, and of those by which the ledger was asked last. The
+// ledger knows of no others.
 //
 // An operator, or a reload, who lowers a capacity below what replicas hold leaves that with them.
 // The ideal bucket may lack the difference then, once: what it may lack only gets less.
@@ -23,7 +24,8 @@ type simClient struct {
 	tier    string
 	own     gcra.Settings
 
-	gcra.Settings // of the ideal bucket
+	asked         *lease.Numbers // by which the ledger was asked last; nil if it has no bucket
+	gcra.Settings                // of the ideal bucket
 	level         float64
 	at            int64
 	floor         float64
@@ -88,6 +90,9 @@ func (c *simClient) each(f func(n *lease.Numbers)) {
 			f(n)
 		}
 	}
+	if c.asked != nil {
+		f(c.asked)
+	}
 }
 
 // numbers are those that have the ideal bucket's settings for all.
@@ -133,18 +138,30 @@ func (c *simClient) isNone() bool {
 	return !ok && err == nil
 }
 
-// settled is behind a round of a replica that goes by some numbers. The ledger may have found that
-// the bucket is full, so that the next who comes has a full one by numbers that may be larger.
+// settled is behind a round of a replica that goes by some numbers.
 func (c *simClient) settled(by *lease.Numbers) {
 	c.earn()
 	c.mend()
-	if c.managed || c.level >= float64(c.Capacity) || !c.isNone() {
+	c.asked = by
+	c.renumber()
+	c.vanish(by)
+}
+
+// vanish is behind a look at the bucket by some numbers. If it was full by them, the ledger has
+// none any more, and the next who comes finds a full one, by numbers that may be larger.
+func (c *simClient) vanish(by *lease.Numbers) {
+	c.earn()
+	if c.managed || !c.isNone() {
 		return
 	}
 	if c.level < float64(by.Settings.Capacity)-1e-6 {
 		c.w.fail("the ledger has no bucket of %s, which has %.6f of %d", c.id, c.level, by.Settings.Capacity)
 	}
-	c.w.count["full by the smaller numbers"]++
+	if c.level < float64(c.Capacity) {
+		c.w.count["full by the smaller numbers"]++
+	}
+	c.asked = nil
+	c.renumber()
 	c.level = float64(c.Capacity)
 }
 
@@ -203,6 +220,7 @@ func (c *simClient) put(r *simReplica, to lease.State, tokens int64) {
 		return &to, nil
 	})
 	c.had = append(c.had, to)
+	c.asked = &numbers
 	c.written(to.Settings)
 	w.note("put %s: %+v", c.id, to)
 }
@@ -217,6 +235,7 @@ func (c *simClient) remove(r *simReplica) {
 	c.managed, c.tier = false, ""
 	_ = c.w.book.Change(simContext, c.key, &numbers, func(*lease.State) (*lease.State, error) { return nil, nil })
 	c.level = float64(numbers.Settings.Capacity)
+	c.asked = &numbers
 	c.written(numbers.Settings)
 	c.w.note("delete %s", c.id)
 }
@@ -239,9 +258,9 @@ func (w *simWorld) trouble() {
 	long := w.about(w.ttl)
 	switch w.dice.IntN(12) {
 	case 0:
-		w.count["partition"]++
-		r.partedUntil = w.now + int64(long)
-		w.note("%s is cut off for %v", r.name, long)
+		w.burstIn(w.ttl)
+		w.taste(r)
+		w.after(4*w.delay, func() { w.part(r, long) })
 	case 1:
 		w.count["outage"]++
 		w.awayUntil = w.now + int64(long)
@@ -251,10 +270,9 @@ func (w *simWorld) trouble() {
 		r.pausedUntil = w.now + int64(long)
 		w.note("%s is paused for %v", r.name, long)
 	case 3:
-		if w.flip(0.5) {
-			w.crash(r)
-			w.after(w.about(w.interval), func() { w.restart(r.name) })
-		}
+		w.burstIn(w.ttl)
+		w.taste(r)
+		w.after(4*w.delay, func() { w.crash(r) })
 	case 4:
 		if w.flip(0.5) {
 			w.close(r)
@@ -262,6 +280,7 @@ func (w *simWorld) trouble() {
 		}
 	case 5:
 		l.of.Numbers = w.numbers()
+		w.burstIn(2 * w.interval)
 		for _, each := range w.replicas {
 			w.after(w.about(w.interval), func() { each.reloads(l.of) })
 		}
@@ -275,6 +294,20 @@ func (w *simWorld) trouble() {
 	if len(w.replicas) < 2 {
 		w.start()
 	}
+}
+
+// taste has all clients come to a replica.
+func (w *simWorld) taste(r *simReplica) {
+	for _, c := range w.clients {
+		r.take(c, 1)
+	}
+}
+
+// part cuts a replica off for a while.
+func (w *simWorld) part(r *simReplica, d time.Duration) {
+	w.count["partition"]++
+	r.partedUntil = w.now + int64(d)
+	w.note("%s is cut off for %v", r.name, d)
 }
 
 func (w *simWorld) restart(name string) {
@@ -308,5 +341,31 @@ func (w *simWorld) traffic() {
 		cost = w.between(1, 5)
 	}
 	r.take(c, cost)
-	w.after(w.about(time.Duration(c.Refill.Interval())/4), w.traffic)
+	w.after(w.about(time.Duration(float64(c.Refill.Interval())/w.load)), w.traffic)
+}
+
+// bursts have bursts come now and then.
+func (w *simWorld) bursts() {
+	w.burst()
+	w.after(w.about(2*w.ttl), w.bursts)
+}
+
+// burst is requests everywhere for all of some client's tokens, for a short while.
+func (w *simWorld) burst() {
+	c := w.clients[w.dice.IntN(len(w.clients))]
+	for range 4 {
+		w.after(w.about(w.ttl/50), func() {
+			for _, r := range w.replicas {
+				for range 3 {
+					r.take(c, max(1, c.Capacity/4))
+				}
+				r.take(c, 1)
+			}
+		})
+	}
+}
+
+// burstIn has a burst come after a time, or a little earlier or later.
+func (w *simWorld) burstIn(d time.Duration) {
+	w.after(d*time.Duration(w.between(96, 104))/100, w.burst)
 }

@@ -186,7 +186,16 @@ func (r *simReplica) abandon() {
 
 // crash is kill -9.
 func (w *simWorld) crash(r *simReplica) {
+	if r.dead || w.flip(0.5) {
+		return
+	}
+	for _, c := range w.clients { // It takes with it that they have spent all.
+		for range 8 {
+			r.take(c, 1)
+		}
+	}
 	w.count["crash"]++
+	w.after(w.about(w.interval), func() { w.restart(r.name) })
 	w.note("%s crashes", r.name)
 	r.abandon()
 	w.forget(r)
@@ -255,7 +264,9 @@ func (r *simReplica) takeOrWait(c *simClient, cost, deadline int64) {
 		r.w.count["refused"]++
 		return
 	}
-	if !p.Held {
+	if p.Held {
+		r.mustBeAlive()
+	} else {
 		l.alone.begin(r)
 	}
 	t := p.Table.Take(c.id, cost, p.Now)
@@ -268,6 +279,14 @@ func (r *simReplica) takeOrWait(c *simClient, cost, deadline int64) {
 		if deadline > 0 {
 			r.w.count["waited in vain"]++
 		}
+	}
+}
+
+// mustBeAlive demands that the ledger still waits for a replica that spends what it holds.
+func (r *simReplica) mustBeAlive() {
+	all, err := r.w.book.Members(simContext)
+	if err != nil || !slices.ContainsFunc(all, func(m lease.Member) bool { return m.Name == r.name }) {
+		r.w.fail("%s may spend what it holds, and the ledger waits no longer for it", r.name)
 	}
 }
 

@@ -313,10 +313,16 @@ func (b *Book) Tidy(ctx context.Context, numbers map[uint32]*lease.Numbers) erro
 		return err
 	}
 	defer b.mu.Unlock()
-	b.expel(b.now(), 0)
+	now := b.now()
+	b.expel(now, 0)
 	for key := range b.buckets {
-		if n := numbers[key.Namespace]; n != nil {
-			b.close(key, b.open(key, n, 0, b.now()), 0)
+		n := numbers[key.Namespace]
+		if n == nil {
+			continue
+		}
+		k := b.open(key, n, 0, now)
+		if k.Renumber(now, k.follows(n)); !k.exists() {
+			delete(b.buckets, key)
 		}
 	}
 	return nil
