@@ -197,6 +197,8 @@ func TestBenchInterruptedPrintsWhatThereIs(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(out.Bytes(), &report), out.String())
 	assert.Equal(t, "interrupted", report.Stopped)
-	assert.InDelta(t, direct.Load(), report.Direct.Requests, 2, "except what was under way")
+	// What was under way isn't told of, and a busy machine may have had much under way.
+	assert.LessOrEqual(t, int64(report.Direct.Requests), direct.Load())
+	assert.Positive(t, report.Direct.Requests)
 	assert.NotNil(t, report.Direct.Latency)
 }
