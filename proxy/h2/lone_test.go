@@ -65,7 +65,13 @@ func TestReaderLeads(t *testing.T) {
 		b.expect("head 19 200", "data 19 held end")
 		assert.Zero(t, b.led())
 		assert.Zero(t, b.Stats().Running)
-		b.requests(21, 100)
+		stream = b.requests(21, 100)
+		time.Sleep(clientLimits.Idle / 2) // It goes on in another goroutine meanwhile.
+		b.get(stream, "/hold")
+		b.next()
+		assert.Equal(t, 1, b.led())
+		b.release <- struct{}{}
+		b.next()
 		assert.Zero(t, heldUp(func() { _ = b.WritePing(false, [8]byte{}) }))
 	})
 }
