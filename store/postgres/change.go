@@ -15,6 +15,10 @@ const (
 	addBucketSQL = `INSERT INTO @.buckets (namespace, client_id, managed, settings_id, tokens, counted_at)
 		VALUES ($1, $2, false, $3, $4, clock_timestamp()) ON CONFLICT DO NOTHING`
 
+	// lockBucketSQL waits for one that adds, changes or deletes it. It is rolled back.
+	lockBucketSQL = `INSERT INTO @.buckets AS b (namespace, client_id, managed, settings_id, tokens, counted_at)
+		VALUES ($1, $2, false, $3, 0, clock_timestamp()) ON CONFLICT (namespace, client_id) DO UPDATE SET tokens = b.tokens`
+
 	putBucketSQL = `UPDATE @.buckets SET managed = $3, tier = nullif($4, ''), tokens = $5, counted_at = $6, reserved = NULL,
 		settings_id = (SELECT id FROM @.settings WHERE capacity = $7 AND refill = $8 AND kind = 0)
 		WHERE namespace = $1 AND client_id = $2`
@@ -118,5 +122,8 @@ func (c *changing) store(ctx context.Context, conn *pgx.Conn, b *locked, next *l
 		todo.deletes.add(c.key)
 	}
 	work.change(todo, 0, 0)
-	return work.commit(ctx, conn)
+	err := work.commit(ctx, conn)
+	id, _ := c.known.id(c.numbers.Settings)
+	c.doubts.note(err, c.waitFor(lockBucketSQL, int32(c.key.Namespace), c.key.ClientID, id))
+	return err
 }

@@ -26,8 +26,9 @@ import (
 // Replicas expel each other by died_at, which a replica's round keeps them from while it lasts.
 type Ledger struct {
 	pool
-	known known
-	ready atomic.Bool // whether the tables are there
+	known  known
+	doubts doubts
+	ready  atomic.Bool // whether the tables are there
 }
 
 // NewLedger returns a ledger that connects when it is first used. Its errors are about the options.
@@ -83,6 +84,9 @@ func (l *Ledger) use(ctx context.Context, conn *pgx.Conn, f func(ctx context.Con
 		}
 		l.ready.Store(true)
 	}
+	if err := l.doubts.outwait(ctx, conn); err != nil {
+		return err
+	}
 	return f(ctx, conn)
 }
 
@@ -100,7 +104,7 @@ func (l *Ledger) prepare(ctx context.Context, conn *pgx.Conn) error {
 	if err := (migration{conn: conn, o: l.o, guard: l.guard}).migrate(ctx); err != nil {
 		return err
 	}
-	return l.transact(ctx, conn, func(tx pgx.Tx) error { return l.share(ctx, tx) })
+	return l.sharing(ctx, conn, func(pgx.Tx) error { return nil })
 }
 
 // guard refuses to change tables that a process works with which doesn't share them.
@@ -112,12 +116,15 @@ func (l *Ledger) guard(ctx context.Context, tx querier) error {
 	return fmt.Errorf("%w: one that doesn't share it, on PostgreSQL's process %d (%s)", store.ErrHeld, owner.pid, owner.application)
 }
 
-// The settings of a transaction. plan_cache_mode is as in a Store's session. A process that was
-// stopped between two statements must not keep others waiting for long.
+// The settings of a transaction. Joins go by an index, however many keys there are: they would read
+// a whole table otherwise. A process that was stopped between two batches must not keep others
+// waiting for long. Values come as text, in one format.
 const (
 	beginSQL = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 	setSQL   = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true),
-		set_config('idle_in_transaction_session_timeout', $2, true), set_config('plan_cache_mode', 'force_generic_plan', true),
+		set_config('idle_in_transaction_session_timeout', $2, true),
+		set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+		set_config('datestyle', 'ISO', true), set_config('extra_float_digits', '1', true),
 		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
 			ELSE current_setting('synchronous_commit') END, true)`
 )
@@ -131,13 +138,17 @@ func (l *Ledger) transactSettings() []any {
 	return []any{text(l.o.Timeout), text(min(l.o.Timeout, longestPause))}
 }
 
-// transact calls f with a transaction, and commits it.
-func (l *Ledger) transact(ctx context.Context, conn *pgx.Conn, f func(tx pgx.Tx) error) error {
+// sharing calls f with a transaction in which the schema is the replicas', and commits it. No other
+// call of sharing runs meanwhile, in any process.
+func (l *Ledger) sharing(ctx context.Context, conn *pgx.Conn, f func(tx pgx.Tx) error) error {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginSQL})
 	if err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, setSQL, l.transactSettings()...)
+	if err == nil {
+		err = l.share(ctx, tx)
+	}
 	if err == nil {
 		err = f(tx)
 	}
@@ -148,7 +159,9 @@ func (l *Ledger) transact(ctx context.Context, conn *pgx.Conn, f func(tx pgx.Tx)
 		_ = tx.Rollback(ctx) // closes the connection if it can't
 		return err
 	}
-	return outcome(tx.Commit(ctx), lease.ErrInDoubt)
+	err = outcome(tx.Commit(ctx), lease.ErrInDoubt)
+	l.doubts.note(err, l.waitFor(lockWriterSQL))
+	return err
 }
 
 // batch is a transaction whose statements are sent together.
@@ -191,7 +204,7 @@ func rollBack(ctx context.Context, conn *pgx.Conn) {
 }
 
 // commit sends a batch whose last statement is the COMMIT. A statement that fails keeps the server
-// from all behind it.
+// from what comes behind it.
 func (b *batch) commit(ctx context.Context, conn *pgx.Conn) error {
 	b.Queue("COMMIT")
 	if err := context.Cause(ctx); err != nil { // from here on it may be in doubt

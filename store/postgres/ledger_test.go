@@ -23,6 +23,9 @@ func openLedger(t testing.TB, o Options) *Ledger {
 	return l
 }
 
+// ttl is longer than a test.
+const ttl = time.Minute
+
 // slow are numbers whose refill no test waits for.
 func slow(capacity int64) *lease.Numbers {
 	return &lease.Numbers{Settings: gcra.Settings{Capacity: capacity, Refill: gcra.Refill{Amount: 1, Per: 1000 * time.Hour}}}
@@ -42,7 +45,7 @@ func joined(t testing.TB, l *Ledger, name string, numbers *lease.Numbers) *repli
 	t.Helper()
 	namespace, err := l.Enter(t.Context(), "default", "ip")
 	require.NoError(t, err)
-	member, err := l.Join(t.Context(), lease.Member{Name: name, Host: "web-1", PID: 7}, time.Minute)
+	member, err := l.Join(t.Context(), lease.Member{Name: name, Host: "web-1", PID: 7}, ttl)
 	require.NoError(t, err)
 	return &replica{Ledger: l, t: t, namespace: namespace, member: member, numbers: numbers}
 }
@@ -59,7 +62,7 @@ func (r *replica) key(client string) lease.Key {
 func (r *replica) round(asks ...lease.Ask) lease.Round {
 	r.seq++
 	return lease.Round{
-		Member: r.member, Seq: r.seq, TTL: time.Minute, Asks: asks,
+		Member: r.member, Seq: r.seq, TTL: ttl, Asks: asks,
 		Numbers: map[uint32]*lease.Numbers{r.namespace: r.numbers},
 	}
 }
@@ -126,7 +129,7 @@ func TestAReplicaThatIsExpelled(t *testing.T) {
 	l := openLedger(t, at(t, schema))
 	a, b := joined(t, l, "a", slow(10)), joined(t, l, "b", slow(10))
 	a.grants(a.ask("alice", 0, 0, 6))
-	_, err := l.Join(t.Context(), lease.Member{Name: "a"}, time.Minute)
+	_, err := l.Join(t.Context(), lease.Member{Name: "a"}, ttl)
 	require.ErrorIs(t, err, lease.ErrNameTaken)
 
 	expire(t, schema, a.member)
@@ -199,7 +202,7 @@ func TestMembers(t *testing.T) {
 	require.Len(t, all, 2)
 	require.Equal(t, "a", all[0].Name)
 	require.Equal(t, 7, all[0].PID)
-	require.WithinDuration(t, time.Now().Add(patience(time.Minute)), all[0].Expires, 30*time.Second)
+	require.WithinDuration(t, time.Now().Add(patience(ttl)), all[0].Expires, 30*time.Second)
 	require.NoError(t, l.Leave(t.Context(), a.member))
 	_, alive, err := l.Renew(t.Context(), b.round())
 	require.NoError(t, err)
@@ -224,7 +227,7 @@ func TestManyReplicasStartAtOnce(t *testing.T) {
 			err := l.Connect(context.Background())
 			var s started
 			if err == nil {
-				_, err = l.Join(context.Background(), lease.Member{Name: string(rune('a' + i))}, time.Minute)
+				_, err = l.Join(context.Background(), lease.Member{Name: string(rune('a' + i))}, ttl)
 			}
 			if err == nil {
 				s.namespace, err = l.Enter(context.Background(), "default", "ip")

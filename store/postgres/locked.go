@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -90,9 +91,16 @@ func (l *lockedKeys) readBuckets(rows pgx.Rows) error {
 	_, err := pgx.ForEachRow(rows, []any{&place, &r.managed, &r.tier, &r.settingsID, &r.Tokens, &r.At}, func() error {
 		r.isThere = true
 		l.buckets[place] = r
-		return nil
+		return checkTokens(l.clientIDs[place], r.Tokens)
 	})
 	return err
+}
+
+func checkTokens(clientID string, tokens float64) error {
+	if math.IsNaN(tokens) || math.IsInf(tokens, 0) {
+		return fmt.Errorf("client %q: %v tokens can't be", clientID, tokens)
+	}
+	return nil
 }
 
 // readLeases passes over those of a bucket that has no row, or has got one since.
@@ -138,11 +146,15 @@ func (l *lockedKeys) learn(ctx context.Context, ledger *Ledger, conn *pgx.Conn) 
 		}
 		s, ok := ledger.known.settings(b.settingsID)
 		if !ok {
-			return fmt.Errorf("client %q: its row of settings is gone", l.clientIDs[i])
+			return errNoSettings(l.clientIDs[i])
 		}
 		b.Settings = s
 	}
 	return nil
+}
+
+func errNoSettings(clientID string) error {
+	return fmt.Errorf("client %q: its row of settings is gone", clientID)
 }
 
 // earn credits a bucket until now, and has it follow numbers from then on.
@@ -229,7 +241,7 @@ WHERE b.namespace = u.namespace AND b.client_id = u.client_id`
 
 	putLeasesSQL = `
 INSERT INTO @.leases (namespace, client_id, replica, held, seq, granted)
-SELECT namespace, client_id, $5, held, $6, granted
+SELECT namespace, client_id, $5::bigint, held, $6::bigint, granted
 FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[]) AS u (namespace, client_id, held, granted)
 ON CONFLICT (namespace, client_id, replica) DO UPDATE SET held = excluded.held, seq = excluded.seq, granted = excluded.granted`
 

@@ -16,10 +16,7 @@ import (
 // ttl is over.
 func (l *Ledger) Join(ctx context.Context, as lease.Member, ttl time.Duration) (member int64, err error) {
 	err = l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return l.transact(ctx, conn, func(tx pgx.Tx) error {
-			if err := l.share(ctx, tx); err != nil {
-				return err
-			}
+		return l.sharing(ctx, conn, func(tx pgx.Tx) error {
 			member, err = l.join(ctx, tx, as, ttl)
 			return err
 		})
@@ -48,7 +45,7 @@ func (l *Ledger) join(ctx context.Context, tx querier, as lease.Member, ttl time
 		return 0, wrapf(err, "look for a replica of that name")
 	}
 	err = tx.QueryRow(ctx, l.o.in(`INSERT INTO @.replicas (name, host, pid, since, expires)
-		VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp() + $4) RETURNING id`),
+		VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp() + $4::interval) RETURNING id`),
 		as.Name, as.Host, as.PID, patience(ttl)).Scan(&member)
 	return member, wrapf(err, "join")
 }
@@ -58,7 +55,9 @@ func (l *Ledger) Leave(ctx context.Context, member int64) error {
 	return l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		work := l.begin()
 		work.queue("UPDATE @.replicas SET died_at = clock_timestamp() WHERE id = $1 AND died_at IS NULL", member)
-		return wrapf(work.commit(ctx, conn), "leave")
+		err := work.commit(ctx, conn)
+		l.doubts.note(err, l.waitFor(lockMemberSQL, member))
+		return wrapf(err, "leave")
 	})
 }
 
@@ -87,10 +86,7 @@ func toMember(row pgx.CollectableRow) (m lease.Member, err error) {
 // have one id, or one limit two namespaces.
 func (l *Ledger) Enter(ctx context.Context, limit, fingerprint string) (namespace uint32, err error) {
 	err = l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return l.transact(ctx, conn, func(tx pgx.Tx) error {
-			if err := l.share(ctx, tx); err != nil {
-				return err
-			}
+		return l.sharing(ctx, conn, func(tx pgx.Tx) error {
 			namespace, err = l.namespace(ctx, tx, limit, fingerprint)
 			return wrapf(err, "find the namespace of limit %q", limit)
 		})
@@ -108,6 +104,6 @@ func (l *Ledger) namespace(ctx context.Context, tx querier, limit, fingerprint s
 		return id, err
 	}
 	err = tx.QueryRow(ctx, l.o.in(`INSERT INTO @.namespaces (id, limit_name, fingerprint, stopped)
-		SELECT coalesce(max(id), 0) + 1, $1, $2, $3 FROM @.namespaces RETURNING id`), limit, fingerprint, time.UnixMicro(1)).Scan(&id)
+		SELECT coalesce(max(id), 0) + 1, $1, $2, $3::timestamptz FROM @.namespaces RETURNING id`), limit, fingerprint, time.UnixMicro(1)).Scan(&id)
 	return id, err
 }

@@ -47,12 +47,19 @@ func (p *pool) enter(ctx context.Context) (_ context.Context, leave func(), err 
 		release()
 		return nil, nil, fmt.Errorf("waiting for a connection: %w", context.Cause(ctx))
 	}
-	if err := context.Cause(ctx); err != nil {
+	leave = func() {
 		<-p.places
 		release()
+	}
+	err = context.Cause(ctx)
+	if p.life.Err() != nil { // which reaches ctx a moment later
+		err = store.ErrClosed
+	}
+	if err != nil {
+		leave()
 		return nil, nil, err
 	}
-	return ctx, func() { <-p.places; release() }, nil
+	return ctx, leave, nil
 }
 
 // take returns an idle connection, or a new one.
@@ -64,9 +71,11 @@ func (p *pool) take(ctx context.Context) (conn *pgx.Conn, isNew bool, err error)
 	if err != nil {
 		return nil, true, err
 	}
-	// pgx describes a statement once, and then sends it with its arguments and without a name. A
-	// pooler doesn't mind that.
-	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	// A batch is one message, which the server has as a whole before it begins. Otherwise one that
+	// stops coming in the middle would leave locks behind: no timeout of the server's is about that.
+	// No statement has a name, either, which is what poolers want. Arguments are quoted as text.
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	config.RuntimeParams["client_encoding"], config.RuntimeParams["standard_conforming_strings"] = "UTF8", "on"
 	conn, err = p.o.dial(ctx, config)
 	return conn, true, err
 }

@@ -102,8 +102,9 @@ func readMessage(from io.Reader, header int) ([]byte, error) {
 	return message, err
 }
 
+// isCommit reports whether a message ends with a COMMIT. It may have other statements before it.
 func isCommit(message []byte) bool {
-	return message[0] == 'Q' && bytes.EqualFold(message[5:], []byte("commit\x00"))
+	return message[0] == 'Q' && bytes.HasSuffix(bytes.ToLower(message), []byte("commit\x00"))
 }
 
 func (r *relay) judge(k *link, commit []byte) bool {

@@ -29,7 +29,7 @@ ORDER BY place ON CONFLICT DO NOTHING`
 UPDATE @.replicas SET died_at = clock_timestamp() WHERE id = ANY (ARRAY (
 	SELECT id FROM @.replicas WHERE died_at IS NULL AND expires < clock_timestamp() AND id <> $1 FOR UPDATE SKIP LOCKED))`
 
-	keepAliveSQL = `UPDATE @.replicas SET seq = $2, expires = clock_timestamp() + $3 WHERE id = $1`
+	keepAliveSQL = `UPDATE @.replicas SET seq = $2, expires = clock_timestamp() + $3::interval WHERE id = $1`
 )
 
 // patience is how long the ledger waits for a replica.
@@ -76,6 +76,7 @@ func (l *Ledger) renew(ctx context.Context, conn *pgx.Conn, r *lease.Round) ([]l
 	work.change(changes, r.Member, r.Seq)
 	work.queue(keepAliveSQL, r.Member, r.Seq, patience(r.TTL))
 	if err := work.commit(ctx, conn); err != nil {
+		l.doubts.note(err, l.waitFor(lockMemberSQL, r.Member))
 		return nil, 0, err
 	}
 	return replies, round.alive, nil

@@ -54,13 +54,14 @@ func (s *Store) expelAll(ctx context.Context, tx querier) error {
 	return s.tell(fmt.Errorf("%w: replica %q shares the schema (%v)", store.ErrHeld, name, who))
 }
 
+const lockWriterSQL = "SELECT shared, instance, host, pid, since FROM @.writer FOR UPDATE"
+
 // share makes the schema the replicas', and keeps others from changing that until the transaction
 // ends. An error that wraps store.ErrHeld names the writer that has it.
 func (l *Ledger) share(ctx context.Context, tx querier) error {
 	var shared bool
 	var w writer
-	err := tx.QueryRow(ctx, l.o.in("SELECT shared, instance, host, pid, since FROM @.writer FOR UPDATE")).
-		Scan(&shared, &w.instance, &w.Host, &w.PID, &w.Since)
+	err := tx.QueryRow(ctx, l.o.in(lockWriterSQL)).Scan(&shared, &w.instance, &w.Host, &w.PID, &w.Since)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errNoWriter
 	}
@@ -70,7 +71,7 @@ func (l *Ledger) share(ctx context.Context, tx querier) error {
 	if err := l.o.refuseWriter(ctx, tx, w); err != nil {
 		return err
 	}
-	if err := l.o.refuseStrict(ctx, tx); err != nil {
+	if err := l.o.refuseUnsettled(ctx, tx); err != nil {
 		return err
 	}
 	self := store.Self()
@@ -93,22 +94,27 @@ func (o Options) refuseWriter(ctx context.Context, tx querier, w writer) error {
 	return fmt.Errorf("%w: %s, which doesn't share it, on PostgreSQL's process %d (%s)", store.ErrHeld, w.describe(), owner.pid, owner.application)
 }
 
-// refuseStrict fails if the last writer left a limit whose clients without a row don't have full
-// buckets yet: a strict one that has crashed.
-func (o Options) refuseStrict(ctx context.Context, tx querier) error {
+// refuseUnsettled fails if the last writer left what only another one can settle: a limit whose
+// clients without a row don't have full buckets yet, as a strict one has that has crashed, or
+// buckets of a version that knew of one limit only.
+func (o Options) refuseUnsettled(ctx context.Context, tx querier) error {
 	var limit string
 	var until *time.Time
-	err := tx.QueryRow(ctx, o.in(`SELECT limit_name, stopped FROM @.namespaces
-		WHERE strict AND stopped IS NULL OR stopped > clock_timestamp() ORDER BY id LIMIT 1`)).Scan(&limit, &until)
+	err := tx.QueryRow(ctx, o.in(`SELECT limit_name, stopped FROM @.namespaces n
+		WHERE strict AND stopped IS NULL OR stopped > clock_timestamp()
+			OR limit_name = '' AND EXISTS (SELECT FROM @.buckets b WHERE b.namespace = n.id)
+		ORDER BY id LIMIT 1`)).Scan(&limit, &until)
+	const remedy = "start and stop one process that doesn't share the schema first"
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil
 	case err != nil:
 		return wrapf(err, "read the namespaces")
+	case limit == "":
+		return errFinal{errors.New("its buckets are of a version that knew of one limit only: " + remedy)}
 	case until == nil:
-		return errFinal{fmt.Errorf("limit %q was strict, and its process has crashed: "+
-			"start and stop one process that doesn't share the schema first", limit)}
+		return errFinal{fmt.Errorf("limit %q was strict, and its process has crashed: %s", limit, remedy)}
 	}
-	return fmt.Errorf("limit %q was strict, and its process had crashed: what clients have is known from %s on",
+	return fmt.Errorf("limit %q was strict, and its process had crashed: clients may not have all their tokens until %s",
 		limit, until.UTC().Format(time.RFC3339))
 }

@@ -14,9 +14,9 @@ import (
 // stateSQL reads buckets as they are, without a lock.
 const stateSQL = `
 SELECT b.namespace, b.client_id, b.managed, coalesce(b.tier, ''), b.tokens, b.counted_at,
-	s.id, s.capacity, s.refill, s.kind,
+	b.settings_id, coalesce(s.capacity, 0), coalesce(s.refill, ''), coalesce(s.kind, 0),
 	coalesce(l.held, 0)::bigint, coalesce(l.dead, 0)::bigint, coalesce(l.died_at, 'epoch'), coalesce(l.ends, 0), clock_timestamp()
-FROM @.buckets b JOIN @.settings s ON s.id = b.settings_id LEFT JOIN LATERAL (
+FROM @.buckets b LEFT JOIN @.settings s ON s.id = b.settings_id LEFT JOIN LATERAL (
 	SELECT sum(l.held) FILTER (WHERE r.died_at IS NULL) AS held, sum(l.held) FILTER (WHERE r.died_at IS NOT NULL) AS dead,
 		max(r.died_at) AS died_at, count(r.died_at) AS ends
 	FROM @.leases l JOIN @.replicas r ON r.id = l.replica
@@ -39,7 +39,13 @@ func (l *Ledger) see(row pgx.CollectableRow) (s seen, err error) {
 	if err != nil {
 		return seen{}, fmt.Errorf("a row that can't be read: %w", err)
 	}
+	if err := checkTokens(s.key.ClientID, s.Tokens); err != nil {
+		return seen{}, err
+	}
 	is, ok := l.known.settings(s.settings.id)
+	if !ok && s.settings.refill == "" {
+		return seen{}, errNoSettings(s.key.ClientID)
+	}
 	if !ok {
 		if is, err = s.settings.parse(); err != nil {
 			return seen{}, fmt.Errorf("client %q: %w", s.key.ClientID, err)
@@ -117,8 +123,11 @@ func (e *each) run(ctx context.Context, conn *pgx.Conn) error {
 		return e.broken
 	}
 	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)")
-		if err != nil {
+		settings := e.transactSettings()
+		for i := range settings {
+			settings[i] = "0"
+		}
+		if _, err := tx.Exec(ctx, setSQL, settings...); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, e.o.in(stateSQL+" WHERE b.namespace = $1"), int32(e.namespace))
