@@ -186,7 +186,7 @@ func failOnDemand(t *testing.T, schema, sqlState, when string, n int) {
 	t.Helper()
 	_, err := pgtest.Connect(t, schema).Exec(t.Context(), fmt.Sprintf(`
 		CREATE SEQUENCE failures;
-		CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN
 			IF nextval('failures') <= %d THEN RAISE EXCEPTION 'on demand' USING ERRCODE = '%s'; END IF;
 			RETURN NULL;
 		END $$;

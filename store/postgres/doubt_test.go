@@ -121,7 +121,7 @@ func TestAJoinInDoubt(t *testing.T) {
 func TestARoundInAFrozenServer(t *testing.T) {
 	cluster := server.Cluster(t)
 	t.Cleanup(func() { require.NoError(t, cluster.Thaw()) })
-	schema := cluster.URL("frozen_round")
+	schema := cluster.URL(fresh("frozen"))
 	net, o := through(t, at(t, schema))
 	a := joined(t, openLedger(t, o), "a", slow(1000))
 	for range 5 {

@@ -71,9 +71,9 @@ func (p *pool) take(ctx context.Context) (conn *pgx.Conn, isNew bool, err error)
 	if err != nil {
 		return nil, true, err
 	}
-	// A batch is one message, which the server has as a whole before it begins. Otherwise one that
-	// stops coming in the middle would leave locks behind: no timeout of the server's is about that.
-	// No statement has a name, either, which is what poolers want. Arguments are quoted as text.
+	// A batch is one message, which the server has as a whole before it begins. If a batch of
+	// several messages stopped in the middle, the server would keep its locks: none of its
+	// timeouts is about that. No statement has a name, either, as poolers want it.
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	config.RuntimeParams["client_encoding"], config.RuntimeParams["standard_conforming_strings"] = "UTF8", "on"
 	conn, err = p.o.dial(ctx, config)
