@@ -317,8 +317,8 @@ func (p *metricsPage) shared(s *SharedStatus) {
 	p.counter("equalizer_lease_expulsions", "How often the others gave this process up.", s.Expulsions)
 	p.gauge("equalizer_lease_tokens_held", "Tokens that this process may spend.", s.Held)
 	p.gauge("equalizer_leases", "Clients whose tokens those are.", s.Leases)
-	p.Begin("equalizer_lease_waits", metrics.Counter, "Requests that waited for the store, by whether they got a token.")
-	p.Int(none.With("result", "granted"), max(0, s.Waits-s.WaitsInVain))
+	p.Begin("equalizer_lease_waits", metrics.Counter, "Requests that waited for the store, by whether it replied in time.")
+	p.Int(none.With("result", "replied"), max(0, s.Waits-s.WaitsInVain))
 	p.Int(none.With("result", "in_vain"), s.WaitsInVain)
 }
 

@@ -110,7 +110,7 @@ func TestSharedInStatusAndMetrics(t *testing.T) {
 		`equalizer_lease_expulsions_total`:              6,
 		`equalizer_lease_tokens_held`:                   70,
 		`equalizer_leases`:                              8,
-		`equalizer_lease_waits_total{result="granted"}`: 6,
+		`equalizer_lease_waits_total{result="replied"}`: 6,
 		`equalizer_lease_waits_total{result="in_vain"}`: 3,
 	} {
 		require.Contains(t, got, name)

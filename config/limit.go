@@ -60,9 +60,9 @@ type Limit struct {
 	// LeaseWait is how long a request may wait for the store: one of a client that is new to the
 	// replica, or each one with LeasingEach.
 	LeaseWait time.Duration `toml:"lease_wait" default:"250ms" min:"1ms" max:"5s"`
-	// OnStoreLoss is what becomes of requests once a replica may not spend what it holds, as it
-	// hasn't reached the store for the Store's LeaseTTL. OnLossLocal admits the refill, divided by
-	// the replicas that there were last.
+	// OnStoreLoss is what becomes of requests that find nothing in what a replica holds, or of all
+	// once that has expired, while the store doesn't reply. OnLossLocal admits the refill, divided
+	// by the replicas that there were last.
 	OnStoreLoss string `toml:"on_store_loss" default:"local" enum:"local,refuse,allow"`
 	// Tiers are numbers that operators can give to clients, by name.
 	Tiers map[string]Tier `toml:"tiers"`

@@ -85,12 +85,14 @@ func (l *Limit) takeShared(clientID string, cost, now int64) (d Decision) {
 
 func (l *Limit) takeOrWait(clientID string, cost, now int64) (d Decision) {
 	var w waiting
-	for more := true; more; now = l.clock.Monotonic() {
-		p := l.lease.At(now)
+	for next := retake; next != settled; now = l.clock.Monotonic() {
+		p := l.lease.At(now, next == retakeAlone)
 		d = l.takeAt(p, clientID, cost)
-		more = !d.Allowed && w.forMore(l, p, clientID, cost, now)
+		if next = settled; !d.Allowed {
+			next = w.forMore(l, p, clientID, cost, now)
+		}
 	}
-	w.end(d.Allowed)
+	w.end()
 	return d
 }
 
@@ -98,33 +100,62 @@ func (l *Limit) takeOrWait(clientID string, cost, now int64) (d Decision) {
 type waiting struct {
 	on       *lease.Limit // nil: it hasn't waited
 	deadline time.Time
+	inVain   bool // the ledger hasn't said that there is no more
 }
 
-// forMore waits until the ledger has replied about a client who had too little at a place. It
-// reports false at once where that isn't worth it, and at the end of the limit's wait.
-func (w *waiting) forMore(l *Limit, p lease.Place, clientID string, cost, now int64) bool {
+// next is what a taker does that had too little.
+type next uint8
+
+const (
+	// settled: nothing.
+	settled next = iota
+	// retake: it takes again, since the ledger has replied.
+	retake
+	// retakeAlone: it takes again, as the limit's on_store_loss says.
+	retakeAlone
+)
+
+// forMore waits until the ledger has replied about a client who had too little at a place, where
+// that is worth it, up to the limit's wait.
+func (w *waiting) forMore(l *Limit, p lease.Place, clientID string, cost, now int64) next {
 	if !p.Held {
-		return false
+		return settled
 	}
 	exhausted, full := l.lease.Want(clientID, now)
 	asksEach := w.on == nil && l.options().Sharing.Leasing == lease.Each
-	if full || exhausted && !asksEach {
-		return false
-	}
-	if w.on == nil {
+	switch {
+	case l.lease.IsAway(now):
+		return retakeAlone
+	case full || exhausted && !asksEach:
+		return settled
+	case w.on == nil:
 		w.on, w.deadline = l.lease, l.lease.Deadline()
 	}
-	return l.lease.Wait(clientID, cost, w.deadline)
+	if l.lease.Wait(clientID, cost, w.deadline) {
+		return retake
+	}
+	w.inVain = true
+	if l.lease.IsAway(l.clock.Monotonic()) {
+		return retakeAlone
+	}
+	return settled
 }
 
 // forAny is forMore of the first use that was refused.
-func (w *waiting) forAny(uses []Use, now int64) bool {
+func (w *waiting) forAny(uses []Use, now int64) next {
 	for i := range uses {
-		if u := &uses[i]; !u.Decision.Allowed {
-			return u.Limit.lease != nil && w.forMore(u.Limit, u.place, u.ClientID, u.Cost, now)
+		u := &uses[i]
+		if u.Decision.Allowed {
+			continue
 		}
+		if u.Limit.lease == nil {
+			return settled
+		}
+		next := w.forMore(u.Limit, u.place, u.ClientID, u.Cost, now)
+		u.isAlone = next == retakeAlone
+		return next
 	}
-	return false
+	return settled
 }
 
 // excuse has shared limits be no reason for a refusal for which there is another one, where the
@@ -144,9 +175,9 @@ func excuse(uses []Use) {
 }
 
 // end counts the wait, if there was one.
-func (w *waiting) end(allowed bool) {
+func (w *waiting) end() {
 	if w.on != nil {
-		w.on.Waited(allowed)
+		w.on.Waited(w.inVain)
 	}
 }
 
@@ -180,5 +211,5 @@ func (u *Use) find(now int64) {
 		u.place = lease.Place{Table: u.Limit.table, Now: now, Clock: u.Limit.clock}
 		return
 	}
-	u.place = u.Limit.lease.At(now)
+	u.place = u.Limit.lease.At(now, u.isAlone)
 }

@@ -109,8 +109,9 @@ type Use struct {
 	// no reason to refuse. The tokens are only spent if no limit is one.
 	Decision Decision
 
-	place lease.Place
-	seen  table.Sight
+	place   lease.Place
+	isAlone bool // the ledger is away, and the replica held too little
+	seen    table.Sight
 }
 
 // Take takes from several limits of one Service, or from none of them. It reports whether it took;
@@ -129,12 +130,15 @@ func Take(uses []Use) (allowed bool) {
 		return u.Decision.Allowed
 	}
 	var w waiting
-	for more := true; more; {
+	for next := retake; next != settled; {
 		now := uses[0].Limit.clock.Monotonic()
-		allowed = takeAll(uses, now)
-		more = !allowed && w.forAny(uses, now)
+		if next = settled; !takeAll(uses, now) {
+			next = w.forAny(uses, now)
+		} else {
+			allowed = true
+		}
 	}
-	w.end(allowed)
+	w.end()
 	if !allowed {
 		excuse(uses)
 	}
@@ -227,5 +231,5 @@ func (u *Use) decide() {
 	} else {
 		u.Decision = u.Limit.decide(u.seen.Taken, u.Cost, u.place.Now)
 	}
-	u.seen = table.Sight{}
+	u.seen, u.isAlone = table.Sight{}, false
 }

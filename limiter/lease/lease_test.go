@@ -53,7 +53,7 @@ func newWorld(t *testing.T, replicas int, o lease.LimitOptions) *world {
 // take takes a token at a replica, and reports whether it was there.
 func (w *world) take(replica int) bool {
 	l := w.limits[replica]
-	p := l.At(w.Monotonic())
+	p := l.At(w.Monotonic(), false)
 	if p.Table == nil {
 		return p.Allowed
 	}

@@ -97,9 +97,10 @@ type Place struct {
 	Held bool
 }
 
-// At is where clients' tokens are at now.
-func (l *Limit) At(now int64) Place {
-	if held := l.Spendable(now); held != nil {
+// At is where clients' tokens are at now. alone is for a client for whom the replica holds too
+// little while the ledger is away.
+func (l *Limit) At(now int64, alone bool) Place {
+	if held := l.Spendable(now); held != nil && !alone {
 		return Place{Table: held, Clock: frozen{}, Held: true}
 	}
 	switch l.o.Load().OnLoss {
@@ -177,6 +178,12 @@ func (l *Limit) Want(clientID string, now int64) (exhausted, full bool) {
 func (l *Limit) IsExhausted(clientID string) (exhausted bool) {
 	l.held.Load().Update(clientID, func(_ *table.Claim, b *table.Bucket) { exhausted = b.Has(Exhausted) })
 	return exhausted
+}
+
+// IsAway reports whether the ledger hasn't replied to a round for longer than takers wait.
+func (l *Limit) IsAway(now int64) bool {
+	asked := l.replica.unheard.Load()
+	return asked != 0 && now-asked > int64(l.o.Load().Wait)
 }
 
 // Spendable is Held, or nil if the replica may not spend it at now.

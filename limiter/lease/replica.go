@@ -20,6 +20,8 @@ type Replica struct {
 
 	// until is the moment after which nothing that is held may be spent; 0 before there is one.
 	until atomic.Int64
+	// unheard is when the first round began that the ledger hasn't replied to; 0 if there is none.
+	unheard atomic.Int64
 	// alive is how many replicas there were at the last round.
 	alive  atomic.Int64
 	limits atomic.Pointer[[]*Limit]
@@ -131,6 +133,7 @@ func (r *Replica) reached(asked int64) {
 	wasCutOff := !r.maySpend(now)
 	//mutant:now a-lease-lasts-from-after-the-ask
 	r.until.Store(asked + int64(r.o.TTL))
+	r.unheard.Store(0)
 	if !wasCutOff {
 		return
 	}
@@ -236,6 +239,7 @@ func (r *Replica) Round(ctx context.Context, early bool) error {
 }
 
 func (r *Replica) round(ctx context.Context, early bool) error {
+	r.unheard.CompareAndSwap(0, max(1, r.o.Clock.Monotonic()))
 	if r.rounds.member == 0 {
 		if err := r.join(ctx); err != nil {
 			return err

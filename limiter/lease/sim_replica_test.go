@@ -253,13 +253,14 @@ func (r *simReplica) take(c *simClient, cost int64) {
 	if r.dead || r.pausedUntil > r.w.now || r.limits[c.limit].gone {
 		return
 	}
-	r.takeOrWait(c, cost, 0)
+	r.takeOrWait(c, cost, 0, false)
 }
 
-// takeOrWait takes tokens, or waits for them until deadline. 0: it has not waited yet.
-func (r *simReplica) takeOrWait(c *simClient, cost, deadline int64) {
+// takeOrWait takes tokens, or waits for them until deadline. 0: it has not waited yet. alone is as
+// in Limit.At.
+func (r *simReplica) takeOrWait(c *simClient, cost, deadline int64, alone bool) {
 	l := r.limits[c.limit]
-	p := l.At(r.Monotonic())
+	p := l.At(r.Monotonic(), alone)
 	if p.Table == nil {
 		r.w.count["refused"]++
 		return
@@ -272,6 +273,12 @@ func (r *simReplica) takeOrWait(c *simClient, cost, deadline int64) {
 	t := p.Table.Take(c.id, cost, p.Now)
 	if t.Outcome == table.Allowed {
 		r.admit(c, min(cost, t.Rate.Capacity), &p, deadline > 0)
+		return
+	}
+	if p.Held && l.IsAway(r.Monotonic()) {
+		r.w.count["away"]++
+		l.Want(c.id, r.Monotonic())
+		r.takeOrWait(c, cost, deadline, true)
 		return
 	}
 	if !p.Held || !r.wait(c, cost, deadline) {
@@ -334,6 +341,9 @@ func (r *simReplica) giveUp(one *simWaiter) {
 		r.waiters = slices.Delete(r.waiters, i, i+1)
 		one.leave()
 		r.w.count["waited in vain"]++
+		if r.limits[one.c.limit].IsAway(r.Monotonic()) {
+			r.takeOrWait(one.c, one.cost, one.deadline, true)
+		}
 	}
 }
 
@@ -345,7 +355,7 @@ func (r *simReplica) serveWaiters() {
 		select {
 		case <-one.replied:
 			if !r.dead {
-				r.takeOrWait(one.c, one.cost, one.deadline)
+				r.takeOrWait(one.c, one.cost, one.deadline, false)
 			}
 		default:
 			r.waiters = append(r.waiters, one)

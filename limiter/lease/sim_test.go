@@ -64,7 +64,7 @@ func TestSimulation(t *testing.T) {
 
 // simWants are what must happen in all worlds together.
 var simWants = []string{
-	"admitted", "refused", "admitted on its own", "admitted after a wait", "waited in vain",
+	"admitted", "refused", "admitted on its own", "admitted after a wait", "waited in vain", "away",
 	"round", "round that failed", "early round", "expulsion", "name that was taken",
 	"lost request", "lost reply", "duplicate", "late request", "partition", "outage",
 	"crash", "stop", "start", "pause", "reload", "limit that left",

@@ -16,6 +16,7 @@ type Stats struct {
 	Rounds, FailedRounds, LateRounds, Expulsions int64
 	// Held is how many tokens it held after the last round, of so many clients as Leases.
 	Held, Leases int64
-	// Waits counts takes that waited for the ledger, WaitsInVain those of them that were refused.
+	// Waits counts takes that waited for the ledger, WaitsInVain those of them that got no
+	// reply in time.
 	Waits, WaitsInVain int64
 }

@@ -95,10 +95,11 @@ func (l *Limit) Wait(clientID string, cost int64, deadline time.Time) (replied b
 // Deadline is until when a taker that comes now waits.
 func (l *Limit) Deadline() time.Time { return time.Now().Add(l.o.Load().Wait) }
 
-// Waited counts a taker that has waited, by whether it got its tokens.
-func (l *Limit) Waited(allowed bool) {
+// Waited counts a taker that has waited, by whether that was in vain: the ledger didn't reply in
+// time.
+func (l *Limit) Waited(inVain bool) {
 	l.replica.counts.waits.Add(1)
-	if !allowed {
+	if inVain {
 		l.replica.counts.waitsInVain.Add(1)
 	}
 }
