@@ -50,7 +50,7 @@ func (b *bed) share(ctx context.Context, keys, rate int, d time.Duration) (out s
 		return out, err
 	}
 	before.transactions, before.buckets, before.lease = counted.transactions, counted.buckets, counted.lease
-	f.begin(ctx)
+	f.begin(ctx, time.Second/fleetSize)
 	takers := newTakers(f)
 	random := rand.New(rand.NewPCG(1, uint64(keys)))
 	out = shared{keys: keys}

@@ -44,6 +44,9 @@ type settings struct {
 type interval struct {
 	time              time.Duration
 	warmUp, intervals int
+	// together has all replicas begin their rounds at once, which is the worst case. Otherwise they
+	// begin a third of an interval after each other.
+	together bool
 }
 
 const usage = `replicas measures what sharing buckets over three replicas costs PostgreSQL.
@@ -59,7 +62,7 @@ It needs PostgreSQL's server programs, and redis-server to compare with.
 func parse(args []string) (settings, error) {
 	s := settings{
 		command: program.Typed("bench-replicas", args), active: 50_000, flood: 20 * time.Second,
-		intervals: []interval{{time.Second, 3, 15}, {10 * time.Second, 2, 3}},
+		intervals: []interval{{time.Second, 3, 15, false}, {time.Second, 3, 15, true}, {10 * time.Second, 2, 3, false}},
 		rate:      10_000, time: 10 * time.Second, keys: []int{1_000, 100_000},
 	}
 	flags := flag.NewFlagSet("replicas", flag.ContinueOnError)

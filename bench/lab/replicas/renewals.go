@@ -5,21 +5,22 @@ package main
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 )
 
 // flood is how many renewals a second the server does while replicas renew as fast as they can.
 type flood struct {
-	rate        float64 // R
-	took        time.Duration
-	renewals    int64
-	server, own time.Duration
+	rate     float64 // R
+	renewals int64
+	work     work
 }
+
+// floodInterval is long, so that replicas have a TTL that outlasts any round.
+const floodInterval = 20 * time.Second
 
 // flood has replicas renew the same clients, round by round, and take from each between two rounds.
 func (b *bed) flood(ctx context.Context, clients []string, d time.Duration) (out flood, err error) {
-	f, err := b.join(ctx, time.Second, 0)
+	f, err := b.join(ctx, floodInterval, 0)
 	if err != nil {
 		return out, err
 	}
@@ -42,43 +43,45 @@ func (b *bed) flood(ctx context.Context, clients []string, d time.Duration) (out
 	if err != nil {
 		return out, err
 	}
-	out.took = after.at.Sub(before.at)
-	out.rate = float64(out.renewals) / out.took.Seconds()
-	out.server, out.own = after.server-before.server, after.own-before.own
+	out.work = after.since(before)
+	out.rate = float64(out.renewals) / out.work.took.Seconds()
 	return out, nil
 }
 
 // renew has all replicas do rounds until each has done one after which isDone reports true.
 func (f fleet) renew(ctx context.Context, clients []string, isDone func() bool) error {
-	var all sync.WaitGroup
-	errs := make([]error, len(f))
-	for i, r := range f {
-		all.Go(func() {
-			for more := true; more && errs[i] == nil; more = !isDone() {
-				for _, client := range clients {
-					r.limit.Take(client, 1)
-				}
-				errs[i] = r.lease.Round(ctx, false)
+	return f.each(func(r *replica) error {
+		for {
+			for _, client := range clients {
+				r.limit.Take(client, 1)
 			}
-		})
-	}
-	all.Wait()
-	return errors.Join(errs...)
+			if err := r.lease.Round(ctx, false); err != nil || isDone() {
+				return err
+			}
+		}
+	})
 }
 
 // steady is what replicas do at a part of what the server can.
 type steady struct {
 	interval
-	clients     int
-	due         float64 // renewals a second that are due
-	renewals    int64
-	took        time.Duration
-	takes       int
-	refused     int64
-	late        int64 // rounds, since the replicas joined
-	failed      int64 // likewise
-	rounds      []time.Duration
-	server, own time.Duration
+	clients  int
+	due      float64 // renewals a second that are due
+	renewals int64
+	takes    int
+	refused  int64
+	late     int64 // rounds, since the replicas joined
+	failed   int64 // likewise
+	rounds   []time.Duration
+	work     work
+}
+
+// apart is how long after each other replicas begin.
+func (i interval) apart() time.Duration {
+	if i.together {
+		return 0
+	}
+	return i.time / fleetSize
 }
 
 // steady has replicas take once an interval from each client, and measures after a warm-up.
@@ -89,18 +92,19 @@ func (b *bed) steady(ctx context.Context, of interval, clients []string) (out st
 		return out, err
 	}
 	defer func() { err = errors.Join(err, f.leave(ctx)) }()
-	f.begin(ctx)
+	f.begin(ctx, of.apart())
 	takers := newTakers(f)
 	take := func(i int) { takers.take(i%fleetSize, clients[i/fleetSize%len(clients)]) }
 	pace(ctx, out.due, time.Duration(of.warmUp)*of.time, take)
 	takers.wait()
+	takers.refused.Store(0)
 	f.forget()
 	before, err := b.spent(ctx)
 	if err != nil {
 		return out, err
 	}
 	renewed := f.renewals()
-	out.takes, out.took = pace(ctx, out.due, time.Duration(of.intervals)*of.time, take)
+	out.takes, _ = pace(ctx, out.due, time.Duration(of.intervals)*of.time, take)
 	out.renewals = f.renewals() - renewed
 	after, err := b.spent(ctx)
 	if err != nil {
@@ -110,6 +114,6 @@ func (b *bed) steady(ctx context.Context, of interval, clients []string) (out st
 	stats := f.stats()
 	out.late, out.failed, out.refused = stats.LateRounds, stats.FailedRounds, takers.refused.Load()
 	out.rounds = f.rounds(len(clients) / 2)
-	out.server, out.own = after.server-before.server, after.own-before.own
+	out.work = after.since(before)
 	return out, context.Cause(ctx)
 }

@@ -59,23 +59,36 @@ func (b *bed) joinOne(ctx context.Context, o lease.Options, wait time.Duration) 
 	return r, nil
 }
 
-// begin has the replicas' rounds begin.
-func (f fleet) begin(ctx context.Context) {
-	for _, r := range f {
+// begin has the replicas' rounds begin, each some time after the one before it.
+func (f fleet) begin(ctx context.Context, apart time.Duration) {
+	for i, r := range f {
 		var running context.Context
 		running, r.end = context.WithCancel(ctx)
-		r.run.Go(func() { r.Run(running) })
+		r.run.Go(func() {
+			if sleep(running, time.Duration(i)*apart) == nil {
+				r.Run(running)
+			}
+		})
 	}
 }
 
 // leave gives back what the replicas hold, and ends their connections.
 func (f fleet) leave(ctx context.Context) error {
-	var errs []error
-	for _, r := range f {
+	return f.each(func(r *replica) error {
 		r.end()
 		r.run.Wait()
-		errs = append(errs, r.Close(ctx), r.ledger.Close())
+		return errors.Join(r.Close(ctx), r.ledger.Close())
+	})
+}
+
+// each calls do for all replicas at once.
+func (f fleet) each(do func(r *replica) error) error {
+	var all sync.WaitGroup
+	errs := make([]error, len(f))
+	for i, r := range f {
+		all.Go(func() { errs[i] = do(r) })
 	}
+	all.Wait()
 	return errors.Join(errs...)
 }
 

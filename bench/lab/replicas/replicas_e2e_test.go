@@ -24,15 +24,15 @@ func TestTheMeasurement(t *testing.T) {
 	require.NoError(t, err)
 	s.folders.All = filepath.Join(t.TempDir(), "out")
 	s.active, s.flood = 200, 200*time.Millisecond
-	s.intervals = []interval{{200 * time.Millisecond, 1, 5}}
+	s.intervals = []interval{{200 * time.Millisecond, 1, 5, true}}
 	s.rate, s.time, s.keys = 500, time.Second, []int{100, 1_000}
 	require.NoError(t, runAll(t.Context(), s, t.Logf))
 	text, err := os.ReadFile(filepath.Join(s.folders.All, "report.md"))
 	require.NoError(t, err)
 	for _, row := range []string{
 		`\*\*R = [\d,]+ renewals a second\*\*`,
-		`\| 200ms \| [\d,]+ \| [\d,]+ \| [\d,]+ \| [\d,]+ \| \d+ \| \d+ \| \d+ ms \| \d+ ms \| \d+ ms \| \d+ \| \d+ \| [a-z* ]+ \| [\d.]+ \| [\d.]+ \|`,
-		`\| 100 \| PostgreSQL \| [1-9]\d* \| \d+ \| [\d,]+ \| [1-9]\d* \| [1-9][\d,]* \| \d+ % \| [1-9]\d* \| `,
+		`\| 200ms \| together \| [\d,]+ \| [\d,]+ \| [\d,]+ \| [\d,]+ \| [\d,]+ \| \d+ \| \d+ ms \| \d+ ms \| \d+ ms \| \d+ \| \d+ \| [a-z* ]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \|`,
+		`\| 100 \| PostgreSQL \| [1-9]\d* \| [\d,]+ \| [\d,]+ \| [1-9]\d* \| [1-9][\d,]* \| \d+ % \| [1-9]\d* \| `,
 		`\| 1,000 \| PostgreSQL \| `,
 		`\n100 clients: [1-9]\d* transactions; rows of buckets: 0 inserted, [1-9][\d,]* updated, 0 deleted; of leases: `,
 	} {

@@ -97,7 +97,7 @@ func TestQuantiles(t *testing.T) {
 
 func TestLateRoundsMissTheBar(t *testing.T) {
 	var text bytes.Buffer
-	on := steady{interval: interval{time: time.Second}, took: time.Second}
+	on := steady{interval: interval{time: time.Second}, work: work{took: time.Second}}
 	on.row(&text)
 	assert.Contains(t, text.String(), "| bar held |")
 	assert.True(t, on.bar().Held)
@@ -106,4 +106,14 @@ func TestLateRoundsMissTheBar(t *testing.T) {
 	on.row(&text)
 	assert.Contains(t, text.String(), "| **missed** |")
 	assert.False(t, on.bar().Held)
+}
+
+func TestBusyTimeHasNoIdleTime(t *testing.T) {
+	sum, err := parseBusy("cpu  100 10 20 5000 700 1 2 3 50 60\ncpu0 1\n")
+	require.NoError(t, err)
+	assert.Equal(t, 1360*time.Millisecond, sum)
+	for _, text := range []string{"", "cpu 1 2 3\n", "intr 1 2 3 4 5 6 7 8\n", "cpu 1 2 3 4 5 6 7 x\n"} {
+		_, err := parseBusy(text)
+		assert.ErrorContains(t, err, "/proc/stat", text)
+	}
 }

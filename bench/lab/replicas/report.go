@@ -47,7 +47,8 @@ func (r *results) renewalsPage(w io.Writer) {
 	fmt.Fprintf(w, `
 PostgreSQL, without fsync, full page writes and its own vacuum, the replicas and the load share this
 machine. CPU is the kernel's account of all of PostgreSQL's processes, and of this process, in which
-the replicas, the takers and the load are.
+the replicas, the takers and the load are. Where others used much of the machine, rounds are late
+since they had to wait for a processor.
 
 ## Renewals
 
@@ -55,15 +56,17 @@ the replicas, the takers and the load are.
 transaction, and take from each client in between.
 
 **R = %s renewals a second**: %s in %.1f s. A renewal takes %.1f us of PostgreSQL's CPU, and %.1f us of ours.
+Others used %.2f cores.
 
 Then as many clients are taken from once an interval at each replica as make %.1f R. A round is from
 its first transaction to the reply to its last one. Late rounds are those that end an interval late,
-since the replicas joined. Bar: 0.
+since the replicas joined. Bar: 0. Processes begin their rounds at some moment: apart is a third of
+an interval after each other, and together is the worst case, in which all want the same rows.
 
-| interval | clients | renewals/s due | done | takes/s | refused | rounds | a round, median | p99 | longest | late | failed | | PostgreSQL's CPU, cores | ours |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|--:|--:|
-`, count(r.buckets), fleetSize, count(r.active), count(r.flood.rate), count(r.flood.renewals), r.flood.took.Seconds(),
-		micros(r.flood.server, r.flood.renewals), micros(r.flood.own, r.flood.renewals), part)
+| interval | begun | clients | renewals/s due | done | takes/s | refused | rounds | a round, median | p99 | longest | late | failed | | PostgreSQL's CPU, cores | us/renewal | ours, cores | others' |
+|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|
+`, count(r.buckets), fleetSize, count(r.active), count(r.flood.rate), count(r.flood.renewals), r.flood.work.took.Seconds(),
+		micros(r.flood.work.server, r.flood.renewals), micros(r.flood.work.own, r.flood.renewals), r.flood.work.others(), part)
 	for i := range r.steady {
 		r.steady[i].row(w)
 	}
@@ -74,18 +77,26 @@ func (s *steady) row(w io.Writer) {
 	if s.late > 0 {
 		verdict = "**missed**"
 	}
-	seconds := s.took.Seconds()
-	fmt.Fprintf(w, "| %v | %s | %s | %s | %s | %d | %d | %s | %s | %s | %d | %d | %s | %.2f | %.2f |\n",
-		s.time, count(s.clients), count(s.due), count(float64(s.renewals)/seconds), count(float64(s.takes)/seconds), s.refused,
+	seconds := s.work.took.Seconds()
+	fmt.Fprintf(w, "| %v | %s | %s | %s | %s | %s | %s | %d | %s | %s | %s | %d | %d | %s | %.2f | %.1f | %.2f | %.2f |\n",
+		s.time, s.begun(), count(s.clients), count(s.due), count(float64(s.renewals)/seconds), count(float64(s.takes)/seconds), count(s.refused),
 		len(s.rounds), millis(s.rounds, 0.5), millis(s.rounds, 0.99), millis(s.rounds, 1), s.late, s.failed, verdict,
-		s.server.Seconds()/seconds, s.own.Seconds()/seconds)
+		s.work.server.Seconds()/seconds, micros(s.work.server, s.renewals), s.work.own.Seconds()/seconds, s.work.others())
+}
+
+// begun says when the replicas began.
+func (i interval) begun() string {
+	if i.together {
+		return "together"
+	}
+	return "apart"
 }
 
 // bar is the number of late rounds.
 func (s *steady) bar() report.Bar {
 	late := float64(s.late)
 	return report.Bar{
-		Figure: "late rounds", Under: fmt.Sprintf("%.1f R, an interval of %v", part, s.time), Unit: "rounds",
+		Figure: "late rounds", Under: fmt.Sprintf("%.1f R, an interval of %v, %s", part, s.time, s.begun()), Unit: "rounds",
 		Ratio: report.Ratio{Value: late, Min: late, Max: late, Rounds: 1}, Held: late == 0, Reached: late == 0,
 	}
 }
@@ -100,8 +111,8 @@ and divided by those %v. Beside it: one EVALSHA of a token bucket for each take,
 without pipelining, of a Redis that keeps nothing. An operation is a transaction of PostgreSQL, or
 an EVALSHA.
 
-| clients | store | takes/s | refused | waited | operations/s | rows written/s | of the updates HOT | WAL, KB/s | CPU, cores | CPU, us/take | renewals/s | rounds | late |
-|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| clients | store | takes/s | refused | waited | operations/s | rows written/s | of the updates HOT | WAL, KB/s | CPU, cores | CPU, us/take | renewals/s | rounds | late | others' CPU, cores |
+|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 `, count(s.rate), s.time, s.time, connections)
 	for i := range r.shared {
 		r.shared[i].row(w)
@@ -122,16 +133,16 @@ func (s *shared) row(w io.Writer) {
 	seconds := s.took.Seconds()
 	by := func(n int64) string { return count(float64(n) / seconds) }
 	updated, hot := s.work.buckets.updated+s.work.lease.updated, s.work.buckets.hot+s.work.lease.hot
-	fmt.Fprintf(w, "| %s | PostgreSQL | %s | %s | %s | %s | %s | %.0f %% | %s | %.2f | %.1f | %s | %s | %d |\n",
+	fmt.Fprintf(w, "| %s | PostgreSQL | %s | %s | %s | %s | %s | %.0f %% | %s | %.2f | %.1f | %s | %s | %d | %.2f |\n",
 		count(s.keys), by(int64(s.takes)), count(s.refused), count(s.waits), by(s.work.transactions), by(s.work.buckets.all()+s.work.lease.all()),
 		100*float64(hot)/float64(max(1, updated)), by(s.work.wal/1000), s.work.server.Seconds()/seconds, micros(s.work.server, int64(s.takes)),
-		by(s.renewals), count(s.rounds), s.late)
+		by(s.renewals), count(s.rounds), s.late, s.work.others())
 }
 
 func (s *scripted) row(w io.Writer) {
 	seconds := s.took.Seconds()
 	rate := count(float64(s.takes) / seconds)
-	fmt.Fprintf(w, "| %s | Redis | %s | 0 | all | %s | %s | - | - | %.2f | %.1f | - | - | - |\n",
+	fmt.Fprintf(w, "| %s | Redis | %s | 0 | all | %s | %s | - | - | %.2f | %.1f | - | - | - | - |\n",
 		count(s.keys), rate, rate, rate, s.cpu.Seconds()/seconds, micros(s.cpu, int64(s.takes)))
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"gopher-equalizer/bench/lab/measure"
@@ -14,7 +16,9 @@ import (
 // work is what was done until a moment, or between two.
 type work struct {
 	at             time.Time
+	took           time.Duration
 	server, own    time.Duration // CPU time of all of PostgreSQL's processes, and of this one
+	busy           time.Duration // CPU time of whatever is on this machine
 	wal            int64         // bytes
 	transactions   int64
 	buckets, lease writes
@@ -29,9 +33,14 @@ func (w writes) less(o writes) writes {
 	return writes{w.inserted - o.inserted, w.updated - o.updated, w.hot - o.hot, w.deleted - o.deleted}
 }
 
+// others is how many cores others used.
+func (w work) others() float64 {
+	return max(0, (w.busy-w.server-w.own).Seconds()/w.took.Seconds())
+}
+
 func (w work) since(o work) work {
 	return work{
-		server: w.server - o.server, own: w.own - o.own, wal: w.wal - o.wal, transactions: w.transactions - o.transactions,
+		server: w.server - o.server, own: w.own - o.own, busy: w.busy - o.busy, took: w.at.Sub(o.at), wal: w.wal - o.wal, transactions: w.transactions - o.transactions,
 		buckets: w.buckets.less(o.buckets), lease: w.lease.less(o.lease),
 	}
 }
@@ -42,6 +51,9 @@ func (b *bed) spent(ctx context.Context) (w work, err error) {
 		return work{}, err
 	}
 	if w.own, err = (measure.Tree{os.Getpid()}).CPU(); err != nil {
+		return work{}, err
+	}
+	if w.busy, err = busy(); err != nil {
 		return work{}, err
 	}
 	err = b.conn.QueryRow(ctx, "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint").Scan(&w.wal)
@@ -87,6 +99,35 @@ func (b *bed) awaitEnds(ctx context.Context) error {
 			return fmt.Errorf("%d connections of replicas don't end: %w", others, err)
 		}
 	}
+}
+
+// busy reads the machine's CPU time since it started, without idle time and waiting for disks.
+func busy() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	return parseBusy(string(text))
+}
+
+// parseBusy reads the first line of /proc/stat, in ticks of 10 ms: see proc_stat(5).
+func parseBusy(text string) (sum time.Duration, err error) {
+	line, _, _ := strings.Cut(text, "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return 0, fmt.Errorf("/proc/stat: unexpected line %q; want cpu and 8 numbers or more", line)
+	}
+	const idle, iowait = 4, 5
+	for i, field := range fields[1:9] {
+		ticks, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/stat: %w", err)
+		}
+		if i+1 != idle && i+1 != iowait {
+			sum += time.Duration(ticks) * 10 * time.Millisecond
+		}
+	}
+	return sum, nil
 }
 
 func cpuOf(pid int) (time.Duration, error) {
