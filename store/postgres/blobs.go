@@ -3,28 +3,23 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"gopher-equalizer/store/blob"
-	"gopher-equalizer/store/internal/gate"
 )
 
 // Blobs implements store.Blobs with tables beside those of the buckets, over its own connection. It
-// needs no claim to the schema, since revisions and locks order the writers.
+// needs no claim to the schema, since revisions and locks order the writers. Nor does it need a
+// session: a connection pooler may give each call another server process.
 type Blobs struct {
-	password
-	o    Options
-	gate *gate.Gate
-
-	// The call that the gate admitted owns the following fields.
-	conn *pgx.Conn // nil: there is none
-	made bool      // whether the tables are there
+	pool
+	made atomic.Bool // whether the tables are there
 }
 
 // NewBlobs returns Blobs that connect when they are first used. Its errors are about the options.
@@ -33,123 +28,65 @@ func NewBlobs(o Options) (*Blobs, error) {
 	if err := o.check(); err != nil {
 		return nil, o.explain(err)
 	}
-	return &Blobs{o: o, gate: gate.New()}, nil
+	return &Blobs{pool: newPool(o, 1, blob.ErrInDoubt)}, nil
 }
 
 // Close implements store.Blobs. It fails only if a call in progress doesn't end.
-func (b *Blobs) Close() error {
-	return b.o.explain(b.gate.Close(b.o.Timeout, func() error {
-		b.drop()
-		return nil
-	}))
-}
+func (b *Blobs) Close() error { return b.close() }
 
-func (b *Blobs) drop() {
-	if b.conn != nil {
-		abandon(b.conn)
-		b.conn = nil
+// createTables looks first: creating needs a privilege on the schema, even if there is nothing to
+// do. Two processes may create them at once. One of them then fails, and finds the tables.
+func (b *Blobs) createTables(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		exists := false
+		err := conn.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", b.o.in("@.blob_locks")).Scan(&exists)
+		if err != nil || exists {
+			return wrapf(err, "look for the tables of blobs")
+		}
+		if err = createSchema(ctx, conn, b.o); err == nil {
+			err = b.queueTables().commit(ctx, conn)
+		}
+		if err != nil && !isDuplicate(err) {
+			return wrapf(err, "make the tables of blobs")
+		}
 	}
 }
 
-// makeTables may run in two processes at once, so createTables takes a lock.
-const makeTables = `
-	CREATE SEQUENCE IF NOT EXISTS blob_revisions;
-	CREATE TABLE IF NOT EXISTS blobs (
+func (b *Blobs) queueTables() *batch {
+	work := b.begin()
+	work.Queue("SET LOCAL search_path = " + pgx.Identifier{b.o.Schema}.Sanitize())
+	work.Queue("CREATE SEQUENCE IF NOT EXISTS blob_revisions")
+	work.Queue(`CREATE TABLE IF NOT EXISTS blobs (
 		key text COLLATE "C" PRIMARY KEY,
 		value bytea NOT NULL,
 		revision bigint NOT NULL DEFAULT nextval('blob_revisions')
-	);
-	CREATE TABLE IF NOT EXISTS blob_locks (
+	)`)
+	work.Queue(`CREATE TABLE IF NOT EXISTS blob_locks (
 		name text COLLATE "C" PRIMARY KEY,
 		owner text NOT NULL,
 		until timestamptz NOT NULL
-	)`
-
-// connect makes a connection, and the tables if they are missing.
-func (b *Blobs) connect(ctx context.Context) error {
-	config, err := b.config(b.o)
-	if err != nil {
-		return err
-	}
-	conn, err := b.o.dial(ctx, config)
-	if err != nil {
-		return err
-	}
-	b.conn = conn
-	if err := b.o.setUp(ctx, conn); err != nil || b.made {
-		return err
-	}
-	if err := b.createTables(ctx); err != nil {
-		return err
-	}
-	b.made = true
-	return nil
+	)`)
+	return work
 }
 
-// createTables looks first: creating needs a privilege on the schema, even if there is nothing to
-// do.
-func (b *Blobs) createTables(ctx context.Context) error {
-	exists := false
-	err := b.conn.QueryRow(ctx, "SELECT to_regclass('blob_locks') IS NOT NULL").Scan(&exists)
-	if err != nil || exists {
-		return wrapf(err, "look for the tables of blobs")
-	}
-	err = pgx.BeginFunc(ctx, b.conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", b.o.blobsLockKey()); err != nil {
+// call runs a statement. It is a transaction of its own, with its settings, in one message. A
+// connection that was idle may be broken, and only using it shows that. So call pings it first: a
+// write over a broken connection would be in doubt.
+func (b *Blobs) call(ctx context.Context, queue func(work *batch)) error {
+	return b.pool.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := conn.Ping(ctx); err != nil {
 			return err
 		}
-		if err := createSchema(ctx, tx, b.o); err != nil {
-			return err
+		if !b.made.Load() {
+			if err := b.createTables(ctx, conn); err != nil {
+				return err
+			}
+			b.made.Store(true)
 		}
-		_, err := tx.Exec(ctx, makeTables)
-		return err
+		work := b.begin()
+		queue(work)
+		return work.commit(ctx, conn)
 	})
-	return wrapf(err, "make the tables of blobs")
-}
-
-// call lets f use the connection. A connection that was idle may be broken, and only using it shows
-// that. So call pings it first: a write over a broken connection would be in doubt.
-func (b *Blobs) call(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
-	ctx, cancel, err := b.gate.Enter(ctx)
-	if err != nil {
-		return b.o.explain(err)
-	}
-	defer cancel()
-	defer b.gate.Leave()
-	if b.conn != nil && b.conn.Ping(ctx) != nil {
-		b.drop()
-	}
-	err = b.use(ctx, f)
-	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err)
-	}
-	return b.o.explain(err)
-}
-
-func (b *Blobs) use(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
-	if b.conn == nil {
-		if err := b.connect(ctx); err != nil {
-			b.drop()
-			return err
-		}
-	}
-	err := f(ctx, b.conn)
-	if ctx.Err() != nil || b.conn.IsClosed() {
-		b.drop()
-	}
-	return err
-}
-
-// written is the error of a statement that writes. The write is in doubt unless the server refused
-// it, or nothing of it was sent.
-func written(err error) error {
-	if err == nil || errors.Is(err, pgx.ErrNoRows) || pgconn.SafeToRetry(err) {
-		return err
-	}
-	if c := code(err); c != "" && c != completionUnknown && class(c) != connectionClass {
-		return err
-	}
-	return fmt.Errorf("%w: %w", blob.ErrInDoubt, err)
 }
 
 // Get implements store.Blobs.
@@ -157,14 +94,26 @@ func (b *Blobs) Get(ctx context.Context, key string) (value []byte, at blob.Revi
 	if err := blob.CheckKey(key); err != nil {
 		return nil, 0, err
 	}
-	err = b.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		row := conn.QueryRow(ctx, "SELECT value, revision FROM blobs WHERE key = $1", key)
-		if err := row.Scan(&value, &at); !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
-		return blob.ErrNotFound
+	found := false
+	err = b.call(ctx, func(work *batch) {
+		work.queue("SELECT value, revision FROM @.blobs WHERE key = $1", key).QueryRow(func(row pgx.Row) error {
+			err := row.Scan(&value, &at)
+			found = err == nil
+			return orNone(err)
+		})
 	})
+	if err == nil && !found {
+		err = b.o.explain(blob.ErrNotFound)
+	}
 	return value, at, err
+}
+
+// orNone is nil if there was no row.
+func orNone(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // Put implements store.Blobs.
@@ -178,13 +127,17 @@ func (b *Blobs) Put(
 	if at > blob.None {
 		args = append(args, at)
 	}
-	err = b.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		err := written(conn.QueryRow(ctx, statement, args...).Scan(&now))
-		if errors.Is(err, pgx.ErrNoRows) {
-			return blob.ErrRevision
-		}
-		return err
+	done := false
+	err = b.call(ctx, func(work *batch) {
+		work.queue(statement, args...).QueryRow(func(row pgx.Row) error {
+			err := row.Scan(&now)
+			done = err == nil
+			return orNone(err)
+		})
 	})
+	if err == nil && !done {
+		err = b.o.explain(blob.ErrRevision)
+	}
 	return now, err
 }
 
@@ -192,13 +145,12 @@ func (b *Blobs) Put(
 func putStatement(at blob.Revision) string {
 	switch at {
 	case blob.Any:
-		return `INSERT INTO blobs (key, value) VALUES ($1, $2)
+		return `INSERT INTO @.blobs (key, value) VALUES ($1, $2)
 			ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision RETURNING revision`
 	case blob.None:
-		return "INSERT INTO blobs (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING RETURNING revision"
+		return "INSERT INTO @.blobs (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING RETURNING revision"
 	}
-	return `UPDATE blobs SET value = $2, revision = nextval('blob_revisions')
-		WHERE key = $1 AND revision = $3 RETURNING revision`
+	return `UPDATE @.blobs SET value = $2, revision = DEFAULT WHERE key = $1 AND revision = $3 RETURNING revision`
 }
 
 // Delete implements store.Blobs.
@@ -206,32 +158,31 @@ func (b *Blobs) Delete(ctx context.Context, key string) error {
 	if err := blob.CheckKey(key); err != nil {
 		return err
 	}
-	_, err := b.write(ctx, "DELETE FROM blobs WHERE key = $1", key)
+	_, err := b.write(ctx, "DELETE FROM @.blobs WHERE key = $1", key)
 	return err
 }
 
 // write runs a statement, and returns how many rows it changed.
 func (b *Blobs) write(ctx context.Context, statement string, args ...any) (rows int64, err error) {
-	err = b.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		tag, err := conn.Exec(ctx, statement, args...)
-		rows = tag.RowsAffected()
-		return written(err)
+	err = b.call(ctx, func(work *batch) {
+		work.queue(statement, args...).Exec(func(tag pgconn.CommandTag) error {
+			rows = tag.RowsAffected()
+			return nil
+		})
 	})
 	return rows, err
 }
 
 // List implements store.Blobs.
 func (b *Blobs) List(ctx context.Context, prefix string) (infos []blob.Info, err error) {
-	err = b.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err = b.call(ctx, func(work *batch) {
 		// The order of "C" is that of bytes, so keys that begin with the prefix come at and behind
 		// it.
-		rows, err := conn.Query(ctx, `SELECT key, revision, octet_length(value) FROM blobs
-			WHERE key >= $1 AND starts_with(key, $1) ORDER BY key`, asText(prefix))
-		if err != nil {
+		work.queue(`SELECT key, revision, octet_length(value) FROM @.blobs
+			WHERE key >= $1 AND starts_with(key, $1) ORDER BY key`, asText(prefix)).Query(func(rows pgx.Rows) error {
+			infos, err = pgx.CollectRows(rows, pgx.RowToStructByPos[blob.Info])
 			return err
-		}
-		infos, err = pgx.CollectRows(rows, pgx.RowToStructByPos[blob.Info])
-		return err
+		})
 	})
 	infos = slices.DeleteFunc(infos, func(i blob.Info) bool { return !strings.HasPrefix(i.Key, prefix) })
 	return infos, err
@@ -248,7 +199,7 @@ func (b *Blobs) Lock(ctx context.Context, name, owner string, ttl time.Duration)
 	if err := errors.Join(blob.CheckKey(name), blob.CheckKey(owner)); err != nil {
 		return err
 	}
-	rows, err := b.write(ctx, `INSERT INTO blob_locks AS held VALUES ($1, $2, clock_timestamp() + $3)
+	rows, err := b.write(ctx, `INSERT INTO @.blob_locks AS held VALUES ($1, $2, clock_timestamp() + $3::interval)
 		ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
 		WHERE held.owner = excluded.owner OR held.until <= clock_timestamp()`, name, owner, ttl)
 	if err == nil && rows == 0 {
@@ -262,6 +213,6 @@ func (b *Blobs) Unlock(ctx context.Context, name, owner string) error {
 	if err := errors.Join(blob.CheckKey(name), blob.CheckKey(owner)); err != nil {
 		return err
 	}
-	_, err := b.write(ctx, "DELETE FROM blob_locks WHERE name = $1 AND owner = $2", name, owner)
+	_, err := b.write(ctx, "DELETE FROM @.blob_locks WHERE name = $1 AND owner = $2", name, owner)
 	return err
 }

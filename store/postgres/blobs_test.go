@@ -30,6 +30,16 @@ func TestBlobs(t *testing.T) {
 	})
 }
 
+// A pooler gives each call another server process.
+func TestBlobsThroughAPooler(t *testing.T) {
+	o := at(t, server.Cluster(t).Pooler(t, "transaction", "x", "server_round_robin = 1", "min_pool_size = 5"))
+	blobtest.Run(t, func(t *testing.T) blobtest.Place {
+		o := o
+		o.Schema = fresh("blobs")
+		return blobtest.Place{Durable: true, Open: func(context.Context) (store.Blobs, error) { return NewBlobs(o) }}
+	})
+}
+
 // Blobs need no claim to the schema: they work beside a store that has it, and beside other blobs.
 func TestBlobsBesideAStore(t *testing.T) {
 	o := at(t, server.Schema(t))
@@ -71,7 +81,7 @@ func TestBlobsAfterTheConnectionBroke(t *testing.T) {
 	first, err := b.Put(ctx, "a", []byte("before"), blob.None)
 	require.NoError(t, err)
 	admin := pgtest.Connect(t, place)
-	_, err = admin.Exec(ctx, "SELECT pg_terminate_backend($1)", b.conn.PgConn().PID())
+	_, err = admin.Exec(ctx, "SELECT pg_terminate_backend($1)", b.idle[0].PgConn().PID())
 	require.NoError(t, err)
 	_, err = b.Put(ctx, "a", []byte("after"), first)
 	require.NoError(t, err)

@@ -112,7 +112,7 @@ func (c *changing) store(ctx context.Context, conn *pgx.Conn, b *locked, next *l
 	b.managed, b.tier, b.Tokens = next.Managed, next.Tier, next.Tokens
 	b.Settings = c.numbers.Of(next.Managed, next.Tier, next.Settings)
 	b.Earn(c.looked.now) // cuts Tokens
-	work, todo := &batch{o: c.o}, &changes{}
+	work, todo := c.goOn(), &changes{}
 	todo.endDead(c.key, b)
 	if b.exists() {
 		work.queue(addSettingsSQL, b.Settings.Capacity, b.Settings.Refill.String())

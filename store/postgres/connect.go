@@ -222,9 +222,6 @@ func (o Options) check() error {
 // lockKey is the schema's advisory lock. Each database has its own.
 func (o Options) lockKey() int64 { return hashOf("gopher-equalizer/" + o.Schema) }
 
-// blobsLockKey is the advisory lock for creating the tables of blobs.
-func (o Options) blobsLockKey() int64 { return hashOf("gopher-equalizer blobs/" + o.Schema) }
-
 func hashOf(name string) int64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))

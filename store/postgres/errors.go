@@ -13,6 +13,7 @@ import (
 	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/lease"
 	"gopher-equalizer/store"
+	"gopher-equalizer/store/blob"
 )
 
 // SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html. The first two
@@ -74,7 +75,7 @@ func class(code string) string { return code[:min(2, len(code))] }
 
 // doubtIn is which of the errors an error wraps that say that nobody knows the outcome; nil: none.
 func doubtIn(err error) error {
-	for _, doubt := range []error{limiter.ErrInDoubt, lease.ErrInDoubt} {
+	for _, doubt := range []error{limiter.ErrInDoubt, lease.ErrInDoubt, blob.ErrInDoubt} {
 		if errors.Is(err, doubt) {
 			return doubt
 		}

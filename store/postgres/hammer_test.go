@@ -107,7 +107,7 @@ func TestARoundThatStopsInTheMiddle(t *testing.T) {
 	_, alive, err = b.Renew(t.Context(), b.round())
 	require.NoError(t, err)
 	require.Equal(t, 1, alive)
-	work := &batch{o: a.o}
+	work := a.goOn()
 	require.Error(t, work.commit(t.Context(), conn))
 	abandon(conn)
 	_, _, err = a.Renew(t.Context(), round)
@@ -173,7 +173,7 @@ func TestALedgerOfAServerThatRestarts(t *testing.T) {
 	a := joined(t, openLedger(t, at(t, cluster.URL(fresh("restarted")))), "a", slow(100))
 	for i, end := range []func() error{cluster.Stop, cluster.Crash} {
 		var busy sync.WaitGroup // has all connections be idle ones
-		for range poolSize {
+		for range ledgerCalls {
 			busy.Go(func() { _, err := a.Members(t.Context()); assert.NoError(t, err) })
 		}
 		busy.Wait()

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -31,12 +29,16 @@ type Ledger struct {
 	ready  atomic.Bool // whether the tables are there
 }
 
+// ledgerCalls is how many calls run at once. Rounds need one connection, and operators' calls the
+// others.
+const ledgerCalls = 4
+
 // NewLedger returns a ledger that connects when it is first used. Its errors are about the options.
 func NewLedger(o Options) (*Ledger, error) {
 	if err := o.check(); err != nil {
 		return nil, o.explain(err)
 	}
-	return &Ledger{pool: newPool(o), known: newKnown()}, nil
+	return &Ledger{pool: newPool(o, ledgerCalls, lease.ErrInDoubt), known: newKnown()}, nil
 }
 
 var _ lease.Ledger = (*Ledger)(nil)
@@ -53,41 +55,22 @@ func (l *Ledger) Connect(ctx context.Context) error {
 }
 
 // Close ends the calls under way, and the connections. It fails only if a call doesn't end.
-func (l *Ledger) Close() error { return l.o.explain(l.close()) }
+func (l *Ledger) Close() error { return l.close() }
 
-// call lets f use a connection. It calls f again if the server rolled it back because of others, or
-// if the connection broke while it was idle. f must report what it leaves in doubt.
+// call lets f use a connection of a schema that is the replicas', after what is in doubt.
 func (l *Ledger) call(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
-	ctx, leave, err := l.enter(ctx)
-	if err != nil {
-		return l.o.explain(err)
-	}
-	defer leave()
-	for {
-		conn, isNew, err := l.take(ctx)
-		if err == nil {
-			err = l.use(ctx, conn, f)
+	return l.pool.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if !l.ready.Load() {
+			if err := l.prepare(ctx, conn); err != nil {
+				return err
+			}
+			l.ready.Store(true)
 		}
-		wasIdle := conn != nil && conn.IsClosed() && !isNew && !isInDoubt(err)
-		if err == nil || ctx.Err() != nil || !wasIdle && !isRetryable(err) {
-			return l.o.explain(inTime(ctx, err))
-		}
-	}
-}
-
-// use calls f, and gives the connection back.
-func (l *Ledger) use(ctx context.Context, conn *pgx.Conn, f func(ctx context.Context, conn *pgx.Conn) error) error {
-	defer func() { l.giveBack(ctx, conn) }()
-	if !l.ready.Load() {
-		if err := l.prepare(ctx, conn); err != nil {
+		if err := l.doubts.outwait(ctx, conn); err != nil {
 			return err
 		}
-		l.ready.Store(true)
-	}
-	if err := l.doubts.outwait(ctx, conn); err != nil {
-		return err
-	}
-	return f(ctx, conn)
+		return f(ctx, conn)
+	})
 }
 
 // prepare brings the schema up to date, and makes it the replicas'.
@@ -116,28 +99,6 @@ func (l *Ledger) guard(ctx context.Context, tx querier) error {
 	return fmt.Errorf("%w: one that doesn't share it, on PostgreSQL's process %d (%s)", store.ErrHeld, owner.pid, owner.application)
 }
 
-// The settings of a transaction. Joins go by an index, however many keys there are: they would read
-// a whole table otherwise. A process that was stopped between two batches must not keep others
-// waiting for long. Values come as text, in one format.
-const (
-	beginSQL = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-	setSQL   = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true),
-		set_config('idle_in_transaction_session_timeout', $2, true),
-		set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-		set_config('datestyle', 'ISO', true), set_config('extra_float_digits', '1', true),
-		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
-			ELSE current_setting('synchronous_commit') END, true)`
-)
-
-// longestPause is how long a process may pause within a transaction.
-const longestPause = time.Second
-
-// transactSettings are the arguments of setSQL.
-func (l *Ledger) transactSettings() []any {
-	text := func(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }
-	return []any{text(l.o.Timeout), text(min(l.o.Timeout, longestPause))}
-}
-
 // sharing calls f with a transaction in which the schema is the replicas', and commits it. No other
 // call of sharing runs meanwhile, in any process.
 func (l *Ledger) sharing(ctx context.Context, conn *pgx.Conn, f func(tx pgx.Tx) error) error {
@@ -145,7 +106,7 @@ func (l *Ledger) sharing(ctx context.Context, conn *pgx.Conn, f func(tx pgx.Tx) 
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, setSQL, l.transactSettings()...)
+	_, err = tx.Exec(ctx, setSQL, l.o.transactSettings()...)
 	if err == nil {
 		err = l.share(ctx, tx)
 	}
@@ -161,60 +122,6 @@ func (l *Ledger) sharing(ctx context.Context, conn *pgx.Conn, f func(tx pgx.Tx) 
 	}
 	err = outcome(tx.Commit(ctx), lease.ErrInDoubt)
 	l.doubts.note(err, l.waitFor(lockWriterSQL))
-	return err
-}
-
-// batch is a transaction whose statements are sent together.
-type batch struct {
-	pgx.Batch
-	o Options
-}
-
-// begin returns a batch that begins a transaction.
-func (l *Ledger) begin() *batch {
-	b := &batch{o: l.o}
-	b.begin(l)
-	return b
-}
-
-func (b *batch) begin(l *Ledger) {
-	b.Queue(beginSQL)
-	b.Queue(setSQL, l.transactSettings()...)
-}
-
-// queue adds a statement that has tables as @.NAME.
-func (b *batch) queue(statement string, args ...any) *pgx.QueuedQuery {
-	return b.Queue(b.o.in(statement), args...)
-}
-
-// send sends a batch that leaves its transaction open. If it fails, the transaction is over.
-func (b *batch) send(ctx context.Context, conn *pgx.Conn) error {
-	err := conn.SendBatch(ctx, &b.Batch).Close()
-	if err != nil {
-		rollBack(ctx, conn)
-	}
-	return err
-}
-
-// rollBack ends a transaction, or the connection.
-func rollBack(ctx context.Context, conn *pgx.Conn) {
-	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
-		abandon(conn)
-	}
-}
-
-// commit sends a batch whose last statement is the COMMIT. A statement that fails keeps the server
-// from what comes behind it.
-func (b *batch) commit(ctx context.Context, conn *pgx.Conn) error {
-	b.Queue("COMMIT")
-	if err := context.Cause(ctx); err != nil { // from here on it may be in doubt
-		rollBack(ctx, conn)
-		return err
-	}
-	err := outcome(conn.SendBatch(ctx, &b.Batch).Close(), lease.ErrInDoubt)
-	if err != nil && !isInDoubt(err) {
-		rollBack(ctx, conn)
-	}
 	return err
 }
 

@@ -11,14 +11,12 @@ import (
 	"gopher-equalizer/store"
 )
 
-// poolSize is how many calls of a Ledger run at once. Rounds need one connection, and operators'
-// calls the others.
-const poolSize = 4
-
-// pool has a ledger's connections. A call takes one for as long as it needs it.
+// pool has connections, and nothing that calls need belongs to one of them. A call takes one for as
+// long as it needs it.
 type pool struct {
 	password
 	o      Options
+	doubt  error         // is wrapped where nobody knows the outcome
 	places chan struct{} // has one for each call that is admitted
 	life   context.Context
 	end    context.CancelCauseFunc
@@ -27,9 +25,36 @@ type pool struct {
 	idle []*pgx.Conn
 }
 
-func newPool(o Options) pool {
+// newPool is for so many calls at once.
+func newPool(o Options, calls int, doubt error) pool {
 	life, end := context.WithCancelCause(context.Background())
-	return pool{o: o, places: make(chan struct{}, poolSize), life: life, end: end}
+	return pool{o: o, doubt: doubt, places: make(chan struct{}, calls), life: life, end: end}
+}
+
+// call lets f use a connection. It calls f again if the server rolled it back because of others, or
+// if the connection broke while it was idle. f must report what it leaves in doubt.
+func (p *pool) call(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	ctx, leave, err := p.enter(ctx)
+	if err != nil {
+		return p.o.explain(err)
+	}
+	defer leave()
+	for {
+		conn, isNew, err := p.take(ctx)
+		if err == nil {
+			err = p.use(ctx, conn, f)
+		}
+		wasIdle := conn != nil && conn.IsClosed() && !isNew && !isInDoubt(err)
+		if err == nil || ctx.Err() != nil || !wasIdle && !isRetryable(err) {
+			return p.o.explain(inTime(ctx, err))
+		}
+	}
+}
+
+// use calls f, and gives the connection back.
+func (p *pool) use(ctx context.Context, conn *pgx.Conn, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	defer p.giveBack(ctx, conn)
+	return f(ctx, conn)
 }
 
 // enter waits until one of few calls may begin. The context that it returns ends with the pool,
@@ -71,9 +96,7 @@ func (p *pool) take(ctx context.Context) (conn *pgx.Conn, isNew bool, err error)
 	if err != nil {
 		return nil, true, err
 	}
-	// A batch is one message, which the server has as a whole before it begins. If a batch of
-	// several messages stopped in the middle, the server would keep its locks: none of its
-	// timeouts is about that. No statement has a name, either, as poolers want it.
+	// A batch is one message then, and no statement has a name, which is what poolers want.
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	config.RuntimeParams["client_encoding"], config.RuntimeParams["standard_conforming_strings"] = "UTF8", "on"
 	conn, err = p.o.dial(ctx, config)
@@ -110,11 +133,11 @@ func (p *pool) close() error {
 	p.end(store.ErrClosed)
 	patience := time.NewTimer(p.o.Timeout)
 	defer patience.Stop()
-	for range poolSize {
+	for range cap(p.places) {
 		select {
 		case p.places <- struct{}{}:
 		case <-patience.C:
-			return fmt.Errorf("a call under way did not end within %v", p.o.Timeout)
+			return p.o.explain(fmt.Errorf("a call under way did not end within %v", p.o.Timeout))
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.o.Timeout)
@@ -123,7 +146,7 @@ func (p *pool) close() error {
 		_ = conn.Close(ctx) // the server finds out in any case
 	}
 	p.idle = nil
-	for range poolSize {
+	for range cap(p.places) {
 		<-p.places
 	}
 	return nil

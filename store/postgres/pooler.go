@@ -11,7 +11,7 @@ import (
 // errPooler is final: the lock that keeps a second writer out of the schema belongs to a session.
 var errPooler = errFinal{errors.New("a connection pooler is between here and PostgreSQL, such as PgBouncer in transaction mode, " +
 	"which gives a session's transactions to different server processes: there the lock that keeps a second writer out belongs to nobody; " +
-	"want PostgreSQL itself, or a pool with pool_mode = session")}
+	"want PostgreSQL itself, a pool with pool_mode = session, or replicas that share the schema (store.shared)")}
 
 // poolerRounds is how often the test for a pooler is repeated, since another client of the pooler
 // may hide what it does once.

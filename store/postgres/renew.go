@@ -71,7 +71,7 @@ func (l *Ledger) renew(ctx context.Context, conn *pgx.Conn, r *lease.Round) ([]l
 	if err != nil {
 		return nil, 0, err
 	}
-	work := &batch{o: l.o}
+	work := l.goOn()
 	replies, changes := round.settle()
 	work.change(changes, r.Member, r.Seq)
 	work.queue(keepAliveSQL, r.Member, r.Seq, patience(r.TTL))
@@ -133,7 +133,7 @@ func (l *Ledger) lookOnce(ctx context.Context, conn *pgx.Conn, r *lease.Round, f
 	if len(fresh) > 0 {
 		l.queueBuckets(work, r, fresh)
 		work.Queue("COMMIT")
-		work.begin(l)
+		work.begin()
 	}
 	looked := &round{Round: r, ledger: l}
 	work.queue(lockMemberSQL, r.Member).QueryRow(looked.readMember)

@@ -89,7 +89,7 @@ func (l *Ledger) tidyBuckets(ctx context.Context, conn *pgx.Conn, due keys, numb
 		rollBack(ctx, conn)
 		return err
 	}
-	work, todo := &batch{o: l.o}, &changes{}
+	work, todo := l.goOn(), &changes{}
 	for i := range looked.buckets {
 		if b := &looked.buckets[i]; b.isThere {
 			b.earn(looked.now, numbers[due.at(i).Namespace])

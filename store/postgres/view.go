@@ -123,7 +123,7 @@ func (e *each) run(ctx context.Context, conn *pgx.Conn) error {
 		return e.broken
 	}
 	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		settings := e.transactSettings()
+		settings := e.o.transactSettings()
 		for i := range settings {
 			settings[i] = "0"
 		}
