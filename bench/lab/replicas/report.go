@@ -48,7 +48,8 @@ func (r *results) renewalsPage(w io.Writer) {
 PostgreSQL, without fsync, full page writes and its own vacuum, the replicas and the load share this
 machine. CPU is the kernel's account of all of PostgreSQL's processes, and of this process, in which
 the replicas, the takers and the load are. Where others used much of the machine, rounds are late
-since they had to wait for a processor.
+since they had to wait for a processor. Refused are takes for which the ledger had no reply within
+250 ms: nobody spends all that there is.
 
 ## Renewals
 
