@@ -15,6 +15,9 @@ import (
 // wholeSteps is how deep the whole search goes, which takes about a minute.
 const wholeSteps = 12
 
+// wholeStepsAhead is how deep it goes where tokens are granted before they are earned.
+const wholeStepsAhead = 10
+
 // The whole search finds nothing wrong, and what is wrong with each mutant.
 func TestWholeSearch(t *testing.T) {
 	others := []string{ // which are of what the search leaves out
@@ -34,15 +37,17 @@ func TestWholeSearch(t *testing.T) {
 		"what-is-told-was-spent-before",
 	}
 	program := mutanttest.Build(t, slices.Concat(names, others), []string{".."})
-	run := func(mutant string) (out string, err error) {
-		return program.Run(mutant, "TestSearch", fmt.Sprint(searchEnv, "=", wholeSteps))
+	run := func(mutant, test string, steps int) (out string, err error) {
+		return program.Run(mutant, test, fmt.Sprint(searchEnv, "=", steps))
 	}
-	out, err := run("")
-	require.NoError(t, err, out)
-	t.Log(out)
+	for test, steps := range map[string]int{"TestSearch": wholeSteps, "TestSearchAhead": wholeStepsAhead} {
+		out, err := run("", test, steps)
+		require.NoError(t, err, out)
+		t.Log(out)
+	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
-			out, err := run(name)
+			out, err := run(name, "TestSearch", wholeSteps)
 			require.Error(t, err, out)
 			require.Contains(t, out, "search: ", out)
 			t.Log(out)
