@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -153,18 +154,20 @@ func (r *Replica) Run(ctx context.Context) {
 	tidying.Wait()
 }
 
-// tidyPause is the time between two calls of Ledger.Tidy by a replica.
-const tidyPause = time.Minute
+// tidyPause is the time between two calls of Ledger.Tidy, by all replicas together. A call looks at
+// every bucket.
+const tidyPause = 5 * time.Minute
 
 // tidy has the ledger forget what says nothing any more.
 func (r *Replica) tidy(ctx context.Context) {
-	ticker := time.NewTicker(tidyPause)
-	defer ticker.Stop()
 	for {
+		pause := tidyPause * time.Duration(r.alive.Load())
+		timer := time.NewTimer(pause/2 + rand.N(pause)) // Replicas that start together call apart.
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
 		numbers := map[uint32]*Numbers{}
 		for _, l := range *r.limits.Load() {
