@@ -26,5 +26,6 @@
 // once it has been silent for longer than that, with a margin for clocks that run differently. From
 // then on its leases count as spent, and are no leases any more. It must join again, and holds
 // nothing then. So a replica that crashes takes with it what it held, and one that was paused finds
-// that it may not spend.
+// that it may not spend. One thing can't be prevented: a request that had been found to be in time
+// when its process was paused spends its token when that goes on.
 package lease
