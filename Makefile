@@ -68,7 +68,7 @@ bench-limiters: ## the limiter in memory beside others, against its bars; wants 
 bench-stores: ## what surviving a restart costs: the stores beside each other, for four minutes
 	cd $(LAB) && ../../.ci/peers ../../.ci/equip go run ./stores $(ARGS)
 
-bench-replicas: ## what sharing buckets costs PostgreSQL, beside a script of Redis, for three minutes
+bench-replicas: ## what sharing buckets costs PostgreSQL, beside a script of Redis, for four minutes
 	cd $(LAB) && ../../.ci/peers ../../.ci/equip go run ./replicas $(ARGS)
 
 strategies: ## what each strategy does where one of five backends is slow, beside HAProxy's leastconn

@@ -28,12 +28,10 @@ func replicas() program.Program[settings] {
 
 // settings are the command line's, and what tests make smaller.
 type settings struct {
-	command string // as the user typed it
-	folders report.Folders
-	buckets int // that exist
-	// active is how many of them are renewed as fast as it goes, for that long.
-	active    int
-	flood     time.Duration
+	command   string // as the user typed it
+	folders   report.Folders
+	buckets   int           // that exist
+	flood     time.Duration // how long replicas renew as fast as they can
 	intervals []interval
 	rate      int // of takes a second beside Redis
 	time      time.Duration
@@ -44,6 +42,9 @@ type settings struct {
 type interval struct {
 	time              time.Duration
 	warmUp, intervals int
+	// active is how many clients R is measured with: about as many as are renewed then, since rows
+	// in the same pages cost less.
+	active int
 	// together has all replicas begin their rounds at once, which is the worst case. Otherwise they
 	// begin a third of an interval after each other.
 	together bool
@@ -61,8 +62,8 @@ It needs PostgreSQL's server programs, and redis-server to compare with.
 // parse reads the command line. For --help the error is flag.ErrHelp.
 func parse(args []string) (settings, error) {
 	s := settings{
-		command: program.Typed("bench-replicas", args), active: 50_000, flood: 20 * time.Second,
-		intervals: []interval{{time.Second, 3, 15, false}, {time.Second, 3, 15, true}, {10 * time.Second, 2, 3, false}},
+		command: program.Typed("bench-replicas", args), flood: 8 * time.Second,
+		intervals: []interval{{time.Second, 3, 15, 10_000, false}, {time.Second, 3, 15, 10_000, true}, {10 * time.Second, 2, 3, 100_000, false}},
 		rate:      10_000, time: 10 * time.Second, keys: []int{1_000, 100_000},
 	}
 	flags := flag.NewFlagSet("replicas", flag.ContinueOnError)

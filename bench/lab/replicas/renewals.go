@@ -65,15 +65,16 @@ func (f fleet) renew(ctx context.Context, clients []string, isDone func() bool) 
 // steady is what replicas do at a part of what the server can.
 type steady struct {
 	interval
-	clients  int
-	due      float64 // renewals a second that are due
-	renewals int64
-	takes    int
-	refused  int64
-	late     int64 // rounds, since the replicas joined
-	failed   int64 // likewise
-	rounds   []time.Duration
-	work     work
+	before, after flood
+	clients       int
+	due           float64 // renewals a second that are due
+	renewals      int64
+	takes         int
+	refused       int64
+	late          int64 // rounds, since the replicas joined
+	failed        int64 // likewise
+	rounds        []time.Duration
+	work          work
 }
 
 // apart is how long after each other replicas begin.

@@ -23,14 +23,14 @@ func TestTheMeasurement(t *testing.T) {
 	s, err := parse([]string{"--buckets", "2000"})
 	require.NoError(t, err)
 	s.folders.All = filepath.Join(t.TempDir(), "out")
-	s.active, s.flood = 200, 200*time.Millisecond
-	s.intervals = []interval{{200 * time.Millisecond, 1, 5, true}}
+	s.flood = 200 * time.Millisecond
+	s.intervals = []interval{{200 * time.Millisecond, 1, 5, 200, true}}
 	s.rate, s.time, s.keys = 500, time.Second, []int{100, 1_000}
 	require.NoError(t, runAll(t.Context(), s, t.Logf))
 	text, err := os.ReadFile(filepath.Join(s.folders.All, "report.md"))
 	require.NoError(t, err)
 	for _, row := range []string{
-		`\*\*R = [\d,]+ renewals a second\*\*`,
+		`\| 200ms \| together \| 200 \| [1-9][\d,]* \| [1-9][\d,]* \| [\d.]+, [\d.]+ \| [\d.]+, [\d.]+ \| [\d.]+, [\d.]+ \|`,
 		`\| 200ms \| together \| [\d,]+ \| [\d,]+ \| [\d,]+ \| [\d,]+ \| [\d,]+ \| \d+ \| \d+ ms \| \d+ ms \| \d+ ms \| \d+ \| \d+ \| [a-z* ]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \|`,
 		`\| 100 \| PostgreSQL \| [1-9]\d* \| [\d,]+ \| [\d,]+ \| [1-9]\d* \| [1-9][\d,]* \| \d+ % \| [1-9]\d* \| `,
 		`\| 1,000 \| PostgreSQL \| `,

@@ -53,24 +53,36 @@ since they had to wait for a processor. Refused are takes for which the ledger h
 
 ## Renewals
 
-%s buckets exist. %d replicas renew the same %s clients as fast as they can, up to 10,000 in a
-transaction, and take from each client in between.
+%s buckets exist. R is how many renewals a second the server does while %d replicas renew the same
+clients as fast as they can, up to 10,000 in a transaction, and take from each client in between. It
+is measured before and after.
 
-**R = %s renewals a second**: %s in %.1f s. A renewal takes %.1f us of PostgreSQL's CPU, and %.1f us of ours.
-Others used %.2f cores.
-
-Then as many clients are taken from once an interval at each replica as make %.1f R. A round is from
+| interval | begun | clients | R before | R after | PostgreSQL's CPU, us/renewal | ours | others', cores |
+|---|---|--:|--:|--:|--:|--:|--:|
+`, count(r.buckets), fleetSize)
+	for i := range r.steady {
+		r.steady[i].floodRow(w)
+	}
+	fmt.Fprintf(w, `
+In between as many clients are taken from once an interval at each replica as make %.1f R. A round is from
 its first transaction to the reply to its last one. Late rounds are those that end an interval late,
 since the replicas joined. Bar: 0. Processes begin their rounds at some moment: apart is a third of
 an interval after each other, and together is the worst case, in which all want the same rows.
 
 | interval | begun | clients | renewals/s due | done | takes/s | refused | rounds | a round, median | p99 | longest | late | failed | | PostgreSQL's CPU, cores | us/renewal | ours, cores | others' |
 |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|
-`, count(r.buckets), fleetSize, count(r.active), count(r.flood.rate), count(r.flood.renewals), r.flood.work.took.Seconds(),
-		micros(r.flood.work.server, r.flood.renewals), micros(r.flood.work.own, r.flood.renewals), r.flood.work.others(), part)
+`, part)
 	for i := range r.steady {
 		r.steady[i].row(w)
 	}
+}
+
+func (s *steady) floodRow(w io.Writer) {
+	fmt.Fprintf(w, "| %v | %s | %s | %s | %s | %.1f, %.1f | %.1f, %.1f | %.2f, %.2f |\n",
+		s.time, s.begun(), count(s.active), count(s.before.rate), count(s.after.rate),
+		micros(s.before.work.server, s.before.renewals), micros(s.after.work.server, s.after.renewals),
+		micros(s.before.work.own, s.before.renewals), micros(s.after.work.own, s.after.renewals),
+		s.before.work.others(), s.after.work.others())
 }
 
 func (s *steady) row(w io.Writer) {

@@ -14,8 +14,6 @@ import (
 // results are what was measured.
 type results struct {
 	buckets  int
-	active   int
-	flood    flood
 	steady   []steady
 	shared   []shared
 	redis    string // its version; "" if it isn't there
@@ -34,7 +32,7 @@ func runAll(ctx context.Context, s settings, say func(string, ...any)) error {
 		return err
 	}
 	defer b.close()
-	out := results{buckets: s.buckets, active: s.active}
+	out := results{buckets: s.buckets}
 	if err := b.renewals(ctx, s, &out, say); err != nil {
 		return err
 	}
@@ -44,21 +42,25 @@ func runAll(ctx context.Context, s settings, say func(string, ...any)) error {
 	return write(s, out, facts, say)
 }
 
-// renewals measures R, and then what becomes of rounds at a part of it.
-func (b *bed) renewals(ctx context.Context, s settings, out *results, say func(string, ...any)) (err error) {
-	say("renewing as fast as it goes, for %v", s.flood)
-	if out.flood, err = b.flood(ctx, b.clients(s.active), s.flood); err != nil {
-		return fmt.Errorf("as fast as it goes: %w", err)
-	}
-	say("R = %.0f renewals a second", out.flood.rate)
+// renewals measures R, what becomes of rounds at a part of it, and R again.
+func (b *bed) renewals(ctx context.Context, s settings, out *results, say func(string, ...any)) error {
 	for _, of := range s.intervals {
-		n := min(b.buckets, int(part*out.flood.rate*of.time.Seconds()/fleetSize))
-		say("an interval of %v: %d clients at each replica", of.time, n)
+		say("an interval of %v: renewing as fast as it goes, for %v", of.time, s.flood)
+		before, err := b.flood(ctx, b.clients(of.active), s.flood)
+		if err != nil {
+			return fmt.Errorf("as fast as it goes: %w", err)
+		}
+		n := min(b.buckets, int(part*before.rate*of.time.Seconds()/fleetSize))
+		say("R = %.0f renewals a second: %d clients at each replica, %s", before.rate, n, of.begun())
 		one, err := b.steady(ctx, of, b.clients(n))
 		if err != nil {
 			return fmt.Errorf("an interval of %v: %w", of.time, err)
 		}
-		say("%d late rounds of %d", one.late, len(one.rounds))
+		one.before = before
+		if one.after, err = b.flood(ctx, b.clients(of.active), s.flood); err != nil {
+			return fmt.Errorf("as fast as it goes: %w", err)
+		}
+		say("%d late rounds of %d; R = %.0f renewals a second", one.late, len(one.rounds), one.after.rate)
 		out.steady = append(out.steady, one)
 	}
 	return nil
