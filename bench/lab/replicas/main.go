@@ -21,7 +21,7 @@ import (
 func main() { replicas().Main() }
 
 func replicas() program.Program[settings] {
-	return program.Program[settings]{Name: "replicas", Usage: usage, Parse: parse, Do: func(ctx context.Context, s settings, stderr io.Writer) error {
+	return program.Program[settings]{Name: "replicas", Usage: help, Parse: parse, Do: func(ctx context.Context, s settings, stderr io.Writer) error {
 		return runAll(ctx, s, func(format string, args ...any) { fmt.Fprintf(stderr, "replicas: "+format+"\n", args...) })
 	}}
 }
@@ -50,7 +50,7 @@ type interval struct {
 	together bool
 }
 
-const usage = `replicas measures what sharing buckets over three replicas costs PostgreSQL.
+const help = `replicas measures what sharing buckets over three replicas costs PostgreSQL.
 
   --buckets N  how many buckets exist, 1,000 to 10,000,000 (default 1,000,000)
   --results    keep the report in bench/results/DATE-replicas; it is in bench/out/replicas

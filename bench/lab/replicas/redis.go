@@ -181,7 +181,7 @@ func (s *redisServer) take(ctx context.Context, clients []string, rate int, d ti
 		defer c.Close()
 		workers.Go(func() error { return s.serve(ctx, c, due) })
 	}
-	before, err := cpuOf(s.process.PID())
+	before, err := usageOf(s.process.PID())
 	if err != nil {
 		return out, err
 	}
@@ -197,8 +197,8 @@ func (s *redisServer) take(ctx context.Context, clients []string, rate int, d ti
 		return out, err
 	}
 	out.took = time.Since(start)
-	after, err := cpuOf(s.process.PID())
-	out.cpu = after - before
+	after, err := usageOf(s.process.PID())
+	out.cpu = after.since(before)
 	return out, err
 }
 

@@ -117,3 +117,8 @@ func TestBusyTimeHasNoIdleTime(t *testing.T) {
 		assert.ErrorContains(t, err, "/proc/stat", text)
 	}
 }
+
+func TestProcessesThatEndAreNoUsage(t *testing.T) {
+	before := usage{1: time.Second, 2: time.Minute}
+	assert.Equal(t, 3*time.Second, usage{1: 3 * time.Second, 3: time.Second}.since(before))
+}

@@ -18,10 +18,22 @@ type work struct {
 	at             time.Time
 	took           time.Duration
 	server, own    time.Duration // CPU time of all of PostgreSQL's processes, and of this one
+	processes      usage         // PostgreSQL's, at the moment
 	busy           time.Duration // CPU time of whatever is on this machine
 	wal            int64         // bytes
 	transactions   int64
 	buckets, lease writes
+}
+
+// usage is the CPU time of processes so far, by their ids.
+type usage map[int]time.Duration
+
+// since is without processes that have ended.
+func (u usage) since(o usage) (sum time.Duration) {
+	for pid, used := range u {
+		sum += used - o[pid]
+	}
+	return sum
 }
 
 // writes are rows of a table that were written.
@@ -40,14 +52,14 @@ func (w work) others() float64 {
 
 func (w work) since(o work) work {
 	return work{
-		server: w.server - o.server, own: w.own - o.own, busy: w.busy - o.busy, took: w.at.Sub(o.at), wal: w.wal - o.wal, transactions: w.transactions - o.transactions,
+		server: w.processes.since(o.processes), own: w.own - o.own, busy: w.busy - o.busy, took: w.at.Sub(o.at), wal: w.wal - o.wal, transactions: w.transactions - o.transactions,
 		buckets: w.buckets.less(o.buckets), lease: w.lease.less(o.lease),
 	}
 }
 
 // spent is the work so far that processes and the log know of at once.
 func (b *bed) spent(ctx context.Context) (w work, err error) {
-	if w.server, err = cpuOf(b.postgres.PID()); err != nil {
+	if w.processes, err = usageOf(b.postgres.PID()); err != nil {
 		return work{}, err
 	}
 	if w.own, err = (measure.Tree{os.Getpid()}).CPU(); err != nil {
@@ -130,12 +142,19 @@ func parseBusy(text string) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-func cpuOf(pid int) (time.Duration, error) {
+// usageOf is that of a process and all its descendants. One that ends meanwhile is left out.
+func usageOf(pid int) (usage, error) {
 	tree, err := measure.TreeOf(pid)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return tree.CPU()
+	u := usage{}
+	for _, pid := range tree {
+		if used, err := (measure.Tree{pid}).CPU(); err == nil {
+			u[pid] = used
+		}
+	}
+	return u, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
