@@ -129,6 +129,7 @@ func (p *proxied) location(says string) string {
 
 // The log and GET /backends show what is wrong with a backend's certificate, and no client sees it.
 func TestBadCertificates(t *testing.T) {
+	t.Parallel()
 	ca, other := tlstest.NewCA(t), tlstest.NewCA(t)
 	good := ca.Issue("app.test")
 	b := startSecure(t, "127.0.0.1", good, &tls.Config{SessionTicketsDisabled: true})

@@ -56,7 +56,7 @@ func startBench(t *testing.T, heading, dir string, ports *strings.Replacer) *ben
 	command := regexp.MustCompile("(?s)```sh\n(equalizer bench .*?)\n```").FindStringSubmatch(section(t, heading))
 	require.NotNil(t, command)
 	l := &benchLoad{cmd: exec.Command("sh", "-c", "exec "+ports.Replace(command[1])+" --json")}
-	l.cmd.Dir, l.cmd.Env = dir, append(os.Environ(), withTools(t), "GORACE=atexit_sleep_ms=0")
+	l.cmd.Dir, l.cmd.Env = dir, append(os.Environ(), withTools(t))
 	l.cmd.Stdout, l.cmd.Stderr = &l.report, os.Stderr
 	require.NoError(t, l.cmd.Start())
 	t.Cleanup(func() { _ = l.cmd.Process.Kill() }) // It has ended, unless the test failed.

@@ -15,6 +15,7 @@ import (
 // With --traffic there is something to see at once: requests of several clients, and one is
 // limited. It works by TLS, too.
 func TestDemoTraffic(t *testing.T) {
+	t.Parallel()
 	for _, more := range [][]string{nil, {"--tls", "--authority", t.TempDir()}} {
 		args := append([]string{"demo", "--traffic", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--store", "memory"}, more...)
 		p := spawn(t, args...)

@@ -27,6 +27,10 @@ import (
 // exit code 66, which no test expects.
 var binary string
 
+// raceOptions are those of the race detector in all processes that tests start. By default each
+// would wait for a second before it ends.
+const raceOptions = "halt_on_error=1 exitcode=66 atexit_sleep_ms=0"
+
 // server is the PostgreSQL of the tests that only connect to it.
 var server pgtest.Server
 
@@ -50,6 +54,10 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
+	if err := os.Setenv("GORACE", raceOptions); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "equalizer-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -118,7 +126,7 @@ func spawnAs(t *testing.T, binary string, prepare func(*exec.Cmd), args ...strin
 	t.Helper()
 	p := &proxied{t: t, logs: newLogs(), exited: make(chan error, 1)}
 	p.cmd = exec.Command(binary, args...)
-	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0", "NO_COLOR=1")
+	p.cmd.Env = append(os.Environ(), "NO_COLOR=1")
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stdout = io.Discard
 	prepare(p.cmd)

@@ -173,6 +173,7 @@ func TestEdge(t *testing.T) {
 
 // Sessions outlive a restart where their keys are kept. PostgreSQL has them sealed.
 func TestSessionsAreKept(t *testing.T) {
+	t.Parallel()
 	ca := tlstest.NewCA(t)
 	text := twoListeners + "[tls]\nkeep_sessions = true\n" + poolOf("web", lasting(t).URL) + newPair(t, ca.Issue("a.test")).table() +
 		fmt.Sprintf("[store]\nkey = %q\n", strings.Repeat("a1", 32))

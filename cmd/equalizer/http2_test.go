@@ -237,6 +237,7 @@ func TestMaxRunningRequests(t *testing.T) {
 
 // HTTP/2 in clear where it isn't spoken is refused in HTTP/1.1.
 func TestHTTP2WhereItIsNotSpoken(t *testing.T) {
+	t.Parallel()
 	r := launchWith(t, local0+poolOf("web", telling(t).URL))
 	c, err := net.Dial("tcp", strings.TrimPrefix(r.proxy, "http://"))
 	require.NoError(t, err)

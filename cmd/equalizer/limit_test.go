@@ -97,6 +97,7 @@ func stores(t *testing.T) map[string]string {
 }
 
 func TestKillAfterAFlush(t *testing.T) {
+	t.Parallel()
 	for name, store := range stores(t) {
 		t.Run(name, func(t *testing.T) {
 			_, flags := startBackends(t, 1)
@@ -128,6 +129,7 @@ func TestKillAfterAFlush(t *testing.T) {
 // twentieth of that. A round among the ten requests would give their client a row, and reserve only
 // half of what they spend.
 func TestKillOfAStrictProcess(t *testing.T) {
+	t.Parallel()
 	for name, store := range stores(t) {
 		t.Run(name, func(t *testing.T) {
 			_, flags := startBackends(t, 1)
@@ -161,6 +163,7 @@ func TestKillOfAStrictProcess(t *testing.T) {
 
 // A second process on the same file or schema exits 1 and names the holder.
 func TestOneWriter(t *testing.T) {
+	t.Parallel()
 	for name, store := range stores(t) {
 		t.Run(name, func(t *testing.T) {
 			_, flags := startBackends(t, 1)

@@ -85,6 +85,7 @@ func TestLogFileThatCannotBeOpened(t *testing.T) {
 // A secret in a query, or where one leads to, is in no output, whatever its format is. Its name may
 // be written in any way that servers read.
 func TestSecretsInTargetsAreMaskedEverywhere(t *testing.T) {
+	t.Parallel()
 	_, flags := startBackends(t, 1)
 	const secret = "hunter2-planted"
 	for _, log := range []string{

@@ -37,7 +37,6 @@ func TestSignalsThatAreIgnored(t *testing.T) {
 func spawnInto(t *testing.T, log *os.File, args ...string) *proxied {
 	t.Helper()
 	p := &proxied{t: t, cmd: exec.Command(binary, args...), logs: newLogs(), exited: make(chan error, 1)}
-	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0")
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stderr = log
 	require.NoError(t, p.cmd.Start())

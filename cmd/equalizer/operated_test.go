@@ -23,7 +23,6 @@ import (
 func (p *proxied) command(args ...string) string {
 	p.t.Helper()
 	cmd := exec.Command(binary, append(args, "--admin", strings.TrimPrefix(p.admin, "http://"))...)
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	require.NoError(p.t, err, "equalizer %s: %s", strings.Join(args, " "), out)
@@ -119,7 +118,6 @@ func TestAdminOnAUnixSocket(t *testing.T) {
 	run := func(args ...string) string {
 		t.Helper()
 		cmd := exec.Command(binary, append(args, "-c", file)...)
-		cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 		return string(out)
@@ -156,7 +154,6 @@ func TestReloadMovesTheAdminAPIToASocket(t *testing.T) {
 		t.Helper()
 		r.write(text(to))
 		cmd := exec.Command(binary, "reload", "--admin", at)
-		cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0")
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
@@ -241,7 +238,6 @@ func TestCommandsOfAnAPIByTLS(t *testing.T) {
 	run := func(args ...string) (string, error) {
 		t.Helper()
 		cmd := exec.Command(binary, args...)
-		cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0")
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}

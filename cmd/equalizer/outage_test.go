@@ -79,6 +79,7 @@ func (p *proxied) slowWrite() {
 // The database is away at the start. The process waits for it, or gives up and says where it
 // looked.
 func TestDatabaseAwayAtTheStart(t *testing.T) {
+	t.Parallel()
 	server := newCluster(t)
 	store := server.URL("equalizer")
 	require.NoError(t, server.Stop())

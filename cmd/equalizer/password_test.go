@@ -60,6 +60,7 @@ func (k clerk) cut() {
 // A password that was rotated takes a reload. New connections use it then, those of buckets and
 // those of overrides.
 func TestReloadOfARotatedPassword(t *testing.T) {
+	t.Parallel()
 	k, b := newClerk(t), lasting(t)
 	text := local0 + poolOf("web", b.URL) + limitOf("site", 10) + k.config
 	r := launchWith(t, text)

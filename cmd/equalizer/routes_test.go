@@ -26,6 +26,7 @@ listen = "127.0.0.1:0"
 
 [pools.shop]
 backends = [%q]
+health = { interval = "500ms", timeout = "500ms" }
 
 [pools.api]
 backends = [%q]
@@ -163,6 +164,7 @@ func TestRoutesLimit(t *testing.T) {
 
 // While nobody of a pool is healthy, the fallback serves; the admin API lists all pools and routes.
 func TestRoutesFallBack(t *testing.T) {
+	t.Parallel()
 	p, backends := launchSite(t)
 	defer p.stop()
 	backends[0].kill()

@@ -10,6 +10,7 @@ import (
 // A process that stands by takes over where the one that served ended, by a stop or a crash. It
 // says meanwhile that it isn't ready.
 func TestStandby(t *testing.T) {
+	t.Parallel()
 	server := newCluster(t)
 	for name, store := range map[string]string{"bolt": t.TempDir() + "/buckets.db", "postgres": server.URL("equalizer")} {
 		t.Run(name, func(t *testing.T) {
@@ -53,6 +54,7 @@ func standBy(t *testing.T, args ...string) *proxied {
 // One that stands by on the same addresses is asked nothing, waits all the same, and ends at once
 // when it is told to.
 func TestStandbyOnTheSameAddress(t *testing.T) {
+	t.Parallel()
 	_, flags := startBackends(t, 1)
 	args := append(flags, "--store", t.TempDir()+"/buckets.db", "--capacity", "5", "--listen", freeAddress(t), "--admin", freeAddress(t))
 	p := launch(t, args...)

@@ -95,6 +95,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 }
 
 func TestStopWithTheStoreAwaySaysWhatIsLost(t *testing.T) {
+	t.Parallel()
 	server := newCluster(t)
 	_, flags := startBackends(t, 1)
 	file := writeFile(t, "[server]\nshutdown_timeout = \"2s\"\n[store]\ntimeout = \"1s\"\n")
@@ -109,6 +110,7 @@ func TestStopWithTheStoreAwaySaysWhatIsLost(t *testing.T) {
 
 // What an operator said of backends isn't lost without a word, also where nothing is limited.
 func TestStopWithTheStoreAwaySaysThatOverridesAreLost(t *testing.T) {
+	t.Parallel()
 	server := newCluster(t)
 	backends, flags := startBackends(t, 2)
 	file := writeFile(t, "[server]\nshutdown_timeout = \"2s\"\n[store]\ntimeout = \"1s\"\n")
@@ -124,6 +126,7 @@ func TestStopWithTheStoreAwaySaysThatOverridesAreLost(t *testing.T) {
 
 // A signal before the process is ready ends it too.
 func TestStopBeforeReady(t *testing.T) {
+	t.Parallel()
 	server := newCluster(t)
 	url := server.URL("equalizer")
 	require.NoError(t, server.Stop())

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,14 +28,22 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// buildShipped builds the binary as it is shipped, without the race detector.
+// buildShipped is the binary as it is shipped, without the race detector. The first test that wants
+// it builds it.
 func buildShipped(t *testing.T) string {
 	t.Helper()
-	shipped := filepath.Join(t.TempDir(), "equalizer")
-	out, err := exec.Command("go", "build", "-o", shipped, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-	return shipped
+	path, err := shipped()
+	require.NoError(t, err)
+	return path
 }
+
+var shipped = sync.OnceValues(func() (path string, err error) {
+	path = filepath.Join(filepath.Dir(binary), "shipped", "equalizer")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the binary without the race detector: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // Large bodies pass through less than 100 MB of memory. TestGigabyteEachWay has larger ones.
 func TestLargeBodiesEachWay(t *testing.T) { passEachWay(t, 256*megabyte) }

@@ -90,7 +90,7 @@ func runSteps(t *testing.T, heading string, ports *strings.Replacer, env ...stri
 // runStepsIn is runSteps in a folder, of some commands.
 func runStepsIn(t *testing.T, dir string, some []step, ports *strings.Replacer, env ...string) {
 	t.Helper()
-	env = append(env, withTools(t), "GORACE=atexit_sleep_ms=0") // which a binary with the race detector has at 1,000
+	env = append(env, withTools(t))
 	for _, s := range some {
 		shell := exec.CommandContext(context.Background(), "sh", "-c", ports.Replace(s.command))
 		shell.Dir, shell.Env = dir, append(os.Environ(), env...)
