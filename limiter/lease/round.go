@@ -150,7 +150,7 @@ func (b *batch) ask(l *Limit, clientID string, early bool) {
 	rate := c.Observe(bucket).Rate
 	ask.Want = l.wanted(one, rate.Settings, c.Tokens(bucket), l.waits.need(clientID), early)
 	ask.Back += c.Drain(bucket, ask.Want)
-	ask.Held = c.Tokens(bucket)
+	ask.Held = c.Tell(bucket)
 	c.Release()
 	o := l.o.Load()
 	ask.Ahead = o.ahead(l.replica.o.Interval)

@@ -32,8 +32,17 @@ func (c *Claim) Tokens(b *Bucket) int64 {
 	return seen.Rate.Credit(seen.TAT, 0) / seen.Rate.Interval
 }
 
-// Add adds whole tokens to the client's bucket, which has room for them. The bucket is alive.
+// Tell is Tokens for somebody who goes by them: takes that have spent by now give nothing back.
+func (c *Claim) Tell(b *Bucket) int64 {
+	tokens := c.Tokens(b)
+	c.entry.told.Add(1) // After the bucket was read: who begins later than this isn't in there.
+	return tokens
+}
+
+// Add adds whole tokens to the client's bucket, which has room for them. The bucket is alive. Takes
+// that have spent by now give nothing back, as there may be no room.
 func (c *Claim) Add(b *Bucket, tokens int64) {
+	defer c.entry.told.Add(1)
 	interval := c.Observe(b).Rate.Interval
 	for {
 		was := b.arrival.Load()

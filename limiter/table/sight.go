@@ -16,7 +16,8 @@ type Sight struct {
 	entry    entry
 	shard    *shard
 	hash     uint64
-	before   int64 // givenBack of the slab, before the bucket was spent from
+	before   int64 // givenBack of the slab, before the bucket was spent from, and
+	told     uint64
 }
 
 // Seek finds the client's page, for Fetch and Look.
@@ -58,7 +59,7 @@ func (t *Table) lookAgain(seen *Sight, now int64) {
 // see judges a bucket. It reports false if the bucket has moved, was replaced, or is to follow
 // other numbers.
 func (t *Table) see(seen *Sight, b *Bucket, e entry, now int64) bool {
-	seen.before = e.givenBack.Load() // Before arrival, which a later give-back changes.
+	seen.before, seen.told = e.givenBack.Load(), e.told.Load() // Before arrival, which a later give-back changes.
 	marks, was := b.marks.Load(), b.arrival.Load()
 	if marks&uint64(Limited) != 0 {
 		marks = b.marks.Load()
@@ -118,7 +119,8 @@ func (t *Table) Reserve(seen *Sight, now int64) {
 
 // GiveBack undoes a Spend that was Allowed, as far as the bucket hasn't earned since what was
 // spent. It gives to the very bucket that was spent from, or to nobody. An operator who has written
-// the bucket, or a move to another slab, ends that one. So do other numbers.
+// the bucket, or a move to another slab, ends that one. So do other numbers. Once somebody has been
+// told what the bucket holds, what was spent before stays spent.
 //
 // What the bucket still lacks of the spending is at most the arrival time after it, less the
 // present time, and less what others have given back since: that has moved the bucket's later
@@ -129,7 +131,7 @@ func (t *Table) GiveBack(seen *Sight, clock Clock) {
 	}
 	c := t.Claim(seen.clientID)
 	defer c.Release()
-	if c.entry.slab != seen.entry.slab {
+	if c.entry.slab != seen.entry.slab || c.entry.told.Load() != seen.told {
 		return
 	}
 	b, others := seen.bucket, c.entry.givenBack.Load()-seen.before

@@ -19,10 +19,12 @@ type slab struct {
 	first  uint32 // where the slots begin, in bytes from here
 	// givenBack is the refill that takers have given back to buckets here, ever.
 	givenBack atomic.Int64
+	// told is how often somebody was told what a bucket here holds, or added to it: see Claim.Tell.
+	told atomic.Uint64
 }
 
 const (
-	headerSize = 16
+	headerSize = 24
 	groupSize  = 8
 	// msbs are the highest bits of a group's control bytes.
 	msbs = 0x8080808080808080
