@@ -183,3 +183,37 @@ func TestAChangeOfNumbersGivesBackWhatWasHeld(t *testing.T) {
 	w.round(0)
 	require.Equal(t, 9, w.takeAll(0)+w.takeAll(1))
 }
+
+// write has an operator give alice's bucket so many tokens.
+func (w *world) write(tokens int64) {
+	w.Helper()
+	numbers := w.limits[0].Options().Numbers
+	key := lease.Key{Namespace: w.limits[0].Namespace(), ClientID: "alice"}
+	require.NoError(w, w.book.Change(w.Context(), key, &numbers, func(present *lease.State) (*lease.State, error) {
+		return &lease.State{Managed: true, Settings: numbers.Settings, Tokens: float64(tokens - present.Leased)}, nil
+	}))
+}
+
+func TestWhatAnOperatorTakesAwayIsNotSpent(t *testing.T) {
+	w := newWorld(t, 3, lease.LimitOptions{Numbers: settings(30, "1/h")})
+	for i := range w.replicas {
+		require.False(t, w.take(i))
+		w.round(i)
+		require.True(t, w.take(i))
+		w.round(i)
+		require.Positive(t, w.replicas[i].Stats().Held)
+	}
+	w.write(0)
+	for i := range w.replicas {
+		w.round(i)
+		require.False(t, w.take(i), "after a round")
+	}
+	for range 2 {
+		for i := range w.replicas {
+			w.round(i)
+			require.False(t, w.take(i))
+		}
+	}
+	w.write(8)
+	require.Equal(t, 8, w.takeAll(0)+w.takeAll(1)+w.takeAll(2), "none was lost")
+}

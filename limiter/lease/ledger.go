@@ -54,6 +54,9 @@ type Reply struct {
 	Granted int64
 	// Left is how many whole tokens nobody holds; 0 if there are none.
 	Left int64
+	// Owed is how many tokens replicas hold that there are none of any more, since an operator has
+	// taken them away. Each gives back as many, at once.
+	Owed int64
 
 	Managed  bool
 	Tier     string

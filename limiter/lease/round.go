@@ -37,6 +37,7 @@ type part struct {
 // lease is what rounds know of a client for whom the replica holds tokens, or has just asked.
 type lease struct {
 	held int64 // after the last round
+	back int64 // what the last round took away from the client, for the next one to give back
 	// asked is what was wanted last, demand how many tokens an interval took, averaged.
 	asked  int64
 	demand float64
@@ -149,7 +150,8 @@ func (b *batch) ask(l *Limit, clientID string, early bool) {
 	bucket := bucketOf(&c)
 	rate := c.Observe(bucket).Rate
 	ask.Want = l.wanted(one, rate.Settings, c.Tokens(bucket), l.waits.need(clientID), early)
-	ask.Back += c.Drain(bucket, ask.Want)
+	ask.Back += one.back + c.Drain(bucket, ask.Want)
+	one.back = 0
 	ask.Held = c.Tell(bucket)
 	c.Release()
 	o := l.o.Load()
@@ -245,12 +247,16 @@ func (p *part) follow(a *Ask, reply *Reply) {
 	defer c.Release()
 	b := p.renumber(&c, bucketOf(&c), reply)
 	c.Add(b, reply.Granted)
+	if reply.Owed > 0 {
+		p.back = c.Drain(b, max(0, c.Tokens(b)-reply.Owed))
+		p.held -= p.back
+	}
 	if reply.Left == 0 && p.held < p.asked {
 		b.Set(Exhausted)
 	} else {
 		b.Clear(Exhausted)
 	}
-	if p.held == 0 && p.idle >= idleRounds && !b.IsDirty() {
+	if p.held == 0 && p.back == 0 && p.idle >= idleRounds && !b.IsDirty() {
 		c.Remove()
 		delete(p.limit.leases, p.clientID)
 	}

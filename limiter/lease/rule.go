@@ -112,6 +112,12 @@ func (e *Entry) ahead(d time.Duration) int64 {
 // Left is how many whole tokens nobody holds.
 func (e *Entry) Left() int64 { return max(0, int64(math.Floor(e.Tokens))) }
 
+// Owed is how many whole tokens have been handed out and then taken away: all that are lacking, but
+// those that the asker may have ahead.
+func (e *Entry) Owed(ahead time.Duration) int64 {
+	return max(0, int64(math.Floor(-e.Tokens))-e.ahead(ahead))
+}
+
 // IsFull reports whether nobody holds anything of a bucket that lacks nothing, so that an unmanaged
 // one need not be kept.
 func (e *Entry) IsFull() bool {

@@ -196,7 +196,9 @@ func (r *round) settle() ([]lease.Reply, *changes) {
 			todo.lease(a.Key, b, r.Member, b.granted)
 		}
 		todo.keep(a.Key, b)
-		replies[i] = lease.Reply{Granted: b.granted, Left: b.Left(), Managed: b.managed, Tier: b.tier, Settings: b.Settings}
+		replies[i] = lease.Reply{
+			Granted: b.granted, Left: b.Left(), Owed: b.Owed(a.Ahead), Managed: b.managed, Tier: b.tier, Settings: b.Settings,
+		}
 	}
 	return replies, todo
 }

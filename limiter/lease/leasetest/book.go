@@ -143,7 +143,8 @@ func (b *Book) Renew(ctx context.Context, r lease.Round) ([]lease.Reply, int, er
 			k.Renumber(now, k.follows(numbers))
 		}
 		replies = append(replies, lease.Reply{
-			Granted: m.granted[a.Key], Left: k.Left(), Managed: k.managed, Tier: k.tier, Settings: k.Settings,
+			Granted: m.granted[a.Key], Left: k.Left(), Owed: k.Owed(a.Ahead),
+			Managed: k.managed, Tier: k.tier, Settings: k.Settings,
 		})
 		b.close(a.Key, k, r.Member)
 	}

@@ -165,7 +165,7 @@ func capacityDown(l *ledger) {
 	l.change("a", managed(per(3), 3))
 	state, _ := l.get("a")
 	assert.InDelta(l.t, -5, state.Tokens, 0.101, "they are held, so they are owed")
-	assert.Equal(l.t, lease.Reply{Managed: true, Settings: per(3)}, s.settle(s.round(s.ask(0, 0, 5)))[0])
+	assert.Equal(l.t, lease.Reply{Owed: 5, Managed: true, Settings: per(3)}, s.settle(s.round(s.ask(0, 0, 5)))[0])
 	l.pass(4)
 	state, _ = l.get("a")
 	assert.InDelta(l.t, -5, state.Tokens, 0.101, "there is no room to earn")
