@@ -8,14 +8,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The settings of a transaction. Joins go by an index, however many keys there are: they would read
-// a whole table otherwise. A process that was stopped between two batches must not keep others
-// waiting for long. Values come as text, in one format.
+// The settings of a transaction. Rows are found by an index, however many keys there are, and
+// however few rows the server believes that there are. A process that was stopped between two
+// batches must not keep others waiting for long. Values come as text, in one format.
 const (
 	beginSQL = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 	setSQL   = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true),
 		set_config('idle_in_transaction_session_timeout', $2, true),
 		set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+		set_config('enable_seqscan', 'off', true),
 		set_config('datestyle', 'ISO', true), set_config('extra_float_digits', '1', true),
 		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
 			ELSE current_setting('synchronous_commit') END, true)`

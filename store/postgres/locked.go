@@ -14,12 +14,17 @@ import (
 // lockedSQL and leasesSQL are two statements, so that the second one sees what was committed while
 // the first one waited for its locks. The first one joins no table that it doesn't lock: PostgreSQL
 // has a former version of such rows when it has waited.
+//
+// All statements here look up one key after the other, whatever the server believes about how many
+// rows there are. Its statistics may be those of an empty table, as after a night without traffic,
+// and a plan for that compares each key with each row. So there is no join whose order the server
+// could choose: FOR UPDATE and OFFSET keep it from taking a subquery apart.
 const (
 	lockedSQL = `
 SELECT a.place::integer - 1, b.managed, coalesce(b.tier, ''), b.settings_id, b.tokens, b.counted_at
 FROM unnest($1::integer[], $2::text[]) WITH ORDINALITY AS a (namespace, client_id, place)
-JOIN @.buckets b ON b.namespace = a.namespace AND b.client_id = a.client_id
-ORDER BY a.place FOR NO KEY UPDATE OF b`
+CROSS JOIN LATERAL (SELECT * FROM @.buckets b
+	WHERE b.namespace = a.namespace AND b.client_id = a.client_id FOR NO KEY UPDATE) b`
 
 	leasesSQL = `
 SELECT a.place::integer - 1,
@@ -30,8 +35,9 @@ SELECT a.place::integer - 1,
 	coalesce(max(r.died_at), 'epoch'),
 	array_agg(l.replica) FILTER (WHERE r.died_at IS NOT NULL)
 FROM unnest($1::integer[], $2::text[]) WITH ORDINALITY AS a (namespace, client_id, place)
-JOIN @.leases l ON l.namespace = a.namespace AND l.client_id = a.client_id
-JOIN @.replicas r ON r.id = l.replica
+CROSS JOIN LATERAL (SELECT * FROM @.leases l
+	WHERE l.namespace = a.namespace AND l.client_id = a.client_id OFFSET 0) l
+CROSS JOIN LATERAL (SELECT * FROM @.replicas r WHERE r.id = l.replica OFFSET 0) r
 GROUP BY a.place`
 
 	clockSQL = `SELECT clock_timestamp(), (SELECT count(*) FROM @.replicas WHERE died_at IS NULL)`
@@ -49,6 +55,15 @@ func (k *keys) add(key lease.Key) {
 }
 
 func (k *keys) len() int { return len(k.clientIDs) }
+
+// byNamespace are the client_ids of each namespace.
+func (k *keys) byNamespace() map[int32][]string {
+	all := map[int32][]string{}
+	for i, namespace := range k.namespaces {
+		all[namespace] = append(all[namespace], k.clientIDs[i])
+	}
+	return all
+}
 
 func (k *keys) at(i int) lease.Key {
 	return lease.Key{Namespace: uint32(k.namespaces[i]), ClientID: k.clientIDs[i]}
@@ -174,16 +189,21 @@ func (b *locked) state() lease.State {
 
 // changes are what a transaction does to rows.
 type changes struct {
-	puts         keys // whose rows get
-	settings     []int32
-	tokens       []float64
-	at           []time.Time
-	deletes      keys
-	leases       keys // of the asker
-	held         []int64
-	granted      []int64
-	ends         keys // of leases
-	endsReplicas []int64
+	puts     keys // whose rows get
+	settings []int32
+	tokens   []float64
+	at       []time.Time
+	deletes  keys
+	leases   keys // of the asker
+	held     []int64
+	granted  []int64
+	ends     map[holder][]string // leases, by their clients
+}
+
+// holder is a replica, as one that holds tokens of a namespace's clients.
+type holder struct {
+	namespace int32
+	replica   int64
 }
 
 func (c *changes) put(key lease.Key, b *locked) {
@@ -194,8 +214,11 @@ func (c *changes) put(key lease.Key, b *locked) {
 }
 
 func (c *changes) endLease(key lease.Key, replica int64) {
-	c.ends.add(key)
-	c.endsReplicas = append(c.endsReplicas, replica)
+	if c.ends == nil {
+		c.ends = map[holder][]string{}
+	}
+	of := holder{int32(key.Namespace), replica}
+	c.ends[of] = append(c.ends[of], key.ClientID)
 }
 
 // keep is what follows from a bucket that has been settled.
@@ -229,15 +252,16 @@ func (c *changes) lease(key lease.Key, b *locked, member, granted int64) {
 
 // The statements that change rows.
 const (
+	// putBucketsSQL is for rows that are there, and locked.
 	putBucketsSQL = `
-UPDATE @.buckets b SET settings_id = u.settings_id, tokens = u.tokens, counted_at = u.counted_at, reserved = NULL
+INSERT INTO @.buckets (namespace, client_id, managed, settings_id, tokens, counted_at)
+SELECT namespace, client_id, false, settings_id, tokens, counted_at
 FROM unnest($1::integer[], $2::text[], $3::integer[], $4::double precision[], $5::timestamptz[])
 	AS u (namespace, client_id, settings_id, tokens, counted_at)
-WHERE b.namespace = u.namespace AND b.client_id = u.client_id`
+ON CONFLICT (namespace, client_id) DO UPDATE SET
+	settings_id = excluded.settings_id, tokens = excluded.tokens, counted_at = excluded.counted_at, reserved = NULL`
 
-	deleteBucketsSQL = `
-DELETE FROM @.buckets b USING unnest($1::integer[], $2::text[]) AS u (namespace, client_id)
-WHERE b.namespace = u.namespace AND b.client_id = u.client_id`
+	deleteBucketsSQL = `DELETE FROM @.buckets WHERE namespace = $1 AND client_id = ANY ($2::text[])`
 
 	putLeasesSQL = `
 INSERT INTO @.leases (namespace, client_id, replica, held, seq, granted)
@@ -245,9 +269,7 @@ SELECT namespace, client_id, $5::bigint, held, $6::bigint, granted
 FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[]) AS u (namespace, client_id, held, granted)
 ON CONFLICT (namespace, client_id, replica) DO UPDATE SET held = excluded.held, seq = excluded.seq, granted = excluded.granted`
 
-	endLeasesSQL = `
-DELETE FROM @.leases l USING unnest($1::integer[], $2::text[], $3::bigint[]) AS u (namespace, client_id, replica)
-WHERE l.namespace = u.namespace AND l.client_id = u.client_id AND l.replica = u.replica`
+	endLeasesSQL = `DELETE FROM @.leases WHERE namespace = $1 AND client_id = ANY ($2::text[]) AND replica = $3`
 )
 
 // change queues the statements that make changes, of the asker's round.
@@ -255,13 +277,13 @@ func (b *batch) change(c *changes, member, seq int64) {
 	if c.puts.len() > 0 {
 		b.queue(putBucketsSQL, c.puts.namespaces, c.puts.clientIDs, c.settings, c.tokens, c.at)
 	}
-	if c.deletes.len() > 0 {
-		b.queue(deleteBucketsSQL, c.deletes.namespaces, c.deletes.clientIDs)
+	for namespace, clientIDs := range c.deletes.byNamespace() {
+		b.queue(deleteBucketsSQL, namespace, clientIDs)
 	}
 	if c.leases.len() > 0 {
 		b.queue(putLeasesSQL, c.leases.namespaces, c.leases.clientIDs, c.held, c.granted, member, seq)
 	}
-	if c.ends.len() > 0 {
-		b.queue(endLeasesSQL, c.ends.namespaces, c.ends.clientIDs, c.endsReplicas)
+	for of, clientIDs := range c.ends {
+		b.queue(endLeasesSQL, of.namespace, clientIDs, of.replica)
 	}
 }

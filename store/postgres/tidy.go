@@ -109,7 +109,7 @@ func (l *Ledger) tidyLeases(ctx context.Context) (more bool, err error) {
 		work.queue(`DELETE FROM @.leases WHERE (namespace, client_id, replica) IN (
 			SELECT l.namespace, l.client_id, l.replica FROM @.leases l JOIN @.replicas r ON r.id = l.replica
 			WHERE r.died_at IS NOT NULL AND NOT EXISTS (
-				SELECT FROM @.buckets b WHERE b.namespace = l.namespace AND b.client_id = l.client_id)
+				SELECT FROM @.buckets b WHERE b.namespace = l.namespace AND b.client_id = l.client_id OFFSET 0)
 			LIMIT $1)`, tidyBatch).Exec(func(tag pgconn.CommandTag) error {
 			more = tag.RowsAffected() == tidyBatch
 			return nil
