@@ -18,6 +18,7 @@ import (
 // Backends of a file come and go under load without a reload, whatever else becomes of the file,
 // and no request fails. Those that stay keep what is known of them.
 func TestBackendsOfAFileUnderLoad(t *testing.T) {
+	t.Parallel()
 	at := startAddressed(t, "127.0.0.2", "127.0.0.3", "127.0.0.4")
 	url := func(address string) string { return "http://" + address + ":" + at.port }
 	file := newBackendsFile(t, "# one\n"+url("127.0.0.3")+"\n")

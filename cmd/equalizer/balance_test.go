@@ -113,6 +113,8 @@ interval = "200ms"
 timeout = "200ms"
 rise = 2
 fall = 2
+[pools.default.ejection]
+time = "1s"
 `
 
 // A backend that is killed under load gets no requests within its fall time, gets them again when

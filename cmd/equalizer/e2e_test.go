@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +32,10 @@ var binary string
 // raceOptions are those of the race detector in all processes that tests start. By default each
 // would wait for a second before it ends.
 const raceOptions = "halt_on_error=1 exitcode=66 atexit_sleep_ms=0"
+
+// beside is how many tests run at once of those that may, unless -parallel says otherwise. They are
+// more than a small machine has processors, since most of them wait for a process.
+const beside = 4
 
 // server is the PostgreSQL of the tests that only connect to it.
 var server pgtest.Server
@@ -50,6 +56,9 @@ func TestMain(m *testing.M) {
 		os.Exit(runCurl(os.Args[1:], os.Stdout))
 	}
 	tormentFlags()
+	if err := flag.Set("test.parallel", strconv.Itoa(beside)); err != nil {
+		panic(err)
+	}
 	os.Exit(testMain(m))
 }
 

@@ -163,6 +163,7 @@ func TestLogReaderThatHasStopped(t *testing.T) {
 
 // An error that ends a start is logged in the log's format, so the log's reader can read it too.
 func TestStartErrorsAreLogged(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()

@@ -14,6 +14,7 @@ import (
 // A backend can be drained while the database is away. That holds at once, and is stored when the
 // database is back.
 func TestDrainWhileTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
 	server := newCluster(t)
 	store := server.URL("equalizer")
 	backends, flags := startBackends(t, 2)

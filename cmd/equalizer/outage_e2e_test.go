@@ -8,4 +8,7 @@ import (
 )
 
 // TestLongDatabaseOutage is TestDatabaseOutage with an outage of 20 s, many times store.timeout.
-func TestLongDatabaseOutage(t *testing.T) { takeDatabaseAway(t, 20*time.Second) }
+func TestLongDatabaseOutage(t *testing.T) {
+	t.Parallel()
+	takeDatabaseAway(t, 20*time.Second)
+}

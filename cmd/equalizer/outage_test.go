@@ -14,7 +14,10 @@ import (
 // The database is away for a while, under load. No proxied request fails, admin writes get
 // responses within their deadline, and the rows are right afterwards. In TestLongDatabaseOutage it
 // is away for longer.
-func TestDatabaseOutage(t *testing.T) { takeDatabaseAway(t, time.Second) }
+func TestDatabaseOutage(t *testing.T) {
+	t.Parallel()
+	takeDatabaseAway(t, time.Second)
+}
 
 // takeDatabaseAway is TestDatabaseOutage. The length of the outage is what the proxy must survive,
 // and not a wait for something.

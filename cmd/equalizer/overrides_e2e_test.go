@@ -17,6 +17,7 @@ import (
 // A drain counts at once while the database is away, without limits too, and is stored when it is
 // back. A start meanwhile goes on without what is stored, and takes it then.
 func TestOverrideDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	for name, away := range map[string]func(*pgtest.Cluster) (back func() error, err error){
 		"stopped and started again": func(c *pgtest.Cluster) (func() error, error) { return c.Run, c.Stop() },
 		"frozen and thawed":         func(c *pgtest.Cluster) (func() error, error) { return c.Thaw, c.Freeze() },

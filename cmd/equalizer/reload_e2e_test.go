@@ -28,6 +28,7 @@ func watchedFile(url, page, more string) string {
 
 // With reload_on_change, an edit of a file is in force by itself.
 func TestReloadOnChange(t *testing.T) {
+	t.Parallel()
 	page := filepath.Join(t.TempDir(), "503.html")
 	require.NoError(t, os.WriteFile(page, []byte("first"), 0o600))
 	r := launchWith(t, watchedFile("http://127.0.0.1:9", page, ""))
@@ -41,6 +42,7 @@ func TestReloadOnChange(t *testing.T) {
 // A mistake in a file that is watched is told once, and the next edit counts again. The watch ends
 // with the configuration that asked for it.
 func TestReloadOnEachChange(t *testing.T) {
+	t.Parallel()
 	page := filepath.Join(t.TempDir(), "503.html")
 	require.NoError(t, os.WriteFile(page, []byte("first"), 0o600))
 	url := lasting(t).URL
@@ -67,6 +69,7 @@ func TestManyReloadsUnderLoad(t *testing.T) { reloadUnderLoad(t, 100, 600*time.M
 
 // A file that comes to a folder which include looks into is read, and so is one that leaves it.
 func TestReloadOnANewFile(t *testing.T) {
+	t.Parallel()
 	file := writeFile(t, "include = [\"conf.d/*.toml\"]\n[server]\nlisten = \"127.0.0.1:0\"\nreload_on_change = \"all\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"+
 		"[[routes]]\nrespond = { status = 200, body = \"main\" }\n[pools.web]\nbackends = [\"http://127.0.0.1:9\"]\n[[routes]]\npath_prefix = \"/web\"\npool = \"web\"\n")
 	folder := filepath.Join(filepath.Dir(file), "conf.d")
@@ -84,6 +87,7 @@ func TestReloadOnANewFile(t *testing.T) {
 // By default a certificate that changes is served by itself, and the configuration's own file waits
 // for a reload. Half of a pair changes nothing. Connections go on, and sessions are resumed.
 func TestCertificateThatChanges(t *testing.T) {
+	t.Parallel()
 	ca := tlstest.NewCA(t)
 	of := newPair(t, ca.Issue("a.test"))
 	text := twoListeners + poolOf("web", lasting(t).URL) + of.table()

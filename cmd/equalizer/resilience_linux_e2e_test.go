@@ -16,4 +16,7 @@ func TestBlackHolesInTime(t *testing.T) {
 
 func TestHalfFailsForLong(t *testing.T) { halfFails(t, 1000, 10*time.Second) }
 
-func TestFlappingForLong(t *testing.T) { flapping(t, 1000, time.Minute) }
+func TestFlappingForLong(t *testing.T) {
+	t.Parallel()
+	flapping(t, 1000, time.Minute)
+}

@@ -204,7 +204,10 @@ func halfFails(t *testing.T, rate int, span time.Duration) {
 
 // A backend that comes and goes fails no idempotent request and leaves nothing behind.
 // TestFlappingForLong does it for longer.
-func TestFlapping(t *testing.T) { flapping(t, 300, 2*time.Second) }
+func TestFlapping(t *testing.T) {
+	t.Parallel()
+	flapping(t, 300, 2*time.Second)
+}
 
 func flapping(t *testing.T, rate int, span time.Duration) {
 	good, other, flaps := startFaulty(t), startFaulty(t), startFaulty(t)

@@ -86,7 +86,10 @@ func scenarios() []scenario {
 // Load, kill -9 at a random moment, restart: round after round on the same store. No client regains
 // more than "What can be lost" in ARCHITECTURE.md allows, no admin write with a response is lost,
 // and no request fails, whatever happens to the store.
-func TestTorture(t *testing.T) { torture(t, torment.rounds) }
+func TestTorture(t *testing.T) {
+	t.Parallel()
+	torture(t, torment.rounds)
+}
 
 func torture(t *testing.T, rounds int) {
 	seed := cmp.Or(torment.seed, rand.Uint64())
