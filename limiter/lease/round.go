@@ -11,8 +11,9 @@ import (
 	"gopher-equalizer/limiter/table"
 )
 
-// MaxAsks is how many buckets one transaction settles.
-const MaxAsks = 10_000
+// MaxAsks is how many buckets one transaction settles. They are enough to make its cost by the
+// bucket small, and few enough that other replicas, and takers that wait, don't wait for long.
+const MaxAsks = 1_000
 
 // rounds are what a replica knows of its rounds.
 type rounds struct {
@@ -67,9 +68,12 @@ func (r *Replica) settleAll(ctx context.Context, early bool) error {
 			continue // It came since this round began.
 		}
 		_, former[l] = l.tables()
-		for _, clientID := range l.clients(early) {
+		for _, clientID := range r.turned(l.clients(early)) {
 			if len(b.Asks) == MaxAsks {
 				if err := r.settle(ctx, b); err != nil {
+					return err
+				}
+				if err := r.serveWaiting(ctx, early); err != nil {
 					return err
 				}
 				b = r.newBatch()
@@ -89,6 +93,22 @@ func (r *Replica) settleAll(ctx context.Context, early bool) error {
 	r.count(all)
 	r.forget()
 	return nil
+}
+
+// serveWaiting settles those who wait, between two transactions of a round that settles everything.
+func (r *Replica) serveWaiting(ctx context.Context, early bool) error {
+	if early || !slices.ContainsFunc(*r.limits.Load(), func(l *Limit) bool { return l.waits.areThere() }) {
+		return nil
+	}
+	return r.settleAll(ctx, true)
+}
+
+// turned begins at another place for each replica, so that those whose rounds coincide don't want
+// the same rows at the same moment.
+func (r *Replica) turned(clients []string) []string {
+	alive := max(1, r.alive.Load())
+	at := int64(len(clients)) / alive * (r.rounds.member % alive)
+	return slices.Concat(clients[at:], clients[:at])
 }
 
 // clients are those that a round asks about.

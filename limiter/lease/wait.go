@@ -65,6 +65,13 @@ func (w *waits) clients() []string {
 	return slices.Sorted(maps.Keys(w.of))
 }
 
+// areThere reports whether anybody waits.
+func (w *waits) areThere() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.of) > 0
+}
+
 // reply wakes the takers that wait for a client.
 func (w *waits) reply(clientID string) {
 	w.mu.Lock()

@@ -15,6 +15,7 @@ import (
 	"gopher-equalizer/bench/lab/load"
 	"gopher-equalizer/bench/lab/report"
 	"gopher-equalizer/bench/machine"
+	"gopher-equalizer/limiter/lease"
 )
 
 // write writes the report.
@@ -54,12 +55,12 @@ since they had to wait for a processor. Refused are takes for which the ledger h
 ## Renewals
 
 %s buckets exist. R is how many renewals a second the server does while %d replicas renew the same
-clients as fast as they can, up to 10,000 in a transaction, and take from each client in between. It
+clients as fast as they can, up to %s in a transaction, and take from each client in between. It
 is measured before and after.
 
 | interval | begun | clients | R before | R after | PostgreSQL's CPU, us/renewal | ours | others', cores |
 |---|---|--:|--:|--:|--:|--:|--:|
-`, count(r.buckets), fleetSize)
+`, count(r.buckets), fleetSize, count(lease.MaxAsks))
 	for i := range r.steady {
 		r.steady[i].floodRow(w)
 	}
