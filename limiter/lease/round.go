@@ -231,6 +231,7 @@ func (r *Replica) settle(ctx context.Context, b *batch) error {
 	calling, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	asked := r.o.Clock.Monotonic()
+	r.unheard.CompareAndSwap(0, max(1, asked)) // A round may have several transactions.
 	replies, alive, err := r.ledger.Renew(calling, b.Round)
 	if err != nil {
 		if errors.Is(err, ErrExpelled) {
