@@ -77,7 +77,7 @@ func (l *Limit) buckets() *table.Table {
 func (l *Limit) takeShared(clientID string, cost, now int64) (d Decision) {
 	if held := l.lease.Spendable(now); held != nil && cost > 0 { // Most takes end here.
 		if t := held.Take(clientID, cost, 0); t.Outcome == table.Allowed {
-			return decisionOf(&t, cost, 0)
+			return l.ofHeld(decisionOf(&t, cost, 0), clientID)
 		}
 	}
 	return l.takeOrWait(clientID, cost, now)
@@ -193,7 +193,21 @@ func (l *Limit) takeAt(p lease.Place, clientID string, cost int64) Decision {
 		return decisionOf(&seen.Taken, 0, p.Now)
 	}
 	t := p.Table.Take(clientID, cost, p.Now)
-	return decisionOf(&t, cost, p.Now)
+	d := decisionOf(&t, cost, p.Now)
+	if p.Held {
+		d = l.ofHeld(d, clientID)
+	}
+	return d
+}
+
+// ofHeld is a Decision by what the replica holds. That is little of what the client has, as a rule,
+// so the client is near its limit only if the ledger had no more.
+func (l *Limit) ofHeld(d Decision, clientID string) Decision {
+	d.Near = d.Near && l.lease.IsExhausted(clientID)
+	if d.Allowed && !d.Near {
+		d.RetryAfter = 0
+	}
+	return d
 }
 
 // withoutTable is the Decision while the replica is cut off and all is allowed, or refused.

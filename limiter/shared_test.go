@@ -82,6 +82,25 @@ func TestABurstPassesAtOneReplica(t *testing.T) {
 	require.False(t, a.Limit("api").Take("alice", 1).Allowed)
 }
 
+// What the replica holds says nothing about how near its limit a client is.
+func TestNearASharedLimit(t *testing.T) {
+	book := leasetest.NewBook(time.Now)
+	a := serveShared(t, book, "a", sharedLimit("api", settingsOf(100, 1000*time.Hour), sharedBy(lease.Ahead)))
+	limit := a.Limit("api")
+	for i := range 80 {
+		d := limit.Take("alice", 1)
+		require.True(t, d.Allowed)
+		require.False(t, d.Near, "request %d", i)
+		require.Zero(t, d.RetryAfter, "request %d", i)
+	}
+	for limit.Take("alice", 1).Allowed {
+	}
+	uses := []Use{{Limit: limit, ClientID: "alice", Cost: 0}, {Limit: limit, ClientID: "bob", Cost: 0}}
+	require.True(t, Take(uses))
+	require.True(t, uses[0].Decision.Near, "the ledger had no more")
+	require.False(t, uses[1].Decision.Near, "nobody has asked")
+}
+
 func TestSeveralTakersShareAReply(t *testing.T) {
 	book := leasetest.NewBook(time.Now)
 	a := serveShared(t, book, "a", sharedLimit("api", settingsOf(50, 1000*time.Hour), sharedBy(lease.Ahead)))

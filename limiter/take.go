@@ -231,5 +231,8 @@ func (u *Use) decide() {
 	} else {
 		u.Decision = u.Limit.decide(u.seen.Taken, u.Cost, u.place.Now)
 	}
+	if u.place.Held {
+		u.Decision = u.Limit.ofHeld(u.Decision, u.ClientID)
+	}
 	u.seen, u.isAlone = table.Sight{}, false
 }

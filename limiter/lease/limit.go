@@ -175,10 +175,7 @@ func (l *Limit) Want(clientID string, now int64) (exhausted, full bool) {
 }
 
 // IsExhausted reports whether the ledger had no more for a client when it was last asked.
-func (l *Limit) IsExhausted(clientID string) (exhausted bool) {
-	l.held.Load().Update(clientID, func(_ *table.Claim, b *table.Bucket) { exhausted = b.Has(Exhausted) })
-	return exhausted
-}
+func (l *Limit) IsExhausted(clientID string) bool { return l.held.Load().Has(clientID, Exhausted) }
 
 // IsAway reports whether the ledger hasn't replied to a round for longer than takers wait.
 func (l *Limit) IsAway(now int64) bool {

@@ -26,6 +26,13 @@ func (t *Table) Want(clientID string, now int64) (Mark, bool) {
 	}
 }
 
+// Has reports whether the client has a bucket with one of these marks.
+func (t *Table) Has(clientID string, m Mark) bool {
+	hash, s := t.locate(clientID)
+	b := s.entry(hash).find(hash, clientID)
+	return b != nil && b.Has(m)
+}
+
 // Tokens are the whole tokens in the client's bucket as of the moment 0.
 func (c *Claim) Tokens(b *Bucket) int64 {
 	seen := c.Observe(b)
