@@ -263,7 +263,7 @@ func TestRoundsOfManyWhileStatisticsAreOfEmptyTables(t *testing.T) {
 		}
 		return a.grants(asks...)
 	}
-	const parts = 3
+	const parts = 25
 	for part := range parts {
 		require.NotContains(t, ask(part, 0, 0, 4), int64(0))
 		forget()
