@@ -53,15 +53,11 @@ func (s *Store) introduce(ctx context.Context, c *session) error {
 		return err
 	}
 	var b backend
-	var version int
-	var name string
-	err := c.conn.QueryRow(ctx, `
-		SELECT pid, backend_start, current_setting('server_version_num')::integer, current_setting('server_version')
-		FROM pg_stat_activity WHERE pid = pg_backend_pid()`).Scan(&b.pid, &b.start, &version, &name)
+	err := c.conn.QueryRow(ctx, "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()").Scan(&b.pid, &b.start)
 	if err != nil {
 		return fmt.Errorf("look at the connection: %w", err)
 	}
-	if err := checkVersion(version, name); err != nil {
+	if err := checkServer(ctx, c.conn); err != nil {
 		return err
 	}
 	s.own = append(s.own, b)
@@ -71,9 +67,34 @@ func (s *Store) introduce(ctx context.Context, c *session) error {
 // oldestVersion is the first one with MERGE.
 const oldestVersion = 150_000
 
+// checkServer refuses servers, and databases, that can't keep buckets.
+func checkServer(ctx context.Context, conn *pgx.Conn) error {
+	var version int
+	var name, encoding string
+	err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
+		current_setting('server_encoding')`).Scan(&version, &name, &encoding)
+	if err != nil {
+		return wrapf(err, "look at the server")
+	}
+	if err := checkVersion(version, name); err != nil {
+		return err
+	}
+	return checkEncoding(encoding)
+}
+
 func checkVersion(version int, name string) error {
 	if version < oldestVersion {
 		return errFinal{fmt.Errorf("the server is PostgreSQL %s; want %d or newer", name, oldestVersion/10_000)}
+	}
+	return nil
+}
+
+// checkEncoding refuses what lacks characters that a client_id may have: one such client would keep
+// all others of its batch from being stored. SQL_ASCII takes all bytes as they come.
+func checkEncoding(encoding string) error {
+	if encoding != "UTF8" && encoding != "SQL_ASCII" {
+		return errFinal{fmt.Errorf("the database's encoding is %s, which lacks characters that client_ids may have; "+
+			"want one that was made with ENCODING 'UTF8'", encoding)}
 	}
 	return nil
 }

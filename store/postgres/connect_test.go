@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -82,6 +83,35 @@ func TestOldServersAreRefused(t *testing.T) {
 	err := checkVersion(140_020, "14.20")
 	require.EqualError(t, err, "the server is PostgreSQL 14.20; want 15 or newer")
 	require.True(t, IsFinal(err))
+}
+
+// A client_id that the database can't store would keep all others from being stored, too.
+func TestDatabasesWithoutUnicodeAreRefused(t *testing.T) {
+	cluster := server.Cluster(t)
+	db := pgtest.Connect(t, cluster.URL(""))
+	for encoding, refused := range map[string]bool{"LATIN1": true, "SQL_ASCII": false, "UTF8": false} {
+		name := "with_" + strings.ToLower(encoding)
+		_, err := db.Exec(t.Context(), fmt.Sprintf("CREATE DATABASE %s ENCODING '%s' LOCALE 'C' TEMPLATE template0", name, encoding))
+		require.NoError(t, err)
+		o := at(t, cluster.URL("own"))
+		o.DBName = name
+		s, ofStore := connected(t.Context(), o)
+		o.Schema = "shared"
+		l, err := NewLedger(o)
+		require.NoError(t, err)
+		ofLedger := l.Connect(t.Context())
+		if refused {
+			const why = "the database's encoding is LATIN1, which lacks characters that client_ids may have"
+			require.ErrorContains(t, ofStore, why)
+			require.ErrorContains(t, ofLedger, why)
+			require.True(t, IsFinal(ofStore) && IsFinal(ofLedger))
+		} else {
+			require.NoError(t, ofStore)
+			require.NoError(t, ofLedger)
+			require.NoError(t, s.Close())
+		}
+		require.NoError(t, l.Close())
+	}
 }
 
 // silent is a server that takes connections and sends nothing.

@@ -75,13 +75,7 @@ func (l *Ledger) call(ctx context.Context, f func(ctx context.Context, conn *pgx
 
 // prepare brings the schema up to date, and makes it the replicas'.
 func (l *Ledger) prepare(ctx context.Context, conn *pgx.Conn) error {
-	var version int
-	var name string
-	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::integer, current_setting('server_version')").Scan(&version, &name)
-	if err != nil {
-		return wrapf(err, "look at the server")
-	}
-	if err := checkVersion(version, name); err != nil {
+	if err := checkServer(ctx, conn); err != nil {
 		return err
 	}
 	if err := (migration{conn: conn, o: l.o, guard: l.guard}).migrate(ctx); err != nil {
