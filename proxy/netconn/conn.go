@@ -142,8 +142,6 @@ func (c *Conn) CloseWrite() error { return c.layer.CloseWrite() }
 
 // These go through the layer as well. Without them, the methods of the link would be promoted.
 
-func (c *Conn) open() error { return c.layer.open() }
-
 func (c *Conn) readLent(l Lender) (int, error) { return c.layer.readLent(l) }
 
 func (c *Conn) readEach(l Lender, arrived func(n int) (wait bool)) (int, error) {

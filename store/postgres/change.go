@@ -53,7 +53,6 @@ type changing struct {
 	change  func(*lease.State) (*lease.State, error)
 	refused error // what change returned
 
-	isNew  bool // whether the bucket's row was made for this
 	looked *lockedKeys
 }
 
