@@ -135,7 +135,7 @@ func (w *waiting) forMore(l *Limit, p lease.Place, clientID string, cost, now in
 		return retake
 	}
 	w.inVain = true
-	if l.lease.IsAway(l.clock.Monotonic()) {
+	if l.lease.IsAway(l.clock.Monotonic()) || l.options().Sharing.OnLoss == lease.Allow {
 		return retakeAlone
 	}
 	return settled

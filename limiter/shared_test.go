@@ -209,3 +209,52 @@ func TestAReloadChangesWhatIsShared(t *testing.T) {
 	require.True(t, a.Limit("login").Take("alice", 1).Allowed)
 	require.Equal(t, int64(4), a.Limit("api").Take("bob", 4).Settings.Capacity)
 }
+
+// silent is a ledger that doesn't reply to rounds.
+type silent struct {
+	*leasetest.Book
+	ends chan struct{}
+}
+
+func (s *silent) Renew(ctx context.Context, _ lease.Round) ([]lease.Reply, int, error) {
+	select {
+	case <-s.ends:
+	case <-ctx.Done():
+	}
+	return nil, 0, lease.ErrInDoubt
+}
+
+// While the ledger doesn't reply, requests are allowed where the limit says so.
+func TestASilentLedgerAllows(t *testing.T) {
+	by := sharedBy(lease.Ahead)
+	by.Wait, by.OnLoss = time.Millisecond, lease.Allow
+	ledger := &silent{leasetest.NewBook(time.Now), make(chan struct{})}
+	replica := lease.New(lease.Options{
+		As: lease.Member{Name: "a"}, Interval: time.Hour, TTL: 3 * time.Hour, Timeout: time.Minute,
+		Clock: SystemClock(), Logger: zerolog.Nop(),
+	}, ledger)
+	o := Options{
+		Limits:        []LimitOptions{sharedLimit("api", settingsOf(1, time.Hour), by)},
+		FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica,
+	}
+	s, err := Open(t.Context(), o, newFakeStore())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	for range 3 {
+		require.True(t, s.Limit("api").Take("alice", 1).Allowed)
+	}
+	_, err = s.Put(t.Context(), "api", "bob", Change{})
+	require.NoError(t, err)
+	cancel()
+	close(ledger.ends)
+	running.Wait()
+}
+
+func TestAWriteOfANewSharedBucketSaysWhen(t *testing.T) {
+	a := serveShared(t, leasetest.NewBook(time.Now), "a", sharedLimit("api", settingsOf(1, time.Hour), sharedBy(lease.Each)))
+	written, err := a.Put(t.Context(), "api", "bob", Change{})
+	require.NoError(t, err)
+	require.False(t, written.LastRefill.IsZero())
+}

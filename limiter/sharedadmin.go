@@ -116,6 +116,9 @@ func (s *Service) putShared(
 		w.Before = seen
 		to := p.sharedState(present)
 		w.Snapshot = l.sharedSnapshot(clientID, to)
+		if present == nil {
+			w.LastRefill = s.clock.Wall() // The ledger will say when it was made.
+		}
 		return to, nil
 	})
 	if err != nil {

@@ -131,18 +131,14 @@ func (r *Replica) join(ctx context.Context) error {
 // reached notes that the ledger has heard of the replica since asked.
 func (r *Replica) reached(asked int64) {
 	now := r.o.Clock.Monotonic()
-	wasCutOff := !r.maySpend(now)
 	//mutant:now a-lease-lasts-from-after-the-ask
 	r.until.Store(asked + int64(r.o.TTL))
 	r.unheard.Store(0)
-	if !wasCutOff {
-		return
-	}
 	for _, l := range *r.limits.Load() {
 		l.alone.Store(nil)
 	}
 	if r.counts.cutOff.Swap(false) {
-		r.o.Logger.Info().Msg("the shared buckets are there again")
+		r.o.Logger.Info().Dur("replied_in", time.Duration(now-asked)).Msg("the shared buckets are there again")
 	}
 }
 
