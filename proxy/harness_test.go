@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -243,11 +244,15 @@ func probed(t testing.TB, s balancer.Settings) *fakePool {
 	p := &fakePool{balancers: []*balancer.Pool{pool}}
 	for i := range s.Backends {
 		require.True(t, pool.Status()[i].Healthy, "%+v", pool.Status()[i])
-		attempts := pool.Attempts(balancer.Client{}, balancer.Retry{})
+	}
+	for key := uint64(0); len(p.backends) < len(s.Backends); key++ {
+		attempts := pool.Attempts(balancer.Client{Key: key * 0x9e3779b97f4a7c15}, balancer.Retry{})
 		a, err := attempts.Next()
 		require.NoError(t, err)
 		a.End(balancer.Result{})
-		p.backends = append(p.backends, a.Backend)
+		if !slices.Contains(p.backends, a.Backend) {
+			p.backends = append(p.backends, a.Backend)
+		}
 	}
 	return p
 }
