@@ -57,6 +57,7 @@ const known = `
 	a-strict-limit-is-changed-before-that-is-noted
 	an-admin-write-gives-back-what-was-spent
 	an-admin-write-leaves-what-was-spent-meanwhile-clean 2
+	an-admin-write-reserves-nothing 70013542
 	an-old-row-is-credited-at-the-old-rate-behind-a-reload
 	an-old-row-is-placed-by-the-clock 5
 	no-barrier-after-an-ambiguous-commit

@@ -623,7 +623,7 @@ func (w *simWorld) startedOne(c *simClient, clean bool, load simLoad) {
 	if took := is.Credit(c.tat, w.now) - is.Credit(at, w.now); clean {
 		c.taken = 0
 	} else if p := c.pending; p != nil && p.written && !p.deletes && ok { // The row may be the operator's.
-		c.taken += max(0, max(took, w.path(c, row, 0).credit-is.Credit(at, w.now))+(c.spent-c.covered)*is.Interval+c.soon)
+		c.taken += max(0, max(took, w.path(c, row, 0).credit-is.Credit(at, w.now))+(c.spent-c.covered)*is.Interval)
 	} else if took > 0 {
 		c.taken += took + (c.spent-c.covered)*is.Interval
 	}
