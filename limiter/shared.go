@@ -34,12 +34,35 @@ func (s *Service) share(u *setup) {
 	u.Replica.Use(leases)
 }
 
+// joinPause is the time between two attempts to join.
+const joinPause = 100 * time.Millisecond
+
 // join has the replica join the others, if there is one.
 func (s *Service) join(ctx context.Context) error {
-	if replica := s.options().Replica; replica != nil {
-		return replica.Join(ctx)
+	replica := s.options().Replica
+	if replica == nil {
+		return nil
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, s.options().JoinTimeout)
+	defer cancel()
+	var last error
+	for {
+		err := replica.Join(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case last == nil:
+			s.logger.Warn().Err(err).Msg("waiting to join the replicas")
+		case ctx.Err() != nil:
+			return last // This attempt's error is only that there was no time left.
+		}
+		last = err
+		select {
+		case <-time.After(joinPause):
+		case <-ctx.Done():
+			return last
+		}
+	}
 }
 
 // part has the replica give back what it holds.

@@ -1,9 +1,11 @@
 package limiter
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,7 +29,7 @@ func serveShared(t *testing.T, book *leasetest.Book, name string, limits ...Limi
 		Interval: time.Hour, TTL: 3 * time.Hour, Timeout: time.Minute, // What is asked for early matters here.
 		Clock: SystemClock(), Logger: zerolog.Nop(),
 	}, book)
-	o := Options{Limits: limits, FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica}
+	o := Options{Limits: limits, FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica, JoinTimeout: time.Minute}
 	s, err := Open(t.Context(), o, newFakeStore())
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -235,7 +237,7 @@ func TestASilentLedgerAllows(t *testing.T) {
 	}, ledger)
 	o := Options{
 		Limits:        []LimitOptions{sharedLimit("api", settingsOf(1, time.Hour), by)},
-		FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica,
+		FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica, JoinTimeout: time.Minute,
 	}
 	s, err := Open(t.Context(), o, newFakeStore())
 	require.NoError(t, err)
@@ -258,3 +260,50 @@ func TestAWriteOfANewSharedBucketSaysWhen(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, written.LastRefill.IsZero())
 }
+
+// A replica that is started again after a crash waits until the others have given up the one that
+// had its name.
+func TestAReplicaWaitsForItsName(t *testing.T) {
+	var passed atomic.Int64
+	book := leasetest.NewBook(func() time.Time { return time.Unix(1_700_000_000, passed.Load()) })
+	_, err := book.Join(t.Context(), lease.Member{Name: "a", PID: 7}, time.Second)
+	require.NoError(t, err)
+	waits := make(chan struct{})
+	log := zerolog.New(writerFunc(func(line []byte) (int, error) {
+		if bytes.Contains(line, []byte("waiting to join the replicas")) {
+			close(waits)
+		}
+		return len(line), nil
+	}))
+	replica := lease.New(lease.Options{
+		As: lease.Member{Name: "a", PID: 8}, Interval: time.Hour, TTL: 3 * time.Hour, Timeout: time.Minute,
+		Clock: SystemClock(), Logger: zerolog.Nop(),
+	}, book)
+	o := Options{
+		Limits:        []LimitOptions{sharedLimit("api", settingsOf(1, time.Hour), sharedBy(lease.Each))},
+		FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica, JoinTimeout: time.Minute, Logger: log,
+	}
+	opened := make(chan error)
+	go func() {
+		_, err := Open(context.Background(), o, newFakeStore())
+		opened <- err
+	}()
+	<-waits
+	passed.Store(int64(2 * time.Second))
+	require.NoError(t, <-opened)
+
+	again := o
+	again.Logger = zerolog.Nop()
+	again.JoinTimeout = time.Second
+	again.Replica = lease.New(lease.Options{
+		As: lease.Member{Name: "a", PID: 9}, Interval: time.Hour, TTL: time.Hour, Timeout: time.Minute,
+		Clock: SystemClock(), Logger: zerolog.Nop(),
+	}, book)
+	_, err = Open(t.Context(), again, newFakeStore())
+	require.ErrorIs(t, err, lease.ErrNameTaken)
+}
+
+// writerFunc is a log that calls a function with each line.
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

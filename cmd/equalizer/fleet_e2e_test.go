@@ -12,7 +12,6 @@ import (
 // another one every 10 seconds. Meanwhile one is killed, one stopped past its leases, and one is
 // replaced, again and again.
 func TestManyReplicasShareBudgets(t *testing.T) {
-	t.Parallel()
 	server := newCluster(t)
 	f := newFleet(t, server.URL("equalizer"), "refuse", 8)
 	l := f.load(3, 8, 20*time.Millisecond)

@@ -228,7 +228,6 @@ func TestOverAdmitted(t *testing.T) {
 // TestReplicasShareBudgets has three replicas, and as many things happen to them as may: nobody
 // gets more than one bucket holds.
 func TestReplicasShareBudgets(t *testing.T) {
-	t.Parallel()
 	server := newCluster(t)
 	f := newFleet(t, server.URL("equalizer"), "refuse", 3)
 	l := f.load(2, 6, 10*time.Millisecond)
@@ -283,7 +282,6 @@ func TestReplicasAreReplaced(t *testing.T) {
 // TestReplicasAlone has the store away for some seconds. Each replica then admits its share of what
 // clients earn.
 func TestReplicasAlone(t *testing.T) {
-	t.Parallel()
 	server := newCluster(t)
 	f := newFleet(t, server.URL("equalizer"), "local", 3)
 	l := f.load(2, 6, 10*time.Millisecond)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"gopher-equalizer/config"
@@ -80,7 +81,10 @@ func (p *process) openLimits(ctx context.Context, c config.Config, options limit
 	if err != nil {
 		return nil, p.ofStore(ctx, c.Store, err)
 	}
-	options.LoadLater, options.Replica = late, l.replica
+	options.LoadLater, options.Replica, options.JoinTimeout = late, l.replica, c.Store.ConnectTimeout
+	if c.Store.ConnectTimeout == 0 {
+		options.JoinTimeout = math.MaxInt64
+	}
 	options.Volatile = options.Volatile || l.replica != nil && !l.isOwnKept
 	l.limits, err = limiter.Open(ctx, options, l.store)
 	if err != nil {

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"os"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -26,11 +24,6 @@ func openShared(ctx context.Context, c config.Config, log zerolog.Logger) (l *li
 	ledger, late, err := openLedger(ctx, c.Store, log)
 	if err != nil {
 		return nil, false, err
-	}
-	if !late {
-		if err := awaitName(ctx, c.Store, ledger, log); err != nil {
-			return nil, false, errors.Join(err, ledger.Close())
-		}
 	}
 	l = &limiting{ledger: ledger, store: memory.New()}
 	l.replica = lease.New(lease.Options{
@@ -69,33 +62,6 @@ func openLedger(ctx context.Context, c config.Store, log zerolog.Logger) (l *pos
 	log.Error().Err(err).Msg("the shared store is away: traffic starts without it, as required_at_start is false, " +
 		"and each limit does as its on_store_loss says")
 	return l, true, nil
-}
-
-// namePoll is the time between two looks for a replica of the same name.
-const namePoll = 100 * time.Millisecond
-
-// awaitName returns once no replica that is alive has this process's name, or connect_timeout is
-// over: joining then says who has it. One that has crashed counts as alive until it has expired.
-func awaitName(ctx context.Context, c config.Store, ledger lease.Ledger, log zerolog.Logger) error {
-	name := replicaName(c)
-	ctx, cancel := context.WithTimeout(ctx, c.ConnectTimeout)
-	defer cancel()
-	for waits := false; ; waits = true {
-		members, err := ledger.Members(ctx)
-		at := slices.IndexFunc(members, func(m lease.Member) bool { return m.Name == name })
-		if err != nil || at < 0 {
-			return err
-		}
-		if !waits {
-			log.Warn().Str("replica", name).Int("pid", members[at].PID).Str("host", members[at].Host).Time("until", members[at].Expires).
-				Msg("waiting for a replica of the same name, which has crashed or is still there")
-		}
-		select {
-		case <-time.After(namePoll):
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 // hasReplicaScope reports whether each replica has any limit for itself.
