@@ -203,7 +203,6 @@ func (s *Service) put(
 // holds the write lock.
 func (s *Service) carryOut(ctx context.Context, l *Limit, p plan, record Record) (Snapshot, error) {
 	if l.options().Strict {
-		//mutant:drop an-admin-write-reserves-nothing
 		record.Reserved = math.Inf(1) // Takers go on while it is written.
 	}
 	err := s.adminWrite(ctx, Batch{Puts: []Record{record}}, &doubtedWrite{l.table, []Key{record.Key}, func(found Record, ok bool) {
