@@ -38,7 +38,7 @@ type Options struct {
 	LoadLater bool
 	// Replica shares the limits that have Sharing; nil: none has. The Service runs and closes it.
 	Replica *lease.Replica
-	// JoinTimeout is for how long Open has the Replica try to join the others. One that has crashed
+	// JoinTimeout is for how long Open has the Replica try to join; 0: once. One that has crashed
 	// has its name until the others give it up.
 	JoinTimeout time.Duration
 	// Clock is the system's if it is nil.

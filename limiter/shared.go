@@ -43,6 +43,9 @@ func (s *Service) join(ctx context.Context) error {
 	if replica == nil {
 		return nil
 	}
+	if s.options().JoinTimeout == 0 {
+		return replica.Join(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.options().JoinTimeout)
 	defer cancel()
 	var last error

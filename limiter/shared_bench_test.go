@@ -58,7 +58,7 @@ func holding(b *testing.B, clients int) *Limit {
 	}, leasetest.NewBook(time.Now))
 	limit := sharedLimit("api", plenty(), sharedBy(lease.Ahead))
 	limit.MaxBuckets = 1 << 30
-	o := Options{Limits: []LimitOptions{limit}, FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica, JoinTimeout: time.Minute}
+	o := Options{Limits: []LimitOptions{limit}, FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica}
 	s, err := Open(b.Context(), o, newFakeStore())
 	if err != nil {
 		b.Fatal(err)

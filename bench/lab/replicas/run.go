@@ -90,7 +90,7 @@ func (b *bed) beside(ctx context.Context, s settings, out *results, say func(str
 		say("%d takes a second from %d clients: Redis", s.rate, keys)
 		one, err := redis.take(ctx, b.clients(keys), s.rate, s.time)
 		if err != nil {
-			return fmt.Errorf("Redis, %d clients: %w", keys, err)
+			return fmt.Errorf("asking Redis for %d clients: %w", keys, err)
 		}
 		out.scripted = append(out.scripted, one)
 	}
