@@ -184,6 +184,25 @@ func (w *waiting) forAny(uses []Use, now int64) next {
 	return settled
 }
 
+// takeOrWait takes from all, or from none. If the replica holds too little, and the ledger may have
+// more, it waits and takes again. What takes on its own goes on so until the take is over.
+func takeOrWait(uses []Use) (allowed bool) {
+	var w waiting
+	for next := retake; next != settled; {
+		now := uses[0].Limit.clock.Monotonic()
+		if next = settled; takeAll(uses, now) {
+			allowed = true
+		} else {
+			next = w.forAny(uses, now)
+		}
+	}
+	w.end()
+	for i := range uses {
+		uses[i].isAlone = false
+	}
+	return allowed
+}
+
 // excuse has shared limits be no reason for a refusal for which there is another one, where the
 // ledger may have had what the replica lacked.
 func excuse(uses []Use) {

@@ -226,32 +226,57 @@ func (s *silent) Renew(ctx context.Context, _ lease.Round) ([]lease.Reply, int, 
 	return nil, 0, lease.ErrInDoubt
 }
 
-// While the ledger doesn't reply, requests are allowed where the limit says so.
-func TestASilentLedgerAllows(t *testing.T) {
-	by := sharedBy(lease.Ahead)
-	by.Wait, by.OnLoss = time.Millisecond, lease.Allow
+// serveSilent serves limits of a replica whose ledger doesn't reply to rounds.
+func serveSilent(t *testing.T, limits ...LimitOptions) *Service {
 	ledger := &silent{leasetest.NewBook(time.Now), make(chan struct{})}
 	replica := lease.New(lease.Options{
 		As: lease.Member{Name: "a"}, Interval: time.Hour, TTL: 3 * time.Hour, Timeout: time.Minute,
 		Clock: SystemClock(), Logger: zerolog.Nop(),
 	}, ledger)
-	o := Options{
-		Limits:        []LimitOptions{sharedLimit("api", settingsOf(1, time.Hour), by)},
-		FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica, JoinTimeout: time.Minute,
-	}
+	o := Options{Limits: limits, FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica}
 	s, err := Open(t.Context(), o, newFakeStore())
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		close(ledger.ends)
+		running.Wait()
+	})
+	return s
+}
+
+// lost is how a limit is shared whose takers don't wait for long.
+func lost(by lease.OnLoss) *Sharing { return &Sharing{Wait: time.Millisecond, OnLoss: by} }
+
+// While the ledger doesn't reply, requests are allowed where the limit says so.
+func TestASilentLedgerAllows(t *testing.T) {
+	s := serveSilent(t, sharedLimit("api", settingsOf(1, time.Hour), lost(lease.Allow)))
 	for range 3 {
 		require.True(t, s.Limit("api").Take("alice", 1).Allowed)
 	}
-	_, err = s.Put(t.Context(), "api", "bob", Change{})
+	_, err := s.Put(t.Context(), "api", "bob", Change{})
 	require.NoError(t, err)
-	cancel()
-	close(ledger.ends)
-	running.Wait()
+}
+
+// A request under several limits whose ledger is away is decided by all of their on_store_loss.
+func TestASilentLedgerOfSeveralLimits(t *testing.T) {
+	s := serveSilent(t,
+		sharedLimit("api", settingsOf(1, time.Hour), lost(lease.Allow)),
+		sharedLimit("login", settingsOf(1, time.Hour), lost(lease.Allow)),
+		sharedLimit("search", settingsOf(1, time.Hour), lost(lease.Refuse)))
+	uses := []Use{
+		{Limit: s.Limit("api"), ClientID: "alice", Cost: 1},
+		{Limit: s.Limit("login"), ClientID: "alice", Cost: 1},
+	}
+	for range 3 {
+		require.True(t, Take(uses))
+	}
+	uses = append(uses, Use{Limit: s.Limit("search"), ClientID: "alice", Cost: 1})
+	require.False(t, Take(uses))
+	require.False(t, uses[2].Decision.Allowed)
+	require.True(t, Take(uses[:2]))
 }
 
 func TestAWriteOfANewSharedBucketSaysWhen(t *testing.T) {

@@ -129,17 +129,7 @@ func Take(uses []Use) (allowed bool) {
 		u.Decision = u.Limit.Take(u.ClientID, u.Cost)
 		return u.Decision.Allowed
 	}
-	var w waiting
-	for next := retake; next != settled; {
-		now := uses[0].Limit.clock.Monotonic()
-		if next = settled; !takeAll(uses, now) {
-			next = w.forAny(uses, now)
-		} else {
-			allowed = true
-		}
-	}
-	w.end()
-	if !allowed {
+	if allowed = takeOrWait(uses); !allowed {
 		excuse(uses)
 	}
 	return allowed
@@ -234,5 +224,5 @@ func (u *Use) decide() {
 	if u.place.Held {
 		u.Decision = u.Limit.ofHeld(u.Decision, u.ClientID)
 	}
-	u.seen, u.isAlone = table.Sight{}, false
+	u.seen = table.Sight{}
 }

@@ -13,7 +13,7 @@
 //   - Tokens are earned at the refill, as long as they and all leases come to less than the
 //     capacity. A lease counts as held until its holder tells otherwise.
 //   - A grant moves tokens to a lease, as far as there are any.
-//   - A lease gets smaller when its holder says that it has spent, or gives back.
+//   - A lease gets smaller when its holder reports spending, or gives tokens back.
 //
 // So tokens and leases are never more than the capacity C at any moment s, and what replicas still
 // hold is at most what the ledger thinks they do. What they can spend from s until s + T is what

@@ -110,7 +110,7 @@ type Member struct {
 //
 // What ledgers promise, and the conformance suite in leasetest checks:
 //   - At any moment Tokens, with what has been earned since At, and all that is leased come to the
-//     capacity at most. A lease counts until its holder says that it has spent it, or has expired.
+//     capacity at most. A lease counts until its holder reports it as spent, or has expired.
 //   - An unmanaged bucket that lacks nothing is none, if nobody holds any of its tokens.
 //   - An error that wraps ErrInDoubt: the call may have had its effect, now or until the next one
 //     succeeds. Any other error: it had none and never will.

@@ -36,10 +36,10 @@ type Limit struct {
 	leases map[string]*lease
 }
 
-// alone is what clients have from the moment until on, when the replica was cut off.
+// alone is what clients have while the ledger is away.
 type alone struct {
 	*table.Table
-	until int64
+	until int64 // Replica.until, which changes with the next reply
 }
 
 // Exhausted marks a bucket if the ledger had no more for it.

@@ -203,7 +203,7 @@ func (r *Replica) run(ctx context.Context) {
 			continue
 		}
 		now := r.o.Clock.Monotonic()
-		if !early || failures > 0 {
+		if !early {
 			if late := now - next; late > int64(r.o.Interval) {
 				r.counts.late.Add(1)
 			}

@@ -126,13 +126,20 @@ func (r *Replica) newBatch() *batch {
 // waiting are the clients whose takers wait.
 func (l *Limit) waiting() (clients []string) {
 	for _, clientID := range l.waits.clients() {
-		if l.leases[clientID] == nil {
-			l.leases[clientID] = &lease{}
-		}
-		l.leases[clientID].idle = -1 // Somebody came.
+		l.leaseOf(clientID).idle = -1 // Somebody came.
 		clients = append(clients, clientID)
 	}
 	return clients
+}
+
+// leaseOf is the client's lease, which is made if there is none.
+func (l *Limit) leaseOf(clientID string) *lease {
+	one := l.leases[clientID]
+	if one == nil {
+		one = &lease{}
+		l.leases[strings.Clone(clientID)] = one // The client_id may lie in a table.
+	}
+	return one
 }
 
 // active are the clients of whom tokens are held, or who came since the last round that settled
@@ -142,12 +149,7 @@ func (l *Limit) active() []string {
 	for _, b := range held.TakeDirty().Rest() {
 		clientID := b.ClientID()
 		held.Update(clientID, func(c *table.Claim, b *table.Bucket) { c.Clean(b) })
-		one := l.leases[clientID]
-		if one == nil {
-			one = &lease{}
-			l.leases[strings.Clone(clientID)] = one
-		}
-		one.idle = -1
+		l.leaseOf(clientID).idle = -1
 	}
 	clients := make([]string, 0, len(l.leases))
 	for clientID, one := range l.leases {

@@ -80,7 +80,7 @@ func sum(tokens, more float64) float64 {
 	return both
 }
 
-// Renew is Renumber and then Settle: what the asker says that it has spent was held until now.
+// Renew is Renumber and then Settle: what the asker reports as spent was held until now.
 func (e *Entry) Renew(now time.Time, s gcra.Settings, a Ask) (granted int64) {
 	//mutant:here what-is-told-was-spent-before
 	e.Renumber(now, s)

@@ -3,6 +3,7 @@ package lease
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -30,7 +31,7 @@ func (w *waits) join(clientID string, cost int64) *wait {
 			w.of = map[string]*wait{}
 		}
 		one = &wait{replied: make(chan struct{})}
-		w.of[string([]byte(clientID))] = one // The client_id may alias a buffer.
+		w.of[strings.Clone(clientID)] = one // The client_id may alias a buffer.
 	}
 	one.need += cost
 	one.takers++

@@ -161,6 +161,19 @@ func (t *Table) Each(now int64, f func(*Bucket)) {
 	t.Observations(now, func(seen Observation) { f(seen.Bucket) })
 }
 
+// Observations calls f with every bucket that exists at now, as Each does.
+func (t *Table) Observations(now int64, f func(Observation)) {
+	for i := range t.shards {
+		t.shards[i].each(func(e entry) {
+			for b := range e.live {
+				if seen := t.observe(e, b); b.exists(seen.TAT, now) {
+					f(seen)
+				}
+			}
+		})
+	}
+}
+
 // Remove kills the client's bucket, if there is one, under a Claim.
 func (t *Table) Remove(clientID string) {
 	c := t.Claim(clientID)

@@ -76,16 +76,3 @@ func (c *Claim) Drain(b *Bucket, above int64) (taken int64) {
 		}
 	}
 }
-
-// Observations calls f with every bucket that exists at now, as Each does.
-func (t *Table) Observations(now int64, f func(Observation)) {
-	for i := range t.shards {
-		t.shards[i].each(func(e entry) {
-			for b := range e.live {
-				if seen := t.observe(e, b); b.exists(seen.TAT, now) {
-					f(seen)
-				}
-			}
-		})
-	}
-}

@@ -22,7 +22,7 @@ type doubt struct {
 	wait func(ctx context.Context, conn *pgx.Conn) error
 }
 
-// note has later calls wait for a transaction, if its error says that it is in doubt.
+// note has later calls wait for a transaction, if its error wraps one of those of doubtIn.
 func (d *doubts) note(err error, wait func(ctx context.Context, conn *pgx.Conn) error) {
 	if !isInDoubt(err) {
 		return

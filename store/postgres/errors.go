@@ -73,7 +73,7 @@ func code(err error) string {
 // class is the class of a SQLSTATE, and "" for "".
 func class(code string) string { return code[:min(2, len(code))] }
 
-// doubtIn is which of the errors an error wraps that say that nobody knows the outcome; nil: none.
+// doubtIn is the error that an error wraps if nobody knows the outcome; nil if somebody does.
 func doubtIn(err error) error {
 	for _, doubt := range []error{limiter.ErrInDoubt, lease.ErrInDoubt, blob.ErrInDoubt} {
 		if errors.Is(err, doubt) {
