@@ -140,7 +140,7 @@ func (c *connection) Arrived(n int) netconn.Verdict {
 	return v
 }
 
-// judge looks what comes next after frames with that fault; nil if there was none.
+// judge finds what comes next after frames that had a fault; why is nil if they had none.
 func (c *connection) judge(why *Fault) netconn.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()

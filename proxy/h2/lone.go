@@ -10,8 +10,8 @@ import (
 // another goroutine for each costs more than such a request does where a processor is idle: Go
 // wakes a thread for each goroutine that becomes ready, in case there is more to do.
 //
-// Nobody reads the connection meanwhile. So the reader leads only where that is likely not noticed,
-// and only for so long: then another goroutine reads on.
+// Nobody reads the connection meanwhile. So the reader does this, it leads, only where nothing else
+// is likely to come. If the request takes long, another goroutine reads on.
 
 const (
 	// leadAfter is how many requests in turn must have come alone, without a body, before the
@@ -19,8 +19,7 @@ const (
 	leadAfter = 8
 	// leadsAgain is how many more must have after one that took long.
 	leadsAgain = 64
-	// sweepEvery is how often is looked whose request takes long: one that two sweeps have seen
-	// does.
+	// sweepEvery is the time between two sweeps. A request that two of them find takes long.
 	sweepEvery = 5 * time.Millisecond
 )
 

@@ -46,7 +46,7 @@ func TestTheMeasurement(t *testing.T) {
 	assert.Empty(t, left)
 }
 
-// TestTheScriptIsABucket spends what the script says that there is.
+// TestTheScriptIsABucket spends what the script reports to be there.
 func TestTheScriptIsABucket(t *testing.T) {
 	s, err := startRedis(t.Context())
 	require.NoError(t, err)
