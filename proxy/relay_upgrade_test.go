@@ -336,6 +336,7 @@ func TestShutdownWaitsForTunnels(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- shutDown(ctx, p.Proxy) }()
 		p.refusesConnections()
+		p.hasConnections(1) // One of those that were tried may have been accepted and not yet ended.
 		c.echoes("stopping")
 		end(c, cancel)
 		err := await(t, done)
@@ -362,6 +363,12 @@ func (p *proxied) refusesConnections() {
 		}
 		return err != nil
 	}, patience, time.Millisecond)
+}
+
+// hasConnections waits until n clients are connected.
+func (p *proxied) hasConnections(n int64) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool { return p.Stats().Connections == n }, patience, time.Millisecond)
 }
 
 // A tunnel has one line in the access log, when it is over.
