@@ -97,9 +97,9 @@ func TestQuantiles(t *testing.T) {
 
 func TestLateRoundsMissTheBar(t *testing.T) {
 	var text bytes.Buffer
-	on := steady{interval: interval{time: time.Second}, work: work{took: time.Second}}
+	on := steady{interval: interval{time: time.Second}, early: 3, work: work{took: time.Second}}
 	on.row(&text)
-	assert.Contains(t, text.String(), "| bar held |")
+	assert.Contains(t, text.String(), "| 0 (3) | 0 | bar held |")
 	assert.True(t, on.bar().Held)
 	on.late = 1
 	text.Reset()

@@ -46,8 +46,8 @@ func write(s settings, r results, facts []machine.Fact, say func(string, ...any)
 
 func (r *results) renewalsPage(w io.Writer) {
 	fmt.Fprintf(w, `
-PostgreSQL, without fsync, full page writes and its own vacuum, the replicas and the load share this
-machine. CPU is the kernel's account of all of PostgreSQL's processes, and of this process, in which
+PostgreSQL, with shared_buffers of 1 GB and without fsync and full page writes, the replicas and the
+load share this machine. CPU is the kernel's account of all of PostgreSQL's processes, and of this process, in which
 the replicas, the takers and the load are. Where others used much of the machine, rounds are late
 since they had to wait for a processor. Refused are takes for which the ledger had no reply within
 250 ms: nobody spends all that there is.
@@ -56,7 +56,7 @@ since they had to wait for a processor. Refused are takes for which the ledger h
 
 %s buckets exist. R is how many renewals a second the server does while %d replicas renew the same
 clients as fast as they can, up to %s in a transaction, and take from each client in between. It
-is measured before and after.
+is measured before and after, each time after twice as long a warm-up.
 
 | interval | begun | clients | R before | R after | PostgreSQL's CPU, us/renewal | ours | others', cores |
 |---|---|--:|--:|--:|--:|--:|--:|
@@ -66,8 +66,9 @@ is measured before and after.
 	}
 	fmt.Fprintf(w, `
 In between as many clients are taken from once an interval at each replica as make %.1f R. A round is from
-its first transaction to the reply to its last one. Late rounds are those that end an interval late,
-since the replicas joined. Bar: 0. Processes begin their rounds at some moment: apart is a third of
+its first transaction to the reply to its last one. Late rounds are those that end an interval late.
+Bar: 0. Those of the warm-up are in brackets: all clients are new to all replicas then, which is about
+twice the work. Processes begin their rounds at some moment: apart is a third of
 an interval after each other, and together is the worst case, in which all want the same rows.
 
 | interval | begun | clients | renewals/s due | done | takes/s | refused | rounds | a round, median | p99 | longest | late | failed | | PostgreSQL's CPU, cores | us/renewal | ours, cores | others' |
@@ -92,9 +93,9 @@ func (s *steady) row(w io.Writer) {
 		verdict = "**missed**"
 	}
 	seconds := s.work.took.Seconds()
-	fmt.Fprintf(w, "| %v | %s | %s | %s | %s | %s | %s | %d | %s | %s | %s | %d | %d | %s | %.2f | %.1f | %.2f | %.2f |\n",
+	fmt.Fprintf(w, "| %v | %s | %s | %s | %s | %s | %s | %d | %s | %s | %s | %d (%d) | %d | %s | %.2f | %.1f | %.2f | %.2f |\n",
 		s.time, s.begun(), count(s.clients), count(s.due), count(float64(s.renewals)/seconds), count(float64(s.takes)/seconds), count(s.refused),
-		len(s.rounds), millis(s.rounds, 0.5), millis(s.rounds, 0.99), millis(s.rounds, 1), s.late, s.failed, verdict,
+		len(s.rounds), millis(s.rounds, 0.5), millis(s.rounds, 0.99), millis(s.rounds, 1), s.late, s.early, s.failed, verdict,
 		s.work.server.Seconds()/seconds, micros(s.work.server, s.renewals), s.work.own.Seconds()/seconds, s.work.others())
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -23,14 +24,15 @@ type Cluster struct {
 	account  account
 	dir      string
 	port     int
+	settings []string // of the server, as NAME=VALUE, beside its own
 	guard    *guard
 	running  *process // nil while it is stopped
 	frozen   []int    // the processes that are stopped
 }
 
-// Start makes a cluster and starts its server, which takes a second or two. The caller must
-// Close it.
-func Start() (*Cluster, error) {
+// Start makes a cluster and starts its server, which takes a second or two. Settings of the server,
+// NAME=VALUE, come before those that the package's comment tells of. The caller must Close it.
+func Start(settings ...string) (*Cluster, error) {
 	programs, err := findPrograms()
 	if err != nil {
 		return nil, err
@@ -43,7 +45,7 @@ func Start() (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{programs: programs, account: who, dir: dir}
+	c := &Cluster{programs: programs, account: who, dir: dir, settings: settings}
 	if err := c.make(); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("start PostgreSQL with the programs in %s: %w", programs, err)
@@ -112,10 +114,15 @@ func freePort() (int, error) {
 
 // Run starts the stopped server, and returns once it takes connections.
 func (c *Cluster) Run() error {
-	running, err := launch(c.command("postgres", "-D", c.data(),
-		"-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(c.port),
-		"-c", "unix_socket_directories="+c.dir,
-		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off", "-c", "shared_buffers=32MB", "-c", "max_connections=50"), "ready to accept connections")
+	args := []string{"-D", c.data()}
+	for _, setting := range slices.Concat([]string{
+		"fsync=off", "full_page_writes=off", "autovacuum=off", "shared_buffers=32MB", "max_connections=50",
+	}, c.settings, []string{
+		"listen_addresses=127.0.0.1", "port=" + strconv.Itoa(c.port), "unix_socket_directories=" + c.dir,
+	}) {
+		args = append(args, "-c", setting)
+	}
+	running, err := launch(c.command("postgres", args...), "ready to accept connections")
 	if err == nil {
 		c.running = running
 	}
