@@ -18,8 +18,8 @@ build: ## build the static binary ./equalizer
 run: ## run the demo: the proxy in front of three sample backends
 	go run ./cmd/equalizer demo
 
-test: ## run the tests with the race detector, in some 15 minutes; installs what they need first
-	@echo "make test: unit, property and fast end-to-end tests, with the race detector: some 15 minutes on two cores, with the compiling"
+test: ## run the tests with the race detector, in some 10 minutes; installs what they need first
+	@echo "make test: unit, property and fast end-to-end tests, with the race detector: some 10 minutes on two cores, with the compiling"
 	.ci/equip go test -race -timeout 20m $(PACKAGES)
 	cd $(LAB) && ../../.ci/equip go test -race -timeout 20m ./...
 

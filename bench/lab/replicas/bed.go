@@ -38,8 +38,8 @@ func numbers() gcra.Settings {
 	return gcra.Settings{Capacity: 100_000_000, Refill: gcra.Refill{Amount: 100, Per: time.Second}}
 }
 
-// openBed starts the server and fills it. The server has room for all buckets, and vacuums by itself,
-// as one that serves has.
+// openBed starts the server and fills it. Like one that serves, it has room for all buckets, and
+// vacuums by itself.
 func openBed(ctx context.Context, buckets int) (*bed, error) {
 	cluster, err := pgtest.Start("shared_buffers=1GB", "autovacuum=on")
 	if err != nil {
