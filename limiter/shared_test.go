@@ -291,7 +291,7 @@ func TestAWriteOfANewSharedBucketSaysWhen(t *testing.T) {
 func TestAReplicaWaitsForItsName(t *testing.T) {
 	var passed atomic.Int64
 	book := leasetest.NewBook(func() time.Time { return time.Unix(1_700_000_000, passed.Load()) })
-	_, err := book.Join(t.Context(), lease.Member{Name: "a", PID: 7}, time.Second)
+	_, err := book.Join(t.Context(), lease.Member{Name: "a", PID: 7}, "a life", time.Second)
 	require.NoError(t, err)
 	waits := make(chan struct{})
 	log := zerolog.New(writerFunc(func(line []byte) (int, error) {

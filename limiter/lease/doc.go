@@ -20,6 +20,14 @@
 // they hold at s, and what is granted until then: at most C, and r*T that was earned meanwhile.
 // However many replicas there are, and whatever they ask, that is the bound of one bucket.
 //
+// # When the response to a Join is lost
+//
+// The ledger may then wait for a registration that its replica doesn't know of, and that has the
+// name. Only rounds are granted anything, so nothing is held under it, and the replica is given the
+// same one when it asks again. It isn't expelled for another one: a first Join that arrived after
+// the response to the second one would then expel what the replica spends from, whose tokens would
+// be earned a second time.
+//
 // # When a replica is silent
 //
 // A replica may spend for a TTL from before its last round that succeeded. The ledger expels it

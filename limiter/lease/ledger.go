@@ -120,8 +120,10 @@ type Ledger interface {
 	Enter(ctx context.Context, limit, fingerprint string) (namespace uint32, err error)
 	// Join registers a replica, which holds nothing, and begins to be alive for ttl. A name stands
 	// for one replica: the one that had it before is expelled once it has expired, and until then
-	// the error wraps ErrNameTaken.
-	Join(ctx context.Context, as Member, ttl time.Duration) (member int64, err error)
+	// the error wraps ErrNameTaken. All calls of a replica have the same life, and those of others
+	// have other ones: while a registration has had no round, a call of the same life is given that
+	// one again. So a call whose response was lost can be repeated at once.
+	Join(ctx context.Context, as Member, life string, ttl time.Duration) (member int64, err error)
 	// Renew settles a round, and keeps the replica alive. Replies are in the order of Asks. Others
 	// that have expired are expelled. ErrExpelled: the replica is, and holds nothing any more.
 	Renew(ctx context.Context, r Round) (replies []Reply, alive int, err error)

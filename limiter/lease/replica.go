@@ -2,9 +2,10 @@ package lease
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 type Replica struct {
 	o      Options
 	ledger Ledger
+	life   string // tells this process from all others that ever have its name
 
 	// until is the moment after which nothing that is held may be spent; 0 before there is one.
 	until atomic.Int64
@@ -36,7 +38,7 @@ type Replica struct {
 
 // New makes a replica that hasn't joined yet.
 func New(o Options, l Ledger) *Replica {
-	r := &Replica{o: o, ledger: l, wake: make(chan struct{}, 1)}
+	r := &Replica{o: o, ledger: l, life: rand.Text(), wake: make(chan struct{}, 1)}
 	r.alive.Store(1)
 	r.limits.Store(&[]*Limit{})
 	return r
@@ -115,7 +117,7 @@ func (r *Replica) join(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	asked := r.o.Clock.Monotonic()
-	member, err := r.ledger.Join(ctx, r.o.As, r.o.TTL)
+	member, err := r.ledger.Join(ctx, r.o.As, r.life, r.o.TTL)
 	if err != nil {
 		return fmt.Errorf("join the replicas as %q: %w", r.o.As.Name, err)
 	}
@@ -158,7 +160,7 @@ const tidyPause = 5 * time.Minute
 func (r *Replica) tidy(ctx context.Context) {
 	for {
 		pause := tidyPause * time.Duration(r.alive.Load())
-		timer := time.NewTimer(pause/2 + rand.N(pause)) // Replicas that start together call apart.
+		timer := time.NewTimer(pause/2 + mathrand.N(pause)) // Replicas that start together call apart.
 		select {
 		case <-ctx.Done():
 			timer.Stop()

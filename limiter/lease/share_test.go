@@ -50,7 +50,7 @@ func TestShareOfTheIdeal(t *testing.T) {
 
 // newShareWorld is a world in which nothing goes wrong.
 func newShareWorld(leasing lease.Leasing) *simWorld {
-	w := &simWorld{dice: rand.New(rand.NewPCG(1, 21)), count: map[string]int{}}
+	w := &simWorld{dice: rand.New(rand.NewPCG(1, 21)), count: map[string]int{}, registered: map[string]simRegistration{}}
 	w.book = leasetest.NewBook(func() time.Time { return simDawn.Add(time.Duration(w.now)) })
 	w.interval, w.ttl, w.timeout, w.delay = 250*time.Millisecond, 10*time.Second, time.Second, 3*time.Millisecond
 	w.addLimit(&simLimit{LimitOptions: lease.LimitOptions{

@@ -96,19 +96,38 @@ func (k *simLink) Enter(ctx context.Context, limit, fingerprint string) (namespa
 	return namespace, err
 }
 
-func (k *simLink) Join(ctx context.Context, as lease.Member, ttl time.Duration) (member int64, err error) {
+func (k *simLink) Join(_ context.Context, as lease.Member, life string, ttl time.Duration) (member int64, err error) {
+	w := k.w
 	err = k.call(func() (err error) {
-		member, err = k.w.book.Join(ctx, as, ttl)
+		member, err = w.join(as, life, ttl)
 		if errors.Is(err, lease.ErrNameTaken) {
-			k.w.count["name that was taken"]++
+			w.count["name that was taken"]++
+			if w.registered[as.Name].life == life {
+				w.fail("%s is kept out by its own registration", as.Name)
+			}
 		}
 		return err
-	}, nil)
+	}, func() { _, _ = w.join(as, life, ttl) })
 	if err == nil {
 		k.replies++
-		k.w.note("%s has joined", k.name)
+		w.note("%s has joined", k.name)
 	}
 	return member, err
+}
+
+// join has the book register a replica.
+func (w *simWorld) join(as lease.Member, life string, ttl time.Duration) (member int64, err error) {
+	member, err = w.book.Join(simContext, as, life, ttl)
+	w.note("%s joins: %d, %v", as.Name, member, err)
+	if err != nil {
+		return 0, err
+	}
+	is := simRegistration{life, member}
+	if w.registered[as.Name] == is {
+		w.count["registration that was found again"]++
+	}
+	w.registered[as.Name] = is
+	return member, nil
 }
 
 func (k *simLink) Renew(ctx context.Context, r lease.Round) (replies []lease.Reply, alive int, err error) {

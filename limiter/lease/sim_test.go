@@ -65,7 +65,7 @@ func TestSimulation(t *testing.T) {
 // simWants are what must happen in all worlds together.
 var simWants = []string{
 	"admitted", "refused", "admitted on its own", "admitted after a wait", "waited in vain", "away",
-	"round", "round that failed", "early round", "expulsion", "name that was taken",
+	"round", "round that failed", "early round", "expulsion", "name that was taken", "registration that was found again",
 	"lost request", "lost reply", "duplicate", "late request", "partition", "outage",
 	"crash", "stop", "start", "pause", "reload", "limit that left",
 	"put", "put with tokens", "put with a tier", "delete",
@@ -84,6 +84,8 @@ type simWorld struct {
 	limits   []*simLimit
 	clients  []*simClient
 	names    int // of replicas
+	// registered has the last registration of each name.
+	registered map[string]simRegistration
 
 	interval, ttl, timeout time.Duration
 	delay                  time.Duration // of most messages
@@ -100,6 +102,12 @@ type simWorld struct {
 type simLimit struct {
 	lease.LimitOptions
 	namespace uint32
+}
+
+// simRegistration is one in the book.
+type simRegistration struct {
+	life   string
+	member int64
 }
 
 // simEvent is something that comes at a time.
@@ -173,7 +181,7 @@ func (w *simWorld) fail(format string, of ...any) { panic(simFailure(fmt.Sprintf
 var simDawn = time.Date(2026, 11, 30, 7, 0, 0, 0, time.UTC)
 
 func newSimWorld(seed uint64) *simWorld {
-	w := &simWorld{dice: rand.New(rand.NewPCG(seed, 21)), count: map[string]int{}, faulty: true}
+	w := &simWorld{dice: rand.New(rand.NewPCG(seed, 21)), count: map[string]int{}, registered: map[string]simRegistration{}, faulty: true}
 	w.book = leasetest.NewBook(func() time.Time { return simDawn.Add(time.Duration(w.now)) })
 	w.interval = time.Duration(w.between(50, 1000)) * time.Millisecond
 	w.ttl = w.interval * time.Duration(w.between(3, 8))

@@ -107,13 +107,16 @@ func TestALeaveInDoubt(t *testing.T) {
 func TestAJoinInDoubt(t *testing.T) {
 	breaking(t, func(t *testing.T, a *replica, ctx context.Context, breakNext func(), applied bool) {
 		breakNext()
-		_, err := a.Join(ctx, lease.Member{Name: "b"}, ttl)
+		_, err := a.Join(ctx, lease.Member{Name: "b"}, "a life", ttl)
 		require.ErrorIs(t, err, lease.ErrInDoubt)
 		all, err := a.Members(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, applied, len(all) == 2)
-		_, err = a.Join(t.Context(), lease.Member{Name: "b"}, ttl)
-		require.Equal(t, applied, err != nil)
+		_, err = a.Join(t.Context(), lease.Member{Name: "b"}, "a life", ttl)
+		require.NoError(t, err)
+		all, err = a.Members(t.Context())
+		require.NoError(t, err)
+		require.Len(t, all, 2)
 	})
 }
 

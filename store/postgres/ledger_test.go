@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"testing"
@@ -46,7 +47,7 @@ func joined(t testing.TB, l *Ledger, name string, numbers *lease.Numbers) *repli
 	t.Helper()
 	namespace, err := l.Enter(t.Context(), "default", "ip")
 	require.NoError(t, err)
-	member, err := l.Join(t.Context(), lease.Member{Name: name, Host: "web-1", PID: 7}, ttl)
+	member, err := l.Join(t.Context(), lease.Member{Name: name, Host: "web-1", PID: 7}, rand.Text(), ttl)
 	require.NoError(t, err)
 	return &replica{Ledger: l, t: t, namespace: namespace, member: member, numbers: numbers}
 }
@@ -130,7 +131,7 @@ func TestAReplicaThatIsExpelled(t *testing.T) {
 	l := openLedger(t, at(t, schema))
 	a, b := joined(t, l, "a", slow(10)), joined(t, l, "b", slow(10))
 	a.grants(a.ask("alice", 0, 0, 6))
-	_, err := l.Join(t.Context(), lease.Member{Name: "a"}, ttl)
+	_, err := l.Join(t.Context(), lease.Member{Name: "a"}, rand.Text(), ttl)
 	require.ErrorIs(t, err, lease.ErrNameTaken)
 
 	expire(t, schema, a.member)
@@ -228,7 +229,7 @@ func TestManyReplicasStartAtOnce(t *testing.T) {
 			err := l.Connect(context.Background())
 			var s started
 			if err == nil {
-				_, err = l.Join(context.Background(), lease.Member{Name: string(rune('a' + i))}, ttl)
+				_, err = l.Join(context.Background(), lease.Member{Name: string(rune('a' + i))}, rand.Text(), ttl)
 			}
 			if err == nil {
 				s.namespace, err = l.Enter(context.Background(), "default", "ip")

@@ -12,12 +12,11 @@ import (
 )
 
 // Join implements lease.Ledger. An error that wraps store.ErrHeld names a process that has the
-// schema and doesn't share it. After one that wraps lease.ErrInDoubt, the name may be taken until
-// ttl is over.
-func (l *Ledger) Join(ctx context.Context, as lease.Member, ttl time.Duration) (member int64, err error) {
+// schema and doesn't share it.
+func (l *Ledger) Join(ctx context.Context, as lease.Member, life string, ttl time.Duration) (member int64, err error) {
 	err = l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return l.sharing(ctx, conn, func(tx pgx.Tx) error {
-			member, err = l.join(ctx, tx, as, ttl)
+			member, err = l.join(ctx, tx, as, life, ttl)
 			return err
 		})
 	})
@@ -27,12 +26,20 @@ func (l *Ledger) Join(ctx context.Context, as lease.Member, ttl time.Duration) (
 	return member, nil
 }
 
+// joinAgainSQL finds the registration of a replica that doesn't know of it.
+const joinAgainSQL = `UPDATE @.replicas SET expires = clock_timestamp() + $3::interval
+	WHERE name = $1 AND life = $2 AND seq = 0 AND died_at IS NULL RETURNING id`
+
 // join adds a replica. The caller holds a lock that keeps others from joining meanwhile.
-func (l *Ledger) join(ctx context.Context, tx querier, as lease.Member, ttl time.Duration) (member int64, err error) {
+func (l *Ledger) join(ctx context.Context, tx querier, as lease.Member, life string, ttl time.Duration) (member int64, err error) {
 	_, err = tx.Exec(ctx, l.o.in(`UPDATE @.replicas SET died_at = clock_timestamp()
 		WHERE name = $1 AND died_at IS NULL AND expires < clock_timestamp()`), as.Name)
 	if err != nil {
 		return 0, wrapf(err, "expel the replica that had the name before")
+	}
+	err = tx.QueryRow(ctx, l.o.in(joinAgainSQL), as.Name, life, patience(ttl)).Scan(&member)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return member, wrapf(err, "join again")
 	}
 	var other lease.Member
 	err = tx.QueryRow(ctx, l.o.in("SELECT host, pid, since, expires FROM @.replicas WHERE name = $1 AND died_at IS NULL"), as.Name).
@@ -44,9 +51,9 @@ func (l *Ledger) join(ctx context.Context, tx querier, as lease.Member, ttl time
 	case !errors.Is(err, pgx.ErrNoRows):
 		return 0, wrapf(err, "look for a replica of that name")
 	}
-	err = tx.QueryRow(ctx, l.o.in(`INSERT INTO @.replicas (name, host, pid, since, expires)
-		VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp() + $4::interval) RETURNING id`),
-		as.Name, as.Host, as.PID, patience(ttl)).Scan(&member)
+	err = tx.QueryRow(ctx, l.o.in(`INSERT INTO @.replicas (name, life, host, pid, since, expires)
+		VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp() + $5::interval) RETURNING id`),
+		as.Name, life, as.Host, as.PID, patience(ttl)).Scan(&member)
 	return member, wrapf(err, "join")
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func TestAWriterKeepsReplicasOut(t *testing.T) {
 	defer func() { require.NoError(t, l.Close()) }()
 	self := store.Self()
 	for range 2 {
-		_, err = l.Join(t.Context(), lease.Member{Name: "a"}, ttl)
+		_, err = l.Join(t.Context(), lease.Member{Name: "a"}, rand.Text(), ttl)
 		require.ErrorIs(t, err, store.ErrHeld)
 		require.False(t, IsFinal(err))
 		require.ErrorContains(t, err, fmt.Sprintf("process %d on %s, since ", self.PID, self.Host))
@@ -37,7 +38,7 @@ func TestAWriterKeepsReplicasOut(t *testing.T) {
 	storetest.Write(t, s, put(storetest.Record("alice", 2)))
 	require.NoError(t, s.Close())
 	require.NoError(t, <-connected)
-	_, err = l.Join(t.Context(), lease.Member{Name: "a"}, ttl)
+	_, err = l.Join(t.Context(), lease.Member{Name: "a"}, rand.Text(), ttl)
 	require.NoError(t, err)
 	state, ok, err := l.Get(t.Context(), lease.Key{Namespace: 1, ClientID: "alice"}, slow(10))
 	require.NoError(t, err)
@@ -102,7 +103,7 @@ func TestReplicasKeepAWriterOut(t *testing.T) {
 	})
 	require.ErrorIs(t, err, store.ErrHeld)
 	require.ErrorIs(t, l.Tidy(t.Context(), nil), store.ErrHeld)
-	_, err = l.Join(t.Context(), lease.Member{Name: "a"}, ttl)
+	_, err = l.Join(t.Context(), lease.Member{Name: "a"}, rand.Text(), ttl)
 	require.ErrorIs(t, err, store.ErrHeld)
 	_, err = l.Enter(t.Context(), "other", "ip")
 	require.ErrorIs(t, err, store.ErrHeld)

@@ -30,6 +30,7 @@ type named struct{ limit, fingerprint string }
 // member is a replica that isn't expelled.
 type member struct {
 	lease.Member
+	life string
 	// seq is its last round, and granted what that one granted.
 	seq     int64
 	granted map[lease.Key]int64
@@ -73,21 +74,27 @@ func (b *Book) Enter(ctx context.Context, limit, fingerprint string) (uint32, er
 }
 
 // Join is lease.Ledger's.
-func (b *Book) Join(ctx context.Context, as lease.Member, ttl time.Duration) (int64, error) {
+func (b *Book) Join(ctx context.Context, as lease.Member, life string, ttl time.Duration) (int64, error) {
 	if err := b.enter(ctx); err != nil {
 		return 0, err
 	}
 	defer b.mu.Unlock()
 	now := b.now()
 	b.expel(now, 0)
-	for _, m := range b.members {
-		if m.Name == as.Name {
+	expires := lease.Expires(now, ttl)
+	for id, m := range b.members {
+		switch {
+		case m.Name != as.Name:
+		case m.life == life && m.seq == 0:
+			m.Expires = expires
+			return id, nil
+		default:
 			return 0, fmt.Errorf("%q on %s, process %d: %w", m.Name, m.Host, m.PID, lease.ErrNameTaken)
 		}
 	}
-	as.Since, as.Expires = now, lease.Expires(now, ttl)
+	as.Since, as.Expires = now, expires
 	b.joined++
-	b.members[b.joined] = &member{Member: as}
+	b.members[b.joined] = &member{Member: as, life: life}
 	return b.joined, nil
 }
 

@@ -4,6 +4,7 @@ package leasetest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
@@ -54,6 +55,8 @@ func Run(t *testing.T, open func(t *testing.T) Place) {
 	f("members are those that are alive", members)
 	f("a replica is waited for a little longer than it lives", margin)
 	f("a name is taken until its replica has expired", nameIsTaken)
+	f("a join that is repeated has the first one's registration", joinsAgain)
+	f("a join that arrives late expels nobody", joinsLate)
 	f("who was silent is expelled", expelled)
 	f("who was silent alone is not", silentAlone)
 	f("a dead lease counts as spent from then on", deadLease)
@@ -151,10 +154,16 @@ func (l *ledger) join(name string) *replica {
 	if len(name)%2 == 0 {
 		r.of = l.Other
 	}
-	member, err := r.of.Join(l.context(), lease.Member{Name: name, Host: "host-" + name, PID: 42}, ttl)
-	require.NoError(l.t, err)
-	r.member = member
+	r.member = r.joins(name, rand.Text())
 	return r
+}
+
+// joins registers the replica under a name, in a life.
+func (r *replica) joins(name, life string) (member int64) {
+	r.t.Helper()
+	member, err := r.of.Join(r.context(), lease.Member{Name: name, Host: "host-" + name, PID: 42}, life, ttl)
+	require.NoError(r.t, err)
+	return member
 }
 
 // ask is an ask of the bucket "a".

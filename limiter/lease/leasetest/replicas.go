@@ -71,7 +71,7 @@ func margin(l *ledger) {
 func nameIsTaken(l *ledger) {
 	r := l.join("r")
 	assert.Equal(l.t, int64(6), r.renew(0, 0, 6))
-	_, err := l.Other.Join(l.context(), lease.Member{Name: "r"}, ttl)
+	_, err := l.Other.Join(l.context(), lease.Member{Name: "r"}, "another", ttl)
 	require.ErrorIs(l.t, err, lease.ErrNameTaken)
 	require.NotErrorIs(l.t, err, lease.ErrInDoubt)
 	assert.Equal(l.t, int64(1), r.renew(6, 0, 7), "it lives on")
@@ -82,6 +82,45 @@ func nameIsTaken(l *ledger) {
 	r.isExpelled()
 	assert.Zero(l.t, again.renew(0, 0, 0), "it holds nothing")
 	l.demand(3, 0)
+	assert.Equal(l.t, []string{"r"}, l.members())
+}
+
+func joinsAgain(l *ledger) {
+	first, second := &replica{ledger: l, of: l.Ledger}, &replica{ledger: l, of: l.Other}
+	first.member, second.member = first.joins("r", "a life"), second.joins("r", "a life")
+	assert.Equal(l.t, first.member, second.member)
+	_, err := l.Join(l.context(), lease.Member{Name: "r"}, "another", ttl)
+	require.ErrorIs(l.t, err, lease.ErrNameTaken)
+	all, err := l.Members(l.context())
+	require.NoError(l.t, err)
+	require.Len(l.t, all, 1)
+	assert.False(l.t, all[0].Expires.Before(lease.Expires(all[0].Since, ttl)))
+
+	_, err = l.Join(l.context(), lease.Member{Name: "r"}, "a life", 2*ttl)
+	require.NoError(l.t, err)
+	all, err = l.Members(l.context())
+	require.NoError(l.t, err)
+	assert.False(l.t, all[0].Expires.Before(lease.Expires(all[0].Since, 2*ttl)), "it lives on for longer")
+	assert.Equal(l.t, int64(6), second.renew(0, 0, 6))
+
+	l.Expire(l.t, second.member)
+	again := &replica{ledger: l, of: l.Ledger}
+	again.member = again.joins("r", "a life")
+	second.isExpelled()
+	assert.Zero(l.t, again.renew(0, 0, 0), "it holds nothing")
+	l.demand(4, 0)
+}
+
+// joinsLate has a Join arrive behind the rounds of the same replica, which lives on and holds what
+// it did.
+func joinsLate(l *ledger) {
+	r := &replica{ledger: l, of: l.Ledger}
+	r.member = r.joins("r", "a life")
+	assert.Equal(l.t, int64(6), r.renew(0, 0, 6))
+	_, err := l.Other.Join(l.context(), lease.Member{Name: "r"}, "a life", ttl)
+	require.ErrorIs(l.t, err, lease.ErrNameTaken)
+	l.demand(4, 6)
+	assert.Equal(l.t, int64(4), r.renew(6, 0, 10), "it lives on")
 	assert.Equal(l.t, []string{"r"}, l.members())
 }
 

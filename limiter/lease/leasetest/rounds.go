@@ -198,7 +198,7 @@ func overBeforeItBegan(l *ledger) {
 	round := r.round(r.ask(0, 6, 0))
 	_, _, err := r.of.Renew(over, round)
 	require.ErrorIs(l.t, err, context.Canceled)
-	_, err = l.Join(over, lease.Member{Name: "other"}, ttl)
+	_, err = l.Join(over, lease.Member{Name: "other"}, "a life", ttl)
 	require.ErrorIs(l.t, err, context.Canceled)
 	require.ErrorIs(l.t, l.Leave(over, r.member), context.Canceled)
 	err = l.Change(over, l.key("a"), l.its(), func(*lease.State) (*lease.State, error) { return nil, nil })

@@ -371,7 +371,7 @@ func (w *world) join(c *client) bool {
 		return false
 	}
 	name := fmt.Sprint(c.member - 1)
-	member, err := w.book.Join(context.Background(), lease.Member{Name: name}, lives*half)
+	member, err := w.book.Join(context.Background(), lease.Member{Name: name}, "another", lives*half)
 	if errors.Is(err, lease.ErrNameTaken) {
 		return true
 	}

@@ -2,6 +2,7 @@
 CREATE TABLE replicas (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name    text COLLATE "C" NOT NULL,
+    life    text NOT NULL, -- random, and the same in all calls of a replica
     host    text NOT NULL,
     pid     integer NOT NULL,
     since   timestamptz NOT NULL,
