@@ -181,10 +181,11 @@
 //     store came back, and then comes the longest pause between two attempts. Stats.Lag is how long
 //     it is at the moment.
 //   - If a bbolt file's newest meta page is damaged: what the last two transactions held.
-//   - If the wall clock is ahead by D after a restart: min(C, r*D).
-//   - If the wall clock is behind after a restart: 0. A client isn't credited for the time that the
-//     clock repeats.
-//   - If the wall clock steps while the process runs: 0. Buckets are refilled by the monotonic
+//   - If the wall clock is ahead by D after a restart, or when a limit returns that had left:
+//     min(C, r*D). Its rows, and the note of its stop, have their moments by that clock.
+//   - If the wall clock is behind then: 0. A client isn't credited for the time that the clock
+//     repeats.
+//   - If the wall clock steps while the limit is there: 0. Buckets are refilled by the monotonic
 //     clock. If the client's numbers have changed since its row was written, and all steps ahead
 //     since then come to D: min(C, r*D) by the fastest refill meanwhile. It is C if its capacity
 //     grew, since its bucket may seem to have been full by then. It is C, too, if the clock stepped

@@ -92,11 +92,7 @@ func (s *simStore) settle(arrives bool) {
 func (s *simStore) apply(b simBatch) {
 	s.w.note("stored", b.ids(), "deleted", b.Deletes)
 	for _, n := range b.Namespaces {
-		wall := s.spaces[n.ID].wall
-		if !n.Stopped.IsZero() && !n.Stopped.Equal(s.spaces[n.ID].Stopped) {
-			wall = b.wall
-		}
-		s.spaces[n.ID] = simSpace{n, wall}
+		s.spaces[n.ID] = simSpace{n, s.wallOf(n, b.wall)}
 	}
 	for _, r := range b.Puts {
 		s.rows[r.Key] = b.row(r)
@@ -104,6 +100,17 @@ func (s *simStore) apply(b simBatch) {
 	for _, key := range b.Deletes {
 		delete(s.rows, key)
 	}
+}
+
+// wallOf is the wall clock when the namespace's stop was noted, or the last one if it has none now.
+// A reload that isn't applied notes the stop of before it again. That is as old as it was.
+func (s *simStore) wallOf(n Namespace, now simWall) simWall {
+	for _, was := range []simSpace{s.spaces[n.ID], s.remembered[n.ID]} {
+		if n.Stopped.IsZero() || n.Stopped.Equal(was.Stopped) {
+			return was.wall
+		}
+	}
+	return now
 }
 
 func (s *simStore) Load(_ context.Context, namespace uint32, yield func(Record) error) error {

@@ -69,6 +69,8 @@ func TestWorldsOfOldFindings(t *testing.T) {
 		{1003082, true, "a strict start comes while a row's debt is being paid"},
 		{4002340, true, "a reload comes between an operator's plan and its write"},
 		{1002458, true, "the wall clock stepped back before a row, while a change was planned"},
+		{70003190, true, "a reload that was to bring a limit back failed, and the wall clock stepped"},
+		{3009158, true, "a reload that was to bring a limit back was discarded, and the wall clock stepped"},
 	} {
 		w := newSimWorld(world.seed)
 		w.stepped = world.stepped
