@@ -460,7 +460,7 @@ func (w *simWorld) writes(b Batch) {
 	if p.change.Tokens != nil {
 		p.tokens = *p.change.Tokens
 	}
-	present := simRates{0, c.is, w.rateOf(c.limit, ""), w.rateOf(c.limit, simTier)}
+	present := simRates{0, w.now, c.is, w.rateOf(c.limit, ""), w.rateOf(c.limit, simTier)}
 	for _, then := range append(op.former, present) {
 		if p.is = p.result(then); p.is.Settings == row.Settings && p.is.Tier == row.Tier {
 			break
@@ -469,10 +469,12 @@ func (w *simWorld) writes(b Batch) {
 	if p.is.Settings != row.Settings || p.is.Tier != row.Tier {
 		w.fail("an operator's write of %q, %v, came to %+v", c, p.change, row)
 	}
-	for _, then := range op.former { // The row may have been counted before that reload.
+	moments := []int64{p.at, max(p.at, c.since), c.is.Holding(c.tat, p.at).At}
+	for _, then := range op.former { // The row may have been counted before that reload, or at it.
 		p.was = append(p.was, then.is)
+		moments = append(moments, max(p.at, then.at))
 	}
-	for _, at := range []int64{p.at, max(p.at, c.since), c.is.Holding(c.tat, p.at).At} {
+	for _, at := range moments {
 		p.tats = append(p.tats, p.is.TAT(p.tokens*p.is.Interval, at))
 	}
 	if p.is.Tier != "" && p.is.Settings != present.tier.Settings {

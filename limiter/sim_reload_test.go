@@ -120,7 +120,8 @@ type simPrepared struct {
 
 // simRates are what a client's bucket and its limit had until a change.
 type simRates struct {
-	until    int // by how many changes there were
+	until    int   // by how many changes there were
+	at       int64 // when that was
 	is       *gcra.Rate
 	defaults *gcra.Rate
 	tier     *gcra.Rate
@@ -326,7 +327,7 @@ func (w *simWorld) former(limit int, before *LimitOptions) {
 			continue
 		}
 		was := simRates{
-			w.count["renumbered"], c.is,
+			w.count["renumbered"], w.now, c.is,
 			gcra.NewRate(before.Settings), gcra.NewRate(before.settingsOf(simTier)).In(simTier),
 		}
 		c.former, c.since = append(c.former, was), w.now

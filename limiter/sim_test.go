@@ -71,6 +71,7 @@ func TestWorldsOfOldFindings(t *testing.T) {
 		{1002458, true, "the wall clock stepped back before a row, while a change was planned"},
 		{70003190, true, "a reload that was to bring a limit back failed, and the wall clock stepped"},
 		{3009158, true, "a reload that was to bring a limit back was discarded, and the wall clock stepped"},
+		{100017715, true, "a bucket follows one of two reloads while an operator's write is planned"},
 	} {
 		w := newSimWorld(world.seed)
 		w.stepped = world.stepped
