@@ -191,7 +191,7 @@ func (s *Service) put(
 	p.at, p.from = was.At, was.Rate
 	p.stored = p.arrival(p.rate, was)
 	wall = wall.Add(time.Duration(was.At - now))
-	record := recordOf(p.rate, l.key(clientID), true, p.content(p.rate, was), wall)
+	record := recordOf(p.rate, l.key(clientID), true, p.content(was), wall)
 	l.planBy(wall)
 	if w.Snapshot, err = s.carryOut(ctx, l, p, record); err != nil {
 		return Written{}, err

@@ -225,7 +225,9 @@
 // An admin write that changes a refill counts from when its row was made. So after a crash right
 // behind it, the time that the store took has earned at the new refill. If a reload has changed the
 // numbers of the bucket's tier meanwhile, it has earned at the former ones until then, and the row
-// has what the reload has cut.
+// has what the reload has cut. A bucket that comes into the tier is cut by the former numbers, as
+// its row was. If several reloads have changed them, a crash takes what those in between would have
+// cut, until the next round has written the row again.
 //
 // # The simulation
 //

@@ -17,11 +17,12 @@ type standing struct {
 	managed bool
 }
 
-// content is the credit of the new bucket, under its rate, if the old one held was.
-func (p plan) content(is *gcra.Rate, was gcra.Holding) int64 {
+// content is the credit of the new bucket, under the plan's rate, if the old one held was.
+func (p plan) content(was gcra.Holding) int64 {
+	is := p.rate
 	switch {
 	case p.tokens != nil:
-		return min(*p.tokens, is.Capacity) * is.Interval
+		return *p.tokens * is.Interval
 	case p.from == nil && was.Rate == nil:
 		return is.Span
 	case p.from == nil:
@@ -32,6 +33,16 @@ func (p plan) content(is *gcra.Rate, was gcra.Holding) int64 {
 		return p.from.Convert(p.from.Span, is)
 	}
 	return was.Rate.Convert(was.Credit, is)
+}
+
+// contentUnder is the credit under the rate that the bucket gets, which is another one if its tier
+// has had other numbers since. A bucket that comes into the tier is first cut by the plan's, as its
+// row was. So a crash takes nothing of it. One that was in the tier has been converted already.
+func (p plan) contentUnder(is *gcra.Rate, was gcra.Holding) int64 {
+	if p.tokens == nil && was.Rate == is {
+		return was.Credit
+	}
+	return p.rate.Convert(p.content(was), is)
 }
 
 // arrival is the arrival time of the new bucket if the old one held was. Requested tokens count
@@ -45,5 +56,5 @@ func (p plan) arrival(is *gcra.Rate, was gcra.Holding) int64 {
 		at = p.at
 	}
 	//mutant:less an-admin-write-gives-back-what-was-spent
-	return is.TAT(p.content(is, was), at)
+	return is.TAT(p.contentUnder(is, was), at)
 }

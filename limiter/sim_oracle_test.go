@@ -375,6 +375,9 @@ func (w *simWorld) applies(c *simClient, p *simPlan, seen table.Observation, tat
 		is := gcra.NewRate(p.row.Settings)
 		c.soon = max(c.soon, is.Convert(min(is.Span, is.FromTokens(p.row.Tokens)+passed), p.is)+p.earned-p.is.Credit(tat, w.now))
 	}
+	if p.is.Tier != "" && len(p.was) > 1 { // Those in between may have cut what the row has.
+		c.late = max(c.late, p.is.Credit(tat, w.now)-w.path(c, w.store.rows[c.key()], 0).credit)
+	}
 	c.is, c.managed, c.tat = p.is, true, tat
 	c.covered = max(c.covered, p.spent)
 }
@@ -406,19 +409,22 @@ func (w *simWorld) results(c *simClient, p *simPlan) (tats []int64) {
 // resultsAt are what it may turn the true bucket into at a moment.
 func (p *simPlan) resultsAt(c *simClient, now int64) (tats []int64) {
 	was := c.is.Holding(c.tat, now)
+	planned := gcra.NewRate(p.row.Settings) // It is cut by these, as its row was.
 	var credits []int64
 	switch {
 	case (p.change.Tokens != nil || p.create) && p.renumbered:
 		credits = append(credits, min(p.tokens, p.is.Capacity)*p.is.Interval)
 	case p.change.Tokens != nil || p.create:
 		return nil
+	case sameRate(c.is, p.is):
+		credits = append(credits, was.Credit)
 	default:
-		credits = append(credits, c.is.Convert(was.Credit, p.is))
+		credits = append(credits, planned.Convert(c.is.Convert(was.Credit, planned), p.is))
 	}
 	if p.nothing && p.change.Tokens == nil && !p.create {
-		credits = append(credits, max(0, p.is.Span-c.is.Convert(c.is.Span-was.Credit, p.is)))
+		credits = append(credits, planned.Convert(max(0, planned.Span-c.is.Convert(c.is.Span-was.Credit, planned)), p.is))
 		if c.spent == p.spent {
-			credits = append(credits, p.is.Span)
+			credits = append(credits, planned.Convert(planned.Span, p.is))
 		}
 	}
 	for _, credit := range credits {

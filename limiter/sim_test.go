@@ -69,6 +69,7 @@ func TestWorldsOfOldFindings(t *testing.T) {
 		{1003082, true, "a strict start comes while a row's debt is being paid"},
 		{4002340, true, "a reload comes between an operator's plan and its write"},
 		{1002458, true, "the wall clock stepped back before a row, while a change was planned"},
+		{20001988, true, "a tier has more since an operator's write was planned, which its old numbers cut"},
 		{70003190, true, "a reload that was to bring a limit back failed, and the wall clock stepped"},
 		{3009158, true, "a reload that was to bring a limit back was discarded, and the wall clock stepped"},
 		{100017715, true, "a bucket follows one of two reloads while an operator's write is planned"},
