@@ -12,8 +12,9 @@ import (
 // however few rows the server believes that there are. A process that was stopped between two
 // batches must not keep others waiting for long. Values come as text, in one format.
 const (
-	beginSQL = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-	setSQL   = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true),
+	beginSQL     = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+	beginReadSQL = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+	setSQL       = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true),
 		set_config('idle_in_transaction_session_timeout', $2, true),
 		set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
 		set_config('enable_seqscan', 'off', true),
@@ -49,8 +50,10 @@ func (p *pool) begin() *batch {
 // goOn returns a batch for a transaction that has begun.
 func (p *pool) goOn() *batch { return &batch{of: p} }
 
-func (b *batch) begin() {
-	b.Queue(beginSQL)
+func (b *batch) begin() { b.beginAs(beginSQL) }
+
+func (b *batch) beginAs(begin string) {
+	b.Queue(begin)
 	b.Queue(setSQL, b.of.o.transactSettings()...)
 }
 

@@ -20,7 +20,8 @@ const (
 		VALUES ($1, $2, false, $3, 0, clock_timestamp()) ON CONFLICT (namespace, client_id) DO UPDATE SET tokens = b.tokens`
 
 	putBucketSQL = `UPDATE @.buckets SET managed = $3, tier = nullif($4, ''), tokens = $5, counted_at = $6, reserved = NULL,
-		settings_id = (SELECT id FROM @.settings WHERE capacity = $7 AND refill = $8 AND kind = 0)
+		leases = nullif($7, '{}')::bigint[],
+		settings_id = (SELECT id FROM @.settings WHERE capacity = $8 AND refill = $9 AND kind = 0)
 		WHERE namespace = $1 AND client_id = $2`
 )
 
@@ -112,15 +113,14 @@ func (c *changing) store(ctx context.Context, conn *pgx.Conn, b *locked, next *l
 	b.Settings = c.numbers.Of(next.Managed, next.Tier, next.Settings)
 	b.Earn(c.looked.now) // cuts Tokens
 	work, todo := c.goOn(), &changes{}
-	todo.endDead(c.key, b)
 	if b.exists() {
 		work.queue(addSettingsSQL, b.Settings.Capacity, b.Settings.Refill.String())
-		work.queue(putBucketSQL, int32(c.key.Namespace), c.key.ClientID, b.managed, b.tier, b.Tokens, b.At,
+		work.queue(putBucketSQL, int32(c.key.Namespace), c.key.ClientID, b.managed, b.tier, b.Tokens, b.At, b.leases.encode(),
 			b.Settings.Capacity, b.Settings.Refill.String())
 	} else {
 		todo.deletes.add(c.key)
 	}
-	work.change(todo, 0, 0)
+	work.change(todo)
 	err := work.commit(ctx, conn)
 	id, _ := c.known.id(c.numbers.Settings)
 	c.doubts.note(err, c.waitFor(lockBucketSQL, int32(c.key.Namespace), c.key.ClientID, id))

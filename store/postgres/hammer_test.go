@@ -86,6 +86,60 @@ func (s *spender) step(clients int) {
 	}
 }
 
+// Two replicas take of one bucket and give back, while an operator writes and deletes it and
+// everything is tidied. Nobody spends, so whoever looks finds the capacity, and so does the last.
+func TestNothingIsLostBetweenReplicasAndAnOperator(t *testing.T) {
+	const rounds = 20
+	schema := server.Schema(t)
+	demand := func(s lease.State) { assert.InDelta(t, 10, s.Tokens+float64(s.Leased), 0.001) }
+	var all sync.WaitGroup
+	for i := range 2 {
+		r := joined(t, openLedger(t, at(t, schema)), fmt.Sprint("r", i), slow(10))
+		random := rand.New(rand.NewPCG(11, uint64(i)))
+		all.Go(func() {
+			var has int64
+			for n := range rounds + 1 {
+				keeps := random.Int64N(has + 1)
+				wants := keeps + random.Int64N(6)
+				if n == rounds {
+					keeps, wants = 0, 0
+				}
+				replies, _, err := r.Renew(t.Context(), r.round(r.ask("alice", keeps, has-keeps, wants)))
+				if !assert.NoError(t, err) {
+					return
+				}
+				has = keeps + replies[0].Granted
+			}
+		})
+	}
+	l := openLedger(t, at(t, schema))
+	namespace, err := l.Enter(t.Context(), "default", "ip")
+	require.NoError(t, err)
+	key, numbers := lease.Key{Namespace: namespace, ClientID: "alice"}, slow(10)
+	for n := range rounds {
+		require.NoError(t, l.Change(t.Context(), key, numbers, func(s *lease.State) (*lease.State, error) {
+			switch {
+			case s == nil:
+				return &lease.State{Managed: true, Settings: numbers.Settings, Tokens: 10}, nil
+			case n%4 == 0:
+				return nil, nil
+			}
+			demand(*s)
+			s.Managed = !s.Managed
+			return s, nil
+		}))
+		require.NoError(t, l.Tidy(t.Context(), map[uint32]*lease.Numbers{namespace: numbers}))
+		if s, ok, err := l.Get(t.Context(), key, numbers); assert.NoError(t, err) && ok {
+			demand(s)
+		}
+	}
+	all.Wait()
+	if s, ok, err := l.Get(t.Context(), key, numbers); assert.NoError(t, err) && ok {
+		demand(s)
+		require.Zero(t, s.Leased)
+	}
+}
+
 // A replica can't be expelled while its round lasts, and others get on with other buckets. If it
 // stops in the middle, the server ends the round before long.
 func TestARoundThatStopsInTheMiddle(t *testing.T) {

@@ -13,15 +13,15 @@ import (
 )
 
 // Ledger is a lease.Ledger in a schema that several processes share. It has the tables of a Store,
-// and those of replicas and leases.
+// and one of replicas. What these hold of a bucket is in the bucket's row (leases.go).
 //
 // Nothing here belongs to a session, so a connection pooler may give each transaction to another
 // server process: a transaction brings its settings, tables have the schema's name before theirs,
 // and no statement has a name in the server. Nobody takes advisory locks.
 //
-// Who changes a bucket, or a lease of it, holds a lock on the bucket's row. It reads leases in a
-// statement of its own behind that, which sees what all others have committed who had the lock.
-// Replicas expel each other by died_at, which a replica's round keeps them from while it lasts.
+// Who changes a bucket, or a lease of it, holds a lock on the row. It reads who the replicas are in
+// a statement of its own behind that, which sees all whose leases the row has. Replicas expel each
+// other by died_at, which a replica's round keeps them from while it lasts.
 type Ledger struct {
 	pool
 	known  known

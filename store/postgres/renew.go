@@ -73,13 +73,13 @@ func (l *Ledger) renew(ctx context.Context, conn *pgx.Conn, r *lease.Round) ([]l
 	}
 	work := l.goOn()
 	replies, changes := round.settle()
-	work.change(changes, r.Member, r.Seq)
+	work.change(changes)
 	work.queue(keepAliveSQL, r.Member, r.Seq, patience(r.TTL))
 	if err := work.commit(ctx, conn); err != nil {
 		l.doubts.note(err, l.waitFor(lockMemberSQL, r.Member))
 		return nil, 0, err
 	}
-	return replies, round.alive, nil
+	return replies, round.alive(), nil
 }
 
 // settingsIn are those that buckets of the round may get.
@@ -186,14 +186,14 @@ func (r *round) settle() ([]lease.Reply, *changes) {
 		a, b := &r.Asks[i], &r.buckets[i]
 		numbers := r.Numbers[a.Namespace]
 		if !b.isThere {
-			replies[i] = lease.Reply{Granted: b.granted, Left: numbers.Settings.Capacity, Settings: numbers.Settings}
+			replies[i] = lease.Reply{Left: numbers.Settings.Capacity, Settings: numbers.Settings}
 			continue
 		}
 		b.earn(r.now, numbers)
 		b.settingsID, _ = r.ledger.known.id(b.Settings)
 		if r.stored < r.Seq {
 			b.granted = b.Settle(*a)
-			todo.lease(a.Key, b, r.Member, b.granted)
+			b.leases = b.leases.with(held{r.Member, b.Mine, r.Seq, b.granted})
 		}
 		todo.keep(a.Key, b)
 		replies[i] = lease.Reply{

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gopher-equalizer/limiter"
+	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/lease"
 	"gopher-equalizer/store"
 	"gopher-equalizer/store/postgres/pgtest"
@@ -178,20 +179,46 @@ func TestTidy(t *testing.T) {
 	require.NoError(t, err)
 	tidy()
 	require.Equal(t, 2499, count(t, schema, "buckets"))
-	require.Equal(t, 2502, count(t, schema, "leases"))
+	require.Equal(t, map[int64]int{a.member: 2499, b.member: 2}, leased(t, schema))
 
 	expire(t, schema, a.member)
 	b.grants(b.ask("client-0000", 0, 0, 0))
-	require.Equal(t, 2500, count(t, schema, "leases"), "those of a bucket that was looked at are gone")
+	require.Equal(t, map[int64]int{a.member: 2498, b.member: 1}, leased(t, schema), "those of a bucket that was looked at have ended")
 	tidy()
 	require.Equal(t, 2499, count(t, schema, "buckets"), "what was spent isn't back")
-	require.Equal(t, 1, count(t, schema, "leases"))
+	require.Equal(t, map[int64]int{b.member: 1}, leased(t, schema))
 	require.Equal(t, 1, count(t, schema, "replicas"))
 
 	_, err = pgtest.Connect(t, schema).Exec(t.Context(), "UPDATE buckets SET counted_at = counted_at - interval '2 years'")
 	require.NoError(t, err)
 	tidy()
 	require.Equal(t, 2, count(t, schema, "buckets"), "one that is managed, and one that is leased")
+}
+
+// Tidy passes over namespaces whose numbers the caller doesn't know. What leases there are of
+// replicas that it deletes counts as spent from when somebody looks.
+func TestALeaseOfAReplicaThatNobodyKnowsIsSpent(t *testing.T) {
+	schema := server.Schema(t)
+	l := openLedger(t, at(t, schema))
+	hourly := &lease.Numbers{Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}}
+	a, b := joined(t, l, "a", hourly), joined(t, l, "b", hourly)
+	a.grants(a.ask("alice", 0, 0, 6), a.ask("bob", 0, 0, 6))
+	require.NoError(t, l.Leave(t.Context(), a.member))
+	require.NoError(t, l.Tidy(t.Context(), nil))
+	require.Equal(t, 1, count(t, schema, "replicas"))
+	require.Equal(t, map[int64]int{a.member: 2}, leased(t, schema))
+
+	_, err := pgtest.Connect(t, schema).Exec(t.Context(), "UPDATE buckets SET counted_at = counted_at - interval '3 hours'")
+	require.NoError(t, err)
+	s, _ := b.state("alice")
+	require.Zero(t, s.Leased)
+	require.Equal(t, 4.0, whole(s.Tokens), "it was no room to earn")
+	require.Equal(t, []int64{4}, b.grants(b.ask("alice", 0, 0, 10)))
+	require.Equal(t, map[int64]int{a.member: 1, b.member: 1}, leased(t, schema))
+	require.NoError(t, l.Tidy(t.Context(), map[uint32]*lease.Numbers{b.namespace: hourly}))
+	require.Equal(t, map[int64]int{b.member: 1}, leased(t, schema))
+	s, _ = b.state("bob")
+	require.Equal(t, 4.0, whole(s.Tokens))
 }
 
 func TestALedgerNamesAnUnreadableRow(t *testing.T) {
@@ -216,5 +243,8 @@ func TestALedgerNamesAnUnreadableRow(t *testing.T) {
 	f("UPDATE settings SET refill = 'often'", `refill "often"`, "want AMOUNT/DURATION")
 	f("UPDATE settings SET kind = 1", "of kind 1, which replicas can't share")
 	f("UPDATE buckets SET tokens = 'NaN'", "NaN tokens can't be", `client "alice"`)
+	f("UPDATE buckets SET leases = '{1,2,3}'", "3 numbers; want 4 for each replica", `client "alice": its leases`)
+	f("UPDATE buckets SET leases = '{1,-2,3,0}'", "replica 1 can't hold -2 tokens", `client "alice": its leases`)
+	f("UPDATE buckets SET leases = '{1,NULL,3,0}'", `"NULL" is no number`, `client "alice": its leases`)
 	f("UPDATE buckets SET tokens = '-Infinity'", "-Inf tokens can't be", `client "alice"`)
 }

@@ -4,47 +4,55 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/lease"
 )
 
-// tidyBatch is how many buckets Tidy looks at, or how many rows it deletes, in one transaction.
+// tidyBatch is how many buckets Tidy looks at in one transaction.
 const tidyBatch = 1000
 
 // Tidy deletes what says nothing any more: unmanaged buckets that are full while nobody holds
 // anything of them, leases of replicas that are dead, and then those replicas. It looks at every
-// bucket, in small transactions. numbers are the caller's, by the namespace; it passes over others.
-// Several replicas may call it.
+// bucket, in small transactions. numbers are the caller's, by the namespace; it passes over others,
+// in which leases of replicas may stay that there is no row of any more. Several replicas may call
+// it.
 func (l *Ledger) Tidy(ctx context.Context, numbers map[uint32]*lease.Numbers) error {
-	for from, more := (lease.Key{}), true; more; {
-		var err error
-		if from, more, err = l.tidyPage(ctx, from, numbers); err != nil {
-			return err
-		}
+	dead, err := l.dead(ctx)
+	if err != nil {
+		return err
 	}
-	for more := true; more; {
-		var err error
-		if more, err = l.tidyLeases(ctx); err != nil {
+	for from, more := (lease.Key{}), true; more; {
+		if from, more, err = l.tidyPage(ctx, from, numbers); err != nil {
 			return err
 		}
 	}
 	return l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		work := l.begin()
 		work.fence()
-		work.queue(`DELETE FROM @.replicas r WHERE r.died_at IS NOT NULL AND NOT EXISTS (SELECT FROM @.leases l WHERE l.replica = r.id)`)
+		work.queue("DELETE FROM @.replicas WHERE id = ANY ($1::bigint[])", dead)
 		return wrapf(work.commit(ctx, conn), "tidy")
 	})
+}
+
+// dead are the replicas that have died before now. They never store a lease again.
+func (l *Ledger) dead(ctx context.Context) (ids []int64, err error) {
+	var v *view
+	err = l.read(ctx, func(work *batch) { v = work.view(l) })
+	if err != nil {
+		return nil, err
+	}
+	return v.roster.dead(), nil
 }
 
 // tidyPage looks at the buckets behind one, and returns the last of them.
 func (l *Ledger) tidyPage(ctx context.Context, from lease.Key, numbers map[uint32]*lease.Numbers) (last lease.Key, more bool, err error) {
 	var page []seen
 	err = l.read(ctx, func(work *batch) {
+		v := work.view(l)
 		work.queue(stateSQL+` WHERE (b.namespace, b.client_id) > ($1, $2) ORDER BY b.namespace, b.client_id LIMIT $3`,
 			int32(from.Namespace), from.ClientID, tidyBatch).Query(func(rows pgx.Rows) (err error) {
-			page, err = pgx.CollectRows(rows, l.see)
+			page, err = pgx.CollectRows(rows, v.see)
 			return err
 		})
 	})
@@ -58,7 +66,7 @@ func (l *Ledger) tidyPage(ctx context.Context, from lease.Key, numbers map[uint3
 		if n == nil {
 			continue
 		}
-		if s.earn(s.now, n); s.ends > 0 || !s.exists() {
+		if s.earn(s.now, n); s.hasDead || !s.exists() {
 			due.add(s.key)
 		}
 	}
@@ -97,24 +105,6 @@ func (l *Ledger) tidyBuckets(ctx context.Context, conn *pgx.Conn, due keys, numb
 			todo.keep(due.at(i), b)
 		}
 	}
-	work.change(todo, 0, 0)
+	work.change(todo)
 	return work.commit(ctx, conn)
-}
-
-// tidyLeases deletes some leases of dead replicas of buckets that there are no more.
-func (l *Ledger) tidyLeases(ctx context.Context) (more bool, err error) {
-	err = l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		work := l.begin()
-		work.fence()
-		work.queue(`DELETE FROM @.leases WHERE (namespace, client_id, replica) IN (
-			SELECT l.namespace, l.client_id, l.replica FROM @.leases l JOIN @.replicas r ON r.id = l.replica
-			WHERE r.died_at IS NOT NULL AND NOT EXISTS (
-				SELECT FROM @.buckets b WHERE b.namespace = l.namespace AND b.client_id = l.client_id OFFSET 0)
-			LIMIT $1)`, tidyBatch).Exec(func(tag pgconn.CommandTag) error {
-			more = tag.RowsAffected() == tidyBatch
-			return nil
-		})
-		return wrapf(work.commit(ctx, conn), "tidy")
-	})
-	return more, err
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,38 +12,42 @@ import (
 	"gopher-equalizer/limiter/lease"
 )
 
-// stateSQL reads buckets as they are, without a lock.
+// stateSQL reads buckets as they are, without a lock. The replicas come from rosterSQL, in the same
+// transaction, which sees what was there at one moment.
 const stateSQL = `
-SELECT b.namespace, b.client_id, b.managed, coalesce(b.tier, ''), b.tokens, b.counted_at,
-	b.settings_id, coalesce(s.capacity, 0), coalesce(s.refill, ''), coalesce(s.kind, 0),
-	coalesce(l.held, 0)::bigint, coalesce(l.dead, 0)::bigint, coalesce(l.died_at, 'epoch'), coalesce(l.ends, 0), clock_timestamp()
-FROM @.buckets b LEFT JOIN @.settings s ON s.id = b.settings_id LEFT JOIN LATERAL (
-	SELECT sum(l.held) FILTER (WHERE r.died_at IS NULL) AS held, sum(l.held) FILTER (WHERE r.died_at IS NOT NULL) AS dead,
-		max(r.died_at) AS died_at, count(r.died_at) AS ends
-	FROM @.leases l JOIN @.replicas r ON r.id = l.replica
-	WHERE l.namespace = b.namespace AND l.client_id = b.client_id) l ON true`
+SELECT b.namespace, b.client_id, b.managed, coalesce(b.tier, ''), b.tokens, b.counted_at, coalesce(b.leases::text, ''),
+	b.settings_id, coalesce(s.capacity, 0), coalesce(s.refill, ''), coalesce(s.kind, 0)
+FROM @.buckets b LEFT JOIN @.settings s ON s.id = b.settings_id`
 
 // seen is a row of stateSQL.
 type seen struct {
 	locked
 	key      lease.Key
 	settings settingsRow
-	ends     int64 // how many leases are of replicas that are dead
 	now      time.Time
 }
 
+// view is what a transaction that only reads sees.
+type view struct {
+	*Ledger
+	roster
+}
+
 // see reads a row. Settings are parsed once.
-func (l *Ledger) see(row pgx.CollectableRow) (s seen, err error) {
-	err = row.Scan(&s.key.Namespace, &s.key.ClientID, &s.managed, &s.tier, &s.Tokens, &s.At,
-		&s.settings.id, &s.settings.capacity, &s.settings.refill, &s.settings.kind,
-		&s.Others, &s.Dead, &s.DiedAt, &s.ends, &s.now)
+func (v *view) see(row pgx.CollectableRow) (s seen, err error) {
+	var column string
+	err = row.Scan(&s.key.Namespace, &s.key.ClientID, &s.managed, &s.tier, &s.Tokens, &s.At, &column,
+		&s.settings.id, &s.settings.capacity, &s.settings.refill, &s.settings.kind)
 	if err != nil {
 		return seen{}, fmt.Errorf("a row that can't be read: %w", err)
 	}
-	if err := checkTokens(s.key.ClientID, s.Tokens); err != nil {
+	s.leases, err = leasesOf(s.key.ClientID, column)
+	if err := cmp.Or(err, checkTokens(s.key.ClientID, s.Tokens)); err != nil {
 		return seen{}, err
 	}
-	is, ok := l.known.settings(s.settings.id)
+	s.now = v.now
+	s.shareOut(&v.roster, 0, 0)
+	is, ok := v.known.settings(s.settings.id)
 	if !ok && s.settings.refill == "" {
 		return seen{}, errNoSettings(s.key.ClientID)
 	}
@@ -50,7 +55,7 @@ func (l *Ledger) see(row pgx.CollectableRow) (s seen, err error) {
 		if is, err = s.settings.parse(); err != nil {
 			return seen{}, fmt.Errorf("client %q: %w", s.key.ClientID, err)
 		}
-		l.known.note(s.settings.id, is)
+		v.known.note(s.settings.id, is)
 	}
 	s.Settings = is
 	return s, nil
@@ -62,22 +67,32 @@ func (s *seen) state(numbers *lease.Numbers) (lease.State, bool) {
 	return s.locked.state(), s.exists()
 }
 
-// read runs statements that only read, in one transaction and one round trip.
+// read runs statements that only read, in one transaction and one round trip. All of them see what
+// was there at one moment.
 func (l *Ledger) read(ctx context.Context, queue func(work *batch)) error {
 	return l.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		work := l.begin()
+		work := l.goOn()
+		work.beginAs(beginReadSQL)
 		queue(work)
 		work.Queue("COMMIT")
 		return wrapf(work.send(ctx, conn), "read")
 	})
 }
 
+// view queues a statement that reads the replicas, for stateSQL behind it.
+func (b *batch) view(l *Ledger) *view {
+	v := &view{Ledger: l}
+	b.queue(rosterSQL).QueryRow(v.roster.read)
+	return v
+}
+
 // Get implements lease.Ledger.
 func (l *Ledger) Get(ctx context.Context, key lease.Key, numbers *lease.Numbers) (state lease.State, ok bool, err error) {
 	err = l.read(ctx, func(work *batch) {
 		ok = false
+		v := work.view(l)
 		work.queue(stateSQL+" WHERE b.namespace = $1 AND b.client_id = $2", int32(key.Namespace), key.ClientID).Query(func(rows pgx.Rows) error {
-			s, err := pgx.CollectExactlyOneRow(rows, l.see)
+			s, err := pgx.CollectExactlyOneRow(rows, v.see)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return nil
 			}
@@ -98,7 +113,7 @@ func (l *Ledger) Get(ctx context.Context, key lease.Key, numbers *lease.Numbers)
 func (l *Ledger) Each(
 	ctx context.Context, namespace uint32, numbers *lease.Numbers, yield func(clientID string, s lease.State) error,
 ) error {
-	e := &each{Ledger: l, namespace: namespace, numbers: numbers, yield: yield}
+	e := &each{view: view{Ledger: l}, namespace: namespace, numbers: numbers, yield: yield}
 	err := l.call(ctx, e.run)
 	if e.refused != nil {
 		return e.refused
@@ -108,7 +123,7 @@ func (l *Ledger) Each(
 
 // each is an Each in progress.
 type each struct {
-	*Ledger
+	view
 	namespace uint32
 	numbers   *lease.Numbers
 	yield     func(clientID string, s lease.State) error
@@ -122,12 +137,15 @@ func (e *each) run(ctx context.Context, conn *pgx.Conn) error {
 	if e.begun {
 		return e.broken
 	}
-	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: beginReadSQL}, func(tx pgx.Tx) error {
 		settings := e.o.transactSettings()
 		for i := range settings {
 			settings[i] = "0"
 		}
 		if _, err := tx.Exec(ctx, setSQL, settings...); err != nil {
+			return err
+		}
+		if err := e.roster.read(tx.QueryRow(ctx, e.o.in(rosterSQL))); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, e.o.in(stateSQL+" WHERE b.namespace = $1"), int32(e.namespace))

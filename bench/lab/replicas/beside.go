@@ -49,7 +49,7 @@ func (b *bed) share(ctx context.Context, keys, rate int, d time.Duration) (out s
 	if before, err = b.spent(ctx); err != nil {
 		return out, err
 	}
-	before.transactions, before.buckets, before.lease = counted.transactions, counted.buckets, counted.lease
+	before.transactions, before.buckets = counted.transactions, counted.buckets
 	f.begin(ctx, time.Second/fleetSize)
 	takers := newTakers(f)
 	random := rand.New(rand.NewPCG(1, uint64(keys)))

@@ -147,10 +147,9 @@ an EVALSHA.
 func (s *shared) row(w io.Writer) {
 	seconds := s.took.Seconds()
 	by := func(n int64) string { return count(float64(n) / seconds) }
-	updated, hot := s.work.buckets.updated+s.work.lease.updated, s.work.buckets.hot+s.work.lease.hot
 	fmt.Fprintf(w, "| %s | PostgreSQL | %s | %s | %s | %s | %s | %.0f %% | %s | %.2f | %.1f | %s | %s | %d | %.2f |\n",
-		count(s.keys), by(int64(s.takes)), count(s.refused), count(s.waits), by(s.work.transactions), by(s.work.buckets.all()+s.work.lease.all()),
-		100*float64(hot)/float64(max(1, updated)), by(s.work.wal/1000), s.work.server.Seconds()/seconds, micros(s.work.server, int64(s.takes)),
+		count(s.keys), by(int64(s.takes)), count(s.refused), count(s.waits), by(s.work.transactions), by(s.work.buckets.all()),
+		100*float64(s.work.buckets.hot)/float64(max(1, s.work.buckets.updated)), by(s.work.wal/1000), s.work.server.Seconds()/seconds, micros(s.work.server, int64(s.takes)),
 		by(s.renewals), count(s.rounds), s.late, s.work.others())
 }
 
@@ -163,11 +162,8 @@ func (s *scripted) row(w io.Writer) {
 
 // describe has the totals.
 func (w work) describe() string {
-	table := func(w writes) string {
-		return fmt.Sprintf("%s inserted, %s updated, %s deleted", count(w.inserted), count(w.updated), count(w.deleted))
-	}
-	return fmt.Sprintf("%s transactions; rows of buckets: %s; of leases: %s; %.1f MB of WAL",
-		count(w.transactions), table(w.buckets), table(w.lease), float64(w.wal)/1e6)
+	return fmt.Sprintf("%s transactions; rows of buckets: %s inserted, %s updated, %s deleted; %.1f MB of WAL",
+		count(w.transactions), count(w.buckets.inserted), count(w.buckets.updated), count(w.buckets.deleted), float64(w.wal)/1e6)
 }
 
 func micros(d time.Duration, n int64) float64 {

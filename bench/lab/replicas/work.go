@@ -15,14 +15,14 @@ import (
 
 // work is what was done until a moment, or between two.
 type work struct {
-	at             time.Time
-	took           time.Duration
-	server, own    time.Duration // CPU time of all of PostgreSQL's processes, and of this one
-	processes      usage         // PostgreSQL's, at the moment
-	busy           time.Duration // CPU time of whatever is on this machine
-	wal            int64         // bytes
-	transactions   int64
-	buckets, lease writes
+	at           time.Time
+	took         time.Duration
+	server, own  time.Duration // CPU time of all of PostgreSQL's processes, and of this one
+	processes    usage         // PostgreSQL's, at the moment
+	busy         time.Duration // CPU time of whatever is on this machine
+	wal          int64         // bytes
+	transactions int64
+	buckets      writes // rows of them
 }
 
 // usage is the CPU time of processes so far, by their ids.
@@ -36,7 +36,7 @@ func (u usage) since(o usage) (sum time.Duration) {
 	return sum
 }
 
-// writes are rows of a table that were written.
+// writes are rows that were written.
 type writes struct{ inserted, updated, hot, deleted int64 }
 
 func (w writes) all() int64 { return w.inserted + w.updated + w.deleted }
@@ -53,7 +53,7 @@ func (w work) others() float64 {
 func (w work) since(o work) work {
 	return work{
 		server: w.processes.since(o.processes), own: w.own - o.own, busy: w.busy - o.busy, took: w.at.Sub(o.at), wal: w.wal - o.wal, transactions: w.transactions - o.transactions,
-		buckets: w.buckets.less(o.buckets), lease: w.lease.less(o.lease),
+		buckets: w.buckets.less(o.buckets),
 	}
 }
 
@@ -83,16 +83,13 @@ func (b *bed) count(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
-	if w.buckets, err = b.writes(ctx, "buckets"); err != nil {
-		return err
-	}
-	w.lease, err = b.writes(ctx, "leases")
+	w.buckets, err = b.writes(ctx)
 	return err
 }
 
-func (b *bed) writes(ctx context.Context, table string) (w writes, err error) {
+func (b *bed) writes(ctx context.Context) (w writes, err error) {
 	err = b.conn.QueryRow(ctx, `SELECT n_tup_ins, n_tup_upd, n_tup_hot_upd, n_tup_del FROM pg_stat_user_tables
-		WHERE schemaname = $1 AND relname = $2`, schema, table).Scan(&w.inserted, &w.updated, &w.hot, &w.deleted)
+		WHERE schemaname = $1 AND relname = 'buckets'`, schema).Scan(&w.inserted, &w.updated, &w.hot, &w.deleted)
 	return w, err
 }
 

@@ -12,16 +12,9 @@ CREATE TABLE replicas (
 );
 CREATE UNIQUE INDEX replicas_alive ON replicas (name) WHERE died_at IS NULL;
 
--- What a replica holds of a bucket; no row if that is nothing. A round changes columns of no index.
-CREATE TABLE leases (
-    namespace integer NOT NULL,
-    client_id text COLLATE "C" NOT NULL,
-    replica   bigint NOT NULL,
-    held      bigint NOT NULL,
-    seq       bigint NOT NULL, -- the round that changed it last, and
-    granted   bigint NOT NULL, -- what that one was granted
-    PRIMARY KEY (namespace, client_id, replica)
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+-- What replicas hold of a bucket, four numbers each: the replica's id, its tokens, the round that told of them last,
+-- and what that one was granted. NULL: nobody holds anything. A round changes columns of no index.
+ALTER TABLE buckets ADD COLUMN leases bigint[];
 
 -- Whether the last who raised the epoch was a replica. The name is then that of the first one.
 ALTER TABLE writer ADD COLUMN shared boolean NOT NULL DEFAULT false;
