@@ -84,7 +84,7 @@ func TestBackendsDrainWaits(t *testing.T) {
 	f := startAdmin(t, map[string]string{"GET /backends": "200 " + allBackends, "PATCH " + path: "200 " + busy, "GET " + path: "200 " + idle})
 	f.prints(t, 0, "web/http://10.0.0.1:80: drain, weight 2, 0 in flight\n", "", "backends", "drain", "10.0.0.1", "--wait")
 	f.responses["GET "+path] = "200 " + busy
-	f.prints(t, 1, "", "equalizer: web/http://10.0.0.1:80 still has requests: 3; it stays in drain\n", "backends", "drain", "10.0.0.1", "--wait", "--within", "50ms")
+	f.prints(t, 1, "", "equalizer: web/http://10.0.0.1:80 still has requests: 3; it stays in drain\n", "backends", "drain", "10.0.0.1", "--wait", "--within", "500ms")
 	assert.Equal(t, "GET "+path, f.asked[len(f.asked)-1])
 }
 

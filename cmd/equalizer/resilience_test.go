@@ -187,16 +187,19 @@ func halfFails(t *testing.T, rate int, span time.Duration) {
 		backends = append(backends, b)
 	}
 	p := launch(t, free("-c", faultyConfig(t, halfFailing, backends...))...)
+	began := time.Now()
 	l := startPaced(rate, p.proxy+"/", "GET")
 	<-time.After(span)
 	l.stop()
+	const floor = 10 // retries a second, which there are however few requests a busy machine sends
+	floors := floor * (int64(time.Since(began)/time.Second) + 2)
 	var got int64
 	for _, b := range backends {
 		got += b.requests.Load()
 	}
 	sent := l.sent["GET"].Load()
 	t.Logf("clients sent %d, of which %d failed; backends got %d: %.3f", sent, len(l.failures("GET")), got, float64(got)/float64(sent))
-	assert.LessOrEqual(t, float64(got), 1.2*float64(sent))
+	assert.LessOrEqual(t, float64(got), max(1.2*float64(sent), float64(sent+floors)))
 	assert.Greater(t, got, sent, "some were retried")
 	assert.Contains(t, p.call("GET", "/status", "").body, `"retries"`)
 	p.stop()
