@@ -1,7 +1,7 @@
 // Package acme gets the certificates of domains from an authority by ACME (RFC 8555), and renews
-// them. certmagic does the protocol, knows when a renewal is due, and has several processes on one
-// store obtain a certificate once. What is here gives it storage, has it do one thing at a time,
-// and takes from it what handshakes need.
+// them. certmagic does the protocol, and knows when a renewal is due. What is here gives it
+// storage, has it do one thing at a time over all processes on one store, and takes from it what
+// handshakes need.
 //
 // # Certificates
 //
@@ -13,6 +13,22 @@
 // While the store or the authority is away, it tries again, ever more seldom, and the certificate
 // that there is stays published. Over a change of settings the domains that stay keep their
 // certificates.
+//
+// # Several processes
+//
+// Processes on one store take turns with a domain, by a lock that is in the store. In its turn a
+// process loads what there is, and does all of the above: so it sees what others have obtained, and
+// a certificate is ordered once. certmagic's own lock covers orders only. When to renew, which a
+// process had asked the authority of the old certificate, could be stored with the new one that
+// another process had obtained meanwhile, and that was ordered once more.
+//
+// A process that stands still for longer than its lock lives, 30 seconds, may order what another
+// one orders, too. Both then use the one that was stored last, after their next look. That is a
+// certificate more for each such pause in an order. Let's Encrypt allows 5 a week for the same
+// domains.
+//
+// An authority may suggest any time of a certificate's life for its renewal. If that comes right
+// after the issue, the certificate is renewed right then, by whichever process looks first.
 //
 // # Challenges
 //

@@ -71,6 +71,29 @@ func (m *Manager) note(d *domain, err error) {
 // none, or if it is time for a newer one. It returns for how long the one that is published is
 // good.
 func (m *Manager) refresh(ctx context.Context, d *domain, failures int) (life time.Duration, err error) {
+	// What is there is published before its turn comes, which may take as long as an order.
+	life, err = m.load(ctx, d)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	if err := m.storage.Lock(ctx, turn(d.name)); err != nil {
+		return life, err
+	}
+	// A lock that can't be released ends by itself.
+	defer func() { _ = m.storage.Unlock(context.WithoutCancel(ctx), turn(d.name)) }()
+	return m.renew(ctx, d, failures)
+}
+
+// turn is the name of the lock of a domain, by which processes look at it one after the other.
+// certmagic's own lock is not enough. It covers an order, but not the question to the authority
+// when to renew: a process that gets the response after another one has renewed stores it with the
+// new certificate, which is then taken for due.
+func turn(domain string) string { return "turn_" + domain }
+
+// renew is refresh, alone among the processes.
+func (m *Manager) renew(ctx context.Context, d *domain, failures int) (life time.Duration, err error) {
+	// Another process may have had its turn meanwhile. What it has obtained sets the pace by which
+	// certmagic takes a certificate for due.
 	life, err = m.load(ctx, d)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
