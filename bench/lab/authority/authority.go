@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,8 +46,10 @@ type Authority struct {
 
 	server *httptest.Server
 	ca     *ca.CAImpl
-	orders atomic.Int64
 	away   atomic.Bool
+	// orders is when each certificate was ordered. mu guards it.
+	mu     sync.Mutex
+	orders []time.Time
 	// replacing counts the orders that name a certificate which they replace, hurried the responses
 	// that Hurry changed.
 	replacing, hurried atomic.Int64
@@ -90,20 +93,49 @@ func (a *Authority) before(pebble http.Handler) http.Handler {
 		case a.away.Load():
 			panic(http.ErrAbortHandler)
 		case r.URL.Path == newOrder:
-			w = &counting{w, &a.orders}
+			w = &telling{w, a.ordered}
 			if replaces(r) {
 				a.replacing.Add(1)
 			}
 		case strings.HasPrefix(r.URL.Path, renewalInfo) && a.hurry.CompareAndSwap(true, false):
 			a.hurried.Add(1)
 			start := time.Now().Add(-time.Hour)
-			w.Header().Set("Content-Type", "application/json")
-			w.Header().Set("Retry-After", "21600")
-			_ = json.NewEncoder(w).Encode(map[string]any{"suggestedWindow": map[string]time.Time{"start": start, "end": start.Add(time.Minute)}})
+			suggest(w, window{start, start.Add(time.Minute)})
+			return
+		case strings.HasPrefix(r.URL.Path, renewalInfo):
+			suggestLate(w, r, pebble)
 			return
 		}
 		pebble.ServeHTTP(w, r)
 	})
+}
+
+// window is when an authority suggests that a certificate be renewed.
+type window struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+// suggest suggests a window, and that it be asked for again in 6 hours.
+func suggest(w http.ResponseWriter, of window) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", "21600")
+	_ = json.NewEncoder(w).Encode(map[string]window{"suggestedWindow": of})
+}
+
+// suggestLate suggests the last two fifths of pebble's window. That is two days around two thirds
+// of a certificate's life, cut to that life. One of some seconds might be renewed right after it
+// was issued. Clients want at least 2 seconds.
+func suggestLate(w http.ResponseWriter, r *http.Request, pebble http.Handler) {
+	response := httptest.NewRecorder()
+	pebble.ServeHTTP(response, r)
+	var of struct{ SuggestedWindow window }
+	if response.Code != http.StatusOK || json.Unmarshal(response.Body.Bytes(), &of) != nil {
+		http.Error(w, response.Body.String(), response.Code)
+		return
+	}
+	all := of.SuggestedWindow
+	suggest(w, window{all.End.Add(-all.End.Sub(all.Start) * 2 / 5), all.End})
 }
 
 // replaces reports whether an order says which certificate it replaces (RFC 9773).
@@ -118,18 +150,25 @@ func replaces(r *http.Request) bool {
 	return order.Replaces != ""
 }
 
-// counting counts the responses that say that something was created. Others are to requests that
-// have to come again: pebble refuses some nonces for practice.
-type counting struct {
+// telling calls created at a response that says that something was created. Others are to requests
+// that have to come again: pebble refuses some nonces for practice.
+type telling struct {
 	http.ResponseWriter
-	n *atomic.Int64
+	created func()
 }
 
-func (c *counting) WriteHeader(status int) {
+func (t *telling) WriteHeader(status int) {
 	if status == http.StatusCreated {
-		c.n.Add(1)
+		t.created()
 	}
-	c.ResponseWriter.WriteHeader(status)
+	t.ResponseWriter.WriteHeader(status)
+}
+
+// ordered notes an order.
+func (a *Authority) ordered() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.orders = append(a.orders, time.Now())
 }
 
 // freePort is a port of the loopback device that nobody has.
@@ -160,7 +199,21 @@ func (a *Authority) Issuing() *x509.CertPool {
 }
 
 // Orders is how many certificates were ordered.
-func (a *Authority) Orders() int { return int(a.orders.Load()) }
+func (a *Authority) Orders() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.orders)
+}
+
+// Intervals are the times between an order and the next one.
+func (a *Authority) Intervals() (all []time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := 1; i < len(a.orders); i++ {
+		all = append(all, a.orders[i].Sub(a.orders[i-1]))
+	}
+	return all
+}
 
 // Hurry makes the next response about the time to renew a certificate say that it has passed (ARI).
 func (a *Authority) Hurry() { a.hurry.Store(true) }

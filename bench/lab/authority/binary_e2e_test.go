@@ -247,7 +247,7 @@ func TestShippedKillDuringOrder(t *testing.T) {
 }
 
 // Two processes without limits share a PostgreSQL: one certificate is ordered, and both have it,
-// whichever the authority asks. Both have the renewed one, too.
+// whichever the authority asks. Each is renewed once, and both have that, too.
 func TestShippedTwoOnPostgreSQL(t *testing.T) {
 	cluster, err := pgtest.Start()
 	require.NoError(t, err)
@@ -272,8 +272,10 @@ func TestShippedTwoOnPostgreSQL(t *testing.T) {
 		other := two.gets("one.test")
 		return renewed != nil && other != nil && renewed.Equal(other)
 	})
-	// On a busy machine, both have renewed it, one right after the other: see issue 16.
-	assert.LessOrEqual(t, s.authority.Orders(), 4)
+	// A slow machine may have come to another renewal by now, but to none that came too early.
+	for _, interval := range s.authority.Intervals() {
+		assert.Greater(t, interval, shortLife*time.Second/3)
+	}
 
 	// With another key nothing can be read, and GET /certificates has the reason.
 	two.Stop()
