@@ -31,6 +31,8 @@ func (u *Use) foresee() {
 		u.Decision = u.Limit.withoutTable(u.place, u.Cost)
 	case u.seen.Outcome != table.Allowed && u.place.Held && !u.Limit.lease.IsExhausted(u.ClientID):
 		u.Decision = u.Limit.withoutTable(lease.Place{Allowed: true}, u.Cost)
+	case u.place.Held:
+		u.Decision = decisionOfHeld(&u.seen.Taken, u.Cost)
 	default:
 		u.Decision = u.Limit.foresee(u.seen.Taken, u.Cost, u.place.Now)
 	}

@@ -103,7 +103,7 @@ func (l *Limit) buckets() *table.Table {
 func (l *Limit) takeShared(clientID string, cost, now int64) (d Decision) {
 	if held := l.lease.Spendable(now); held != nil && cost > 0 { // Most takes end here.
 		if t := held.Take(clientID, cost, 0); t.Outcome == table.Allowed {
-			return l.ofHeld(decisionOf(&t, cost, 0), clientID)
+			return decisionOfHeld(&t, cost)
 		}
 	}
 	return l.takeOrWait(clientID, cost, now)
@@ -235,22 +235,28 @@ func (l *Limit) takeAt(p lease.Place, clientID string, cost int64) Decision {
 		var seen table.Sight
 		p.Table.Seek(&seen, clientID, 0)
 		p.Table.Look(&seen, p.Now)
-		return decisionOf(&seen.Taken, 0, p.Now)
+		return decisionAt(p, &seen.Taken, 0)
 	}
 	t := p.Table.Take(clientID, cost, p.Now)
-	d := decisionOf(&t, cost, p.Now)
-	if p.Held {
-		d = l.ofHeld(d, clientID)
-	}
-	return d
+	return decisionAt(p, &t, cost)
 }
 
-// ofHeld is a Decision by what the replica holds. That is little of what the client has, as a rule,
-// so the client is near its limit only if the ledger had no more.
-func (l *Limit) ofHeld(d Decision, clientID string) Decision {
-	d.Near = d.Near && l.lease.IsExhausted(clientID)
-	if d.Allowed && !d.Near {
-		d.RetryAfter = 0
+func decisionAt(p lease.Place, t *table.Taken, cost int64) Decision {
+	if p.Held {
+		return decisionOfHeld(t, cost)
+	}
+	return decisionOf(t, cost, p.Now)
+}
+
+// decisionOfHeld is the Decision by what the replica holds, and what nobody held when the ledger
+// was last asked. Other replicas may hold more, and may have got some of the latter since.
+func decisionOfHeld(t *table.Taken, cost int64) Decision {
+	r := t.Rate
+	credit := r.Credit(t.TAT, 0)
+	left, ok := t.Left()
+	d := decisionBy(t, cost, credit+min(left, r.Capacity-r.Whole(credit))*r.Interval)
+	if !ok && d.Allowed { // Nobody knows how little it is.
+		d.Near, d.RetryAfter = false, 0
 	}
 	return d
 }

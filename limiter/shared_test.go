@@ -84,7 +84,28 @@ func TestABurstPassesAtOneReplica(t *testing.T) {
 	require.False(t, a.Limit("api").Take("alice", 1).Allowed)
 }
 
-// What the replica holds says nothing about how near its limit a client is.
+// What is remaining isn't only what the replica holds.
+func TestRemainingOfASharedLimit(t *testing.T) {
+	book := leasetest.NewBook(time.Now)
+	limit := sharedLimit("api", settingsOf(100, 1000*time.Hour), sharedBy(lease.Ahead))
+	a, b := serveShared(t, book, "a", limit), serveShared(t, book, "b", limit)
+	for i := range int64(30) {
+		require.Equal(t, 99-i, a.Limit("api").Take("alice", 1).Remaining)
+	}
+	d := b.Limit("api").Take("alice", 1)
+	require.True(t, d.Allowed)
+	require.LessOrEqual(t, d.Remaining, int64(69))
+	require.Greater(t, d.Remaining, int64(20), "the other one holds the rest")
+
+	uses := []Use{{Limit: b.Limit("api"), ClientID: "alice", Cost: 1}, {Limit: b.Limit("api"), ClientID: "bob", Cost: 1}}
+	require.True(t, Look(uses))
+	require.Equal(t, d.Remaining, uses[0].Decision.Remaining)
+	require.True(t, Take(uses))
+	require.Equal(t, d.Remaining-1, uses[0].Decision.Remaining)
+	require.Equal(t, int64(99), uses[1].Decision.Remaining)
+}
+
+// How near its limit a client is depends on what nobody holds, too.
 func TestNearASharedLimit(t *testing.T) {
 	book := leasetest.NewBook(time.Now)
 	a := serveShared(t, book, "a", sharedLimit("api", settingsOf(100, 1000*time.Hour), sharedBy(lease.Ahead)))
@@ -95,11 +116,15 @@ func TestNearASharedLimit(t *testing.T) {
 		require.False(t, d.Near, "request %d", i)
 		require.Zero(t, d.RetryAfter, "request %d", i)
 	}
-	for limit.Take("alice", 1).Allowed {
+	for i := range 20 {
+		d := limit.Take("alice", 1)
+		require.True(t, d.Allowed)
+		require.True(t, d.Near, "request %d", 80+i)
 	}
+	require.False(t, limit.Take("alice", 1).Allowed)
 	uses := []Use{{Limit: limit, ClientID: "alice", Cost: 0}, {Limit: limit, ClientID: "bob", Cost: 0}}
 	require.True(t, Take(uses))
-	require.True(t, uses[0].Decision.Near, "the ledger had no more")
+	require.True(t, uses[0].Decision.Near)
 	require.False(t, uses[1].Decision.Near, "nobody has asked")
 }
 

@@ -41,7 +41,7 @@ func (l *Limit) Take(clientID string, cost int64) Decision {
 		return l.look(clientID, now)
 	}
 	t := l.table.Take(clientID, cost, now)
-	if t.Limit == table.Never { // As decide, which isn't inlined.
+	if t.Limit() == table.Never { // As decide, which isn't inlined.
 		return decisionOf(&t, cost, now)
 	}
 	return l.decideReserved(t, cost, now)
@@ -56,7 +56,7 @@ func (l *Limit) look(clientID string, now int64) Decision {
 }
 
 func (l *Limit) decide(t table.Taken, cost, now int64) Decision {
-	if t.Limit == table.Never {
+	if t.Limit() == table.Never {
 		return decisionOf(&t, cost, now)
 	}
 	return l.decideReserved(t, cost, now)
@@ -64,8 +64,12 @@ func (l *Limit) decide(t table.Taken, cost, now int64) Decision {
 
 // decisionOf is the Decision for who took from a bucket that has no limit.
 func decisionOf(t *table.Taken, cost, now int64) Decision {
+	return decisionBy(t, cost, t.Rate.Credit(t.TAT, now))
+}
+
+// decisionBy is decisionOf if the client has this credit.
+func decisionBy(t *table.Taken, cost, credit int64) Decision {
 	r := t.Rate
-	credit := r.Credit(t.TAT, now)
 	d := Decision{Allowed: t.Outcome == table.Allowed, Remaining: r.Whole(credit), Settings: &r.Settings, Shared: t.Shared}
 	d.Near = d.Allowed && d.Remaining < (r.Capacity+4)/5
 	if d.Remaining < cost {
@@ -87,10 +91,10 @@ func (l *Limit) decideReserved(t table.Taken, cost, now int64) Decision {
 // foresee is the Decision, whether the bucket has a limit or not. It changes nothing.
 func (l *Limit) foresee(t table.Taken, cost, now int64) Decision {
 	d := decisionOf(&t, cost, now)
-	if t.Limit == table.Never {
+	if t.Limit() == table.Never {
 		return d
 	}
-	reserved := max(0, t.Limit-max(t.TAT, now))
+	reserved := max(0, t.Limit()-max(t.TAT, now))
 	d.Remaining = min(d.Remaining, reserved/t.Rate.Interval)
 	if t.Outcome == table.Unreserved {
 		d.RetryAfter = max(d.RetryAfter, l.service.options().FlushInterval)
@@ -216,13 +220,13 @@ func (u *Use) decide() {
 	if u.seen.Outcome == table.Unreserved {
 		u.Limit.table.Reserve(&u.seen, u.place.Now)
 	}
-	if u.place.Table == nil {
+	switch {
+	case u.place.Table == nil:
 		u.Decision = u.Limit.withoutTable(u.place, u.Cost)
-	} else {
+	case u.place.Held:
+		u.Decision = decisionOfHeld(&u.seen.Taken, u.Cost)
+	default:
 		u.Decision = u.Limit.decide(u.seen.Taken, u.Cost, u.place.Now)
-	}
-	if u.place.Held {
-		u.Decision = u.Limit.ofHeld(u.Decision, u.ClientID)
 	}
 	u.seen = table.Sight{}
 }

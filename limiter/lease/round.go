@@ -274,6 +274,7 @@ func (p *part) follow(a *Ask, reply *Reply) {
 		p.back = c.Drain(b, max(0, c.Tokens(b)-reply.Owed))
 		p.held -= p.back
 	}
+	b.SetLeft(reply.Left)
 	if reply.Left == 0 && p.held < p.asked {
 		b.Set(Exhausted)
 	} else {

@@ -22,7 +22,7 @@ type Bucket struct {
 	//     bucket's new slot.
 	arrival word
 	// marks has, from the lowest bit: Stored, Managed, Limited; five bits with the length of the
-	// client_id, or long; limitEra; the limit.
+	// client_id, or long; limitEra; the limit, or else what Bucket.SetLeft was told.
 	marks markWord
 	// id is the client_id, or a longID.
 	id [shortID]byte
@@ -68,7 +68,8 @@ const (
 	long            = idMask // as the length: the bucket has a longID
 	lengthMask      = idMask << idShift
 	limitEra        = 1 << 8
-	belowLimit      = 1<<9 - 1
+	leftShift       = 9
+	belowLimit      = 1<<leftShift - 1
 )
 
 // longID takes the place of the client_id in a bucket whose client_id is longer than shortID, or

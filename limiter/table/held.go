@@ -33,6 +33,18 @@ func (t *Table) Has(clientID string, m Mark) bool {
 	return b != nil && b.Has(m)
 }
 
+// SetLeft keeps with a bucket that has no limit, in the place of one, how many tokens there are
+// beside those in it. The bucket's page is claimed.
+func (b *Bucket) SetLeft(tokens int64) {
+	b.marks.Store(b.marks.Load()&belowLimit | uint64(tokens+1)<<leftShift)
+}
+
+// Left is what SetLeft was told of a bucket that has no limit; false if it wasn't called.
+func (t *Taken) Left() (tokens int64, ok bool) {
+	n := int64(t.marks >> leftShift)
+	return max(0, n-1), n > 0
+}
+
 // Tokens are the whole tokens in the client's bucket as of the moment 0.
 func (c *Claim) Tokens(b *Bucket) int64 {
 	seen := c.Observe(b)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/limiter/gcra"
 )
 
 // frozen is the clock of a table of what is held.
@@ -61,4 +63,34 @@ func TestGiveBackOfWhatIsHeld(t *testing.T) {
 			assert.Equal(t, Allowed, tab.Take("client-a", 1, 0).Outcome, "the bucket is alive")
 		})
 	}
+}
+
+// What there is beside a bucket stays with it, wherever it moves.
+func TestWhatIsLeft(t *testing.T) {
+	tab := hold(t, 10)
+	left := func() int64 {
+		taken := tab.Take("client-a", 1, 0)
+		require.Equal(t, Allowed, taken.Outcome)
+		n, ok := taken.Left()
+		require.True(t, ok)
+		return n
+	}
+	taken := tab.Take("client-a", 1, 0)
+	_, ok := taken.Left()
+	require.False(t, ok, "nobody has said")
+	const most = int64(gcra.MaxSpan / (time.Second / gcra.MaxRate))
+	for _, n := range []int64{7, 0, most} {
+		tab.Update("client-a", func(_ *Claim, b *Bucket) { b.SetLeft(n) })
+		require.Equal(t, n, left())
+		require.False(t, tab.Has("client-a", Limited|Stored))
+	}
+	tab.Update("client-a", func(_ *Claim, b *Bucket) { b.Set(Stored) })
+	moveAgain(tab, "client-a", func(int) {})
+	require.Equal(t, most, left())
+	var seen Sight
+	tab.Seek(&seen, "client-a", 1)
+	tab.Look(&seen, 0)
+	n, ok := seen.Left()
+	require.True(t, ok)
+	require.Equal(t, most, n)
 }

@@ -46,7 +46,7 @@ func (t *Table) lookAgain(seen *Sight, now int64) {
 		if b == nil {
 			seen.bucket = nil
 			shared := t.observe(entry{}, t.overflowOf(seen.hash))
-			seen.judge(shared.under, nil, Never, max(now, shared.TAT)<<tatShift, now)
+			seen.judge(shared.under, nil, 0, max(now, shared.TAT)<<tatShift, now)
 			return
 		}
 		if t.see(seen, b, e, now) {
@@ -69,19 +69,19 @@ func (t *Table) see(seen *Sight, b *Bucket, e entry, now int64) bool {
 		return false
 	}
 	seen.bucket, seen.entry = b, e
-	seen.judge(n, e.listed(b), limitOf(marks), was, now)
+	seen.judge(n, e.listed(b), marks, was, now)
 	return true
 }
 
-func (seen *Sight) judge(n *numbers, listed *gcra.Rate, limit, was, now int64) {
+func (seen *Sight) judge(n *numbers, listed *gcra.Rate, marks uint64, was, now int64) {
 	r := n.of(listed)
 	seen.was, seen.under = was, n
-	seen.Taken, seen.price = Taken{r, was >> tatShift, limit, Allowed, false}, r.Price(seen.cost)
+	seen.Taken, seen.price = Taken{r, was >> tatShift, marks, Allowed, false}, r.Price(seen.cost)
 	switch next, ok := r.Spend(was>>tatShift, now, seen.price); {
 	case seen.cost == 0:
 	case !ok:
 		seen.Outcome = Refused
-	case next > limit:
+	case next > seen.Limit():
 		seen.Outcome = Unreserved
 	}
 }

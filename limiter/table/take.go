@@ -17,14 +17,16 @@ const (
 
 // Taken is a bucket after a take.
 type Taken struct {
-	Rate *gcra.Rate
-	TAT  int64
-	// Limit is the arrival time that no take may pass; Never if there is none.
-	Limit   int64
+	Rate    *gcra.Rate
+	TAT     int64
+	marks   uint64
 	Outcome Outcome
 	// Shared reports whether it is one that clients share for which there is no room.
 	Shared bool
 }
+
+// Limit is the arrival time that no take may pass; Never if there is none.
+func (t *Taken) Limit() int64 { return limitOf(t.marks) }
 
 // Take spends some of the client's tokens, 1 or more. clientID may alias a buffer: it is copied
 // before it is kept. For a client that has a bucket, Take allocates nothing, and locks nothing
@@ -53,10 +55,10 @@ func (t *Table) Take(clientID string, cost, now int64) Taken {
 		next, ok := r.Spend(was>>tatShift, now, r.Price(cost))
 		if !ok || next > limit {
 			if !ok && limit == Never {
-				return Taken{r, was >> tatShift, limit, Refused, shared}
+				return Taken{r, was >> tatShift, marks, Refused, shared}
 			}
 			if outcome, ok := s.refuse(e.page, b, ok, was, now); ok {
-				return Taken{r, was >> tatShift, limit, outcome, shared}
+				return Taken{r, was >> tatShift, marks, outcome, shared}
 			}
 			continue
 		}
@@ -65,7 +67,7 @@ func (t *Table) Take(clientID string, cost, now int64) Taken {
 			if t.mark&^was != 0 {
 				s.dirty.enter(e.page, now)
 			}
-			return Taken{r, next, limit, Allowed, shared}
+			return Taken{r, next, marks, Allowed, shared}
 		}
 	}
 }
