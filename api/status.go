@@ -129,7 +129,7 @@ type HTTP2Status struct {
 	// Connections counts those that are open.
 	Connections int64 `json:"connections"`
 	// Running counts the requests that run now, and Waiting those that wait until fewer than
-	// MaxRunning do; 0 is no bound.
+	// MaxRunning do, 0 being no bound, or until the processors are less busy.
 	Running    int64 `json:"running"`
 	Waiting    int64 `json:"waiting"`
 	MaxRunning int64 `json:"max_running"`

@@ -58,7 +58,7 @@ func (r *request) Begin() {
 	r.snapshot, r.listener, r.arrived = r.shared.snapshot.Load(), arrival.now(), &arrival.as
 	r.result.From.Peer = r.stream.Peer()
 	r.result.From.Addr = r.result.From.Peer
-	r.result.Times.Begin()
+	r.result.Times.Begin(r.stream.Waited())
 }
 
 // begin begins the request whose head was received, and reports whether its body may be as large as

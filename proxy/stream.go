@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"time"
 
 	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/h2"
@@ -50,6 +51,8 @@ type outgoing interface {
 type line interface {
 	// Peer is the address of who connected, unmapped; the zero Addr if it isn't an IP address.
 	Peer() netip.Addr
+	// Waited is for how long the request has waited since it came, before it could run.
+	Waited() time.Duration
 	// Intake is the *arrival of the connection.
 	Intake() any
 	// Secured is what TLS agreed on with the client; nil if it speaks in clear.

@@ -1,5 +1,7 @@
 package h1
 
+import "time"
+
 // Turn is a request on a client's connection, and the way back. It is pooled: what it holds in
 // memory serves the next request, of another connection.
 type Turn struct {
@@ -52,6 +54,9 @@ func (t *Turn) serve() (more bool) {
 	t.outgoing.reset()
 	return more
 }
+
+// Waited is 0: each request runs when it has come.
+func (t *Turn) Waited() time.Duration { return 0 }
 
 // Lighten gives up all large buffers: a tunnel may be open for days. What will be logged is copied.
 // Nothing more can be read or sent over the turn.

@@ -13,6 +13,10 @@
 // stream that has to wait for its turn to run is small: the text of its head, and what has come of
 // its body. A Turn, with its buffers and its Handler, is taken from a pool when it runs.
 //
+// Few streams run at a time while the processors have enough to do: a thousand that run at once
+// have more memory in use than fits the processors' caches. Where backends are slow, as many run as
+// there are (wave.go).
+//
 // The exception is a request without a body that comes alone, as those before it did. The reader
 // serves that itself, since to wake another goroutine costs more than all the rest (lone.go). If it
 // takes longer than some 10 ms, lacks window, or something has come right behind it, another

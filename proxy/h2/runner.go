@@ -6,17 +6,21 @@ import (
 	"time"
 )
 
-// runner has streams run, each in a goroutine, and bounds how many do at a time. Those beyond the
-// bound wait: the connections that have such take turns, and each has its most urgent one run
-// first. So whoever sends many requests at once keeps nobody else waiting for all of them.
+// runner has streams run, each in a goroutine, and bounds how many do at a time, in all and of a
+// wave. Those beyond a bound wait: the connections that have such take turns, and each has its most
+// urgent ones run first. So whoever sends many requests at once keeps nobody else waiting for all
+// of them.
 type runner struct {
 	run func(*stream)
 
 	mu sync.Mutex
 	// most bounds those that run; 0 doesn't.
 	most, running int
-	// first and last are of the connections that have streams that may run.
+	// first and last are of the connections that have streams that may run. started is how many
+	// of the first one's have been started in its turn.
 	first, last *connection
+	started     int
+	wave        wave
 	// idle are the goroutines that wait for a stream, the last one on top: its stack was used last.
 	// leastIdle is the fewest that there were since trim looked.
 	idle             *worker
@@ -28,6 +32,9 @@ type runner struct {
 }
 
 const (
+	// perTurn is how many streams of a connection run in its turn. Those that run together end
+	// together, and one write has the responses of several.
+	perTurn = 16
 	// mostIdle is how many goroutines wait for a stream at most. One costs as much as its stack.
 	mostIdle = 4096
 	// trimEvery is after how long without a stream to run they end. A new one costs more than to
@@ -59,11 +66,12 @@ func (r *runner) bound(most int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.most = most
-	for {
-		s := r.take()
-		if s == nil {
-			return
-		}
+	r.startAll()
+}
+
+// startAll starts the streams that may run. The caller holds mu.
+func (r *runner) startAll() {
+	for s := r.take(); s != nil; s = r.take() {
 		r.start(s)
 	}
 }
@@ -116,14 +124,22 @@ func (r *runner) submit(s *stream) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := &s.conn.line
-	if l.running >= l.most || r.full() {
+	if l.running >= l.most || r.full() || r.wave.isFull() {
+		s.waits = time.Now()
 		l.enqueue(s)
 		r.lineUp(s.conn)
+		r.lookSoon()
 		return
 	}
-	r.running++
-	l.running++
+	r.admit(s)
 	r.start(s)
+}
+
+// admit counts a stream that is about to run. The caller holds mu.
+func (r *runner) admit(s *stream) {
+	r.running++
+	s.conn.line.running++
+	r.wave.add(s)
 }
 
 func (r *runner) full() bool { return r.most > 0 && r.running >= r.most }
@@ -140,18 +156,19 @@ func (r *runner) start(s *stream) {
 // work runs a stream, and those that follow.
 func (r *runner) work(w *worker, s *stream) {
 	for s != nil {
-		c := s.conn
+		c, number := s.conn, s.wave
 		r.run(s)
-		s = r.next(w, c)
+		s = r.next(w, c, number)
 	}
 }
 
-// next ends the run of a stream of a connection, and returns the next one to run, nil if the
-// goroutine isn't needed any more.
-func (r *runner) next(w *worker, c *connection) *stream {
+// next ends the run of a stream of a connection, in the wave of a number, and returns the next one
+// to run, nil if the goroutine isn't needed any more.
+func (r *runner) next(w *worker, c *connection, number uint64) *stream {
 	r.mu.Lock()
 	r.running--
 	c.line.running--
+	r.wave.remove(number)
 	r.lineUp(c)
 	if s := r.take(); s != nil {
 		r.mu.Unlock()
@@ -169,25 +186,33 @@ func (r *runner) next(w *worker, c *connection) *stream {
 
 // take takes the next stream that may run; nil if there is none. The caller holds mu.
 func (r *runner) take() *stream {
-	if r.full() || r.first == nil {
+	if r.full() || r.first == nil || r.wave.isFull() {
+		r.lookSoon()
 		return nil
 	}
+	c := r.first
+	s := c.line.dequeue()
+	r.admit(s)
+	if r.started++; r.started == perTurn || !c.line.mayRun() {
+		r.endTurn()
+	}
+	return s
+}
+
+// endTurn ends the turn of the first connection. The caller holds mu.
+func (r *runner) endTurn() {
 	c := r.first
 	if r.first = c.line.next; r.first == nil {
 		r.last = nil
 	}
-	c.line.next, c.line.inTurn = nil, false
-	s := c.line.dequeue()
-	r.running++
-	c.line.running++
+	c.line.next, c.line.inTurn, r.started = nil, false, 0
 	r.lineUp(c)
-	return s
 }
 
 // lineUp has a connection take its turn, if it has streams that may run. The caller holds mu.
 func (r *runner) lineUp(c *connection) {
 	l := &c.line
-	if l.inTurn || l.first == nil || l.running >= l.most {
+	if l.inTurn || !l.mayRun() {
 		return
 	}
 	l.inTurn = true
@@ -198,6 +223,9 @@ func (r *runner) lineUp(c *connection) {
 	}
 	r.last = c
 }
+
+// mayRun reports whether a stream of the line may run, as far as that is up to its connection.
+func (l *line) mayRun() bool { return l.first != nil && l.running < l.most }
 
 // enqueue puts a stream behind those that are as urgent.
 func (l *line) enqueue(s *stream) {

@@ -26,7 +26,7 @@ type counters struct {
 // NewServer makes a server. newHandler makes what serves the requests of a Turn.
 func NewServer(s Settings, newHandler func(*Turn) Handler) *Server {
 	server := &Server{settings: s, newHandler: newHandler}
-	server.runner.run = server.run
+	server.runner.run, server.runner.wave = server.run, newWave()
 	server.Use(s.Limits)
 	return server
 }

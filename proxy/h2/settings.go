@@ -29,7 +29,8 @@ type Limits struct {
 	// (SETTINGS_MAX_CONCURRENT_STREAMS). More are refused with REFUSED_STREAM.
 	MaxStreams int
 	// MaxRunning is how many requests may run at a time, over all connections; 0 doesn't bound
-	// them. Others wait in their order, with no more than the text of their heads.
+	// them. Others wait in their order, with no more than the text of their heads. While the
+	// processors are busy, fewer run.
 	MaxRunning int
 	// StreamWindow is how many bytes of a request's body a client may send before any were read,
 	// and ConnWindow how many on one connection. They are at most 1<<31 - 1, and ConnWindow at
@@ -48,7 +49,8 @@ type Handler interface {
 // Stats is what a Server has done and is doing.
 type Stats struct {
 	// Connections are those that speak HTTP/2, Streams the requests that have come on them and
-	// haven't ended, Running those that run; the others wait.
+	// haven't ended, Running those that run; the others wait, for MaxRunning or until processors
+	// are less busy.
 	Connections, Streams, Running int64
 	// MaxRunning bounds those that run; 0 doesn't.
 	MaxRunning int64

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"errors"
+	"time"
 
 	"gopher-equalizer/proxy/h2/message"
 	"gopher-equalizer/proxy/http1"
@@ -46,9 +47,12 @@ type stream struct {
 	// sendWindow is how much more we may send. It may be below 0 (RFC 9113, section 6.9.2).
 	sendWindow int
 
-	// chained is the next stream of the table, queued the next one that waits to run. The pool's mu
-	// guards queued.
+	// chained is the next stream of the table, queued the next one that waits to run. The runner's
+	// mu guards all but chained.
 	chained, queued *stream
+	// waits is since when it waits to run, if it doesn't at once, and wave the wave that it is of.
+	waits time.Time
+	wave  uint64
 }
 
 // unknownLength is the length of a body whose head doesn't say it.

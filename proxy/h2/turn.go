@@ -3,6 +3,7 @@ package h2
 import (
 	"net/netip"
 	"sync"
+	"time"
 
 	"gopher-equalizer/proxy/h1"
 	"gopher-equalizer/proxy/netconn"
@@ -20,6 +21,8 @@ type Turn struct {
 	stream  *stream
 	conn    *connection
 	awaiter netconn.Awaiter
+	// waited is for how long the stream waited to run.
+	waited time.Duration
 }
 
 func newTurn(s *Settings) *Turn {
@@ -36,6 +39,10 @@ func (t *Turn) begin(s *stream) {
 	t.readable.reset()
 	t.writable.reset()
 	t.awaiter.Return()
+	t.waited = 0
+	if !s.waits.IsZero() {
+		t.waited = time.Since(s.waits)
+	}
 	t.conn.mu.Lock()
 	defer t.conn.mu.Unlock()
 	s.turn = t
@@ -59,6 +66,9 @@ func (t *Turn) end() {
 
 // Peer is the address of who connected, unmapped; the zero Addr if it isn't an IP address.
 func (t *Turn) Peer() netip.Addr { return t.conn.client.Peer() }
+
+// Waited is for how long the request has waited since its head had come, while others ran.
+func (t *Turn) Waited() time.Duration { return t.waited }
 
 // Intake is what Server.Serve was given with the connection.
 func (t *Turn) Intake() any { return t.conn.intake }

@@ -38,7 +38,7 @@ func BenchmarkLog(b *testing.B) {
 		Sent:   Forwarding{Backend: new(balancer.Backend), Waited: 123456},
 		Status: 200, Size: 12345,
 	}
-	o.Times.Begin()
+	o.Times.Begin(0)
 	if o.Head.Parse([]byte(http1test.Browser)) != nil {
 		b.Fatal("refused")
 	}

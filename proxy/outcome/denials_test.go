@@ -159,7 +159,7 @@ func BenchmarkDenial(b *testing.B) {
 				o.Failure = failure
 				for pb.Next() {
 					o.counted = false
-					o.Times.Begin()
+					o.Times.Begin(0)
 					r.Began()
 					r.Ended(o)
 				}

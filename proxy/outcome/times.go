@@ -30,8 +30,12 @@ type Times struct {
 // time of day does.
 var start = time.Now()
 
-// Begin begins the time of a request, with the client's part.
-func (t *Times) Begin() { *t = Times{last: time.Since(start)} }
+// Begin begins the time of a request, with the client's part. For so long the request has waited
+// before, which was up to us.
+func (t *Times) Begin(waited time.Duration) {
+	*t = Times{last: time.Since(start)}
+	t.spent[OwnPart] = waited
+}
 
 // Enter ends the part that runs, and begins another one. It returns how long the former took.
 func (t *Times) Enter(p Part) time.Duration {

@@ -19,7 +19,7 @@ func requested(t *testing.T, method string, status int, by *Traffic) *Outcome {
 	t.Helper()
 	o := &Outcome{Head: new(http1.Request), Status: status, Traffic: by}
 	require.Nil(t, o.Head.Parse([]byte(method+" / HTTP/1.1\r\nHost: a\r\n\r\n")))
-	o.Times.Begin()
+	o.Times.Begin(0)
 	return o
 }
 
@@ -81,7 +81,7 @@ func TestTimes(t *testing.T) {
 	var times Times
 	times.End()
 	assert.Zero(t, times.Total(), "nothing began")
-	times.Begin()
+	times.Begin(0)
 	times.Enter(OwnPart)
 	waited := time.Duration(0)
 	for range 2 { // a retry
@@ -150,7 +150,7 @@ func TestRecordingDoesNotAllocate(t *testing.T) {
 // record does what the proxy does for a request that goes well.
 func record(r *Recorder, o *Outcome) {
 	o.counted = false
-	o.Times.Begin()
+	o.Times.Begin(0)
 	r.Began()
 	o.Times.Enter(OwnPart)
 	r.Took(o, true)
