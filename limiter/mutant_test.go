@@ -20,18 +20,18 @@ func names() map[string]uint64 {
 }
 
 const known = `
-	a-bucket-is-killed-by-a-store 14
+	a-bucket-is-killed-by-a-store 2
 	a-bucket-keeps-its-former-numbers 1
-	a-bucket-moves-again-after-a-taker-moved-it 8
+	a-bucket-moves-again-after-a-taker-moved-it 1
 	a-bucket-that-moved-is-not-written 48
 	a-bucket-that-moves-is-clean
 	a-bucket-that-moves-loses-its-marks
 	a-change-within-a-round-is-forgotten-after-it 8001289
-	a-clock-that-stepped-back-costs-what-was-earned 5
+	a-clock-that-stepped-back-costs-what-was-earned 2
 	a-dead-bucket-is-written
 	a-full-bucket-is-killed-by-a-store
 	a-full-managed-bucket-is-filled-by-a-reload
-	a-late-taker-moves-a-bucket-before-its-page-moves 2415
+	a-late-taker-moves-a-bucket-before-its-page-moves 481
 	a-cost-above-a-capacity-is-never-cut 2
 	a-limit-keeps-its-former-numbers
 	a-limit-leaves-before-its-spending-is-stored 292
@@ -40,15 +40,15 @@ const known = `
 	a-lost-race-keeps-what-was-taken
 	a-moved-bucket-is-spent-from
 	a-new-limit-comes-to-a-bucket-that-takers-have
-	a-new-limit-goes-in-doubt 2
+	a-new-limit-goes-in-doubt 1
 	a-page-that-dirty-buckets-move-to-is-not-queued
 	a-plan-is-left-where-the-clock-stepped-back 9000698
 	a-reaped-bucket-keeps-its-row 30
 	a-reload-does-not-cut-the-capacity
 	a-reload-is-not-noted
 	a-reload-refills-buckets
-	a-row-of-a-bucket-that-starts-empty-is-deleted 130
-	a-reservation-of-former-numbers-holds 341
+	a-row-of-a-bucket-that-starts-empty-is-deleted 141
+	a-reservation-of-former-numbers-holds 1229
 	a-row-reserves-less-than-was-reserved-before-a-reload
 	a-start-is-not-noted
 	a-taker-spends-under-former-numbers 2
@@ -58,21 +58,21 @@ const known = `
 	an-admin-write-gives-back-what-was-spent
 	an-admin-write-leaves-what-was-spent-meanwhile-clean 2
 	an-old-row-is-credited-at-the-old-rate-behind-a-reload
-	an-old-row-is-placed-by-the-clock 5
+	an-old-row-is-placed-by-the-clock 53
 	no-barrier-after-an-ambiguous-commit
 	several-are-taken-although-one-refuses
 	spending-from-several-is-not-marked 1
 	spending-is-not-marked
 	the-dirty-bit-is-cleared-after-the-read
-	the-page-that-a-split-adds-is-not-locked 269
+	the-page-that-a-split-adds-is-not-locked 388
 	what-a-crash-took-is-given-back-by-a-stop
 	what-a-round-did-not-come-to-is-not-queued-again
-	what-a-settled-write-left-is-not-for-the-last-round 96
+	what-a-settled-write-left-is-not-for-the-last-round 161
 	what-failed-is-not-dirty-again 1
 	what-is-reserved-is-owed
 	what-was-earned-counts-at-the-new-rate 1
-	what-was-reserved-before-a-limit-became-strict-counts 3505
-	what-was-earned-since-is-given-back-too 4
+	what-was-reserved-before-a-limit-became-strict-counts 184
+	what-was-earned-since-is-given-back-too 40
 	who-has-no-row-starts-full-after-a-crash
 	who-has-no-row-starts-full-after-a-stop-that-follows-a-crash
 `
