@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"math/rand/v2"
@@ -73,7 +74,7 @@ func (m *Manager) note(d *domain, err error) {
 func (m *Manager) refresh(ctx context.Context, d *domain, failures int) (life time.Duration, err error) {
 	// What is there is published before its turn comes, which may take as long as an order.
 	life, err = m.load(ctx, d)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !m.isTorn(ctx, d) {
 		return 0, err
 	}
 	if err := m.storage.Lock(ctx, turn(d.name)); err != nil {
@@ -95,16 +96,37 @@ func (m *Manager) renew(ctx context.Context, d *domain, failures int) (life time
 	// Another process may have had its turn meanwhile. What it has obtained sets the pace by which
 	// certmagic takes a certificate for due.
 	life, err = m.load(ctx, d)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
 	defer m.forget(d)
 	// After a failure certmagic asks the authority's test directory first, if it knows one.
 	attempt := context.WithValue(ctx, certmagic.AttemptsCtxKey, &failures)
-	if err := d.config.ManageSync(attempt, []string{d.name}); err != nil {
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		err = d.config.ManageSync(attempt, []string{d.name})
+	case m.isTorn(ctx, d):
+		m.log.Warn().Str("domain", d.name).Msg("the certificate in the store is not that of the key beside it, " +
+			"as after a process that was killed while it stored them: another one is ordered")
+		err = d.config.RenewCertSync(attempt, d.name, true)
+	}
+	if err != nil {
 		return life, err
 	}
 	return m.load(ctx, d)
+}
+
+// isTorn reports whether a certificate and a key are in the store that don't match. certmagic
+// stores one after the other, and never mends what a crash leaves in between.
+func (m *Manager) isTorn(ctx context.Context, d *domain) bool {
+	issuer := d.config.Issuers[0].IssuerKey()
+	key, err := m.storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(issuer, d.name))
+	if err != nil {
+		return false
+	}
+	chain, err := m.storage.Load(ctx, certmagic.StorageKeys.SiteCert(issuer, d.name))
+	if err != nil {
+		return false
+	}
+	_, err = tls.X509KeyPair(chain, key)
+	return err != nil
 }
 
 // load publishes the certificate that is in the store.

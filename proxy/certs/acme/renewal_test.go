@@ -153,3 +153,26 @@ func TestRenewedOnce(t *testing.T) {
 		assert.EqualValues(t, 2, m.Status()[0].Certificate.SerialNumber.Int64())
 	}
 }
+
+// A process that is killed while it stores a renewed certificate leaves its key beside the former
+// certificate. The next one orders another.
+func TestATornPairIsRenewed(t *testing.T) {
+	from := newIssuer(t, func() {})
+	blobs := memory.NewBlobs()
+	one, ofOne := process(t, blobs, from)
+	_, err := one.refresh(t.Context(), ofOne, 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, from.issued.Load())
+
+	raw, err := x509.MarshalECPrivateKey(from.key)
+	require.NoError(t, err)
+	another := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw})
+	require.NoError(t, one.storage.Store(t.Context(), certmagic.StorageKeys.SitePrivateKey(from.IssuerKey(), "one.test"), another))
+
+	two, ofTwo := process(t, blobs, from)
+	life, err := two.refresh(t.Context(), ofTwo, 0)
+	require.NoError(t, err)
+	assert.Positive(t, life)
+	assert.EqualValues(t, 2, from.issued.Load())
+	assert.EqualValues(t, 2, two.Status()[0].Certificate.SerialNumber.Int64())
+}
