@@ -212,6 +212,10 @@ func TestTheOtherProtocol(t *testing.T) {
 	line := p.logged(7)
 	assert.Equal(t, "tls", line.Reason)
 	assert.Equal(t, "the client speaks TLS, but this address is served in clear", line.Error)
+
+	// An empty line in what is random of a hello makes no request's head of it.
+	p.isProblem(p.dial().do("\x16\x03\x01\x02\x00\x01\xfc\n\r\n"), 400, "speaks TLS")
+	assert.Equal(t, "tls", p.logged(8).Reason)
 	assert.Empty(t, got.list())
 }
 

@@ -191,8 +191,8 @@ func halfFails(t *testing.T, rate int, span time.Duration) {
 	l := startPaced(rate, p.proxy+"/", "GET")
 	<-time.After(span)
 	l.stop()
-	// The budget is a percentage of the second before, and no less than a floor: in the first second,
-	// and in each in which a busy machine sends few.
+	// The budget is a percentage of the second before, and no less than a floor. That counts in the
+	// first second, and in each in which a busy machine sends few.
 	const floor = 10
 	floors := floor * (int64(time.Since(began)/time.Second) + 2)
 	var got int64

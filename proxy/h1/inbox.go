@@ -84,13 +84,14 @@ func (in *inbox) decode(body *http1.Body) ([]byte, error) {
 	return arrived[:n], err
 }
 
-// takeHead takes a request's head out if all of it is there, and it isn't larger than limit.
+// takeHead takes a request's head out if all of it is there, and it isn't larger than limit. The
+// random bytes of a TLS hello may have an empty line, which makes no head of it.
 func (in *inbox) takeHead(limit int) []byte {
 	if in.scanned == in.size() {
 		return nil
 	}
 	n := http1.HeadEnd(in.bytes(), in.scanned)
-	if n <= 0 || n > limit {
+	if n <= 0 || n > limit || bytes.HasPrefix(in.bytes(), helloPrefix) {
 		in.scanned = in.size()
 		return nil
 	}
