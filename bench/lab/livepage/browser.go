@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"sync"
@@ -112,23 +113,43 @@ func (t *tab) do(actions ...chromedp.Action[chromedp.Void]) error {
 }
 
 // await waits until an expression is true; where it throws it isn't. The page itself can't look, as
-// its policy forbids it to evaluate text.
+// its policy forbids it to evaluate text. An error says what the page shows instead.
 func (t *tab) await(expression string, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(t.ctx, patience)
 	defer cancel()
 	looking := "(() => { try { return Boolean(" + expression + ") } catch { return false } })()"
 	for {
-		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](looking))
-		if err != nil {
-			return fmt.Errorf("%s isn't so: %w", expression, err)
-		}
+		ok, err := evaluate[bool](ctx, looking)
 		if ok {
 			return nil
 		}
-		if err := chromedp.Do(ctx, chromedp.Sleep(20*time.Millisecond)); err != nil {
+		if err == nil {
+			err = chromedp.Do(ctx, chromedp.Sleep(20*time.Millisecond))
+		}
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s isn't so: %w; %s", expression, ctx.Err(), t.describe())
+		case err != nil && !errors.Is(err, context.DeadlineExceeded):
 			return fmt.Errorf("%s isn't so: %w", expression, err)
 		}
 	}
+}
+
+// evaluate evaluates an expression in the page. While a page loads the browser may never reply.
+func evaluate[T any](ctx context.Context, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+}
+
+// describe says what the page shows.
+func (t *tab) describe() string {
+	const shown = "`${location} is ${document.readyState}: ${document.body?.innerText.slice(0, 200)}`"
+	text, err := evaluate[string](t.ctx, shown)
+	if err != nil {
+		return fmt.Sprintf("what the page shows can't be told: %v", err)
+	}
+	return text
 }
 
 // note keeps what the page complains about: exceptions, errors on its console, and what its policy
