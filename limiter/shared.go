@@ -249,11 +249,15 @@ func decisionAt(p lease.Place, t *table.Taken, cost int64) Decision {
 }
 
 // decisionOfHeld is the Decision by what the replica holds, and what nobody held when the ledger
-// was last asked. Other replicas may hold more, and may have got some of the latter since.
+// was last asked. Other replicas may hold more, and may have got some of the latter since. So it
+// doesn't count for a take that has failed.
 func decisionOfHeld(t *table.Taken, cost int64) Decision {
 	r := t.Rate
 	credit := r.Credit(t.TAT, 0)
 	left, ok := t.Left()
+	if t.Outcome != table.Allowed {
+		left = 0
+	}
 	d := decisionBy(t, cost, credit+min(left, r.Capacity-r.Whole(credit))*r.Interval)
 	if !ok && d.Allowed { // Nobody knows how little it is.
 		d.Near, d.RetryAfter = false, 0

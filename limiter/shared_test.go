@@ -105,6 +105,18 @@ func TestRemainingOfASharedLimit(t *testing.T) {
 	require.Equal(t, int64(99), uses[1].Decision.Remaining)
 }
 
+// What nobody held at the last round is no comfort to a client that is refused since.
+func TestARefusalGoesByWhatIsHeld(t *testing.T) {
+	book := leasetest.NewBook(time.Now)
+	limit := serveShared(t, book, "a", sharedLimit("api", settingsOf(100, 1000*time.Hour), sharedBy(lease.Ahead))).Limit("api")
+	require.Equal(t, int64(99), limit.Take("alice", 1).Remaining)
+	taken := limit.lease.Held().Take("alice", 90, 0)
+	d := decisionOfHeld(&taken, 90)
+	require.False(t, d.Allowed)
+	require.Less(t, d.Remaining, int64(90))
+	require.Positive(t, d.RetryAfter)
+}
+
 // How near its limit a client is depends on what nobody holds, too.
 func TestNearASharedLimit(t *testing.T) {
 	book := leasetest.NewBook(time.Now)

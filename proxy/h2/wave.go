@@ -11,21 +11,20 @@ import (
 // the processors' caches when it is needed, and each request costs more.
 //
 // So streams run in waves. Those that were started since a wave began count as long as they run,
-// and while there are enough of them, others wait. A wave that is as large leaves the processors
-// nothing to wait for, unless backends take their time. Then goroutines that could go on are few,
-// and the next wave begins, whose streams run besides. Waves become larger as long as that is so,
-// and smaller again by and by. So nobody waits for a slow backend of others.
+// and while there are enough of them, others wait. Enough keeps the processors busy, unless
+// backends are slow. Then few goroutines wait for a processor, and the next wave begins, whose
+// streams run besides those of the former one. Waves become larger as long as that is so, and
+// smaller again by and by. So nobody waits for a slow backend of others.
 
 const (
 	// perProcessor is how many streams of a wave run at a time at least, for each processor.
 	perProcessor = 16
-	// lookAfter is the time between two looks at what the processors have to do. It is as long as a
-	// stream may wait although they have time.
+	// lookAfter is the time between two looks at whether the processors are busy.
 	lookAfter = time.Millisecond
-	// mostLooks is how many looks a wave outlasts that has others wait. Then the next one begins
-	// even if the processors are busy: it may be with something else.
+	// mostLooks is how many looks there are at a wave that has others wait. The last one begins the
+	// next wave even if the processors are busy: it may be with something else.
 	mostLooks = 20
-	// largest is as many as no machine has run.
+	// largest keeps the size of a wave from overflowing. Nothing runs as many streams.
 	largest = 1 << 24
 	// perSize is how many streams run for each that a wave may have, until waves become half as
 	// large.
@@ -42,7 +41,7 @@ type wave struct {
 	// number counts the waves.
 	number uint64
 	// timer is when the next look is due, if looking is true, and looks how many there were in this
-	// wave. idle is whether the last wave ended since the processors had time.
+	// wave. idle is whether the last one found that the processors had time.
 	timer   *time.Timer
 	looks   int
 	looking bool
@@ -55,8 +54,8 @@ func newWave() wave {
 	return wave{busy: newBusy(), most: least, least: least}
 }
 
-// newBusy makes what reports whether at least as many goroutines could run and don't as there are
-// processors. One at a time may call it.
+// newBusy returns a function that reports whether at least as many goroutines wait for a processor
+// as there are processors. Calls of it must not overlap.
 func newBusy() func() bool {
 	ready := []metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
 	return func() bool {
@@ -104,26 +103,21 @@ func (r *runner) lookSoon() {
 	}
 }
 
-// look begins the next wave, if the processors have time or this one has lasted.
+// look begins the next wave, if the processors have time or this one has lasted. The next one is
+// twice as large after two looks in a row that found time: one alone may be a moment's rest.
 func (r *runner) look() {
-	busy := r.wave.busy()
+	idle := !r.wave.busy()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := &r.wave
 	w.looking = false
-	if w.looks++; !busy || w.looks >= mostLooks {
-		w.next()
-		w.resize(!busy)
-		r.startAll()
-	}
-	r.lookSoon()
-}
-
-// resize makes waves twice as large if two looks in a row found that the processors have time. One
-// alone may be a moment's rest.
-func (w *wave) resize(idle bool) {
 	if idle && w.idle {
 		w.most, w.passed = min(2*w.most, largest), 0
 	}
 	w.idle = idle
+	if w.looks++; idle || w.looks >= mostLooks {
+		w.next()
+		r.startAll()
+	}
+	r.lookSoon()
 }

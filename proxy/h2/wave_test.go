@@ -53,6 +53,13 @@ func (w *waves) endAll() {
 	w.leave()
 }
 
+// isBusy sets whether the looks from now on find that the processors are busy.
+func (w *waves) isBusy(busy bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = busy
+}
+
 func (w *waves) look() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,6 +156,25 @@ func TestIdleProcessorsHaveAllRun(t *testing.T) {
 		w.submits(c, 11, 11)
 		w.expect(11)
 		assert.Equal(t, 11, w.running)
+	})
+}
+
+// Waves don't grow while the processors have time only now and then.
+func TestMomentsOfRestAreNoIdleness(t *testing.T) {
+	withWaves(t, 2, func(w *waves) {
+		w.submits(w.client(100), 1, 12)
+		for range 2 {
+			w.isBusy(false)
+			w.pass(1)
+			w.isBusy(true)
+			w.pass(1)
+		}
+		assert.Equal(t, 2, w.wave.most)
+		w.expect(1, 2, 3, 4, 5, 6)
+		w.isBusy(false)
+		w.pass(2)
+		assert.Equal(t, 4, w.wave.most)
+		w.expect(7, 8, 9, 10, 11, 12)
 	})
 }
 

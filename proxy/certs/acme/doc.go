@@ -28,7 +28,8 @@
 // domains.
 //
 // A process that is killed while it stores a renewed certificate may leave the new key beside the
-// former certificate. Who has the next turn finds that they don't match, and orders another one.
+// former certificate. The process that has the next turn finds that they don't match, and orders
+// another one.
 //
 // An authority may suggest any time of a certificate's life for its renewal. If that comes right
 // after the issue, the certificate is renewed right then, by whichever process looks first.

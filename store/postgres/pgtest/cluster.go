@@ -31,7 +31,7 @@ type Cluster struct {
 }
 
 // Start makes a cluster and starts its server, which takes a second or two. Settings of the server,
-// NAME=VALUE, come before those that the package's comment tells of. The caller must Close it.
+// as NAME=VALUE, take the place of the package's own. The caller must Close it.
 func Start(settings ...string) (*Cluster, error) {
 	programs, err := findPrograms()
 	if err != nil {
