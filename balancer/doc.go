@@ -96,10 +96,12 @@
 // An operator's Override of a backend's state or weight wins over the settings. It counts at once
 // and is stored behind, so that a backend can be drained while the store is away. What is stored is
 // one blob for all backends. Each write is at the revision that was read, so two processes don't
-// undo each other's: the last to say something of a backend wins. While what is stored can't be
-// loaded, what is said is kept apart from what may be there, and meets it once it is.
+// undo each other's: the last to say something of a backend wins. Where processes share the store,
+// Run reads it anew now and then. While what is stored can't be loaded, what is said is kept apart
+// from what may be there, and meets it once it is.
 //
-// An override goes with its backend when a Change or Remove removes that. Others that are stored of
+// An override goes with its backend when a Change or Remove removes that, unless processes share
+// the store: others may still have the backend, and want it drained. Others that are stored of
 // backends which no pool here has stay: they may be another process's, or of a backend that comes
 // back. Past 1000 of them the oldest are dropped.
 package balancer

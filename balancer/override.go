@@ -136,8 +136,12 @@ func (p *Pool) drop(kept []BackendSettings) {
 	}
 }
 
-// leaving are the URLs of backends that none of the kept ones has. The caller holds p.mu.
+// leaving are the URLs of backends that none of the kept ones has, so that their overrides go. None
+// go that are shared: other processes may still have the backend. The caller holds p.mu.
 func (p *Pool) leaving(kept []BackendSettings) (urls []string) {
+	if p.overrides.areShared() {
+		return nil
+	}
 	for _, b := range p.backends {
 		stays := slices.ContainsFunc(kept, func(k BackendSettings) bool { return k.URL == b.URL() })
 		if !stays && !slices.Contains(urls, b.URL()) {

@@ -30,9 +30,10 @@ type Overrides struct {
 	store   storedOverrides
 
 	mu sync.Mutex
-	// blobs is the store; nil if there is none. timeout bounds an attempt.
-	blobs   Blobs
-	timeout time.Duration
+	// blobs is the store; nil if there is none. timeout bounds an attempt, and reread is how often
+	// it is read anew; 0 is never.
+	blobs           Blobs
+	timeout, reread time.Duration
 	// loaded reports whether what blobs has counts; true if there is no store.
 	loaded bool
 	// all are of all backends that are known here, or to others with the same store.
@@ -70,13 +71,15 @@ func NewOverrides(log zerolog.Logger) *Overrides {
 }
 
 // Use has overrides be stored in b from now on; nil is nowhere, so that they end with the process.
-// timeout bounds one attempt to load or to store. If b is another one than before, what it has
-// counts after Load, or once Run has read it: what operators said in this process wins over it, it
-// wins over what was loaded from elsewhere, and gets what it doesn't have.
-func (o *Overrides) Use(b Blobs, timeout time.Duration) {
+// timeout bounds one attempt to load or to store. reread is how often Run reads b anew, since other
+// processes change what it has as well; 0 stands for never, and none do. If b is another one than
+// before, what it has counts after Load, or once Run has read it: what operators said in this
+// process wins over it, it wins over what was loaded from elsewhere, and gets what it doesn't have.
+func (o *Overrides) Use(b Blobs, timeout, reread time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.timeout = timeout
+	o.timeout, o.reread = timeout, reread
+	o.wakeRun()
 	if o.blobs == b {
 		return
 	}
@@ -89,7 +92,6 @@ func (o *Overrides) Use(b Blobs, timeout time.Duration) {
 		o.change(id, is)
 	}
 	o.noteSettled()
-	o.wakeRun()
 }
 
 // attach has a pool get what is loaded.
@@ -141,6 +143,13 @@ func (o *Overrides) remove(id string) {
 	delete(o.partly, id)
 	o.said[id] = true
 	o.change(id, Override{})
+}
+
+// areShared reports whether other processes change them as well.
+func (o *Overrides) areShared() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.reread > 0
 }
 
 // isLoaded reports whether what the store has counts, if there is one.

@@ -19,8 +19,12 @@ func (o *Overrides) read(ctx context.Context) error {
 	if s.read {
 		return nil
 	}
+	known, isKnown := s.at, s.merged
 	if err := s.get(ctx); err != nil {
 		return err
+	}
+	if isKnown && s.at == known && o.isLoaded() {
+		return nil // Nobody has written since.
 	}
 	if s.unread != nil {
 		o.log.Error().Err(s.unread).Str("key", overridesKey).
@@ -28,8 +32,8 @@ func (o *Overrides) read(ctx context.Context) error {
 	}
 	first := !s.merged
 	o.adopt()
-	pools, known := o.known()
-	if n := len(unknown(s.all, known)); first && n > 0 {
+	pools, ids := o.known()
+	if n := len(unknown(s.all, ids)); first && n > 0 {
 		o.log.Info().Int("backends", n).Msg("stored overrides of backends that aren't configured here are kept")
 	}
 	for _, p := range pools {

@@ -16,7 +16,7 @@ import (
 // their first probes. If it fails because the store is away, Run goes on trying. What an operator
 // says meanwhile wins.
 func (o *Overrides) Load(ctx context.Context) error {
-	return o.settle(ctx)
+	return o.settle(ctx, false)
 }
 
 // Flush stores what isn't stored yet, in one attempt. The error has how many overrides aren't.
@@ -24,7 +24,7 @@ func (o *Overrides) Flush(ctx context.Context) error {
 	if !o.waits() {
 		return nil
 	}
-	err := o.settle(ctx)
+	err := o.settle(ctx, false)
 	if err == nil {
 		return nil
 	}
@@ -53,8 +53,8 @@ func (o *Overrides) Await(ctx context.Context) {
 	}
 }
 
-// settle makes an attempt, once no other one runs.
-func (o *Overrides) settle(ctx context.Context) error {
+// settle makes an attempt, once no other one runs. With reread what is stored counts as unknown.
+func (o *Overrides) settle(ctx context.Context, reread bool) error {
 	select {
 	case o.storing <- struct{}{}:
 	case <-ctx.Done():
@@ -70,6 +70,7 @@ func (o *Overrides) settle(ctx context.Context) error {
 	if blobs == nil {
 		return nil
 	}
+	o.store.read = o.store.read && !reread
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return o.attempt(ctx)
@@ -81,19 +82,19 @@ const (
 	maxPause = 30 * time.Second
 )
 
-// Run loads what isn't loaded yet, and stores what changes, until ctx ends. While the store can't
-// be used, it goes on trying.
+// Run loads what isn't loaded yet, stores what changes, and reads anew what others may have stored,
+// until ctx ends. While the store can't be used, it goes on trying.
 func (o *Overrides) Run(ctx context.Context) {
 	pause := minPause
 	failing := false
+	reread := false
 	for {
-		err := o.settle(ctx)
+		err := o.settle(ctx, reread)
 		if ctx.Err() != nil {
 			return
 		}
 		o.logTurn(&failing, err)
-		var due <-chan time.Time
-		wake := o.wake
+		due, wake := o.nextRead(), o.wake
 		if err == nil {
 			pause = minPause
 		} else {
@@ -104,9 +105,21 @@ func (o *Overrides) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-wake:
+			reread = false
 		case <-due:
+			reread = true
 		}
 	}
+}
+
+// nextRead is when the store is to be read anew; nil is never.
+func (o *Overrides) nextRead() <-chan time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.blobs == nil || o.reread == 0 {
+		return nil
+	}
+	return time.After(o.reread)
 }
 
 // logTurn logs when the store begins to fail, and when it works again.

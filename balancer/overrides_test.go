@@ -110,7 +110,7 @@ func overridden(blobs Blobs, backends ...BackendSettings) *world {
 	w := newWorld()
 	w.settings.Backends = backends
 	w.settings.Overrides = NewOverrides(w.settings.Logger)
-	w.settings.Overrides.Use(blobs, time.Second)
+	w.settings.Overrides.Use(blobs, time.Second, 0)
 	w.Pool = NewPool(w.settings)
 	return w
 }
@@ -367,8 +367,8 @@ func TestOverridesMeetThoseOfAnotherStore(t *testing.T) {
 		synctest.Wait()
 
 		second.write(`{"version":1,"backends":{"default/a":{"state":"drain"},"default/b":{"weight":8},"default/c":{"weight":8},"default/e":{"state":"maint"}}}`)
-		w.overrides.Use(nil, time.Second)
-		w.overrides.Use(second, time.Second)
+		w.overrides.Use(nil, time.Second, 0)
+		w.overrides.Use(second, time.Second, 0)
 		synctest.Wait()
 		var got []string
 		for _, s := range w.Status() {
@@ -394,7 +394,7 @@ func TestRemovedOverrideIsRemovedFromAnotherStore(t *testing.T) {
 		w.say(t, "a", Override{State: Drain})
 		synctest.Wait()
 		w.change(t, w.changed(ready("b")))
-		w.overrides.Use(second, time.Second)
+		w.overrides.Use(second, time.Second, 0)
 		synctest.Wait()
 		w.change(t, w.changed(ready("a"), ready("b")))
 		assert.Equal(t, Ready, w.Status()[0].State)
@@ -457,7 +457,7 @@ func TestPoolIsMadeWhileOverridesAreLoaded(t *testing.T) {
 	blobs.write(string(encodeOverrides(stored)))
 	for range 100 {
 		s.Overrides = NewOverrides(zerolog.Nop())
-		s.Overrides.Use(blobs, time.Second)
+		s.Overrides.Use(blobs, time.Second, 0)
 		var loads sync.WaitGroup
 		loads.Go(func() { assert.NoError(t, s.Overrides.Load(t.Context())) })
 		p := NewPool(s)
@@ -498,6 +498,57 @@ func TestOverrideOfARemovedBackendGoes(t *testing.T) {
 		w.Remove()
 		synctest.Wait()
 		assert.Equal(t, `{"version":1,"backends":{}}`, blobs.stored())
+	})
+}
+
+// Where processes share a store, each hears of what the others say, and of what they take back. One
+// that loses a backend leaves the others its override.
+func TestSharedOverridesAreReadAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const reread = time.Second
+		blobs := newFakeBlobs()
+		one, two := overridden(blobs, ready("a"), ready("b")), overridden(blobs, ready("a"), ready("b"))
+		for _, w := range []*world{one, two} {
+			w.overrides.Use(blobs, time.Second, reread)
+			require.NoError(t, w.overrides.Load(t.Context()))
+			w.Probe(t.Context())
+			w.runAll(t)
+		}
+		one.say(t, "a", Override{State: Drain})
+		pass(reread)
+		assert.Equal(t, []string{"b"}, two.available())
+		assert.True(t, two.Status()[0].Stored)
+
+		assert.Empty(t, one.Dropped([]BackendSettings{ready("b")}))
+		one.change(t, one.changed(ready("b")))
+		pass(2 * reread)
+		assert.Equal(t, wantDrain, blobs.stored())
+		assert.Equal(t, []string{"b"}, two.available())
+		one.change(t, one.changed(ready("a"), ready("b")))
+		assert.Equal(t, Drain, one.Status()[0].State, "it comes back as it was said to be")
+
+		blobs.setAway(errAway)
+		pass(time.Minute)
+		assert.Equal(t, []string{"b"}, two.available(), "the last that it heard counts")
+		blobs.setAway(nil)
+		pass(maxPause)
+		_, err := one.ClearOverride("a")
+		require.NoError(t, err)
+		pass(reread)
+		assert.Equal(t, []string{"a", "b"}, two.available())
+	})
+}
+
+// What nobody has written since isn't put in force again.
+func TestRereadOfTheSameChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		blobs := newFakeBlobs()
+		blobs.write("{")
+		w := overridden(blobs, ready("a"))
+		w.overrides.Use(blobs, time.Second, time.Second)
+		w.runAll(t)
+		pass(time.Minute)
+		assert.Equal(t, 1, strings.Count(w.log.String(), "can't be read"))
 	})
 }
 

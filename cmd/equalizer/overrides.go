@@ -38,15 +38,24 @@ func (o *overrides) use(c config.Store, buckets limiter.Store) (former *lazyBlob
 	}
 	o.config = c
 	if o.blobs == nil {
-		o.Use(nil, c.Timeout)
+		o.Use(nil, c.Timeout, 0)
 	} else {
 		o.blobs.share(buckets)
-		o.Use(o.blobs, c.Timeout)
+		o.Use(o.blobs, c.Timeout, rereadOf(c))
 	}
 	if before == o.blobs {
 		return nil
 	}
 	return before
+}
+
+// rereadOf is how often the overrides are read anew: as often as buckets are renewed, if other
+// replicas may change them.
+func rereadOf(c config.Store) time.Duration {
+	if !c.Shared {
+		return 0
+	}
+	return c.LeaseInterval
 }
 
 // loadOverrides has the overrides count that the store has. If it is away, they do so once it is
