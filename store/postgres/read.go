@@ -13,9 +13,13 @@ import (
 	"gopher-equalizer/store"
 )
 
+// recordSQL reads buckets. What replicas that are dead held of one counts as spent, and as no room
+// to earn until the last of them was dead. So the bucket counts as of that moment.
 const recordSQL = `
 SELECT b.namespace, b.client_id, b.managed, coalesce(b.tier, ''), s.capacity, s.refill, s.kind, b.tokens,
-	coalesce(b.reserved, 0), b.counted_at
+	coalesce(b.reserved, 0), CASE WHEN b.leases IS NULL THEN b.counted_at ELSE greatest(b.counted_at, (
+		SELECT max(coalesce(r.died_at, clock_timestamp()))
+		FROM generate_series(1, cardinality(b.leases), 4) i LEFT JOIN replicas r ON r.id = b.leases[i])) END
 FROM buckets b LEFT JOIN settings s ON s.id = b.settings_id`
 
 // Get implements limiter.Store.

@@ -111,6 +111,42 @@ func TestReplicasKeepAWriterOut(t *testing.T) {
 	require.Len(t, storetest.Load(t, s), 1)
 }
 
+// What crashed replicas held counts as spent for a writer, too: its room earned nothing until they
+// were dead.
+func TestAWriterAfterACrashOfReplicas(t *testing.T) {
+	schema := server.Schema(t)
+	l := openLedger(t, at(t, schema))
+	hourly := &lease.Numbers{Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Hour}}}
+	a, b := joined(t, l, "a", hourly), joined(t, l, "b", hourly)
+	a.grants(a.ask("alice", 0, 0, 6), a.ask("bob", 0, 0, 10), a.ask("eve", 0, 0, 6))
+	b.grants(b.ask("alice", 0, 0, 4))
+	a.grants(a.ask("eve", 0, 0, 0)) // gave nothing back, and holds nothing any more
+	long := time.Now().Add(-3 * time.Hour).UTC().Truncate(time.Microsecond)
+	conn := pgtest.Connect(t, schema)
+	_, err := conn.Exec(t.Context(), "UPDATE buckets SET counted_at = $1", long)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "UPDATE replicas SET died_at = $1::timestamptz + id * interval '1 hour'", long)
+	require.NoError(t, err)
+	deathOf := func(r *replica) time.Time { return long.Add(time.Duration(r.member) * time.Hour) }
+
+	s := open(t, at(t, schema))
+	all := storetest.Load(t, s)
+	require.Equal(t, deathOf(b), all["alice"].At, "of the last one")
+	require.Equal(t, deathOf(a), all["bob"].At)
+	require.Equal(t, long, all["eve"].At)
+	bob := all["bob"]
+	got, _, err := s.Get(t.Context(), limiter.Key{Namespace: bob.Namespace, ClientID: "bob"})
+	require.NoError(t, err)
+	require.Equal(t, bob, got)
+	_, err = conn.Exec(t.Context(), "DELETE FROM replicas WHERE id = $1", a.member)
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), storetest.Load(t, s)["bob"].At, time.Minute, "died at some moment")
+
+	storetest.Write(t, s, put(bob))
+	require.Equal(t, deathOf(a), storetest.Load(t, s)["bob"].At)
+	require.Equal(t, map[int64]int{a.member: 1, b.member: 1}, leased(t, schema), "what a writer writes is nobody's")
+}
+
 func whole(tokens float64) float64 { return float64(int64(tokens)) }
 
 // A strict writer that crashed has promised not to give clients tokens that they may have spent,

@@ -35,7 +35,7 @@ MERGE INTO buckets b USING (
 	mergeSQL = `
 ON b.namespace = put.namespace AND b.client_id = put.client_id
 WHEN MATCHED THEN UPDATE SET managed = put.managed, settings_id = put.settings_id,
-	tokens = put.tokens, counted_at = put.counted_at, reserved = put.reserved, tier = put.tier
+	tokens = put.tokens, counted_at = put.counted_at, reserved = put.reserved, tier = put.tier, leases = NULL
 WHEN NOT MATCHED THEN INSERT (client_id, managed, settings_id, tokens, counted_at, reserved, namespace, tier)
 	VALUES (put.client_id, put.managed, put.settings_id, put.tokens, put.counted_at, put.reserved, put.namespace, put.tier)`
 
