@@ -79,13 +79,12 @@ func (s *Service) flushLoop(ctx context.Context) {
 		case <-timer.C:
 		}
 		start := s.clock.Monotonic()
-		if s.flush(ctx, s.options().FlushInterval) != nil {
+		if s.round(ctx) != nil {
 			failures++
 			wake = nil // A store that is down keeps its pause.
 		} else {
 			failures = 0
 			wake = s.wake
-			s.sweep(ctx)
 		}
 		took := time.Duration(s.clock.Monotonic() - start)
 		if took > s.options().FlushInterval {
@@ -93,6 +92,25 @@ func (s *Service) flushLoop(ctx context.Context) {
 		}
 		timer.Reset(s.untilNext(took, failures))
 	}
+}
+
+// round flushes, and then sweeps.
+func (s *Service) round(ctx context.Context) (err error) {
+	s.aside(func() {
+		if err = s.flush(ctx, s.options().FlushInterval); err == nil {
+			s.sweep(ctx)
+		}
+	})
+	return err
+}
+
+// aside is Options.Aside.
+func (s *Service) aside(job func()) {
+	if do := s.options().Aside; do != nil {
+		do(job)
+		return
+	}
+	job()
 }
 
 // untilNext keeps rounds an interval apart, from beginning to beginning. While the store is down it

@@ -45,6 +45,30 @@ func TestRunFlushesEveryInterval(t *testing.T) {
 	})
 }
 
+// What a round computes, and waits for, is done aside: only there it has a processor of its own.
+func TestRoundsAreDoneAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s, stop := real(t, store)
+		defer stop()
+		o := *s.Service.options()
+		var before, during int
+		o.Aside = func(round func()) {
+			before = len(store.all())
+			round()
+			during = len(store.all()) - before
+		}
+		r, err := s.Prepare(t.Context(), o)
+		require.NoError(t, err)
+		r.Apply()
+		s.Take("a")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.Equal(t, 0, before)
+		assert.Equal(t, 1, during)
+	})
+}
+
 // Another interval counts at once, though a round was about to begin by the former one.
 func TestRunFlushesByANewInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

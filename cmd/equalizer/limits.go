@@ -38,7 +38,7 @@ type limitsChange struct {
 // prepareLimits makes the limits that are new. If anything is limited for the first time, it opens
 // the store and loads the buckets.
 func (p *process) prepareLimits(ctx context.Context, c config.Config) (*limitsChange, error) {
-	options, err := limiterOptions(c, p.log.Logger)
+	options, err := limiterOptions(c, p.governor.Aside, p.log.Logger)
 	if err != nil {
 		return nil, err
 	}

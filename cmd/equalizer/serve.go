@@ -67,6 +67,8 @@ type process struct {
 	listen  listening
 	started time.Time
 	via     rewrite.ViaSuffix
+	// governor gives Go its processors.
+	governor *procs.Governor
 
 	// current is the configuration in force; nil before there is one. limiting is nil as long as
 	// nothing was ever limited.
@@ -103,7 +105,8 @@ type process struct {
 func newProcess(from configured, log runLog, listen listening) *process {
 	p := &process{
 		from: from, log: log, listen: listen, started: time.Now(), via: rewrite.NewViaSuffix(),
-		reloads: newQueue(), failed: make(chan error, 1), tasks: newTasks(), flusher: newTasks(),
+		governor: procs.NewGovernor(),
+		reloads:  newQueue(), failed: make(chan error, 1), tasks: newTasks(), flusher: newTasks(),
 	}
 	p.overrides, p.tickets = newOverrides(log.Logger), balancer.NewTickets()
 	p.names = names.New(log.Logger)
@@ -132,7 +135,7 @@ func serve(ctx context.Context, from configured, t terminal, log runLog, listen 
 	p := newProcess(from, log, listen)
 	p.tasks.run(func(ctx context.Context) { p.outliveSignals(ctx, t) })
 	if t.getenv("GOMAXPROCS") == "" {
-		p.tasks.run(func(ctx context.Context) { procs.Govern(ctx, func() int { return fewProcs(p.storeDriver()) }) })
+		p.tasks.run(p.governor.Run)
 	}
 	at, err := p.start(ctx)
 	if err != nil {

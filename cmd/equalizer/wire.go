@@ -77,13 +77,14 @@ func (p *process) newSnapshot(loaded config.Loaded, pools pools, limit func(name
 	return s, err
 }
 
-func limiterOptions(c config.Config, log zerolog.Logger) (limiter.Options, error) {
+func limiterOptions(c config.Config, aside func(round func()), log zerolog.Logger) (limiter.Options, error) {
 	o := limiter.Options{
 		MigrateTo:     c.Store.MigrateTo,
 		LimitsKept:    c.Store.LimitsKept,
 		FlushInterval: c.Store.FlushInterval,
 		StoreTimeout:  c.Store.Timeout,
 		Volatile:      c.Store.Driver == config.StoreMemory,
+		Aside:         aside,
 		Logger:        log,
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
