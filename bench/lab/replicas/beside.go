@@ -51,6 +51,9 @@ func (b *bed) share(ctx context.Context, keys, rate int, d time.Duration) (out s
 	}
 	before.transactions, before.buckets = counted.transactions, counted.buckets
 	f.begin(ctx, time.Second/fleetSize)
+	if err := f.serve(ctx); err != nil {
+		return out, err
+	}
 	takers := newTakers(f)
 	random := rand.New(rand.NewPCG(1, uint64(keys)))
 	out = shared{keys: keys}
@@ -75,6 +78,18 @@ func (b *bed) share(ctx context.Context, keys, rate int, d time.Duration) (out s
 	}
 	out.work = after.since(before)
 	return out, nil
+}
+
+// serve waits until each replica has done a round, as clients come to none before that.
+func (f fleet) serve(ctx context.Context) error {
+	return f.each(func(r *replica) error {
+		for r.lease.Stats().Rounds == 0 {
+			if err := sleep(ctx, time.Millisecond); err != nil {
+				return errors.Join(err, f.failure())
+			}
+		}
+		return nil
+	})
 }
 
 // settle waits until the replicas hold nothing any more, as nobody comes.

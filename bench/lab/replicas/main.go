@@ -63,7 +63,7 @@ It needs PostgreSQL's server programs, and redis-server to compare with.
 func parse(args []string) (settings, error) {
 	s := settings{
 		command: program.Typed("bench-replicas", args), flood: 8 * time.Second,
-		intervals: []interval{{time.Second, 3, 15, 10_000, false}, {time.Second, 3, 15, 10_000, true}, {10 * time.Second, 2, 3, 100_000, false}},
+		intervals: []interval{{time.Second, 3, 15, 10_000, false}, {time.Second, 3, 15, 10_000, true}, {10 * time.Second, 4, 4, 100_000, false}},
 		rate:      10_000, time: 10 * time.Second, keys: []int{1_000, 100_000},
 	}
 	flags := flag.NewFlagSet("replicas", flag.ContinueOnError)
