@@ -15,7 +15,7 @@ import (
 type guard struct {
 	// token and readToken are what callers may send.
 	token, readToken credential
-	// insecure has callers come in clear from elsewhere.
+	// insecure lets callers come in clear from elsewhere.
 	insecure bool
 }
 

@@ -140,7 +140,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return closing
 }
 
-// beginSampling has samples be taken from now on, unless they are, or the streams were ended.
+// beginSampling begins to take samples, unless it has begun, or the streams were ended.
 func (s *Server) beginSampling() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

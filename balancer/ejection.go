@@ -9,8 +9,8 @@ type EjectionSettings struct {
 	Consecutive int
 	// Statuses are those of responses that count as failures, beside every Fault.
 	Statuses []StatusRange
-	// SuccessRate and Latency have backends be compared every Interval, each with the mean of the
-	// others: see outliers.
+	// SuccessRate and Latency compare backends every Interval, each with the mean of the others:
+	// see outliers.
 	SuccessRate, Latency bool
 	// Interval is a whole number of seconds.
 	Interval time.Duration

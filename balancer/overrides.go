@@ -70,7 +70,7 @@ func NewOverrides(log zerolog.Logger) *Overrides {
 	}
 }
 
-// Use has overrides be stored in b from now on; nil is nowhere, so that they end with the process.
+// Use stores overrides in b from now on; nil is nowhere, so that they end with the process.
 // timeout bounds one attempt to load or to store. reread is how often Run reads b anew, since other
 // processes change what it has as well; 0 stands for never, and none do. If b is another one than
 // before, what it has counts after Load, or once Run has read it: what operators said in this

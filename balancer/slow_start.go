@@ -19,7 +19,7 @@ type slowStart struct {
 	over atomic.Bool
 }
 
-// begin has the backends start slowly. The caller holds Pool.mu.
+// begin makes the backends start slowly. The caller holds Pool.mu.
 func (s *slowStart) begin(backends []*Backend, within time.Duration) {
 	s.within = within
 	var newest moment

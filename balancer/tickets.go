@@ -35,7 +35,7 @@ func newTicketKey() []byte {
 	return key
 }
 
-// Keep has the key be the one in a store, so that tickets count over restarts, and for all
+// Keep takes over the key that is in a store, so that tickets count over restarts, and for all
 // processes with the same store. If there is none, the store gets that of this process. After a
 // call that succeeded, further ones do nothing.
 func (t *Tickets) Keep(ctx context.Context, in Blobs) error {
@@ -57,7 +57,7 @@ func (t *Tickets) Keep(ctx context.Context, in Blobs) error {
 	return nil
 }
 
-// use has tickets be made with a key that is stored, and returns the pools that have others.
+// use makes tickets with a key that is stored from now on, and returns the pools that have others.
 func (t *Tickets) use(stored []byte) (changed []*Pool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -2,7 +2,7 @@ package config
 
 import "time"
 
-// ACME has certificates be issued by an authority, for the listeners with TLS. It is off without
+// ACME says which certificates an authority issues for the listeners with TLS. It is off without
 // Domains.
 type ACME struct {
 	// Domains are those that certificates are issued for, each of its own: "example.com", or
@@ -16,7 +16,7 @@ type ACME struct {
 	// URL's own certificate; "" is the system's authorities.
 	CA      string `toml:"ca" default:"https://acme-v02.api.letsencrypt.org/directory"`
 	CARoots string `toml:"ca_roots" file:"certificate"`
-	// SelfSigned has clients get a certificate that they can't verify until there is another.
+	// SelfSigned gives clients a certificate that they can't verify until there is another.
 	SelfSigned bool `toml:"self_signed"`
 	// DNSHook is a program, with arguments, that puts records into the DNS. With it, domains are
 	// checked by these records alone.

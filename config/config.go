@@ -298,8 +298,8 @@ type Ejection struct {
 	// Statuses are those of responses that count as failures, beside connects that fail, responses
 	// that break and those that are late.
 	Statuses []balancer.StatusRange `toml:"statuses" default:"502-504"`
-	// SuccessRate has a backend be ejected whose requests succeed far less often than those of the
-	// others, and Latency one whose responses take far longer.
+	// SuccessRate ejects a backend whose requests succeed far less often than those of the others,
+	// and Latency one whose responses take far longer.
 	SuccessRate bool `toml:"success_rate"`
 	Latency     bool `toml:"latency"`
 	// Interval is how often backends are compared.

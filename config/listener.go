@@ -58,7 +58,7 @@ func (l Listener) HasHTTP2() bool {
 	return slices.ContainsFunc(l.protocolsInForce(), func(p string) bool { return p != ProtocolHTTP1 })
 }
 
-// asks reports whether client_auth has clients be asked for a certificate.
+// asks reports whether clients are asked for a certificate, by a value of client_auth.
 func asks(clientAuth string) bool { return clientAuth != "" && clientAuth != authOff }
 
 // asksForCertificates reports whether any client is asked for a certificate.
@@ -82,7 +82,7 @@ type ServerTLS struct {
 	MaxClientHandshakes int `toml:"max_client_handshakes" default:"100" min:"1" max:"1000000" or:"0 for no bound"`
 	// Certificates are chosen from by the name that a client asks for.
 	Certificates []Certificate `toml:"certificates"`
-	// ACME has certificates be issued for names that no file is for.
+	// ACME issues certificates for names that no file is for.
 	ACME ACME `toml:"acme"`
 	// Hosts have terms of their own.
 	Hosts []TLSHost `toml:"hosts"`
@@ -93,7 +93,7 @@ type Certificate struct {
 	// Cert has the certificate and its chain, Key its key; "" stands for Cert.
 	Cert string `toml:"cert" required:"true" file:"certificate"`
 	Key  string `toml:"key" file:"certificate"`
-	// Default has it be served for names that none is for.
+	// Default says to serve it for names that no certificate is for.
 	Default bool `toml:"default"`
 }
 

@@ -58,7 +58,7 @@ func (u *undecided) Arrived(n int) netconn.Verdict {
 	return netconn.Attend
 }
 
-// Attend has what has come be served as what it is.
+// Attend finds out which protocol the client speaks, and serves it.
 func (u *undecided) Attend() netconn.Verdict {
 	for u.mayBe() && u.n < len(u.came) {
 		n, err := u.client.Read(u.came[u.n:])

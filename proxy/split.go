@@ -22,7 +22,7 @@ type Part struct {
 	Weight int
 }
 
-// splitSalt has clients be shared out apart from how the strategy hash does so.
+// splitSalt makes the split of clients independent of how the strategy hash splits them.
 const splitSalt = 0x9e3779b97f4a7c15
 
 // of is the part that a client with that key belongs to.

@@ -30,8 +30,8 @@ type source interface {
 	Offset() int
 	// Last notes that no other request may follow on the client's connection.
 	Last()
-	// Interrupt has the reading that runs now fail with netconn.ErrInterrupted, and all that begins
-	// later, until Resume.
+	// Interrupt makes the reading that runs now fail with netconn.ErrInterrupted, and all that
+	// begins later, until Resume.
 	Interrupt()
 	Resume()
 }
@@ -157,7 +157,7 @@ func (u *upload) mayResend() bool {
 	return int64(len(u.ready)) == u.read && (u.read <= int64(u.keeps) || !u.head.HasBody())
 }
 
-// again has the body be sent once more, from its beginning.
+// again says that the body is to be sent once more, from its beginning.
 func (u *upload) again() { u.started, u.all = false, false }
 
 // leave leaves the rest of a body that nobody wants any more.

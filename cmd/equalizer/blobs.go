@@ -61,7 +61,7 @@ func newLazyBlobs(c config.Store, log zerolog.Logger) *lazyBlobs {
 	return &lazyBlobs{config: c, log: log}
 }
 
-// share has the blobs be in the store of the buckets from now on; nil is that it isn't open.
+// share keeps the blobs in the store of the buckets from now on; nil says that it isn't open.
 func (b *lazyBlobs) share(buckets limiter.Store) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -34,7 +34,7 @@ type inForce struct {
 // change is a configuration on its way to be in force, at the start and at each reload:
 //
 //   - prepare, probe and listen make all that it needs. They may fail, and change nothing.
-//   - publish has it be in force, or discard undoes what was made.
+//   - publish puts it in force, or discard undoes what was made.
 //   - drain ends what isn't needed any more.
 type change struct {
 	p  *process
@@ -138,7 +138,7 @@ func (c *change) listenForClients(ctx context.Context) error {
 	return c.listen(ctx, c.p.proxyListeners, c.edge.wantedListeners(c.to.Config)...)
 }
 
-// publish has the configuration be in force, in memory and at once. It can't fail.
+// publish puts the configuration in force, in memory and at once. It can't fail.
 func (c *change) publish() {
 	c.publishPools()
 	c.publishRest()
@@ -175,8 +175,8 @@ func (c *change) publishRest() {
 	}
 }
 
-// useStore has overrides be in the store that is configured, and connections to it be made with
-// its password of now.
+// useStore keeps overrides in the configured store, and makes connections to it with the password
+// that is configured now.
 func (c *change) useStore() {
 	var buckets limiter.Store
 	if c.limits.is != nil {

@@ -72,7 +72,7 @@ func viewListeners(l config.Loaded) (all []api.Listener) {
 	return all
 }
 
-// forHost has a listener be as it is for a host, which may have settings of its own.
+// forHost changes a listener to what it is for a host, which may have settings of its own.
 func forHost(l *api.Listener, host string, hosts []config.TLSHost) {
 	if i := hostIndex(host, hosts); l.TLS && i >= 0 {
 		l.MinVersion = cmp.Or(hosts[i].MinVersion, l.MinVersion)

@@ -113,7 +113,7 @@ func (c *limitsChange) limit(name string) *limiter.Limit {
 	return c.is.limits.Limit(name)
 }
 
-// publish has the limits be what they are to be. If there were none, flushes begin.
+// publish puts the change in force. If nothing was limited before, flushes begin.
 func (c *limitsChange) publish() {
 	if c.reload != nil {
 		c.reload.Apply()

@@ -101,8 +101,8 @@ func openLog(c config.Log) (io.WriteCloser, error) {
 	return to, nil
 }
 
-// use has lines be logged as configured from now on, by all loggers that were made of this one. out
-// is what openLog has opened. Values that are missing or wrong are the defaults.
+// use puts a configuration of the log in force, for all loggers that were made of this one. out is
+// what openLog has opened. Values that are missing or wrong are the defaults.
 func (l runLog) use(c config.Log, out io.WriteCloser) {
 	level, err := zerolog.ParseLevel(c.Level)
 	if err != nil || c.Level == "" {

@@ -26,9 +26,9 @@ func newOverrides(log zerolog.Logger) *overrides {
 	return &overrides{Overrides: balancer.NewOverrides(log), log: log}
 }
 
-// use has overrides be in the configured store from now on. buckets are the limits' in it, if they
-// are open. It returns what is to be closed, as it is in another store; nil if nothing is. It is
-// called by the start, and by one reload at a time.
+// use keeps overrides in the configured store from now on. buckets are the limits' in it, if they
+// are open. It returns the former store's blobs, which the caller closes; nil if the store is the
+// same. It is called by the start, and by one reload at a time.
 func (o *overrides) use(c config.Store, buckets limiter.Store) (former *lazyBlobs) {
 	before := o.blobs
 	if before != nil && isSameStore(o.config, c) {

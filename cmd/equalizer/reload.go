@@ -41,7 +41,7 @@ func (p *process) Reload(context.Context) (api.Reloaded, error) { return p.reloa
 // slowReload is how long a reload may take without a word.
 const slowReload = 10 * time.Second
 
-// reload reads the configuration again and has it be in force, whole or not at all. It logs the
+// reload reads the configuration again and puts it in force, whole or not at all. It logs the
 // result, unless it couldn't begin.
 func (p *process) reload(trigger string) (api.Reloaded, error) {
 	if err := p.reloads.enter(); err != nil {

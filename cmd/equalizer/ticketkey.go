@@ -19,7 +19,7 @@ func (p *process) loadTicketKey(ctx context.Context, c config.Config) {
 	}
 }
 
-// keepTicketKey has the key be stored as soon as there are such cookies, and the store is there.
+// keepTicketKey stores the key as soon as there are such cookies, and the store is there.
 func (p *process) keepTicketKey(ctx context.Context) {
 	ticks := time.NewTicker(ticketKeyPause)
 	defer ticks.Stop()
@@ -53,7 +53,7 @@ type ticketStore struct {
 	timeout time.Duration
 }
 
-// ticketsOf is where a configuration has the key be kept, once its store is in use.
+// ticketsOf is where a configuration keeps the key, once its store is in use.
 func (p *process) ticketsOf(c config.Config) ticketStore {
 	secret, err := secretOf(c.Store)
 	if err != nil || p.overrides.blobs == nil || !hasSticky(c) {

@@ -11,7 +11,7 @@ import (
 // lookEvery is the time between two looks at files.
 const lookEvery = time.Second
 
-// watcher has files read again when one of them has changed, while it is switched on. A file that
+// watcher reads files again when one of them has changed, while it is switched on. A file that
 // changes between two looks is left alone until the next one, so that it isn't read half-written.
 // Files that can't be used are read once, until one changes again, or every so often.
 type watcher struct {

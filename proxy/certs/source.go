@@ -19,8 +19,8 @@ type Source interface {
 // (ALPN, RFC 8737). It is not spoken: the connection ends after the handshake.
 const ChallengeProtocol = "acme-tls/1"
 
-// Ask has a source be asked for the names that no certificate of a Set is for, and for challenges;
-// nil is none.
+// Ask sets the source that is asked for the names that no certificate of a Set is for, and for
+// challenges; nil is none.
 func (s *Store) Ask(source Source) {
 	if source == nil {
 		s.source.Store(nil)

@@ -23,7 +23,7 @@ func (e *elastic) bytes() []byte {
 	return e.own
 }
 
-// grow has bytes be at least n bytes, which begin with what is in keep, a part of those before.
+// grow makes bytes at least n long. They begin with what is in keep, a part of those before.
 func (e *elastic) grow(n int, keep []byte) {
 	larger := large.Get(max(n, leastLarge))
 	copy(*larger, keep)

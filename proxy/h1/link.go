@@ -41,7 +41,7 @@ func (l *line) WasCut() bool { return l.client.WasCut() }
 // Soon is the moment that is so far from now, for AwaitBodyUntil.
 func (l *line) Soon(d time.Duration) int64 { return l.client.Soon(d) }
 
-// Interrupt has the reading and writing that runs now fail with netconn.ErrInterrupted, and all
+// Interrupt makes the reading and writing that runs now fail with netconn.ErrInterrupted, and all
 // that begins later, until Resume.
 func (l *line) Interrupt() { l.client.Interrupt() }
 func (l *line) Resume()    { l.client.Resume() }

@@ -6,7 +6,7 @@ type Settings struct {
 	// the request line alone is longer. See Server.BoundHeads.
 	MaxHeader int
 	// Contain is deferred where a request's head is read before its Handler is called. It must
-	// recover from a panic, and has err be the error that ReadHead returns.
+	// recover from a panic, and set err to the error that ReadHead returns.
 	Contain func(err *error)
 	// WantsClose reports whether connections should end with their request.
 	WantsClose func() bool

@@ -24,7 +24,7 @@ type incoming struct {
 	readable waiting
 	sends    netconn.Pace
 	owing    owing
-	// interrupted has the reading of the body fail.
+	// interrupted makes the reading of the body fail.
 	interrupted bool
 }
 
@@ -202,7 +202,7 @@ func (t *Turn) awaitBody(moment int64) (came bool, err error) {
 	return s.broken == nil, s.broken
 }
 
-// Interrupt has the reading of the body that runs now fail with netconn.ErrInterrupted, and all
+// Interrupt makes the reading of the body that runs now fail with netconn.ErrInterrupted, and all
 // that begins later, until Resume.
 func (t *Turn) Interrupt() { t.interrupt(true) }
 

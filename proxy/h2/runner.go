@@ -144,7 +144,7 @@ func (r *runner) admit(s *stream) {
 
 func (r *runner) full() bool { return r.most > 0 && r.running >= r.most }
 
-// start has a goroutine run a stream. The caller holds mu.
+// start runs a stream in a goroutine. The caller holds mu.
 func (r *runner) start(s *stream) {
 	if r.idle == nil {
 		go r.work(&worker{next: make(chan *stream, 1)}, s)

@@ -27,7 +27,7 @@ func (a *Awaiter) Ended() bool { return a.Left() || a.client != nil && a.client.
 // Left reports whether Leave was called, or a reset was seen.
 func (a *Awaiter) Left() bool { return a.left.Load() }
 
-// Return has the awaiter wait for something else.
+// Return tells the awaiter to wait for something else.
 func (a *Awaiter) Return() { a.left.Store(false) }
 
 // hasLeft looks whether nobody waits any more. A client that has only ended its side may still

@@ -44,7 +44,7 @@ func (o *outbox) write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// gather has records be gathered until sendAll.
+// gather collects records until sendAll.
 func (o *outbox) gather() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

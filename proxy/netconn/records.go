@@ -1,7 +1,7 @@
 package netconn
 
-// records follows the records of TLS that come in, to have them be read one by one where they are
-// large. TLS's buffer has room for one record and grows for what was read behind it, for good.
+// records follows the records of TLS that come in, so that large ones are read one by one. TLS's
+// buffer has room for one record and grows for what was read behind it, for good.
 type records struct {
 	// head has the bytes of a record's header that have come; have is how many.
 	head [recordHeader]byte

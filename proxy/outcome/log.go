@@ -13,10 +13,10 @@ import (
 
 // Log is which requests get a line in the log, and what is in it. It is immutable.
 type Log struct {
-	// Access has requests be logged. Without it, only those are that we failed to serve.
+	// Access says to log requests. Without it, only those are logged that we failed to serve.
 	Access bool
-	// LeastStatus is the lowest status of those that are logged, and Slow has those be logged, too,
-	// that take so long; 0 has none.
+	// LeastStatus is the lowest status of those that are logged. Requests that take as long as Slow
+	// are logged, too; 0 is none.
 	LeastStatus int
 	Slow        time.Duration
 	// Sample has one in so many be logged, except those that are slow, and that we failed to serve.

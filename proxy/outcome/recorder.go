@@ -112,7 +112,7 @@ func (r *Recorder) Mended(b *balancer.Backend, known *KnownFaults, faults http1.
 }
 
 // Contain recovers from a panic, which must be on its way through the function that deferred it,
-// and has err be the failure. Nothing else recovers from the panics of requests.
+// and sets err to the failure. Nothing else recovers from the panics of requests.
 func (r *Recorder) Contain(err *error) {
 	v := recover()
 	if v == nil {

@@ -112,8 +112,8 @@ func (l leases) with(h held) leases {
 }
 
 // rosterSQL comes after the statement that locks buckets: the replicas whose leases they have are
-// there then. The condition, which all meet, has an index be used. Sequential scans are off, which
-// makes one so dear that the server would compile the statement.
+// there then. All of them meet the condition, which makes the server use an index. Sequential scans
+// are off, which makes one so dear that the server would compile the statement.
 const rosterSQL = `
 SELECT clock_timestamp(), coalesce(array_agg(id), '{}'), coalesce(array_agg(died_at), '{}') FROM @.replicas WHERE id > 0`
 

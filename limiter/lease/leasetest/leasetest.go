@@ -24,8 +24,7 @@ type Place struct {
 	// Pass has buckets, and the leases of replicas that are expelled, be older by d. Replicas need
 	// not get older.
 	Pass func(t *testing.T, d time.Duration)
-	// Expire has the time be over for which the ledger waits for a replica. It isn't expelled by
-	// that.
+	// Expire ends the time for which the ledger waits for a replica. That doesn't expel it yet.
 	Expire func(t *testing.T, member int64)
 }
 

@@ -68,9 +68,8 @@ func (m *Manager) note(d *domain, err error) {
 	d.failure = err
 }
 
-// refresh publishes the certificate that is in the store, and has there be another one if there is
-// none, or if it is time for a newer one. It returns for how long the one that is published is
-// good.
+// refresh publishes the certificate that is in the store. It orders another one if there is none,
+// or if it is time for a newer one. It returns for how long the one that is published is good.
 func (m *Manager) refresh(ctx context.Context, d *domain, failures int) (life time.Duration, err error) {
 	// What is there is published before its turn comes, which may take as long as an order.
 	life, err = m.load(ctx, d)

@@ -154,7 +154,7 @@ func (m *Manager) serveOnly(c *config) {
 	m.served.Store(&all)
 }
 
-// publish has a domain's clients get its certificate.
+// publish puts a domain's certificate in force for its clients.
 func (m *Manager) publish(d *domain, c certmagic.Certificate) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -17,7 +17,7 @@ type Settings struct {
 	// Hook puts records into the DNS. Without it domains are checked by HTTP-01 and TLS-ALPN-01,
 	// and there can be no wildcards.
 	Hook Hook
-	// SelfSigned has clients get a certificate that they can't verify as long as there is no other.
+	// SelfSigned gives clients a certificate that they can't verify as long as there is no other.
 	SelfSigned bool
 }
 

@@ -97,7 +97,7 @@ func (w *Writer) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	return len(line), nil
 }
 
-// hurry has the goroutine look for what there is to do.
+// hurry wakes the goroutine, to look for what there is to do.
 func (w *Writer) hurry() {
 	select {
 	case w.wake <- struct{}{}:
