@@ -24,6 +24,8 @@ type session struct {
 	epoch int64 // this connection's, in the writer's row
 	// ids of the settings that are known to be stored
 	settings map[settings]int32
+	// replicas are those that shared the schema before. All are dead.
+	replicas roster
 }
 
 // Connect returns once the store is connected and has claimed the schema. It retries for up to

@@ -13,13 +13,9 @@ import (
 	"gopher-equalizer/store"
 )
 
-// recordSQL reads buckets. What replicas that are dead held of one counts as spent, and as no room
-// to earn until the last of them was dead. So the bucket counts as of that moment.
 const recordSQL = `
 SELECT b.namespace, b.client_id, b.managed, coalesce(b.tier, ''), s.capacity, s.refill, s.kind, b.tokens,
-	coalesce(b.reserved, 0), CASE WHEN b.leases IS NULL THEN b.counted_at ELSE greatest(b.counted_at, (
-		SELECT max(coalesce(r.died_at, clock_timestamp()))
-		FROM generate_series(1, cardinality(b.leases), 4) i LEFT JOIN replicas r ON r.id = b.leases[i])) END
+	coalesce(b.reserved, 0), b.counted_at, coalesce(b.leases::text, '')
 FROM buckets b LEFT JOIN settings s ON s.id = b.settings_id`
 
 // Get implements limiter.Store.
@@ -29,7 +25,7 @@ func (s *Store) Get(ctx context.Context, key limiter.Key) (r limiter.Record, ok 
 		if err != nil {
 			return wrapf(err, "read")
 		}
-		r, err = pgx.CollectExactlyOneRow(rows, toRecord)
+		r, err = pgx.CollectExactlyOneRow(rows, c.replicas.toRecord)
 		ok = err == nil
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
@@ -106,7 +102,7 @@ func (l *loading) load(ctx context.Context, c *session) error {
 		}
 		defer rows.Close()
 		for rows.Next() {
-			if err := l.row(rows); err != nil {
+			if err := l.row(rows, &c.replicas); err != nil {
 				c.abandon() // otherwise the remaining rows would be read first
 				return err
 			}
@@ -117,8 +113,8 @@ func (l *loading) load(ctx context.Context, c *session) error {
 	return l.broken
 }
 
-func (l *loading) row(rows pgx.Rows) error {
-	r, err := toRecord(rows)
+func (l *loading) row(rows pgx.Rows, replicas *roster) error {
+	r, err := replicas.toRecord(rows)
 	if err != nil {
 		return err
 	}
@@ -127,30 +123,39 @@ func (l *loading) row(rows pgx.Rows) error {
 	return l.refused
 }
 
-// toRecord reads a row of recordSQL. Errors name the client.
-func toRecord(row pgx.CollectableRow) (limiter.Record, error) {
+// toRecord reads a row of recordSQL. What replicas held of it counts as spent, as they are dead.
+// Errors name the client.
+func (r *roster) toRecord(row pgx.CollectableRow) (limiter.Record, error) {
 	var (
-		r        limiter.Record
+		record   limiter.Record
 		capacity *int64
 		refill   *string
 		kind     *limiter.Kind
-		at       time.Time
+		b        locked
+		column   string
 	)
-	err := row.Scan(&r.Namespace, &r.ClientID, &r.Managed, &r.Tier, &capacity, &refill, &kind, &r.Tokens, &r.Reserved, &at)
+	err := row.Scan(&record.Namespace, &record.ClientID, &record.Managed, &record.Tier, &capacity, &refill, &kind, &b.Tokens,
+		&record.Reserved, &b.At, &column)
 	if err != nil {
 		return limiter.Record{}, fmt.Errorf("a row that can't be read: %w", err)
 	}
 	if capacity == nil || refill == nil || kind == nil {
-		return limiter.Record{}, fmt.Errorf("client %q: its row of settings is gone", r.ClientID)
+		return limiter.Record{}, fmt.Errorf("client %q: its row of settings is gone", record.ClientID)
 	}
 	parsed, err := gcra.ParseRefill(*refill)
 	if err != nil {
-		return limiter.Record{}, fmt.Errorf("client %q: %w", r.ClientID, err)
+		return limiter.Record{}, fmt.Errorf("client %q: %w", record.ClientID, err)
 	}
-	r.Settings, r.Kind = gcra.Settings{Capacity: *capacity, Refill: parsed}, *kind
-	r.At = at.UTC()
-	if err := store.Check(r); err != nil {
+	b.Settings = gcra.Settings{Capacity: *capacity, Refill: parsed}
+	if b.leases, err = leasesOf(record.ClientID, column); err != nil {
 		return limiter.Record{}, err
 	}
-	return r, nil
+	if b.shareOut(r, 0, 0); b.Dead > 0 {
+		b.Earn(b.DiedAt)
+	}
+	record.Settings, record.Kind, record.Tokens, record.At = b.Settings, *kind, b.Tokens, b.At.UTC()
+	if err := store.Check(record); err != nil {
+		return limiter.Record{}, err
+	}
+	return record, nil
 }

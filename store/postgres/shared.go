@@ -21,7 +21,7 @@ import (
 //   - A writer looks for replicas that are alive. None can join meanwhile, since joining locks the
 //     row. Those that have expired are expelled, so they never write again.
 
-// awaitReplicas raises the epoch once no replica is alive.
+// awaitReplicas raises the epoch once no replica is alive, and notes which there were.
 func (s *Store) awaitReplicas(ctx context.Context, c *session) (epoch int64, err error) {
 	err = whileHeld(ctx, func() error {
 		return pgx.BeginFunc(ctx, c.conn, func(tx pgx.Tx) error {
@@ -29,7 +29,10 @@ func (s *Store) awaitReplicas(ctx context.Context, c *session) (epoch int64, err
 			if err != nil {
 				return err
 			}
-			return s.expelAll(ctx, tx)
+			if err := s.expelAll(ctx, tx); err != nil {
+				return err
+			}
+			return wrapf(c.replicas.read(tx.QueryRow(ctx, s.o.in(rosterSQL))), "read who the replicas were")
 		})
 	})
 	return epoch, err

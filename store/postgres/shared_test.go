@@ -111,8 +111,8 @@ func TestReplicasKeepAWriterOut(t *testing.T) {
 	require.Len(t, storetest.Load(t, s), 1)
 }
 
-// What crashed replicas held counts as spent for a writer, too: its room earned nothing until they
-// were dead.
+// What crashed replicas held counts as spent for a writer, too. Until they were dead it was no room
+// to earn, but the rest was.
 func TestAWriterAfterACrashOfReplicas(t *testing.T) {
 	schema := server.Schema(t)
 	l := openLedger(t, at(t, schema))
@@ -120,7 +120,8 @@ func TestAWriterAfterACrashOfReplicas(t *testing.T) {
 	a, b := joined(t, l, "a", hourly), joined(t, l, "b", hourly)
 	a.grants(a.ask("alice", 0, 0, 6), a.ask("bob", 0, 0, 10), a.ask("eve", 0, 0, 6))
 	b.grants(b.ask("alice", 0, 0, 4))
-	a.grants(a.ask("eve", 0, 0, 0)) // gave nothing back, and holds nothing any more
+	a.grants(a.ask("eve", 0, 0, 0), a.ask("dave", 0, 0, 10))
+	a.grants(a.ask("dave", 3, 0, 3)) // has spent 7
 	long := time.Now().Add(-3 * time.Hour).UTC().Truncate(time.Microsecond)
 	conn := pgtest.Connect(t, schema)
 	_, err := conn.Exec(t.Context(), "UPDATE buckets SET counted_at = $1", long)
@@ -132,19 +133,24 @@ func TestAWriterAfterACrashOfReplicas(t *testing.T) {
 	s := open(t, at(t, schema))
 	all := storetest.Load(t, s)
 	require.Equal(t, deathOf(b), all["alice"].At, "of the last one")
+	require.Equal(t, 0.0, whole(all["alice"].Tokens), "there was no room")
 	require.Equal(t, deathOf(a), all["bob"].At)
-	require.Equal(t, long, all["eve"].At)
+	require.Equal(t, deathOf(a), all["dave"].At)
+	require.InDelta(t, float64(a.member), all["dave"].Tokens, 0.01, "one for each hour until then")
+	require.Equal(t, long, all["eve"].At, "nobody holds anything of it")
 	bob := all["bob"]
 	got, _, err := s.Get(t.Context(), limiter.Key{Namespace: bob.Namespace, ClientID: "bob"})
 	require.NoError(t, err)
 	require.Equal(t, bob, got)
-	_, err = conn.Exec(t.Context(), "DELETE FROM replicas WHERE id = $1", a.member)
-	require.NoError(t, err)
-	require.WithinDuration(t, time.Now(), storetest.Load(t, s)["bob"].At, time.Minute, "died at some moment")
-
 	storetest.Write(t, s, put(bob))
 	require.Equal(t, deathOf(a), storetest.Load(t, s)["bob"].At)
-	require.Equal(t, map[int64]int{a.member: 1, b.member: 1}, leased(t, schema), "what a writer writes is nobody's")
+	require.Equal(t, map[int64]int{a.member: 2, b.member: 1}, leased(t, schema), "what a writer writes is nobody's")
+
+	_, err = conn.Exec(t.Context(), "DELETE FROM replicas WHERE id = $1", a.member)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	s = open(t, at(t, schema))
+	require.WithinDuration(t, time.Now(), storetest.Load(t, s)["dave"].At, time.Minute, "it died at some moment")
 }
 
 func whole(tokens float64) float64 { return float64(int64(tokens)) }
