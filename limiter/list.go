@@ -32,7 +32,8 @@ func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 	defer s.listing.Unlock()
 
 	window := min(q.Offset+q.Limit, MaxWindow)
-	first, more, err := s.first(limits, q, window)
+	var first []listed
+	s.aside(func() { first, more, err = s.first(limits, q, window) })
 	if err != nil {
 		return nil, false, err
 	}

@@ -41,8 +41,9 @@ type Options struct {
 	// JoinTimeout is for how long Open has the Replica try to join; 0: once. One that has crashed
 	// has its name until the others give it up.
 	JoinTimeout time.Duration
-	// Aside does a round, which computes for long and may block its thread; nil just does it.
-	Aside func(round func())
+	// Aside does what computes for long, or may block its thread: rounds, and listings; nil just
+	// does it.
+	Aside func(job func())
 	// Clock is the system's if it is nil.
 	Clock Clock
 	// Logger gets the store's outages and recoveries.

@@ -95,7 +95,7 @@ func TestIssuingThatCannotBe(t *testing.T) {
 func TestBlobsOfAFileThatIsClosed(t *testing.T) {
 	c := config.Default().Store
 	c.Timeout, c.Path = time.Minute, filepath.Join(t.TempDir(), "a.db")
-	b, ctx := newLazyBlobs(c, zerolog.Nop()), context.Background()
+	b, ctx := newLazyBlobs(c, nil, zerolog.Nop()), context.Background()
 	infos, err := b.List(ctx, "")
 	require.NoError(t, err)
 	assert.Empty(t, infos)

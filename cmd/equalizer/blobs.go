@@ -37,7 +37,9 @@ func openBlobs(c config.Store, buckets limiter.Store, log zerolog.Logger) (store
 // a file is open only while it is used, so that it is free for others.
 type lazyBlobs struct {
 	config config.Store
-	log    zerolog.Logger
+	// aside is bolt.Options.Aside of a file.
+	aside func(func())
+	log   zerolog.Logger
 
 	mu sync.Mutex
 	// buckets are the limits', if they are open.
@@ -54,11 +56,11 @@ var errBlobsClosed = errors.New("the store is closed")
 var errNotLimited = errors.New("its buckets are of an earlier version, and nothing is limited that could have them")
 
 // newLazyBlobs makes the blobs of a store; nil for one that doesn't outlive the process.
-func newLazyBlobs(c config.Store, log zerolog.Logger) *lazyBlobs {
+func newLazyBlobs(c config.Store, aside func(func()), log zerolog.Logger) *lazyBlobs {
 	if c.Driver == config.StoreMemory {
 		return nil
 	}
-	return &lazyBlobs{config: c, log: log}
+	return &lazyBlobs{config: c, aside: aside, log: log}
 }
 
 // share keeps the blobs in the store of the buckets from now on; nil says that it isn't open.
@@ -164,7 +166,7 @@ func (b *lazyBlobs) use(ctx context.Context, create bool, f func(store.Blobs) er
 		return blob.ErrNotFound
 	}
 	file, err := bolt.Open(ctx, bolt.Options{
-		Path: c.Path, ConnectTimeout: c.Timeout, Timeout: c.Timeout, Heirless: errNotLimited, Logger: zerolog.Nop(),
+		Path: c.Path, ConnectTimeout: c.Timeout, Timeout: c.Timeout, Heirless: errNotLimited, Aside: b.aside, Logger: zerolog.Nop(),
 	})
 	if err != nil {
 		return err

@@ -19,11 +19,11 @@ import (
 func TestBlobsFollowTheTimeout(t *testing.T) {
 	c := config.Default().Store
 	c.Path = filepath.Join(t.TempDir(), "held.db")
-	held, _, err := openStore(t.Context(), c, nil, zerolog.Nop())
+	held, _, err := openStore(t.Context(), c, nil, nil, zerolog.Nop())
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, held.Close()) }()
 	c.Timeout = time.Hour
-	blobs := newLazyBlobs(c, zerolog.Nop())
+	blobs := newLazyBlobs(c, nil, zerolog.Nop())
 	c.Timeout = time.Millisecond
 	blobs.follow(c)
 	_, _, err = blobs.Get(t.Context(), "a")

@@ -23,7 +23,7 @@ func fillStore(t *testing.T, url string, buckets int) {
 	kept, err := parseStore(url)
 	require.NoError(t, err)
 	kept.override(&c.Store)
-	store, _, err := openStore(context.Background(), c.Store, nil, zerolog.Nop())
+	store, _, err := openStore(context.Background(), c.Store, nil, nil, zerolog.Nop())
 	require.NoError(t, err)
 	defer store.Close()
 	const batch = 10_000

@@ -99,9 +99,9 @@ func (p *process) openLimits(ctx context.Context, c config.Config, options limit
 // openBuckets opens what has the buckets.
 func (p *process) openBuckets(ctx context.Context, c config.Config, heirless error) (l *limiting, late bool, err error) {
 	if c.Store.Shared {
-		return openShared(ctx, c, p.log.Logger)
+		return openShared(ctx, c, p.governor.Aside, p.log.Logger)
 	}
-	buckets, late, err := openStore(ctx, c.Store, heirless, p.log.Logger)
+	buckets, late, err := openStore(ctx, c.Store, heirless, p.governor.Aside, p.log.Logger)
 	return &limiting{store: buckets}, late, err
 }
 

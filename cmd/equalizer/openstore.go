@@ -18,13 +18,15 @@ import (
 // openStore opens the configured store, for which it waits up to connect_timeout; 0 has no end.
 // late is true if it isn't there yet, and traffic is to be served meanwhile. The error is heirless
 // if the store's buckets are of a version that knew of one limit only, and heirless is why nobody
-// gets them.
-func openStore(ctx context.Context, c config.Store, heirless error, log zerolog.Logger) (s limiter.Store, late bool, err error) {
+// gets them. aside is bolt.Options.Aside.
+func openStore(ctx context.Context, c config.Store, heirless error, aside func(func()), log zerolog.Logger) (s limiter.Store, late bool, err error) {
 	switch c.Driver {
 	case config.StoreMemory:
 		return memory.New(), false, nil
 	case config.StoreBolt:
-		s, err = bolt.Open(ctx, bolt.Options{Path: c.Path, ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Heirless: heirless, Logger: log})
+		s, err = bolt.Open(ctx, bolt.Options{
+			Path: c.Path, ConnectTimeout: c.ConnectTimeout, Timeout: c.Timeout, Heirless: heirless, Aside: aside, Logger: log,
+		})
 		return s, false, err
 	case config.StorePostgres:
 		return openPostgres(ctx, c, heirless, log)

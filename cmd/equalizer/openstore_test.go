@@ -17,7 +17,7 @@ func TestStoresKeepTheirID(t *testing.T) {
 	c.Timeout, c.ConnectTimeout = time.Minute, time.Minute
 	idOf := func() string {
 		t.Helper()
-		buckets, _, err := openStore(t.Context(), c, nil, zerolog.Nop())
+		buckets, _, err := openStore(t.Context(), c, nil, nil, zerolog.Nop())
 		require.NoError(t, err)
 		id, err := instanceID(t.Context(), c, buckets, zerolog.Nop())
 		require.NoError(t, err)

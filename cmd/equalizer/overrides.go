@@ -15,15 +15,17 @@ import (
 // overrides are what operators said of backends, with the store that they are in.
 type overrides struct {
 	*balancer.Overrides
-	log zerolog.Logger
+	// aside is bolt.Options.Aside of their file.
+	aside func(func())
+	log   zerolog.Logger
 	// config is the store's, and blobs are what is in it; nil where nothing outlives the process.
 	config config.Store
 	blobs  *lazyBlobs
 }
 
 // newOverrides makes overrides that aren't in a store yet.
-func newOverrides(log zerolog.Logger) *overrides {
-	return &overrides{Overrides: balancer.NewOverrides(log), log: log}
+func newOverrides(aside func(func()), log zerolog.Logger) *overrides {
+	return &overrides{Overrides: balancer.NewOverrides(log), aside: aside, log: log}
 }
 
 // use keeps overrides in the configured store from now on. buckets are the limits' in it, if they
@@ -34,7 +36,7 @@ func (o *overrides) use(c config.Store, buckets limiter.Store) (former *lazyBlob
 	if before != nil && isSameStore(o.config, c) {
 		before.follow(c)
 	} else {
-		o.blobs = newLazyBlobs(c, o.log)
+		o.blobs = newLazyBlobs(c, o.aside, o.log)
 	}
 	o.config = c
 	if o.blobs == nil {

@@ -39,10 +39,10 @@ type operated struct{ backends }
 func operate(t *testing.T, c config.Config, limited bool) (o *operated, stop func()) {
 	t.Helper()
 	o = &operated{}
-	o.overrides = newOverrides(zerolog.Nop())
+	o.overrides = newOverrides(nil, zerolog.Nop())
 	closeStore := func() {}
 	if limited {
-		buckets, _, err := openStore(t.Context(), c.Store, nil, zerolog.Nop())
+		buckets, _, err := openStore(t.Context(), c.Store, nil, nil, zerolog.Nop())
 		require.NoError(t, err)
 		closeStore = func() { assert.NoError(t, buckets.Close()) }
 		require.Nil(t, o.overrides.use(c.Store, buckets))
@@ -198,7 +198,7 @@ func TestOverridesOutliveAStartThatFails(t *testing.T) {
 	o.say(t, "default/"+nobody, balancer.Override{State: balancer.Drain})
 	stop()
 
-	failing := newOverrides(zerolog.Nop())
+	failing := newOverrides(nil, zerolog.Nop())
 	require.Nil(t, failing.use(c.Store, nil))
 	change, err := preparePools(c, nil, sharedByPools{overrides: failing.Overrides}, zerolog.Nop())
 	require.NoError(t, err)
@@ -227,11 +227,11 @@ func TestLazyBlobsThatCannotBe(t *testing.T) {
 	c := config.Default().Store
 	c.Path = filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(c.Path, []byte("not bbolt's"), 0o600))
-	b := newLazyBlobs(c, zerolog.Nop())
+	b := newLazyBlobs(c, nil, zerolog.Nop())
 	_, _, err := b.Get(t.Context(), "key")
 	assert.ErrorContains(t, err, "not a bbolt file")
 	require.NoError(t, b.close())
 	_, err = b.Put(t.Context(), "key", nil, blob.Any)
 	assert.ErrorIs(t, err, errBlobsClosed)
-	assert.Nil(t, newLazyBlobs(config.Store{Driver: config.StoreMemory}, zerolog.Nop()))
+	assert.Nil(t, newLazyBlobs(config.Store{Driver: config.StoreMemory}, nil, zerolog.Nop()))
 }

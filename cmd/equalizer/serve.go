@@ -108,7 +108,7 @@ func newProcess(from configured, log runLog, listen listening) *process {
 		governor: procs.NewGovernor(),
 		reloads:  newQueue(), failed: make(chan error, 1), tasks: newTasks(), flusher: newTasks(),
 	}
-	p.overrides, p.tickets = newOverrides(log.Logger), balancer.NewTickets()
+	p.overrides, p.tickets = newOverrides(p.governor.Aside, log.Logger), balancer.NewTickets()
 	p.names = names.New(log.Logger)
 	p.certs = certs.NewServer(certs.NewSet(nil, nil))
 	p.phase.Store(api.Starting)

@@ -20,7 +20,7 @@ import (
 
 // openShared opens a store that replicas share: the ledger of the limits that are shared, and what
 // keeps the buckets of limits that each replica has for itself.
-func openShared(ctx context.Context, c config.Config, log zerolog.Logger) (l *limiting, late bool, err error) {
+func openShared(ctx context.Context, c config.Config, aside func(func()), log zerolog.Logger) (l *limiting, late bool, err error) {
 	ledger, late, err := openLedger(ctx, c.Store, log)
 	if err != nil {
 		return nil, false, err
@@ -29,7 +29,7 @@ func openShared(ctx context.Context, c config.Config, log zerolog.Logger) (l *li
 	l.replica = lease.New(lease.Options{
 		As:       lease.Member{Name: replicaName(c.Store), Host: hostName(), PID: os.Getpid()},
 		Interval: c.Store.LeaseInterval, TTL: c.Store.LeaseTTL, Timeout: c.Store.Timeout,
-		Clock: limiter.SystemClock(), Logger: log,
+		Aside: aside, Clock: limiter.SystemClock(), Logger: log,
 	}, ledger)
 	if !hasReplicaScope(c) {
 		return l, late, nil

@@ -1,7 +1,11 @@
 package lease_test
 
 import (
+	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -216,4 +220,29 @@ func TestWhatAnOperatorTakesAwayIsNotSpent(t *testing.T) {
 	}
 	w.write(8)
 	require.Equal(t, 8, w.takeAll(0)+w.takeAll(1)+w.takeAll(2), "none was lost")
+}
+
+// since is the time since a moment, as a bubble of synctest has it.
+type since time.Time
+
+func (s since) Monotonic() int64 { return int64(time.Since(time.Time(s))) }
+
+// A round in which everything is settled computes for long, so it is done aside.
+func TestRoundsAreDoneAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var aside atomic.Int64
+		r := lease.New(lease.Options{
+			As: lease.Member{Name: "a"}, Interval: time.Second, TTL: 10 * time.Second, Timeout: time.Second,
+			Aside: func(round func()) { aside.Add(1); round() },
+			Clock: since(time.Now()), Logger: zerolog.Nop(),
+		}, leasetest.NewBook(time.Now))
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { r.Run(ctx) })
+		time.Sleep(3500 * time.Millisecond)
+		require.Equal(t, int64(4), aside.Load())
+		require.Equal(t, int64(4), r.Stats().Rounds)
+		stop()
+		running.Wait()
+	})
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Options are the settings of a Replica. All are needed.
+// Options are the settings of a Replica. All but Aside are needed.
 type Options struct {
 	// As is how the others see it; Since and Expires are the ledger's.
 	As Member
@@ -19,7 +19,9 @@ type Options struct {
 	TTL time.Duration
 	// Timeout bounds each call to the ledger.
 	Timeout time.Duration
-	Clock   Clock
+	// Aside does a round in which everything is settled, which computes for long; nil just does it.
+	Aside func(round func())
+	Clock Clock
 	// Logger gets it when the replica is cut off, and when it is back.
 	Logger zerolog.Logger
 }

@@ -199,7 +199,7 @@ func (r *Replica) run(ctx context.Context) {
 			early = true
 		case <-timer.C:
 		}
-		if err := r.Round(ctx, early); err != nil {
+		if err := r.roundAside(ctx, early); err != nil {
 			failures++
 			timer.Reset(r.backoff(failures))
 			continue
@@ -214,6 +214,15 @@ func (r *Replica) run(ctx context.Context) {
 		failures = 0
 		timer.Reset(time.Duration(next - now))
 	}
+}
+
+// roundAside is Round. What only some wait for takes no time that others would notice.
+func (r *Replica) roundAside(ctx context.Context, early bool) (err error) {
+	if early || r.o.Aside == nil {
+		return r.Round(ctx, early)
+	}
+	r.o.Aside(func() { err = r.Round(ctx, early) })
+	return err
 }
 
 // backoff is the pause after some failures: a tenth of an interval, doubled up to the interval, or

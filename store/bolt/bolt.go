@@ -33,8 +33,8 @@ import (
 	"gopher-equalizer/store/internal/gate"
 )
 
-// Options are the file, and how long to wait for it. Every field except Heirless
-// and Logger is needed.
+// Options are the file, and how long to wait for it. Every field except Heirless, Aside and Logger
+// is needed.
 type Options struct {
 	// Path is the file. It is created if it is missing, and so is its directory.
 	Path string
@@ -46,6 +46,8 @@ type Options struct {
 	// Heirless is what Open returns, and leaves the file as it is, if that is of a version that
 	// knew of one limit only and has rows. It is nil where one of the limits is to have them.
 	Heirless error
+	// Aside does a job that blocks its thread while it waits for the disk; nil just does it.
+	Aside func(job func())
 	// Logger gets a line when Open has to wait.
 	Logger zerolog.Logger
 }
@@ -67,6 +69,9 @@ type Store struct {
 // Open opens the file. While another process holds it, Open waits, up to Options.ConnectTimeout.
 // Then the error wraps store.ErrHeld and names that process.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Aside == nil {
+		o.Aside = func(job func()) { job() }
+	}
 	s := &Store{o: o, gate: gate.New(), pace: usualPace()}
 	if err := s.acquire(ctx); err != nil {
 		return nil, errors.Join(s.wrap(err), s.Close())

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -232,4 +233,25 @@ func TestCloseGivesUpOnADiskThatHangs(t *testing.T) {
 	again, err := Open(t.Context(), o) // once it returns, the call releases the file
 	require.NoError(t, err)
 	require.NoError(t, again.Close())
+}
+
+// What waits for the disk is done aside: the thread that waits keeps its processor.
+func TestCallsAreDoneAside(t *testing.T) {
+	o := options(filepath.Join(t.TempDir(), "equalizer.db"))
+	var began, ended atomic.Int64
+	o.Aside = func(job func()) {
+		began.Add(1)
+		job()
+		ended.Add(1)
+	}
+	s, err := Open(t.Context(), o)
+	require.NoError(t, err)
+	opened := began.Load()
+	require.Positive(t, opened)
+	require.NoError(t, s.Write(t.Context(), limiter.Batch{Puts: storetest.Records(1)}))
+	_, _, err = s.Get(t.Context(), storetest.Records(1)[0].Key)
+	require.NoError(t, err)
+	require.Equal(t, opened+2, began.Load())
+	require.NoError(t, s.Close())
+	require.Equal(t, began.Load(), ended.Load())
 }

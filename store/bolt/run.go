@@ -21,7 +21,7 @@ func (s *Store) run(ctx context.Context, job func(ctx context.Context) error) er
 	done := make(chan error, 1)
 	go func() {
 		defer s.gate.Leave()
-		done <- s.guarded(func() error { return job(ctx) })
+		s.o.Aside(func() { done <- s.guarded(func() error { return job(ctx) }) })
 	}()
 	select {
 	case err := <-done:
