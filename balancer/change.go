@@ -83,23 +83,27 @@ func (c *Change) stateOf(i int) State {
 	return s.State
 }
 
-// Overridden are the values that a Change to these backends changes and an override hides.
+// Overridden are the values that a Change to these backends changes, or adds with a backend, and an
+// override hides.
 func (p *Pool) Overridden(backends []BackendSettings) []Overridden {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var all []Overridden
 	seen := map[string]bool{}
 	for _, s := range backends {
-		of := p.of(s.URL)
-		if len(of) == 0 || seen[s.URL] {
+		if seen[s.URL] {
 			continue
 		}
 		seen[s.URL] = true
-		b, o := of[0], of[0].override
-		if o.Weight != 0 && s.Weight != b.settings.Weight {
+		var was BackendSettings // none if it is new
+		o := p.overrides.of(p.id(s.URL))
+		if of := p.of(s.URL); len(of) > 0 {
+			was, o = of[0].settings, of[0].override
+		}
+		if o.Weight != 0 && s.Weight != was.Weight {
 			all = append(all, Overridden{p.id(s.URL), "weight", fmt.Sprint(s.Weight), fmt.Sprint(o.Weight)})
 		}
-		if o.State != "" && s.State != b.settings.State {
+		if o.State != "" && s.State != was.State {
 			all = append(all, Overridden{p.id(s.URL), "state", string(s.State), string(o.State)})
 		}
 	}
@@ -119,13 +123,16 @@ func (o Overridden) String() string {
 	return fmt.Sprintf("%s: the configuration says %s %s, an override says %s", o.ID, o.Key, o.Configured, o.Override)
 }
 
-// Dropped is an override that is dropped with its backend.
+// Dropped is an override that is dropped with its backend, unless it is shared.
 type Dropped struct {
 	// ID is the backend's.
 	ID       string
 	Override Override
 	// Unread reports whether the store, which isn't loaded yet, may say more of it.
 	Unread bool
+	// Shared reports whether it stays in the store, for other processes, and for the backend's
+	// return.
+	Shared bool
 }
 
 // String is the override on one line: which backend's it was, and what it said.
@@ -133,6 +140,9 @@ func (d Dropped) String() string {
 	said := d.Override.String()
 	if d.Unread {
 		said = cmp.Or(said, "unknown") + "; the stored overrides aren't loaded yet"
+	}
+	if d.Shared {
+		return fmt.Sprintf("%s: it leaves the configuration, but what an operator said stays, as other replicas may have it: %s", d.ID, said)
 	}
 	return fmt.Sprintf("%s: it leaves the configuration, and with it what an operator said: %s", d.ID, said)
 }

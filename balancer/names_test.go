@@ -84,7 +84,7 @@ func TestOverridesAreTheURLs(t *testing.T) {
 		c.Discard()
 		s1.Backends = []BackendSettings{ready("b")}
 		c = w.Prepare(s1)
-		assert.Equal(t, []Dropped{{"default/http://app", Override{Drain, 7}, false}}, w.Dropped(c.settings.Backends), "once")
+		assert.Equal(t, []Dropped{{"default/http://app", Override{Drain, 7}, false, false}}, w.Dropped(c.settings.Backends), "once")
 		c.Discard()
 	})
 }

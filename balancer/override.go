@@ -114,14 +114,14 @@ func (p *Pool) takeAll() {
 	}
 }
 
-// Dropped are the overrides that a Change to the kept backends drops, since their URLs aren't among
-// those; with none kept, they are those that Remove drops.
+// Dropped are the overrides whose backends a Change to the kept ones removes; with none kept, they
+// are those whose backends Remove removes.
 func (p *Pool) Dropped(kept []BackendSettings) (all []Dropped) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	unread := !p.overrides.isLoaded()
+	unread, shared := !p.overrides.isLoaded(), p.overrides.areShared()
 	for _, url := range p.leaving(kept) {
-		d := Dropped{p.id(url), p.overrides.of(p.id(url)), unread}
+		d := Dropped{p.id(url), p.overrides.of(p.id(url)), unread, shared}
 		if d.Unread || d.Override != (Override{}) {
 			all = append(all, d)
 		}
@@ -129,19 +129,19 @@ func (p *Pool) Dropped(kept []BackendSettings) (all []Dropped) {
 	return all
 }
 
-// drop drops the overrides of backends whose URL none of the kept ones has. The caller holds p.mu.
+// drop drops the overrides of backends whose URL none of the kept ones has. It keeps those that are
+// shared: other processes may still have the backends. The caller holds p.mu.
 func (p *Pool) drop(kept []BackendSettings) {
+	if p.overrides.areShared() {
+		return
+	}
 	for _, url := range p.leaving(kept) {
 		p.overrides.remove(p.id(url))
 	}
 }
 
-// leaving are the URLs of backends that none of the kept ones has, so that their overrides go. None
-// go that are shared: other processes may still have the backend. The caller holds p.mu.
+// leaving are the URLs of backends that none of the kept ones has. The caller holds p.mu.
 func (p *Pool) leaving(kept []BackendSettings) (urls []string) {
-	if p.overrides.areShared() {
-		return nil
-	}
 	for _, b := range p.backends {
 		stays := slices.ContainsFunc(kept, func(k BackendSettings) bool { return k.URL == b.URL() })
 		if !stays && !slices.Contains(urls, b.URL()) {

@@ -519,11 +519,14 @@ func TestSharedOverridesAreReadAnew(t *testing.T) {
 		assert.Equal(t, []string{"b"}, two.available())
 		assert.True(t, two.Status()[0].Stored)
 
-		assert.Empty(t, one.Dropped([]BackendSettings{ready("b")}))
+		dropped := one.Dropped([]BackendSettings{ready("b")})
+		require.Len(t, dropped, 1)
+		assert.Equal(t, "default/a: it leaves the configuration, but what an operator said stays, as other replicas may have it: state drain", dropped[0].String())
 		one.change(t, one.changed(ready("b")))
 		pass(2 * reread)
 		assert.Equal(t, wantDrain, blobs.stored())
 		assert.Equal(t, []string{"b"}, two.available())
+		assert.Equal(t, []Overridden{{"default/a", "state", "ready", "drain"}}, one.Overridden([]BackendSettings{ready("a"), ready("b")}))
 		one.change(t, one.changed(ready("a"), ready("b")))
 		assert.Equal(t, Drain, one.Status()[0].State, "it comes back as it was said to be")
 

@@ -34,6 +34,7 @@
 // once it has been silent for longer than that, with a margin for clocks that run differently. From
 // then on its leases count as spent, and are no leases any more. It must join again, and holds
 // nothing then. So a replica that crashes takes with it what it held, and one that was paused finds
-// that it may not spend. One thing can't be prevented: a request that had been found to be in time
-// when its process was paused spends its token when that goes on.
+// that it may not spend. Two things can't be prevented: a request that had been found to be in time
+// when its process was paused spends its token when that goes on; and a machine whose monotonic
+// clock stands still, as it was suspended, finds nothing until its next round.
 package lease
