@@ -128,6 +128,7 @@ func (r *Reload) Apply() {
 	for i := range r.kept {
 		r.change(&r.kept[i])
 	}
+	r.to.follow()
 	s.changing.Lock()
 	r.to.leaving = slices.DeleteFunc(s.present.Load().all(), func(l *Limit) bool { return slices.Contains(r.to.limits, l) })
 	s.leave(r.to.leaving)

@@ -184,7 +184,7 @@ func newLimit(s *Service, all *Options, o *LimitOptions) *Limit {
 	})}
 	l.o.Store(o)
 	if o.Sharing != nil {
-		l.lease = all.Replica.NewLimit(o.leasing())
+		l.lease = all.Replica.Limit(o.leasing())
 	}
 	return l
 }

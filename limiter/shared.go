@@ -87,7 +87,13 @@ func (k *keptLimit) changeShared(was *LimitOptions) {
 		k.table.Renumber(k.to.Settings, k.to.Tiers, k.clock)
 	}
 	k.o.Store(k.to)
-	k.lease.Change(k.to.leasing())
+}
+
+// follow has what the replica shares go by the present options. Some limits may have been leaving.
+func (u *setup) follow() {
+	for _, l := range u.shared {
+		l.lease.Change(l.options().leasing())
+	}
 }
 
 // buckets are those that this process may spend from.

@@ -23,12 +23,12 @@ func sharedBy(leasing lease.Leasing) *Sharing {
 }
 
 // serveShared serves limits of a replica, whose rounds are under way.
-func serveShared(t *testing.T, book *leasetest.Book, name string, limits ...LimitOptions) *Service {
+func serveShared(t *testing.T, ledger lease.Ledger, name string, limits ...LimitOptions) *Service {
 	replica := lease.New(lease.Options{
 		As:       lease.Member{Name: name},
 		Interval: time.Hour, TTL: 3 * time.Hour, Timeout: time.Minute, // What is asked for early matters here.
 		Clock: SystemClock(), Logger: zerolog.Nop(),
-	}, book)
+	}, ledger)
 	o := Options{Limits: limits, FlushInterval: time.Hour, StoreTimeout: time.Minute, Replica: replica, JoinTimeout: time.Minute}
 	s, err := Open(t.Context(), o, newFakeStore())
 	require.NoError(t, err)

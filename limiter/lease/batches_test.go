@@ -30,7 +30,7 @@ func crowd(t *testing.T, name string, clients int, ledger lease.Ledger) (*lease.
 		As: lease.Member{Name: name}, Interval: time.Second, TTL: 10 * time.Second, Timeout: time.Second,
 		Clock: &clock{}, Logger: zerolog.Nop(),
 	}, ledger)
-	l := r.NewLimit(lease.LimitOptions{Name: "api", Fingerprint: "ip", Numbers: settings(100, "1/s"), MaxBuckets: 1 << 20})
+	l := r.Limit(lease.LimitOptions{Name: "api", Fingerprint: "ip", Numbers: settings(100, "1/s"), MaxBuckets: 1 << 20})
 	r.Use([]*lease.Limit{l})
 	require.NoError(t, r.Join(t.Context()))
 	for i := range clients {

@@ -46,7 +46,7 @@ func newWorld(t *testing.T, replicas int, o lease.LimitOptions) *world {
 			Interval: time.Second, TTL: 10 * time.Second, Timeout: time.Second,
 			Clock: &w.clock, Logger: zerolog.Nop(),
 		}, w.book)
-		l := r.NewLimit(o)
+		l := r.Limit(o)
 		r.Use([]*lease.Limit{l})
 		require.NoError(t, r.Join(t.Context()))
 		w.replicas, w.limits = append(w.replicas, r), append(w.limits, l)

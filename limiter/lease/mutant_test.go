@@ -19,6 +19,7 @@ var mutants = []string{
 	"a-dead-lease-is-given-back",
 	"a-debt-is-forgiven",
 	"a-lease-lasts-from-after-the-ask",
+	"a-limit-that-comes-back-is-a-second-one",
 	"a-repeated-round-is-settled-again",
 	"a-replica-is-not-waited-for-longer-than-it-lives",
 	"a-silent-replica-spends",

@@ -64,12 +64,30 @@ func (r *Replica) maySpend(now int64) bool {
 // ledger for too long.
 func (r *Replica) IsCutOff() bool { return !r.maySpend(r.o.Clock.Monotonic()) }
 
-// NewLimit makes a limit that takers can use at once. It takes part in rounds from Use on.
-func (r *Replica) NewLimit(o LimitOptions) *Limit {
+// Limit is the limit of that name and fingerprint, which takers can use at once. It takes part in
+// rounds from Use on.
+//
+// There is one at a time: a limit that is still leaving is taken up again, by Use, with what it
+// holds. It has its former options until Change. A second one would ask for the same buckets.
+func (r *Replica) Limit(o LimitOptions) *Limit {
+	//mutant:false a-limit-that-comes-back-is-a-second-one
+	if l := r.find(&o); l != nil {
+		return l
+	}
 	l := &Limit{replica: r, leases: map[string]*lease{}}
 	l.o.Store(&o)
 	l.held.Store(newHeld(&o))
 	return l
+}
+
+// find is the limit of that name and fingerprint that there is; nil if there is none.
+func (r *Replica) find(o *LimitOptions) *Limit {
+	for _, l := range *r.limits.Load() {
+		if has := l.o.Load(); has.Name == o.Name && has.Fingerprint == o.Fingerprint {
+			return l
+		}
+	}
+	return nil
 }
 
 // Use makes these the limits that there are. Others give back what they hold, and go then.

@@ -1,6 +1,7 @@
 package lease_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,6 +172,11 @@ func (k *simLink) Change(
 
 // renew has the book settle a round.
 func (w *simWorld) renew(who string, r lease.Round) ([]lease.Reply, int, error) {
+	for i, a := range r.Asks[min(1, len(r.Asks)):] {
+		if compareKeys(r.Asks[i].Key, a.Key) >= 0 {
+			w.fail("%s: round %d of %d: %+v comes after %+v", who, r.Seq, r.Member, a, r.Asks[i])
+		}
+	}
 	replies, alive, err := w.book.Renew(simContext, r)
 	if err != nil {
 		w.note("%s: round %d of %d: %v", who, r.Seq, r.Member, err)
@@ -181,6 +187,10 @@ func (w *simWorld) renew(who string, r lease.Round) ([]lease.Reply, int, error) 
 		w.client(a.Key).settled(r.Numbers[a.Namespace])
 	}
 	return replies, alive, nil
+}
+
+func compareKeys(a, b lease.Key) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ClientID, b.ClientID))
 }
 
 func (w *simWorld) client(key lease.Key) *simClient {

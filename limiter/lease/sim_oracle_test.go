@@ -130,6 +130,15 @@ func (c *simClient) renumber() {
 		c.level = min(c.level, float64(is.Capacity))
 		c.lower()
 	}
+	if is.Refill.Interval() > was.Refill.Interval() {
+		c.slow()
+	}
+}
+
+// slow is behind a change to a slower refill. What replicas hold ahead of it, the faster one would
+// have earned sooner.
+func (c *simClient) slow() {
+	c.floor = min(c.floor, c.level-c.leased()+float64(c.ahead()))
 }
 
 // isNone reports whether the ledger has no bucket of the client.
@@ -285,9 +294,11 @@ func (w *simWorld) trouble() {
 			w.after(w.about(w.interval), func() { each.reloads(l.of) })
 		}
 	case 6:
-		w.count["limit that left"]++
-		l.gone = !l.gone
-		r.use()
+		if l.gone {
+			r.prepare(l)
+		} else {
+			r.drop(l)
+		}
 	case 7:
 		w.tidy(r)
 	}

@@ -48,6 +48,7 @@ type simLease struct {
 	// settled behind them.
 	using []*lease.Numbers
 	gone  bool
+	isDue bool // a reload is under way that may bring it back
 	alone simAlone
 }
 
@@ -67,7 +68,7 @@ func (w *simWorld) startAs(name string) *simReplica {
 	}, &simLink{r})
 	for _, l := range w.limits {
 		numbers := l.Numbers
-		one := &simLease{Limit: r.r.NewLimit(l.LimitOptions), of: l, using: []*lease.Numbers{&numbers}}
+		one := &simLease{Limit: r.r.Limit(l.LimitOptions), of: l, using: []*lease.Numbers{&numbers}}
 		r.limits = append(r.limits, one)
 	}
 	r.use()
@@ -88,6 +89,49 @@ func (r *simReplica) use() {
 		}
 	}
 	r.r.Use(all)
+}
+
+// drop is a reload without a limit, which another one often brings back soon.
+func (r *simReplica) drop(l *simLease) {
+	w := r.w
+	w.count["limit that left"]++
+	w.note("%s drops %s", r.name, l.of.Name)
+	l.gone = true
+	r.use()
+	if w.flip(0.5) {
+		w.after(w.about(w.interval), func() { r.prepare(l) })
+	}
+}
+
+// prepare is a reload that may bring a limit back. It does as limiter's Prepare and Apply, or
+// Discard.
+func (r *simReplica) prepare(l *simLease) {
+	if r.dead || !l.gone || l.isDue {
+		return
+	}
+	w, found := r.w, r.r.Limit(l.of.LimitOptions)
+	l.isDue = true
+	w.after(w.about(w.interval/2), func() {
+		l.isDue = false
+		if !r.dead && w.flip(0.8) {
+			r.bring(l, found)
+		}
+	})
+}
+
+// bring has a limit come back.
+func (r *simReplica) bring(l *simLease, found *lease.Limit) {
+	if found == l.Limit {
+		r.w.count["limit that came back"]++
+	} else {
+		r.w.count["limit that came anew"]++
+	}
+	r.w.note("%s brings %s back", r.name, l.of.Name)
+	l.Limit, l.gone = found, false
+	l.using = append(l.using, &found.Options().Numbers)
+	r.w.renumber()
+	r.reload(l)
+	r.use()
 }
 
 // tick begins a round each interval.
@@ -224,10 +268,10 @@ func (w *simWorld) close(r *simReplica) {
 	})
 }
 
-// reload gives a replica the numbers that are configured now.
+// reload gives a replica the numbers that are configured now, of a limit that it has.
 func (r *simReplica) reload(l *simLease) {
 	o := *l.Options()
-	if reflect.DeepEqual(o.Numbers, l.of.Numbers) {
+	if l.gone || reflect.DeepEqual(o.Numbers, l.of.Numbers) {
 		return
 	}
 	o.Numbers = l.of.Numbers

@@ -8,10 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"gopher-equalizer/limiter"
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/lease"
+	"gopher-equalizer/limiter/table"
 	"gopher-equalizer/store/postgres/pgtest"
 )
 
@@ -277,4 +280,32 @@ func TestRoundsOfManyWhileStatisticsAreOfEmptyTables(t *testing.T) {
 	}
 	require.Equal(t, parts*lease.MaxAsks, count(t, schema, "buckets"))
 	require.Empty(t, leased(t, schema))
+}
+
+// A limit that a reload removes, and another one brings back while it is leaving, asks for a bucket
+// once.
+func TestALimitThatComesBackWhileItLeaves(t *testing.T) {
+	schema := server.Schema(t)
+	r := lease.New(lease.Options{
+		As: lease.Member{Name: "a"}, Interval: time.Minute, TTL: 10 * time.Minute, Timeout: time.Minute,
+		Clock: limiter.SystemClock(), Logger: zerolog.Nop(),
+	}, openLedger(t, at(t, schema)))
+	require.NoError(t, r.Join(t.Context()))
+	o := lease.LimitOptions{Name: "default", Fingerprint: "ip", Numbers: *slow(10), MaxBuckets: 10}
+	use := func() *lease.Limit {
+		l := r.Limit(o)
+		r.Use([]*lease.Limit{l})
+		l.Want("alice", 0)
+		require.NoError(t, r.Round(t.Context(), false))
+		return l
+	}
+	was := use()
+	require.Equal(t, table.Allowed, was.Held().Take("alice", 1, 0).Outcome)
+	r.Use(nil)
+	require.NoError(t, r.Round(t.Context(), false))
+	is := use()
+	require.Equal(t, table.Allowed, is.Held().Take("alice", 1, 0).Outcome)
+	require.NoError(t, r.Close(t.Context()))
+	b := joined(t, openLedger(t, at(t, schema)), "b", slow(10))
+	require.Equal(t, []int64{8}, b.grants(b.ask("alice", 0, 0, 10)))
 }
