@@ -84,7 +84,8 @@ func (n *Numbers) Of(managed bool, tier string, own gcra.Settings) gcra.Settings
 type Round struct {
 	// Member is what Join returned, and Seq counts its rounds from 1. A round that is asked again
 	// under the same Seq, with the same Asks, has the effect and the grants of the first one, and
-	// keeps the replica alive. One that comes after a later one has no effect, and is refused.
+	// keeps the replica alive. Some of the Asks may be left out then, which get no reply. One that
+	// comes after a later one has no effect, and is refused.
 	Member, Seq int64
 	// TTL is for how long, from before the call, the replica may spend what it holds.
 	TTL time.Duration
@@ -125,7 +126,8 @@ type Ledger interface {
 	// one again. So a call whose response was lost can be repeated at once.
 	Join(ctx context.Context, as Member, life string, ttl time.Duration) (member int64, err error)
 	// Renew settles a round, and keeps the replica alive. Replies are in the order of Asks. Others
-	// that have expired are expelled. ErrExpelled: the replica is, and holds nothing any more.
+	// that have expired are expelled. ErrExpelled: the replica is, and holds nothing any more. An
+	// UnreadableError names buckets without which the round can be asked again.
 	Renew(ctx context.Context, r Round) (replies []Reply, alive int, err error)
 	// Leave is the end of a replica that has given back what it held. What is left counts as spent.
 	// It is no error if the replica is gone already.
@@ -157,3 +159,14 @@ var (
 	// ErrNameTaken: another replica of that name is alive.
 	ErrNameTaken = errors.New("another replica of that name is alive")
 )
+
+// UnreadableError is about buckets that can't be settled until somebody mends them.
+type UnreadableError struct {
+	// Keys are those of the asks, or some of them.
+	Keys []Key
+	// Err says what is wrong with the first one.
+	Err error
+}
+
+func (u *UnreadableError) Error() string { return u.Err.Error() }
+func (u *UnreadableError) Unwrap() error { return u.Err }

@@ -34,6 +34,7 @@ type Replica struct {
 	changing sync.Mutex // held while limits are replaced
 	turn     sync.Mutex // held during a round
 	rounds   rounds     // under turn
+	told     int64      // when it was logged that there are unreadable buckets, likewise; 0: never
 }
 
 // New makes a replica that hasn't joined yet.

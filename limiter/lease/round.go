@@ -230,11 +230,9 @@ func (r *Replica) settle(ctx context.Context, b *batch) error {
 		b.sort()
 	}
 	r.rounds.pending = b
-	calling, cancel := context.WithTimeout(ctx, r.o.Timeout)
-	defer cancel()
 	asked := r.o.Clock.Monotonic()
 	r.unheard.CompareAndSwap(0, max(1, asked)) // A round may have several transactions.
-	replies, alive, err := r.ledger.Renew(calling, b.Round)
+	replies, alive, err := r.renew(ctx, b)
 	if err != nil {
 		if errors.Is(err, ErrExpelled) {
 			r.rounds.pending = nil
@@ -247,10 +245,15 @@ func (r *Replica) settle(ctx context.Context, b *batch) error {
 		b.parts[i].follow(&b.Asks[i], &replies[i])
 	}
 	r.reached(asked)
+	b.serve()
+	return nil
+}
+
+// serve wakes those who wait for the batch.
+func (b *batch) serve() {
 	for i := range b.parts {
 		b.parts[i].limit.waits.reply(b.parts[i].clientID)
 	}
-	return nil
 }
 
 // sort puts the asks in the order of their keys.
@@ -280,6 +283,11 @@ func (p *part) follow(a *Ask, reply *Reply) {
 	} else {
 		b.Clear(Exhausted)
 	}
+	p.end(&c, b)
+}
+
+// end forgets a client of whom nothing is held, and for whom nobody comes.
+func (p *part) end(c *table.Claim, b *table.Bucket) {
 	if p.held == 0 && p.back == 0 && p.idle >= idleRounds && !b.IsDirty() {
 		c.Remove()
 		delete(p.limit.leases, p.clientID)

@@ -177,7 +177,7 @@ func (w *simWorld) renew(who string, r lease.Round) ([]lease.Reply, int, error) 
 			w.fail("%s: round %d of %d: %+v comes after %+v", who, r.Seq, r.Member, a, r.Asks[i])
 		}
 	}
-	replies, alive, err := w.book.Renew(simContext, r)
+	replies, alive, err := w.settle(r)
 	if err != nil {
 		w.note("%s: round %d of %d: %v", who, r.Seq, r.Member, err)
 		return nil, 0, err
@@ -188,6 +188,24 @@ func (w *simWorld) renew(who string, r lease.Round) ([]lease.Reply, int, error) 
 	}
 	return replies, alive, nil
 }
+
+// settle is the book's Renew, unless there is a bucket that can't be read.
+func (w *simWorld) settle(r lease.Round) ([]lease.Reply, int, error) {
+	bad := &lease.UnreadableError{Err: errSimSpoiled}
+	for _, a := range r.Asks {
+		if w.client(a.Key).spoiledUntil > w.now {
+			bad.Keys = append(bad.Keys, a.Key)
+		}
+	}
+	if len(bad.Keys) > 0 {
+		w.count["unreadable"]++
+		return nil, 0, bad
+	}
+	return w.book.Renew(simContext, r)
+}
+
+// errSimSpoiled is what is wrong with a bucket that can't be read.
+var errSimSpoiled = errors.New("spoiled")
 
 func compareKeys(a, b lease.Key) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ClientID, b.ClientID))

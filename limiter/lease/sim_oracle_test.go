@@ -30,6 +30,7 @@ type simClient struct {
 	at            int64
 	floor         float64
 	had           []lease.State // what operators wrote
+	spoiledUntil  int64
 }
 
 func (c *simClient) begin(s gcra.Settings) {
@@ -301,6 +302,10 @@ func (w *simWorld) trouble() {
 		}
 	case 7:
 		w.tidy(r)
+	case 8:
+		c := w.clients[w.dice.IntN(len(w.clients))]
+		c.spoiledUntil = w.now + int64(long)
+		w.note("%s can't be read for %v", c.id, long)
 	}
 	if len(w.replicas) < 2 {
 		w.start()

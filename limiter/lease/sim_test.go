@@ -67,7 +67,7 @@ var simWants = []string{
 	"admitted", "refused", "admitted on its own", "admitted after a wait", "waited in vain", "away",
 	"round", "round that failed", "early round", "expulsion", "name that was taken", "registration that was found again",
 	"lost request", "lost reply", "duplicate", "late request", "partition", "outage",
-	"crash", "stop", "start", "pause", "reload", "limit that left", "limit that came back", "limit that came anew",
+	"crash", "stop", "start", "pause", "reload", "limit that left", "limit that came back", "limit that came anew", "unreadable",
 	"put", "put with tokens", "put with a tier", "delete",
 	"lowering below what is held", "cut off", "full by the smaller numbers",
 }

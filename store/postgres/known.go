@@ -68,25 +68,28 @@ func (l *Ledger) intern(ctx context.Context, conn *pgx.Conn, all map[gcra.Settin
 	return nil
 }
 
-// learn reads the settings that aren't known yet.
-func (l *Ledger) learn(ctx context.Context, conn *pgx.Conn, ids map[int32]bool) error {
+// learn reads the settings that aren't known yet. bad are those that can't be read, by their ids.
+func (l *Ledger) learn(ctx context.Context, conn *pgx.Conn, ids map[int32]bool) (bad map[int32]error, err error) {
 	maps.DeleteFunc(ids, func(id int32, _ bool) bool { _, ok := l.known.settings(id); return ok })
 	if len(ids) == 0 {
-		return nil
+		return nil, nil
 	}
 	rows, err := conn.Query(ctx, l.o.in(settingsSQL), slices.Collect(maps.Keys(ids)))
 	if err != nil {
-		return wrapf(err, "read the settings")
+		return nil, wrapf(err, "read the settings")
 	}
+	bad = map[int32]error{}
 	var r settingsRow
 	_, err = pgx.ForEachRow(rows, []any{&r.id, &r.capacity, &r.refill, &r.kind}, func() error {
 		s, err := r.parse()
 		if err == nil {
 			l.known.note(r.id, s)
+		} else {
+			bad[r.id] = err
 		}
-		return err
+		return nil
 	})
-	return wrapf(err, "read the settings")
+	return bad, wrapf(err, "read the settings")
 }
 
 // settingsRow is a row of that table.

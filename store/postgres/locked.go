@@ -3,11 +3,13 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"gopher-equalizer/limiter/lease"
 )
@@ -68,6 +70,23 @@ type lockedKeys struct {
 	keys
 	roster
 	buckets []locked
+	bad     []lease.Key // whose rows can't be read
+	why     error       // the first one can't
+}
+
+// refuse notes that a row can't be read.
+func (l *lockedKeys) refuse(place int, why error) {
+	l.bad = append(l.bad, l.at(place))
+	l.why = cmp.Or(l.why, why)
+	l.buckets[place] = locked{}
+}
+
+// unreadable is an error if some rows can't be read.
+func (l *lockedKeys) unreadable() error {
+	if l.why == nil {
+		return nil
+	}
+	return &lease.UnreadableError{Keys: l.bad, Err: l.why}
 }
 
 // lock queues the statements that lock buckets and read them, as member sees them in one of its
@@ -92,15 +111,27 @@ func (b *batch) lock(k keys, member, seq int64) *lockedKeys {
 func (l *lockedKeys) readBuckets(rows pgx.Rows) error {
 	var place int
 	var column string
+	var at pgtype.Timestamptz
 	var r locked
-	scans := []any{&place, &r.managed, &r.tier, &r.settingsID, &r.Tokens, &r.At, &column}
+	scans := []any{&place, &r.managed, &r.tier, &r.settingsID, &r.Tokens, &at, &column}
 	_, err := pgx.ForEachRow(rows, scans, func() (err error) {
-		r.isThere = true
+		r.isThere, r.At = true, at.Time
 		r.leases, err = leasesOf(l.clientIDs[place], column)
 		l.buckets[place] = r
-		return cmp.Or(err, checkTokens(l.clientIDs[place], r.Tokens))
+		if err := cmp.Or(err, checkCounted(l.clientIDs[place], r.Tokens, at.InfinityModifier)); err != nil {
+			l.refuse(place, err)
+		}
+		return nil
 	})
 	return err
+}
+
+// checkCounted is checkTokens of tokens that were counted at some moment.
+func checkCounted(clientID string, tokens float64, at pgtype.InfinityModifier) error {
+	if at != pgtype.Finite {
+		return fmt.Errorf("client %q: tokens can't have been counted at %v", clientID, at)
+	}
+	return checkTokens(clientID, tokens)
 }
 
 func checkTokens(clientID string, tokens float64) error {
@@ -157,7 +188,7 @@ func (l *lockedKeys) missing() (places []int) {
 	return places
 }
 
-// learn fills in the buckets' settings.
+// learn fills in the buckets' settings. It fails if there is a row that can't be read.
 func (l *lockedKeys) learn(ctx context.Context, ledger *Ledger, conn *pgx.Conn) error {
 	ids := map[int32]bool{}
 	for i := range l.buckets {
@@ -165,7 +196,8 @@ func (l *lockedKeys) learn(ctx context.Context, ledger *Ledger, conn *pgx.Conn) 
 			ids[b.settingsID] = true
 		}
 	}
-	if err := ledger.learn(ctx, conn, ids); err != nil {
+	bad, err := ledger.learn(ctx, conn, ids)
+	if err != nil {
 		return err
 	}
 	for i := range l.buckets {
@@ -175,16 +207,15 @@ func (l *lockedKeys) learn(ctx context.Context, ledger *Ledger, conn *pgx.Conn) 
 		}
 		s, ok := ledger.known.settings(b.settingsID)
 		if !ok {
-			return errNoSettings(l.clientIDs[i])
+			l.refuse(i, wrapf(cmp.Or(bad[b.settingsID], errNoSettings), "client %q", l.clientIDs[i]))
+			continue
 		}
 		b.Settings = s
 	}
-	return nil
+	return l.unreadable()
 }
 
-func errNoSettings(clientID string) error {
-	return fmt.Errorf("client %q: its row of settings is gone", clientID)
-}
+var errNoSettings = errors.New("its row of settings is gone")
 
 // earn credits a bucket until now, and has it follow numbers from then on.
 func (b *locked) earn(now time.Time, numbers *lease.Numbers) {

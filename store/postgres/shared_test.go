@@ -274,8 +274,18 @@ func TestALedgerNamesAnUnreadableRow(t *testing.T) {
 		a.Ledger = openLedger(t, at(t, schema)) // which knows no settings
 		_, _, getErr := a.Get(t.Context(), a.key("alice"), a.numbers)
 		eachErr := a.Each(t.Context(), a.namespace, a.numbers, func(string, lease.State) error { return nil })
+		round := a.round(a.ask("alice", 1, 0, 1), a.ask("bob", 0, 0, 3))
+		_, _, renewErr := a.Renew(t.Context(), round)
+		var unreadable *lease.UnreadableError
+		require.ErrorAs(t, renewErr, &unreadable)
+		require.Equal(t, []lease.Key{a.key("alice")}, unreadable.Keys)
+		require.NotErrorIs(t, renewErr, lease.ErrInDoubt)
+		round.Asks = round.Asks[1:]
+		replies, _, err := a.Renew(t.Context(), round)
+		require.NoError(t, err)
+		require.Equal(t, []int64{3}, granted(replies))
 		changeErr := a.Change(t.Context(), a.key("alice"), a.numbers, func(s *lease.State) (*lease.State, error) { return s, nil })
-		for _, err := range []error{getErr, eachErr, changeErr} {
+		for _, err := range []error{getErr, eachErr, renewErr, changeErr} {
 			for _, part := range why {
 				require.ErrorContains(t, err, part)
 			}
@@ -289,4 +299,5 @@ func TestALedgerNamesAnUnreadableRow(t *testing.T) {
 	f("UPDATE buckets SET leases = '{1,-2,3,0}'", "replica 1 can't hold -2 tokens", `client "alice": its leases`)
 	f("UPDATE buckets SET leases = '{1,NULL,3,0}'", `"NULL" is no number`, `client "alice": its leases`)
 	f("UPDATE buckets SET tokens = '-Infinity'", "-Inf tokens can't be", `client "alice"`)
+	f("UPDATE buckets SET counted_at = 'infinity'", "counted")
 }

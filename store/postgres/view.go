@@ -49,7 +49,7 @@ func (v *view) see(row pgx.CollectableRow) (s seen, err error) {
 	s.shareOut(&v.roster, 0, 0)
 	is, ok := v.known.settings(s.settings.id)
 	if !ok && s.settings.refill == "" {
-		return seen{}, errNoSettings(s.key.ClientID)
+		return seen{}, fmt.Errorf("client %q: %w", s.key.ClientID, errNoSettings)
 	}
 	if !ok {
 		if is, err = s.settings.parse(); err != nil {

@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) Place) {
 	f("tokens are granted before they are earned", ahead)
 	f("a round has many buckets", manyBuckets)
 	f("a round that is repeated has the first one's grants", repeated)
+	f("a repeated round lacks some asks", repeatedInPart)
 	f("a repeated round comes after those of others", repeatedAfterOthers)
 	f("a repeated round gave all back", repeatedWithNothingLeft)
 	f("a repeated round is of a bucket that is deleted", repeatedAfterADelete)

@@ -140,6 +140,19 @@ func repeated(l *ledger) {
 	assert.Equal(l.t, int64(1), r.renew(4, 0, 5), "the next one isn't the same")
 }
 
+func repeatedInPart(l *ledger) {
+	r := l.join("r")
+	asks := []lease.Ask{{Key: l.key("a"), Want: 6}, {Key: l.key("b"), Want: 4}}
+	round := r.round(asks...)
+	all := r.settle(round)
+	round.Asks = asks[1:]
+	assert.Equal(l.t, all[1:], r.settle(round))
+	l.demand(4, 6)
+	round.Asks = asks
+	assert.Equal(l.t, all, r.settle(round), "a late one of all")
+	l.demand(4, 6)
+}
+
 func repeatedAfterOthers(l *ledger) {
 	r, s := l.join("r"), l.join("it")
 	round := r.round(r.ask(0, 0, 6))
