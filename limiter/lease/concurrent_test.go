@@ -12,6 +12,7 @@ import (
 
 	"gopher-equalizer/limiter/gcra"
 	"gopher-equalizer/limiter/lease"
+	"gopher-equalizer/limiter/table"
 )
 
 // Takers spend while rounds grant and take back, and while numbers change. Each token is spent
@@ -40,14 +41,7 @@ func TestTakersAndRoundsAtOnce(t *testing.T) {
 		require.NoError(t, errs[i])
 		require.NoError(t, r.Close(t.Context()))
 	}
-	key := lease.Key{Namespace: w.limits[0].Namespace(), ClientID: "alice"}
-	s, ok, err := w.book.Get(t.Context(), key, &numbers[0])
-	require.NoError(t, err)
-	if !ok {
-		s.Tokens = capacity
-	}
-	require.Zero(t, s.Leased)
-	require.InDelta(t, capacity, s.Tokens+float64(admitted.Load()), 0)
+	w.demand(capacity-admitted.Load(), &numbers[0])
 }
 
 // takeUntil takes tokens until all takers have so many. There is a round whenever there are none,
@@ -144,4 +138,77 @@ func (w *world) rewriteUntil(done <-chan struct{}, capacity int64) error {
 			return err
 		}
 	}
+}
+
+// A limit leaves and comes back meanwhile, as by reloads: it is taken up again, or made anew. Each
+// token is spent once, or there in the end.
+func TestTakersOfALimitThatComesAndGoes(t *testing.T) {
+	const capacity, takers = 2000, 3
+	w := newWorld(t, 0, lease.LimitOptions{})
+	var twice atomic.Int64 // how often a round had alice twice
+	r, first := crowd(t, "a", 0, &watched{w.book, func(asks []lease.Ask) {
+		if len(asks) > 1 {
+			twice.Add(1)
+		}
+	}})
+	w.limits = append(w.limits, first)
+	o := *first.Options()
+	o.Numbers = settings(capacity, "1/10h")
+	first.Change(o)
+	var limit atomic.Pointer[lease.Limit]
+	limit.Store(w.limits[0])
+	var admitted atomic.Int64
+	var all sync.WaitGroup
+	enough, stop := context.WithCancel(t.Context())
+	defer stop()
+	until := func(do func()) {
+		all.Go(func() {
+			for enough.Err() == nil {
+				do()
+				runtime.Gosched()
+			}
+		})
+	}
+	for range takers {
+		until(func() {
+			l := limit.Load()
+			if l.Held().Take("alice", 1, 0).Outcome != table.Allowed {
+				l.Want("alice", 0)
+			} else if admitted.Add(1) == capacity/2 {
+				stop()
+			}
+		})
+	}
+	until(func() {
+		r.Use(nil)
+		runtime.Gosched()
+		l := r.Limit(o)
+		limit.Store(l)
+		r.Use([]*lease.Limit{l})
+	})
+	var broken error
+	until(func() {
+		if err := r.Round(w.Context(), false); err != nil {
+			broken = err
+			stop()
+		}
+	})
+	all.Wait()
+	require.NoError(t, broken)
+	require.Zero(t, twice.Load())
+	require.NoError(t, r.Close(t.Context()))
+	w.demand(capacity-admitted.Load(), &o.Numbers)
+}
+
+// demand demands that the ledger has so many tokens of alice, and that nobody holds any.
+func (w *world) demand(tokens int64, numbers *lease.Numbers) {
+	w.Helper()
+	key := lease.Key{Namespace: w.limits[0].Namespace(), ClientID: "alice"}
+	s, ok, err := w.book.Get(w.Context(), key, numbers)
+	require.NoError(w, err)
+	if !ok {
+		s.Tokens = float64(numbers.Settings.Capacity)
+	}
+	require.Zero(w, s.Leased)
+	require.InDelta(w, tokens, s.Tokens, 0)
 }
