@@ -89,7 +89,8 @@ func (k *keptLimit) changeShared(was *LimitOptions) {
 	k.o.Store(k.to)
 }
 
-// follow has what the replica shares go by the present options. Some limits may have been leaving.
+// follow puts the present options in force for what the replica shares. Some of its limits may have
+// been leaving.
 func (u *setup) follow() {
 	for _, l := range u.shared {
 		l.lease.Change(l.options().leasing())
