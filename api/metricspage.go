@@ -313,7 +313,7 @@ func (p *metricsPage) shared(s *SharedStatus) {
 	p.Begin("equalizer_lease_rounds", metrics.Counter, "Rounds in which this process asked for tokens, by whether the store took part.")
 	p.Int(none.With("result", "done"), s.Rounds)
 	p.Int(none.With("result", "failed"), s.FailedRounds)
-	p.counter("equalizer_lease_late_rounds", "Those that were done, and began an interval late or more.", s.LateRounds)
+	p.counter("equalizer_lease_late_rounds", "Those that were done, and ended more than an interval after they were due.", s.LateRounds)
 	p.counter("equalizer_lease_expulsions", "How often the others gave this process up.", s.Expulsions)
 	p.gauge("equalizer_lease_tokens_held", "Tokens that this process may spend.", s.Held)
 	p.gauge("equalizer_leases", "Clients whose tokens those are.", s.Leases)

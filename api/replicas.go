@@ -83,8 +83,9 @@ type SharedStatus struct {
 	// store.lease_ttl. SpendSeconds is for how long it may, if no other round succeeds.
 	CutOff       bool    `json:"cut_off"`
 	SpendSeconds float64 `json:"spend_seconds"`
-	// Rounds counts those that succeeded, LateRounds those of them that began an interval late or
-	// more, and FailedRounds the others. Expulsions counts how often the others gave this one up.
+	// Rounds counts those that succeeded, and FailedRounds the others. LateRounds counts those of
+	// the former that ended more than an interval after they were due. Expulsions counts how often
+	// the others gave this one up.
 	Rounds       int64 `json:"rounds"`
 	FailedRounds int64 `json:"failed_rounds"`
 	LateRounds   int64 `json:"late_rounds"`

@@ -10,9 +10,9 @@ type Stats struct {
 	// CutOff reports whether it may not spend what it holds. Until is for how long it may.
 	CutOff bool
 	Until  time.Duration
-	// Rounds counts those that succeeded, FailedRounds those that didn't, LateRounds those of the
-	// former that began an interval late or more. Expulsions counts how often others have given the
-	// replica up.
+	// Rounds counts those that succeeded, FailedRounds those that didn't. LateRounds counts those
+	// of the former that ended more than an interval after they were due. Expulsions counts how
+	// often others have given the replica up.
 	Rounds, FailedRounds, LateRounds, Expulsions int64
 	// Held is how many tokens it held after the last round, of so many clients as Leases.
 	Held, Leases int64

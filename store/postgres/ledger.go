@@ -29,8 +29,8 @@ type Ledger struct {
 	ready  atomic.Bool // whether the tables are there
 }
 
-// ledgerCalls is how many calls run at once. Rounds need one connection, and operators' calls the
-// others.
+// ledgerCalls is how many calls run at once, each with a connection of its own. A round makes one
+// after the other. No connection is kept for it, so it waits where operators' calls have them all.
 const ledgerCalls = 4
 
 // NewLedger returns a ledger that connects when it is first used. Its errors are about the options.
