@@ -92,10 +92,15 @@ type (
 			Name          string `yaml:"name"`
 			ContainerPort int    `yaml:"containerPort"`
 		} `yaml:"ports"`
-		Env            []variable `yaml:"env"`
-		StartupProbe   probe      `yaml:"startupProbe"`
-		LivenessProbe  probe      `yaml:"livenessProbe"`
-		ReadinessProbe probe      `yaml:"readinessProbe"`
+		Env       []variable `yaml:"env"`
+		Lifecycle struct {
+			PreStop struct {
+				Sleep struct{ Seconds int } `yaml:"sleep"`
+			} `yaml:"preStop"`
+		} `yaml:"lifecycle"`
+		StartupProbe   probe `yaml:"startupProbe"`
+		LivenessProbe  probe `yaml:"livenessProbe"`
+		ReadinessProbe probe `yaml:"readinessProbe"`
 		Resources      struct {
 			Requests map[string]string `yaml:"requests"`
 			Limits   map[string]string `yaml:"limits"`
@@ -280,14 +285,21 @@ func TestKubernetesPodsAreReplicas(t *testing.T) {
 	assert.Equal(t, 1, m.disruption.Spec.MaxUnavailable)
 }
 
+// balancerNotices is how long a cloud's load balancer takes at most, by default, to notice that a
+// machine has no pod that is ready.
+const balancerNotices = 30 * time.Second
+
 func TestKubernetesGivesStartAndStopTheTimeTheyTake(t *testing.T) {
 	m := loadManifests(t)
 	c, pod := m.loaded(t).Config, m.container(t)
 	seconds := func(n int) time.Duration { return time.Duration(n) * time.Second }
-	assert.Greater(t, seconds(m.deployment.Spec.Template.Spec.TerminationGracePeriodSeconds), stopTime(c))
+	beforeStop := seconds(pod.Lifecycle.PreStop.Sleep.Seconds)
+	assert.Greater(t, seconds(m.deployment.Spec.Template.Spec.TerminationGracePeriodSeconds), beforeStop+stopTime(c))
+	assert.Equal(t, "Local", m.service.Spec.ExternalTrafficPolicy)
+	assert.Greater(t, beforeStop, balancerNotices, "a machine's last pod stays ready until the load balancer has noticed")
 	assert.Greater(t, seconds(pod.StartupProbe.PeriodSeconds*pod.StartupProbe.FailureThreshold), c.Store.ConnectTimeout)
 	notices := seconds(pod.ReadinessProbe.PeriodSeconds*pod.ReadinessProbe.FailureThreshold + pod.ReadinessProbe.TimeoutSeconds)
-	assert.Greater(t, c.Server.DrainDelay, notices, "a pod that ends serves until it gets nothing more")
+	assert.Greater(t, c.Server.DrainDelay, notices, "a pod that gets SIGTERM otherwise serves until it gets nothing more")
 }
 
 // The pods have no rights that they don't need.
