@@ -13,7 +13,7 @@ import (
 // replaced, again and again.
 func TestManyReplicasShareBudgets(t *testing.T) {
 	server := newCluster(t)
-	f := newFleet(t, server.URL("equalizer"), "refuse", 8)
+	f := newFleet(t, server.URL("equalizer"), "refuse", "0s", 8)
 	l := f.load(3, 8, 20*time.Millisecond)
 	end := time.After(40 * time.Second)
 	move := time.NewTicker(10 * time.Second)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,14 +18,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gopher-equalizer/store/postgres/pgtest"
 )
 
 // fleet is some replicas in front of one schema.
 type fleet struct {
-	t      *testing.T
-	args   []string
-	onLoss string
-	made   int
+	t             *testing.T
+	args          []string
+	onLoss, drain string
+	made          int
 
 	mu      sync.Mutex
 	members []*replicaProcess
@@ -34,6 +37,10 @@ type fleet struct {
 type replicaProcess struct {
 	*proxied
 	name string
+	// kept and fresh count its responses that said that it closes the connection: those to requests
+	// on a connection that had others before, and those to the first one on a connection. A replica
+	// says so from SIGTERM on.
+	kept, fresh atomic.Int64
 }
 
 // What the limit of a fleet's clients is, as fleetFile has it.
@@ -55,14 +62,15 @@ lease_interval = "250ms"
 lease_ttl = "1s"
 timeout = "2s"
 [server]
-drain_delay = "0s"
+drain_delay = %q
 `
 
-// newFleet starts replicas that share a store, at a URL.
-func newFleet(t *testing.T, store, onLoss string, replicas int) *fleet {
+// newFleet starts replicas that share a store, at a URL. onLoss is their on_store_loss, and drain
+// their drain_delay.
+func newFleet(t *testing.T, store, onLoss, drain string, replicas int) *fleet {
 	t.Helper()
 	_, flags := startBackends(t, 2)
-	f := &fleet{t: t, args: append(flags, "--store", store), onLoss: onLoss}
+	f := &fleet{t: t, args: append(flags, "--store", store), onLoss: onLoss, drain: drain}
 	for range replicas {
 		f.start()
 	}
@@ -74,8 +82,8 @@ func (f *fleet) start() *replicaProcess {
 	f.t.Helper()
 	f.made++
 	name := fmt.Sprintf("replica-%d", f.made)
-	file := writeFile(f.t, fmt.Sprintf(fleetFile, f.onLoss, name))
-	r := &replicaProcess{launch(f.t, free(append(slices.Clone(f.args), "-c", file)...)...), name}
+	file := writeFile(f.t, fmt.Sprintf(fleetFile, f.onLoss, name, f.drain))
+	r := &replicaProcess{proxied: launch(f.t, free(append(slices.Clone(f.args), "-c", file)...)...), name: name}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.members = append(f.members, r)
@@ -96,13 +104,21 @@ func (f *fleet) at(i int) *replicaProcess {
 	return f.members[i%len(f.members)]
 }
 
-// knows reports whether a replica lists one of a name.
-func (r *replicaProcess) knows(name string) bool {
+// lists are the names of the replicas that one lists, in their order; none if the store is away.
+func (r *replicaProcess) lists() (names []string) {
 	is := r.call("GET", "/replicas", "")
 	var view struct{ Replicas []struct{ Name string } }
-	return is.status == 200 && json.Unmarshal([]byte(is.body), &view) == nil &&
-		slices.ContainsFunc(view.Replicas, func(m struct{ Name string }) bool { return m.Name == name })
+	if is.status != 200 || json.Unmarshal([]byte(is.body), &view) != nil {
+		return nil
+	}
+	for _, m := range view.Replicas {
+		names = append(names, m.Name)
+	}
+	return names
 }
+
+// knows reports whether a replica lists one of a name.
+func (r *replicaProcess) knows(name string) bool { return slices.Contains(r.lists(), name) }
 
 // fleetLoad sends requests of some clients to a fleet.
 type fleetLoad struct {
@@ -136,7 +152,7 @@ func (f *fleet) load(clients, workers int, pause time.Duration) *fleetLoad {
 
 func (l *fleetLoad) work(clientID string, seed uint64, pause time.Duration) {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	client := &http.Client{Timeout: deadline}
+	client := &http.Client{Timeout: deadline, Transport: &http.Transport{}} // with its own connections
 	defer client.CloseIdleConnections()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -154,8 +170,15 @@ func (l *fleetLoad) work(clientID string, seed uint64, pause time.Duration) {
 	}
 }
 
+// request sends a POST, which the client doesn't send again if a kept connection breaks under it.
 func (l *fleetLoad) request(client *http.Client, to *replicaProcess, clientID string) {
-	request, err := http.NewRequest(http.MethodGet, to.proxy+"/", nil)
+	var on *atomic.Int64
+	ctx := httptrace.WithClientTrace(l.fleet.t.Context(), &httptrace.ClientTrace{GotConn: func(is httptrace.GotConnInfo) {
+		if on = &to.fresh; is.Reused {
+			on = &to.kept
+		}
+	}})
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.proxy+"/", nil)
 	if err != nil {
 		panic(err)
 	}
@@ -169,6 +192,9 @@ func (l *fleetLoad) request(client *http.Client, to *replicaProcess, clientID st
 	_, err = io.Copy(io.Discard, response.Body)
 	_ = response.Body.Close()
 	received := time.Since(l.began)
+	if response.Close {
+		on.Add(1)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent++
@@ -229,7 +255,7 @@ func TestOverAdmitted(t *testing.T) {
 // gets more than one bucket holds.
 func TestReplicasShareBudgets(t *testing.T) {
 	server := newCluster(t)
-	f := newFleet(t, server.URL("equalizer"), "refuse", 3)
+	f := newFleet(t, server.URL("equalizer"), "refuse", "0s", 3)
 	l := f.load(2, 6, 10*time.Millisecond)
 
 	killed := f.at(1)
@@ -246,44 +272,73 @@ func TestReplicasShareBudgets(t *testing.T) {
 	f.await("it joins again", func() bool { return f.at(0).knows(stopped.name) })
 
 	l.hot.Store(2)
-	require.NoError(t, server.Crash())
-	f.await("a replica is cut off", func() bool { return f.at(0).isCutOff() })
-	require.NoError(t, server.Run())
-	f.await("it is back", func() bool { return !f.at(0).isCutOff() })
-	before := f.at(0).status().Shared.Rounds
-	f.await("some rounds", func() bool { return f.at(0).status().Shared.Rounds > before+8 })
+	f.outage(server)
+	f.awaitRounds(8)
 	l.end(t, 0)
 }
 
 func (f *fleet) await(what string, so func() bool) { await(f.t, what, so) }
 
+// awaitRounds waits for more than so many rounds of a replica, which begins some four in a second.
+func (f *fleet) awaitRounds(n int64) {
+	f.t.Helper()
+	before := f.at(0).status().Shared.Rounds
+	f.await("some rounds", func() bool { return f.at(0).status().Shared.Rounds > before+n })
+}
+
 func (r *replicaProcess) isCutOff() bool { return r.status().Shared.CutOff }
 
-// TestReplicasAreReplaced is a rolling update through a pooler that gives each transaction another
-// connection: no request fails.
+// outage has the server crash, and run again once a replica is cut off.
+func (f *fleet) outage(server *pgtest.Cluster) {
+	f.t.Helper()
+	require.NoError(f.t, server.Crash())
+	f.await("a replica is cut off", func() bool { return f.at(0).isCutOff() })
+	require.NoError(f.t, server.Run())
+	f.await("it is back", func() bool { return !f.at(0).isCutOff() })
+}
+
+// TestReplicasAreReplaced is a rolling update under load, through a pooler that gives each
+// transaction another connection. Replicas that were told to stop get requests, on kept connections
+// and on new ones, until what is in front has noticed. No request fails.
 func TestReplicasAreReplaced(t *testing.T) {
 	server := newCluster(t)
-	f := newFleet(t, server.Pooler(t, "transaction", "equalizer"), "refuse", 3)
+	f := newFleet(t, server.Pooler(t, "transaction", "equalizer"), "refuse", "1s", 3)
 	l := f.load(2, 6, 10*time.Millisecond)
 	for range 3 {
-		old := f.at(0)
+		old := f.at(0) // Most of the requests go to it.
 		f.start()
-		f.remove(old)
-		before := old.status().Requests.Total
-		f.await("what was on its way to it", func() bool { return old.status().Requests.InFlight == 0 })
-		old.stop()
-		assert.Positive(t, before)
+		old.signal(syscall.SIGTERM)
+		f.removeOnceNotReady(old)
+		require.Equal(t, 0, old.wait(), "exit code; its log:\n%s", old.logs.text())
 		f.await("it has gone", func() bool { return !f.at(0).knows(old.name) })
+		assert.Positive(t, old.kept.Load(), "it got no request on a kept connection while it was stopping")
+		assert.Positive(t, old.fresh.Load(), "it got no request on a new connection while it was stopping")
+		t.Logf("%s: %d responses on kept connections and %d on new ones while it was stopping", old.name, old.kept.Load(), old.fresh.Load())
 	}
 	l.end(t, 0)
 	assert.Zero(t, l.broken.Load(), "requests failed")
+}
+
+// removeOnceNotReady does what a load balancer does that asks /readyz every 100 ms: no request goes
+// to a replica any more once two in a row have failed.
+func (f *fleet) removeOnceNotReady(r *replicaProcess) {
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for failures := 0; failures < 2; {
+		<-look.C
+		failures++
+		if a, err := do("GET", r.admin+"/readyz", ""); err == nil && a.status == 200 {
+			failures = 0
+		}
+	}
+	f.remove(r)
 }
 
 // TestReplicasAlone has the store away for some seconds. Each replica then admits its share of what
 // clients earn.
 func TestReplicasAlone(t *testing.T) {
 	server := newCluster(t)
-	f := newFleet(t, server.URL("equalizer"), "local", 3)
+	f := newFleet(t, server.URL("equalizer"), "local", "0s", 3)
 	l := f.load(2, 6, 10*time.Millisecond)
 	f.await("some requests", func() bool { return f.at(0).status().Requests.Total > 50 })
 	require.NoError(t, server.Crash())
