@@ -132,6 +132,18 @@ func TestAStopGivesBack(t *testing.T) {
 	require.Equal(t, 1, w.replicas[1].Stats().Alive)
 }
 
+// An expelled replica that stops finds out then. There is nothing left to give back.
+func TestAnExpelledReplicaStops(t *testing.T) {
+	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "1/h")})
+	w.take(0)
+	w.round(0)
+	w.now += 11 * time.Second
+	w.round(1)
+	require.Equal(t, 1, w.replicas[1].Stats().Alive)
+	require.NoError(t, w.replicas[0].Close(t.Context()))
+	require.EqualValues(t, 1, w.replicas[0].Stats().Expulsions)
+}
+
 func TestASilentReplicaMayNotSpend(t *testing.T) {
 	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "1/h"), OnLoss: lease.Refuse})
 	w.take(0)

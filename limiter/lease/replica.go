@@ -257,14 +257,19 @@ func (r *Replica) Round(ctx context.Context, early bool) error {
 	defer r.turn.Unlock()
 	err := r.round(ctx, early)
 	if errors.Is(err, ErrExpelled) {
-		r.counts.expulsions.Add(1)
-		r.o.Logger.Warn().Msg("the other replicas have given this one up, as it was silent for too long: " +
-			"what it held counts as spent, and it joins again")
-		r.rounds = rounds{}
+		r.expelled("and it joins again")
 		err = r.round(ctx, early)
 	}
 	r.note(err)
 	return err
+}
+
+// expelled forgets who the replica was, and says so, with what it does now.
+func (r *Replica) expelled(now string) {
+	r.counts.expulsions.Add(1)
+	r.o.Logger.Warn().Msg("the other replicas have given this one up, as it was silent for too long: " +
+		"what it held counts as spent, " + now)
+	r.rounds = rounds{}
 }
 
 func (r *Replica) round(ctx context.Context, early bool) error {
@@ -317,7 +322,7 @@ func (r *Replica) note(err error) {
 }
 
 // Close gives back what the replica holds, and leaves. Takers must be done, and Run must have
-// returned.
+// returned. It is no error if the others have expelled the replica.
 func (r *Replica) Close(ctx context.Context) error {
 	r.turn.Lock()
 	defer r.turn.Unlock()
@@ -327,6 +332,15 @@ func (r *Replica) Close(ctx context.Context) error {
 	for _, l := range *r.limits.Load() {
 		l.leaving.Store(true)
 	}
+	err := r.leave(ctx)
+	if errors.Is(err, ErrExpelled) {
+		r.expelled("and it stops")
+		return nil
+	}
+	return err
+}
+
+func (r *Replica) leave(ctx context.Context) error {
 	if err := r.settlePending(ctx); err != nil {
 		return err
 	}
