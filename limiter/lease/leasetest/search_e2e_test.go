@@ -23,6 +23,7 @@ func TestWholeSearch(t *testing.T) {
 	others := []string{ // which are of what the search leaves out
 		"a-client-begins-full-at-a-replica-that-is-cut-off",
 		"a-lease-lasts-from-after-the-ask",
+		"a-limit-that-comes-back-is-a-second-one",
 		"a-replica-is-not-waited-for-longer-than-it-lives",
 		"a-silent-replica-spends",
 		"an-expelled-replica-spends-what-it-held",
