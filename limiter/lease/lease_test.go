@@ -122,6 +122,28 @@ func TestWhatNobodyNeedsGoesBack(t *testing.T) {
 	require.Equal(t, 9, w.takeAll(1))
 }
 
+// Requests come at random. Where a bucket has plenty, a replica holds so much that nobody waits for
+// the next round; where it doesn't, it holds what it expects to need.
+func TestWhereThereIsPlentyNobodyWaits(t *testing.T) {
+	for capacity, most := range map[int64]int{1000: 13, 20: 4} {
+		w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(capacity, "1000/s")})
+		require.False(t, w.take(0))
+		w.round(0)
+		for range 10 {
+			for range 2 {
+				require.True(t, w.take(0))
+			}
+			w.now += time.Second
+			w.round(0)
+		}
+		n := 0
+		for w.take(0) {
+			n++
+		}
+		require.Equal(t, most, n, "of %d", capacity)
+	}
+}
+
 func TestAStopGivesBack(t *testing.T) {
 	w := newWorld(t, 2, lease.LimitOptions{Numbers: settings(10, "1/h")})
 	w.take(0)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -44,6 +45,7 @@ type lease struct {
 	demand float64
 	spent  int64 // since demand was counted
 	idle   int   // rounds in which nobody came
+	left   int64 // what nobody held after the last round
 }
 
 // idleRounds is after how many rounds in which nobody came a client's tokens are given back.
@@ -209,13 +211,22 @@ func (l *Limit) wanted(one *lease, s gcra.Settings, holds, need int64, early boo
 	case one.idle >= idleRounds && need == 0:
 		return 0
 	}
-	want := int64(1.5*expected) + 1
+	alive := max(1, l.replica.alive.Load())
+	want := max(int64(1.5*expected)+1, min(ample(expected), one.left/(spareParts*alive)))
 	if holds == 0 { // It was too little, or this is the first time.
 		want = max(want, 2*one.asked, firstWant)
 	}
-	share := max(1, s.Capacity/max(1, l.replica.alive.Load()))
+	share := max(1, s.Capacity/alive)
 	return max(min(want, share), need)
 }
+
+// spareParts is what part of the tokens that nobody holds the replicas together may hold only so
+// that nobody waits.
+const spareParts = 4
+
+// ample is so much that hardly anybody waits for the ledger, where requests come at random: a wait
+// costs more than a renewal. The deviation of such a number is its root.
+func ample(expected float64) int64 { return int64(2*expected+4*math.Sqrt(expected)) + firstWant }
 
 // firstWant is how many tokens are wanted for a client that comes. Few come for one response only.
 const firstWant = 4
@@ -278,6 +289,7 @@ func (p *part) follow(a *Ask, reply *Reply) {
 		p.held -= p.back
 	}
 	b.SetLeft(reply.Left)
+	p.left = reply.Left
 	if reply.Left == 0 && p.held < p.asked {
 		b.Set(Exhausted)
 	} else {
