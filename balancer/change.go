@@ -123,8 +123,8 @@ func (o Overridden) String() string {
 	return fmt.Sprintf("%s: the configuration says %s %s, an override says %s", o.ID, o.Key, o.Configured, o.Override)
 }
 
-// Dropped is an override that is dropped with its backend, unless it is shared.
-type Dropped struct {
+// Leaving is an override whose backend leaves. It is dropped, unless it is shared.
+type Leaving struct {
 	// ID is the backend's.
 	ID       string
 	Override Override
@@ -136,15 +136,15 @@ type Dropped struct {
 }
 
 // String is the override on one line: which backend's it was, and what it said.
-func (d Dropped) String() string {
-	said := d.Override.String()
-	if d.Unread {
+func (l Leaving) String() string {
+	said := l.Override.String()
+	if l.Unread {
 		said = cmp.Or(said, "unknown") + "; the stored overrides aren't loaded yet"
 	}
-	if d.Shared {
-		return fmt.Sprintf("%s: it leaves the configuration, but what an operator said stays, as other replicas may have it: %s", d.ID, said)
+	if l.Shared {
+		return fmt.Sprintf("%s: it leaves the configuration, but what an operator said stays, as other replicas may have it: %s", l.ID, said)
 	}
-	return fmt.Sprintf("%s: it leaves the configuration, and with it what an operator said: %s", d.ID, said)
+	return fmt.Sprintf("%s: it leaves the configuration, and with it what an operator said: %s", l.ID, said)
 }
 
 // Apply makes the change, in memory and at once. Requests that begin from now on are under it. A

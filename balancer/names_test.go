@@ -74,7 +74,7 @@ func TestOverridesAreTheURLs(t *testing.T) {
 		kept := w.find("http://app@10.0.0.2")
 		c := w.Prepare(s1)
 		c.Probe(t.Context())
-		assert.Empty(t, w.Dropped(c.settings.Backends))
+		assert.Empty(t, w.Leaving(c.settings.Backends))
 		c.Apply()
 		assert.Same(t, kept, w.find("http://app@10.0.0.2"))
 		assert.Equal(t, Override{Drain, 7}, w.find("http://app@10.0.0.3").override)
@@ -84,7 +84,7 @@ func TestOverridesAreTheURLs(t *testing.T) {
 		c.Discard()
 		s1.Backends = []BackendSettings{ready("b")}
 		c = w.Prepare(s1)
-		assert.Equal(t, []Dropped{{"default/http://app", Override{Drain, 7}, false, false}}, w.Dropped(c.settings.Backends), "once")
+		assert.Equal(t, []Leaving{{"default/http://app", Override{Drain, 7}, false, false}}, w.Leaving(c.settings.Backends), "once")
 		c.Discard()
 	})
 }

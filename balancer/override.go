@@ -114,16 +114,16 @@ func (p *Pool) takeAll() {
 	}
 }
 
-// Dropped are the overrides whose backends a Change to the kept ones removes; with none kept, they
+// Leaving are the overrides whose backends a Change to the kept ones removes; with none kept, they
 // are those whose backends Remove removes.
-func (p *Pool) Dropped(kept []BackendSettings) (all []Dropped) {
+func (p *Pool) Leaving(kept []BackendSettings) (all []Leaving) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	unread, shared := !p.overrides.isLoaded(), p.overrides.areShared()
 	for _, url := range p.leaving(kept) {
-		d := Dropped{p.id(url), p.overrides.of(p.id(url)), unread, shared}
-		if d.Unread || d.Override != (Override{}) {
-			all = append(all, d)
+		l := Leaving{p.id(url), p.overrides.of(p.id(url)), unread, shared}
+		if l.Unread || l.Override != (Override{}) {
+			all = append(all, l)
 		}
 	}
 	return all

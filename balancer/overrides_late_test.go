@@ -67,7 +67,7 @@ func TestBackendIsRemovedBeforeOverridesAreLoaded(t *testing.T) {
 		w.say(t, "b", Override{Weight: 5})
 		c := w.Prepare(w.changed(ready("c")))
 		var texts []string
-		for _, d := range w.Dropped(c.settings.Backends) {
+		for _, d := range w.Leaving(c.settings.Backends) {
 			texts = append(texts, d.String())
 		}
 		assert.Equal(t, []string{

@@ -519,9 +519,9 @@ func TestSharedOverridesAreReadAnew(t *testing.T) {
 		assert.Equal(t, []string{"b"}, two.available())
 		assert.True(t, two.Status()[0].Stored)
 
-		dropped := one.Dropped([]BackendSettings{ready("b")})
-		require.Len(t, dropped, 1)
-		assert.Equal(t, "default/a: it leaves the configuration, but what an operator said stays, as other replicas may have it: state drain", dropped[0].String())
+		leaving := one.Leaving([]BackendSettings{ready("b")})
+		require.Len(t, leaving, 1)
+		assert.Equal(t, "default/a: it leaves the configuration, but what an operator said stays, as other replicas may have it: state drain", leaving[0].String())
 		one.change(t, one.changed(ready("b")))
 		pass(2 * reread)
 		assert.Equal(t, wantDrain, blobs.stored())
@@ -747,7 +747,7 @@ func TestChangeTellsWhatIsDropped(t *testing.T) {
 	require.NoError(t, w.overrides.Load(t.Context()))
 	w.say(t, "a", Override{Weight: 5, State: Drain})
 	w.say(t, "b", Override{Weight: 2})
-	f := func(got []Dropped, want ...string) {
+	f := func(got []Leaving, want ...string) {
 		t.Helper()
 		var texts []string
 		for _, d := range got {
@@ -757,17 +757,17 @@ func TestChangeTellsWhatIsDropped(t *testing.T) {
 	}
 	const a = "default/a: it leaves the configuration, and with it what an operator said: state drain, weight 5"
 	const b = "default/b: it leaves the configuration, and with it what an operator said: weight 2"
-	change := func(to ...BackendSettings) []Dropped {
+	change := func(to ...BackendSettings) []Leaving {
 		c := w.Prepare(w.changed(to...))
 		defer c.Discard()
-		return w.Dropped(c.settings.Backends)
+		return w.Leaving(c.settings.Backends)
 	}
 	other := ready("a")
 	other.TLSIdentity = "2"
 	f(change(other, ready("b")))
 	f(change(ready("b"), ready("n")), a)
 	f(change(), a, b)
-	f(w.Dropped(nil), a, b)
+	f(w.Leaving(nil), a, b)
 }
 
 // What is said while an earlier word is being stored is stored too.

@@ -93,7 +93,7 @@ type Certificate struct {
 	// Cert has the certificate and its chain, Key its key; "" stands for Cert.
 	Cert string `toml:"cert" required:"true" file:"certificate"`
 	Key  string `toml:"key" file:"certificate"`
-	// Default says to serve it for names that no certificate is for.
+	// Default is set for the one that is served for names that no certificate is for.
 	Default bool `toml:"default"`
 }
 

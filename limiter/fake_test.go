@@ -161,6 +161,7 @@ type oneOptions struct {
 	StoreTimeout  time.Duration
 	Volatile      bool
 	LoadLater     bool
+	Aside         func(job func())
 	Clock         Clock
 	Logger        zerolog.Logger
 }
@@ -169,7 +170,7 @@ func (o oneOptions) options() Options {
 	return Options{
 		Limits:        []LimitOptions{{Name: "default", Settings: o.Settings, MaxBuckets: o.MaxBuckets, Strict: o.Strict}},
 		FlushInterval: o.FlushInterval, StoreTimeout: o.StoreTimeout, Volatile: o.Volatile,
-		LoadLater: o.LoadLater, Clock: o.Clock, Logger: o.Logger,
+		LoadLater: o.LoadLater, Aside: o.Aside, Clock: o.Clock, Logger: o.Logger,
 	}
 }
 

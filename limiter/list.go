@@ -33,7 +33,7 @@ func (s *Service) List(q Query) (page []Snapshot, more bool, err error) {
 
 	window := min(q.Offset+q.Limit, MaxWindow)
 	var first []listed
-	s.aside(func() { first, more, err = s.first(limits, q, window) })
+	s.options().Aside(func() { first, more, err = s.first(limits, q, window) })
 	if err != nil {
 		return nil, false, err
 	}

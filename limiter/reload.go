@@ -46,7 +46,7 @@ func (s *Service) Prepare(ctx context.Context, o Options) (*Reload, error) {
 
 func (s *Service) prepare(ctx context.Context, o Options) (*Reload, error) {
 	is := s.options()
-	o.Clock, o.Volatile, o.Logger, o.MigrateTo, o.Replica = is.Clock, is.Volatile, is.Logger, is.MigrateTo, is.Replica
+	o.Clock, o.Aside, o.Volatile, o.Logger, o.MigrateTo, o.Replica = is.Clock, is.Aside, is.Volatile, is.Logger, is.MigrateTo, is.Replica
 	o.LoadLater, o.Limits = false, slices.Clone(o.Limits)
 	if err := o.validate(); err != nil {
 		return nil, err

@@ -96,21 +96,12 @@ func (s *Service) flushLoop(ctx context.Context) {
 
 // round flushes, and then sweeps.
 func (s *Service) round(ctx context.Context) (err error) {
-	s.aside(func() {
+	s.options().Aside(func() {
 		if err = s.flush(ctx, s.options().FlushInterval); err == nil {
 			s.sweep(ctx)
 		}
 	})
 	return err
-}
-
-// aside is Options.Aside.
-func (s *Service) aside(job func()) {
-	if do := s.options().Aside; do != nil {
-		do(job)
-		return
-	}
-	job()
 }
 
 // untilNext keeps rounds an interval apart, from beginning to beginning. While the store is down it

@@ -17,9 +17,14 @@ import (
 
 // real is a Service on the time of a synctest bubble, with its Run under way.
 func real(t *testing.T, store *fakeStore) (s *one, stop func()) {
+	return realWith(t, store, nil)
+}
+
+// realWith is real with an Options.Aside.
+func realWith(t *testing.T, store *fakeStore, aside func(job func())) (s *one, stop func()) {
 	s, err := openOne(context.Background(), oneOptions{
 		Settings: gcra.Settings{Capacity: 10, Refill: gcra.Refill{Amount: 1, Per: time.Minute}}, MaxBuckets: 1000,
-		FlushInterval: time.Second, StoreTimeout: time.Second, Logger: zerolog.Nop(),
+		FlushInterval: time.Second, StoreTimeout: time.Second, Aside: aside, Logger: zerolog.Nop(),
 	}, store)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -49,18 +54,13 @@ func TestRunFlushesEveryInterval(t *testing.T) {
 func TestRoundsAreDoneAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
-		s, stop := real(t, store)
-		defer stop()
-		o := *s.Service.options()
 		var before, during int
-		o.Aside = func(round func()) {
+		s, stop := realWith(t, store, func(round func()) {
 			before = len(store.all())
 			round()
 			during = len(store.all()) - before
-		}
-		r, err := s.Prepare(t.Context(), o)
-		require.NoError(t, err)
-		r.Apply()
+		})
+		defer stop()
 		s.Take("a")
 		time.Sleep(time.Second)
 		synctest.Wait()

@@ -82,6 +82,9 @@ func newService(o Options, s Store) (*Service, error) {
 	if o.Clock == nil {
 		o.Clock = SystemClock()
 	}
+	if o.Aside == nil {
+		o.Aside = func(job func()) { job() }
+	}
 	service := &Service{
 		clock: o.Clock, swept: map[uint32]bool{}, preparing: make(chan struct{}, 1),
 		writer: writer{store: s, logger: o.Logger, writing: make(writeLock, 1)},

@@ -157,7 +157,7 @@ func (u *upload) mayResend() bool {
 	return int64(len(u.ready)) == u.read && (u.read <= int64(u.keeps) || !u.head.HasBody())
 }
 
-// again says that the body is to be sent once more, from its beginning.
+// again begins the body anew, to be sent once more.
 func (u *upload) again() { u.started, u.all = false, false }
 
 // leave leaves the rest of a body that nobody wants any more.

@@ -172,7 +172,7 @@ func (c *listedChange) warn(log zerolog.Logger) {
 	for _, hidden := range c.of.Overridden(c.to.settings.Backends) {
 		log.Warn().Msg(hidden.String())
 	}
-	for _, dropped := range c.of.Dropped(c.to.settings.Backends) {
-		log.Warn().Msg(dropped.String())
+	for _, leaving := range c.of.Leaving(c.to.settings.Backends) {
+		log.Warn().Msg(leaving.String())
 	}
 }

@@ -63,7 +63,7 @@ func newLazyBlobs(c config.Store, aside func(func()), log zerolog.Logger) *lazyB
 	return &lazyBlobs{config: c, aside: aside, log: log}
 }
 
-// share keeps the blobs in the store of the buckets from now on; nil says that it isn't open.
+// share keeps the blobs in the store of the buckets from now on; nil while it isn't open.
 func (b *lazyBlobs) share(buckets limiter.Store) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

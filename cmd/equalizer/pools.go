@@ -145,9 +145,9 @@ func (change *poolsChange) probe(ctx context.Context) {
 }
 
 // warnings are about the values that another configuration changes and an override hides, and about
-// overrides that go with their backends. The error names the keys of files that can't be used.
+// overrides whose backends leave. The error names the keys of files that can't be used.
 func (p pools) warnings(to config.Config) (all []string, err error) {
-	var dropped []string
+	var leaving []string
 	for _, one := range p.sorted() {
 		var backends []balancer.BackendSettings // none if the pool goes
 		if configured, stays := to.Pools[one.name]; stays {
@@ -158,11 +158,11 @@ func (p pools) warnings(to config.Config) (all []string, err error) {
 		for _, hidden := range one.Overridden(backends) {
 			all = append(all, hidden.String())
 		}
-		for _, d := range one.Dropped(backends) {
-			dropped = append(dropped, d.String())
+		for _, l := range one.Leaving(backends) {
+			leaving = append(leaving, l.String())
 		}
 	}
-	return append(all, dropped...), nil
+	return append(all, leaving...), nil
 }
 
 // apply makes the change, at once. Pools that are removed go on until retire.

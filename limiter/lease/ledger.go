@@ -164,9 +164,12 @@ var (
 type UnreadableError struct {
 	// Keys are those of the asks, or some of them.
 	Keys []Key
-	// Err says what is wrong with the first one.
+	// Err is what is wrong with the first one.
 	Err error
 }
 
+// Error is that of Err.
 func (u *UnreadableError) Error() string { return u.Err.Error() }
+
+// Unwrap is Err.
 func (u *UnreadableError) Unwrap() error { return u.Err }

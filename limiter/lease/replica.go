@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"gopher-equalizer/limiter/table"
 )
 
@@ -34,12 +36,18 @@ type Replica struct {
 	changing sync.Mutex // held while limits are replaced
 	turn     sync.Mutex // held during a round
 	rounds   rounds     // under turn
-	told     int64      // when it was logged that there are unreadable buckets, likewise; 0: never
+	// unreadable bounds how often it is logged that there are unreadable buckets.
+	unreadable rate.Sometimes
 }
 
 // New makes a replica that hasn't joined yet.
 func New(o Options, l Ledger) *Replica {
-	r := &Replica{o: o, ledger: l, life: rand.Text(), wake: make(chan struct{}, 1)}
+	if o.Aside == nil {
+		o.Aside = func(round func()) { round() }
+	}
+	r := &Replica{
+		o: o, ledger: l, life: rand.Text(), wake: make(chan struct{}, 1), unreadable: rate.Sometimes{Interval: tellPause},
+	}
 	r.alive.Store(1)
 	r.limits.Store(&[]*Limit{})
 	return r
@@ -235,9 +243,9 @@ func (r *Replica) run(ctx context.Context) {
 	}
 }
 
-// roundAside is Round. What only some wait for takes no time that others would notice.
+// roundAside is Round, aside unless it is early: then it settles few clients.
 func (r *Replica) roundAside(ctx context.Context, early bool) (err error) {
-	if early || r.o.Aside == nil {
+	if early {
 		return r.Round(ctx, early)
 	}
 	r.o.Aside(func() { err = r.Round(ctx, early) })

@@ -220,12 +220,13 @@ func (l *Limit) wanted(one *lease, s gcra.Settings, holds, need int64, early boo
 	return max(min(want, share), need)
 }
 
-// spareParts is what part of the tokens that nobody holds the replicas together may hold only so
-// that nobody waits.
+// spareParts bounds what replicas hold only so that nobody waits: together one part in so many of
+// the tokens that nobody holds.
 const spareParts = 4
 
-// ample is so much that hardly anybody waits for the ledger, where requests come at random: a wait
-// costs more than a renewal. The deviation of such a number is its root.
+// ample is how many tokens suffice in nearly every interval. Where requests come at random, the
+// standard deviation of their number is its square root (Poisson). A request that waits for the
+// ledger costs more than a renewal.
 func ample(expected float64) int64 { return int64(2*expected+4*math.Sqrt(expected)) + firstWant }
 
 // firstWant is how many tokens are wanted for a client that comes. Few come for one response only.

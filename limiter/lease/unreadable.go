@@ -56,7 +56,7 @@ func (b *batch) without(keys []Key) (out *batch) {
 	return out
 }
 
-// refuse does in memory what there is to do about an ask that the ledger can't reply to.
+// refuse refuses a client whose ask the ledger can't reply to, beyond what the replica holds.
 func (p *part) refuse(a *Ask) {
 	p.held = a.Held
 	c := p.limit.held.Load().Claim(p.clientID)
@@ -71,12 +71,9 @@ func (p *part) refuse(a *Ask) {
 const tellPause = time.Minute
 
 func (r *Replica) tell(err error, out *batch) {
-	now := r.o.Clock.Monotonic()
-	if r.told != 0 && now-r.told < int64(tellPause) {
-		return
-	}
-	r.told = max(1, now)
-	first := &out.parts[0]
-	r.o.Logger.Error().Err(err).Str("limit", first.limit.o.Load().Name).Str("client_id", first.clientID).Int("clients", len(out.parts)).
-		Msg("buckets that can't be read in the store: their clients are refused, and others are not")
+	r.unreadable.Do(func() {
+		first := &out.parts[0]
+		r.o.Logger.Error().Err(err).Str("limit", first.limit.o.Load().Name).Str("client_id", first.clientID).Int("clients", len(out.parts)).
+			Msg("buckets that can't be read in the store: their clients are refused, and others are not")
+	})
 }

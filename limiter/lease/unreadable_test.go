@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -135,18 +136,20 @@ func TestAnUnreadableBucketMayHaveBeenSettled(t *testing.T) {
 
 // Every round meets it.
 func TestUnreadableBucketsAreLoggedOnceAMinute(t *testing.T) {
-	s := newSpoiling(t)
-	lines := func() int { return bytes.Count(s.log.Bytes(), []byte("\n")) }
-	s.bad["alice"], s.bad["bob"] = true, true
-	s.round()
-	require.Equal(t, 1, lines())
-	require.Contains(t, s.log.String(), `"error":"spoiled","limit":"api","client_id":"alice","clients":2`)
-	s.now += 59 * time.Second
-	s.round()
-	require.Equal(t, 1, lines())
-	s.now += time.Second
-	s.limit.Want("bob", 0)
-	s.round()
-	require.Equal(t, 2, lines())
-	require.Contains(t, s.log.String(), `"client_id":"bob"`)
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpoiling(t)
+		lines := func() int { return bytes.Count(s.log.Bytes(), []byte("\n")) }
+		s.bad["alice"], s.bad["bob"] = true, true
+		s.round()
+		require.Equal(t, 1, lines())
+		require.Contains(t, s.log.String(), `"error":"spoiled","limit":"api","client_id":"alice","clients":2`)
+		time.Sleep(59 * time.Second)
+		s.round()
+		require.Equal(t, 1, lines())
+		time.Sleep(time.Second)
+		s.limit.Want("bob", 0)
+		s.round()
+		require.Equal(t, 2, lines())
+		require.Contains(t, s.log.String(), `"client_id":"bob"`)
+	})
 }

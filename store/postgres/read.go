@@ -140,7 +140,7 @@ func (r *roster) toRecord(row pgx.CollectableRow) (limiter.Record, error) {
 		return limiter.Record{}, fmt.Errorf("a row that can't be read: %w", err)
 	}
 	if capacity == nil || refill == nil || kind == nil {
-		return limiter.Record{}, fmt.Errorf("client %q: its row of settings is gone", record.ClientID)
+		return limiter.Record{}, wrapf(errNoSettings, "client %q", record.ClientID)
 	}
 	parsed, err := gcra.ParseRefill(*refill)
 	if err != nil {
