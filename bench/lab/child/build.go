@@ -5,6 +5,7 @@ package child
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -56,16 +57,21 @@ func build(ctx context.Context, dir string, programs, env []string, flags ...str
 	return nil
 }
 
-// FreeAddresses finds n addresses of 127.0.0.1 that nobody listens on, so far.
+// FreeAddresses finds n addresses of 127.0.0.1 that nobody listens on, so far. They are below the
+// ports that Linux gives to connections and to servers that ask for any, so that none of these
+// takes one before its program does.
 func FreeAddresses(n int) ([]string, error) {
+	const first, end, retries = 10_000, 32_768, 100
 	var addresses []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	for range n + retries {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(end-first)))
 		if err != nil {
-			return nil, err
+			continue
 		}
 		defer ln.Close() // all stay taken until all are found
-		addresses = append(addresses, ln.Addr().String())
+		if addresses = append(addresses, ln.Addr().String()); len(addresses) == n {
+			return addresses, nil
+		}
 	}
-	return addresses, nil
+	return nil, fmt.Errorf("fewer than %d ports from %d to %d are free on 127.0.0.1", n, first, end)
 }

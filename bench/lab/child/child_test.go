@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -101,4 +102,24 @@ func TestAProgramThatIsNotThere(t *testing.T) {
 	p, err := Start(Program{Path: "/nowhere/at/all", Dir: t.TempDir()})
 	assert.ErrorContains(t, err, "/nowhere/at/all")
 	assert.Nil(t, p)
+}
+
+// TestFreeAddressesAreNobodyElses: a server that asks for any port doesn't get one of them.
+func TestFreeAddressesAreNobodyElses(t *testing.T) {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	require.NoError(t, err)
+	firstGiven, err := strconv.Atoi(strings.Fields(string(text))[0])
+	require.NoError(t, err)
+	addresses, err := FreeAddresses(50)
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, address := range addresses {
+		_, port, err := net.SplitHostPort(address)
+		require.NoError(t, err)
+		n, err := strconv.Atoi(port)
+		require.NoError(t, err)
+		assert.Less(t, n, firstGiven)
+		assert.False(t, seen[port], port)
+		seen[port] = true
+	}
 }
