@@ -7,7 +7,7 @@ LAB = bench/lab
 
 TOOL = go tool -modfile=.ci/tools/go.mod
 
-.PHONY: help build run test e2e edge-check page torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-stores bench-replicas strategies differ bench-go bench-compare
+.PHONY: help build run test e2e edge-check page torture soak fuzz lint fmt cover bench bench-full bench-limiters bench-stores bench-replicas profile strategies differ bench-go bench-compare
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,9 @@ bench-stores: ## what surviving a restart costs: the stores beside each other, f
 
 bench-replicas: ## what sharing buckets costs PostgreSQL, beside a script of Redis, for four minutes
 	cd $(LAB) && ../../.ci/peers ../../.ci/equip go run ./replicas $(ARGS)
+
+profile: ## what the CPU time of a request is spent on, beside a byte pump; wants perf, and root
+	cd $(LAB) && ../../.ci/peers go run ./profile $(ARGS)
 
 strategies: ## what each strategy does where one of five backends is slow, beside HAProxy's leastconn
 	cd $(LAB) && ../../.ci/peers go run ./strategies $(ARGS)

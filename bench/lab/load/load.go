@@ -46,6 +46,16 @@ type Shape struct {
 	Size        Size `json:"size"`
 	New         bool `json:"new,omitempty"` // a new connection for every request
 	TLS         bool `json:"tls,omitempty"` // by TLS 1.3; with New, each request has a full handshake
+	// After is how many requests a second there are right before the load; 0 is as many as with it.
+	After int `json:"after,omitempty"`
+}
+
+// Before is the load right before this one.
+func (s Shape) Before() Shape {
+	if s.After > 0 {
+		return Shape{Rate: s.After, Size: s.Size, TLS: s.TLS}
+	}
+	return s
 }
 
 // String returns "c = 64, small" or "2,000/s, 10k, new connections", for example.
@@ -62,6 +72,9 @@ func (s Shape) String() string {
 	}
 	if s.New {
 		text += ", new connections"
+	}
+	if s.After > 0 {
+		text += ", after " + Thousands(int64(s.After)) + "/s"
 	}
 	return text
 }
@@ -80,6 +93,9 @@ func (s Shape) Slug() string {
 	}
 	if s.New {
 		text += "-new"
+	}
+	if s.After > 0 {
+		text += fmt.Sprintf("-after%ds", s.After)
 	}
 	return text
 }

@@ -32,9 +32,6 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every, TLS: true, Log: printed(), Behind: flushInterval,
 		config: "equalizer.toml", args: func(s site) []string { return []string{"-c", s.config} },
 	}
-	noLog, bare := equalizer, equalizer
-	noLog.Name, noLog.Variant, noLog.Keys, noLog.Log = NoLog, true, ends, nil
-	bare.Name, bare.Variant, bare.Keys, bare.Log, bare.Behind, bare.bare = Bare, true, ends, nil, 0, true
 
 	all = []Peer{
 		{Name: "direct", Role: Base, Keys: off},
@@ -42,9 +39,8 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 			return append([]string{"-listen", s.Listen}, s.Backends...)
 		}},
 		equalizer,
-		noLog,
-		bare,
 	}
+	all = append(all, variantsOf(equalizer)...)
 	for _, other := range installed(every) {
 		path, err := find(other.Program)
 		if err != nil {
@@ -53,7 +49,7 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 		}
 		other.Role, other.Program, other.Version = Other, path, version(ctx, path)
 		quiet := other
-		quiet.Name, quiet.Variant, quiet.Keys, quiet.Log = other.Name+", no log", true, ends, nil
+		quiet.Name, quiet.Variant, quiet.Keys, quiet.Log = other.Name+", no log", WithoutLog, ends, nil
 		all = append(all, other, quiet)
 	}
 	if b.Caddy != "" {
@@ -65,6 +61,24 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 		})
 	}
 	return all, lacking
+}
+
+// variantsOf are ours with other settings.
+func variantsOf(equalizer Peer) (all []Peer) {
+	busy := []load.Key{load.RandomKeys}
+	add := func(name string, v Variant, keys []load.Key, change func(*Peer)) {
+		p := equalizer
+		p.Name, p.Variant, p.Keys = name, v, keys
+		change(&p)
+		all = append(all, p)
+	}
+	ends := []load.Key{load.NoKey, load.RandomKeys}
+	add(NoLog, WithoutLog, ends, func(p *Peer) { p.Log = nil })
+	add(Bare, WithoutLog, ends, func(p *Peer) { p.Log, p.Behind, p.settings = nil, 0, settings{Memory: true, Plain: true} })
+	add(InMemory, WithoutStore, busy, func(p *Peer) { p.Behind, p.settings.Memory = 0, true })
+	add(Large, WithMuch, busy, func(p *Peer) { p.settings.Many = true })
+	add(Wide, WithProcessors, busy, func(p *Peer) { p.env = []string{"GOMAXPROCS=16"} })
+	return all
 }
 
 // installed are the peers that come from the system's packages.

@@ -30,6 +30,20 @@ const (
 	Equalizer = "equalizer"         // as shipped: the store on disk, header values hashed, the access log to a file
 	NoLog     = "equalizer, no log" // the same without the access log
 	Bare      = "equalizer, bare"   // without all three: the store in memory, the header's value as it is, no log
+	InMemory  = "equalizer, memory" // as shipped, but with the store in memory
+	Large     = "equalizer, large"  // as shipped, but with three limits, 50 pools and 200 routes
+	Wide      = "equalizer, wide"   // as shipped, but told that there are 16 processors
+)
+
+// Variant is what a peer has that its users don't have, to show what that costs; "" is nothing.
+type Variant string
+
+// The variants.
+const (
+	WithoutLog     Variant = "without log"     // Bare has no store and no hashes either
+	WithoutStore   Variant = "without store"   // InMemory
+	WithMuch       Variant = "with much"       // Large
+	WithProcessors Variant = "with processors" // Wide
 )
 
 // The roles.
@@ -48,14 +62,22 @@ type Peer struct {
 	Version string
 	Keys    []load.Key // what its limiter can be asked to do; NoKey: it is off
 	TLS     bool       // also speaks TLS
-	Variant bool       // with settings that its users don't have, to show what those cost
-	Log     *Log       // where it writes a line for each request; nil if it doesn't
+	Variant Variant
+	Log     *Log // where it writes a line for each request; nil if it doesn't
 	// Behind is how long it may put off the work of a request, such as storing what a client spent.
 	Behind time.Duration
 
-	config string // its file in this folder, if it has one
-	bare   bool   // for that file
-	args   func(site) []string
+	config   string // its file in this folder, if it has one
+	settings settings
+	args     func(site) []string
+	env      []string
+}
+
+// settings are those of equalizer.toml in which our variants differ.
+type settings struct {
+	Memory bool // the store is in memory
+	Plain  bool // the header's value is the key, without a hash
+	Many   bool // three limits, 50 pools and 200 routes
 }
 
 // Log is where a peer writes its access log.
@@ -84,15 +106,15 @@ type site struct {
 	Limited  bool
 	Root     bool   // nginx gives up root unless it is told to keep it, and then can't access Dir
 	Access   string // the access log's path; empty: none
-	Bare     bool
-	config   string
+	settings
+	config string
 }
 
 // Prepare writes the peer's files for these backends into the place's folder, and returns the
 // program to run.
 func (p Peer) Prepare(at Place, backends []string, limited bool) (child.Program, error) {
 	dir := at.Dir
-	s := site{Place: at, Backends: backends, Limited: limited, Root: os.Geteuid() == 0, Bare: p.bare}
+	s := site{Place: at, Backends: backends, Limited: limited, Root: os.Geteuid() == 0, settings: p.settings}
 	if p.Log != nil {
 		s.Access = filepath.Join(dir, p.Log.File)
 	}
@@ -103,7 +125,8 @@ func (p Peer) Prepare(at Place, backends []string, limited bool) (child.Program,
 		}
 	}
 	// Caddy would use the user's own folders.
-	return child.Program{Path: p.Program, Args: p.args(s), Dir: dir, Env: []string{"HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir}}, nil
+	env := append([]string{"HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir}, p.env...)
+	return child.Program{Path: p.Program, Args: p.args(s), Dir: dir, Env: env}, nil
 }
 
 func write(s site) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,7 +45,7 @@ func TestAllPeers(t *testing.T) {
 		assert.Equal(t, p.Role == Base, p.Program == "", p.Name)
 	}
 	assert.Equal(t, []string{
-		"direct", "byte pump", "equalizer", "equalizer, no log", "equalizer, bare",
+		"direct", "byte pump", "equalizer", "equalizer, no log", "equalizer, bare", "equalizer, memory", "equalizer, large", "equalizer, wide",
 		"nginx", "nginx, no log", "haproxy", "haproxy, no log", "caddy",
 	}, names)
 }
@@ -117,14 +118,20 @@ func TestOursIsAValidConfiguration(t *testing.T) {
 		if p.Role != Ours {
 			continue
 		}
-		bare := p.Name == Bare
+		bare, unstored := p.Name == Bare, p.Name == Bare || p.Name == InMemory
 		_, text := prepared(t, p, true)
 		loaded, err := config.Parse(p.config, []byte(text), config.Options{})
 		require.NoError(t, err)
 		c := loaded.Config
 		limit := c.Limits["default"]
 		assert.Equal(t, "header:"+load.KeyHeader, limit.Key)
-		assert.Equal(t, p.Name != Equalizer, p.Variant)
+		assert.Equal(t, p.Name != Equalizer, p.Variant != "")
+		assert.Equal(t, p.Name == Wide, slices.Contains(p.env, "GOMAXPROCS=16"))
+		routes, pools, limits := 0, 1, 1
+		if p.Name == Large {
+			routes, pools, limits = 200, 50, 3
+		}
+		assert.Equal(t, []int{routes, pools, limits}, []int{len(c.Routes), len(c.Pools), len(c.Limits)})
 		assert.Equal(t, shipped.Secret && !bare, limit.Secret)
 		assert.Equal(t, p.Log != nil, c.Log.Access)
 		assert.Equal(t, p.Behind > 0, c.Store.Driver != config.StoreMemory)
@@ -132,7 +139,7 @@ func TestOursIsAValidConfiguration(t *testing.T) {
 			assert.Equal(t, config.Default().Store.FlushInterval, p.Behind)
 		}
 		want := config.Default()
-		if bare {
+		if unstored {
 			want.Store.Driver = config.StoreMemory
 		}
 		want.Log.Access = p.Log != nil

@@ -28,7 +28,7 @@ type limit struct{ bar, aim float64 }
 // bars are the figures of this run that have a bar.
 func (r *Report) bars() []Bar {
 	var bars []Bar
-	for _, figure := range []func(load.Shape) []Bar{r.cpuBars, r.streamBar, r.shakeBar, r.p99Bar, r.logBars} {
+	for _, figure := range []func(load.Shape) []Bar{r.cpuBars, r.streamBar, r.shakeBar, r.p99Bar, r.p999Bar, r.variantBars, r.stepBar} {
 		for _, shape := range r.Loads() {
 			bars = append(bars, figure(shape)...)
 		}
@@ -39,12 +39,12 @@ func (r *Report) bars() []Bar {
 // cpuBars are our CPU per request over that of the cheaper of the other proxies: as shipped, over
 // those that also log, and bare, over those that don't. A single connection has no bar, since most
 // of its cost is waking up. New connections have none either, and those by TLS have shakeBar.
-// HTTP/2 has streamBar.
+// HTTP/2 has streamBar, a step stepBar.
 func (r *Report) cpuBars(shape load.Shape) (bars []Bar) {
-	if shape.New || shape.Connections == 1 || shape.Streams > 0 {
+	if shape.New || shape.Connections == 1 || shape.Streams > 0 || shape.After > 0 {
 		return nil
 	}
-	most := map[load.Size]limit{load.Small: {1, 0.9}, load.Ten: {1.05, 0.95}, load.Mega: {0.6, 0.5}}[shape.Size]
+	most := map[load.Size]limit{load.Small: {1, 0.9}, load.Ten: {0.95, 0.85}, load.Mega: {0.55, 0.3}}[shape.Size]
 	if shape.TLS {
 		most = map[load.Size]limit{load.Small: {1.1, 0.95}, load.Ten: {1.1, 0.95}, load.Mega: {1.15, 1}}[shape.Size]
 	}
@@ -79,13 +79,42 @@ func (r *Report) streamBar(shape load.Shape) []Bar {
 	return []Bar{most.hold(Bar{Figure: shipped, Under: under(ours), Against: r.cheapest(ours).Proxy, Ratio: *ours.Summary.Ratio})}
 }
 
-// p99Bar is our 99th percentile over nginx's, where the load is the same for both.
+// p99Bar is our 99th percentile over nginx's, at constant rates and in closed loops of 8 and 64.
 func (r *Report) p99Bar(shape load.Shape) []Bar {
 	ours, nginx := r.cell(peers.Equalizer, load.RandomKeys, shape), r.cell("nginx", load.RandomKeys, shape)
-	if shape.Rate == 0 || shape.New {
+	switch shape {
+	case load.Shape{Rate: shape.Rate, Size: shape.Size}:
+		return limit{1, 0.9}.ratio("p99", ours, nginx, Run.p99)
+	case load.Shape{Connections: 8, Size: load.Small}, load.Shape{Connections: 64, Size: load.Small}:
+		return limit{1.5, 1}.ratio("p99", ours, nginx, Run.p99)
+	}
+	return nil
+}
+
+// p999Bar is our 99.9th percentile over nginx's at constant rates. It is of the requests of all
+// rounds together, as one round has few that are slower.
+func (r *Report) p999Bar(shape load.Shape) []Bar {
+	ours, nginx := r.cell(peers.Equalizer, load.RandomKeys, shape), r.cell("nginx", load.RandomKeys, shape)
+	if shape.Rate == 0 || shape.New || ours == nil || nginx == nil {
 		return nil
 	}
-	return limit{1, 0.8}.ratio("p99", ours, nginx, Run.p99)
+	return []Bar{limit{1, 0.9}.hold(Bar{
+		Figure: "p99.9 of " + load.Thousands(ours.answered()) + " requests", Under: under(ours), Against: nginx.Proxy,
+		Ratio: pooledRatio(ours.Runs, nginx.Runs, 99.9),
+	})}
+}
+
+// stepBar is our 99.9th percentile after a step from little load to the most, where more processors
+// are said to be there than are. A governor that let few run for too long would show in it.
+func (r *Report) stepBar(shape load.Shape) []Bar {
+	ours := r.cell(peers.Wide, load.RandomKeys, shape)
+	if shape.After == 0 || ours == nil {
+		return nil
+	}
+	return []Bar{limit{100, 20}.hold(Bar{
+		Figure: "p99.9 of " + load.Thousands(ours.answered()) + " requests, GOMAXPROCS=16", Under: under(ours), Unit: "ms",
+		Ratio: pooled(ours.Runs, 99.9),
+	})}
 }
 
 // shakeBar is our CPU per request with a full handshake over nginx's.
@@ -97,11 +126,14 @@ func (r *Report) shakeBar(shape load.Shape) []Bar {
 	return limit{1.6, 1.2}.ratio("CPU per full handshake and request", ours, nginx, Run.micros)
 }
 
-// logBars are what the access log adds to our CPU per request, with the limiter off and on.
-func (r *Report) logBars(shape load.Shape) (bars []Bar) {
+// variantBars are what the access log, the store on disk, and many limits, pools and routes add to
+// our CPU per request.
+func (r *Report) variantBars(shape load.Shape) (bars []Bar) {
 	for _, key := range []load.Key{load.NoKey, load.RandomKeys} {
-		on, off := r.cell(peers.Equalizer, key, shape), r.cell(peers.NoLog, key, shape)
-		bars = append(bars, limit{1.15, 1.08}.ratio("CPU per request with the access log", on, off, Run.micros)...)
+		shipped := r.cell(peers.Equalizer, key, shape)
+		bars = append(bars, limit{1.15, 1.08}.ratio("CPU per request with the access log", shipped, r.cell(peers.NoLog, key, shape), Run.micros)...)
+		bars = append(bars, limit{1.1, 1.03}.ratio("CPU per request with the store on disk", shipped, r.cell(peers.InMemory, key, shape), Run.micros)...)
+		bars = append(bars, limit{1.05, 1.02}.ratio("CPU per request with 3 limits, 50 pools, 200 routes", r.cell(peers.Large, key, shape), shipped, Run.micros)...)
 	}
 	return bars
 }
@@ -113,7 +145,7 @@ func (r *Report) idleBars() (bars []Bar) {
 			continue
 		}
 		bytes, under := idle.Bytes, load.Thousands(int64(idle.Connections))+" connections"
-		most := map[load.Wire]limit{load.Clear: {16, 6}, load.Secure: {14, 10}, load.HTTP2: {24, 16}}[idle.Wire]
+		most := map[load.Wire]limit{load.Clear: {6.4, 4.4}, load.Secure: {14, 10}, load.HTTP2: {24, 16}}[idle.Wire]
 		if idle.Wire != load.Clear {
 			under += ", " + string(idle.Wire)
 		}

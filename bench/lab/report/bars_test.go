@@ -46,8 +46,8 @@ func TestTheBarOfEachLoad(t *testing.T) {
 	}
 	f(load.Shape{Connections: 8, Size: load.Small}, 1, 0.9)
 	f(load.Shape{Rate: 2000, Size: load.Small}, 1, 0.9)
-	f(load.Shape{Connections: 64, Size: load.Ten}, 1.05, 0.95)
-	f(load.Shape{Connections: 512, Size: load.Mega}, 0.6, 0.5)
+	f(load.Shape{Connections: 64, Size: load.Ten}, 0.95, 0.85)
+	f(load.Shape{Connections: 512, Size: load.Mega}, 0.55, 0.3)
 	f(load.Shape{Connections: 64, Size: load.Small, TLS: true}, 1.1, 0.95)
 	f(load.Shape{Connections: 64, Size: load.Ten, TLS: true}, 1.1, 0.95)
 	f(load.Shape{Connections: 8, Size: load.Mega, TLS: true}, 1.15, 1)
@@ -105,7 +105,9 @@ func TestTheOtherBars(t *testing.T) {
 	shape := load.Shape{Rate: 8000, Size: load.Small}
 	cells := held(shape)
 	for i := range cells[1].Runs {
-		cells[1].Runs[i].Latency[15] *= 2
+		for j := range cells[1].Runs[i].Latency {
+			cells[1].Runs[i].Latency[j] *= 2
+		}
 	}
 	off := made(peers.NoLog, peers.Ours, 10, 10, 10)
 	off.Load = shape
@@ -116,36 +118,84 @@ func TestTheOtherBars(t *testing.T) {
 			under1M(shape, made(peers.Bare, peers.Ours, 9, 9, 9)), under1M(shape, made("nginx, no log", peers.Other, 12, 9, 9))),
 		Idle: []Idle{
 			{Proxy: "nginx"},
-			{Proxy: peers.Equalizer, Connections: 5000, Wire: load.Clear, Bytes: Spread{10240, 5120, 20480}},
+			{Proxy: peers.Equalizer, Connections: 5000, Wire: load.Clear, Bytes: Spread{6144, 5120, 20480}},
 		},
 	}
 	r.Summarise()
-	require.Len(t, r.Bars, 5) // nothing ran for the log with 1M keys
+	require.Len(t, r.Bars, 6) // nothing ran for the log with 1M keys
 	bars := map[string]Bar{}
 	for _, b := range r.Bars {
 		bars[b.Figure] = b
 	}
 	p99 := bars["p99"]
 	assert.Equal(t, []any{0.5, "nginx", true, true}, []any{p99.Value, p99.Against, p99.Held, p99.Reached})
+	p999 := bars["p99.9 of 3,000 requests"]
+	assert.Equal(t, []any{0.5, "nginx", true, true}, []any{p999.Value, p999.Against, p999.Held, p999.Reached})
 	log := bars["CPU per request with the access log"]
 	assert.Equal(t, []any{1.2, peers.NoLog, 1.15, 1.08, false}, []any{log.Value, log.Against, log.Most, log.Aim, log.Held})
 	idle := bars["memory per idle connection"]
-	assert.Equal(t, []any{Ratio{Value: 10, Min: 5, Max: 20}, "5,000 connections", true, false}, []any{idle.Ratio, idle.Under, idle.Held, idle.Reached})
+	assert.Equal(t, []any{Ratio{Value: 6, Min: 5, Max: 20}, "5,000 connections", true, false}, []any{idle.Ratio, idle.Under, idle.Held, idle.Reached})
 	without := bars[bare]
 	assert.Equal(t, []any{1.0, 0.75, "nginx, no log"}, []any{without.Value, without.Min, without.Against})
-	assert.Equal(t, 4, r.Held())
+	assert.Equal(t, 5, r.Held())
 
 	var page strings.Builder
 	require.NoError(t, r.Markdown(&page))
 	for _, want := range []string{
-		"4 of 5 bars are held",
+		"5 of 6 bars are held",
 		"| CPU per request, as shipped | 8,000/s, small; limiter 1M keys | nginx | 1.00 (0.90-1.20) | 10.0 % | 1.00 | 0.90 | yes | **no** |\n",
 		"| CPU per request with the access log | 8,000/s, small; limiter off | equalizer, no log | 1.20 (1.10-1.30) | 4.2 % | 1.15 | 1.08 | **no** | **no** |\n",
-		"| memory per idle connection | 5,000 connections | - | 10.00 (5.00-20.00) KiB | - | 16 KiB | 6 KiB | yes | **no** |\n",
+		"| memory per idle connection | 5,000 connections | - | 6.00 (5.00-20.00) KiB | - | 6.4 KiB | 4.4 KiB | yes | **no** |\n",
 		"Of the 2 ratios of ours",
 	} {
 		assert.Contains(t, page.String(), want)
 	}
+}
+
+// What a variant costs, and the step, have bars of their own.
+func TestTheBarsOfVariants(t *testing.T) {
+	busy, step := load.Shape{Rate: 2000, Size: load.Small}, load.Shape{Connections: 64, Size: load.Small, After: 500}
+	r := Report{Cells: []*Cell{
+		under1M(busy, made(peers.Equalizer, peers.Ours, 12, 12, 12)), under1M(busy, made(peers.InMemory, peers.Ours, 10, 10, 10)),
+		under1M(busy, made(peers.Large, peers.Ours, 12, 12, 12)), under1M(step, made(peers.Wide, peers.Ours, 10, 10, 10)),
+	}}
+	r.Summarise()
+	got := map[string][]any{}
+	for _, b := range r.Bars {
+		got[b.Figure] = []any{b.Value, b.Unit, b.Against, b.Most, b.Aim}
+	}
+	assert.Equal(t, map[string][]any{
+		"CPU per request with the store on disk":              {1.2, "", peers.InMemory, 1.1, 1.03},
+		"CPU per request with 3 limits, 50 pools, 200 routes": {1.0, "", peers.Equalizer, 1.05, 1.02},
+		"p99.9 of 3,000 requests, GOMAXPROCS=16":              {20.0, "ms", "", 100.0, 20.0},
+	}, got)
+}
+
+// Of one run the pooled quantiles are its own. Of several alike they are the same.
+func TestPooledQuantiles(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var run Run
+		run.Answered = rapid.Int64Range(1, 1e6).Draw(t, "answered")
+		latency := 0.0
+		for range load.Quantiles() {
+			latency += rapid.Float64Range(0.01, 10).Draw(t, "more")
+			run.Latency = append(run.Latency, latency)
+		}
+		for i, q := range load.Quantiles() {
+			want := Ratio{Value: run.Latency[i], Min: run.Latency[i], Max: run.Latency[i], Rounds: 1}
+			assert.Equal(t, want, pooled([]Run{run}, q))
+			want.Rounds = 3
+			assert.Equal(t, want, pooled([]Run{run, run, run}, q))
+		}
+	})
+	quiet, slow := Run{}, Run{}
+	quiet.Answered, slow.Answered = 900, 100
+	for range load.Quantiles() {
+		quiet.Latency, slow.Latency = append(quiet.Latency, 1), append(slow.Latency, 5)
+	}
+	assert.Equal(t, Ratio{Value: 1, Min: 1, Max: 5, Rounds: 2}, pooled([]Run{quiet, slow}, 90))
+	assert.Equal(t, 5.0, pooled([]Run{quiet, slow}, 91).Value)
+	assert.Equal(t, Ratio{Value: 5, Min: 1, Max: 5, Rounds: 1}, pooledRatio([]Run{quiet, slow}, []Run{quiet}, 99))
 }
 
 func TestNoise(t *testing.T) {

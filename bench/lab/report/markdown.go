@@ -90,7 +90,7 @@ func writePercent(fraction *float64) string {
 // writeLimit is a bar or an aim, with the decimals that ratios have.
 func writeLimit(b Bar, most float64) string {
 	if b.Unit != "" {
-		return fixed(most, 0) + " " + b.Unit
+		return strconv.FormatFloat(most, 'f', -1, 64) + " " + b.Unit
 	}
 	return fixed(most, 2)
 }

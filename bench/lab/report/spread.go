@@ -3,8 +3,11 @@
 package report
 
 import (
+	"cmp"
 	"math"
 	"slices"
+
+	"gopher-equalizer/bench/lab/load"
 )
 
 // Spread is a figure over all rounds.
@@ -38,6 +41,63 @@ func spread(runs []Run, figure func(Run) float64) Spread {
 		all = append(all, figure(r))
 	}
 	return Over(all)
+}
+
+// pooled is a quantile, in percent, of the latencies of all runs together, in milliseconds, with
+// the least and the greatest without one of the runs. A run's latencies are known at the points of
+// load.Quantiles, and taken to rise evenly between them.
+func pooled(runs []Run, quantile float64) Ratio {
+	all := quantileOf(runs, quantile)
+	r := Ratio{Value: all, Min: all, Max: all, Rounds: len(runs)}
+	for i := range runs {
+		if len(runs) > 1 {
+			without := quantileOf(slices.Concat(runs[:i], runs[i+1:]), quantile)
+			r.Min, r.Max = min(r.Min, without), max(r.Max, without)
+		}
+	}
+	return r
+}
+
+// pooledRatio is the ratio of two pooled quantiles, with the least and the greatest without one of
+// the runs of either.
+func pooledRatio(of, to []Run, quantile float64) Ratio {
+	above, below := pooled(of, quantile), pooled(to, quantile)
+	return Ratio{Value: above.Value / below.Value, Min: above.Min / below.Max, Max: above.Max / below.Min, Rounds: min(above.Rounds, below.Rounds)}
+}
+
+// quantileOf is the least of the runs' latencies that so many percent of all requests don't exceed.
+func quantileOf(runs []Run, percent float64) float64 {
+	var points []float64
+	var total float64
+	for _, run := range runs {
+		points = append(points, run.Latency...)
+		total += float64(run.Answered)
+	}
+	slices.Sort(points)
+	at, _ := slices.BinarySearchFunc(points, percent/100*total, func(latency, want float64) int {
+		var within float64
+		for _, run := range runs {
+			within += run.within(latency)
+		}
+		const rounding = 1e-9
+		return cmp.Compare(within*(1+rounding), want)
+	})
+	return points[min(at, len(points)-1)]
+}
+
+// within is how many of the run's requests took no longer than so many milliseconds.
+func (r Run) within(latency float64) float64 {
+	quantiles := load.Quantiles()
+	next := slices.IndexFunc(r.Latency, func(point float64) bool { return point > latency })
+	switch next {
+	case -1:
+		return float64(r.Answered)
+	case 0:
+		return 0
+	}
+	from, to := r.Latency[next-1], r.Latency[next]
+	share := quantiles[next-1] + (quantiles[next]-quantiles[next-1])*(latency-from)/(to-from)
+	return share / 100 * float64(r.Answered)
 }
 
 // pair has two cells' figures of one round, whose runs were within seconds of each other.

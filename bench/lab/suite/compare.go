@@ -90,7 +90,7 @@ func (c *comparison) note(ctx context.Context, line string) {
 func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
 	for _, key := range c.modes() {
 		for _, p := range found {
-			if !p.Can(key) || p.Variant && !c.variants() {
+			if !p.Can(key) || !c.wants(p.Variant) {
 				continue
 			}
 			t, err := c.start(ctx, p, key)
@@ -113,9 +113,9 @@ func (c *comparison) modes() []load.Key {
 	})
 }
 
-// variants reports whether any load is for variants.
-func (c *comparison) variants() bool {
-	return slices.ContainsFunc(c.shapes, func(s shape) bool { return s.variants })
+// wants reports whether any load is for a variant.
+func (c *comparison) wants(v peers.Variant) bool {
+	return slices.ContainsFunc(c.shapes, func(s shape) bool { return s.isFor(v) })
 }
 
 // planAll plans the cells: each load with each target that it is for.
@@ -125,7 +125,7 @@ func (c *comparison) planAll() {
 			continue // noted
 		}
 		for _, t := range c.targets {
-			if slices.Contains(s.keys, t.key) && (!t.Variant || s.variants) && (!s.TLS || t.TLS) {
+			if slices.Contains(s.keys, t.key) && s.isFor(t.Variant) && (!s.TLS || t.TLS) {
 				c.plan(s, t)
 			}
 		}
@@ -144,7 +144,7 @@ func (c *comparison) has(s shape) bool {
 }
 
 func (c *comparison) plan(s shape, t *target) {
-	row := &report.Cell{Proxy: t.Name, Role: t.Role, Variant: t.Variant, Logs: t.Log != nil, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape, t.key)}
+	row := &report.Cell{Proxy: t.Name, Role: t.Role, Variant: t.Variant != "", Logs: t.Log != nil, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape, t.key)}
 	c.report.Cells = append(c.report.Cells, row)
 	c.cells = append(c.cells, cell{row, t, s})
 }
@@ -188,10 +188,12 @@ func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, er
 			return run, err
 		}
 	}
-	if run.WarmUp, err = c.put(ctx, c.order(cell, c.warmUpOf(cell.target))); err != nil {
+	before := c.order(cell, c.warmUpOf(cell.target))
+	before.Shape = before.Before()
+	if run.WarmUp, err = c.put(ctx, before); err != nil {
 		return run, err
 	}
-	before, err := c.Settled(ctx, still(cell.Load))
+	counted, err := c.Settled(ctx, still(cell.Load))
 	if err != nil {
 		return run, err
 	}
@@ -206,7 +208,7 @@ func (c *comparison) measure(ctx context.Context, cell cell) (run report.Run, er
 		return run, err
 	}
 	after, err := c.Settled(ctx, still(cell.Load))
-	run.Counted = sum(after) - sum(before)
+	run.Counted = sum(after) - sum(counted)
 	if err == nil && cell.target.log != nil {
 		run.Logged, err = cell.target.log.atLeast(ctx, run.WarmUp.Answered+run.Answered)
 	}

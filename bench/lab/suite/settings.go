@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/peers"
 	"gopher-equalizer/bench/lab/program"
 	"gopher-equalizer/bench/lab/report"
 )
@@ -34,9 +35,15 @@ type settings struct {
 type shape struct {
 	load.Shape
 	keys     []load.Key // the limiter's modes
-	variants bool       // also on our Variants
-	calls    bool       // also under strace
+	variants []peers.Variant
+	calls    bool // also under strace
 }
+
+// isFor reports whether the load is for a variant; all are for none.
+func (s shape) isFor(v peers.Variant) bool { return v == "" || slices.Contains(s.variants, v) }
+
+// steps reports whether there is far less load right before.
+func (s shape) steps() bool { return s.After > 0 }
 
 // multiplexes reports whether the load is by HTTP/2.
 func (s shape) multiplexes() bool { return s.Streams > 0 }
@@ -76,8 +83,9 @@ func every() []load.Key { return []load.Key{load.NoKey, load.OneKey, load.Random
 const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, Caddy.
 
   --full      the whole matrix; says first how long that takes
-  --claim     what README.md says: 30 rounds of small responses at c = 64, c = 8,
-              2,000/s and 8,000/s, each client with a limit; about 12 minutes
+  --claim     what README.md says: 30 rounds of small responses at c = 8, 64 and 512,
+              2,000/s and 8,000/s, of 10 KiB and 1 MiB, and of a step from 500/s to
+              c = 64, each client with a limit; about 25 minutes
   --tls       by TLS 1.3: 30 rounds of small, 10 KiB and 1 MiB responses on kept
               connections, and of full handshakes; about 12 minutes
   --h2        by HTTP/2 over TLS 1.3: 30 rounds of small, 10 KiB and 1 MiB responses
@@ -154,21 +162,30 @@ func quick() settings {
 	return settings{
 		rounds: 5, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000, variantsEvery: 1,
 		shapes: []shape{
-			{Shape: load.Shape{Connections: 64, Size: load.Small}, keys: every(), variants: true, calls: true},
+			{Shape: load.Shape{Connections: 64, Size: load.Small}, keys: every(), variants: []peers.Variant{peers.WithoutLog}, calls: true},
 			{Shape: load.Shape{Rate: 2000, Size: load.Small}, keys: every(), calls: true},
 		},
 	}
 }
 
 // claimed is for the figures in README.md: many rounds of few loads, with a limit for each of a
-// million clients. The variants show what the log, the store and hashing cost, for which a fifth of
-// the rounds of two loads suffices.
+// million clients. The variants show what the log, the store and hashing cost, and many routes, for
+// which a fifth of the rounds of two loads suffices. The step to full load shows whether more
+// processors are there in time. The largest responses come last, as in whole.
 func claimed() settings {
-	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000, variantsEvery: 5}
-	shapes := append(closed(load.Small, 64, 8), load.Shape{Rate: 2000, Size: load.Small}, load.Shape{Rate: 8000, Size: load.Small})
-	for _, one := range shapes {
-		s.shapes = append(s.shapes, shape{Shape: one, keys: []load.Key{load.RandomKeys}, variants: one.Connections == 64 || one.Rate == 2000})
+	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 5000, variantsEvery: 5}
+	add := func(one load.Shape, variants ...peers.Variant) {
+		s.shapes = append(s.shapes, shape{Shape: one, keys: []load.Key{load.RandomKeys}, variants: variants})
 	}
+	costs := []peers.Variant{peers.WithoutLog, peers.WithoutStore, peers.WithMuch}
+	add(load.Shape{Connections: 64, Size: load.Small}, costs...)
+	add(load.Shape{Connections: 8, Size: load.Small})
+	add(load.Shape{Connections: 512, Size: load.Small})
+	add(load.Shape{Rate: 2000, Size: load.Small}, costs...)
+	add(load.Shape{Rate: 8000, Size: load.Small})
+	add(load.Shape{Connections: 64, Size: load.Small, After: 500}, peers.WithProcessors)
+	add(load.Shape{Connections: 64, Size: load.Ten})
+	add(load.Shape{Connections: 8, Size: load.Mega})
 	return s
 }
 
@@ -220,7 +237,7 @@ func whole() settings {
 	s := settings{rounds: 7, time: time.Second, warmUp: 200 * time.Millisecond, fill: 10 * time.Second, idle: 5000, variantsEvery: 1}
 	s.shapes = quick().shapes
 	for i := range s.shapes {
-		s.shapes[i].variants = true
+		s.shapes[i].variants = []peers.Variant{peers.WithoutLog}
 	}
 	add := func(keys []load.Key, shapes ...load.Shape) {
 		for _, one := range shapes {

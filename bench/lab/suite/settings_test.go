@@ -94,7 +94,7 @@ func TestTheWholeMatrix(t *testing.T) {
 	}
 	assert.Len(t, seen, 4+2+4+2+2+4+3)
 	for _, s := range quick().shapes {
-		s.variants = true
+		s.variants = []peers.Variant{peers.WithoutLog}
 		assert.Equal(t, s, seen[s.Shape])
 	}
 	for _, size := range []load.Size{load.Small, load.Ten} {
@@ -118,12 +118,15 @@ func stations() (targets []*target) {
 		{Name: "direct", Role: peers.Base, Keys: off},
 		{Name: "byte pump", Role: peers.Floor, Keys: off},
 		{Name: peers.Equalizer, Role: peers.Ours, TLS: true, Keys: every(), Behind: time.Second},
-		{Name: peers.NoLog, Role: peers.Ours, Variant: true, Keys: ends, Behind: time.Second},
-		{Name: peers.Bare, Role: peers.Ours, Variant: true, Keys: ends},
+		{Name: peers.NoLog, Role: peers.Ours, Variant: peers.WithoutLog, Keys: ends, Behind: time.Second},
+		{Name: peers.Bare, Role: peers.Ours, Variant: peers.WithoutLog, Keys: ends},
+		{Name: peers.InMemory, Role: peers.Ours, Variant: peers.WithoutStore, Keys: ends[1:]},
+		{Name: peers.Large, Role: peers.Ours, Variant: peers.WithMuch, Keys: ends[1:], Behind: time.Second},
+		{Name: peers.Wide, Role: peers.Ours, Variant: peers.WithProcessors, Keys: ends[1:], Behind: time.Second},
 		{Name: "nginx", Role: peers.Other, TLS: true, Keys: every()},
-		{Name: "nginx, no log", Role: peers.Other, Variant: true, Keys: ends},
+		{Name: "nginx, no log", Role: peers.Other, Variant: peers.WithoutLog, Keys: ends},
 		{Name: "haproxy", Role: peers.Other, TLS: true, Keys: every()},
-		{Name: "haproxy, no log", Role: peers.Other, Variant: true, Keys: ends},
+		{Name: "haproxy, no log", Role: peers.Other, Variant: peers.WithoutLog, Keys: ends},
 	}
 	for _, key := range every() {
 		for _, p := range others {
@@ -137,6 +140,7 @@ func stations() (targets []*target) {
 
 func planned(s settings) *comparison {
 	c := &comparison{settings: s, bed: &bed{wrk: &load.Wrk{}, h2load: &load.H2load{}}, targets: stations()}
+	c.targets = slices.DeleteFunc(c.targets, func(t *target) bool { return !c.wants(t.Variant) })
 	c.planAll()
 	return c
 }
@@ -200,7 +204,7 @@ func TestByHTTP2(t *testing.T) {
 
 func TestHowLongItTakes(t *testing.T) {
 	assert.Less(t, planned(quick()).expected(), 6*time.Minute) // and then there is building
-	assert.Less(t, planned(claimed()).expected(), 13*time.Minute)
+	assert.Less(t, planned(claimed()).expected(), 28*time.Minute)
 	assert.Less(t, planned(secured()).expected(), 12*time.Minute)
 	assert.Less(t, planned(multiplexed()).expected(), 22*time.Minute)
 	assert.Less(t, planned(whole()).expected(), 36*time.Minute)
@@ -232,7 +236,7 @@ func TestTurns(t *testing.T) {
 }
 
 // A claim has 30 rounds of us and the others for each of its loads. Variants are in the same six
-// rounds of two of the loads.
+// rounds of two of the loads, and the one for the step is in all of its.
 func TestAClaim(t *testing.T) {
 	c := planned(claimed())
 	rounds := map[string]map[load.Shape][]int{}
@@ -246,15 +250,19 @@ func TestAClaim(t *testing.T) {
 		}
 	}
 	for _, proxy := range []string{peers.Equalizer, "nginx", "haproxy"} {
-		require.Len(t, rounds[proxy], 4)
+		require.Len(t, rounds[proxy], 8)
 		for shape, of := range rounds[proxy] {
 			assert.Len(t, of, 30, "%s, %s", proxy, shape)
 		}
 	}
-	for _, proxy := range []string{peers.NoLog, peers.Bare, "nginx, no log", "haproxy, no log"} {
+	for _, proxy := range []string{peers.NoLog, peers.Bare, peers.InMemory, peers.Large, "nginx, no log", "haproxy, no log"} {
 		require.Len(t, rounds[proxy], 2)
 		for shape, of := range rounds[proxy] {
 			assert.Equal(t, []int{0, 5, 10, 15, 20, 25}, of, "%s, %s", proxy, shape)
 		}
 	}
+	step := load.Shape{Connections: 64, Size: load.Small, After: 500}
+	require.Len(t, rounds[peers.Wide], 1)
+	assert.Len(t, rounds[peers.Wide][step], 30)
+	assert.Equal(t, load.Shape{Rate: 500, Size: load.Small}, step.Before())
 }

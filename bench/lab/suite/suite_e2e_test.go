@@ -71,8 +71,9 @@ func cells(t *testing.T) int {
 	if len(has("wrk")) == 0 {
 		return rate + shakes + streams
 	}
+	store, large, step := 1, 1, 2+others
 	// New connections and TLS have no variants.
-	return off + one + random + rate + (3 + others) + (1 + others) + shakes + streams
+	return off + one + random + store + large + rate + step + (3 + others) + (1 + others) + shakes + streams
 }
 
 // filled checks that a cell has all its figures, and that they add up.
@@ -126,10 +127,11 @@ func bars(t *testing.T, r report.Report) {
 	t.Helper()
 	closed := len(has("wrk"))
 	want := 2*(closed+1) + 3 // the access log's, and the idle connections', by each wire
+	want += 3 * closed       // the store's, that of many routes, and the step's
 	if len(has("nginx", "haproxy")) > 0 {
 		want += 2*(closed+1) + closed + len(has("h2load")) // by TLS there is no bare one
 	}
-	want += 2 * len(has("nginx")) // p99 at the rate, and handshakes
+	want += (3 + closed) * len(has("nginx")) // p99 at the rate and of the closed loop, p99.9, and handshakes
 	assert.Len(t, r.Bars, want)
 	for _, b := range r.Bars {
 		assert.Equal(t, []bool{b.Value <= b.Most, b.Value <= b.Aim}, []bool{b.Held, b.Reached}, b.Figure)

@@ -30,7 +30,7 @@ func (c *comparison) roundsOf(cell cell) int {
 	switch {
 	case cell.Role == peers.Base, cell.Role == peers.Floor:
 		return 2
-	case cell.target.Variant:
+	case cell.target.Variant != "" && !cell.shape.steps():
 		return c.variantsEvery
 	}
 	return 1

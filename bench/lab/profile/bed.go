@@ -1,0 +1,143 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"gopher-equalizer/bench/lab/child"
+	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/measure"
+	"gopher-equalizer/bench/lab/peers"
+	"gopher-equalizer/bench/lab/testbed"
+)
+
+// bed is what all profiles share.
+type bed struct {
+	*testbed.Bed
+	settings
+	wrk      *load.Wrk
+	perf     string
+	backends []string
+	proxies  []peers.Peer
+}
+
+func open(ctx context.Context, s settings) (*bed, error) {
+	shared, err := testbed.Open("profile")
+	if err != nil {
+		return nil, err
+	}
+	b := &bed{Bed: shared, settings: s}
+	if err := b.equip(ctx); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// equip finds, builds and starts what there must be.
+func (b *bed) equip(ctx context.Context) (err error) {
+	if b.perf, err = exec.LookPath("perf"); err != nil {
+		return errors.New("perf is not installed; on Debian it is in linux-perf")
+	}
+	if b.wrk, err = load.FindWrk(b.Dir); err != nil {
+		return err
+	}
+	if err = b.Build(ctx, testbed.Equalizer, testbed.Backend, testbed.Pump); err != nil {
+		return err
+	}
+	backends, err := b.Backends()
+	if err != nil {
+		return err
+	}
+	b.backends = backends.Addresses
+	all, _ := peers.All(ctx, peers.Built{Equalizer: b.Program(testbed.Equalizer), Pump: b.Program(testbed.Pump)})
+	for _, p := range all {
+		if p.Role == peers.Floor || p.Name == peers.Equalizer || p.Name == peers.Bare {
+			b.proxies = append(b.proxies, p)
+		}
+	}
+	return nil
+}
+
+// profile profiles a proxy as long as there is load on it.
+func (b *bed) profile(ctx context.Context, p peers.Peer) (spent, error) {
+	process, order, err := b.start(ctx, p)
+	if err != nil {
+		return spent{}, err
+	}
+	defer process.Stop()
+	order.Time = b.warmUp
+	if _, err := b.wrk.Run(ctx, order); err != nil {
+		return spent{}, err
+	}
+	tree, err := measure.TreeOf(process.PID())
+	if err != nil {
+		return spent{}, err
+	}
+	before, err := tree.CPU()
+	if err != nil {
+		return spent{}, err
+	}
+	data := filepath.Join(b.Dir, "perf.data")
+	recording := b.record(ctx, process.PID(), data)
+	if err := recording.Start(); err != nil {
+		return spent{}, err
+	}
+	order.Time = b.time
+	out, failed := b.wrk.Run(ctx, order)
+	after, err := tree.CPU()
+	if err := errors.Join(failed, err, recording.Process.Signal(os.Interrupt)); err != nil {
+		return spent{}, err
+	}
+	_ = recording.Wait() // The interrupt ends it, so it reports that.
+	on, err := b.read(ctx, data)
+	return spent{proxy: p.Name, request: (after - before) / time.Duration(max(1, out.Answered)), on: on}, err
+}
+
+// start starts a proxy, and returns its load.
+func (b *bed) start(ctx context.Context, p peers.Peer) (*child.Process, load.Order, error) {
+	order := load.Order{Shape: load.Shape{Connections: b.connections, Size: load.Small}, Key: load.RandomKeys, Seed: rand.Uint32()}
+	addresses, err := child.FreeAddresses(2)
+	if err != nil {
+		return nil, order, err
+	}
+	dir, err := b.Folder()
+	if err != nil {
+		return nil, order, err
+	}
+	order.Target = addresses[0]
+	run, err := p.Prepare(peers.Place{Dir: dir, Listen: addresses[0], Admin: addresses[1]}, b.backends, true)
+	if err != nil {
+		return nil, order, err
+	}
+	process, err := b.Start(run)
+	if err != nil {
+		return nil, order, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return process, order, process.Await(ctx, func() error { _, err := testbed.Get(ctx, "http://"+order.Target+"/health"); return err })
+}
+
+// record samples a process, its kernel time and its stacks, until it is interrupted.
+func (b *bed) record(ctx context.Context, pid int, into string) *exec.Cmd {
+	return exec.CommandContext(ctx, b.perf, "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-p", strconv.Itoa(pid), "-o", into)
+}
+
+// read sums up what was recorded.
+func (b *bed) read(ctx context.Context, data string) (map[part]int, error) {
+	text, err := exec.CommandContext(ctx, b.perf, "script", "-i", data, "-F", "ip,sym").Output()
+	if err != nil {
+		return nil, fmt.Errorf("perf script: %w", err)
+	}
+	return sum(string(text))
+}
