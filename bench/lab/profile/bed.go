@@ -76,7 +76,7 @@ func (b *bed) profile(ctx context.Context, p peers.Peer) (spent, error) {
 	}
 	defer process.Stop()
 	order.Time = b.warmUp
-	if _, err := b.wrk.Run(ctx, order); err != nil {
+	if _, err := b.put(ctx, order); err != nil {
 		return spent{}, err
 	}
 	tree, err := measure.TreeOf(process.PID())
@@ -93,7 +93,7 @@ func (b *bed) profile(ctx context.Context, p peers.Peer) (spent, error) {
 		return spent{}, err
 	}
 	order.Time = b.time
-	out, failed := b.wrk.Run(ctx, order)
+	out, failed := b.put(ctx, order)
 	after, err := tree.CPU()
 	if err := errors.Join(failed, err, recording.Process.Signal(os.Interrupt)); err != nil {
 		return spent{}, err
@@ -103,9 +103,16 @@ func (b *bed) profile(ctx context.Context, p peers.Peer) (spent, error) {
 	return spent{proxy: p.Name, request: (after - before) / time.Duration(max(1, out.Answered)), on: on}, err
 }
 
+func (b *bed) put(ctx context.Context, o load.Order) (load.Outcome, error) {
+	if o.Rate > 0 {
+		return load.Constant(ctx, o)
+	}
+	return b.wrk.Run(ctx, o)
+}
+
 // start starts a proxy, and returns its load.
 func (b *bed) start(ctx context.Context, p peers.Peer) (*child.Process, load.Order, error) {
-	order := load.Order{Shape: load.Shape{Connections: b.connections, Size: load.Small}, Key: load.RandomKeys, Seed: rand.Uint32()}
+	order := load.Order{Shape: load.Shape{Connections: b.connections, Rate: b.rate, Size: load.Small}, Key: load.RandomKeys, Seed: rand.Uint32()}
 	addresses, err := child.FreeAddresses(2)
 	if err != nil {
 		return nil, order, err

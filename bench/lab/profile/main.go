@@ -1,8 +1,7 @@
 //go:build linux
 
-// Command profile tells what the CPU time of a request is spent on, at full load with a limit for
-// each of a million clients, beside the byte pump, which knows no HTTP. bench/README.md has its
-// table.
+// Command profile tells what the CPU time of a request is spent on, with a limit for each of a
+// million clients, beside the byte pump, which knows no HTTP. bench/README.md has its table.
 //
 //	make profile
 package main
@@ -27,6 +26,7 @@ func profiler() program.Program[settings] {
 // settings are the command line's.
 type settings struct {
 	connections  int
+	rate         int // requests a second, in place of connections; 0 is none
 	time, warmUp time.Duration
 }
 
@@ -34,6 +34,7 @@ const usage = `profile tells what the CPU time of a request is spent on, beside 
 
   --connections N  connections that each send the next request once they have the
                    response, 1 to 512 (default 64)
+  --rate N         that many requests a second instead, 1 to 20000
   --time D         for how long, 1s to 1m (default 10s)
 
 It needs wrk and perf (on Debian, linux-perf), and the right to sample the kernel: root, or
@@ -46,6 +47,7 @@ func parse(args []string) (settings, error) {
 	flags := flag.NewFlagSet("profile", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error, and the help
 	flags.IntVar(&s.connections, "connections", 64, "")
+	flags.IntVar(&s.rate, "rate", 0, "")
 	flags.DurationVar(&s.time, "time", 10*time.Second, "")
 	if err := flags.Parse(args); err != nil {
 		return settings{}, err
@@ -55,6 +57,8 @@ func parse(args []string) (settings, error) {
 		return settings{}, fmt.Errorf("unexpected argument %q; want flags only", flags.Arg(0))
 	case s.connections < 1 || s.connections > 512:
 		return settings{}, fmt.Errorf("unexpected --connections %d; want 1 to 512", s.connections)
+	case s.rate < 0 || s.rate > 20_000:
+		return settings{}, fmt.Errorf("unexpected --rate %d; want 1 to 20000", s.rate)
 	case s.time < time.Second || s.time > time.Minute:
 		return settings{}, fmt.Errorf("unexpected --time %v; want 1s to 1m", s.time)
 	}

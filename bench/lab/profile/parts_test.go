@@ -68,6 +68,7 @@ func TestBadFlags(t *testing.T) {
 		assert.Contains(t, stderr.String(), want)
 	}
 	f("unexpected --connections 0; want 1 to 512", "--connections", "0")
+	f("unexpected --rate -1; want 1 to 20000", "--rate", "-1")
 	f("unexpected --time 2h0m0s; want 1s to 1m", "--time", "2h")
 	f(`unexpected argument "x"; want flags only`, "x")
 	f("-fast", "-fast")
