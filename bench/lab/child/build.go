@@ -57,15 +57,17 @@ func build(ctx context.Context, dir string, programs, env []string, flags ...str
 	return nil
 }
 
-// FreeAddresses finds n addresses of 127.0.0.1 that nobody listens on, so far. They are below the
-// ports that Linux gives to connections and to servers that ask for any, so that none of these
-// takes one before its program does.
+// FreeAddresses finds n addresses of 127.0.0.1, at least one, that nobody listens on, so far. They
+// are below the ports that Linux gives by default to connections and to servers that ask for any,
+// so that none of these takes one before its program does.
 func FreeAddresses(n int) ([]string, error) {
 	const first, end, retries = 10_000, 32_768, 100
+	var last error
 	var addresses []string
 	for range n + retries {
 		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(end-first)))
 		if err != nil {
+			last = err
 			continue
 		}
 		defer ln.Close() // all stay taken until all are found
@@ -73,5 +75,5 @@ func FreeAddresses(n int) ([]string, error) {
 			return addresses, nil
 		}
 	}
-	return nil, fmt.Errorf("fewer than %d ports from %d to %d are free on 127.0.0.1", n, first, end)
+	return nil, fmt.Errorf("fewer than %d ports from %d to %d are free on 127.0.0.1: %w", n, first, end, last)
 }

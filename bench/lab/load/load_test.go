@@ -22,6 +22,7 @@ func TestShapesAreToldApart(t *testing.T) {
 	f(Shape{Connections: 1, Size: Mega, New: true}, "c = 1, 1m, new connections", "c1-1m-new")
 	f(Shape{Connections: 64, Size: Small, TLS: true}, "c = 64, small, TLS", "c64-small-tls")
 	f(Shape{Connections: 64, Size: Small, TLS: true, New: true}, "c = 64, small, TLS, new connections", "c64-small-tls-new")
+	f(Shape{Connections: 64, Size: Small, After: 500}, "c = 64, small, after 500/s", "c64-small-after500s")
 	f(Shape{Connections: 100, Streams: 10, Size: Small, TLS: true}, "c = 100 x 10 streams, small, TLS", "c100x10-small-tls")
 }
 

@@ -16,8 +16,8 @@ import (
 // which release it is only its builder knows.
 type Built struct{ Equalizer, Pump, Caddy, CaddyVersion string }
 
-// flushInterval is store.flush_interval, as shipped.
-const flushInterval = time.Second
+// FlushInterval is store.flush_interval, as shipped.
+const FlushInterval = time.Second
 
 // printed is the log of a program that prints its log.
 func printed() *Log { return &Log{File: "output.log"} }
@@ -29,7 +29,7 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 	off := every[:1]
 	ends := []load.Key{load.NoKey, load.RandomKeys} // without a limiter, and with a busy one
 	equalizer := Peer{
-		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every, TLS: true, Log: printed(), Behind: flushInterval,
+		Name: Equalizer, Role: Ours, Program: b.Equalizer, Keys: every, TLS: true, Log: printed(), Behind: FlushInterval,
 		config: "equalizer.toml", args: func(s site) []string { return []string{"-c", s.config} },
 	}
 
@@ -49,7 +49,7 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 		}
 		other.Role, other.Program, other.Version = Other, path, version(ctx, path)
 		quiet := other
-		quiet.Name, quiet.Variant, quiet.Keys, quiet.Log = other.Name+", no log", WithoutLog, ends, nil
+		quiet.Name, quiet.Variant, quiet.Keys, quiet.Log = other.Name+", no log", true, ends, nil
 		all = append(all, other, quiet)
 	}
 	if b.Caddy != "" {
@@ -66,18 +66,18 @@ func All(ctx context.Context, b Built) (all []Peer, lacking []string) {
 // variantsOf are ours with other settings.
 func variantsOf(equalizer Peer) (all []Peer) {
 	busy := []load.Key{load.RandomKeys}
-	add := func(name string, v Variant, keys []load.Key, change func(*Peer)) {
+	add := func(name string, keys []load.Key, change func(*Peer)) {
 		p := equalizer
-		p.Name, p.Variant, p.Keys = name, v, keys
+		p.Name, p.Variant, p.Keys = name, true, keys
 		change(&p)
 		all = append(all, p)
 	}
 	ends := []load.Key{load.NoKey, load.RandomKeys}
-	add(NoLog, WithoutLog, ends, func(p *Peer) { p.Log = nil })
-	add(Bare, WithoutLog, ends, func(p *Peer) { p.Log, p.Behind, p.settings = nil, 0, settings{Memory: true, Plain: true} })
-	add(InMemory, WithoutStore, busy, func(p *Peer) { p.Behind, p.settings.Memory = 0, true })
-	add(Large, WithMuch, busy, func(p *Peer) { p.settings.Many = true })
-	add(Wide, WithProcessors, busy, func(p *Peer) { p.env = []string{"GOMAXPROCS=16"} })
+	add(NoLog, ends, func(p *Peer) { p.Log = nil })
+	add(Bare, ends, func(p *Peer) { p.Log, p.Behind, p.settings = nil, 0, settings{Memory: true, Plain: true} })
+	add(InMemory, busy, func(p *Peer) { p.Behind, p.settings.Memory = 0, true })
+	add(Large, busy, func(p *Peer) { p.settings.Large = true })
+	add(Wide, busy, func(p *Peer) { p.env = []string{"GOMAXPROCS=16"} }) // Which also keeps it from giving up processors.
 	return all
 }
 

@@ -32,18 +32,7 @@ const (
 	Bare      = "equalizer, bare"   // without all three: the store in memory, the header's value as it is, no log
 	InMemory  = "equalizer, memory" // as shipped, but with the store in memory
 	Large     = "equalizer, large"  // as shipped, but with three limits, 50 pools and 200 routes
-	Wide      = "equalizer, wide"   // as shipped, but told that there are 16 processors
-)
-
-// Variant is what a peer has that its users don't have, to show what that costs; "" is nothing.
-type Variant string
-
-// The variants.
-const (
-	WithoutLog     Variant = "without log"     // Bare has no store and no hashes either
-	WithoutStore   Variant = "without store"   // InMemory
-	WithMuch       Variant = "with much"       // Large
-	WithProcessors Variant = "with processors" // Wide
+	Wide      = "equalizer, wide"   // as shipped, but with 16 processors at any time
 )
 
 // The roles.
@@ -62,8 +51,8 @@ type Peer struct {
 	Version string
 	Keys    []load.Key // what its limiter can be asked to do; NoKey: it is off
 	TLS     bool       // also speaks TLS
-	Variant Variant
-	Log     *Log // where it writes a line for each request; nil if it doesn't
+	Variant bool       // with settings that its users don't have, to show what those cost
+	Log     *Log       // where it writes a line for each request; nil if it doesn't
 	// Behind is how long it may put off the work of a request, such as storing what a client spent.
 	Behind time.Duration
 
@@ -77,7 +66,7 @@ type Peer struct {
 type settings struct {
 	Memory bool // the store is in memory
 	Plain  bool // the header's value is the key, without a hash
-	Many   bool // three limits, 50 pools and 200 routes
+	Large  bool // three limits, 50 pools and 200 routes
 }
 
 // Log is where a peer writes its access log.

@@ -125,7 +125,7 @@ func TestOursIsAValidConfiguration(t *testing.T) {
 		c := loaded.Config
 		limit := c.Limits["default"]
 		assert.Equal(t, "header:"+load.KeyHeader, limit.Key)
-		assert.Equal(t, p.Name != Equalizer, p.Variant != "")
+		assert.Equal(t, p.Name != Equalizer, p.Variant)
 		assert.Equal(t, p.Name == Wide, slices.Contains(p.env, "GOMAXPROCS=16"))
 		routes, pools, limits := 0, 1, 1
 		if p.Name == Large {

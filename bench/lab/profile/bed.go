@@ -3,11 +3,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -75,31 +75,31 @@ func (b *bed) profile(ctx context.Context, p peers.Peer) (spent, error) {
 		return spent{}, err
 	}
 	defer process.Stop()
-	order.Time = b.warmUp
-	if _, err := b.put(ctx, order); err != nil {
+	fill := order
+	fill.Shape, fill.Time = load.Shape{Connections: defaultConnections, Size: load.Small}, b.warmUp
+	if _, err := b.put(ctx, fill); err != nil {
 		return spent{}, err
 	}
 	tree, err := measure.TreeOf(process.PID())
 	if err != nil {
 		return spent{}, err
 	}
-	before, err := tree.CPU()
+	recording, err := b.record(process.PID())
 	if err != nil {
 		return spent{}, err
 	}
-	data := filepath.Join(b.Dir, "perf.data")
-	recording := b.record(ctx, process.PID(), data)
-	if err := recording.Start(); err != nil {
+	defer recording.Stop()
+	before, err := tree.CPU()
+	if err != nil {
 		return spent{}, err
 	}
 	order.Time = b.time
 	out, failed := b.put(ctx, order)
 	after, err := tree.CPU()
-	if err := errors.Join(failed, err, recording.Process.Signal(os.Interrupt)); err != nil {
+	if err := errors.Join(failed, err); err != nil {
 		return spent{}, err
 	}
-	_ = recording.Wait() // The interrupt ends it, so it reports that.
-	on, err := b.read(ctx, data)
+	on, err := recording.read(ctx)
 	return spent{proxy: p.Name, request: (after - before) / time.Duration(max(1, out.Answered)), on: on}, err
 }
 
@@ -135,16 +135,34 @@ func (b *bed) start(ctx context.Context, p peers.Peer) (*child.Process, load.Ord
 	return process, order, process.Await(ctx, func() error { _, err := testbed.Get(ctx, "http://"+order.Target+"/health"); return err })
 }
 
-// record samples a process, its kernel time and its stacks, until it is interrupted.
-func (b *bed) record(ctx context.Context, pid int, into string) *exec.Cmd {
-	return exec.CommandContext(ctx, b.perf, "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-p", strconv.Itoa(pid), "-o", into)
+// recording is perf, which samples a process.
+type recording struct {
+	*child.Process
+	perf, data string
 }
 
-// read sums up what was recorded.
-func (b *bed) read(ctx context.Context, data string) (map[part]int, error) {
-	text, err := exec.CommandContext(ctx, b.perf, "script", "-i", data, "-F", "ip,sym").Output()
+// record samples a process, its kernel time and its stacks, until it is read or stopped.
+func (b *bed) record(pid int) (*recording, error) {
+	dir, err := b.Folder()
 	if err != nil {
-		return nil, fmt.Errorf("perf script: %w", err)
+		return nil, err
+	}
+	r := &recording{perf: b.perf, data: filepath.Join(dir, "perf.data")}
+	r.Process, err = b.Start(child.Program{Path: b.perf, Dir: dir, Args: []string{
+		"record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-p", strconv.Itoa(pid), "-o", r.data,
+	}})
+	return r, err
+}
+
+// read ends the recording, and sums it up.
+func (r *recording) read(ctx context.Context) (map[part]int, error) {
+	r.Stop()
+	var said bytes.Buffer
+	cmd := exec.CommandContext(ctx, r.perf, "script", "-i", r.data, "-F", "ip,sym")
+	cmd.Stderr = &said
+	text, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("perf script: %w: %s: %s", err, bytes.TrimSpace(said.Bytes()), r.LastWords())
 	}
 	return sum(string(text))
 }

@@ -21,12 +21,12 @@ const (
 	waiting   part = "system calls that wait for events"
 	threads   part = "system calls that wake threads or let them sleep"
 	entering  part = "entering and leaving the kernel, interrupts"
-	copies    part = "copies, in the kernel and outside"
+	copies    part = "copies, but for those of limits, log and store"
 	scheduler part = "Go's scheduler"
 	collector part = "garbage collection"
 	codec     part = "HTTP: read, checked, rewritten, framed"
 	sockets   part = "sockets outside the kernel"
-	choice    part = "route and backend, pool of connections, counters"
+	choice    part = "route and backend, pools of connections, counters"
 	limiter   part = "limits, with the hash of the client"
 	log       part = "access log, with its writes"
 	store     part = "flushes and the store, with its writes"
@@ -48,6 +48,9 @@ type rule struct {
 // roots are counted with all that they call, whatever that is.
 var roots = []rule{
 	{"gopher-equalizer/limiter.(*Service).Run", store},
+	{"gopher-equalizer/limiter.(*backlog)", store},
+	{"gopher-equalizer/limiter/table.(*Backlog)", store},
+	{"runtime.netpollBreak", threads},
 	{"gopher-equalizer/cmd/equalizer/internal/loglines.(*Writer).run", log},
 	{"runtime.gcBgMarkWorker", collector},
 	{"runtime.bgsweep", collector},
@@ -55,7 +58,7 @@ var roots = []rule{
 	{"runtime.sysmon", threads},
 }
 
-// calls are the kernel's functions of system calls.
+// calls are the kernel's functions of system calls, on x86-64.
 var calls = []rule{
 	{"__x64_sys_send", sending},
 	{"ksys_write", sending}, // files of the log and the store are theirs
@@ -66,11 +69,14 @@ var calls = []rule{
 	{"__x64_sys_nanosleep", threads},
 	{"__x64_sys_sched_yield", threads},
 	{"__x64_sys_tgkill", threads},
-	{"do_syscall_64", entering},
+	{kernelEntry, entering},
 	{"entry_SYSCALL_64", entering},
 	{"asm_sysvec_", entering},
-	{"internal/runtime/syscall", entering},
+	{"asm_exc_", entering},
 }
+
+// kernelEntry is in each stack that came into the kernel by a system call.
+const kernelEntry = "do_syscall_64"
 
 // copying are functions that do nothing but copy.
 var copying = []rule{
@@ -92,7 +98,6 @@ var wholes = []rule{
 	{"gopher-equalizer/limiter", limiter},
 	{"gopher-equalizer/proxy/identity", limiter},
 	{"runtime.gc", collector},
-	{"runtime.(*mheap)", collector},
 }
 
 // own are the rest of this proxy's functions.
@@ -103,6 +108,7 @@ var own = []rule{
 	{"gopher-equalizer/proxy/rewrite", codec},
 	{"gopher-equalizer/proxy/netconn", sockets},
 	{"gopher-equalizer/", choice},
+	{"internal/runtime/syscall", entering},
 	{"runtime.mcall", scheduler},
 	{"runtime.mstart", scheduler},
 	{"runtime.schedule", scheduler},
@@ -140,14 +146,14 @@ func sum(script string) (map[part]int, error) {
 		}
 		if len(stack) > 0 {
 			counts[partOf(stack)]++
-			kernel = kernel || first(stack, calls) != ""
+			kernel = kernel || slices.Contains(stack, kernelEntry)
 		}
 	}
 	switch {
 	case len(counts) == 0:
 		return nil, errors.New("perf recorded nothing")
 	case !kernel:
-		return nil, errors.New("perf recorded nothing of the kernel; that takes root, or kernel.perf_event_paranoid = -1")
+		return nil, errors.New("perf recorded nothing of the kernel; that takes root, or kernel.perf_event_paranoid = -1 and kernel.kptr_restrict = 0")
 	}
 	return counts, nil
 }

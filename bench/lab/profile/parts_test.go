@@ -4,6 +4,9 @@ package main
 
 import (
 	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,13 +40,25 @@ func TestPartOf(t *testing.T) {
 	f(rest, "main.(*pump).move", "main.run")
 }
 
+// A rule for a package that is gone would count nothing.
+func TestRulesAreForPackagesThatExist(t *testing.T) {
+	for _, r := range slices.Concat(roots, wholes, own) {
+		path, ours := strings.CutPrefix(r.prefix, "gopher-equalizer/")
+		if !ours {
+			continue
+		}
+		folder, _, _ := strings.Cut(path, ".")
+		assert.DirExists(t, filepath.Join("..", "..", "..", folder), r.prefix)
+	}
+}
+
 func TestSum(t *testing.T) {
-	on, err := sum("\t  ffffffff8 tcp_sendmsg\n\t ffff __x64_sys_sendto\n\t 46e main.send\n\n\t 47 runtime.memmove\n\n\t 48 main.x\n\n")
+	on, err := sum("\t  ffffffff8 tcp_sendmsg\n\t ffff __x64_sys_sendto\n\t ffff do_syscall_64\n\t 46e main.send\n\n\t 47 runtime.memmove\n\n\t 48 main.x\n\n")
 	require.NoError(t, err)
 	assert.Equal(t, map[part]int{sending: 1, copies: 1, rest: 1}, on)
 	_, err = sum("")
 	assert.EqualError(t, err, "perf recorded nothing")
-	_, err = sum("\t 47 runtime.memmove\n")
+	_, err = sum("\t 47 internal/runtime/syscall/linux.Syscall6\n\t 48 syscall.RawSyscall6\n\t 49 main.send\n")
 	assert.ErrorContains(t, err, "nothing of the kernel")
 }
 

@@ -11,10 +11,12 @@ import (
 
 // Bar is a figure of ours that must not exceed a bar, and one day not an aim.
 type Bar struct {
-	Figure  string `json:"figure"`  // what was measured
-	Under   string `json:"under"`   // which load
-	Against string `json:"against"` // the peer whose figure it is divided by; empty if it is no ratio
-	Unit    string `json:"unit,omitempty"`
+	Figure string `json:"figure"` // what was measured
+	Under  string `json:"under"`  // which load
+	// Requests is of how many requests a percentile is that is of all rounds together; 0: it isn't.
+	Requests int64  `json:"requests,omitempty"`
+	Against  string `json:"against"` // the peer whose figure it is divided by; empty if it is no ratio
+	Unit     string `json:"unit,omitempty"`
 	Ratio
 	Most    float64 `json:"bar"`
 	Aim     float64 `json:"aim"`
@@ -79,7 +81,8 @@ func (r *Report) streamBar(shape load.Shape) []Bar {
 	return []Bar{most.hold(Bar{Figure: shipped, Under: under(ours), Against: r.cheapest(ours).Proxy, Ratio: *ours.Summary.Ratio})}
 }
 
-// p99Bar is our 99th percentile over nginx's, at constant rates and in closed loops of 8 and 64.
+// p99Bar is our 99th percentile over nginx's, in clear: at constant rates, and of small responses
+// in closed loops of 8 and 64.
 func (r *Report) p99Bar(shape load.Shape) []Bar {
 	ours, nginx := r.cell(peers.Equalizer, load.RandomKeys, shape), r.cell("nginx", load.RandomKeys, shape)
 	switch shape {
@@ -95,26 +98,37 @@ func (r *Report) p99Bar(shape load.Shape) []Bar {
 // rounds together, as one round has few that are slower.
 func (r *Report) p999Bar(shape load.Shape) []Bar {
 	ours, nginx := r.cell(peers.Equalizer, load.RandomKeys, shape), r.cell("nginx", load.RandomKeys, shape)
-	if shape.Rate == 0 || shape.New || ours == nil || nginx == nil {
+	if (shape != load.Shape{Rate: shape.Rate, Size: shape.Size}) || ours == nil || nginx == nil {
+		return nil
+	}
+	of, to := common(ours, nginx)
+	if len(of) == 0 {
 		return nil
 	}
 	return []Bar{limit{1, 0.9}.hold(Bar{
-		Figure: "p99.9 of " + load.Thousands(ours.answered()) + " requests", Under: under(ours), Against: nginx.Proxy,
-		Ratio: pooledRatio(ours.Runs, nginx.Runs, 99.9),
+		Figure: "p99.9", Under: under(ours), Requests: answered(of), Against: nginx.Proxy,
+		Ratio: together(len(of), func(left func(all []Run) []Run) float64 {
+			return quantileOf(left(of), 99.9) / quantileOf(left(to), 99.9)
+		}),
 	})}
 }
 
-// stepBar is our 99.9th percentile after a step from little load to the most, where more processors
-// are said to be there than are. A governor that let few run for too long would show in it.
-func (r *Report) stepBar(shape load.Shape) []Bar {
-	ours := r.cell(peers.Wide, load.RandomKeys, shape)
-	if shape.After == 0 || ours == nil {
+// stepBar are our 99.9th percentiles after a step from little load to the most: as shipped, where
+// one processor was enough for the little load, and with more processors than there are, at any
+// time.
+func (r *Report) stepBar(shape load.Shape) (bars []Bar) {
+	if shape.After == 0 {
 		return nil
 	}
-	return []Bar{limit{100, 20}.hold(Bar{
-		Figure: "p99.9 of " + load.Thousands(ours.answered()) + " requests, GOMAXPROCS=16", Under: under(ours), Unit: "ms",
-		Ratio: pooled(ours.Runs, 99.9),
-	})}
+	for _, proxy := range []struct{ name, figure string }{{peers.Equalizer, "p99.9"}, {peers.Wide, "p99.9, GOMAXPROCS=16"}} {
+		if ours := r.cell(proxy.name, load.RandomKeys, shape); ours != nil {
+			bars = append(bars, limit{100, 20}.hold(Bar{
+				Figure: proxy.figure, Under: under(ours), Requests: answered(ours.Runs), Unit: "ms",
+				Ratio: together(len(ours.Runs), func(left func(all []Run) []Run) float64 { return quantileOf(left(ours.Runs), 99.9) }),
+			}))
+		}
+	}
+	return bars
 }
 
 // shakeBar is our CPU per request with a full handshake over nginx's.

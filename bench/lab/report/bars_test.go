@@ -129,8 +129,8 @@ func TestTheOtherBars(t *testing.T) {
 	}
 	p99 := bars["p99"]
 	assert.Equal(t, []any{0.5, "nginx", true, true}, []any{p99.Value, p99.Against, p99.Held, p99.Reached})
-	p999 := bars["p99.9 of 3,000 requests"]
-	assert.Equal(t, []any{0.5, "nginx", true, true}, []any{p999.Value, p999.Against, p999.Held, p999.Reached})
+	p999 := bars["p99.9"]
+	assert.Equal(t, []any{0.5, "nginx", int64(3000), true, true}, []any{p999.Value, p999.Against, p999.Requests, p999.Held, p999.Reached})
 	log := bars["CPU per request with the access log"]
 	assert.Equal(t, []any{1.2, peers.NoLog, 1.15, 1.08, false}, []any{log.Value, log.Against, log.Most, log.Aim, log.Held})
 	idle := bars["memory per idle connection"]
@@ -158,6 +158,7 @@ func TestTheBarsOfVariants(t *testing.T) {
 	r := Report{Cells: []*Cell{
 		under1M(busy, made(peers.Equalizer, peers.Ours, 12, 12, 12)), under1M(busy, made(peers.InMemory, peers.Ours, 10, 10, 10)),
 		under1M(busy, made(peers.Large, peers.Ours, 12, 12, 12)), under1M(step, made(peers.Wide, peers.Ours, 10, 10, 10)),
+		under1M(step, slower(30, made(peers.Equalizer, peers.Ours, 10, 10, 10))),
 	}}
 	r.Summarise()
 	got := map[string][]any{}
@@ -167,25 +168,68 @@ func TestTheBarsOfVariants(t *testing.T) {
 	assert.Equal(t, map[string][]any{
 		"CPU per request with the store on disk":              {1.2, "", peers.InMemory, 1.1, 1.03},
 		"CPU per request with 3 limits, 50 pools, 200 routes": {1.0, "", peers.Equalizer, 1.05, 1.02},
-		"p99.9 of 3,000 requests, GOMAXPROCS=16":              {20.0, "ms", "", 100.0, 20.0},
+		"p99.9, GOMAXPROCS=16":                                {20.0, "ms", "", 100.0, 20.0},
+		"p99.9":                                               {30.0, "ms", "", 100.0, 20.0},
 	}, got)
 }
 
-// Of one run the pooled quantiles are its own. Of several alike they are the same.
-func TestPooledQuantiles(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var run Run
-		run.Answered = rapid.Int64Range(1, 1e6).Draw(t, "answered")
-		latency := 0.0
-		for range load.Quantiles() {
-			latency += rapid.Float64Range(0.01, 10).Draw(t, "more")
-			run.Latency = append(run.Latency, latency)
+// slower has a cell's latencies be so many milliseconds at the 99.9th percentile, and above.
+func slower(ms float64, c *Cell) *Cell {
+	for i := range c.Runs {
+		for j := range c.Runs[i].Latency {
+			if load.Quantiles()[j] >= 99.9 {
+				c.Runs[i].Latency[j] = ms
+			}
 		}
+	}
+	return c
+}
+
+// p99 has bars in clear, at constant rates and in two closed loops.
+func TestTheBarsOfP99(t *testing.T) {
+	f := func(shape load.Shape, want ...float64) {
+		t.Helper()
+		r := Report{Cells: held(shape)}
+		r.Summarise()
+		var got []float64
+		for _, b := range r.Bars {
+			if b.Figure == "p99" {
+				got = append(got, b.Most, b.Aim)
+			}
+		}
+		assert.Equal(t, want, got)
+	}
+	f(load.Shape{Connections: 8, Size: load.Small}, 1.5, 1)
+	f(load.Shape{Connections: 64, Size: load.Small}, 1.5, 1)
+	f(load.Shape{Rate: 2000, Size: load.Ten}, 1, 0.9)
+	f(load.Shape{Connections: 512, Size: load.Small})
+	f(load.Shape{Connections: 64, Size: load.Ten})
+	f(load.Shape{Connections: 64, Size: load.Small, TLS: true})
+	f(load.Shape{Connections: 64, Size: load.Small, After: 500})
+}
+
+// rising are the latencies of a run, one for each of the Quantiles.
+func rising(t *rapid.T) (latency []float64) {
+	last := 0.0
+	for range load.Quantiles() {
+		last += rapid.Float64Range(0.01, 10).Draw(t, "more")
+		latency = append(latency, last)
+	}
+	return latency
+}
+
+// The quantiles of several runs that are alike are their own. Those of any two are between theirs.
+func TestQuantilesOfAllRounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var one, other Run
+		one.Answered, other.Answered = rapid.Int64Range(1, 1e6).Draw(t, "one"), rapid.Int64Range(1, 1e6).Draw(t, "other")
+		one.Latency, other.Latency = rising(t), rising(t)
 		for i, q := range load.Quantiles() {
-			want := Ratio{Value: run.Latency[i], Min: run.Latency[i], Max: run.Latency[i], Rounds: 1}
-			assert.Equal(t, want, pooled([]Run{run}, q))
-			want.Rounds = 3
-			assert.Equal(t, want, pooled([]Run{run, run, run}, q))
+			assert.Equal(t, one.Latency[i], quantileOf([]Run{one}, q))
+			assert.Equal(t, one.Latency[i], quantileOf([]Run{one, one, one}, q))
+			both := quantileOf([]Run{one, other}, q)
+			assert.GreaterOrEqual(t, both, min(one.Latency[i], other.Latency[i]))
+			assert.LessOrEqual(t, both, max(one.Latency[i], other.Latency[i]))
 		}
 	})
 	quiet, slow := Run{}, Run{}
@@ -193,9 +237,36 @@ func TestPooledQuantiles(t *testing.T) {
 	for range load.Quantiles() {
 		quiet.Latency, slow.Latency = append(quiet.Latency, 1), append(slow.Latency, 5)
 	}
-	assert.Equal(t, Ratio{Value: 1, Min: 1, Max: 5, Rounds: 2}, pooled([]Run{quiet, slow}, 90))
-	assert.Equal(t, 5.0, pooled([]Run{quiet, slow}, 91).Value)
-	assert.Equal(t, Ratio{Value: 5, Min: 1, Max: 5, Rounds: 1}, pooledRatio([]Run{quiet, slow}, []Run{quiet}, 99))
+	assert.Equal(t, []float64{1, 5}, []float64{quantileOf([]Run{quiet, slow}, 90), quantileOf([]Run{quiet, slow}, 91)})
+}
+
+// within takes latencies to rise evenly between two points.
+func TestBetweenTwoPoints(t *testing.T) {
+	run := Run{}
+	run.Answered = 1000
+	for i := range load.Quantiles() {
+		run.Latency = append(run.Latency, float64(10*i))
+	}
+	for latency, want := range map[float64]float64{-1: 0, 0: 10, 10: 50, 15: 75, 30: 200, 35: 250, 190: 1000, 999: 1000} {
+		assert.InDelta(t, want, run.within(latency), 1e-9, latency)
+	}
+}
+
+// A figure of all rounds together has the spread and the noise of what it would be without one.
+func TestTogether(t *testing.T) {
+	runs := []Run{{Counted: 1}, {Counted: 1}, {Counted: 2}}
+	sum := func(left func([]Run) []Run) (sum float64) {
+		for _, run := range left(runs) {
+			sum += float64(run.Counted)
+		}
+		return sum
+	}
+	noise := 0.5
+	assert.Equal(t, Ratio{Value: 4, Min: 2, Max: 4, Rounds: 3, Noise: &noise}, together(3, sum))
+	assert.Equal(t, Ratio{Value: 4, Min: 4, Max: 4, Rounds: 2}, together(2, sum))
+	ones, others := common(&Cell{Runs: []Run{{Round: 1}, {Round: 2}, {Round: 4}}}, &Cell{Runs: []Run{{Round: 4}, {Round: 1}}})
+	assert.Equal(t, []Run{{Round: 1}, {Round: 4}}, ones)
+	assert.Equal(t, ones, others)
 }
 
 func TestNoise(t *testing.T) {

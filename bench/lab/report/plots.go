@@ -83,13 +83,15 @@ func (r *Report) cpu(shape load.Shape) plot.Bars {
 	return b
 }
 
+// latency is of the first of the limiter's modes that ran, as its cost can't be told from that.
 func (r *Report) latency(shape load.Shape) plot.Latency {
+	mode := r.Modes(shape)[0].Limiter
 	l := plot.Latency{
 		Title:    "Latency by percentile: " + shape.String(),
-		Subtitle: "Limiter off; each point is the median over the rounds",
+		Subtitle: "Limiter " + string(mode) + "; each point is the median over the rounds",
 	}
 	for _, c := range r.Under(shape) {
-		if c.Limiter == load.NoKey && c.Summary != nil {
+		if c.Limiter == mode && c.Summary != nil {
 			l.Lines = append(l.Lines, plot.Line{Name: c.Proxy, Points: c.points(), Style: style(c)})
 		}
 	}

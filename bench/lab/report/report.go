@@ -118,14 +118,6 @@ func (c *Cell) sum() *Summary {
 	return s
 }
 
-// answered counts the requests of all runs that were answered.
-func (c *Cell) answered() (n int64) {
-	for _, run := range c.Runs {
-		n += run.Answered
-	}
-	return n
-}
-
 // micros are microseconds of CPU time per request, or per body.
 func (r Run) micros() float64 {
 	return float64(r.CPU) / float64(time.Microsecond) / r.Work()

@@ -17,12 +17,12 @@ type Spread struct {
 	Max    float64 `json:"max"`
 }
 
-// Ratio is one figure over another.
+// Ratio is one figure over another: the median of the rounds' own, or that of all rounds together.
 type Ratio struct {
 	Value  float64 `json:"value"`
-	Min    float64 `json:"min"` // of the rounds, each on its own
+	Min    float64 `json:"min"` // of the rounds, each on its own, or of all but one of them
 	Max    float64 `json:"max"`
-	Rounds int     `json:"rounds,omitempty"` // how many it is the median of
+	Rounds int     `json:"rounds,omitempty"`
 	// Noise is how far off, as a fraction, the value would be at most without one of the rounds. It
 	// is nil with fewer than three of them.
 	Noise *float64 `json:"noise,omitempty"`
@@ -43,36 +43,51 @@ func spread(runs []Run, figure func(Run) float64) Spread {
 	return Over(all)
 }
 
-// pooled is a quantile, in percent, of the latencies of all runs together, in milliseconds, with
-// the least and the greatest without one of the runs. A run's latencies are known at the points of
-// load.Quantiles, and taken to rise evenly between them.
-func pooled(runs []Run, quantile float64) Ratio {
-	all := quantileOf(runs, quantile)
-	r := Ratio{Value: all, Min: all, Max: all, Rounds: len(runs)}
-	for i := range runs {
-		if len(runs) > 1 {
-			without := quantileOf(slices.Concat(runs[:i], runs[i+1:]), quantile)
-			r.Min, r.Max = min(r.Min, without), max(r.Max, without)
-		}
+// together is a figure of all rounds' requests together. Its spread and its noise are those of the
+// figures without one of the rounds; left leaves that one out of a cell's runs.
+func together(rounds int, figure func(left func(all []Run) []Run) float64) Ratio {
+	value := figure(func(all []Run) []Run { return all })
+	r := Ratio{Value: value, Min: value, Max: value, Rounds: rounds}
+	if rounds < 3 {
+		return r
+	}
+	r.Noise = new(float64)
+	for i := range rounds {
+		without := figure(func(all []Run) []Run { return slices.Concat(all[:i], all[i+1:]) })
+		r.Min, r.Max = min(r.Min, without), max(r.Max, without)
+		*r.Noise = max(*r.Noise, math.Abs(without/value-1))
 	}
 	return r
 }
 
-// pooledRatio is the ratio of two pooled quantiles, with the least and the greatest without one of
-// the runs of either.
-func pooledRatio(of, to []Run, quantile float64) Ratio {
-	above, below := pooled(of, quantile), pooled(to, quantile)
-	return Ratio{Value: above.Value / below.Value, Min: above.Min / below.Max, Max: above.Max / below.Min, Rounds: min(above.Rounds, below.Rounds)}
+// common are the runs of two cells in the rounds that both have.
+func common(one, other *Cell) (ones, others []Run) {
+	for _, run := range one.Runs {
+		at := slices.IndexFunc(other.Runs, func(o Run) bool { return o.Round == run.Round })
+		if at >= 0 {
+			ones, others = append(ones, run), append(others, other.Runs[at])
+		}
+	}
+	return ones, others
 }
 
-// quantileOf is the least of the runs' latencies that so many percent of all requests don't exceed.
+// answered counts the requests of some runs that were answered.
+func answered(runs []Run) (n int64) {
+	for _, run := range runs {
+		n += run.Answered
+	}
+	return n
+}
+
+// quantileOf is the least of the runs' latencies, in milliseconds, that so many percent of all
+// their requests don't exceed. A run's latencies are known at the points of load.Quantiles, and
+// taken to rise evenly between them.
 func quantileOf(runs []Run, percent float64) float64 {
 	var points []float64
-	var total float64
 	for _, run := range runs {
 		points = append(points, run.Latency...)
-		total += float64(run.Answered)
 	}
+	total := float64(answered(runs))
 	slices.Sort(points)
 	at, _ := slices.BinarySearchFunc(points, percent/100*total, func(latency, want float64) int {
 		var within float64

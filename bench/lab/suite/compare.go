@@ -90,7 +90,7 @@ func (c *comparison) note(ctx context.Context, line string) {
 func (c *comparison) openAll(ctx context.Context, found []peers.Peer) error {
 	for _, key := range c.modes() {
 		for _, p := range found {
-			if !p.Can(key) || !c.wants(p.Variant) {
+			if !p.Can(key) || !c.wants(p) {
 				continue
 			}
 			t, err := c.start(ctx, p, key)
@@ -113,9 +113,9 @@ func (c *comparison) modes() []load.Key {
 	})
 }
 
-// wants reports whether any load is for a variant.
-func (c *comparison) wants(v peers.Variant) bool {
-	return slices.ContainsFunc(c.shapes, func(s shape) bool { return s.isFor(v) })
+// wants reports whether a peer takes part in any load.
+func (c *comparison) wants(p peers.Peer) bool {
+	return slices.ContainsFunc(c.shapes, func(s shape) bool { return s.isFor(p) })
 }
 
 // planAll plans the cells: each load with each target that it is for.
@@ -125,7 +125,7 @@ func (c *comparison) planAll() {
 			continue // noted
 		}
 		for _, t := range c.targets {
-			if slices.Contains(s.keys, t.key) && s.isFor(t.Variant) && (!s.TLS || t.TLS) {
+			if slices.Contains(s.keys, t.key) && s.isFor(t.Peer) && (!s.TLS || t.TLS) {
 				c.plan(s, t)
 			}
 		}
@@ -144,7 +144,7 @@ func (c *comparison) has(s shape) bool {
 }
 
 func (c *comparison) plan(s shape, t *target) {
-	row := &report.Cell{Proxy: t.Name, Role: t.Role, Variant: t.Variant != "", Logs: t.Log != nil, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape, t.key)}
+	row := &report.Cell{Proxy: t.Name, Role: t.Role, Variant: t.Variant, Logs: t.Log != nil, Limiter: t.key, Load: s.Shape, Command: c.describe(s.Shape, t.key)}
 	c.report.Cells = append(c.report.Cells, row)
 	c.cells = append(c.cells, cell{row, t, s})
 }
@@ -259,6 +259,11 @@ func (c *comparison) closeTargets() {
 
 // describe describes how a load is put on a proxy, for the report.
 func (c *comparison) describe(s load.Shape, key load.Key) string {
+	if s.After > 0 {
+		then := s
+		then.After = 0
+		return c.describe(s.Before(), key) + "; then " + c.describe(then, key)
+	}
 	if s.Rate > 0 {
 		from := map[load.Key]string{load.OneKey: "client-1", load.RandomKeys: "client-RANDOM"}[key]
 		if from != "" {

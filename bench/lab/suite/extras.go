@@ -63,7 +63,7 @@ func (c *comparison) expected() time.Duration {
 
 // idles reports whether the cost of a peer's idle connections is measured.
 func idles(p peers.Peer) bool {
-	return p.Can(load.NoKey) && p.Role != peers.Base && p.Variant == ""
+	return p.Can(load.NoKey) && p.Role != peers.Base && !p.Variant
 }
 
 // opened reports whether a peer was started. If not, the reason was noted.

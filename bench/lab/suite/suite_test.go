@@ -28,9 +28,9 @@ func tiny(t *testing.T) settings {
 		command: "make bench", folders: report.Folders{All: filepath.Join(t.TempDir(), "out"), Kept: filepath.Join(t.TempDir(), "kept")}, variantsEvery: 1,
 		rounds: 2, time: 100 * time.Millisecond, warmUp: 100 * time.Millisecond, fill: 100 * time.Millisecond, idle: 20,
 		shapes: []shape{
-			{Shape: load.Shape{Connections: 8, Size: load.Small}, keys: every(), variants: []peers.Variant{peers.WithoutLog, peers.WithoutStore, peers.WithMuch}, calls: true},
-			{Shape: load.Shape{Rate: 300, Size: load.Small}, keys: []load.Key{load.NoKey, load.RandomKeys}, variants: []peers.Variant{peers.WithoutLog}},
-			{Shape: load.Shape{Connections: 4, Size: load.Small, After: 200}, keys: []load.Key{load.RandomKeys}, variants: []peers.Variant{peers.WithProcessors}},
+			{Shape: load.Shape{Connections: 8, Size: load.Small}, keys: every(), variants: append(lean(), peers.InMemory, peers.Large), calls: true},
+			{Shape: load.Shape{Rate: 300, Size: load.Small}, keys: []load.Key{load.NoKey, load.RandomKeys}, variants: lean()},
+			{Shape: load.Shape{Connections: 4, Size: load.Small, After: 200}, keys: []load.Key{load.RandomKeys}, variants: []string{peers.Wide}},
 			{Shape: load.Shape{Connections: 2, Size: load.Ten, New: true}, keys: []load.Key{load.NoKey}},
 			{Shape: load.Shape{Connections: 2, Size: load.Small, TLS: true}, keys: []load.Key{load.RandomKeys}},
 			{Shape: load.Shape{Connections: 2, Size: load.Small, TLS: true, New: true}, keys: []load.Key{load.RandomKeys}},

@@ -15,7 +15,7 @@ import (
 func (b *bed) versions(ctx context.Context, found []peers.Peer) []machine.Fact {
 	facts := []machine.Fact{{Name: "revision", Value: machine.Revision(ctx)}, {Name: "Go", Value: runtime.Version()}}
 	for _, p := range found {
-		if p.Version != "" && p.Variant == "" {
+		if p.Version != "" && !p.Variant {
 			facts = append(facts, machine.Fact{Name: p.Name, Value: p.Version})
 		}
 	}
