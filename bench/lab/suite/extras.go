@@ -48,7 +48,7 @@ func (c *comparison) expected() time.Duration {
 		if t.key == load.RandomKeys {
 			d += c.fill
 		}
-		if t.key == c.modes()[0] && idles(t.Peer) {
+		if t.key == c.modes()[0] && c.idles(t.Peer) {
 			kinds := time.Duration(len(c.idleKinds(t.Peer)))
 			d += kinds * idleTimes * (time.Duration(c.idle)*connecting + idleFor + overhead)
 		}
@@ -62,8 +62,8 @@ func (c *comparison) expected() time.Duration {
 }
 
 // idles reports whether the cost of a peer's idle connections is measured.
-func idles(p peers.Peer) bool {
-	return p.Can(load.NoKey) && p.Role != peers.Base && !p.Variant
+func (c *comparison) idles(p peers.Peer) bool {
+	return c.idle > 0 && p.Can(load.NoKey) && p.Role != peers.Base && !p.Variant
 }
 
 // opened reports whether a peer was started. If not, the reason was noted.
@@ -75,7 +75,7 @@ func (c *comparison) opened(p peers.Peer) bool {
 // nothing else.
 func (c *comparison) idleAll(ctx context.Context, found []peers.Peer) error {
 	for _, p := range found {
-		if !idles(p) || !c.opened(p) || ctx.Err() != nil {
+		if !c.idles(p) || !c.opened(p) || ctx.Err() != nil {
 			continue
 		}
 		for _, wire := range c.idleKinds(p) {

@@ -25,7 +25,7 @@ type settings struct {
 	time    time.Duration // of a run
 	warmUp  time.Duration // before each
 	fill    time.Duration // of requests from random clients, once, so that tables are large
-	idle    int           // connections whose cost is measured, for each of the loads' wires
+	idle    int           // connections whose cost is measured, for each of the loads' wires; 0: it isn't
 	shapes  []shape
 	// variantsEvery is the distance of rounds in which variants take part: 1 is all rounds.
 	variantsEvery int
@@ -95,6 +95,8 @@ const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, 
   --claim     what README.md says: 30 rounds of small responses at c = 8, 64 and 512,
               2,000/s and 8,000/s, of 10 KiB and 1 MiB, and of a step from 500/s to
               c = 64, each client with a limit; about 25 minutes
+  --variants  30 rounds of what the access log, the store on disk, and many limits,
+              pools and routes cost, at c = 64 and 2,000/s; about 24 minutes
   --tls       by TLS 1.3: 30 rounds of small, 10 KiB and 1 MiB responses on kept
               connections, and of full handshakes; about 12 minutes
   --h2        by HTTP/2 over TLS 1.3: 30 rounds of small, 10 KiB and 1 MiB responses
@@ -102,11 +104,11 @@ const usage = `suite compares this proxy with nginx, HAProxy and, if asked for, 
               stream; about 20 minutes
   --caddy     Caddy too: go builds it first, which takes minutes the first time
   --rounds N  rounds, 1 to 100 (default 5; 7 with --full, 30 with --claim,
-              --tls and --h2)
+              --variants, --tls and --h2)
   --time D    the time of a run, 100ms to 1m (default 1s)
   --results   keep a page, its bars and a plot in bench/results/DATE-KIND; the whole
               report is in bench/out/KIND until the next run, KIND being quick, full,
-              claim, tls or h2
+              claim, variants, tls or h2
 
 What is not installed, and what doesn't start, is named and left out.
 `
@@ -117,6 +119,7 @@ func parse(args []string) (settings, error) {
 	flags.SetOutput(io.Discard) // run prints the error, and the help
 	full := flags.Bool("full", false, "")
 	claim := flags.Bool("claim", false, "")
+	variants := flags.Bool("variants", false, "")
 	byTLS := flags.Bool("tls", false, "")
 	byH2 := flags.Bool("h2", false, "")
 	caddy := flags.Bool("caddy", false, "")
@@ -134,13 +137,13 @@ func parse(args []string) (settings, error) {
 		is   bool
 		make func() settings
 		kind string
-	}{{*full, whole, "full"}, {*claim, claimed, "claim"}, {*byTLS, secured, "tls"}, {*byH2, multiplexed, "h2"}} {
+	}{{*full, whole, "full"}, {*claim, claimed, "claim"}, {*variants, parted, "variants"}, {*byTLS, secured, "tls"}, {*byH2, multiplexed, "h2"}} {
 		if one.is {
 			s, kind, chosen = one.make(), one.kind, chosen+1
 		}
 	}
 	if chosen > 1 {
-		return settings{}, errors.New("unexpected --full, --claim, --tls and --h2 together; want one of them")
+		return settings{}, errors.New("unexpected --full, --claim, --variants, --tls and --h2 together; want one of them")
 	}
 	s.command, s.caddy, s.folders = typed(args, *full), *caddy, report.FoldersOf(kind, *results)
 	flags.Visit(func(f *flag.Flag) {
@@ -178,23 +181,32 @@ func quick() settings {
 }
 
 // claimed is for the figures in README.md: many rounds of few loads, with a limit for each of a
-// million clients. Variants show what the log, the store, hashing and many routes cost. A fifth of
-// the rounds of two loads suffices for them. The step to full load shows whether Go has its other
+// million clients. Variants show what the log, the store and hashing cost together. A fifth of the
+// rounds of two loads suffices for them. The step to full load shows whether Go has its other
 // processors in time. The largest responses come last, as in whole.
 func claimed() settings {
 	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, idle: 5000, variantsEvery: 5}
 	add := func(one load.Shape, variants ...string) {
 		s.shapes = append(s.shapes, shape{Shape: one, keys: []load.Key{load.RandomKeys}, variants: variants})
 	}
-	costs := append(lean(), peers.InMemory, peers.Large)
-	add(load.Shape{Connections: 64, Size: load.Small}, costs...)
+	add(load.Shape{Connections: 64, Size: load.Small}, lean()...)
 	add(load.Shape{Connections: 8, Size: load.Small})
 	add(load.Shape{Connections: 512, Size: load.Small})
-	add(load.Shape{Rate: 2000, Size: load.Small}, costs...)
+	add(load.Shape{Rate: 2000, Size: load.Small}, lean()...)
 	add(load.Shape{Rate: 8000, Size: load.Small})
 	add(load.Shape{Connections: 64, Size: load.Small, After: 500}, peers.Wide)
 	add(load.Shape{Connections: 64, Size: load.Ten})
 	add(load.Shape{Connections: 8, Size: load.Mega})
+	return s
+}
+
+// parted is for what the log, the store, and many limits, pools and routes cost: each variant in
+// each round, so that even a few per cent are told from the noise.
+func parted() settings {
+	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, variantsEvery: 1}
+	for _, one := range []load.Shape{{Connections: 64, Size: load.Small}, {Rate: 2000, Size: load.Small}} {
+		s.shapes = append(s.shapes, shape{Shape: one, keys: []load.Key{load.RandomKeys}, variants: append(lean(), peers.InMemory, peers.Large)})
+	}
 	return s
 }
 

@@ -62,8 +62,8 @@ func TestBadFlags(t *testing.T) {
 		assert.Empty(t, stdout.String())
 	}
 	f("unexpected --rounds 0; want 1 to 100", "--rounds", "0")
-	f("unexpected --full, --claim, --tls and --h2 together; want one of them", "--full", "--claim")
-	f("unexpected --full, --claim, --tls and --h2 together; want one of them", "--tls", "--h2")
+	f("unexpected --full, --claim, --variants, --tls and --h2 together; want one of them", "--full", "--claim")
+	f("unexpected --full, --claim, --variants, --tls and --h2 together; want one of them", "--tls", "--h2")
 	f("unexpected --rounds 101", "--rounds", "101")
 	f("unexpected --time 99ms; want 100ms to 1m", "--time", "99ms")
 	f("unexpected --time 1h0m0s", "--time", "1h")
@@ -79,7 +79,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	code, err := os.ReadFile("settings.go")
 	require.NoError(t, err)
 	flags := regexp.MustCompile(`flags\.\w+\("(\w+)"`).FindAllSubmatch(code, -1)
-	require.Len(t, flags, 8)
+	require.Len(t, flags, 9)
 	for _, f := range flags {
 		assert.Contains(t, stdout.String(), "--"+string(f[1])+" ")
 	}
@@ -205,6 +205,7 @@ func TestByHTTP2(t *testing.T) {
 func TestHowLongItTakes(t *testing.T) {
 	assert.Less(t, planned(quick()).expected(), 6*time.Minute) // and then there is building
 	assert.Less(t, planned(claimed()).expected(), 28*time.Minute)
+	assert.Less(t, planned(parted()).expected(), 25*time.Minute)
 	assert.Less(t, planned(secured()).expected(), 12*time.Minute)
 	assert.Less(t, planned(multiplexed()).expected(), 22*time.Minute)
 	assert.Less(t, planned(whole()).expected(), 36*time.Minute)
@@ -235,6 +236,22 @@ func TestTurns(t *testing.T) {
 	assert.NotEqual(t, c.turn(0)[0].Load, c.turn(c.rounds - 1)[0].Load)
 }
 
+// All variants but that of the step are in each round of both loads.
+func TestVariants(t *testing.T) {
+	c := planned(parted())
+	of := map[string]int{}
+	for round := range c.rounds {
+		for _, cell := range c.turn(round) {
+			of[cell.Proxy]++
+		}
+	}
+	want := map[string]int{}
+	for _, proxy := range []string{peers.Equalizer, peers.NoLog, peers.Bare, peers.InMemory, peers.Large, "nginx", "nginx, no log", "haproxy", "haproxy, no log"} {
+		want[proxy] = 2 * 30
+	}
+	assert.Equal(t, want, of)
+}
+
 // A claim has 30 rounds of us and the others for each of its loads. Variants are in the same six
 // rounds of two of the loads, and the one for the step is in all of its.
 func TestAClaim(t *testing.T) {
@@ -255,12 +272,13 @@ func TestAClaim(t *testing.T) {
 			assert.Len(t, of, 30, "%s, %s", proxy, shape)
 		}
 	}
-	for _, proxy := range []string{peers.NoLog, peers.Bare, peers.InMemory, peers.Large, "nginx, no log", "haproxy, no log"} {
+	for _, proxy := range []string{peers.NoLog, peers.Bare, "nginx, no log", "haproxy, no log"} {
 		require.Len(t, rounds[proxy], 2)
 		for shape, of := range rounds[proxy] {
 			assert.Equal(t, []int{0, 5, 10, 15, 20, 25}, of, "%s, %s", proxy, shape)
 		}
 	}
+	assert.Empty(t, rounds[peers.Large])
 	step := load.Shape{Connections: 64, Size: load.Small, After: 500}
 	require.Len(t, rounds[peers.Wide], 1)
 	assert.Len(t, rounds[peers.Wide][step], 30)
