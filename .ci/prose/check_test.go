@@ -97,7 +97,7 @@ func TestRun(t *testing.T) {
 	require.Equal(t, "README.md:2: 101 columns; want 100 at most\na.go:1: \"but for\"; want \"except\"\n", out.String())
 
 	write("a.go", "package a\n")
-	write("README.md", "[a](a.go), [b](https://b/c.md), [c](#c) and\n[d](docs/d.md#e)\n")
+	write("README.md", "[a](a.go), [b](https://b/c.md), [c](#c) and\n[d](docs/d.md#e)\n# C\n")
 	out.Reset()
 	require.EqualError(t, run(&out), "1 faults")
 	require.Equal(t, "README.md:2: a link to docs/d.md; want a file that exists\n", out.String())
@@ -105,4 +105,18 @@ func TestRun(t *testing.T) {
 	write("README.md", "fine\n")
 	write("a.go", "packag")
 	require.ErrorContains(t, run(&out), "a.go: reading the comments: 1:1")
+}
+
+func TestLinksToHeadings(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.MkdirAll("docs", 0o755))
+	require.NoError(t, os.WriteFile("docs/a.md", []byte("# A title, with `code`\n\n```sh\n# no heading\n```\n#none\n"), 0o600))
+	document := []byte("## Words\n[x](#words) [y](docs/a.md#a-title-with-code)\n[z](#no-words)\n" +
+		"[x](docs/a.md#no-heading)\n[y](docs/a.md#none)\n[z](docs/b.md#words)\n[f](docs#words)\n")
+	require.Equal(t, []fault{
+		{3, "a link to #no-words; want a heading that exists"},
+		{4, "a link to docs/a.md#no-heading; want a heading that exists"},
+		{5, "a link to docs/a.md#none; want a heading that exists"},
+		{6, "a link to docs/b.md; want a file that exists"},
+	}, deadLinks("README.md", document))
 }

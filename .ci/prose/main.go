@@ -1,6 +1,6 @@
 // Command prose holds the text of the project to its form: comment lines in Go files and lines of
 // Markdown and of config.toml have at most 100 columns, comments use the standard terms, and the
-// files that Markdown links to exist. It prints one line for each fault, and then exits 1.
+// files and headings that Markdown links to exist. It prints one line for each fault, and exits 1.
 //
 //	go run ./.ci/prose
 //

@@ -21,7 +21,7 @@ const (
 	waiting   part = "system calls that wait for events"
 	threads   part = "system calls that wake threads or let them sleep"
 	entering  part = "entering and leaving the kernel, interrupts"
-	copies    part = "copies, but for those of limits, log and store"
+	copies    part = "copies, except those of limits, log and store"
 	scheduler part = "Go's scheduler"
 	collector part = "garbage collection"
 	codec     part = "HTTP: read, checked, rewritten, framed"
