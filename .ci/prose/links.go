@@ -28,8 +28,8 @@ func deadLinks(name string, document []byte) []fault {
 	return faults
 }
 
-// deadLink is what is wrong with a link to a file, "" being the document itself, and to a heading
-// of it, if there is one; "" if nothing is.
+// deadLink says what is wrong with a link, and returns "" if nothing is. file is "" in a link to a
+// heading of the document itself, and heading is "" in a link to a file as a whole.
 func deadLink(name string, document []byte, file, heading string) string {
 	if file != "" {
 		var err error
@@ -44,7 +44,7 @@ func deadLink(name string, document []byte, file, heading string) string {
 	return ""
 }
 
-// target reads a Markdown document. Of other files and of folders it says only whether they exist.
+// target reads a Markdown document. Other files and folders are only checked to exist.
 func target(name string) ([]byte, error) {
 	if path.Ext(name) == ".md" {
 		return os.ReadFile(name)

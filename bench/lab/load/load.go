@@ -46,11 +46,11 @@ type Shape struct {
 	Size        Size `json:"size"`
 	New         bool `json:"new,omitempty"` // a new connection for every request
 	TLS         bool `json:"tls,omitempty"` // by TLS 1.3; with New, each request has a full handshake
-	// After is how many requests a second come before the load; with 0 it is the load itself.
+	// After is how many requests a second come before the load. If it is 0, the load itself does.
 	After int `json:"after,omitempty"`
 }
 
-// Before is the load that comes before this one.
+// Before is the load that a target has before this one.
 func (s Shape) Before() Shape {
 	if s.After > 0 {
 		return Shape{Rate: s.After, Size: s.Size, TLS: s.TLS}

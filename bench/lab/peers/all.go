@@ -77,7 +77,7 @@ func variantsOf(equalizer Peer) (all []Peer) {
 	add(Bare, ends, func(p *Peer) { p.Log, p.Behind, p.settings = nil, 0, settings{Memory: true, Plain: true} })
 	add(InMemory, busy, func(p *Peer) { p.Behind, p.settings.Memory = 0, true })
 	add(Large, busy, func(p *Peer) { p.settings.Large = true })
-	add(Wide, busy, func(p *Peer) { p.env = []string{"GOMAXPROCS=16"} }) // Which also keeps it from giving up processors.
+	add(Wide, busy, func(p *Peer) { p.env = []string{"GOMAXPROCS=16"} })
 	return all
 }
 

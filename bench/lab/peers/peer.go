@@ -32,7 +32,7 @@ const (
 	Bare      = "equalizer, bare"   // without all three: the store in memory, the header's value as it is, no log
 	InMemory  = "equalizer, memory" // as shipped, but with the store in memory
 	Large     = "equalizer, large"  // as shipped, but with three limits, 50 pools and 200 routes
-	Wide      = "equalizer, wide"   // as shipped, but with 16 processors at any time
+	Wide      = "equalizer, wide"   // as shipped, but with GOMAXPROCS=16, which turns its governor off
 )
 
 // The roles.
@@ -62,7 +62,7 @@ type Peer struct {
 	env      []string
 }
 
-// settings are those of equalizer.toml in which our variants differ.
+// settings are what our variants have in equalizer.toml that differs from what is shipped.
 type settings struct {
 	Memory bool // the store is in memory
 	Plain  bool // the header's value is the key, without a hash

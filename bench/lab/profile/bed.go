@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,7 +44,7 @@ func open(ctx context.Context, s settings) (*bed, error) {
 	return b, nil
 }
 
-// equip finds, builds and starts what there must be.
+// equip finds, builds and starts what all profiles need.
 func (b *bed) equip(ctx context.Context) (err error) {
 	if b.perf, err = exec.LookPath("perf"); err != nil {
 		return errors.New("perf is not installed; on Debian it is in linux-perf")
@@ -61,14 +62,14 @@ func (b *bed) equip(ctx context.Context) (err error) {
 	b.backends = backends.Addresses
 	all, _ := peers.All(ctx, peers.Built{Equalizer: b.Program(testbed.Equalizer), Pump: b.Program(testbed.Pump)})
 	for _, p := range all {
-		if p.Role == peers.Floor || p.Name == peers.Equalizer || p.Name == peers.Bare {
+		if p.Role == peers.Floor || slices.Contains([]string{peers.Equalizer, peers.Bare, peers.Large}, p.Name) {
 			b.proxies = append(b.proxies, p)
 		}
 	}
 	return nil
 }
 
-// profile profiles a proxy as long as there is load on it.
+// profile profiles a proxy under load, once its limits know some clients.
 func (b *bed) profile(ctx context.Context, p peers.Peer) (spent, error) {
 	process, order, err := b.start(ctx, p)
 	if err != nil {

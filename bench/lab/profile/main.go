@@ -40,10 +40,11 @@ const usage = `profile tells what the CPU time of a request is spent on, beside 
   --rate N         that many requests a second instead, 1 to 20000
   --time D         for how long, 1s to 1m (default 10s)
 
-The table has the byte pump, this proxy as shipped, and bare: without an access log, with
-the store in memory and the header's value as the key. It needs Linux on x86-64, wrk and
-perf (on Debian, linux-perf), and the right to sample the kernel: root, or
-kernel.perf_event_paranoid = -1 and kernel.kptr_restrict = 0.
+The table has the byte pump, this proxy as shipped, bare (without an access log, with the
+store in memory and the header's value as the key), and large (with three limits, 50 pools
+and 200 routes). It needs Linux on x86-64, wrk and perf (on Debian, linux-perf), and the
+right to sample the kernel: root, or kernel.perf_event_paranoid = -1 and
+kernel.kptr_restrict = 0.
 `
 
 // parse reads the command line. For --help the error is flag.ErrHelp.

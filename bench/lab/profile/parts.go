@@ -28,6 +28,7 @@ const (
 	sockets   part = "sockets outside the kernel"
 	choice    part = "route and backend, pools of connections, counters"
 	limiter   part = "limits, with the hash of the client"
+	probes    part = "probes of backends"
 	log       part = "access log, with its writes"
 	store     part = "flushes and the store, with its writes"
 	rest      part = "the rest, and the pump's own code"
@@ -35,18 +36,19 @@ const (
 
 func parts() []part {
 	return []part{
-		sending, receiving, waiting, threads, entering, copies, scheduler, collector, sockets, codec, choice, limiter, log, store, rest,
+		sending, receiving, waiting, threads, entering, copies, scheduler, collector, sockets, codec, choice, limiter, probes, log, store, rest,
 	}
 }
 
-// rule counts functions whose name begins so as a part.
+// rule counts the functions whose names have a prefix as a part.
 type rule struct {
 	prefix string
 	part   part
 }
 
-// roots are counted with all that they call, whatever that is.
+// roots count all that runs below them, before any other rule.
 var roots = []rule{
+	{"gopher-equalizer/balancer.(*Pool).watch", probes},
 	{"gopher-equalizer/limiter.(*Service).Run", store},
 	{"gopher-equalizer/limiter.(*backlog)", store},
 	{"gopher-equalizer/limiter/table.(*Backlog)", store},
@@ -78,7 +80,7 @@ var calls = []rule{
 // kernelEntry is in each stack that came into the kernel by a system call.
 const kernelEntry = "do_syscall_64"
 
-// copying are functions that do nothing but copy.
+// copying are functions that only copy.
 var copying = []rule{
 	{"runtime.memmove", copies},
 	{"rep_movs_", copies},
@@ -88,7 +90,7 @@ var copying = []rule{
 	{"memcpy", copies},
 }
 
-// wholes are counted with what they call, the kernel's part included.
+// wholes come before what the kernel does for them. The innermost one of a stack counts.
 var wholes = []rule{
 	{"gopher-equalizer/proxy/outcome.(*Log)", log},
 	{"gopher-equalizer/cmd/equalizer/internal/loglines", log},
@@ -114,13 +116,12 @@ var own = []rule{
 	{"runtime.schedule", scheduler},
 }
 
-// partOf is what a stack is counted as, whose innermost function comes first. What is counted as a
-// whole comes first, and then what the kernel does.
+// partOf is the part that a stack is counted as. The innermost function comes first in it.
 func partOf(stack []string) part {
 	return cmp.Or(first(stack, roots), first(stack, wholes), first(stack[:1], copying), first(stack, calls), first(stack, own), rest)
 }
 
-// first is the part of the innermost function that a rule is for; "" if there is none.
+// first is the part of the innermost function that has a rule; "" if none has.
 func first(stack []string, rules []rule) part {
 	for _, name := range stack {
 		for _, r := range rules {
@@ -132,8 +133,8 @@ func first(stack []string, rules []rule) part {
 	return ""
 }
 
-// sum counts the samples of perf script -F ip,sym: for each a line with an address and a name for
-// each function, the innermost first, and then an empty line.
+// sum counts the samples by part. It reads what perf script -F ip,sym prints: for each sample a
+// line with an address and a name for each function, the innermost first, and then an empty line.
 func sum(script string) (map[part]int, error) {
 	counts := map[part]int{}
 	kernel := false

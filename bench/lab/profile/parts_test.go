@@ -34,6 +34,7 @@ func TestPartOf(t *testing.T) {
 	f(choice, "gopher-equalizer/balancer.(*Pool).Pick", "gopher-equalizer/proxy.(*Proxy).serve")
 	f(store, "runtime.memmove", "gopher-equalizer/limiter/table.(*slab).read", "gopher-equalizer/limiter.(*Service).Run-fm")
 	f(limiter, "gopher-equalizer/limiter/table.(*slab).find", "gopher-equalizer/limiter.Take", "gopher-equalizer/proxy.(*request).charge")
+	f(probes, "__x64_sys_connect", "do_syscall_64", "net.(*Dialer).DialContext", "gopher-equalizer/balancer.(*Pool).watch")
 	f(sockets, "runtime.netpollblock", "gopher-equalizer/proxy/netconn.(*raw).ask", "gopher-equalizer/proxy/h1.(*Exchange).ask")
 	f(sending, "vfs_write", "ksys_write", "do_syscall_64", "main.writeAll")
 	f(entering, "asm_sysvec_apic_timer_interrupt", "main.(*pump).move")

@@ -13,7 +13,7 @@ import (
 type Bar struct {
 	Figure string `json:"figure"` // what was measured
 	Under  string `json:"under"`  // which load
-	// Requests is of how many requests a percentile is that is of all rounds together; 0: it isn't.
+	// Requests is how many requests of all rounds a percentile is taken over; 0 for other figures.
 	Requests int64  `json:"requests,omitempty"`
 	Against  string `json:"against"` // the peer whose figure it is divided by; empty if it is no ratio
 	Unit     string `json:"unit,omitempty"`
@@ -22,6 +22,14 @@ type Bar struct {
 	Aim     float64 `json:"aim"`
 	Held    bool    `json:"held"`    // whether the value is within the bar
 	Reached bool    `json:"reached"` // whether it is within the aim
+}
+
+// Title is the figure, with what it is taken over.
+func (b Bar) Title() string {
+	if b.Requests > 0 {
+		return b.Figure + " of " + load.Thousands(b.Requests) + " requests"
+	}
+	return b.Figure
 }
 
 // limit is a bar and an aim.
@@ -41,7 +49,7 @@ func (r *Report) bars() []Bar {
 // cpuBars are our CPU per request over that of the cheaper of the other proxies: as shipped, over
 // those that also log, and bare, over those that don't. A single connection has no bar, since most
 // of its cost is waking up. New connections have none either, and those by TLS have shakeBar.
-// HTTP/2 has streamBar, a step stepBar.
+// HTTP/2 has streamBar, and a step has stepBar.
 func (r *Report) cpuBars(shape load.Shape) (bars []Bar) {
 	if shape.New || shape.Connections == 1 || shape.Streams > 0 || shape.After > 0 {
 		return nil
@@ -94,8 +102,8 @@ func (r *Report) p99Bar(shape load.Shape) []Bar {
 	return nil
 }
 
-// p999Bar is our 99.9th percentile over nginx's at constant rates. It is of the requests of all
-// rounds together, as one round has few that are slower.
+// p999Bar is our 99.9th percentile over nginx's at constant rates. It is taken over the requests of
+// all rounds, since one round has few slower ones.
 func (r *Report) p999Bar(shape load.Shape) []Bar {
 	ours, nginx := r.cell(peers.Equalizer, load.RandomKeys, shape), r.cell("nginx", load.RandomKeys, shape)
 	if (shape != load.Shape{Rate: shape.Rate, Size: shape.Size}) || ours == nil || nginx == nil {
@@ -114,8 +122,7 @@ func (r *Report) p999Bar(shape load.Shape) []Bar {
 }
 
 // stepBar are our 99.9th percentiles after a step from little load to the most: as shipped, where
-// one processor was enough for the little load, and with more processors than there are, at any
-// time.
+// Go has one processor under little load, and with GOMAXPROCS=16, which it keeps.
 func (r *Report) stepBar(shape load.Shape) (bars []Bar) {
 	if shape.After == 0 {
 		return nil

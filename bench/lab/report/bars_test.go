@@ -143,6 +143,7 @@ func TestTheOtherBars(t *testing.T) {
 	require.NoError(t, r.Markdown(&page))
 	for _, want := range []string{
 		"5 of 6 bars are held",
+		"| p99.9 of 3,000 requests | 8,000/s, small; limiter 1M keys | nginx | 0.50 (0.50-0.50) | 0.0 % | 1.00 | 0.90 | yes | yes |\n",
 		"| CPU per request, as shipped | 8,000/s, small; limiter 1M keys | nginx | 1.00 (0.90-1.20) | 10.0 % | 1.00 | 0.90 | yes | **no** |\n",
 		"| CPU per request with the access log | 8,000/s, small; limiter off | equalizer, no log | 1.20 (1.10-1.30) | 4.2 % | 1.15 | 1.08 | **no** | **no** |\n",
 		"| memory per idle connection | 5,000 connections | - | 6.00 (5.00-20.00) KiB | - | 6.4 KiB | 4.4 KiB | yes | **no** |\n",
@@ -173,7 +174,7 @@ func TestTheBarsOfVariants(t *testing.T) {
 	}, got)
 }
 
-// slower has a cell's latencies be so many milliseconds at the 99.9th percentile, and above.
+// slower sets the latencies of a cell from the 99.9th percentile on, in milliseconds.
 func slower(ms float64, c *Cell) *Cell {
 	for i := range c.Runs {
 		for j := range c.Runs[i].Latency {
@@ -218,7 +219,7 @@ func rising(t *rapid.T) (latency []float64) {
 	return latency
 }
 
-// The quantiles of several runs that are alike are their own. Those of any two are between theirs.
+// Equal runs have the quantiles of each. Those of two different runs are between those of each.
 func TestQuantilesOfAllRounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var one, other Run
@@ -252,7 +253,7 @@ func TestBetweenTwoPoints(t *testing.T) {
 	}
 }
 
-// A figure of all rounds together has the spread and the noise of what it would be without one.
+// The spread and the noise of a figure over all rounds come from leaving out one of them.
 func TestTogether(t *testing.T) {
 	runs := []Run{{Counted: 1}, {Counted: 1}, {Counted: 2}}
 	sum := func(left func([]Run) []Run) (sum float64) {

@@ -35,7 +35,6 @@ func (r *Report) page(w io.Writer, name string) error {
 		"megabytes":    func(bytes float64) string { return fixed(bytes/1e6, 1) },
 		"duration":     func(d time.Duration) string { return d.Round(100 * time.Millisecond).String() },
 		"percent":      writePercent,
-		"thousands":    load.Thousands,
 		"yes":          writeYes,
 		"limit":        writeLimit,
 		"stability":    r.stability,

@@ -83,7 +83,7 @@ func (r *Report) cpu(shape load.Shape) plot.Bars {
 	return b
 }
 
-// latency is of the first of the limiter's modes that ran, as its cost can't be told from that.
+// latency plots the first of the limiter's modes that the load has: off, unless it always has one.
 func (r *Report) latency(shape load.Shape) plot.Latency {
 	mode := r.Modes(shape)[0].Limiter
 	l := plot.Latency{

@@ -17,10 +17,11 @@ type Spread struct {
 	Max    float64 `json:"max"`
 }
 
-// Ratio is one figure over another: the median of the rounds' own, or that of all rounds together.
+// Ratio is one figure over another: the median of the rounds' ratios, or the ratio of figures that
+// are taken over all rounds.
 type Ratio struct {
 	Value  float64 `json:"value"`
-	Min    float64 `json:"min"` // of the rounds, each on its own, or of all but one of them
+	Min    float64 `json:"min"` // of the rounds' ratios, or of those without one of the rounds
 	Max    float64 `json:"max"`
 	Rounds int     `json:"rounds,omitempty"`
 	// Noise is how far off, as a fraction, the value would be at most without one of the rounds. It
@@ -43,8 +44,8 @@ func spread(runs []Run, figure func(Run) float64) Spread {
 	return Over(all)
 }
 
-// together is a figure of all rounds' requests together. Its spread and its noise are those of the
-// figures without one of the rounds; left leaves that one out of a cell's runs.
+// together is a figure over the requests of all rounds. Its spread and its noise come from leaving
+// out one round after the other: figure calls left for the runs of a cell that are left.
 func together(rounds int, figure func(left func(all []Run) []Run) float64) Ratio {
 	value := figure(func(all []Run) []Run { return all })
 	r := Ratio{Value: value, Min: value, Max: value, Rounds: rounds}

@@ -25,7 +25,7 @@ type settings struct {
 	time    time.Duration // of a run
 	warmUp  time.Duration // before each
 	fill    time.Duration // of requests from random clients, once, so that tables are large
-	idle    int           // connections whose cost is measured, for each of the loads' wires; 0: it isn't
+	idle    int           // connections whose cost is measured, for each of the loads' wires; may be 0
 	shapes  []shape
 	// variantsEvery is the distance of rounds in which variants take part: 1 is all rounds.
 	variantsEvery int
@@ -35,11 +35,11 @@ type settings struct {
 type shape struct {
 	load.Shape
 	keys     []load.Key // the limiter's modes
-	variants []string   // the peers among ours that are variants, and take part
+	variants []string   // names of our variants that take part
 	calls    bool       // also under strace
 }
 
-// isFor reports whether a peer takes part. Others without their log do if ours does.
+// isFor reports whether a peer takes part. Other proxies without a log take part if ours does.
 func (s shape) isFor(p peers.Peer) bool {
 	name := p.Name
 	if p.Role == peers.Other {
@@ -50,9 +50,6 @@ func (s shape) isFor(p peers.Peer) bool {
 
 // lean are the variants that show what the log, the store and hashing cost together.
 func lean() []string { return []string{peers.NoLog, peers.Bare} }
-
-// steps reports whether there is far less load right before.
-func (s shape) steps() bool { return s.After > 0 }
 
 // multiplexes reports whether the load is by HTTP/2.
 func (s shape) multiplexes() bool { return s.Streams > 0 }
@@ -200,8 +197,8 @@ func claimed() settings {
 	return s
 }
 
-// parted is for what the log, the store, and many limits, pools and routes cost: each variant in
-// each round, so that even a few per cent are told from the noise.
+// parted is for what the log, the store, and many limits, pools and routes cost. Each variant runs
+// in each round, since a few rounds can't tell 5 % from the noise.
 func parted() settings {
 	s := settings{rounds: 30, time: time.Second, warmUp: 100 * time.Millisecond, fill: 4 * time.Second, variantsEvery: 1}
 	for _, one := range []load.Shape{{Connections: 64, Size: load.Small}, {Rate: 2000, Size: load.Small}} {

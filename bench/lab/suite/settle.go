@@ -17,7 +17,8 @@ import (
 func (t *target) behind() bool { return t.Behind > 0 && t.key != load.NoKey }
 
 // warmUpOf is how long a target is warmed up. One that writes behind is amid its flushes when a run
-// begins, as when it ends. Others of ours are warmed up for as long, to be compared with it.
+// begins, as when it ends. Our variants that don't write behind are warmed up for as long, since
+// they are compared with it.
 func (c *comparison) warmUpOf(t *target) time.Duration {
 	if t.Role == peers.Ours && t.key != load.NoKey {
 		return max(c.warmUp, peers.FlushInterval+peers.FlushInterval/10)

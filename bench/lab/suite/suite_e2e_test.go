@@ -87,7 +87,7 @@ func filled(t *testing.T, s settings, r report.Report, c *report.Cell) {
 		assert.Positive(t, run.Answered)
 		assert.Zero(t, run.Failures())
 		if c.Load.After > 0 {
-			assert.LessOrEqual(t, run.WarmUp.Answered, int64(300), "little load, of 200/s for 1.1 s at most")
+			assert.LessOrEqual(t, run.WarmUp.Answered, int64(300), "200/s for 1.1 s")
 		}
 		if c.Load.Rate > 0 || c.Load.TLS && c.Load.New { // nothing is left open, so they must be equal
 			assert.Equal(t, run.Answered, run.Counted)
@@ -166,7 +166,7 @@ func page(t *testing.T, dir string, r report.Report) {
 	assert.Equal(t, len(r.Cells), rows)
 	assert.Contains(t, string(text), fmt.Sprintf("%d of %d bars are held", r.Held(), len(r.Bars)))
 	for _, b := range r.Bars {
-		assert.Contains(t, string(text), fmt.Sprintf("| %s | ", b.Under))
+		assert.Contains(t, string(text), fmt.Sprintf("\n| %s | %s | ", b.Title(), b.Under))
 	}
 	for name := range r.Plots() {
 		assert.Contains(t, string(text), "("+name+")")

@@ -25,12 +25,12 @@ func (c *comparison) turn(round int) []cell {
 }
 
 // roundsOf is in which rounds a cell takes part: each, or every second one, and so on. The base
-// line and the floor, to which no ratio is taken, are in every second. A step's variant is in each.
+// line and the floor, to which no ratio is taken, are in every second. Those of a step are in each.
 func (c *comparison) roundsOf(cell cell) int {
 	switch {
 	case cell.Role == peers.Base, cell.Role == peers.Floor:
 		return 2
-	case cell.target.Variant && !cell.shape.steps():
+	case cell.target.Variant && cell.Load.After == 0:
 		return c.variantsEvery
 	}
 	return 1
