@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -71,7 +70,7 @@ func exercise(t testing.TB, answer, request string, l aLimiter, log bool) func()
 	s := settings()
 	s.Log.Access = log
 	pool := boundedPoolOf(t, connectionSettings(), 100, 0.5, lean(t, answer))
-	return leanClient(t, run(t, s.proxy(pool, l, zerolog.New(io.Discard)), pool), request)
+	return leanClient(t, run(t, s.proxy(pool, l, io.Discard), pool), request)
 }
 
 // In steady state, a request costs no allocation.

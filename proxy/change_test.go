@@ -30,7 +30,7 @@ func startChanging(t *testing.T, s ConnectionSettings, addrs ...string) *changin
 	c := &changing{pool: balancer.NewPool(balancer.Settings{Name: "test"}), backends: NewBackends(s)}
 	c.change(t, s, plain(addrs...)...)
 	log, ends := &logBuffer{}, &fakePool{balancers: []*balancer.Pool{c.pool}}
-	proxy := settings().proxy(c.pool, nil, zerolog.New(log))
+	proxy := settings().proxy(c.pool, nil, log)
 	c.proxied = &proxied{Proxy: proxy, t: t, addr: run(t, proxy, ends), pool: ends, log: log}
 	t.Cleanup(c.pool.Close) // before the proxy ends
 	return c

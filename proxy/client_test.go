@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -232,7 +231,7 @@ func TestPanicInTheLog(t *testing.T) {
 	for _, request := range []string{plainGet, post + "Content-Length: 4\r\n\r\nbody"} {
 		b, _ := answering(t, ok)
 		pool := poolOf(t, connectionSettings(), b.addr)
-		p := settings().proxy(pool, nil, zerolog.New(&panicky{}))
+		p := settings().proxy(pool, nil, &panicky{})
 		addr := run(t, p, pool)
 		nc, err := net.Dial("tcp", addr)
 		require.NoError(t, err)

@@ -73,7 +73,8 @@ func settings() setup {
 }
 
 // proxy makes the proxy.
-func (s setup) proxy(pool Pool, l aLimiter, log zerolog.Logger) *Proxy {
+func (s setup) proxy(pool Pool, l aLimiter, log io.Writer) *Proxy {
+	s.Log.JSON = zerolog.LevelWriterAdapter{Writer: log}
 	if s.Routes == nil {
 		s.Route.Pool = pool
 		if l != nil {
@@ -81,7 +82,7 @@ func (s setup) proxy(pool Pool, l aLimiter, log zerolog.Logger) *Proxy {
 		}
 		s.Routes = OneRoute(&s.Route)
 	}
-	return New(&s.Snapshot, log)
+	return New(&s.Snapshot, zerolog.New(log))
 }
 
 func connectionSettings() ConnectionSettings {
@@ -102,7 +103,7 @@ func startProxy(t *testing.T, s setup, pool *fakePool, l aLimiter) *proxied {
 func startProxyAs(t *testing.T, s setup, pool *fakePool, l aLimiter, how Listener) *proxied {
 	t.Helper()
 	log := &logBuffer{}
-	p := s.proxy(pool, l, zerolog.New(log))
+	p := s.proxy(pool, l, log)
 	return &proxied{Proxy: p, t: t, addr: runAs(t, p, pool, how), pool: pool, log: log}
 }
 
@@ -147,7 +148,7 @@ func shutDown(ctx context.Context, p *Proxy) error {
 func streamsTo(t *testing.T, addr string, wrap func(*h1.Turn) Stream) *proxied {
 	t.Helper()
 	s, pool, log := settings(), poolOf(t, connectionSettings(), addr), &logBuffer{}
-	p := s.proxy(pool, nil, zerolog.New(log))
+	p := s.proxy(pool, nil, log)
 	p.http1 = h1.NewServer(
 		h1.Settings{MaxHeader: s.MaxHeader, Contain: p.record.Contain, WantsClose: func() bool { return true }},
 		func(turn *h1.Turn) h1.Handler { return newRequest(&p.shared, wrap(turn)) },

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
@@ -94,7 +93,7 @@ func TestRequestsOverHTTP2DoNotAllocate(t *testing.T) {
 			s := settings()
 			s.Log.Access, s.HTTP2 = log, http2Limits()
 			pool := boundedPoolOf(t, connectionSettings(), 100, 0.5, lean(t, ok))
-			c := dialHTTP2(t, runAs(t, s.proxy(pool, l, zerolog.New(io.Discard)), pool, Listener{HTTP2: true}))
+			c := dialHTTP2(t, runAs(t, s.proxy(pool, l, io.Discard), pool, Listener{HTTP2: true}))
 			n := 0
 			do := func() {
 				c.get(requests[n%len(requests)]...)
@@ -124,7 +123,7 @@ func TestRequestsOverHTTP2ByTLSAllocateLittle(t *testing.T) {
 	pool := boundedPoolOf(t, connectionSettings(), 100, 0.5, lean(t, ok))
 	a := serves(t, "a.test")
 	how := Listener{TLS: a.server.Listener(tls12, nil, h2.ALPN), HTTP2: true}
-	p := &proxied{t: t, addr: runAs(t, s.proxy(pool, nil, zerolog.New(io.Discard)), pool, how)}
+	p := &proxied{t: t, addr: runAs(t, s.proxy(pool, nil, io.Discard), pool, how)}
 	config := a.client("a.test")
 	config.NextProtos = []string{h2.ALPN}
 	c := speakHTTP2(t, p.dialTLS(config).Conn)

@@ -15,7 +15,7 @@ import (
 
 // accessLine is a line of the access log.
 type accessLine struct {
-	Level, Message string
+	Level, Message, Msg string
 	Request        struct {
 		Method, Host, URI, Proto string
 		ClientIP                 string `json:"client_ip"`
@@ -67,7 +67,7 @@ func TestAccessLog(t *testing.T) {
 
 	line := p.logged(1)
 	assert.Equal(t, "info", line.Level)
-	assert.Equal(t, "request", line.Message)
+	assert.Equal(t, "request", line.Msg)
 	assert.Equal(t, "GET", line.Request.Method)
 	assert.Equal(t, "Shop.example", line.Request.Host)
 	assert.Equal(t, "/a?token=%22", line.Request.URI)

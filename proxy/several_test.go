@@ -128,7 +128,7 @@ func TestRoutesDoNotAllocate(t *testing.T) {
 	s := settings()
 	s.Routes, err = NewRoutes(routes)
 	require.NoError(t, err)
-	p := s.proxy(pool, nil, zerolog.New(io.Discard))
+	p := s.proxy(pool, nil, io.Discard)
 	do := leanClient(t, run(t, p, pool), "GET /v1/./users/%41 HTTP/1.1\r\nHost: api.example.com\r\nX-Api-Key: 1\r\nCookie: a\r\n\r\n")
 	for range 100 {
 		do()
@@ -146,7 +146,7 @@ func TestRefusalsByRoutesDoNotAllocate(t *testing.T) {
 			s := settings()
 			s.Routes, err = NewRoutes([]route.Route[*Route]{spec{name: "x", host: "a", methods: []string{"GET"}, Route: r}.compile(t)})
 			require.NoError(t, err)
-			do := leanClient(t, run(t, s.proxy(pool, nil, zerolog.New(io.Discard)), pool), request)
+			do := leanClient(t, run(t, s.proxy(pool, nil, io.Discard), pool), request)
 			for range 100 {
 				do()
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -104,11 +105,7 @@ func openLog(c config.Log) (io.WriteCloser, error) {
 // use puts a configuration of the log in force, for all loggers that were made of this one. out is
 // what openLog has opened. Values that are missing or wrong are the defaults.
 func (l runLog) use(c config.Log, out io.WriteCloser) {
-	level, err := zerolog.ParseLevel(c.Level)
-	if err != nil || c.Level == "" {
-		level = zerolog.InfoLevel
-	}
-	l.lowest.level.Store(int32(level))
+	l.lowest.level.Store(int32(levelOf(c)))
 	l.stamp.unix.Store(c.Time == config.LogUnix)
 	to := l.outputs.stderr
 	if out != nil {
@@ -148,12 +145,21 @@ func (l runLog) ofRequests(c config.Log) outcome.Log {
 	o := outcome.Log{
 		Access: c.Access, LeastStatus: c.MinStatus, Slow: c.Slow, Sample: uint32(c.Sample),
 		Headers: c.Headers, Masked: mask.New(c.Mask),
+		Level: levelOf(c), JSON: l.events, Stamp: l.stamp.append,
 	}
 	if c.Format == config.LogCombined {
 		o.Combined = l.requests
-		o.Access = c.Access && (c.Level == "info" || c.Level == "debug")
 	}
 	return o
+}
+
+// levelOf is the lowest level that is logged.
+func levelOf(c config.Log) zerolog.Level {
+	level, err := zerolog.ParseLevel(c.Level)
+	if err != nil || c.Level == "" {
+		return zerolog.InfoLevel
+	}
+	return level
 }
 
 // reopen has lines go to a new file of the same name, after another program has renamed the former
@@ -189,33 +195,32 @@ type stamp struct {
 	second atomic.Pointer[second]
 }
 
-// second is a second as text, up to its point.
+// second is a second as text, from its quote to its point.
 type second struct {
 	unix int64
-	text [len("2006-01-02T15:04:05.")]byte
+	text [len(`"2006-01-02T15:04:05.`)]byte
 }
 
 // Run is zerolog.Hook's.
 func (s *stamp) Run(line *zerolog.Event, _ zerolog.Level, _ string) {
-	if now := time.Now(); s.unix.Load() {
-		line.Float64("ts", float64(now.UnixMicro())/1e6)
-	} else {
-		var buf [len(logTime)]byte
-		line.Bytes("ts", s.append(buf[:0], now))
-	}
+	var buf [64]byte
+	line.RawJSON("ts", s.append(buf[:0], time.Now()))
 }
 
-// append appends a time as logTime has it, in UTC. Many lines are of the same second, and most of
-// the work is in that.
+// append appends a time as a value of JSON: text as logTime has it, in UTC, or a number. Many lines
+// are of the same second, and most of the work is in that.
 func (s *stamp) append(dst []byte, at time.Time) []byte {
+	if s.unix.Load() {
+		return strconv.AppendFloat(dst, float64(at.UnixMicro())/1e6, 'f', -1, 64)
+	}
 	in := s.second.Load()
 	if unix := at.Unix(); in == nil || in.unix != unix {
 		in = &second{unix: unix}
-		at.UTC().AppendFormat(in.text[:0], "2006-01-02T15:04:05.")
+		at.UTC().AppendFormat(in.text[:0], `"2006-01-02T15:04:05.`)
 		s.second.Store(in)
 	}
 	millis := at.Nanosecond() / int(time.Millisecond)
-	return append(append(dst, in.text[:]...), byte('0'+millis/100), byte('0'+millis/10%10), byte('0'+millis%10), 'Z')
+	return append(append(dst, in.text[:]...), byte('0'+millis/100), byte('0'+millis/10%10), byte('0'+millis%10), 'Z', '"')
 }
 
 // fatal logs why the run ended, in the log's format, and returns an error that isn't printed again;

@@ -44,11 +44,16 @@ func (b *byHost[T]) of(host string) (is T, ok bool) {
 // is immutable; nil keeps nothing from anybody.
 type Clear struct{ required byHost[bool] }
 
-// NewClear makes a Clear of hosts with policies, as those of a Listener.
+// NewClear makes a Clear of hosts with policies, as those of a Listener. It is nil if none of them
+// requires certificates.
 func NewClear(hosts map[string]Policy) *Clear {
-	required := map[string]bool{}
+	required, some := map[string]bool{}, false
 	for host, policy := range hosts {
 		required[host] = policy.ClientAuth == AuthRequire
+		some = some || required[host]
+	}
+	if !some {
+		return nil
 	}
 	return &Clear{newByHost(required)}
 }

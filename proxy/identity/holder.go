@@ -12,6 +12,6 @@ func (t Trusted) Holder(seed maphash.Seed, client netip.Addr, trustedPeer bool) 
 	if !client.IsValid() || trustedPeer && t.Contains(client) {
 		return 0
 	}
-	var buf [64]byte
-	return max(1, maphash.Bytes(seed, prefixes{}.appendID(buf[:0], client)))
+	network := prefixes{}.of(client).Addr().As16()
+	return max(1, maphash.Bytes(seed, network[:]))
 }

@@ -71,12 +71,20 @@ func (p prefixes) bits(v6 bool) int {
 // appendID writes an address as a client_id: the network that it is in, or the address itself where
 // all of it counts. All of a link-local address counts, since a whole LAN has the same /64.
 func (p prefixes) appendID(dst []byte, addr netip.Addr) []byte {
-	addr = unwrapIPv4(canonical(addr))
-	bits := p.bits(addr.Is6())
-	if !addr.IsValid() || bits == addr.BitLen() || addr.IsLinkLocalUnicast() {
-		return AppendAddr(dst, addr)
+	network := p.of(addr)
+	if !network.IsValid() || network.IsSingleIP() {
+		return AppendAddr(dst, network.Addr())
 	}
-	return netip.PrefixFrom(addr, bits).Masked().AppendTo(dst)
+	return network.AppendTo(dst)
+}
+
+// of is the network of an address that counts as one client; invalid for an invalid address.
+func (p prefixes) of(addr netip.Addr) netip.Prefix {
+	addr = unwrapIPv4(canonical(addr))
+	if addr.IsLinkLocalUnicast() {
+		return netip.PrefixFrom(addr, addr.BitLen())
+	}
+	return netip.PrefixFrom(addr, p.bits(addr.Is6())).Masked()
 }
 
 // canonicalID writes an address, or a network of one client's size, as appendID does. It returns

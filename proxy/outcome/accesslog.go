@@ -2,36 +2,32 @@ package outcome
 
 import (
 	"strings"
-
-	"github.com/rs/zerolog"
+	"time"
 
 	"gopher-equalizer/proxy/http1"
 )
 
-// writeJSON writes the request's line: what it was, how it ended, and why. It has no header's value
-// but Host, X-Request-ID and those that are asked for, and the client_id as it is stored, a hash if
-// the key is secret. It stands for one in so many requests; 0 and 1 are all.
-func (l *Log) writeJSON(o *Outcome, log zerolog.Logger, oneIn uint32) {
-	line := log.Info()
-	// A client past its share writes as many lines as it likes. An error's is written at once, and
-	// so would cost more than the request.
-	if o.Failure.ours() && o.Failure != ClientShare {
-		line = log.Error()
+// appendJSON appends the request's line: what it was, how it ended, and why. It has no header's
+// value but Host, X-Request-ID and those that are asked for, and the client_id as it is stored, a
+// hash if the key is secret. It stands for one in so many requests; 0 and 1 are all.
+//
+// It has the form of zerolog's lines, but zerolog would take it in pieces and look at each byte,
+// which costs a quarter of what it takes to log a request.
+func (l *Log) appendJSON(dst []byte, o *Outcome, oneIn uint32) []byte {
+	dst = append(dst, `{"level":"`...)
+	dst = append(dst, o.level().String()...)
+	dst = append(dst, `","request":{`...)
+	dst = l.appendRequest(dst, o)
+	dst = l.appendMembers(append(dst, '}'), o, oneIn)
+	if l.Stamp != nil {
+		dst = l.Stamp(append(dst, `,"ts":`...), time.Now())
 	}
-	if line == nil {
-		return
-	}
-	buf := lineBuffers.Get().(*[]byte)
-	*buf = l.appendMembers((*buf)[:0], o, oneIn)
-	line.RawJSON("request", *buf).Msg("request")
-	lineBuffers.Put(buf)
+	return append(dst, `,"msg":"request"}`+"\n"...)
 }
 
-// appendMembers appends the value of the member request, and all members behind it. zerolog would
-// check each byte of each by itself, which costs twice as much.
+// appendMembers appends the members behind the request's own.
 func (l *Log) appendMembers(dst []byte, o *Outcome, oneIn uint32) []byte {
-	dst = l.appendRequest(append(dst, '{'), o)
-	dst = appendNumber(append(dst, '}'), `,"status":`, int64(o.Status))
+	dst = appendNumber(dst, `,"status":`, int64(o.Status))
 	dst = appendNumber(dst, `,"size":`, o.Size)
 	dst = appendDuration(dst, `,"duration":`, o.Times.Total())
 	dst = appendDuration(dst, `,"queue_duration":`, o.Times.Of(QueuePart))
@@ -71,7 +67,13 @@ func (l *Log) appendRequest(dst []byte, o *Outcome) []byte {
 		}
 		dst = append(dst, ',')
 	}
+	client := len(dst) + len(`"client_ip":`)
 	dst = appendAddr(dst, `"client_ip":`, o.From.Addr)
+	if o.From.Peer == o.From.Addr {
+		behind := len(dst)
+		dst = append(dst, `,"remote_ip":`...)
+		return append(dst, dst[client:behind]...)
+	}
 	return appendAddr(dst, `,"remote_ip":`, o.From.Peer)
 }
 

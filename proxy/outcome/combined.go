@@ -2,28 +2,15 @@ package outcome
 
 import (
 	"strconv"
-	"sync"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/identity"
 )
 
-// lineBuffers have memory for lines.
-var lineBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// writeCombined writes the request's line in the combined log format of Apache and nginx.
-func (l *Log) writeCombined(o *Outcome) {
-	buf := lineBuffers.Get().(*[]byte)
-	*buf = l.appendCombined((*buf)[:0], o, time.Now())
-	_, _ = l.Combined.WriteLevel(zerolog.InfoLevel, *buf) // It counts what it can't write.
-	lineBuffers.Put(buf)
-}
-
-// appendCombined appends the line: the client, two that are never known (identd, user), the time,
-// the request line, the status, the size of the body, the Referer and the User-Agent.
+// appendCombined appends the line in the combined log format of Apache and nginx: the client, two
+// that are never known (identd, user), the time, the request line, the status, the size of the
+// body, the Referer and the User-Agent.
 func (l *Log) appendCombined(dst []byte, o *Outcome, now time.Time) []byte {
 	dst = identity.AppendAddr(dst, o.From.Addr)
 	dst = append(dst, " - - ["...)

@@ -1,6 +1,8 @@
 package outcome
 
 import (
+	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"strconv"
 	"time"
@@ -25,19 +27,22 @@ func appendText(dst []byte, name, s string) []byte {
 
 // isPlain reports whether s is printable ASCII without quotes and backslashes, as most text is.
 func isPlain(s string) bool {
-	if len(s) < 8 {
-		for i := range len(s) {
-			if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-				return false
-			}
-		}
-		return true
-	}
+	b := []byte(s) // Copies nothing, as b is only read.
 	found := uint64(0)
-	for i := 0; i <= len(s)-8; i += 8 {
-		found |= oddIn(s[i : i+8])
+	switch n := len(b); {
+	case n >= 8:
+		for rest := b; len(rest) > 8; rest = rest[8:] {
+			found |= oddIn(binary.LittleEndian.Uint64(rest))
+		}
+		found |= oddIn(binary.LittleEndian.Uint64(b[n-8:]))
+	case n >= 4:
+		low, high := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[n-4:])
+		found = oddIn(uint64(low) | uint64(high)<<32)
+	default:
+		for _, c := range b {
+			found |= oddIn(each * uint64(c))
+		}
 	}
-	found |= oddIn(s[len(s)-8:])
 	return found&(each*0x80) == 0
 }
 
@@ -46,10 +51,7 @@ const each = 0x0101010101010101
 
 // oddIn looks at eight bytes at once. The highest bit of some byte of the result is set if, and
 // only if, one of them isn't plain.
-func oddIn(s string) uint64 {
-	_ = s[7]
-	word := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+func oddIn(word uint64) uint64 {
 	quote, backslash := word^each*'"', word^each*'\\'
 	return word | (word + each) | (word - each*' ') | (quote - each) | (backslash - each)
 }
@@ -93,12 +95,10 @@ func appendDuration(dst []byte, name string, d time.Duration) []byte {
 	if rest == 0 {
 		return dst
 	}
-	dst = append(dst, '.')
-	for digit := time.Second / 10; rest > 0; digit /= 10 {
-		dst = append(dst, byte('0'+rest/digit))
-		rest %= digit
-	}
-	return dst
+	point := len(dst)
+	dst = strconv.AppendInt(dst, int64(time.Second+rest), 10) // A one and nine digits.
+	dst[point] = '.'
+	return bytes.TrimRight(dst, "0")
 }
 
 // appendAddr appends an address.

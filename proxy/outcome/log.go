@@ -3,6 +3,7 @@ package outcome
 import (
 	"bytes"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -26,9 +27,15 @@ type Log struct {
 	Headers []string
 	// Masked are the parameters of targets whose values are hidden.
 	Masked *mask.Names
+	// Level is the lowest level that is logged. A line's is info, or error if we failed to serve.
+	Level zerolog.Level
+	// JSON gets the lines, each an object.
+	JSON Lines
 	// Combined, unless it is nil, gets the lines in the combined log format, instead of JSON. Those
 	// that we failed to serve are logged as JSON nevertheless, since only that has the reason.
 	Combined Lines
+	// Stamp appends the time of a line as a value of JSON; nil: lines of JSON have none.
+	Stamp func(dst []byte, at time.Time) []byte
 }
 
 // Lines takes lines that end in a newline.
@@ -53,14 +60,33 @@ func (l *Log) wants(o *Outcome) (wanted bool, oneIn uint32) {
 }
 
 // write writes what the log is to have of a request.
-func (l *Log) write(o *Outcome, to zerolog.Logger) {
+func (l *Log) write(o *Outcome) {
 	wanted, oneIn := l.wants(o)
-	if wanted && l.Combined != nil {
-		l.writeCombined(o)
+	if wanted && l.Combined != nil && l.Level <= zerolog.InfoLevel {
+		buf := lineBuffers.Get().(*[]byte)
+		*buf = l.appendCombined((*buf)[:0], o, time.Now())
+		_, _ = l.Combined.WriteLevel(zerolog.InfoLevel, *buf) // It counts what it can't write.
+		lineBuffers.Put(buf)
 	}
-	if o.Failure.ours() || wanted && l.Combined == nil {
-		l.writeJSON(o, to, oneIn)
+	level := o.level()
+	if l.JSON != nil && level >= l.Level && (o.Failure.ours() || wanted && l.Combined == nil) {
+		buf := lineBuffers.Get().(*[]byte)
+		*buf = l.appendJSON((*buf)[:0], o, oneIn)
+		_, _ = l.JSON.WriteLevel(level, *buf)
+		lineBuffers.Put(buf)
 	}
+}
+
+// lineBuffers have memory for lines.
+var lineBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// level is that of the request's line. A client past its share writes as many lines as it likes. An
+// error's is written at once, and so would cost more than the request.
+func (o *Outcome) level() zerolog.Level {
+	if o.Failure.ours() && o.Failure != ClientShare {
+		return zerolog.ErrorLevel
+	}
+	return zerolog.InfoLevel
 }
 
 // target appends a request's target as it may be shown.

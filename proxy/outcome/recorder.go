@@ -94,7 +94,7 @@ func (r *Recorder) Record(o *Outcome, l *Log) {
 	if o.Broken {
 		r.counters.Mine().cut.Add(1)
 	}
-	l.write(o, r.log)
+	l.write(o)
 	r.tails.tell(o, l)
 	if o.Refusal != nil {
 		r.refusals.add(o)

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"gopher-equalizer/proxy/http1"
 	"gopher-equalizer/proxy/identity"
 )
@@ -22,6 +20,8 @@ const (
 	// that is slower misses lines.
 	waitingLines = 1024
 	waitingBytes = 1 << 20
+	// usualLine is more than most lines take.
+	usualLine = 768
 )
 
 // Filter is which requests a Tail tells of. Zero values are no condition.
@@ -93,7 +93,6 @@ func (t *tails) change(by func([]*Tail) []*Tail) {
 type Tail struct {
 	of     *tails
 	filter Filter
-	log    zerolog.Logger
 	lines  chan []byte
 	// waiting is how many bytes are in lines, and leftOut how many requests weren't told of since
 	// Next said so.
@@ -104,7 +103,6 @@ type Tail struct {
 // Tail begins one.
 func (r *Recorder) Tail(f Filter) *Tail {
 	t := &Tail{of: &r.tails, filter: f, lines: make(chan []byte, waitingLines)}
-	t.log = zerolog.New(tailLines{t}).With().Timestamp().Logger()
 	r.tails.change(func(all []*Tail) []*Tail { return append(all, t) })
 	return t
 }
@@ -129,25 +127,20 @@ func (t *Tail) tell(o *Outcome, l *Log) {
 	if oneIn == 1 {
 		oneIn = 0 // It isn't one of a sample.
 	}
-	l.writeJSON(o, t.log, oneIn)
+	t.keep(l.appendJSON(make([]byte, 0, usualLine), o, oneIn))
 }
 
-// tailLines takes the lines of a Tail.
-type tailLines struct{ t *Tail }
-
-// Write keeps a line for the reader, or drops it if too much waits already.
-func (w tailLines) Write(line []byte) (int, error) {
-	t := w.t
+// keep keeps a line for the reader, or drops it if too much waits already.
+func (t *Tail) keep(line []byte) {
 	if t.waiting.Add(int64(len(line))) <= waitingBytes {
 		select {
-		case t.lines <- slices.Clone(line):
-			return len(line), nil
+		case t.lines <- line:
+			return
 		default:
 		}
 	}
 	t.waiting.Add(-int64(len(line)))
 	t.leftOut.Add(1)
-	return len(line), nil
 }
 
 // Next waits for a line, which ends in a newline. leftOut is how many requests that were wanted

@@ -41,7 +41,9 @@ func (r *Request) appendForwarded(dst []byte, f *forwarded) []byte {
 	if f.addresses > 0 {
 		dst = r.appendForwardedFor(dst)
 	}
+	peer := len(dst)
 	dst = identity.AppendAddr(dst, r.Peer)
+	behind := len(dst)
 	dst = append(dst, "\r\n"...)
 	if f.protos == 0 {
 		dst = AppendField(dst, headerForwardedProto, r.Scheme)
@@ -52,7 +54,11 @@ func (r *Request) appendForwarded(dst []byte, f *forwarded) []byte {
 	dst = append(dst, headerForwardedPort+": "...)
 	dst = strconv.AppendInt(dst, int64(r.forwardedPort(f)), 10)
 	dst = append(dst, "\r\n"+headerRealIP+": "...)
-	dst = identity.AppendAddr(dst, r.Client)
+	if r.Client == r.Peer {
+		dst = append(dst, dst[peer:behind]...)
+	} else {
+		dst = identity.AppendAddr(dst, r.Client)
+	}
 	return append(dst, "\r\n"...)
 }
 
