@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"time"
 
 	"gopher-equalizer/limiter"
@@ -21,7 +22,10 @@ type charges struct {
 // add adds a limit that counts a client. The clientID must stay as it is.
 func (c *charges) add(u *LimitUse, clientID string) {
 	c.limits = append(c.limits, u)
-	c.uses = append(c.uses, limiter.Use{Limit: u.Limit, ClientID: clientID, Cost: u.Cost})
+	n := len(c.uses)
+	c.uses = slices.Grow(c.uses, 1)[:n+1] // A Use is large, and this one is zero: see reset.
+	use := &c.uses[n]
+	use.Limit, use.ClientID, use.Cost = u.Limit, clientID, u.Cost
 }
 
 func (c *charges) reset() {

@@ -56,10 +56,9 @@ func (l *Log) appendMembers(dst []byte, o *Outcome, oneIn uint32) []byte {
 // appendRequest appends what came in; of a request line that could not be read, only who sent it.
 func (l *Log) appendRequest(dst []byte, o *Outcome) []byte {
 	if h := o.Head; h != nil && h.Version != nil {
-		var buf [512]byte
 		dst = appendText(dst, `"method":`, http1.Text(h.Method))
 		dst = appendText(dst, `,"host":`, http1.Text(http1.WithoutUserinfo(h.Host)))
-		dst = appendText(dst, `,"uri":`, http1.Text(l.target(buf[:0], h)))
+		dst = l.appendURI(dst, h)
 		dst = appendText(dst, `,"proto":`, http1.Text(h.Version))
 		if len(l.Headers) > 0 {
 			dst = l.appendHeaders(append(dst, `,"headers":{`...), h)
@@ -75,6 +74,21 @@ func (l *Log) appendRequest(dst []byte, o *Outcome) []byte {
 		return append(dst, dst[client:behind]...)
 	}
 	return appendAddr(dst, `,"remote_ip":`, o.From.Peer)
+}
+
+// appendURI appends the target, masked. It is put where it is to stand, as most are plain.
+func (l *Log) appendURI(dst []byte, h *http1.Request) []byte {
+	const name = `,"uri":`
+	from := len(dst)
+	dst = append(append(dst, name...), '"')
+	dst = append(l.target(dst, h), '"')
+	behind := len(dst)
+	target := http1.Text(dst[from+len(name)+1 : behind-1])
+	if isPlain(target) {
+		return dst
+	}
+	dst = appendText(dst, name, target)
+	return append(dst[:from], dst[behind:]...)
 }
 
 // appendHeaders appends the fields that are asked for, as far as the request has them: an array of

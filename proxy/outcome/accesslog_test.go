@@ -27,6 +27,19 @@ func TestAccessLogIsJSON(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(out.String(), "\n"))
 }
 
+// A target is masked, and escaped where JSON needs that.
+func TestLoggedTargets(t *testing.T) {
+	l := &Log{Masked: mask.New(mask.Default)}
+	for target, want := range map[string]string{
+		"/": "/", "/a?token=x&b=c": "/a?token=***&b=c", `/a\b?token=x`: `/a\b?token=***`, `/\`: `/\`, "/%22": "/%22",
+	} {
+		dst := l.appendURI([]byte("{"), &http1.Request{Target: []byte(target)})
+		var got struct{ URI string }
+		require.NoError(t, json.Unmarshal(append([]byte("{"), append(dst[2:], '}')...), &got), "%s", dst)
+		assert.Equal(t, want, got.URI)
+	}
+}
+
 func BenchmarkLog(b *testing.B) {
 	addr := netip.MustParseAddr("192.0.2.1")
 	o := Outcome{
