@@ -55,8 +55,8 @@ func (s *Service) collect(g group, horizon time.Duration) *collected {
 	return c
 }
 
-// collectAsSeen is the fast path of collectBucket: most buckets are still where they were seen,
-// have a row, get no limit, and have nothing outside their slot. It doesn't claim their pages.
+// collectAsSeen is the fast path of collectBucket: most buckets are still where they were seen, get
+// no limit, and have the default rate. It doesn't claim their pages.
 func (c *collectedPart) collectAsSeen(b *table.Bucket, horizon time.Duration) bool {
 	seen, ok := c.table.DirtyAsSeen(b)
 	if !ok || c.options().Strict || !c.isToBeStored(seen, horizon) || !c.table.CleanAsSeen(seen) {

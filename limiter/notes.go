@@ -127,7 +127,6 @@ func (s *Service) renewed() (all []renewedLimit) {
 // The caller holds the write lock.
 func (s *Service) forget(renewed []renewedLimit) {
 	for _, l := range renewed {
-		//mutant:false a-change-within-a-round-is-forgotten-after-it
 		if l.options() != l.by { // The round may have begun before a reload, whose rows the next one has.
 			continue
 		}

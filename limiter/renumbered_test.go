@@ -46,6 +46,28 @@ func TestRowsOfBeforeAReload(t *testing.T) {
 	}
 }
 
+// A round that began before a reload, and ends when all buckets would be full by the new numbers,
+// has not written the rows of the tier that was changed. So the note of the change stays.
+func TestAReloadWithinARoundStaysNoted(t *testing.T) {
+	a := limitNamed("a", "ip")
+	a.Tiers = map[string]gcra.Settings{"gold": settingsOf(10, time.Minute)}
+	f := newLimitsFixture(t, a)
+	f.create("a", "client", Change{Tier: ptr("gold"), Tokens: ptr(int64(0))})
+	f.round()
+	f.take("a", "alice", 1)
+	a.Tiers = map[string]gcra.Settings{"gold": settingsOf(100, time.Second)}
+	f.store.hook(func(Batch) error {
+		f.store.hook(nil)
+		f.reload(a)
+		f.clock.advance(24 * time.Hour)
+		return nil
+	})
+	f.round()
+	f.create("a", "other", Change{}) // which stores how the namespace is noted by now
+	f.start(a)
+	require.Equal(t, int64(100), f.tokens("a", "client"))
+}
+
 // A strict limit isn't changed before that is noted in the store.
 func TestReloadOfAStrictLimit(t *testing.T) {
 	a := limitNamed("a", "ip")

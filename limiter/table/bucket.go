@@ -122,13 +122,13 @@ func (b *Bucket) IsDirty() bool {
 }
 
 // DirtyAsSeen observes a bucket of a Backlog. ok reports whether the bucket is still dirty where it
-// was seen, has a row, no limit, and nothing outside its slot. Only then CleanAsSeen works.
+// was seen, has no limit, and has the default rate. Only then CleanAsSeen works.
 func (t *Table) DirtyAsSeen(b *Bucket) (seen Observation, ok bool) {
 	was, marks := b.arrival.Load(), b.marks.Load()
 	n := t.numbers.Load()
 	seen = Observation{b, &n.defaults, was >> tatShift, n}
 	return seen, was >= 0 && was&dirtyBit != 0 && was&eraBit == n.era &&
-		marks&uint64(Stored|Limited) == uint64(Stored) && b.length() != long
+		marks&uint64(Limited) == 0 && (b.length() != long || b.longID().rate == 0)
 }
 
 // exists reports whether the bucket holds anything at now: an unmanaged one that is full doesn't.
@@ -137,7 +137,7 @@ func (b *Bucket) exists(tat, now int64) bool { return b.Has(Managed) || tat > no
 // Has reports whether the bucket has one of these marks.
 func (b *Bucket) Has(m Mark) bool { return b.marks.Load()&uint64(m) != 0 }
 
-// Set adds marks. The bucket's page is claimed.
+// Set adds marks. The bucket's page is claimed, or the mark is Stored.
 func (b *Bucket) Set(m Mark) { b.marks.Or(uint64(m)) }
 
 // Clear removes marks. The bucket's page is claimed.

@@ -16,6 +16,11 @@ type Claim struct {
 // until Release.
 func (t *Table) Claim(clientID string) Claim {
 	hash, s := t.locate(clientID)
+	return t.claim(hash, s, clientID)
+}
+
+// claim is Claim for a client that was located.
+func (t *Table) claim(hash uint64, s *shard, clientID string) Claim {
 	return Claim{t, s.lock(hash), s, hash, clientID}
 }
 
@@ -206,9 +211,14 @@ func (t *Table) PutBack(group []*Bucket, since int64) {
 	}
 }
 
-// CleanAsSeen clears the dirty bit without claiming the page, if the bucket is still as DirtyAsSeen
-// observed it.
+// CleanAsSeen marks the bucket as Stored and clears its dirty bit without claiming the page, if it
+// is still as DirtyAsSeen observed it. If it isn't, it may be marked nevertheless, as buckets may
+// be that have no row. The mark comes first: if the bucket is moving, the one who moves it finds
+// the mark once the bucket is frozen.
 func (t *Table) CleanAsSeen(seen Observation) bool {
+	if !seen.Bucket.Has(Stored) {
+		seen.Bucket.Set(Stored)
+	}
 	clean := seen.TAT<<tatShift | seen.under.era
 	if !seen.Bucket.arrival.CompareAndSwap(clean|dirtyBit, clean) {
 		return false

@@ -11,7 +11,7 @@ func (t *Table) Want(clientID string, now int64) (Mark, bool) {
 		e := s.entry(hash)
 		b := e.find(hash, clientID)
 		if b == nil {
-			if b, e = t.admit(clientID, 0); b == t.overflowOf(hash) {
+			if b, e = t.admit(hash, s, clientID, 0); b == t.overflowOf(hash) {
 				return 0, false
 			}
 		}

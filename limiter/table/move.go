@@ -14,7 +14,9 @@ type transfer struct {
 // after the other is frozen, and its value is copied, unless a taker was faster.
 func (s *shard) move(from []entry, into func(hash uint64) entry, publish func()) {
 	slabs := make([]*slab, len(from))
-	transfers := make([]transfer, 0, pageFill)
+	// On the stack of a taker whose page is split it would stay until the garbage collector shrinks
+	// that.
+	transfers := make([]transfer, 0, len(from)*pageFill)
 	for i, e := range from {
 		slabs[i] = e.slab
 		for b := range e.live {
@@ -36,6 +38,9 @@ func (s *shard) move(from []entry, into func(hash uint64) entry, publish func())
 		//mutant:even a-bucket-that-moves-is-clean
 		//mutant:nonatomic a-bucket-moves-again-after-a-taker-moved-it
 		t.to.arrival.CompareAndSwap(pending, was)
+		if t.from.Has(Stored) && !t.to.Has(Stored) { // CleanAsSeen was faster.
+			t.to.Set(Stored)
+		}
 		//mutant:false a-page-that-dirty-buckets-move-to-is-not-queued
 		if was&dirtyBit != 0 {
 			s.dirty.queue(t.page, Never)

@@ -65,6 +65,36 @@ func moveAgain(tab *Table, clientID string, during func(n int)) {
 	}, func() { c.shard.directory.Store(c.entry.page.number, fresh) })
 }
 
+// A flusher needs no claim to mark a bucket as Stored. The mark goes with a bucket that is moving,
+// also if a taker moves it.
+func TestBucketsAreStoredWhileAPageMoves(t *testing.T) {
+	for name, id := range map[string]string{"short": "client-1", "long": "a client_id that has no room in its slot"} {
+		t.Run(name, func(t *testing.T) {
+			tab := newTable(one(10, time.Minute), 1000)
+			tab.Take(id, 1, 1)
+			b := tab.TakeDirty().Next(1)[0]
+			seen, ok := tab.DirtyAsSeen(b)
+			require.True(t, ok)
+			require.False(t, b.Has(Stored))
+			c := tab.Claim(id)
+			fresh := newEntry(c.entry.page, c.shard.needsOf(c.entry))
+			c.shard.move([]entry{c.entry}, func(uint64) entry { return fresh }, func() {
+				c.shard.directory.Store(c.entry.page.number, fresh)
+				require.True(t, tab.CleanAsSeen(seen), "nobody has frozen it yet")
+				tab.Take(id, 1, 1) // which moves it before move does
+			})
+			c.Release()
+			require.False(t, tab.CleanAsSeen(seen), "it has moved")
+			tab.Update(id, func(_ *Claim, is *Bucket) {
+				require.NotSame(t, b, is)
+				require.True(t, is.Has(Stored))
+				require.True(t, is.IsDirty(), "by the second take")
+			})
+			require.EqualValues(t, 1, tab.Stats().Dirty)
+		})
+	}
+}
+
 // A late taker holds the slab before the present one. It must not freeze a bucket that is about to
 // move on.
 func TestLateTakerWhileAPageMovesAgain(t *testing.T) {

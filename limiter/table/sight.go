@@ -91,7 +91,7 @@ func (seen *Sight) judge(n *numbers, listed *gcra.Rate, marks uint64, was, now i
 func (t *Table) Spend(seen *Sight, now int64) {
 	for seen.Outcome == Allowed && seen.cost > 0 {
 		if seen.bucket == nil {
-			if b, e := t.admit(seen.clientID, now); !t.see(seen, b, e, now) {
+			if b, e := t.admit(seen.hash, seen.shard, seen.clientID, now); !t.see(seen, b, e, now) {
 				t.lookAgain(seen, now)
 			}
 			continue

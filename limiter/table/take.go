@@ -37,7 +37,7 @@ func (t *Table) Take(clientID string, cost, now int64) Taken {
 		e, shared := s.entry(hash), false
 		b := e.find(hash, clientID)
 		if b == nil { // The slow path.
-			b, e = t.admit(clientID, now)
+			b, e = t.admit(hash, s, clientID, now)
 			shared = b == t.overflowOf(hash)
 		}
 		marks, was := b.marks.Load(), b.arrival.Load()
@@ -106,8 +106,8 @@ func (s *shard) refuse(p *page, b *Bucket, holdsEnough bool, was, now int64) (Ou
 
 // admit finds the bucket of a client that seems to have none, makes one, or returns a shared one if
 // the table is full. A new bucket begins with what the client's overflow bucket holds.
-func (t *Table) admit(clientID string, now int64) (*Bucket, entry) {
-	c := t.Claim(clientID)
+func (t *Table) admit(hash uint64, s *shard, clientID string, now int64) (*Bucket, entry) {
+	c := t.claim(hash, s, clientID)
 	defer c.Release()
 	if b := c.Live(); b != nil {
 		return b, c.entry
