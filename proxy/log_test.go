@@ -16,7 +16,7 @@ import (
 // accessLine is a line of the access log.
 type accessLine struct {
 	Level, Message, Msg string
-	Request        struct {
+	Request             struct {
 		Method, Host, URI, Proto string
 		ClientIP                 string `json:"client_ip"`
 		RemoteIP                 string `json:"remote_ip"`

@@ -137,7 +137,7 @@ func (b *Bucket) exists(tat, now int64) bool { return b.Has(Managed) || tat > no
 // Has reports whether the bucket has one of these marks.
 func (b *Bucket) Has(m Mark) bool { return b.marks.Load()&uint64(m) != 0 }
 
-// Set adds marks. The bucket's page is claimed, or the mark is Stored.
+// Set adds marks. The bucket's page is claimed.
 func (b *Bucket) Set(m Mark) { b.marks.Or(uint64(m)) }
 
 // Clear removes marks. The bucket's page is claimed.

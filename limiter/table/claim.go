@@ -2,8 +2,8 @@ package table
 
 import "gopher-equalizer/limiter/gcra"
 
-// Claim is a client's page while it is locked. All but takers change buckets under a Claim. Takers
-// go on meanwhile, on the buckets that are alive. The caller must Release it.
+// Claim is a client's page while it is locked. All but takers and CleanAsSeen change buckets under
+// a Claim. Those two go on meanwhile, on the buckets that are alive. The caller must Release it.
 type Claim struct {
 	table    *Table
 	entry    entry
@@ -212,9 +212,12 @@ func (t *Table) PutBack(group []*Bucket, since int64) {
 }
 
 // CleanAsSeen marks the bucket as Stored and clears its dirty bit without claiming the page, if it
-// is still as DirtyAsSeen observed it. If it isn't, it may be marked nevertheless, as buckets may
-// be that have no row. The mark comes first: if the bucket is moving, the one who moves it finds
-// the mark once the bucket is frozen.
+// is still as DirtyAsSeen observed it. If it isn't, it may be marked nevertheless. A bucket may be
+// marked that has no row.
+//
+// The mark comes first: if the bucket is moving, the one who moves it finds the mark once the
+// bucket is frozen. Nobody overwrites it: all marks are written at once only where a bucket has a
+// limit, or gets one, and the caller holds the lock under which limits come and go.
 func (t *Table) CleanAsSeen(seen Observation) bool {
 	if !seen.Bucket.Has(Stored) {
 		seen.Bucket.Set(Stored)

@@ -79,9 +79,11 @@
 // only the first can win. The old slab is left to the garbage collector, so a pointer to it is
 // never wrong, only late.
 //
-// All others (admission, admin writes, the flusher, the reaper) claim the page: they hold its lock
-// while they change something. A known client's taker waits for that lock only if its own bucket is
-// being replaced at that moment, or is to follow other numbers.
+// All others (admission, admin writes, the reaper) claim the page: they hold its lock while they
+// change something. The flusher does so where CleanAsSeen can't: that marks a bucket as stored, and
+// cleans it, without the lock. A bucket that is moving has that mark copied once it is frozen. A
+// known client's taker waits for that lock only if its own bucket is being replaced at that moment,
+// or is to follow other numbers.
 //
 // # The directory
 //

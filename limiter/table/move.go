@@ -14,8 +14,8 @@ type transfer struct {
 // after the other is frozen, and its value is copied, unless a taker was faster.
 func (s *shard) move(from []entry, into func(hash uint64) entry, publish func()) {
 	slabs := make([]*slab, len(from))
-	// On the stack of a taker whose page is split it would stay until the garbage collector shrinks
-	// that.
+	// The list is on the heap, as its capacity is no constant. It would grow the stack of a taker
+	// whose page is split by 5 KB, and the stack would stay so large for a while.
 	transfers := make([]transfer, 0, len(from)*pageFill)
 	for i, e := range from {
 		slabs[i] = e.slab

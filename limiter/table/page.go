@@ -8,9 +8,10 @@ import (
 )
 
 // page has some two hundred clients whose hashes end alike. A caller that adds, kills or moves a
-// bucket, or changes its marks, has the page locked. Takers don't lock it. They look for the
-// client's bucket, and take the lock only if there is none. If the bucket is on its way to another
-// slab, they move it themselves, since the move of the page may have been interrupted.
+// bucket, or changes its marks, has the page locked; CleanAsSeen may do without. Takers don't lock
+// it. They look for the client's bucket, and take the lock only if there is none. If the bucket is
+// on its way to another slab, they move it themselves, since the move of the page may have been
+// interrupted.
 type page struct {
 	mu     pageLock
 	link   *page // in the dirty list; owned by who queues the page, and then by the flusher

@@ -80,8 +80,9 @@ func (l *Log) write(o *Outcome) {
 // lineBuffers have memory for lines.
 var lineBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// level is that of the request's line. A client past its share writes as many lines as it likes. An
-// error's is written at once, and so would cost more than the request.
+// level is that of the request's line: error if we failed to serve it. That of a client past its
+// share is info, since such a client can cause as many lines as it likes, and a line above info is
+// written at once, which would cost more than the request.
 func (o *Outcome) level() zerolog.Level {
 	if o.Failure.ours() && o.Failure != ClientShare {
 		return zerolog.ErrorLevel

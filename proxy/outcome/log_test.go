@@ -135,6 +135,36 @@ func TestLogWants(t *testing.T) {
 	assert.InDelta(t, 1000, logged, 300) // ten times the deviation
 }
 
+// Lines below the lowest level are left out, in either format.
+func TestLogLevels(t *testing.T) {
+	written := func(level zerolog.Level, failure *Failure) (json, combined int) {
+		var events, requests lines
+		l := Log{Access: true, Level: level, JSON: &events}
+		o := asked(t, "/", "")
+		if failure != nil {
+			o.Fail(failure)
+		}
+		l.write(o)
+		json = len(events.all)
+		l.Combined = &requests
+		l.write(o)
+		return json, len(requests.all)
+	}
+	f := func(level zerolog.Level, failure *Failure, wantJSON, wantCombined int) {
+		t.Helper()
+		json, combined := written(level, failure)
+		assert.Equal(t, []int{wantJSON, wantCombined}, []int{json, combined})
+	}
+	f(zerolog.DebugLevel, nil, 1, 1)
+	f(zerolog.InfoLevel, nil, 1, 1)
+	f(zerolog.WarnLevel, nil, 0, 0)
+	f(zerolog.InfoLevel, NoBackend, 1, 1)
+	f(zerolog.WarnLevel, NoBackend, 1, 0)
+	f(zerolog.ErrorLevel, NoBackend, 1, 0)
+	f(zerolog.InfoLevel, ClientShare, 1, 1)
+	f(zerolog.WarnLevel, ClientShare, 0, 0)
+}
+
 // Lines of requests go to one place in the combined format, and why we failed to serve one to
 // another in JSON.
 func TestCombinedKeepsReasons(t *testing.T) {

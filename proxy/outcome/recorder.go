@@ -32,7 +32,7 @@ type Recorder struct {
 	unintroduced rate.Sometimes
 }
 
-// NewRecorder makes a recorder that writes the access log to log.
+// NewRecorder makes a recorder. log gets what happens besides requests: their lines go to a Log.
 func NewRecorder(log zerolog.Logger) *Recorder {
 	r := &Recorder{
 		log: log, counters: meter.NewEach[counters](), unrouted: newTraffic("", ""),

@@ -50,7 +50,7 @@ func inProcess(t testing.TB) (*Proxy, *accessLog) {
 			Routes:    proxy.OneRoute(&route),
 			Clients:   netconn.ClientLimits{Header: patience, Idle: patience, Read: patience, Write: patience},
 			MaxHeader: 16 << 10,
-			Log:       outcome.Log{Access: true},
+			Log:       outcome.Log{Access: true, JSON: zerolog.LevelWriterAdapter{Writer: log}},
 		},
 		zerolog.New(log),
 	)
