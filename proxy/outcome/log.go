@@ -29,7 +29,7 @@ type Log struct {
 	Masked *mask.Names
 	// Level is the lowest level that is logged. A line's is info, or error if we failed to serve.
 	Level zerolog.Level
-	// JSON gets the lines, each an object.
+	// JSON gets the lines, each an object; nil: nobody does.
 	JSON Lines
 	// Combined, unless it is nil, gets the lines in the combined log format, instead of JSON. Those
 	// that we failed to serve are logged as JSON nevertheless, since only that has the reason.
@@ -63,22 +63,24 @@ func (l *Log) wants(o *Outcome) (wanted bool, oneIn uint32) {
 func (l *Log) write(o *Outcome) {
 	wanted, oneIn := l.wants(o)
 	if wanted && l.Combined != nil && l.Level <= zerolog.InfoLevel {
-		buf := lineBuffers.Get().(*[]byte)
-		*buf = l.appendCombined((*buf)[:0], o, time.Now())
-		_, _ = l.Combined.WriteLevel(zerolog.InfoLevel, *buf) // It counts what it can't write.
-		lineBuffers.Put(buf)
+		put(l.Combined, zerolog.InfoLevel, func(dst []byte) []byte { return l.appendCombined(dst, o, time.Now()) })
 	}
 	level := o.level()
 	if l.JSON != nil && level >= l.Level && (o.Failure.ours() || wanted && l.Combined == nil) {
-		buf := lineBuffers.Get().(*[]byte)
-		*buf = l.appendJSON((*buf)[:0], o, oneIn)
-		_, _ = l.JSON.WriteLevel(level, *buf)
-		lineBuffers.Put(buf)
+		put(l.JSON, level, func(dst []byte) []byte { return l.appendJSON(dst, o, oneIn) })
 	}
 }
 
 // lineBuffers have memory for lines.
 var lineBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// put writes a line. It doesn't allocate, as long as the line fits into memory of a former one.
+func put(to Lines, level zerolog.Level, appendLine func(dst []byte) []byte) {
+	buf := lineBuffers.Get().(*[]byte)
+	*buf = appendLine((*buf)[:0])
+	_, _ = to.WriteLevel(level, *buf) // It counts what it can't write.
+	lineBuffers.Put(buf)
+}
 
 // level is that of the request's line: error if we failed to serve it. That of a client past its
 // share is info, since such a client can cause as many lines as it likes, and a line above info is
